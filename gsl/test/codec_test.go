@@ -1,0 +1,154 @@
+package generator_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/sjohnr/at-once/gsl/test/tiny/go/tinymsg"
+	"github.com/sjohnr/at-once/src/wire"
+)
+
+// every is a message with each type of field, and everyHex is its encoding,
+// written down by hand from zproto's rules.
+var every = tinymsg.Every{
+	PeerID:   [16]byte{0: 0xA0, 15: 0xAF},
+	Sequence: 0x01020304,
+	Tiny:     0xFE, Small: 0xFEDC, Large: 0xFEDCBA98, Huge: 0xFEDCBA9876543210,
+	Name:    "été",
+	Text:    strings.Repeat("t", 300),
+	List:    []string{"", "four"},
+	Table:   []wire.Pair{{Key: "b", Value: "2"}, {Key: "a", Value: ""}},
+	Blob:    []byte{0, 255},
+	Key:     [16]byte{0: 0xB0, 15: 0xBF},
+	Content: [][]byte{nil, {1}},
+}
+
+var everyHex = "aaaf" + "01" + "0102" + "a0" + strings.Repeat("00", 14) + "af" + "01020304" +
+	"fe" + "fedc" + "fedcba98" + "fedcba9876543210" +
+	"05c3a974c3a9" +
+	"0000012c" + strings.Repeat("74", 300) +
+	"00000002" + "00000000" + "00000004666f7572" +
+	"00000002" + "0162" + "0000000132" + "0161" + "00000000" +
+	"00000002" + "00ff" +
+	"b0" + strings.Repeat("00", 14) + "bf"
+
+func frame(t testing.TB) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(everyHex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestEveryTypeOfField(t *testing.T) {
+	b, err := every.AppendTo([]byte("before"))
+	if err != nil || string(b[:6]) != "before" || hex.EncodeToString(b[6:]) != everyHex {
+		t.Errorf("encoded as %x, %v", b, err)
+	}
+	if every.Size() != len(frame(t)) {
+		t.Errorf("Size is %d, not %d", every.Size(), len(frame(t)))
+	}
+	var got tinymsg.Every
+	if err := got.Decode(frame(t), every.Content); err != nil || !reflect.DeepEqual(got, every) {
+		t.Errorf("decoded as %+v, %v", got, err)
+	}
+}
+
+func TestEveryPrefixFails(t *testing.T) {
+	b := frame(t)
+	for n := range b {
+		if err := new(tinymsg.Every).Decode(b[:n], nil); !errors.Is(err, wire.ErrShort) {
+			t.Errorf("first %d octets: %v", n, err)
+		}
+	}
+}
+
+func TestHeaderOffsets(t *testing.T) {
+	b := frame(t)
+	if b[tinymsg.VersionOffset] != tinymsg.Version>>8 || b[tinymsg.PeerIDOffset] != 0xA0 || b[tinymsg.SequenceOffset] != 1 {
+		t.Errorf("offsets %d, %d, %d", tinymsg.VersionOffset, tinymsg.PeerIDOffset, tinymsg.SequenceOffset)
+	}
+	for n := range b {
+		id, err := tinymsg.Peek(b[:n])
+		if n < tinymsg.SequenceOffset+4 && !errors.Is(err, wire.ErrShort) {
+			t.Errorf("Peek at %d octets: %v", n, err)
+		} else if n >= tinymsg.SequenceOffset+4 && (err != nil || id != tinymsg.IDEvery) {
+			t.Errorf("Peek at %d octets: %v, %v", n, id, err)
+		}
+	}
+}
+
+func TestEveryLimit(t *testing.T) {
+	for _, test := range []struct {
+		field     string
+		got, want uint64
+		change    func(*tinymsg.Every)
+	}{
+		{"name", 9, 8, func(m *tinymsg.Every) { m.Name = "123456789" }},
+		{"text", 301, 300, func(m *tinymsg.Every) { m.Text += "t" }},
+		{"list", 4, 3, func(m *tinymsg.Every) { m.List = make([]string, 4) }},
+		{"list", 5, 4, func(m *tinymsg.Every) { m.List[1] = "fives" }},
+		{"table", 4, 3, func(m *tinymsg.Every) { m.Table = make([]wire.Pair, 4) }},
+		{"table", 5, 4, func(m *tinymsg.Every) { m.Table[1].Value = "fives" }},
+		{"blob", 6, 5, func(m *tinymsg.Every) { m.Blob = make([]byte, 6) }},
+		{"content", 3, 2, func(m *tinymsg.Every) { m.Content = make([][]byte, 3) }},
+	} {
+		m := every
+		m.List, m.Table = append([]string{}, every.List...), append([]wire.Pair{}, every.Table...)
+		test.change(&m)
+		b, err := m.AppendTo([]byte("before"))
+		want := wire.Error{Message: "EVERY", Field: test.field, Err: wire.ErrLimit, Got: test.got, Want: test.want}
+		var fault *wire.Error
+		if !errors.As(err, &fault) || *fault != want {
+			t.Errorf("%s: %v", test.field, err)
+		}
+		if string(b) != "before" {
+			t.Errorf("%s: the buffer is %q", test.field, b)
+		}
+	}
+}
+
+func TestDecodingAgainAllocatesNothing(t *testing.T) {
+	b, m := frame(t), every
+	if allocs := testing.AllocsPerRun(100, func() {
+		if err := m.Decode(b, every.Content); err != nil {
+			t.Fatal(err)
+		}
+	}); allocs > 1 { // the keys of the table are not sorted, which takes a map
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// A value keeps nothing of what it held before.
+func TestDecodingOverAnotherMessage(t *testing.T) {
+	m := tinymsg.Every{
+		Name: "other", Text: "other", List: []string{"x", "y", "z"},
+		Table: []wire.Pair{{Key: "x", Value: "y"}}, Blob: []byte("other"), Content: [][]byte{{9}},
+	}
+	if err := m.Decode(frame(t), every.Content); err != nil || !reflect.DeepEqual(m, every) {
+		t.Errorf("decoded as %+v, %v", m, err)
+	}
+}
+
+func FuzzEvery(f *testing.F) {
+	f.Add(frame(f))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		id, err := tinymsg.Peek(b)
+		if err != nil {
+			return
+		}
+		m := tinymsg.New(id)
+		if m.Decode(b, nil) != nil {
+			return
+		}
+		again, err := m.AppendTo(nil)
+		if err != nil || !bytes.Equal(b, again) || m.Size() != len(b) {
+			t.Errorf("%x is %+v, which is %x (size %d), %v", b, m, again, m.Size(), err)
+		}
+	})
+}
