@@ -1,0 +1,21 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+var (
+	// ErrClosed says that the link has ended. It is net.ErrClosed too; where
+	// something other than Close ended the link, errors wrap that as well.
+	ErrClosed = fmt.Errorf("link: %w", net.ErrClosed)
+	// ErrWouldBlock says that there is no room in the outbox now.
+	ErrWouldBlock = errors.New("link: outbox full")
+	// ErrOverflow says that even the room for control messages is full.
+	ErrOverflow = errors.New("link: no room for a control message")
+	// ErrSilent says that the far side gave no sign of life in time.
+	ErrSilent = errors.New("link: far side is silent")
+	// ErrEndpoint says that an endpoint is not of the form tcp://ADDR:PORT.
+	ErrEndpoint = errors.New("link: bad endpoint")
+)

@@ -1,0 +1,210 @@
+package link
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// Sizes of the buffers that reads begin with. Reads that fill their buffer make
+// the next one larger, up to busyBuffer or several messages of the present size;
+// reads that leave most of it empty make it smaller again.
+const (
+	busyBuffer   = 64 << 10
+	messagesRead = 8  // messages that a read should be able to take
+	lean         = 8  // a read is small if it fills less than one part in so many
+	leanReads    = 16 // small reads in a row after which the buffer is halved
+	slack        = 4  // a buffer kept while waiting is at most so many times too large
+)
+
+// inbox is the receiving half of a link. All but heard and ignored belongs to the
+// goroutine in Serve.
+type inbox struct {
+	parser zmtp.Parser
+	in     *Batch // what is being read; nil while nothing of a message is there
+	size   int    // of the next buffer
+	limit  int    // of size
+	leans  int    // small reads in a row
+
+	pull    func(fd uintptr) bool // tries to read
+	pulled  int                   // what became of it
+	pullErr error
+
+	opened  time.Time
+	heard   atomic.Int64  // nanoseconds from opened to the last read
+	ignored atomic.Int64  // commands that meant nothing to us
+	period  time.Duration // of silence between two looks; 0 is no looking
+	missed  int           // periods of silence
+}
+
+func (l *Link) openInbox() {
+	l.opened = time.Now()
+	if l.remote.Minor > 0 { // ZMTP 3.0 has no PING
+		l.period = l.config.Heartbeat
+	}
+	l.size, l.limit = smallBuffer, busyBuffer
+	l.parser = zmtp.Parser{MaxMessage: l.config.MaxMessage, MaxFrames: l.config.MaxFrames, Cipher: l.remote.Cipher}
+	l.pull = func(fd uintptr) bool {
+		l.pulled, l.pullErr = tryRead(fd, l.space())
+		if l.pullErr == syscall.EAGAIN {
+			l.park()
+			return false
+		}
+		return true
+	}
+}
+
+// Heard returns when octets last came from the far side.
+func (l *Link) Heard() time.Time { return l.opened.Add(time.Duration(l.heard.Load())) }
+
+// Ignored returns the number of commands that came and meant nothing to us.
+func (l *Link) Ignored() int64 { return l.ignored.Load() }
+
+// Serve reads until the link ends, and closes it. It hands each batch to deliver
+// with one reference, which deliver has to release. While deliver runs nothing is
+// read; an error that it returns ends the link.
+//
+// Serve returns why the link ended: io.EOF if the far side closed it in good
+// order, ErrClosed if we did, ErrSilent, the error of deliver or of the
+// connection, or one of package zmtp.
+func (l *Link) Serve(deliver func(*Batch) error) error {
+	if l.serving.Swap(true) {
+		return ErrClosed
+	}
+	defer close(l.served)
+	err := l.rearm()
+	for err == nil {
+		err = l.cycle(deliver)
+	}
+	if errors.Is(err, net.ErrClosed) {
+		err = ErrClosed
+	}
+	l.seal(err)
+	l.hangUp()
+	l.writer.Wait()
+	if l.in != nil {
+		l.in.Release()
+		l.in = nil
+	}
+	return err
+}
+
+// cycle reads once and deals with what came.
+func (l *Link) cycle(deliver func(*Batch) error) error {
+	n, err := l.read()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return l.look()
+	case err != nil:
+		return err
+	case n == 0:
+		if l.in != nil && len(l.in.in.b) > 0 {
+			return io.ErrUnexpectedEOF
+		}
+		return io.EOF
+	}
+	l.heard.Store(int64(time.Since(l.opened)))
+	l.missed = 0
+	l.adapt(n)
+	b := l.in.in
+	b.b = b.b[:len(b.b)+n]
+	broken := l.parser.Parse(b.b, &l.in.found)
+	if err := l.obey(&l.in.found); err != nil {
+		return err
+	}
+	if err := l.hand(deliver); err != nil {
+		return err
+	}
+	return broken
+}
+
+// read reads into the free part of l.in, which it provides. 0 octets are the end.
+func (l *Link) read() (int, error) {
+	if l.raw != nil {
+		if err := l.raw.Read(l.pull); err != nil {
+			return 0, err
+		}
+		return l.pulled, os.NewSyscallError("read", l.pullErr)
+	}
+	n, err := l.conn.Read(l.space())
+	if n > 0 || err == io.EOF {
+		return n, nil
+	}
+	return 0, err
+}
+
+// space returns room to read into. A message that is larger than its buffer gets
+// one twice as large, so that memory follows what came, not what was announced.
+func (l *Link) space() []byte {
+	if l.in == nil {
+		l.in = l.config.Pool.batch(l.size)
+	} else if len(l.in.in.b) == cap(l.in.in.b) {
+		l.in.found.Reset()
+		l.in.in = l.config.Pool.grow(l.in.in, 1)
+		l.parser.Move(l.in.in.b, &l.in.found)
+	}
+	return l.in.in.b[len(l.in.in.b):cap(l.in.in.b)]
+}
+
+// park is called before waiting. It gives the buffer back if there is nothing in
+// it, and takes a smaller one if there is little.
+func (l *Link) park() {
+	b := l.in.in
+	switch {
+	case len(b.b) == 0:
+		l.in.Release()
+		l.in = nil
+	case cap(b.b) > slack*max(len(b.b), smallBuffer):
+		l.in.found.Reset()
+		l.in.in = l.config.Pool.get(2 * len(b.b))
+		l.in.in.b = append(l.in.in.b, b.b...)
+		l.config.Pool.put(b)
+		l.parser.Move(l.in.in.b, &l.in.found)
+	}
+}
+
+// adapt chooses the size of the next buffer, n octets having been read into this.
+func (l *Link) adapt(n int) {
+	b := l.in.in.b
+	switch {
+	case len(b)+n == cap(b):
+		l.size, l.leans = min(4*l.size, l.limit), 0
+	case n >= cap(b)/lean:
+		l.leans = 0
+	default:
+		if l.leans++; l.leans == leanReads {
+			l.size, l.leans = max(l.size/2, smallBuffer), 0
+		}
+	}
+}
+
+// hand delivers the whole messages of l.in, if there are any; the message under
+// way goes on in another buffer, or at the start of this one.
+func (l *Link) hand(deliver func(*Batch) error) error {
+	batch := l.in
+	rest := batch.in.b[l.parser.Begin():]
+	if batch.Len() == 0 {
+		if l.parser.Begin() > 0 {
+			batch.in.b = batch.in.b[:copy(batch.in.b, rest)]
+			batch.found.Reset()
+			l.parser.Move(batch.in.b, &batch.found)
+		}
+		return nil
+	}
+	l.limit = max(busyBuffer, min(messagesRead*(len(batch.in.b)/batch.Len()), largeBuffer))
+	l.in = nil
+	if len(rest) > 0 {
+		l.in = l.config.Pool.batch(max(l.size, 2*len(rest)))
+		l.in.in.b = append(l.in.in.b, rest...)
+		l.parser.Move(l.in.in.b, &l.in.found)
+	} else {
+		l.parser.Move(nil, nil)
+	}
+	return deliver(batch)
+}

@@ -1,0 +1,215 @@
+package link
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// memoryBuffer is how many octets may be under way in one direction.
+const memoryBuffer = 256 << 10
+
+// memoryConn is one end of a connection: a net.Conn. Memory.mu guards all of it.
+type memoryConn struct {
+	net         *Memory
+	peer        *memoryConn
+	local       netip.AddrPort
+	changed     sync.Cond // something below did, or Memory.parted
+	arriving    []segment // what was written to this end and is not yet read
+	octets      int       // in arriving
+	shut        bool      // this end writes no more
+	closed      bool      // this end is closed
+	broken      bool      // the connection was reset
+	readBefore  time.Time // deadlines; zero is none
+	writeBefore time.Time
+}
+
+// segment is what one write wrote, or, without octets, the end of it all.
+type segment struct {
+	due time.Time
+	b   []byte
+}
+
+// pair returns the two ends of a new connection. The caller holds m.mu.
+func (m *Memory) pair(a, b netip.AddrPort) (near, far *memoryConn) {
+	near = &memoryConn{net: m, local: a, changed: sync.Cond{L: &m.mu}}
+	far = &memoryConn{net: m, local: b, changed: sync.Cond{L: &m.mu}}
+	near.peer, far.peer = far, near
+	m.conns[near], m.conns[far] = struct{}{}, struct{}{}
+	return near, far
+}
+
+// Read reads what has arrived.
+func (c *memoryConn) Read(b []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for {
+		if err := c.unusable(c.readBefore); err != nil {
+			return 0, c.fault("read", err)
+		}
+		due, ok := c.due()
+		if ok && !due.After(time.Now()) {
+			return c.take(b)
+		}
+		c.wait(due, c.readBefore)
+	}
+}
+
+// due returns when the first octets arrive, if they do.
+func (c *memoryConn) due() (time.Time, bool) {
+	if len(c.arriving) == 0 || c.parted() {
+		return time.Time{}, false
+	}
+	return c.arriving[0].due, true
+}
+
+// take reads the first segment, which has arrived.
+func (c *memoryConn) take(b []byte) (int, error) {
+	first := &c.arriving[0]
+	if len(first.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, first.b)
+	if first.b = first.b[n:]; len(first.b) == 0 {
+		c.arriving = c.arriving[1:]
+	}
+	c.octets -= n
+	c.peer.changed.Broadcast()
+	return n, nil
+}
+
+// Write writes, waiting while the far side does not read.
+func (c *memoryConn) Write(b []byte) (written int, err error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for {
+		if err := c.unusable(c.writeBefore); err != nil {
+			return written, c.fault("write", err)
+		}
+		if c.shut || c.peer.closed && !c.parted() {
+			return written, c.fault("write", syscall.EPIPE)
+		}
+		if n := min(len(b), memoryBuffer-c.peer.octets); n > 0 {
+			c.deliver(append([]byte(nil), b[:n]...))
+			b, written = b[n:], written+n
+		}
+		if len(b) == 0 {
+			return written, nil
+		}
+		c.wait(time.Time{}, c.writeBefore)
+	}
+}
+
+// deliver sends a segment on its way, behind those before it.
+func (c *memoryConn) deliver(b []byte) {
+	p := c.peer
+	due := time.Now().Add(c.net.delay(c.local.Addr().String(), p.local.Addr().String()))
+	if n := len(p.arriving); n > 0 && due.Before(p.arriving[n-1].due) {
+		due = p.arriving[n-1].due
+	}
+	p.arriving, p.octets = append(p.arriving, segment{due, b}), p.octets+len(b)
+	p.changed.Broadcast()
+}
+
+// unusable returns why the connection cannot be used, nil if it can.
+func (c *memoryConn) unusable(before time.Time) error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.broken:
+		return syscall.ECONNRESET
+	case !before.IsZero() && !time.Now().Before(before):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+func (c *memoryConn) parted() bool {
+	return c.net.parted[pairOf(c.local.Addr(), c.peer.local.Addr())]
+}
+
+// wait waits for a change, or until the first of two times, where zero is never.
+func (c *memoryConn) wait(a, b time.Time) {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		a = b
+	}
+	if !a.IsZero() {
+		timer := time.AfterFunc(time.Until(a), func() {
+			c.net.mu.Lock()
+			defer c.net.mu.Unlock()
+			c.changed.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	c.changed.Wait()
+}
+
+// CloseWrite tells the far side that nothing more will come.
+func (c *memoryConn) CloseWrite() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.fault("close", net.ErrClosed)
+	}
+	c.finish()
+	return nil
+}
+
+func (c *memoryConn) finish() {
+	if !c.shut {
+		c.shut = true
+		c.deliver(nil)
+	}
+	c.changed.Broadcast()
+}
+
+// Close closes this end. The far side can read what is under way.
+func (c *memoryConn) Close() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.fault("close", net.ErrClosed)
+	}
+	c.finish()
+	c.closed, c.arriving, c.octets = true, nil, 0
+	c.peer.changed.Broadcast()
+	delete(c.net.conns, c)
+	return nil
+}
+
+// reset breaks this end.
+func (c *memoryConn) reset() {
+	c.broken, c.arriving, c.octets = true, nil, 0
+	c.changed.Broadcast()
+}
+
+func (c *memoryConn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(c.local) }
+func (c *memoryConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.peer.local) }
+
+func (c *memoryConn) SetDeadline(t time.Time) error      { return c.setDeadlines(&t, &t) }
+func (c *memoryConn) SetReadDeadline(t time.Time) error  { return c.setDeadlines(&t, nil) }
+func (c *memoryConn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(nil, &t) }
+
+func (c *memoryConn) setDeadlines(read, write *time.Time) error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.fault("set", net.ErrClosed)
+	}
+	if read != nil {
+		c.readBefore = *read
+	}
+	if write != nil {
+		c.writeBefore = *write
+	}
+	c.changed.Broadcast()
+	return nil
+}
+
+func (c *memoryConn) fault(op string, err error) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}

@@ -1,0 +1,62 @@
+package link
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// Sizes of buffers in octets. Those between are powers of two.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 1 << 20 // larger ones are left to the garbage collector
+)
+
+// Pool keeps buffers that no link needs now. The zero Pool is ready; it may be
+// shared by any number of links. It holds no more than was in use at a time, and
+// the garbage collector empties it.
+type Pool struct {
+	buffers [9]sync.Pool // of *buffer, by class; the last is largeBuffer
+	batches sync.Pool
+}
+
+// shared is the pool of links that name none.
+var shared Pool
+
+// buffer is a byte slice on its way between pool and links.
+type buffer struct{ b []byte }
+
+// class returns the index of the smallest size of buffer that holds n octets.
+func class(n int) int {
+	if n <= smallBuffer {
+		return 0
+	}
+	return bits.Len(uint(n-1)) - bits.Len(uint(smallBuffer-1))
+}
+
+// get returns an empty buffer with a capacity of n octets or the next power of two.
+func (p *Pool) get(n int) *buffer {
+	c := class(n)
+	if c < len(p.buffers) {
+		if b, ok := p.buffers[c].Get().(*buffer); ok {
+			return b
+		}
+	}
+	return &buffer{make([]byte, 0, smallBuffer<<c)}
+}
+
+// put takes a buffer back.
+func (p *Pool) put(b *buffer) {
+	if c := class(cap(b.b)); c < len(p.buffers) {
+		b.b = b.b[:0]
+		p.buffers[c].Put(b)
+	}
+}
+
+// grow returns a buffer with the octets of b and room for n more, at least twice
+// as large; b goes back to the pool.
+func (p *Pool) grow(b *buffer, n int) *buffer {
+	larger := p.get(max(2*cap(b.b), len(b.b)+n))
+	larger.b = append(larger.b, b.b...)
+	p.put(b)
+	return larger
+}

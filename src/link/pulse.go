@@ -1,0 +1,83 @@
+package link
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// patience is the number of periods without a sign of life after which the far
+// side counts as dead.
+const patience = 3
+
+// obey carries out the commands that were found.
+func (l *Link) obey(found *zmtp.Messages) error {
+	for _, body := range found.Commands {
+		name, data, err := zmtp.SplitCommand(body)
+		if err != nil {
+			return err
+		}
+		switch string(name) {
+		case zmtp.Ping:
+			err = l.pong(data)
+		case zmtp.Pong: // that it was heard is all it says
+		case zmtp.Error:
+			err = zmtp.ParseError(data)
+		default:
+			l.ignored.Add(1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	found.Commands = found.Commands[:0]
+	return nil
+}
+
+// pong answers a PING. An answer for which there is no room is dropped: what fills
+// the outbox will be as good a sign of life.
+func (l *Link) pong(data []byte) error {
+	ttl, context, err := zmtp.ParsePing(data)
+	if err != nil {
+		return err
+	}
+	l.command(zmtp.Pong, context)
+	if ttl > 0 && (l.period == 0 || ttl < patience*l.period) {
+		l.period = max(ttl/patience, time.Millisecond)
+		return l.rearm()
+	}
+	return nil
+}
+
+// command sends a command if there is room.
+func (l *Link) command(name string, data []byte) {
+	b, err := l.ReserveControl(zmtp.CommandSize(name, len(data)))
+	if err == nil {
+		zmtp.AppendCommand(b[:0], name, data)
+		l.Commit()
+	}
+}
+
+// rearm has reading interrupted one period after the far side was last heard.
+func (l *Link) rearm() error {
+	if l.period == 0 {
+		return nil
+	}
+	return l.conn.SetReadDeadline(time.Now().Add(l.period))
+}
+
+// look is called when reading was interrupted. Silence counts only while we
+// listen, not while deliver keeps us from it.
+func (l *Link) look() error {
+	if quiet := time.Since(l.Heard()); l.missed == 0 && quiet < l.period {
+		return l.conn.SetReadDeadline(time.Now().Add(l.period - quiet))
+	}
+	if l.missed++; l.missed == patience {
+		return fmt.Errorf("%w: for %v", ErrSilent, patience*l.period)
+	}
+	if l.config.Heartbeat > 0 {
+		l.command(zmtp.Ping, []byte{0, 0})
+	}
+	return l.rearm()
+}

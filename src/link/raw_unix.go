@@ -1,0 +1,50 @@
+//go:build unix
+
+package link
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn gives access to the descriptor of a connection, so that reading and
+// writing can be tried without waiting; nil if there is none.
+func rawConn(conn net.Conn) syscall.RawConn {
+	var raw syscall.RawConn
+	var err error
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		raw, err = c.SyscallConn()
+	case *net.UnixConn:
+		raw, err = c.SyscallConn()
+	}
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// tryRead reads once. It returns syscall.EAGAIN if there is nothing to be read,
+// and 0 at the end.
+func tryRead(fd uintptr, b []byte) (n int, err error) {
+	for {
+		n, err = syscall.Read(int(fd), b)
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// tryWrite writes what the operating system takes now, which may be nothing.
+func tryWrite(fd uintptr, b []byte) (n int, err error) {
+	for {
+		n, err = syscall.Write(int(fd), b)
+		switch err {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return 0, nil
+		}
+		return max(n, 0), err
+	}
+}

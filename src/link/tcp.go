@@ -1,0 +1,93 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// Transport makes and accepts connections.
+//
+// An endpoint is tcp://ADDR:PORT. To listen, ADDR may be * for all interfaces, of
+// both families, and PORT may be * or 0 for the system's choice, or FROM-TO for
+// the first free port of a range. IPv6 addresses stand in brackets, and may have a
+// zone. What is not so is ErrEndpoint.
+type Transport interface {
+	Listen(ctx context.Context, endpoint string) (net.Listener, error)
+	Dial(ctx context.Context, endpoint string) (net.Conn, error)
+}
+
+// TCP is the Transport of real networks. Its connections have keep-alive on and
+// Nagle's algorithm off, which are Go's defaults. Multipath TCP is off: sockets
+// that could have it are slower.
+type TCP struct{}
+
+// Listen listens on an endpoint.
+func (TCP) Listen(ctx context.Context, endpoint string) (listener net.Listener, err error) {
+	e, err := parseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	for port := e.from; port <= e.to && ctx.Err() == nil; port++ {
+		if listener, err = config.Listen(ctx, "tcp", e.address(port)); err == nil {
+			return listener, nil
+		}
+	}
+	return nil, err
+}
+
+// Dial connects to an endpoint.
+func (TCP) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
+	e, err := parseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if !e.definite() {
+		return nil, fmt.Errorf("%w: %q cannot be dialled", ErrEndpoint, endpoint)
+	}
+	var dialer net.Dialer
+	dialer.SetMultipathTCP(false)
+	return dialer.DialContext(ctx, "tcp", e.address(e.from))
+}
+
+// endpoint is an endpoint taken apart.
+type endpoint struct {
+	host     string // empty for all interfaces
+	from, to int    // ports; 0 for the system's choice
+}
+
+// definite says whether the endpoint names one host and one port.
+func (e endpoint) definite() bool { return e.host != "" && e.from > 0 && e.from == e.to }
+
+func (e endpoint) address(port int) string {
+	return net.JoinHostPort(e.host, strconv.Itoa(port))
+}
+
+func parseEndpoint(s string) (e endpoint, err error) {
+	address, tcp := strings.CutPrefix(s, "tcp://")
+	host, ports, err := net.SplitHostPort(address)
+	if !tcp || err != nil || host == "" {
+		return e, fmt.Errorf("%w %q: want tcp://ADDR:PORT", ErrEndpoint, s)
+	}
+	if host != "*" {
+		e.host = host
+	}
+	if ports == "*" {
+		return e, nil
+	}
+	low, high, ranged := strings.Cut(ports, "-")
+	if !ranged {
+		high = low
+	}
+	from, err1 := strconv.ParseUint(low, 10, 16)
+	to, err2 := strconv.ParseUint(high, 10, 16)
+	if err1 != nil || err2 != nil || from > to || ranged && from == 0 {
+		return e, fmt.Errorf("%w %q: ports are 1 to 65535, FROM-TO, or *", ErrEndpoint, s)
+	}
+	e.from, e.to = int(from), int(to)
+	return e, nil
+}

@@ -1,0 +1,121 @@
+package link
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// burstGap is how long after a write the next one counts as part of a burst, which
+// the writer gathers. A message that comes later, or after one of the far side, is
+// written by its sender.
+const burstGap = 20 * time.Microsecond
+
+// start gets octets on their way while no writer runs: by writing them here and
+// now, if they are no part of a burst, else by starting it.
+func (l *Link) start() {
+	if l.raw != nil && l.remote.Cipher == nil && l.alone() {
+		l.pushed, l.pushErr = 0, nil
+		if err := cmp.Or(l.raw.Write(l.push), l.pushErr); err != nil {
+			l.fail(err)
+		}
+		l.wrote, l.sent = time.Since(l.opened), l.sent+int64(l.pushed)
+		l.out.b = l.out.b[:copy(l.out.b, l.out.b[l.pushed:])]
+	}
+	if l.queued() == 0 || l.broken != nil {
+		l.drop()
+		return
+	}
+	l.writing = true
+	l.writer.Add(1)
+	go l.run()
+}
+
+// alone says whether what is queued is no part of a burst.
+func (l *Link) alone() bool {
+	return time.Duration(l.heard.Load()) > l.wrote || time.Since(l.opened)-l.wrote > burstGap
+}
+
+// write is the writer: it writes what is queued until nothing is, or it fails.
+func (l *Link) write() {
+	defer l.writer.Done()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.queued() > 0 && l.broken == nil {
+		taken := l.out
+		l.out, l.spare, l.flying = l.spare, nil, len(taken.b)
+		l.mu.Unlock()
+		err := l.send(taken.b)
+		l.mu.Lock()
+		l.written(taken, err)
+	}
+	l.drop()
+	l.writing = false
+}
+
+// send writes octets to the connection.
+func (l *Link) send(b []byte) error {
+	if l.remote.Cipher != nil {
+		b = l.remote.Cipher.Seal(nil, b)
+	}
+	_, err := l.conn.Write(b)
+	return err
+}
+
+// written takes note of the end of a write, and keeps the buffer for the next one.
+func (l *Link) written(taken *buffer, err error) {
+	if l.wrote = time.Since(l.opened); err == nil {
+		l.sent += int64(l.flying)
+	} else {
+		l.fail(err)
+	}
+	l.flying = 0
+	taken.b = taken.b[:0]
+	l.spare = taken
+	if l.waiting > 0 {
+		select {
+		case l.room <- struct{}{}:
+		default:
+		}
+	}
+	if l.progress != nil {
+		close(l.progress)
+		l.progress = nil
+	}
+}
+
+// drop gives the buffers back, with what is in them.
+func (l *Link) drop() {
+	for _, b := range []**buffer{&l.out, &l.spare} {
+		if *b != nil {
+			l.config.Pool.put(*b)
+			*b = nil
+		}
+	}
+}
+
+// seal ends the taking of messages. The cause may be nil.
+func (l *Link) seal(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shut(cause)
+}
+
+func (l *Link) shut(cause error) {
+	if l.err != nil {
+		return
+	}
+	l.err = ErrClosed
+	if cause != nil {
+		l.err = fmt.Errorf("%w: %w", ErrClosed, cause)
+	}
+	close(l.sealed)
+}
+
+// fail says that nothing can be written any more: part of a frame may be lost.
+func (l *Link) fail(err error) {
+	if l.broken == nil {
+		l.broken = fmt.Errorf("%w: %w", ErrClosed, err)
+		l.shut(err)
+	}
+}

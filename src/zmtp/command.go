@@ -1,0 +1,75 @@
+package zmtp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// MaxCommand is the most octets that the body of a command may have. The
+// largest that we send is a READY of about 300.
+const MaxCommand = 8192
+
+// MaxContext is the most octets that the context of a PING may have.
+const MaxContext = 16
+
+// The commands that we know (RFC 37); others are of no concern to us.
+const (
+	Ready = "READY"
+	Error = "ERROR"
+	Ping  = "PING"
+	Pong  = "PONG"
+)
+
+// AppendCommand appends a command. Name has 1 to 255 letters; name and data
+// together have at most MaxCommand-1 octets.
+func AppendCommand(b []byte, name string, data []byte) []byte {
+	var header [longHeader]byte
+	n := putHeader(header[:], flagCommand, 1+len(name)+len(data))
+	b = append(b, header[:n]...)
+	b = append(b, byte(len(name)))
+	b = append(b, name...)
+	return append(b, data...)
+}
+
+// SplitCommand returns the name and the data of a command's body. Both alias it.
+func SplitCommand(body []byte) (name, data []byte, err error) {
+	if len(body) == 0 || body[0] == 0 || int(body[0]) > len(body)-1 {
+		return nil, nil, fmt.Errorf("%w: command without a name", ErrProtocol)
+	}
+	end := 1 + int(body[0])
+	for _, c := range body[1:end] {
+		if !isLetter(c) {
+			return nil, nil, fmt.Errorf("%w: command name %s", ErrProtocol, quote(string(body[1:end])))
+		}
+	}
+	return body[1:end], body[end:], nil
+}
+
+// CommandSize returns the octets that a command with n octets of data takes.
+func CommandSize(name string, n int) int { return FrameSize(1 + len(name) + n) }
+
+// ParsePing returns what the data of a PING says: how long we may hear nothing
+// more before the connection counts as dead (0 is no such time), and the context,
+// which the PONG has to carry.
+func ParsePing(data []byte) (ttl time.Duration, context []byte, err error) {
+	if len(data) < 2 || len(data) > 2+MaxContext {
+		return 0, nil, fmt.Errorf("%w: PING of %d octets", ErrProtocol, len(data))
+	}
+	tenths := binary.BigEndian.Uint16(data)
+	return time.Duration(tenths) * (time.Second / 10), data[2:], nil
+}
+
+// ParseError returns the refusal that the data of an ERROR stands for, or
+// ErrProtocol if it is malformed.
+func ParseError(data []byte) error {
+	if len(data) == 0 || int(data[0]) != len(data)-1 {
+		return fmt.Errorf("%w: malformed ERROR", ErrProtocol)
+	}
+	return &RefusedError{Reason: string(data[1:])}
+}
+
+func isLetter(c byte) bool {
+	c |= 'a' - 'A'
+	return 'a' <= c && c <= 'z'
+}

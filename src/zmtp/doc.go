@@ -1,0 +1,32 @@
+// Package zmtp is ZMTP 3.1 (ZeroMQ RFC 37) over byte slices: the handshake with
+// the NULL mechanism, the framing of messages, and the commands of open
+// connections. It owns no socket and starts no goroutine; package link does
+// both. ZMTP 3.0 is accepted, older versions are refused.
+package zmtp
+
+import "errors"
+
+var (
+	// ErrProtocol says that the far side broke ZMTP. The connection is of no
+	// further use.
+	ErrProtocol = errors.New("zmtp: protocol error")
+	// ErrTooLarge says that the far side announced more than our limits allow.
+	ErrTooLarge = errors.New("zmtp: message too large")
+	// ErrVersion says that the far side speaks ZMTP below 3.0, or none.
+	ErrVersion = errors.New("zmtp: not ZMTP 3")
+	// ErrMechanism says that the far side asks for another security mechanism.
+	ErrMechanism = errors.New("zmtp: security mechanisms differ")
+	// ErrSocketType says that the socket types of the two sides do not go together.
+	ErrSocketType = errors.New("zmtp: incompatible socket types")
+)
+
+// RefusedError says that the far side turned us away with an ERROR command. RFC
+// 37 wants it taken as final: the same credentials should not be tried again.
+type RefusedError struct {
+	Reason string // in the far side's words, at most 255 octets
+}
+
+// Error quotes the reason, which may hold any octets.
+func (e *RefusedError) Error() string {
+	return "zmtp: refused by the far side: " + quote(e.Reason)
+}

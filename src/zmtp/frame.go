@@ -1,0 +1,66 @@
+package zmtp
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// The flags octet of a frame (RFC 37, "Framing"); the other bits are reserved.
+const (
+	flagMore    = 1 << 0
+	flagLong    = 1 << 1
+	flagCommand = 1 << 2
+	flagsKnown  = flagMore | flagLong | flagCommand
+)
+
+const (
+	shortHeader = 2   // flags and one octet of size
+	longHeader  = 9   // flags and eight octets of size
+	shortMost   = 255 // octets in the body of a short frame
+)
+
+// FrameSize returns the octets that a message frame with n octets of content
+// takes on the wire.
+func FrameSize(n int) int {
+	if n <= shortMost {
+		return shortHeader + n
+	}
+	return longHeader + n
+}
+
+// PutHeader writes the header of a message frame with n octets of content to
+// the start of b and returns its length, 2 or 9. More says that the frame is
+// not the last of its message.
+func PutHeader(b []byte, n int, more bool) int {
+	flags := byte(0)
+	if more {
+		flags = flagMore
+	}
+	return putHeader(b, flags, n)
+}
+
+// AppendHeader appends the header of a message frame with n octets of content.
+func AppendHeader(b []byte, n int, more bool) []byte {
+	var header [longHeader]byte
+	return append(b, header[:PutHeader(header[:], n, more)]...)
+}
+
+func putHeader(b []byte, flags byte, n int) int {
+	if n <= shortMost {
+		_ = b[1]
+		b[0], b[1] = flags, byte(n)
+		return shortHeader
+	}
+	b[0] = flags | flagLong
+	binary.BigEndian.PutUint64(b[1:longHeader], uint64(n))
+	return longHeader
+}
+
+// quote makes text from the network fit for an error message.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.QuoteToASCII(s[:most]) + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}

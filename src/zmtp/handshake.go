@@ -1,0 +1,206 @@
+package zmtp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
+)
+
+// Null is the name of the mechanism without security.
+const Null = "NULL"
+
+// Handshake is one side of the handshake of a connection, as a machine that is
+// fed with octets and leaves octets to be sent. It reads exactly what belongs to
+// the handshake and never allocates more than MaxCommand octets for the far side.
+type Handshake struct {
+	local  Metadata
+	state  machine.State
+	out    []byte
+	next   int                // octets wanted
+	read   func([]byte) error // what to do with them
+	flags  byte               // of the command being read
+	minor  int
+	remote *Metadata
+	err    error
+}
+
+// Result is what a successful handshake agreed on.
+type Result struct {
+	Remote *Metadata
+	Minor  int    // 0 if the far side speaks ZMTP 3.0, which has no PING; else 1
+	Cipher Cipher // nil with NULL
+}
+
+// NewHandshake begins a handshake: a greeting is there to be sent.
+func NewHandshake(local Metadata) *Handshake {
+	h := &Handshake{local: local, next: greetingVersion}
+	h.read = h.readVersion
+	h.raise(machine.EventStart)
+	return h
+}
+
+// Next returns how many octets Receive wants, 0 when the handshake is over.
+func (h *Handshake) Next() int {
+	if h.state.Final() {
+		return 0
+	}
+	return h.next
+}
+
+// Outgoing returns the octets to be sent, and forgets them.
+func (h *Handshake) Outgoing() []byte {
+	out := h.out
+	h.out = nil
+	return out
+}
+
+// Result returns the outcome of a handshake that is over.
+func (h *Handshake) Result() (*Result, error) {
+	if h.state != machine.StateOpen {
+		return nil, h.err
+	}
+	return &Result{Remote: h.remote, Minor: h.minor}, nil
+}
+
+// Run does the handshake over a connection. It reads no octet that belongs to
+// what comes after. The caller sets the deadline, and closes the connection
+// after an error.
+func (h *Handshake) Run(conn io.ReadWriter) (*Result, error) {
+	for {
+		if out := h.Outgoing(); len(out) > 0 {
+			if _, err := conn.Write(out); err != nil {
+				h.lost(err)
+			}
+		}
+		if h.Next() == 0 {
+			return h.Result()
+		}
+		b := make([]byte, h.Next())
+		if _, err := io.ReadFull(conn, b); err != nil {
+			h.lost(err)
+			continue
+		}
+		h.Receive(b)
+	}
+}
+
+// Receive takes the next octets of the far side, exactly Next() of them.
+func (h *Handshake) Receive(b []byte) {
+	if err := h.read(b); err != nil {
+		h.fail(machine.EventViolation, err)
+	}
+}
+
+func (h *Handshake) readVersion(b []byte) error {
+	if err := checkVersion(b); err != nil {
+		return err
+	}
+	greeting := append(make([]byte, 0, GreetingSize), b...)
+	h.next = GreetingSize - greetingVersion
+	h.read = func(b []byte) error { return h.readGreeting(append(greeting, b...)) }
+	return nil
+}
+
+func (h *Handshake) readGreeting(greeting []byte) error {
+	if err := checkMechanism(greeting, Null); err != nil {
+		return err
+	}
+	h.minor = minor(greeting)
+	h.next, h.read = shortHeader, h.readHeader
+	h.raise(machine.EventNull)
+	return nil
+}
+
+func (h *Handshake) readHeader(b []byte) error {
+	switch b[0] {
+	case flagCommand:
+		return h.expectBody(uint64(b[1]))
+	case flagCommand | flagLong:
+		high := b[1] // of the eight octets of the size
+		h.next = longHeader - shortHeader
+		h.read = func(b []byte) error {
+			return h.expectBody(binary.BigEndian.Uint64(append([]byte{high}, b...)))
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: frame flags %#02x in the handshake", ErrProtocol, b[0])
+}
+
+func (h *Handshake) expectBody(n uint64) error {
+	if n > MaxCommand {
+		return fmt.Errorf("%w: command of %d octets", ErrTooLarge, n)
+	}
+	if n == 0 {
+		return h.readCommand(nil)
+	}
+	h.next, h.read = int(n), h.readCommand
+	return nil
+}
+
+func (h *Handshake) readCommand(body []byte) error {
+	name, data, err := SplitCommand(body)
+	if err != nil {
+		return err
+	}
+	switch string(name) {
+	case Ready:
+		return h.readReady(data)
+	case Error:
+		h.fail(machine.EventRefused, ParseError(data))
+		return nil
+	}
+	return fmt.Errorf("%w: %s in the handshake", ErrProtocol, quote(string(name)))
+}
+
+func (h *Handshake) readReady(data []byte) error {
+	remote, err := parseMetadata(data)
+	if err != nil {
+		return err
+	}
+	if !Compatible(h.local.Type, remote.Type) {
+		h.fail(machine.EventMismatch, fmt.Errorf("%w: %s and %s", ErrSocketType, h.local.Type, quote(remote.Type)))
+		return nil
+	}
+	h.remote = remote
+	h.raise(machine.EventReady)
+	return nil
+}
+
+// lost ends the handshake because of an error of the connection.
+func (h *Handshake) lost(err error) {
+	event := machine.EventLost
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		event = machine.EventTimeout
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	h.fail(event, fmt.Errorf("zmtp: handshake: %w", err))
+}
+
+func (h *Handshake) fail(event machine.Event, err error) {
+	if h.err == nil {
+		h.err = err
+	}
+	h.raise(event)
+}
+
+// raise moves the machine, whose model handles every event in every state.
+func (h *Handshake) raise(event machine.Event) {
+	h.state, _ = machine.Step(h.state, event, h)
+}
+
+// SendGreeting, SendReady and SendError are the machine's actions.
+
+func (h *Handshake) SendGreeting() { h.out = AppendGreeting(h.out, Null) }
+
+func (h *Handshake) SendReady() { h.out = AppendCommand(h.out, Ready, h.local.append(nil)) }
+
+func (h *Handshake) SendError() {
+	reason := "socket types do not match"
+	h.out = AppendCommand(h.out, Error, append([]byte{byte(len(reason))}, reason...))
+}

@@ -1,0 +1,98 @@
+package zmtp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// Socket types that we are. Others may connect to these (RFC 37, "The
+// Socket-Type Property").
+const (
+	Dealer = "DEALER"
+	Router = "ROUTER"
+)
+
+// MaxIdentity is the most octets that an identity may have.
+const MaxIdentity = 255
+
+// maxProperties is the most properties that a READY may have.
+const maxProperties = 32
+
+// Metadata is what a side says of itself when it is ready.
+type Metadata struct {
+	Type     string            // socket type
+	Identity []byte            // at most 255 octets, the first not zero; may be empty
+	Others   map[string][]byte // further properties by lower-case name; nil if there are none
+}
+
+// Compatible says whether a socket of our type may talk to one of theirs.
+func Compatible(ours, theirs string) bool {
+	switch theirs {
+	case Dealer, Router:
+		return ours == Dealer || ours == Router
+	case "REP":
+		return ours == Dealer
+	case "REQ":
+		return ours == Router
+	}
+	return false
+}
+
+// append appends the data of a READY: socket type and identity.
+func (m *Metadata) append(b []byte) []byte {
+	b = appendProperty(b, "Socket-Type", []byte(m.Type))
+	return appendProperty(b, "Identity", m.Identity)
+}
+
+func appendProperty(b []byte, name string, value []byte) []byte {
+	b = append(b, byte(len(name)))
+	b = append(b, name...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(value)))
+	return append(b, value...)
+}
+
+// parseMetadata reads the data of a READY, whose length has been limited.
+func parseMetadata(b []byte) (*Metadata, error) {
+	m := &Metadata{}
+	seen := make(map[string][]byte)
+	for len(b) > 0 {
+		name, value, rest, err := splitProperty(b)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := seen[name]; twice || len(seen) == maxProperties {
+			return nil, fmt.Errorf("%w: property %s is one too many", ErrProtocol, quote(name))
+		}
+		seen[name], b = value, rest
+	}
+	m.Type, m.Identity = string(seen["socket-type"]), seen["identity"]
+	if len(m.Identity) > MaxIdentity || len(m.Identity) > 0 && m.Identity[0] == 0 {
+		return nil, fmt.Errorf("%w: identity not allowed", ErrProtocol)
+	}
+	delete(seen, "socket-type")
+	delete(seen, "identity")
+	if len(seen) > 0 {
+		m.Others = seen
+	}
+	return m, nil
+}
+
+// splitProperty cuts the first property off b. The name comes in lower case.
+func splitProperty(b []byte) (name string, value, rest []byte, err error) {
+	n := int(b[0])
+	if n == 0 || len(b) < 1+n+4 {
+		return "", nil, nil, fmt.Errorf("%w: property cut short", ErrProtocol)
+	}
+	for _, c := range b[1 : 1+n] {
+		if !isLetter(c) && (c < '0' || c > '9') && !strings.ContainsRune("-_.+", rune(c)) {
+			return "", nil, nil, fmt.Errorf("%w: property name %s", ErrProtocol, quote(string(b[1:1+n])))
+		}
+	}
+	name, b = strings.ToLower(string(b[1:1+n])), b[1+n:]
+	size := binary.BigEndian.Uint32(b)
+	if b = b[4:]; uint64(size) > uint64(len(b)) {
+		return "", nil, nil, fmt.Errorf("%w: property %s cut short", ErrProtocol, quote(name))
+	}
+	return name, b[:size:size], b[size:], nil
+}

@@ -1,0 +1,151 @@
+package zmtp
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Cipher protects the frames of an open connection. NULL needs none.
+type Cipher interface {
+	// Seal appends the protected form of frames, which are whole, to b.
+	Seal(b, frames []byte) []byte
+	// Open undoes it in place for one received frame; content is the end of body.
+	Open(flags byte, body []byte) (inner byte, content []byte, err error)
+}
+
+// Messages is what a Parser found. All slices alias the buffer it was found in.
+// Its arrays may be used again after Reset.
+type Messages struct {
+	Frames   [][]byte // of all whole messages in order, then of the one under way
+	Ends     []int    // for each whole message, the index after its last frame
+	Commands [][]byte // bodies of commands
+}
+
+// Len returns the number of whole messages.
+func (m *Messages) Len() int { return len(m.Ends) }
+
+// Message returns the frames of a whole message, 0 <= i < Len().
+func (m *Messages) Message(i int) [][]byte {
+	from, to := 0, m.Ends[i]
+	if i > 0 {
+		from = m.Ends[i-1]
+	}
+	return m.Frames[from:to:to]
+}
+
+// Reset empties m and lets go of the buffer.
+func (m *Messages) Reset() {
+	clear(m.Frames)
+	clear(m.Commands)
+	m.Frames, m.Ends, m.Commands = m.Frames[:0], m.Ends[:0], m.Commands[:0]
+}
+
+// Parser cuts messages and commands out of the octets of an open connection,
+// without copying. Limits count what the far side claims, so that a message is
+// refused before its content arrives.
+//
+// A command may stand between two frames of a message: libzmq puts its PING
+// wherever it is when the timer fires.
+type Parser struct {
+	MaxMessage int // octets of content in one message, all frames
+	MaxFrames  int // frames in one message
+	Cipher     Cipher
+
+	parsed int    // octets of the buffer that need no second look
+	begin  int    // where the message under way begins
+	size   int    // octets of content of its frames that are whole
+	frames []span // where the content of these is
+}
+
+// span is a part of the buffer.
+type span struct{ from, to int }
+
+// Begin returns where in the buffer the message under way begins: what comes
+// before it is dealt with, what comes after has to stay.
+func (p *Parser) Begin() int { return p.begin }
+
+// Parse looks at b, the whole of a buffer that has grown since the last time,
+// and adds what is complete to m. An error is final.
+func (p *Parser) Parse(b []byte, m *Messages) error {
+	for p.parsed < len(b) {
+		flags, head, n, err := p.header(b[p.parsed:])
+		if err != nil {
+			return err
+		}
+		from := p.parsed + head
+		if head == 0 || n > len(b)-from {
+			return nil
+		}
+		to := from + n
+		if p.Cipher != nil {
+			var content []byte
+			if flags, content, err = p.Cipher.Open(flags, b[from:to]); err != nil {
+				return err
+			}
+			from = to - len(content)
+		}
+		p.parsed = to
+		p.take(flags, b[from:to:to], from, m)
+	}
+	return nil
+}
+
+// header reads the header at the start of b: flags, its own length, and the
+// length of the body that follows. Its own length is 0 while it is incomplete.
+func (p *Parser) header(b []byte) (flags byte, head, body int, err error) {
+	flags = b[0]
+	if flags > flagsKnown || flags&(flagMore|flagCommand) == flagMore|flagCommand {
+		return 0, 0, 0, fmt.Errorf("%w: frame flags %#02x", ErrProtocol, flags)
+	}
+	var n uint64
+	switch {
+	case flags&flagLong == 0 && len(b) >= shortHeader:
+		n, head = uint64(b[1]), shortHeader
+	case flags&flagLong != 0 && len(b) >= longHeader:
+		n, head = binary.BigEndian.Uint64(b[1:]), longHeader
+	default:
+		return flags, 0, 0, nil
+	}
+	switch {
+	case flags&flagCommand != 0:
+		if n > MaxCommand {
+			return 0, 0, 0, fmt.Errorf("%w: command of %d octets", ErrTooLarge, n)
+		}
+	case n > uint64(p.MaxMessage-p.size):
+		return 0, 0, 0, fmt.Errorf("%w: frame of %d octets after %d", ErrTooLarge, n, p.size)
+	case len(p.frames) >= p.MaxFrames:
+		return 0, 0, 0, fmt.Errorf("%w: more than %d frames", ErrTooLarge, p.MaxFrames)
+	}
+	return flags, head, int(n), nil
+}
+
+// take adds a whole frame, whose content begins at from in the buffer, to m.
+func (p *Parser) take(flags byte, content []byte, from int, m *Messages) {
+	if flags&flagCommand != 0 {
+		m.Commands = append(m.Commands, content)
+		if len(p.frames) == 0 {
+			p.begin = p.parsed
+		}
+		return
+	}
+	m.Frames = append(m.Frames, content)
+	if flags&flagMore != 0 {
+		p.frames = append(p.frames, span{from, p.parsed})
+		p.size += len(content)
+		return
+	}
+	m.Ends = append(m.Ends, len(m.Frames))
+	p.frames, p.size, p.begin = p.frames[:0], 0, p.parsed
+}
+
+// Move tells the parser that b[Begin():] of the old buffer is now all that the
+// new buffer b holds. The frames of the message under way are added to m, which
+// is empty.
+func (p *Parser) Move(b []byte, m *Messages) {
+	for i := range p.frames {
+		f := &p.frames[i]
+		f.from, f.to = f.from-p.begin, f.to-p.begin
+		m.Frames = append(m.Frames, b[f.from:f.to:f.to])
+	}
+	p.parsed, p.begin = p.parsed-p.begin, 0
+}
