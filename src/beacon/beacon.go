@@ -1,0 +1,72 @@
+// Package beacon lets nodes of one network find each other without a server:
+// each broadcasts a small datagram with its UUID and TCP port, and hears those
+// of the others (RFC 36, "Discovery"). It also tells which network interfaces
+// can be used for that.
+//
+// A sighting proves nothing: anyone on the network can send any beacon. It is
+// a hint where to connect, and the conversation there decides.
+package beacon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Sighting is one beacon of another node.
+type Sighting struct {
+	ID       uuid.UUID
+	Endpoint string // tcp://ADDRESS:PORT, IPv6 in brackets with its zone
+	Gone     bool   // the node says goodbye; the port of Endpoint is 0
+}
+
+// Announcement is what a node tells of itself.
+type Announcement struct {
+	ID       uuid.UUID
+	Port     uint16        // TCP port on which the node accepts connections, not 0
+	Interval time.Duration // between two beacons, more than 0
+}
+
+// Beacon announces a node to a network and hears the others.
+type Beacon interface {
+	// Run announces until ctx ends, says goodbye and returns nil. The first
+	// beacon goes out at once, the next ones sooner than the interval; all
+	// waits vary by a tenth. It calls sight for every beacon that others send,
+	// from one goroutine and never after Run has returned; while sight runs,
+	// further beacons wait in a bounded queue and are then dropped.
+	//
+	// Run returns an error at once if the announcement is invalid or the
+	// network cannot be heard at all; what fails later is retried.
+	Run(ctx context.Context, announce Announcement, sight func(Sighting)) error
+}
+
+// ErrAnnouncement is returned for an announcement without id, port or interval.
+var ErrAnnouncement = errors.New("beacon: an announcement needs an id, a port and an interval")
+
+func (a Announcement) check() error {
+	if a.ID == uuid.Nil || a.Port == 0 || a.Interval <= 0 {
+		return ErrAnnouncement
+	}
+	return nil
+}
+
+// schedule spaces beacons. The first two waits are a sixteenth and a quarter of
+// the interval, so that a lost first beacon does not cost a whole one; all vary
+// by a tenth, so that nodes started together do not stay in step.
+type schedule struct {
+	next, interval time.Duration
+	random         func() float64
+}
+
+func newSchedule(interval time.Duration, random func() float64) *schedule {
+	return &schedule{next: interval / 16, interval: interval, random: random}
+}
+
+// wait returns how long to wait until the next beacon.
+func (s *schedule) wait() time.Duration {
+	wait := max(s.next, 1)
+	s.next = min(4*wait, s.interval)
+	return time.Duration(float64(wait) * (0.9 + 0.2*s.random()))
+}

@@ -1,0 +1,139 @@
+package beacon
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// hubQueue is how many sightings wait for a node that does not take them;
+// further ones are dropped.
+const hubQueue = 256
+
+// Hub is a broadcast domain in memory, for tests and simulations. It keeps no
+// goroutine of its own, waits only for time and channels, and so runs in
+// virtual time under testing/synctest. Its methods may be called from any
+// goroutine at any time.
+type Hub struct {
+	mu    sync.Mutex
+	nodes []*hubNode // in order of host and id, so that the same seed loses the same beacons
+	seed  uint64
+	loss  float64
+	cut   func(from, to string) bool
+}
+
+type hubNode struct {
+	host   string
+	self   Announcement
+	random *rand.Rand // guarded by Hub.mu
+	inbox  chan Sighting
+}
+
+// NewHub returns a domain that loses nothing.
+func NewHub() *Hub { return &Hub{} }
+
+// Lose lets each receiver miss a beacon with probability rate. It is decided by
+// the seed, the sender's host and id, and how many beacons it has sent; call it
+// before the nodes run.
+func (h *Hub) Lose(rate float64, seed uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.loss, h.seed = rate, seed
+}
+
+// Cut keeps the beacons of host from from host to wherever cut says so, until
+// the next call; nil heals all. The function must not call the Hub.
+func (h *Hub) Cut(cut func(from, to string) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cut = cut
+}
+
+// Host returns the beacon of a host; addr is the address that others see. Any
+// number of nodes may run on it.
+func (h *Hub) Host(addr string) Beacon { return hubHost{h, addr} }
+
+type hubHost struct {
+	hub  *Hub
+	addr string
+}
+
+func (h hubHost) Run(ctx context.Context, announce Announcement, sight func(Sighting)) error {
+	if err := announce.check(); err != nil {
+		return err
+	}
+	n := h.hub.enter(h.addr, announce)
+	defer h.hub.leave(n)
+	plan := newSchedule(announce.Interval, func() float64 { return h.hub.draw(n) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			h.hub.send(n, announce.Port)
+			timer.Reset(plan.wait())
+		case s := <-n.inbox:
+			sight(s)
+		}
+	}
+}
+
+func (h *Hub) enter(host string, self Announcement) *hubNode {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	hash := fnv.New64a()
+	fmt.Fprint(hash, host, self.ID)
+	n := &hubNode{
+		host:   host,
+		self:   self,
+		random: rand.New(rand.NewPCG(h.seed, hash.Sum64())),
+		inbox:  make(chan Sighting, hubQueue),
+	}
+	at, _ := slices.BinarySearchFunc(h.nodes, n, func(a, b *hubNode) int {
+		return cmp.Or(strings.Compare(a.host, b.host), bytes.Compare(a.self.ID[:], b.self.ID[:]))
+	})
+	h.nodes = slices.Insert(h.nodes, at, n)
+	return n
+}
+
+// leave says goodbye and removes n.
+func (h *Hub) leave(n *hubNode) {
+	h.send(n, 0)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.nodes = slices.DeleteFunc(h.nodes, func(other *hubNode) bool { return other == n })
+}
+
+func (h *Hub) draw(n *hubNode) float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return n.random.Float64()
+}
+
+// send gives a beacon of n to all whom it reaches and who have room for it.
+func (h *Hub) send(n *hubNode, port uint16) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Sighting{ID: n.self.ID, Endpoint: endpoint(n.host, port), Gone: port == 0}
+	for _, to := range h.nodes {
+		if to.self.ID == n.self.ID || h.cut != nil && h.cut(n.host, to.host) {
+			continue
+		}
+		if h.loss > 0 && n.random.Float64() < h.loss {
+			continue
+		}
+		select {
+		case to.inbox <- s:
+		default:
+		}
+	}
+}
