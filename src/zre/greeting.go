@@ -1,0 +1,144 @@
+package zre
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/wire"
+)
+
+// Headers of HELLO that the protocol itself uses. Other implementations pass
+// them on as they are.
+const (
+	ReservedHeader    = "X-ONCE-"                          // prefix of all of them
+	headerIncarnation = ReservedHeader + "INCARNATION"     // decimal, higher at each start
+	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
+)
+
+// MaxHeaders is how many headers an application may set: what HELLO can carry
+// less those that the protocol itself uses.
+const MaxHeaders = 240
+
+// greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
+// one that greets twice, and both from a late word of a life that has ended.
+// A peer without one has started anew if it greets from another endpoint.
+func (c *Core) greeted(id uuid.UUID, link LinkID, hello *zremsg.Hello) {
+	if !EndpointValid(hello.Endpoint) {
+		c.count("greetings without an endpoint")
+		c.emit(Reject{link})
+		return
+	}
+	own, headers := splitHeaders(hello.Headers)
+	p := c.peers[id]
+	if p == nil {
+		p = c.meet(id, hello.Endpoint)
+	} else if known := p.incarnation; own.incarnation < known {
+		c.count("stale greetings")
+		c.emit(Reject{link})
+		return
+	} else if p.state.IsPresent() && (own.incarnation > known || known == 0 && hello.Endpoint != p.endpoint) {
+		p.fire(peermachine.EventReplaced)
+		p = c.meet(id, hello.Endpoint)
+	}
+	if p == nil {
+		c.emit(Reject{link})
+		return
+	}
+	p.greeted(link, hello, own, headers)
+}
+
+// greeted brings what we know of the peer into step with its HELLO.
+func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
+	present, again := p.state.IsPresent(), p.link != link
+	if p.link != link && p.link != 0 {
+		p.core.emit(Reject{p.link})
+	}
+	p.link = link
+	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
+	groups := slices.Clone(hello.Groups)
+	slices.Sort(groups)
+	groups = slices.Compact(groups)
+	p.left, p.joined = difference(p.groups, groups), difference(groups, p.groups)
+	p.groups, p.status = groups, hello.Status
+	p.learn(hello.Endpoint)
+	p.word()
+	p.fire(peermachine.EventHello)
+
+	// A plain peer that greets over a new connection has forgotten us, unless
+	// that is how it takes a HELLO that it did not expect.
+	forgot := own.incarnation == 0 && again && p.core.now.Sub(p.askedAt) > p.core.config.Greeting
+	if present && p.greets && (own.answer || forgot) {
+		p.asks = false
+		p.SendHello()
+	}
+}
+
+// SendHello greets the peer, or puts that off if the peer has just been greeted
+// over the same connection.
+func (p *peer) SendHello() {
+	if again := p.greetedAt.Add(greetAgain); p.greets && p.core.now.Before(again) {
+		p.greetAt = again
+		p.schedule()
+		return
+	}
+	p.greet()
+}
+
+func (p *peer) greet() {
+	c := p.core
+	headers := append(slices.Clone(c.config.Headers),
+		wire.Pair{Key: headerIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)})
+	if p.asks && p.state.IsPresent() {
+		p.askedAt = c.now
+	}
+	if p.asks {
+		headers = append(headers, wire.Pair{Key: headerAnswer, Value: "1"})
+	}
+	p.greets, p.asks, p.greetedAt, p.greetAt = true, false, c.now, time.Time{}
+	c.emit(Send{p.id, &zremsg.Hello{
+		Endpoint: p.callback,
+		Groups:   c.OwnGroups(),
+		Status:   c.status,
+		Name:     c.config.Name,
+		Headers:  headers,
+	}})
+}
+
+// ownHeaders are those of a HELLO that the protocol itself uses.
+type ownHeaders struct {
+	incarnation uint64
+	answer      bool
+}
+
+func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string) {
+	headers = make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		switch {
+		case pair.Key == headerIncarnation:
+			own.incarnation, _ = strconv.ParseUint(pair.Value, 10, 64) // 0, as a plain peer's, if it is no number
+		case pair.Key == headerAnswer:
+			own.answer = true
+		case !strings.HasPrefix(pair.Key, ReservedHeader):
+			headers[pair.Key] = pair.Value
+		}
+	}
+	return own, headers
+}
+
+// EndpointValid tells whether an endpoint is one that can be dialled.
+func EndpointValid(endpoint string) bool {
+	address, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return false
+	}
+	host, port, err := net.SplitHostPort(address)
+	number, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && host != "" && number != 0
+}

@@ -1,0 +1,84 @@
+package zre
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+)
+
+// OwnGroups returns the node's own groups, sorted.
+func (c *Core) OwnGroups() []string { return slices.Sorted(maps.Keys(c.groups)) }
+
+// sorted returns the peers in the order of their ids, so that the same inputs
+// give the same outputs.
+func (c *Core) sorted() []*peer {
+	return slices.SortedFunc(maps.Values(c.peers), func(a, b *peer) int {
+		return bytes.Compare(a.id[:], b.id[:])
+	})
+}
+
+// joins and leaves take in a peer's JOIN and LEAVE. A status that is not the
+// next one means that we have missed some; the peer's HELLO makes that good.
+func (p *peer) joins(group string, status uint8) {
+	p.step(status)
+	at, found := slices.BinarySearch(p.groups, group)
+	switch {
+	case found:
+	case len(p.groups) >= MaxGroups:
+		p.core.count("groups over the limit")
+	default:
+		p.groups = slices.Insert(slices.Clone(p.groups), at, group)
+		p.member(api.EventTypeJoin, group)
+	}
+}
+
+func (p *peer) leaves(group string, status uint8) {
+	p.step(status)
+	if at, found := slices.BinarySearch(p.groups, group); found {
+		p.groups = slices.Delete(slices.Clone(p.groups), at, at+1)
+		p.member(api.EventTypeLeave, group)
+	}
+}
+
+// step adopts the status of a JOIN or LEAVE.
+func (p *peer) step(status uint8) {
+	if p.status++; p.status != status {
+		p.status = status
+		p.core.count("status out of step")
+		p.asks = true
+		p.fire(peermachine.EventOutOfStep)
+	}
+}
+
+// member tells the application of a join or leave, if it knows the peer.
+func (p *peer) member(kind api.EventType, group string) {
+	if p.state.IsPresent() {
+		p.event(kind, group, 0)
+	}
+}
+
+// tellGroups tells the application how the latest HELLO changed the groups.
+func (p *peer) tellGroups() {
+	snapshot := p.Peer
+	for _, group := range p.left {
+		p.core.emit(Event{api.EventTypeLeave, &snapshot, group, 0, p.core.now})
+	}
+	for _, group := range p.joined {
+		p.core.emit(Event{api.EventTypeJoin, &snapshot, group, 0, p.core.now})
+	}
+	p.left, p.joined = nil, nil
+}
+
+// difference returns what is in one sorted list and not in another.
+func difference(in, notIn []string) []string {
+	var d []string
+	for _, s := range in {
+		if _, found := slices.BinarySearch(notIn, s); !found {
+			d = append(d, s)
+		}
+	}
+	return d
+}

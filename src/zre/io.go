@@ -1,0 +1,133 @@
+package zre
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+)
+
+// Input is something that happened to the node.
+type Input interface{ isInput() }
+
+// LinkID names a connection that a peer made to us; 0 names none.
+type LinkID uint64
+
+type (
+	// Sighted says that a beacon, or someone who knows, told us of a peer.
+	Sighted struct {
+		Peer     uuid.UUID
+		Endpoint string
+	}
+	// Vanished says that a peer's beacon said goodbye. Anybody can send one, so
+	// it counts only once the peer's connections are lost too.
+	Vanished struct{ Peer uuid.UUID }
+	// Required says that the application wants to stay with a peer that no
+	// beacon tells of.
+	Required struct {
+		Peer     uuid.UUID
+		Endpoint string
+	}
+	// Linked says that our connection to a peer stands. Endpoint is where the
+	// peer can reach us: the address that the connection left from.
+	Linked struct {
+		Peer     uuid.UUID
+		Endpoint string
+	}
+	// Unlinked says that our connection to a peer is lost.
+	Unlinked struct{ Peer uuid.UUID }
+	// Refused says that none of a peer's endpoints accepts connections.
+	Refused struct{ Peer uuid.UUID }
+	// Heard is a message other than WHISPER and SHOUT from a peer.
+	Heard struct {
+		Peer    uuid.UUID
+		Link    LinkID
+		Message zremsg.Message
+	}
+	// OutOfStep says that a message's sequence number was not the next.
+	OutOfStep struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
+	// Muted says that a connection that a peer made to us is lost.
+	Muted struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
+	// Join and Leave are the application's.
+	Join  struct{ Group string }
+	Leave struct{ Group string }
+	// Stop ends the node: it says goodbye to all.
+	Stop struct{}
+	// Tick says that the time of [Core.Deadline] has come.
+	Tick struct{}
+)
+
+func (Sighted) isInput()   {}
+func (Vanished) isInput()  {}
+func (Required) isInput()  {}
+func (Linked) isInput()    {}
+func (Unlinked) isInput()  {}
+func (Refused) isInput()   {}
+func (Heard) isInput()     {}
+func (OutOfStep) isInput() {}
+func (Muted) isInput()     {}
+func (Join) isInput()      {}
+func (Leave) isInput()     {}
+func (Stop) isInput()      {}
+func (Tick) isInput()      {}
+
+// Output is something to be done, in the order in which it is returned.
+type Output interface{ isOutput() }
+
+type (
+	// Connect asks for a connection to a peer: the endpoints are tried in turn,
+	// again and again, until one stands or Disconnect. It may be repeated with
+	// more endpoints while the first attempt lasts.
+	Connect struct {
+		Peer      uuid.UUID
+		Endpoints []string
+	}
+	// Disconnect asks that our connection to a peer, or the attempt to make
+	// one, be ended when what is queued for it has gone out.
+	Disconnect struct{ Peer uuid.UUID }
+	// Send asks that a message be queued for a peer. The sequence number is the
+	// sender's to set: 1 for HELLO, else the next.
+	Send struct {
+		Peer    uuid.UUID
+		Message zremsg.Message
+	}
+	// Admit says that a connection that a peer made to us, and that has carried
+	// its HELLO, is the one whose messages count.
+	Admit struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
+	// Reject asks that a connection that a peer made to us be closed.
+	Reject struct{ Link LinkID }
+	// Event is for the application. Peer is the peer as it is after the event.
+	Event struct {
+		Type   api.EventType
+		Peer   *Peer
+		Group  string
+		Reason peermachine.Reason
+		Time   time.Time
+	}
+	// Update says that what is known of a peer has changed without an event.
+	Update struct{ Peer *Peer }
+	// Count says that something unusual was seen, by the name that it is
+	// counted under.
+	Count struct{ Name string }
+)
+
+func (Connect) isOutput()    {}
+func (Disconnect) isOutput() {}
+func (Send) isOutput()       {}
+func (Admit) isOutput()      {}
+func (Reject) isOutput()     {}
+func (Event) isOutput()      {}
+func (Update) isOutput()     {}
+func (Count) isOutput()      {}

@@ -1,0 +1,279 @@
+package zre
+
+import (
+	"container/heap"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+)
+
+// Peer is what a node knows of a peer at one moment. It does not change and is
+// safe for concurrent use.
+type Peer struct {
+	id          uuid.UUID
+	name        string
+	endpoint    string
+	headers     map[string]string
+	groups      []string // sorted; copied on each change
+	incarnation uint64
+}
+
+func (p *Peer) UUID() uuid.UUID            { return p.id }
+func (p *Peer) Name() string               { return p.name }
+func (p *Peer) Endpoint() string           { return p.endpoint }
+func (p *Peer) Headers() map[string]string { return p.headers }
+func (p *Peer) Header(name string) string  { return p.headers[name] }
+func (p *Peer) Groups() []string           { return p.groups }
+func (p *Peer) Incarnation() uint64        { return p.incarnation }
+
+// peer is the life of a peer: the state that its machine is in, and what the
+// machine's actions need. It implements peermachine.Actions.
+type peer struct {
+	Peer
+	core      *Core
+	state     peermachine.State
+	endpoints []string // to try, the one that the peer was sighted at first
+	status    uint8    // of the latest HELLO, JOIN or LEAVE
+	link      LinkID   // the connection that speaks for the peer, 0 if none
+	left      []string // groups that the latest HELLO no longer names
+	joined    []string // groups that the latest HELLO names anew
+
+	callback  string    // where the peer can reach us, for our HELLO
+	greets    bool      // our connection stands and has carried a HELLO
+	asks      bool      // the next HELLO wants one in return
+	greetedAt time.Time // of the latest HELLO to the peer
+	askedAt   time.Time // of the latest that it did not expect
+	greetAt   time.Time // when a HELLO that was put off is due
+	since     time.Time // of the present state
+	heard     time.Time // the latest sign of life that we know of
+	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
+
+	timer    int // place in core.timers, -1 if none
+	deadline time.Time
+}
+
+// fire lets the machine step and keeps the timer and the books in order.
+func (p *peer) fire(e peermachine.Event) {
+	next, ok := peermachine.Step(p.state, e, p)
+	if !ok {
+		p.core.count("unexpected " + e.String())
+		return
+	}
+	if next == p.state {
+		p.schedule()
+		return
+	}
+	p.state, p.since = next, p.core.now
+	if next.Final() {
+		p.end()
+	}
+	p.schedule()
+}
+
+// end takes a peer that is gone off the books and closes its connections.
+func (p *peer) end() {
+	delete(p.core.peers, p.id)
+	p.greetAt = time.Time{}
+	p.core.emit(Disconnect{p.id})
+	if p.link != 0 {
+		p.core.emit(Reject{p.link})
+		p.link = 0
+	}
+}
+
+// schedule puts the peer's timer where it belongs.
+func (p *peer) schedule() {
+	p.deadline = p.next()
+	switch c := p.core; {
+	case p.deadline.IsZero() && p.timer >= 0:
+		heap.Remove(&c.timers, p.timer)
+	case p.deadline.IsZero():
+	case p.timer >= 0:
+		heap.Fix(&c.timers, p.timer)
+	default:
+		heap.Push(&c.timers, p)
+	}
+}
+
+// next returns when the peer's machine or a HELLO that was put off is due.
+// Each time-out but the first runs from the entry of its state, so that a node
+// that slept asks before it suspects and suspects before it gives up.
+func (p *peer) next() time.Time {
+	config := &p.core.config
+	var at time.Time
+	switch p.state.Timeout() {
+	case peermachine.TimeoutGreeting:
+		at = p.since.Add(config.Greeting)
+	case peermachine.TimeoutEvasive:
+		at = p.heard.Add(config.Evasive)
+	case peermachine.TimeoutSilent:
+		at = p.since.Add(config.Silent - config.Evasive)
+	case peermachine.TimeoutExpired:
+		at = p.since.Add(config.Expired - config.Silent)
+	}
+	if _, required := p.core.required[p.id]; required && p.state.Final() {
+		at = p.since.Add(requireAgain)
+	}
+	if !p.greetAt.IsZero() && (at.IsZero() || p.greetAt.Before(at)) {
+		at = p.greetAt
+	}
+	return at
+}
+
+// due does what the timer was set for.
+func (p *peer) due() {
+	switch c := p.core; {
+	case p.state.Final():
+		heap.Remove(&c.timers, p.timer)
+		if c.peers[p.id] == nil {
+			c.meet(p.id, c.required[p.id])
+		}
+	case !p.greetAt.IsZero() && !p.greetAt.After(c.now):
+		p.greet()
+		p.schedule()
+	case p.state.IsPresent() && !p.state.IsSevered() && p.alive():
+	default:
+		p.fire(peermachine.EventTimeout)
+	}
+}
+
+// alive finds out whether there were signs of life that the core was not told
+// of: content, which does not pass through it, and content that waits because
+// our application is slow. In that case the peer cannot hear from us either, so
+// it gets the answer to the PING that we have not yet read.
+func (p *peer) alive() bool {
+	heard, waiting := p.core.config.Heard(p.id)
+	if waiting {
+		heard = p.core.now
+		p.SendPingOK()
+	}
+	if !heard.After(p.heard) {
+		return false
+	}
+	p.heard = heard
+	p.fire(peermachine.EventWord)
+	return true
+}
+
+// word notes a sign of life.
+func (p *peer) word() {
+	p.heard = p.core.now
+	if p.state.IsPresent() {
+		p.fire(peermachine.EventWord)
+	}
+}
+
+// learn adds an endpoint to those that are tried.
+func (p *peer) learn(endpoint string) {
+	if slices.Contains(p.endpoints, endpoint) || len(p.endpoints) >= maxEndpoints {
+		return
+	}
+	p.endpoints = append(slices.Clone(p.endpoints), endpoint)
+	if !p.greets {
+		p.Dial()
+	}
+}
+
+func (p *peer) linked(callback string) {
+	p.greets, p.callback = false, callback
+	p.asks = p.link == 0
+	p.fire(peermachine.EventLinked)
+}
+
+// unlinked, muted, refused and vanish judge what the loss of a connection and
+// the beacon's goodbye mean together.
+func (p *peer) unlinked() {
+	p.greets, p.greetAt = false, time.Time{}
+	if p.leaving() {
+		p.fire(peermachine.EventGoodbye)
+		return
+	}
+	p.fire(peermachine.EventLinkLost)
+}
+
+func (p *peer) muted() {
+	p.link = 0
+	if p.leaving() {
+		p.fire(peermachine.EventGoodbye)
+		return
+	}
+	p.fire(peermachine.EventMuted)
+}
+
+func (p *peer) refused() {
+	if p.state.IsPresent() && p.link != 0 {
+		return // it still speaks to us: the attempts go on
+	}
+	p.fire(peermachine.EventRefused)
+}
+
+func (p *peer) vanish() {
+	p.vanished = p.core.now
+	if !p.state.IsPresent() || p.state.IsSevered() || p.link == 0 {
+		p.fire(peermachine.EventGoodbye)
+	}
+}
+
+// leaving tells whether the peer's beacon has just said goodbye.
+func (p *peer) leaving() bool {
+	return !p.vanished.IsZero() && p.core.now.Sub(p.vanished) < p.core.config.Evasive
+}
+
+func (p *peer) outOfStep() {
+	p.core.count("sequence out of step")
+	p.asks = true
+	p.fire(peermachine.EventOutOfStep)
+}
+
+// The actions of the machine.
+
+func (p *peer) Dial()       { p.core.emit(Connect{p.id, p.endpoints}) }
+func (p *peer) Forget()     {}
+func (p *peer) SendPing()   { p.send(&zremsg.Ping{}) }
+func (p *peer) SendPingOK() { p.send(&zremsg.PingOK{}) }
+
+// SendGoodbye spares plain peers that hear our beacon: it tells them, and those
+// older than GOODBYE do not survive that message.
+func (p *peer) SendGoodbye() {
+	_, required := p.core.required[p.id]
+	if p.incarnation != 0 || required || !p.core.config.Beacons {
+		p.send(&zremsg.Goodbye{})
+	}
+}
+
+func (p *peer) Enter() {
+	p.event(api.EventTypeEnter, "", 0)
+	p.left, p.joined = nil, p.groups
+	p.tellGroups()
+	p.core.emit(Admit{p.id, p.link})
+}
+
+func (p *peer) Resync() {
+	snapshot := p.Peer
+	p.core.emit(Update{&snapshot})
+	p.tellGroups()
+	p.core.emit(Admit{p.id, p.link})
+}
+
+func (p *peer) Suspect() { p.event(api.EventTypeSuspect, "", 0) }
+func (p *peer) Recover() { p.event(api.EventTypeRecover, "", 0) }
+
+func (p *peer) Exit(reason peermachine.Reason) {
+	p.event(api.EventTypeExit, "", reason)
+}
+
+func (p *peer) send(m zremsg.Message) {
+	if p.greets {
+		p.core.emit(Send{p.id, m})
+	}
+}
+
+func (p *peer) event(kind api.EventType, group string, reason peermachine.Reason) {
+	snapshot := p.Peer
+	p.core.emit(Event{kind, &snapshot, group, reason, p.core.now})
+}
