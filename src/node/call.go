@@ -1,0 +1,193 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Waits between two rounds of attempts to connect to a peer. Each is twice the
+// last; all vary by a quarter, so that those who lost a peer together do not
+// come back together.
+const (
+	firstWait = 50 * time.Millisecond
+	lastWait  = 2 * time.Second
+	dialTime  = 5 * time.Second // one attempt
+)
+
+// controlReserve is how many octets of control messages may wait for a peer
+// whose queue is full of content.
+const controlReserve = 1 << 20
+
+// caller makes one connection to a peer: it tries the peer's endpoints in turn
+// until one accepts, and then keeps an eye on the connection until it ends.
+type caller struct {
+	node      *Node
+	peer      uuid.UUID
+	endpoints atomic.Pointer[[]string]
+	wait      time.Duration // before the first attempt
+	cancel    context.CancelFunc
+	out       *outbound // the loop's; nil until it stands
+}
+
+// call begins to connect to a peer, or tells who already tries of more
+// endpoints.
+func (n *Node) call(peer uuid.UUID, endpoints []string) {
+	last := n.loop.calls[peer]
+	if last != nil && last.out == nil {
+		last.endpoints.Store(&endpoints)
+		return
+	}
+	c := &caller{node: n, peer: peer}
+	if last != nil { // the connection that stood was lost
+		c.wait = firstWait
+	}
+	c.endpoints.Store(&endpoints)
+	var ctx context.Context
+	ctx, c.cancel = context.WithCancel(n.ctx)
+	n.loop.calls[peer] = c
+	n.work.Go(func() { c.run(ctx) })
+}
+
+// hangUp ends the connection to a peer, or the attempt to make one.
+func (n *Node) hangUp(peer uuid.UUID) {
+	c := n.loop.calls[peer]
+	if c == nil {
+		return
+	}
+	delete(n.loop.calls, peer)
+	if c.out == nil {
+		c.cancel()
+		return
+	}
+	n.closeSoon(c.out.Link)
+}
+
+// closeSoon closes a link when what is queued on it has gone out, at the latest
+// after the linger time.
+func (n *Node) closeSoon(l *link.Link) {
+	n.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), n.settings.linger)
+		defer cancel()
+		if err := l.Shutdown(ctx); err != nil {
+			n.settings.log.Debug("connection closed with messages unsent", "address", l.RemoteAddr(), "error", err)
+		}
+	})
+}
+
+func (c *caller) run(ctx context.Context) {
+	defer c.cancel()
+	l := c.connect(ctx)
+	if l == nil {
+		return
+	}
+	c.node.do(func() { c.linked(l) })
+	err := l.Serve(func(b *link.Batch) error {
+		b.Release()
+		c.node.count("messages against the stream")
+		return nil
+	})
+	_ = l.Close()
+	c.node.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
+	c.node.do(func() {
+		if c.node.loop.calls[c.peer] == c {
+			c.node.step(zre.Unlinked{Peer: c.peer})
+		}
+	})
+}
+
+// linked tells the core, unless it has given the peer up meanwhile.
+func (c *caller) linked(l *link.Link) {
+	n := c.node
+	if n.loop.calls[c.peer] != c {
+		n.closeSoon(l)
+		return
+	}
+	c.out = &outbound{Link: l, replaced: make(chan struct{})}
+	n.step(zre.Linked{Peer: c.peer, Endpoint: n.callback(l.LocalAddr())})
+	if r := n.table.find(c.peer); r != nil && r.out.Load() != c.out {
+		r.relink(c.out)
+	}
+}
+
+// connect tries the endpoints until one accepts or ctx ends.
+func (c *caller) connect(ctx context.Context) *link.Link {
+	for wait := c.wait; ; wait = min(max(2*wait, firstWait), lastWait) {
+		if !pause(ctx, wait) {
+			return nil
+		}
+		endpoints := *c.endpoints.Load()
+		refused := 0
+		for _, endpoint := range endpoints {
+			l, err := c.open(ctx, endpoint)
+			if err == nil {
+				return l
+			}
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				refused++
+			}
+			c.node.log(c.peer).Debug("cannot connect", "endpoint", endpoint, "error", err)
+		}
+		if refused == len(endpoints) {
+			c.node.do(func() {
+				if c.node.loop.calls[c.peer] == c {
+					c.node.step(zre.Refused{Peer: c.peer})
+				}
+			})
+		}
+	}
+}
+
+func (c *caller) open(ctx context.Context, endpoint string) (*link.Link, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := c.node.transport.Dial(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return link.Open(ctx, conn, c.node.linkConfig("DEALER"))
+}
+
+// linkConfig returns the settings of a link. Its identity is what RFC 36 asks
+// for: the octet 1 and the node's UUID.
+func (n *Node) linkConfig(kind string) link.Config {
+	c := link.Config{
+		Type:       kind,
+		MaxMessage: n.settings.maxMessage,
+		MaxFrames:  maxFrames,
+		Outbox:     n.settings.outbox,
+		Reserve:    controlReserve,
+		Handshake:  n.settings.handshake,
+	}
+	if kind == "DEALER" {
+		c.Identity = append([]byte{1}, n.id[:]...)
+	}
+	return c
+}
+
+// pause waits, more or less as long as asked, and tells whether ctx goes on.
+func pause(ctx context.Context, wait time.Duration) bool {
+	if wait > 0 {
+		timer := time.NewTimer(wait*3/4 + rand.N(wait/2))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// callback returns where a peer can reach us that we reach from an address.
+func (n *Node) callback(local net.Addr) string {
+	return endpointOf(hostOf(local), n.port)
+}

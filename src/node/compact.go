@@ -1,0 +1,90 @@
+package node
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+)
+
+// unread is what the queue holds of one peer since it last carried content.
+type unread struct {
+	enter   *Event
+	suspect *Event
+	join    map[string]*Event
+	since   []*Event // all since enter, itself included
+}
+
+// compact takes from a queue the events that cancel out: an enter and exit, a
+// join and leave, a suspect and recover, with no content of the peer between
+// them. The order of the rest stays. Taken events have no type until the sweep.
+func compact(queue []*Batch) []*Batch {
+	open := map[uuid.UUID]*unread{}
+	for _, b := range queue {
+		for i := range b.events {
+			e := &b.events[i]
+			id := e.peer.UUID()
+			u := open[id]
+			if u == nil || e.carries() {
+				u = &unread{join: map[string]*Event{}}
+				open[id] = u
+			}
+			u.see(e)
+		}
+	}
+	return sweep(queue)
+}
+
+func (u *unread) see(e *Event) {
+	if u.enter != nil {
+		u.since = append(u.since, e)
+	}
+	switch e.kind {
+	case api.EventTypeEnter:
+		u.enter, u.since = e, append(u.since[:0], e)
+	case api.EventTypeExit:
+		if u.enter != nil {
+			for _, s := range u.since {
+				s.kind = 0
+			}
+		}
+		*u = unread{join: map[string]*Event{}}
+	case api.EventTypeSuspect:
+		u.suspect = e
+	case api.EventTypeRecover:
+		u.suspect = cancel(u.suspect, e)
+	case api.EventTypeJoin:
+		u.join[e.group] = e
+	case api.EventTypeLeave:
+		if cancel(u.join[e.group], e); u.join[e.group] != nil {
+			delete(u.join, e.group)
+		}
+	}
+}
+
+// cancel takes both of a pair from the queue if the first is still unread.
+func cancel(first, second *Event) *Event {
+	if first != nil {
+		first.kind, second.kind = 0, 0
+	}
+	return nil
+}
+
+// sweep removes the events that have no type, and the batches left empty.
+func sweep(queue []*Batch) []*Batch {
+	kept := queue[:0]
+	for _, b := range queue {
+		events := b.events[:0]
+		for _, e := range b.events {
+			if e.kind != 0 {
+				events = append(events, e)
+			}
+		}
+		clear(b.events[len(events):])
+		b.events = events
+		if len(events) > 0 {
+			kept = append(kept, b)
+		}
+	}
+	clear(queue[len(kept):])
+	return kept
+}

@@ -1,0 +1,131 @@
+package node
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// loop is what only the loop's goroutine touches.
+type loop struct {
+	core    *zre.Core
+	calls   map[uuid.UUID]*caller    // connections we make, or try to
+	inbound map[zre.LinkID]*receiver // connections made to us
+	speaks  map[uuid.UUID]*receiver  // of those, the one that counts
+	links   zre.LinkID               // the latest number of an inbound connection
+	scratch []byte                   // where control messages are encoded
+}
+
+func newLoop(core *zre.Core) loop {
+	return loop{
+		core:    core,
+		calls:   map[uuid.UUID]*caller{},
+		inbound: map[zre.LinkID]*receiver{},
+		speaks:  map[uuid.UUID]*receiver{},
+	}
+}
+
+// run is the loop: it serves calls and the core's timer until calls is closed.
+func (n *Node) run() {
+	defer close(n.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if deadline := n.loop.core.Deadline(); deadline.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(deadline))
+		}
+		select {
+		case call, ok := <-n.calls:
+			if !ok {
+				return
+			}
+			call()
+		case <-timer.C:
+			n.step(zre.Tick{})
+		}
+	}
+}
+
+// do has the loop run a function and waits until it has. It is called only by
+// those whom Stop waits for, or that hold the node running.
+func (n *Node) do(call func()) {
+	ran := make(chan struct{})
+	n.calls <- func() {
+		call()
+		close(ran)
+	}
+	<-ran
+}
+
+// post has the loop take an input, and waits until it has.
+func (n *Node) post(in zre.Input) { n.do(func() { n.step(in) }) }
+
+// step lets the core take an input and carries out what it wants.
+func (n *Node) step(in zre.Input) {
+	for _, out := range n.loop.core.Step(time.Now(), in) {
+		n.carryOut(out)
+	}
+}
+
+func (n *Node) carryOut(out zre.Output) {
+	switch out := out.(type) {
+	case zre.Connect:
+		n.call(out.Peer, out.Endpoints)
+	case zre.Disconnect:
+		n.hangUp(out.Peer)
+	case zre.Send:
+		if c := n.loop.calls[out.Peer]; c != nil && c.out != nil {
+			n.control(c.out, out.Message)
+		}
+	case zre.Admit:
+		n.admit(out.Peer, out.Link)
+	case zre.Reject:
+		n.reject(out.Link)
+	case zre.Event:
+		n.event(out)
+	case zre.Update:
+		if r := n.table.find(out.Peer.UUID()); r != nil {
+			r.snapshot.Store(out.Peer)
+		}
+	case zre.Count:
+		n.count(out.Name)
+	}
+}
+
+// event brings the table into step and tells the application.
+func (n *Node) event(e zre.Event) {
+	id := e.Peer.UUID()
+	switch e.Type {
+	case api.EventTypeEnter:
+		n.table.enter(e.Peer, n.loop.calls[id].out)
+	case api.EventTypeExit:
+		n.table.exit(id)
+		if r := n.loop.speaks[id]; r != nil {
+			n.inbox.dismiss(r)
+		}
+	case api.EventTypeJoin:
+		n.table.join(id, e.Group)
+	case api.EventTypeLeave:
+		n.table.leave(id, e.Group)
+	}
+	if r := n.table.find(id); r != nil {
+		r.snapshot.Store(e.Peer)
+	}
+	n.log(id).Debug("peer "+e.Type.String(), "name", e.Peer.Name(), "group", e.Group, "reason", e.Reason)
+	n.inbox.post(Event{kind: e.Type, reason: e.Reason, peer: e.Peer, group: e.Group, at: e.Time})
+}
+
+// heard tells the core when a peer was last heard over the connection that
+// counts, and whether the application is too slow to take what it sent.
+func (n *Node) heard(id uuid.UUID) (time.Time, bool) {
+	r := n.loop.speaks[id]
+	if r == nil {
+		return time.Time{}, false
+	}
+	return r.link.Heard(), r.stalled.Load()
+}

@@ -1,0 +1,237 @@
+// Package node is a ZRE node: it owns the loop that runs the core (package
+// zre), the connections to and from peers, and the queue of events for the
+// application.
+//
+// Control and data part ways. Greetings, joins, sightings and timers go through
+// the loop, which alone owns the core. Whispers and shouts do not: the sender
+// encodes into the peer's outgoing buffer, and the goroutine that reads a
+// connection hands events to the application in batches. Order from one peer is
+// kept, because its reader waits until the loop has dealt with what comes
+// between two whispers.
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Node is a node in a network. Its methods may be called from any goroutine,
+// Recv and RecvBatch from one at a time.
+type Node struct {
+	id    uuid.UUID
+	name  string
+	table *table
+	inbox *inbox
+
+	mu       sync.RWMutex // guards phase, settings while fresh, and address
+	phase    phase
+	settings settings
+	address  string // where we accept connections, as tcp://ADDRESS:PORT
+	port     uint16 // of address
+
+	transport link.Transport
+	beacon    beacon.Beacon // nil if the settings are to choose
+
+	ctx    context.Context // ends when the node stops
+	cancel context.CancelFunc
+	work   sync.WaitGroup // all goroutines but the loop
+	done   chan struct{}  // closed when the loop has ended
+	calls  chan func()    // run by the loop, one at a time
+
+	loop     loop // what the loop's goroutine owns
+	counters counters
+}
+
+// phase is how far a node's life has come.
+type phase int
+
+const (
+	fresh phase = iota
+	running
+	stopped
+)
+
+// New returns a node that does nothing yet. Without a name it takes the first
+// six digits of its UUID.
+func New(name string) (*Node, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return nil, fmt.Errorf("draw a UUID: %w", err)
+	}
+	if name == "" {
+		name = strings.ToUpper(id.String()[:6])
+	}
+	return &Node{
+		id:        id,
+		name:      name,
+		table:     newTable(),
+		inbox:     newInbox(),
+		settings:  defaults(),
+		transport: link.TCP{},
+		done:      make(chan struct{}),
+		calls:     make(chan func(), 64),
+	}, nil
+}
+
+func (n *Node) UUID() uuid.UUID { return n.id }
+func (n *Node) Name() string    { return n.name }
+
+// Endpoint returns where the node accepts connections, empty before Start.
+func (n *Node) Endpoint() string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.address
+}
+
+// Start starts the node: it listens, announces itself and connects to those it
+// sights.
+func (n *Node) Start() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase != fresh {
+		return api.ErrStarted
+	}
+	s := &n.settings
+	if s.evasive >= s.silent || s.silent >= s.expired {
+		return api.ErrTimeouts
+	}
+	site, err := n.settle()
+	if err != nil {
+		return err
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	listener, err := n.transport.Listen(n.ctx, site.listen)
+	if err != nil {
+		n.cancel()
+		return fmt.Errorf("cannot accept connections at %s: %w", site.listen, err)
+	}
+	n.port = portOf(listener.Addr())
+	n.address = site.endpoint(listener.Addr())
+	n.inbox.limit = s.inbox
+	n.begin(listener, site)
+	n.phase = running
+	n.settings.log.Info("node started", "name", n.name, "uuid", n.id, "endpoint", n.address)
+	return nil
+}
+
+// begin starts the goroutines of a node that listens.
+func (n *Node) begin(listener net.Listener, site site) {
+	config := n.settings.core()
+	config.ID, config.Name = n.id, n.name
+	config.Incarnation = uint64(time.Now().UnixNano())
+	config.Beacons = site.beacon != nil
+	config.Heard = n.heard
+	n.loop = newLoop(zre.New(config))
+	for group := range n.settings.groups {
+		n.step(zre.Join{Group: group})
+	}
+	go n.run()
+	n.work.Go(func() { n.accept(listener, site) })
+	if source := site.beacon; source != nil {
+		n.work.Go(func() { n.announce(source) })
+	}
+}
+
+// announce runs the beacon and tells the loop whom it sights.
+func (n *Node) announce(source beacon.Beacon) {
+	err := source.Run(n.ctx, beacon.Announcement{ID: n.id, Port: n.port, Interval: n.settings.interval},
+		func(s beacon.Sighting) {
+			if s.Gone {
+				n.post(zre.Vanished{Peer: s.ID})
+			} else {
+				n.post(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})
+			}
+		})
+	if err != nil {
+		n.settings.log.Error("nodes cannot find each other by beacon", "error", err)
+	}
+}
+
+// Stop says goodbye to the peers, waits for at most the linger time until they
+// have taken what is queued, and closes all connections. Events that wait can
+// still be read.
+func (n *Node) Stop() {
+	n.mu.Lock()
+	was := n.phase
+	n.phase = stopped
+	n.mu.Unlock()
+	switch was {
+	case fresh:
+		n.inbox.close()
+		close(n.done)
+		return
+	case stopped:
+		<-n.done
+		return
+	case running:
+	}
+	n.do(func() {
+		n.step(zre.Stop{})
+		for _, r := range n.loop.inbound {
+			r.hangUp()
+		}
+	})
+	n.inbox.close()
+	n.cancel()
+	n.work.Wait()
+	close(n.calls)
+	<-n.done
+	n.settings.log.Info("node stopped", "name", n.name, "uuid", n.id)
+}
+
+// Close stops the node if it runs. Doing so twice is safe.
+func (n *Node) Close() error {
+	n.Stop()
+	return nil
+}
+
+// running tells why a node does not run, if it does not.
+func (n *Node) running() error {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.phase.err()
+}
+
+// while has the loop run a function, if the node runs, and waits until it has.
+func (n *Node) while(call func()) error {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if err := n.phase.err(); err != nil {
+		return err
+	}
+	n.do(call)
+	return nil
+}
+
+func (p phase) err() error {
+	switch p {
+	case fresh:
+		return api.ErrNotRunning
+	case stopped:
+		return api.ErrStopped
+	}
+	return nil
+}
+
+// absent is the error for a peer that was not found.
+func (n *Node) absent() error {
+	if err := n.running(); err != nil {
+		return err
+	}
+	return api.ErrNoPeer
+}
+
+// log returns the node's log with a peer's id.
+func (n *Node) log(peer uuid.UUID) *slog.Logger { return n.settings.log.With("peer", peer) }

@@ -1,0 +1,44 @@
+package node
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Recv waits for the next event. It is valid until the next Recv or RecvBatch.
+// When the node has stopped and no events are left, it returns api.ErrStopped.
+func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.inbox.recv(ctx) }
+
+// RecvBatch waits for a run of events, at least one. It is valid until the next
+// Recv or RecvBatch.
+func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.inbox.recvBatch(ctx) }
+
+// Peers returns the peers that are present, in the order of their UUIDs.
+func (n *Node) Peers() []*Peer { return sorted(n.table.all()) }
+
+// PeersByGroup returns the peers in a group, in the order of their UUIDs.
+func (n *Node) PeersByGroup(group string) []*Peer { return sorted(n.table.members(group)) }
+
+// Peer returns a peer that is present.
+func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
+	r := n.table.find(id)
+	if r == nil {
+		return nil, n.absent()
+	}
+	return r.snapshot.Load(), nil
+}
+
+// PeerGroups returns the groups that some peer is in, sorted.
+func (n *Node) PeerGroups() []string { return n.table.groupNames() }
+
+// RequirePeer connects to a peer that no beacon tells of, and stays with it.
+func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
+	if !zre.EndpointValid(endpoint) {
+		return api.ErrEndpoint
+	}
+	return n.while(func() { n.step(zre.Required{Peer: id, Endpoint: endpoint}) })
+}

@@ -1,0 +1,163 @@
+package node
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Frames of a message: of its content, and with its header.
+const (
+	maxContent = 1024
+	maxFrames  = 1 + maxContent
+)
+
+// errRejected ends the connection of a peer whose greeting is not accepted.
+var errRejected = errors.New("the greeting was not accepted")
+
+// receiver reads one connection that a peer made to us.
+type receiver struct {
+	node    *Node
+	id      zre.LinkID
+	peer    uuid.UUID
+	link    *link.Link
+	verdict chan bool   // the loop's on the latest HELLO
+	stalled atomic.Bool // waits for the application
+	gone    atomic.Bool // the peer's exit has been told: what it said later is not
+
+	// The reader's own.
+	remote   *remote // nil until the greeting is accepted
+	sequence uint16
+	whisper  zremsg.Whisper
+	shout    zremsg.Shout
+}
+
+// deliver takes the messages of one read: it queues content for the application
+// and takes the rest to the loop, in the order in which they came.
+func (r *receiver) deliver(b *link.Batch) error {
+	defer b.Release()
+	at := time.Now()
+	run := r.node.inbox.batch(b)
+	for i := range b.Len() {
+		frames := b.Message(i)
+		id, err := zremsg.Peek(frames[0])
+		switch {
+		case err != nil:
+			r.node.count("messages that are not ZRE")
+			continue
+		case r.remote == nil && id != zremsg.IDHello:
+			r.node.count("words before the greeting")
+			continue
+		case id == zremsg.IDWhisper || id == zremsg.IDShout:
+			if r.content(run, id, frames, at) {
+				continue
+			}
+		}
+		if !r.push(run) {
+			return net.ErrClosed
+		}
+		run = r.node.inbox.batch(b)
+		if err := r.control(id, frames); err != nil {
+			r.node.inbox.recycle(run)
+			return err
+		}
+	}
+	if !r.push(run) {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+func (r *receiver) push(run *Batch) bool { return r.node.inbox.push(run, r) }
+
+// content adds a whisper or shout to a run of events. It tells whether that is
+// all there is to it: out of step, the loop must know.
+func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time) bool {
+	e := Event{peer: r.remote.snapshot.Load(), at: at}
+	var err error
+	var sequence uint16
+	if id == zremsg.IDWhisper {
+		err = r.whisper.Decode(frames[0], frames[1:])
+		e.kind, e.content, sequence = api.EventTypeWhisper, r.whisper.Content, r.whisper.Sequence
+	} else {
+		err = r.shout.Decode(frames[0], frames[1:])
+		e.kind, e.content, sequence = api.EventTypeShout, r.shout.Content, r.shout.Sequence
+		e.group = r.shout.Group
+	}
+	if err != nil {
+		r.node.count("messages that are malformed")
+		return true
+	}
+	for _, frame := range e.content {
+		run.octets += len(frame)
+	}
+	run.octets += eventOctets
+	run.events = append(run.events, e)
+	return r.inStep(sequence)
+}
+
+// inStep adopts a message's sequence number and tells whether it is the next.
+func (r *receiver) inStep(sequence uint16) bool {
+	r.sequence++
+	if r.sequence == sequence {
+		return true
+	}
+	r.sequence = sequence
+	return false
+}
+
+// control takes a message to the loop and waits until that has dealt with it;
+// a HELLO, until the peer is present or turned away.
+func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
+	n := r.node
+	if id == zremsg.IDWhisper || id == zremsg.IDShout {
+		n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+		return nil
+	}
+	message := zremsg.New(id)
+	if err := message.Decode(frames[0], frames[1:]); err != nil {
+		n.count("messages that are malformed")
+		n.log(r.peer).Debug("malformed message", "message", id, "error", err)
+		return nil
+	}
+	sequence := binary.BigEndian.Uint16(frames[0][zremsg.SequenceOffset:])
+	if id != zremsg.IDHello {
+		if !r.inStep(sequence) {
+			n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+		}
+		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: message})
+		return nil
+	}
+	r.sequence = sequence
+	n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: message})
+	if !<-r.verdict {
+		return errRejected
+	}
+	if r.remote = n.table.find(r.peer); r.remote == nil {
+		return errRejected
+	}
+	return nil
+}
+
+// hangUp closes the connection; its reader then ends. It is the loop's.
+func (r *receiver) hangUp() {
+	r.decide(false)
+	r.node.work.Go(func() { _ = r.link.Close() })
+}
+
+// decide tells the reader, if it waits, whether its greeting is accepted.
+func (r *receiver) decide(accepted bool) {
+	select {
+	case r.verdict <- accepted:
+	default:
+	}
+}

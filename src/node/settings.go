@@ -1,0 +1,152 @@
+package node
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/wire"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// settings are what an application can choose before the node starts. All are
+// the node's own: none is global.
+type settings struct {
+	headers    map[string]string
+	groups     map[string]struct{} // joined before the start
+	port       int                 // UDP port of beacons, 0 for none
+	interfaces []string
+	endpoint   string
+	interval   time.Duration
+	evasive    time.Duration
+	silent     time.Duration
+	expired    time.Duration
+	greeting   time.Duration
+	handshake  time.Duration
+	linger     time.Duration
+	maxMessage int // octets
+	outbox     int // octets for each peer
+	inbox      int // octets of content
+	log        *slog.Logger
+}
+
+func defaults() settings {
+	return settings{
+		headers:    map[string]string{},
+		groups:     map[string]struct{}{},
+		port:       5670,
+		interval:   time.Second,
+		evasive:    peermachine.DefaultEvasive,
+		silent:     peermachine.DefaultSilent,
+		expired:    peermachine.DefaultExpired,
+		greeting:   peermachine.DefaultGreeting,
+		handshake:  handshakemachine.DefaultHandshake,
+		linger:     time.Second,
+		maxMessage: 64 << 20,
+		outbox:     1 << 20,
+		inbox:      16 << 20,
+		log:        slog.New(slog.DiscardHandler),
+	}
+}
+
+// set changes a setting, which can be done only before the node starts.
+func (n *Node) set(change func(*settings) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase != fresh {
+		return api.ErrStarted
+	}
+	return change(&n.settings)
+}
+
+func put[T any](n *Node, field func(*settings) *T, value T) error {
+	return n.set(func(s *settings) error {
+		*field(s) = value
+		return nil
+	})
+}
+
+func (n *Node) SetHeader(name, value string) error {
+	return n.set(func(s *settings) error {
+		if strings.HasPrefix(name, zre.ReservedHeader) {
+			return api.ErrReserved
+		}
+		if _, known := s.headers[name]; !known && len(s.headers) >= zre.MaxHeaders {
+			return api.ErrHeaders
+		}
+		s.headers[name] = value
+		return nil
+	})
+}
+
+func (n *Node) SetInterface(value string) error {
+	return n.set(func(s *settings) error {
+		s.interfaces = nil
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				s.interfaces = append(s.interfaces, name)
+			}
+		}
+		return nil
+	})
+}
+
+func (n *Node) SetPort(port int) error {
+	return put(n, func(s *settings) *int { return &s.port }, port)
+}
+
+func (n *Node) SetEndpoint(endpoint string) error {
+	return put(n, func(s *settings) *string { return &s.endpoint }, endpoint)
+}
+
+func (n *Node) SetInterval(d time.Duration) error {
+	return put(n, func(s *settings) *time.Duration { return &s.interval }, d)
+}
+
+func (n *Node) SetEvasiveTimeout(d time.Duration) error {
+	return put(n, func(s *settings) *time.Duration { return &s.evasive }, d)
+}
+
+func (n *Node) SetSilentTimeout(d time.Duration) error {
+	return put(n, func(s *settings) *time.Duration { return &s.silent }, d)
+}
+
+func (n *Node) SetExpiredTimeout(d time.Duration) error {
+	return put(n, func(s *settings) *time.Duration { return &s.expired }, d)
+}
+
+func (n *Node) SetLinger(d time.Duration) error {
+	return put(n, func(s *settings) *time.Duration { return &s.linger }, d)
+}
+
+func (n *Node) SetMaxMessage(octets int) error {
+	return put(n, func(s *settings) *int { return &s.maxMessage }, octets)
+}
+
+func (n *Node) SetOutbox(octets int) error {
+	return put(n, func(s *settings) *int { return &s.outbox }, octets)
+}
+
+func (n *Node) SetInbox(octets int) error {
+	return put(n, func(s *settings) *int { return &s.inbox }, octets)
+}
+
+// SetLog has each line of the node's log handled. It is ignored once the node
+// has started.
+func (n *Node) SetLog(handler func(level int, message string, attributes map[string]string)) {
+	_ = put(n, func(s *settings) **slog.Logger { return &s.log }, slog.New(logHandler{handle: handler}))
+}
+
+// core returns the settings of the ZRE core.
+func (s *settings) core() zre.Config {
+	return zre.Config{
+		Headers:  wire.Pairs(s.headers),
+		Greeting: s.greeting,
+		Evasive:  s.evasive,
+		Silent:   s.silent,
+		Expired:  s.expired,
+	}
+}

@@ -1,0 +1,152 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/link"
+)
+
+// table holds the peers that are present and who is in which group, for those
+// who send. The loop writes it; any goroutine reads it.
+type table struct {
+	mu     sync.RWMutex
+	peers  map[uuid.UUID]*remote
+	groups map[string][]*remote // each list is replaced, never changed
+}
+
+// remote is a peer that is present, as the data path sees it.
+type remote struct {
+	id       uuid.UUID
+	snapshot atomic.Pointer[Peer]
+	out      atomic.Pointer[outbound] // nil once the peer is gone
+}
+
+// outbound is our connection to a peer and the ZRE session on it.
+type outbound struct {
+	*link.Link
+	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
+	replaced chan struct{} // closed when the peer has another connection, or none
+}
+
+func newTable() *table {
+	return &table{peers: map[uuid.UUID]*remote{}, groups: map[string][]*remote{}}
+}
+
+func (t *table) find(id uuid.UUID) *remote {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.peers[id]
+}
+
+// members returns who is in a group. The list does not change.
+func (t *table) members(group string) []*remote {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.groups[group]
+}
+
+// sorted returns snapshots of peers, in the order of their UUIDs.
+func sorted(of []*remote) []*Peer {
+	peers := make([]*Peer, len(of))
+	for i, r := range of {
+		peers[i] = r.snapshot.Load()
+	}
+	slices.SortFunc(peers, func(a, b *Peer) int {
+		x, y := a.UUID(), b.UUID()
+		return bytes.Compare(x[:], y[:])
+	})
+	return peers
+}
+
+func (t *table) all() []*remote {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Values(t.peers))
+}
+
+func (t *table) groupNames() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Sorted(maps.Keys(t.groups))
+}
+
+func (t *table) enter(p *Peer, out *outbound) {
+	r := &remote{id: p.UUID()}
+	r.snapshot.Store(p)
+	r.out.Store(out)
+	t.mu.Lock()
+	t.peers[r.id] = r
+	t.mu.Unlock()
+}
+
+func (t *table) exit(id uuid.UUID) {
+	t.mu.Lock()
+	r := t.peers[id]
+	delete(t.peers, id)
+	for _, group := range r.snapshot.Load().Groups() {
+		t.drop(group, r)
+	}
+	t.mu.Unlock()
+	close(r.out.Swap(nil).replaced)
+}
+
+func (t *table) join(id uuid.UUID, group string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.groups[group] = append(slices.Clip(t.groups[group]), t.peers[id])
+}
+
+func (t *table) leave(id uuid.UUID, group string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(group, t.peers[id])
+}
+
+// drop takes a peer out of a group; the caller holds the lock.
+func (t *table) drop(group string, r *remote) {
+	members := slices.DeleteFunc(slices.Clone(t.groups[group]), func(m *remote) bool { return m == r })
+	if len(members) == 0 {
+		delete(t.groups, group)
+		return
+	}
+	t.groups[group] = members
+}
+
+// relink gives a peer that is present another connection.
+func (r *remote) relink(out *outbound) {
+	close(r.out.Swap(out).replaced)
+}
+
+// reserve waits for room in the queue of the peer's connection, and, if that is
+// lost, for the next. The caller fills in what it gets and calls Commit on the
+// connection.
+func (r *remote) reserve(ctx context.Context, octets int) (*outbound, []byte, error) {
+	for {
+		out := r.out.Load()
+		if out == nil {
+			return nil, nil, api.ErrNoPeer
+		}
+		b, err := out.Reserve(ctx, octets)
+		if err == nil {
+			return out, b, nil
+		}
+		if !errors.Is(err, net.ErrClosed) {
+			return nil, nil, err
+		}
+		select {
+		case <-out.replaced:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
