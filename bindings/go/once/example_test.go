@@ -1,0 +1,202 @@
+package once_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// loopback is a configuration for nodes that find each other on this machine
+// only. Without it they use the local network.
+func loopback(name string, groups ...string) once.Config {
+	return once.Config{
+		Name:       name,
+		Groups:     groups,
+		Interfaces: []string{"127.0.0.1"},
+		BeaconPort: 15670,
+		Interval:   100 * time.Millisecond,
+	}
+}
+
+// Two nodes find each other, and one greets whoever joins its group.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	ana, err := once.Start(ctx, loopback("ana", "room"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ana.Close()
+	ben, err := once.Start(ctx, loopback("ben", "room"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ben.Close()
+
+	for event := range ana.Events(ctx) {
+		if e, ok := event.(*once.Join); ok && e.Group == "room" {
+			fmt.Println(e.Peer.Name(), "is in the room")
+			break
+		}
+	}
+	if _, err := ana.Shout(ctx, "room", []byte("welcome")); err != nil {
+		log.Fatal(err)
+	}
+	for event := range ben.Events(ctx) {
+		if e, ok := event.(*once.Shout); ok {
+			fmt.Printf("%s says: %s\n", e.Peer.Name(), e.Content[0])
+			break
+		}
+	}
+	// Output:
+	// ben is in the room
+	// ana says: welcome
+}
+
+// meet starts two nodes and waits until the first knows the second.
+func meet(ctx context.Context, groups ...string) (*once.Node, *once.Node) {
+	ana, err := once.Start(ctx, loopback("ana", groups...))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ben, err := once.Start(ctx, loopback("ben", groups...))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event := range ana.Events(ctx) {
+		if e, ok := event.(*once.Enter); ok && e.Peer.UUID() == ben.ID() {
+			break
+		}
+	}
+	return ana, ben
+}
+
+func ExampleNode_Whisper() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, ben := meet(ctx)
+	defer ana.Close()
+	defer ben.Close()
+
+	// A message has any number of frames, of any content.
+	if err := ana.Whisper(ctx, ben.ID(), []byte("temperature"), []byte{21}); err != nil {
+		log.Fatal(err)
+	}
+	for event := range ben.Events(ctx) {
+		if e, ok := event.(*once.Whisper); ok {
+			fmt.Printf("%s: %s %d\n", e.Peer.Name(), e.Content[0], e.Content[1][0])
+			break
+		}
+	}
+	err := ana.Whisper(ctx, ana.ID(), []byte("to myself"))
+	fmt.Println(errors.Is(err, once.ErrNoPeer))
+	// Output:
+	// ana: temperature 21
+	// true
+}
+
+func ExampleNode_Members() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, ben := meet(ctx, "room")
+	defer ana.Close()
+	defer ben.Close()
+	for _, p := range ana.Members("room") {
+		fmt.Println(p.Name(), p.Groups())
+	}
+	// Output: ben [room]
+}
+
+func ExampleNode_Connect() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	// Without beacons, a node meets those whose id and endpoint it is given.
+	alone := once.Config{Name: "ana", BeaconPort: once.NoBeacon, Endpoint: "tcp://127.0.0.1:*"}
+	ana, err := once.Start(ctx, alone)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ana.Close()
+	alone.Name = "ben"
+	ben, err := once.Start(ctx, alone)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ben.Close()
+
+	if err := ana.Connect(ben.ID(), ben.Endpoint()); err != nil {
+		log.Fatal(err)
+	}
+	event, err := ben.Next(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if e, ok := event.(*once.Enter); ok {
+		fmt.Println(e.Peer.Name(), "is here")
+	}
+	// Output: ana is here
+}
+
+func ExampleNode_NextBatch() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, ben := meet(ctx)
+	defer ana.Close()
+	defer ben.Close()
+	for i := range byte(100) {
+		if err := ana.Whisper(ctx, ben.ID(), []byte{i}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for sum, seen := 0, 0; seen < 100; {
+		batch, err := ben.NextBatch(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for i := range batch.Len() {
+			if e, ok := batch.At(i).(*once.Whisper); ok {
+				sum += int(e.Content[0][0])
+				seen++
+			}
+		}
+		if seen == 100 {
+			fmt.Println(sum)
+		}
+	}
+	// Output: 4950
+}
+
+func ExampleKeep() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, ben := meet(ctx)
+	defer ana.Close()
+	defer ben.Close()
+	for _, word := range []string{"kept", "for", "later"} {
+		if err := ana.Whisper(ctx, ben.ID(), []byte(word)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	var kept []*once.Whisper
+	for event := range ben.Events(ctx) {
+		if _, ok := event.(*once.Whisper); ok {
+			kept = append(kept, once.Keep(event).(*once.Whisper))
+		}
+		if len(kept) == 3 {
+			break
+		}
+	}
+	for _, e := range kept {
+		fmt.Println(string(e.Content[0]))
+	}
+	// Output:
+	// kept
+	// for
+	// later
+}

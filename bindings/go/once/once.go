@@ -1,0 +1,247 @@
+// Package once lets programs on a network find each other and talk, without a
+// server: nodes come and go, form groups, whisper to one peer and shout to a
+// group. It speaks ZRE (RFC 36), so Zyre, pyre and gyre programs are peers like
+// any other.
+//
+//	node, err := once.Start(ctx, once.Config{Name: "alice", Groups: []string{"room"}})
+//	if err != nil {
+//		return err
+//	}
+//	defer node.Close()
+//	for event := range node.Events(ctx) {
+//		switch e := event.(type) {
+//		case *once.Enter:
+//			fmt.Println(e.Peer.Name(), "is here")
+//		case *once.Shout:
+//			fmt.Printf("%s in %s: %s\n", e.Peer.Name(), e.Group, e.Content[0])
+//		}
+//	}
+//
+// # What is promised
+//
+// Messages from one peer arrive in the order in which it sent them, and between
+// its [Enter] and its [Exit]. While a connection stands, none is lost: a peer
+// that is slow to read is waited for, in [Node.Whisper] and [Node.Shout], within
+// the bounds of their context. When a connection breaks, what was under way on
+// it may be lost; the peer itself is not, if it can be reached again in time.
+//
+// # Memory
+//
+// An [Event] is valid until the next one is taken. What should last longer is
+// copied with [Keep]. What is sent is copied before the call returns.
+//
+// # Closing
+//
+// [Node.Close] is the same as leaving all groups, saying goodbye to all peers,
+// waiting for at most Config.Linger until what is queued for them is handed to
+// the network, and closing all connections. Calls that wait return [ErrStopped],
+// which is a net.ErrClosed, as do later ones; events that were queued can still
+// be read. Closing twice is safe.
+package once
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/bindings/go/libonce"
+)
+
+// Config says how a node is to be. The zero value is a node that finds others
+// on the local network. A zero field stands for its default.
+type Config struct {
+	Name    string            // public name, at most 255 octets; default: six digits of the id
+	Groups  []string          // groups to be in from the start, each of 1 to 255 octets
+	Headers map[string]string // what peers get with the greeting; names in X-ONCE- are reserved
+
+	// Interfaces are names or addresses of the network interfaces to use.
+	// Default: all that are up and can broadcast; loopback if there are none.
+	Interfaces []string
+	// BeaconPort is the UDP port on which nodes find each other; those with
+	// different ports do not. Default 5670; NoBeacon for none.
+	BeaconPort int
+	// Endpoint is where to accept connections, as tcp://ADDRESS:PORT. The port
+	// may be * or FROM-TO. Default: all interfaces, a port the system chooses.
+	Endpoint string
+
+	Interval time.Duration // between beacons; default 1 s
+	Evasive  time.Duration // silence until a peer is asked for a sign of life; default 5 s
+	Silent   time.Duration // silence until it is suspect; default 10 s, more than Evasive
+	Expired  time.Duration // silence until it is gone; default 30 s, more than Silent
+	Linger   time.Duration // the longest that Close waits for what is queued; default 1 s
+
+	MaxMessage int // octets of one message; default 64 MiB
+	Outbox     int // octets that may wait for each peer; default 1 MiB
+	Inbox      int // octets that may wait for this program; default 16 MiB
+
+	Logger *slog.Logger // takes the node's log; default: nobody does
+}
+
+// NoBeacon as Config.BeaconPort makes a node that neither sends nor hears
+// beacons; it meets those whom Connect names, or who connect to it.
+const NoBeacon = -1
+
+// Node is a node in a network. Its methods are safe for concurrent use, except
+// that events are read by one goroutine at a time.
+type Node struct {
+	lib    *libonce.Node
+	unwind func() bool
+	done   chan struct{}
+	typed  typed
+}
+
+// Start starts a node, which runs until ctx ends or Close.
+func Start(ctx context.Context, config Config) (*Node, error) {
+	lib, err := libonce.NewNode(config.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := config.apply(lib); err != nil {
+		return nil, err
+	}
+	if err := lib.Start(); err != nil {
+		return nil, fmt.Errorf("start a node: %w", err)
+	}
+	n := &Node{lib: lib, done: make(chan struct{})}
+	n.unwind = context.AfterFunc(ctx, n.close)
+	return n, nil
+}
+
+// apply makes the settings that differ from the defaults.
+func (c *Config) apply(lib *libonce.Node) error {
+	for name, value := range c.Headers {
+		if err := lib.SetHeader(name, value); err != nil {
+			return err
+		}
+	}
+	for _, group := range c.Groups {
+		if err := lib.Join(group); err != nil {
+			return err
+		}
+	}
+	if c.Logger != nil {
+		lib.SetLog(logTo(c.Logger))
+	}
+	port := c.BeaconPort
+	if port == NoBeacon {
+		port = 0
+	}
+	return first(
+		unless(len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
+		unless(c.BeaconPort == 0, lib.SetPort, port),
+		unless(c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
+		unless(c.Interval == 0, lib.SetInterval, c.Interval),
+		unless(c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
+		unless(c.Silent == 0, lib.SetSilentTimeout, c.Silent),
+		unless(c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
+		unless(c.Linger == 0, lib.SetLinger, c.Linger),
+		unless(c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
+		unless(c.Outbox == 0, lib.SetOutbox, c.Outbox),
+		unless(c.Inbox == 0, lib.SetInbox, c.Inbox),
+	)
+}
+
+func unless[T any](isDefault bool, set func(T) error, value T) error {
+	if isDefault {
+		return nil
+	}
+	return set(value)
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ID returns the node's id, which peers know it by.
+func (n *Node) ID() uuid.UUID { return n.lib.UUID() }
+
+// Name returns the node's public name.
+func (n *Node) Name() string { return n.lib.Name() }
+
+// Endpoint returns where the node accepts connections.
+func (n *Node) Endpoint() string { return n.lib.Endpoint() }
+
+// Join joins a group, which exists as soon as somebody is in it.
+func (n *Node) Join(group string) error { return n.lib.Join(group) }
+
+// Leave leaves a group.
+func (n *Node) Leave(group string) error { return n.lib.Leave(group) }
+
+// Groups returns the groups that the node is in, sorted.
+func (n *Node) Groups() []string { return n.lib.OwnGroups() }
+
+// PeerGroups returns the groups that some peer is in, sorted.
+func (n *Node) PeerGroups() []string { return n.lib.PeerGroups() }
+
+// Peers returns the peers that are present, in the order of their ids.
+func (n *Node) Peers() []Peer { return n.lib.Peers() }
+
+// Members returns the peers that are in a group, in the order of their ids.
+func (n *Node) Members(group string) []Peer { return n.lib.PeersByGroup(group) }
+
+// Peer returns a peer that is present, or [ErrNoPeer].
+func (n *Node) Peer(id uuid.UUID) (Peer, error) { return n.lib.Peer(id) }
+
+// Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, and
+// stays with it: if it is lost, the node connects again. It does not wait; an
+// [Enter] tells when the peer is present.
+func (n *Node) Connect(id uuid.UUID, endpoint string) error { return n.lib.RequirePeer(id, endpoint) }
+
+// Whisper sends a message of one or more frames to one peer. It waits while the
+// peer's queue is full, until ctx ends.
+func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
+	return n.lib.Whisper(ctx, peer, content)
+}
+
+// Shout sends a message of one or more frames to all peers in a group and
+// returns to how many. It waits while the queue of one of them is full, until
+// ctx ends. The node itself need not be in the group, and gets no copy.
+func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int, error) {
+	receivers, err := n.lib.Shout(ctx, group, content)
+	return int(receivers), err
+}
+
+// Flush waits until all that was queued for the peers is handed to the network,
+// or ctx ends.
+func (n *Node) Flush(ctx context.Context) error { return n.lib.Flush(ctx) }
+
+// Done returns a channel that is closed when the node has stopped.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Close stops the node; see the package's documentation.
+func (n *Node) Close() error {
+	if n.unwind() {
+		n.close()
+	}
+	<-n.done
+	return nil
+}
+
+func (n *Node) close() {
+	n.lib.Stop()
+	close(n.done)
+}
+
+// Interfaces returns the network interfaces that a node can use, one line of
+// text each.
+func Interfaces() ([]string, error) { return libonce.NodeInterfaces() }
+
+// logTo returns a handler of the node's log that passes it on to a logger.
+func logTo(logger *slog.Logger) libonce.NodeLogFn {
+	return func(level int, message string, attributes map[string]string) {
+		attrs := make([]slog.Attr, 0, len(attributes))
+		for key, value := range attributes {
+			attrs = append(attrs, slog.String(key, value))
+		}
+		logger.LogAttrs(context.Background(), slog.Level(level), message, attrs...)
+	}
+}
