@@ -1,0 +1,215 @@
+package interop
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const patience = 20 * time.Second // for what takes a second on a quiet machine
+
+// scratch is a folder for what tests build, until all have run.
+var scratch string
+
+func TestMain(m *testing.M) {
+	// CZMQ allows 1,024 sockets by default and takes over signals.
+	err := errors.Join(os.Setenv("ZSYS_MAX_SOCKETS", "0"), os.Setenv("ZSYS_SIGHANDLER", "false"))
+	if err == nil {
+		scratch, err = os.MkdirTemp("", "interop")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(scratch); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// buildGyre builds gyrenode, once, with a gyre that today's Go lets start: since
+// Go 1.12.8 url.Parse refuses "tcp://*:*", which gyre has it parse to bind.
+var buildGyre = sync.OnceValues(func() (program string, err error) {
+	dir := scratch
+	gyre, err := goTool("list", "-m", "-f", "{{.Dir}}", "github.com/zeromq/gyre")
+	if err != nil {
+		return "", err
+	}
+	patched := filepath.Join(dir, "gyre")
+	if err := os.CopyFS(patched, os.DirFS(gyre)); err != nil {
+		return "", err
+	}
+	const parse = "e, err := url.Parse(endpoint)\n"
+	const patch = parse + "if endpoint == \"tcp://*:*\" { e, err = &url.URL{Scheme: \"tcp\", Host: \"*:*\"}, nil }\n"
+	node, err := os.ReadFile(filepath.Join(patched, "node.go"))
+	if err != nil || bytes.Count(node, []byte(parse)) != 1 {
+		return "", fmt.Errorf("gyre is not what it was: %w", err)
+	}
+	module, err := os.ReadFile("go.mod")
+	if err != nil {
+		return "", err
+	}
+	sums, err := os.ReadFile("go.sum")
+	if err != nil {
+		return "", err
+	}
+	for name, text := range map[string][]byte{
+		filepath.Join(patched, "node.go"): bytes.Replace(node, []byte(parse), []byte(patch), 1),
+		filepath.Join(patched, "go.mod"):  []byte("module github.com/zeromq/gyre\n"),
+		filepath.Join(dir, "interop.mod"): append(module, fmt.Sprintf("\nreplace github.com/zeromq/gyre => %s\n", patched)...),
+		filepath.Join(dir, "interop.sum"): sums,
+	} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			return "", err
+		}
+	}
+	program = filepath.Join(dir, "gyrenode")
+	_, err = goTool("build", "-mod=mod", "-modfile="+filepath.Join(dir, "interop.mod"), "-o", program, "./gyrenode")
+	return program, err
+})
+
+func goTool(args ...string) (string, error) {
+	out, err := exec.Command("go", args...).Output()
+	if exit, ok := err.(*exec.ExitError); ok {
+		err = fmt.Errorf("go %s: %w: %s", args[0], err, exit.Stderr)
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+// gyreNode is a running gyrenode.
+type gyreNode struct {
+	t      *testing.T
+	uuid   string
+	stdin  io.WriteCloser
+	events chan Event // closed when the process has ended
+	stop   func()     // ends the process; may be called twice
+}
+
+// startGyre starts a node on the loopback interface, or whatever device is.
+func startGyre(t *testing.T, name, device string, port int) *gyreNode {
+	t.Helper()
+	program, err := buildGyre()
+	must(t, err)
+	node := exec.Command(program, "-name", name, "-interface", device, "-port", strconv.Itoa(port))
+	node.Env = append(os.Environ(), "BEACON_BROADCAST=1") // as ZRE has it, instead of multicast
+	var complaints bytes.Buffer
+	node.Stderr = &complaints
+	g := &gyreNode{t: t, events: make(chan Event, 1024)}
+	g.stdin, err = node.StdinPipe()
+	must(t, err)
+	stdout, err := node.StdoutPipe()
+	must(t, err)
+	must(t, node.Start())
+	go g.read(json.NewDecoder(stdout))
+	g.stop = sync.OnceFunc(func() {
+		g.stdin.Close()
+		for range g.events {
+		}
+		if err := node.Wait(); err != nil || complaints.Len() > 0 {
+			t.Logf("gyre %s: %v: %s", name, err, complaints.String())
+		}
+	})
+	t.Cleanup(g.stop)
+	g.uuid = g.sees("ready " + name).Peer
+	return g
+}
+
+// read passes events on until the process ends its output.
+func (g *gyreNode) read(out *json.Decoder) {
+	defer close(g.events)
+	for {
+		var e Event
+		if err := out.Decode(&e); err != nil {
+			return
+		}
+		g.events <- e
+	}
+}
+
+func (g *gyreNode) do(do, to, content string) {
+	g.t.Helper()
+	must(g.t, json.NewEncoder(g.stdin).Encode(Command{do, to, []byte(content)}))
+}
+
+// sees waits for an event, given as its String, and drops those before it.
+func (g *gyreNode) sees(want string) Event {
+	g.t.Helper()
+	timeout, others := time.After(patience), []string{}
+	for {
+		select {
+		case e, alive := <-g.events:
+			if alive && e.String() == want {
+				return e
+			}
+			others = append(others, e.String())
+			if alive {
+				continue
+			}
+		case <-timeout:
+		}
+		g.t.Fatalf("gyre has not seen %.60q but %.60q", want, others)
+	}
+}
+
+func (e Event) String() string {
+	said := e.Type
+	for _, part := range []string{e.Name, e.Addr, e.Group, string(e.Content)} {
+		if part != "" {
+			said += " " + part
+		}
+	}
+	return said
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freePort returns a UDP port that no one on loopback uses.
+func freePort(t *testing.T) int {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	must(t, err)
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).Port
+}
+
+// TestGyreWithItself shows that the judge is sane: two gyre nodes find each other
+// and talk where and how the other tests let them.
+func TestGyreWithItself(t *testing.T) {
+	port := freePort(t)
+	ann, bob := startGyre(t, "ann", "lo", port), startGyre(t, "bob", "lo", port)
+	if got := ann.sees("enter bob 127.0.0.1"); got.Peer != bob.uuid || got.Headers["X-NAME"] != "bob" {
+		t.Errorf("%+v", got)
+	}
+	bob.sees("enter ann 127.0.0.1")
+	ann.do("join", "CHAT", "")
+	bob.sees("join ann CHAT")
+	bob.do("join", "CHAT", "")
+	ann.sees("join bob CHAT")
+
+	ann.do("whisper", bob.uuid, "psst\x00")
+	bob.sees("whisper ann psst\x00")
+	bob.do("shout", "CHAT", "hello all")
+	ann.sees("shout bob CHAT hello all")
+
+	bob.do("leave", "CHAT", "")
+	ann.sees("leave bob CHAT")
+	bob.stop()
+	ann.sees("exit bob")
+}

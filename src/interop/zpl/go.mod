@@ -1,0 +1,3 @@
+module github.com/jtacoma/go-zpl
+
+go 1.26
