@@ -1,0 +1,79 @@
+# Everything that is done with this tree. `make help` lists it.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS   += --warn-undefined-variables --no-print-directory
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 shellcheck
+FUZZTIME    ?= 10s
+BENCH       ?=
+PREFIX      ?= $(shell go env GOPATH)/bin
+SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: ## build the program and let three nodes on loopback hold a conversation
+	@bash demo/demo.sh
+
+.PHONY: test
+test: ## run all tests that need no C library
+	go test ./...
+
+.PHONY: deps
+deps: ## install what the generator and the interop tests need (Debian, Ubuntu)
+	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
+
+.PHONY: generate
+generate: ## print generated/ and bindings/go/libonce from the models
+	@bash gsl/generate.sh
+
+.PHONY: check
+check: ## prove that the tree is formatted, vetted, and what the models print
+	@unformatted=$$(gofmt -l bindings gsl src generated); \
+	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
+	go vet ./...
+	GOOS=darwin go vet ./src/... ./bindings/...
+	GOOS=windows go vet ./src/... ./bindings/...
+	go run $(STATICCHECK) ./...
+	cd src/interop && go vet ./...
+	shellcheck .ci/run gsl/*.sh demo/*.sh
+	go mod tidy -diff
+	bash gsl/check.sh
+
+.PHONY: build
+build: ## build the program into bin/once
+	CGO_ENABLED=0 go build -trimpath -o bin/once ./src/cmd/once
+
+.PHONY: install
+install: ## build the program and install it, by default beside other Go programs
+	CGO_ENABLED=0 go build -trimpath -o "$(PREFIX)/once" ./src/cmd/once
+	@echo "installed $(PREFIX)/once"
+
+.PHONY: race
+race: ## run all tests with the race detector
+	go test -race -short ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@go list ./... | while read -r package; do \
+	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
+	  done; \
+	done
+
+.PHONY: interop
+interop: deps ## test against gyre, libzmq and CZMQ
+	cd src/interop && ZSYS_MAX_SOCKETS=0 go test -count=1 ./...
+
+.PHONY: bench
+bench: deps ## measure beside goczmq; BENCH="-smoke" for a short run
+	cd src/interop && ZSYS_MAX_SOCKETS=0 go run ./bench $(BENCH)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

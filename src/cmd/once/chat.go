@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+func chatCommand(with *common) *cobra.Command {
+	var groups []string
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "chat --group GROUP [--group GROUP]...",
+		Short: "talk in a group, from a terminal or a pipe",
+		Long: `Chat joins the groups, shows who comes and goes and what they say, and shouts each
+line that you type to the first group. Lines that begin with / are commands: /help
+lists them. Ctrl-C, Ctrl-D or /quit ends the conversation.
+
+Lines from a pipe or a file are sent as well: the first when somebody is in the
+group, and chat ends after the last. A line that fails ends it with status 1.`,
+		Example: `  once chat --group room --name ana
+  once chat --group room --group news --interface eth0
+  printf 'hello\n/whisper ana psst\n' | once chat --group room --name ben`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), with, groups, wait) },
+	}
+	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, and if it is the first, to talk to; may be repeated")
+	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long lines from a pipe wait for somebody to be in the group")
+	must(cmd.MarkFlagRequired("group"))
+	return cmd
+}
+
+// chat is a conversation. Its events are shown by one goroutine, its lines
+// obeyed by another.
+type chat struct {
+	*screen
+	node  *once.Node
+	group string // to which lines are shouted, or empty
+}
+
+// runChat holds a conversation until the user or the input ends it, or the output
+// takes no more.
+func runChat(ctx context.Context, with *common, groups []string, wait time.Duration) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	screen, err := openScreen(ctx, cancel)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, screen.close()) }()
+	node, err := with.start(ctx, screen.log, groups...)
+	if err != nil {
+		return err
+	}
+	c := &chat{screen, node, groups[0]}
+	var watcher sync.WaitGroup
+	if err = c.meet(ctx, wait); err == nil {
+		watcher.Go(func() { c.watch(cancel) })
+		err = c.converse(ctx)
+	}
+	err = cmp.Or(context.Cause(ctx), err)
+	node.Close()
+	watcher.Wait()
+	if errors.Is(err, errQuit) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// meet greets the user. If nobody types, it waits until somebody is in the group.
+func (c *chat) meet(ctx context.Context, wait time.Duration) error {
+	c.setGroup(c.group)
+	if c.piped {
+		return members(c.node, c.group).await(ctx, wait, c.show)
+	}
+	return c.note("You are %s in %s; /help lists what you can do.", clean(c.node.Name()), clean(c.group))
+}
+
+// watch shows events until the node is closed, and ends the conversation if that
+// fails.
+func (c *chat) watch(end context.CancelCauseFunc) {
+	for event := range c.node.Events(context.Background()) {
+		if err := c.show(event); err != nil {
+			end(err)
+		}
+	}
+}
+
+// converse obeys the lines until their end, and sees that all is sent.
+func (c *chat) converse(ctx context.Context) error {
+	for {
+		select {
+		case line, more := <-c.lines:
+			if !more {
+				return cmp.Or(c.err, c.node.Flush(ctx))
+			}
+			err := c.obey(ctx, line)
+			if errors.Is(err, errQuit) {
+				return c.node.Flush(ctx)
+			}
+			if err != nil && !c.piped {
+				err = c.note("%s", clean(err.Error()))
+			}
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// show writes what happens in the user's groups, and whispers.
+func (c *chat) show(event once.Event) error {
+	switch e := event.(type) {
+	case *once.Shout:
+		where := ""
+		if len(c.node.Groups()) > 1 {
+			where = "[" + clean(e.Group) + "] "
+		}
+		return c.said(where, e.Peer, ": ", e.Content)
+	case *once.Whisper:
+		return c.said("", e.Peer, " whispers: ", e.Content)
+	case *once.Join:
+		return c.presence(e.Peer, "joined "+clean(e.Group), e.Group)
+	case *once.Leave:
+		return c.presence(e.Peer, "left "+clean(e.Group), e.Group)
+	case *once.Suspect:
+		return c.presence(e.Peer, "does not answer", e.Peer.Groups()...)
+	case *once.Recover:
+		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
+	case *once.Exit:
+		if e.Reason != once.Stopped {
+			return c.presence(e.Peer, fmt.Sprintf("is gone (%s)", e.Reason), e.Peer.Groups()...)
+		}
+	}
+	return nil
+}
+
+func (c *chat) said(before string, peer once.Peer, after string, frames [][]byte) error {
+	limit := 0
+	if c.terminal {
+		limit = textLimit
+	}
+	_, err := fmt.Fprintln(c, before+c.label(peer)+after+content(frames, limit))
+	return err
+}
+
+// presence tells of a peer, if one of the groups is the user's.
+func (c *chat) presence(peer once.Peer, does string, groups ...string) error {
+	own := c.node.Groups()
+	if !slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(own, group) }) {
+		return nil
+	}
+	return c.note("%s %s", c.label(peer), does)
+}
+
+// note writes a line that nobody said.
+func (c *chat) note(format string, args ...any) error {
+	_, err := fmt.Fprintf(c, c.paint(dim, "*")+" "+format+"\n", args...)
+	return err
+}
+
+// label is a peer's name, with a part of its id where the name alone could be
+// taken for another's.
+func (c *chat) label(peer once.Peer) string {
+	id := peer.UUID()
+	label := cut(peer.Name(), cellWidth)
+	alike := func(other once.Peer) bool { return other.UUID() != id && other.Name() == peer.Name() }
+	if label == "" || peer.Name() == c.node.Name() || slices.ContainsFunc(c.node.Peers(), alike) {
+		label += "(" + id.String()[:8] + ")"
+	}
+	return c.paint(red+int(id[0]%6), label)
+}
+
+func (c *chat) setGroup(group string) {
+	c.group = group
+	c.prompt(cut(group, cellWidth) + "> ")
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// errQuit ends a conversation.
+var errQuit = errors.New("quit")
+
+// command is what a line that begins with / asks for.
+type command struct {
+	usage string // the command's name and arguments
+	help  string
+	run   func(c *chat, ctx context.Context, args string) error
+}
+
+func (c command) name() string {
+	name, _, _ := strings.Cut(c.usage, " ")
+	return name
+}
+
+func commands() []command {
+	return []command{
+		{"/whisper NAME TEXT", "tell one peer, by its name or id", (*chat).whisper},
+		{"/peers", "list who is on the network", (*chat).listPeers},
+		{"/groups", "list your groups and those of others", (*chat).listGroups},
+		{"/join GROUP", "join a group and talk to it from now on", (*chat).join},
+		{"/leave [GROUP]", "leave a group; the one you talk to if none is named", (*chat).leave},
+		{"/help", "list this; a line that begins with // is sent with one /", (*chat).help},
+		{"/quit", "say goodbye", func(*chat, context.Context, string) error { return errQuit }},
+	}
+}
+
+// obey does what a line says, or shouts it to the group.
+func (c *chat) obey(ctx context.Context, line string) error {
+	if text, found := strings.CutPrefix(line, "//"); found {
+		line = "/" + text
+	} else if strings.HasPrefix(line, "/") {
+		name, args, _ := strings.Cut(line, " ")
+		for _, command := range commands() {
+			if command.name() == name {
+				return command.run(c, ctx, strings.TrimSpace(args))
+			}
+		}
+		return fmt.Errorf("no command %q: /help lists them", name)
+	}
+	switch {
+	case line == "":
+		return nil
+	case c.group == "":
+		return errors.New("you are in no group: /join one first")
+	}
+	return members(c.node, c.group).send(ctx, []byte(line))
+}
+
+func (c *chat) whisper(ctx context.Context, args string) error {
+	who, text, _ := strings.Cut(args, " ")
+	if text = strings.TrimSpace(text); text == "" {
+		return errors.New("say to whom and what: /whisper NAME TEXT")
+	}
+	return someone(c.node, who).send(ctx, []byte(text))
+}
+
+func (c *chat) listPeers(context.Context, string) error {
+	peers := c.node.Peers()
+	if len(peers) == 0 {
+		return c.note("nobody else is here")
+	}
+	return printPeers(c, c.terminal, false, peers)
+}
+
+func (c *chat) listGroups(context.Context, string) error {
+	return errors.Join(
+		c.note("your groups: %s", clean(strings.Join(c.node.Groups(), ", "))),
+		c.note("groups of others: %s", clean(strings.Join(c.node.PeerGroups(), ", "))))
+}
+
+func (c *chat) join(_ context.Context, group string) error {
+	if group == "" {
+		return errors.New("say which: /join GROUP")
+	}
+	if err := c.node.Join(group); err != nil {
+		return err
+	}
+	c.setGroup(group)
+	here := []string{"nobody"}
+	for i, peer := range c.node.Members(group) {
+		here = append(here[:i], c.label(peer))
+	}
+	return c.note("you are in %s; others there: %s", clean(group), strings.Join(here, ", "))
+}
+
+func (c *chat) leave(_ context.Context, group string) error {
+	if group == "" {
+		group = c.group
+	}
+	if group == "" {
+		return errors.New("you are in no group")
+	}
+	if err := c.node.Leave(group); err != nil {
+		return err
+	}
+	if rest := c.node.Groups(); len(rest) > 0 && group == c.group {
+		c.setGroup(rest[0])
+	} else if group == c.group {
+		c.setGroup("")
+	}
+	return c.note("you left %s", clean(group))
+}
+
+func (c *chat) help(context.Context, string) error {
+	var b strings.Builder
+	for _, command := range commands() {
+		fmt.Fprintf(&b, "  %-20s %s\n", command.usage, command.help)
+	}
+	_, err := io.WriteString(c, b.String())
+	return err
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+const (
+	defaultPort = 5670
+	defaultWait = 5 * time.Second
+	maxMessage  = 64<<20 - 1<<10 // octets of content; with its header, less than the 64 MiB that nodes take
+)
+
+// common holds the flags that all commands share.
+type common struct {
+	name       string
+	headers    []string // K=V
+	interfaces []string
+	port       uint16
+	endpoint   string
+	logLevel   slog.Level
+}
+
+func (c *common) register(flags *pflag.FlagSet) {
+	flags.StringVar(&c.name, "name", "", "public `NAME` of this node (default: six digits of its id)")
+	flags.StringArrayVar(&c.headers, "header", nil, "what peers are told of this node, as `K=V`; may be repeated")
+	flags.StringArrayVar(&c.interfaces, "interface", nil,
+		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that can broadcast)")
+	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none")
+	flags.StringVar(&c.endpoint, "endpoint", "",
+		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
+	flags.TextVar(&c.logLevel, "log-level", slog.LevelWarn, "least `LEVEL` to log: debug, info, warn or error")
+}
+
+// start starts a node that is in groups and logs to w.
+func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*once.Node, error) {
+	headers := map[string]string{}
+	for _, pair := range c.headers {
+		key, value, found := strings.Cut(pair, "=")
+		if !found || key == "" {
+			return nil, fmt.Errorf("header %q: %w: give K=V", pair, once.ErrArgument)
+		}
+		headers[key] = value
+	}
+	port := int(c.port)
+	if port == 0 {
+		port = once.NoBeacon
+	}
+	return once.Start(ctx, once.Config{
+		Name:       c.name,
+		Groups:     groups,
+		Headers:    headers,
+		Interfaces: c.interfaces,
+		BeaconPort: port,
+		Endpoint:   c.endpoint,
+		Logger:     slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
+	})
+}
+
+func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {
+	flags.BoolVar(asJSON, "json", false, "write JSON, an object a line")
+}
+
+// environment sets the flags that the command line does not from ONCE_*
+// variables. A variable that is empty counts as not set.
+func environment(flags *pflag.FlagSet) (err error) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		variable := "ONCE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		text := os.Getenv(variable)
+		if f.Changed || f.Name == "help" || text == "" || err != nil {
+			return
+		}
+		values := []string{text}
+		if f.Value.Type() == "stringArray" {
+			values = strings.Split(text, ",")
+		}
+		for _, value := range values {
+			if fault := flags.Set(f.Name, value); fault != nil {
+				err = fmt.Errorf("environment variable %s: %w", variable, fault)
+			}
+		}
+	})
+	return err
+}

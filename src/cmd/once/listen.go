@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+func listenCommand(with *common) *cobra.Command {
+	var groups []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "listen [--group GROUP]... [--json]",
+		Short: "write what happens, an event a line, until interrupted",
+		Long: `Listen joins the groups and writes each event as a line: time, type, id and name of
+the peer, group, and reason or message, with tabs between them; a terminal shows
+less of it. A bar parts the frames of a message, and what is not printable is
+written as an escape sequence.
+
+With --json an event is an object. It has type (enter, exit, join, leave, whisper,
+shout, suspect, recover, leader), time, peer (the id), name, endpoint and headers,
+and where there is one, group, reason, and content: an array of frames. If a frame
+is not UTF-8, content_encoding is "base64" and all frames are encoded so.`,
+		Example: `  once listen --group room
+  once listen --group room --json | jq -r 'select(.type == "shout").content[0]'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			show := textPrinter(isTerminal(os.Stdout))
+			if asJSON {
+				show = printJSON
+			}
+			node, err := with.start(cmd.Context(), os.Stderr, groups...)
+			if err != nil {
+				return err
+			}
+			defer node.Close()
+			return listen(cmd.Context(), node, os.Stdout, show)
+		},
+	}
+	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join; may be repeated")
+	jsonFlag(cmd.Flags(), &asJSON)
+	return cmd
+}
+
+// listen shows events until ctx ends, which is no error, or w takes no more.
+func listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writer, once.Event) error) error {
+	buffer := bufio.NewWriter(w)
+	for {
+		batch, err := node.NextBatch(ctx)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, once.ErrStopped) {
+				return nil
+			}
+			return err
+		}
+		for i := range batch.Len() {
+			if err := show(buffer, batch.At(i)); err != nil {
+				return err
+			}
+		}
+		if err := buffer.Flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// record is an event as JSON.
+type record struct {
+	Type            string            `json:"type"`
+	Time            string            `json:"time"` // RFC 3339, with milliseconds
+	Peer            string            `json:"peer"`
+	Name            string            `json:"name"`
+	Endpoint        string            `json:"endpoint"`
+	Headers         map[string]string `json:"headers"`
+	Group           string            `json:"group,omitempty"`
+	Reason          string            `json:"reason,omitempty"`
+	Content         []string          `json:"content,omitempty"`
+	ContentEncoding string            `json:"content_encoding,omitempty"`
+	frames          [][]byte
+}
+
+// newRecord returns what an event says, but for its content as JSON.
+func newRecord(event once.Event) record {
+	origin := event.About()
+	r := record{
+		Time:     origin.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Peer:     origin.Peer.UUID().String(),
+		Name:     origin.Peer.Name(),
+		Endpoint: origin.Peer.Endpoint(),
+		Headers:  origin.Peer.Headers(),
+	}
+	switch e := event.(type) {
+	case *once.Enter:
+		r.Type = "enter"
+	case *once.Exit:
+		r.Type, r.Reason = "exit", string(e.Reason)
+	case *once.Join:
+		r.Type, r.Group = "join", e.Group
+	case *once.Leave:
+		r.Type, r.Group = "leave", e.Group
+	case *once.Whisper:
+		r.Type, r.frames = "whisper", e.Content
+	case *once.Shout:
+		r.Type, r.Group, r.frames = "shout", e.Group, e.Content
+	case *once.Suspect:
+		r.Type = "suspect"
+	case *once.Recover:
+		r.Type = "recover"
+	case *once.Leader:
+		r.Type, r.Group = "leader", e.Group
+	}
+	return r
+}
+
+func printJSON(w io.Writer, event once.Event) error {
+	r := newRecord(event)
+	r.Content, r.ContentEncoding = encode(r.frames)
+	return writeJSON(w, r)
+}
+
+// encode returns frames as text if they all are, else in base64.
+func encode(frames [][]byte) (content []string, encoding string) {
+	for _, frame := range frames {
+		if !utf8.Valid(frame) {
+			encoding = "base64"
+		}
+	}
+	for _, frame := range frames {
+		if encoding == "" {
+			content = append(content, string(frame))
+		} else {
+			content = append(content, base64.StdEncoding.EncodeToString(frame))
+		}
+	}
+	return content, encoding
+}
+
+// writeJSON writes a value as one line that is safe on a terminal.
+func writeJSON(w io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(cleanJSON(text), '\n'))
+	return err
+}
+
+// textPrinter returns what prints an event as a line for people, or for programs
+// that split it at its tabs.
+func textPrinter(terminal bool) func(io.Writer, once.Event) error {
+	return func(w io.Writer, event once.Event) (err error) {
+		r := newRecord(event)
+		if terminal {
+			_, err = fmt.Fprintf(w, "%s  %-8s  %-20s  %-12s  %s\n", event.About().Time.Format(time.TimeOnly),
+				r.Type, cut(r.Name, 20), cut(r.Group, 40), r.Reason+content(r.frames, textLimit))
+		} else {
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time,
+				r.Type, r.Peer, clean(r.Name), clean(r.Group), r.Reason+content(r.frames, 0))
+		}
+		return err
+	}
+}

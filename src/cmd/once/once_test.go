@@ -1,0 +1,347 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConversation(t *testing.T) {
+	n := newNetwork(t)
+	ana := n.start("chat", "--group", "room", "--group", "news", "--name", "ana")
+	ben := n.start("chat", "--group", "room", "--name", "ben")
+	ana.sees(`^\* ben joined room$`)
+	ben.sees(`^\* ana joined room$`)
+
+	ben.says("hello, ana")
+	ana.sees(`^\[room\] ben: hello, ana$`)
+	ana.says("//hello, ben\x1b[2J")
+	ben.sees(`^ana: /hello, ben\\x1b\[2J$`)
+	ana.says("/whisper ben psst")
+	ben.sees(`^ana whispers: psst$`)
+
+	ben.says("/join side")
+	ben.sees(`^\* you are in side; others there: nobody$`)
+	ana.says("/join side")
+	ben.sees(`^\* ana joined side$`)
+	ben.says("aside")
+	ana.sees(`^\[side\] ben: aside$`)
+	ben.says("/groups")
+	ben.sees(`^\* your groups: room, side$`)
+	ben.sees(`^\* groups of others: news, room, side$`)
+	ben.says("/leave")
+	ben.sees(`^\* you left side$`)
+	ana.sees(`^\* ben left side$`)
+	ben.says("back in the room")
+	ana.sees(`^\[room\] ben: back in the room$`)
+	ben.says("/peers")
+	ben.sees(`^ana\t[0-9a-f-]{36}\ttcp://127\.0\.0\.1:\d+\tnews,room,side$`)
+	ben.says("/help")
+	ben.sees(`^  /quit `)
+
+	ben.says("the last words")
+	ben.closeInput()
+	ben.exits(0)
+	ana.sees(`^\[room\] ben: the last words$`)
+	ana.sees(`^\* ben is gone \(left\)$`)
+	ana.says("/quit")
+	ana.exits(0)
+}
+
+func TestConversationFails(t *testing.T) {
+	for name, test := range map[string]struct{ line, complaint string }{
+		"no command": {"/sing", `no command "/sing": /help`},
+		"no peer":    {"/whisper zoe hi", `"zoe" is not here`},
+		"no text":    {"/whisper ana", `/whisper NAME TEXT`},
+		"no group":   {"/join", `/join GROUP`},
+		"left":       {"/leave\nhello?", `/join one first`},
+		"alone":      {"/join empty\nhello?", `nobody is in group "empty"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNetwork(t)
+			n.start("listen", "--group", "room", "--name", "ana")
+			p := n.start("chat", "--group", "room")
+			p.says(test.line)
+			p.exits(1)
+			p.complains(test.complaint)
+		})
+	}
+}
+
+// TestNamesakes checks that one cannot be taken for another of the same name.
+func TestNamesakes(t *testing.T) {
+	n := newNetwork(t)
+	var ids []string
+	watcher := n.start("listen", "--name", "watcher")
+	chat := n.start("chat", "--group", "room", "--name", "ben")
+	watcher.sees(`\tenter\t`)
+	for range 2 {
+		n.start("chat", "--group", "room", "--name", "ana")
+		ids = append(ids, watcher.sees(`\tenter\t(\S+)\tana`)[1])
+	}
+	p := n.start("whisper", "ana", "who are you?")
+	p.exits(1)
+	p.complains(`2 peers are named "ana": say which by its id`)
+	p.complains(ids[0])
+	p.complains(ids[1])
+	chat.sees(`^\* ana\((` + ids[0][:8] + "|" + ids[1][:8] + `)\) joined room$`)
+}
+
+// event is what a line of listen --json must be.
+type event struct {
+	Type     string            `json:"type"`
+	Time     time.Time         `json:"time"`
+	Peer     string            `json:"peer"`
+	Name     string            `json:"name"`
+	Group    string            `json:"group"`
+	Content  []string          `json:"content"`
+	Encoding string            `json:"content_encoding"`
+	Endpoint string            `json:"endpoint"`
+	Headers  map[string]string `json:"headers"`
+	Reason   string            `json:"reason"`
+}
+
+func (p *process) seesEvent() (e event) {
+	p.t.Helper()
+	line := p.sees(`^.*$`)[0]
+	decoder := json.NewDecoder(strings.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&e); err != nil {
+		p.t.Fatalf("%s: %v", line, err)
+	}
+	if len(e.Peer) != 36 || !strings.HasPrefix(e.Endpoint, "tcp://127.0.0.1:") || time.Since(e.Time).Abs() > time.Minute {
+		p.t.Errorf("%s: no peer, endpoint or time", line)
+	}
+	return e
+}
+
+func TestListenJSON(t *testing.T) {
+	n := newNetwork(t)
+	listener := n.start("listen", "--group", "room", "--json", "--name", "listener")
+	peer := n.start("chat", "--group", "room", "--name", "péer\x1b", "--header", "role=te,st", "--header", "b=")
+	peer.says("\u009bshout")
+	peer.says("/whisper listener a\xffb")
+	peer.says("/leave")
+	peer.says("/quit")
+	peer.exits(0)
+
+	var id string
+	for i, want := range []event{
+		{Type: "enter"},
+		{Type: "join", Group: "room"},
+		{Type: "shout", Group: "room", Content: []string{"\u009bshout"}},
+		{Type: "whisper", Content: []string{"Yf9i"}, Encoding: "base64"},
+		{Type: "leave", Group: "room"},
+		{Type: "exit", Reason: "left"},
+	} {
+		got := listener.seesEvent()
+		if i == 0 {
+			id = got.Peer
+		}
+		if got.Type != want.Type || got.Group != want.Group || got.Encoding != want.Encoding || got.Reason != want.Reason ||
+			strings.Join(got.Content, "|") != strings.Join(want.Content, "|") {
+			t.Errorf("event %d is %+v, want %+v", i, got, want)
+		}
+		if got.Peer != id || got.Name != "péer\x1b" || len(got.Headers) != 2 || got.Headers["role"] != "te,st" {
+			t.Errorf("event %d is of %+v", i, got)
+		}
+	}
+	for _, line := range listener.seen {
+		if strings.ContainsFunc(line, func(r rune) bool { return !safe(r) }) {
+			t.Errorf("%q is not safe on a terminal", line)
+		}
+	}
+}
+
+func TestSend(t *testing.T) {
+	n := newNetwork(t)
+	listener := n.start("listen", "--group", "room", "--name", "listener")
+	other := n.start("listen", "--group", "room", "--name", "other")
+	id := other.sees(`\tenter\t(\S+)\tlistener\t\t$`)[1]
+
+	n.start("shout", "--group", "room", "to", "all of you").exits(0)
+	listener.sees(`\tshout\t.*\troom\tto all of you$`)
+	other.sees(`\tshout\t.*\troom\tto all of you$`)
+	n.start("whisper", "listener", "by name").exits(0)
+	listener.sees(`\twhisper\t.*\t\tby name$`)
+	n.start("whisper", id, "by", "id").exits(0)
+	listener.sees(`\twhisper\t.*\t\tby id$`)
+
+	p := n.start("whisper", "listener", "-")
+	if _, err := io.WriteString(p.in, "from\x00\n- a pipe"); err != nil {
+		t.Fatal(err)
+	}
+	p.closeInput()
+	p.exits(0)
+	listener.sees(`\twhisper\t.*\t\tfrom\\x00\\n- a pipe$`)
+
+	p = n.start("shout", "--group", "room", "-")
+	if _, err := io.CopyN(p.in, strings.NewReader(strings.Repeat("x", maxMessage+1)), maxMessage+1); err != nil {
+		t.Fatal(err)
+	}
+	p.exits(1)
+	p.complains(`standard input is longer than`)
+}
+
+func TestNobodyThere(t *testing.T) {
+	n := newNetwork(t)
+	other := n.start("listen", "--group", "other", "--name", "other")
+	for _, test := range []struct {
+		args      []string
+		complaint string
+	}{
+		{[]string{"shout", "--group", "room", "hi"}, `group "room": nobody there within 1s, of 1 peers seen: .*--port`},
+		{[]string{"whisper", "zoe", "hi"}, `peer "zoe": nobody there within 1s, of 1 peers seen: .*--wait`},
+		{[]string{"whisper", "00000000-0000-4000-8000-000000000000", "hi"}, `peer "0{8}-.*": nobody there`},
+		{[]string{"chat", "--group", "room"}, `group "room": nobody there within 1s`},
+	} {
+		began := time.Now()
+		p := n.start(append(test.args, "--wait", "1s")...)
+		p.exits(1)
+		p.complains(test.complaint)
+		if took := time.Since(began); took < time.Second || took > patience {
+			t.Errorf("%q took %v", test.args, took)
+		}
+		other.sees(`\texit\t.*\tleft$`)
+	}
+}
+
+func TestPeers(t *testing.T) {
+	n := newNetwork(t)
+	n.start("peers", "--wait", "10ms").exits(0)
+	one := n.start("listen", "--group", "b", "--group", "a", "--name", "tab\there", "--header", "k=v")
+	plain := n.start("peers", "--wait", "1500ms")
+	asJSON := n.start("peers", "--wait", "1500ms", "--json", "--name", "second")
+	id := one.sees(`\tenter\t(\S+)\tsecond`)[1]
+	match := plain.sees(`^tab\\there\t([0-9a-f-]{36})\ttcp://127\.0\.0\.1:\d+\ta,b$`)
+	plain.exits(0)
+
+	var got peerRecord
+	if err := json.Unmarshal([]byte(asJSON.sees(`.*tab.*`)[0]), &got); err != nil {
+		t.Fatal(err)
+	}
+	asJSON.exits(0)
+	if got.Peer != match[1] || got.Peer == id || got.Name != "tab\there" || strings.Join(got.Groups, ",") != "a,b" || got.Headers["k"] != "v" {
+		t.Errorf("--json lists %+v", got)
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	n := newNetwork(t)
+	watcher := n.start("listen", "--name", "watcher")
+	for _, test := range []struct {
+		args   []string
+		status int
+	}{
+		{[]string{"listen", "--group", "room"}, 0},
+		{[]string{"chat", "--group", "room", "--wait", "1m"}, 0},
+		{[]string{"shout", "--group", "room", "--wait", "1m", "hi"}, 130},
+		{[]string{"peers", "--wait", "1m"}, 130},
+	} {
+		p := n.start(test.args...)
+		watcher.sees(`\tenter\t`)
+		p.interrupt()
+		p.exits(test.status)
+		watcher.sees(`\texit\t.*\tleft$`)
+	}
+}
+
+// TestClosedOutput checks that whoever stops reading ends the program, without a
+// complaint and with a goodbye.
+func TestClosedOutput(t *testing.T) {
+	for _, command := range []string{"listen", "chat"} {
+		t.Run(command, func(t *testing.T) {
+			n := newNetwork(t)
+			watcher := n.start("listen", "--name", "watcher", "--group", "room")
+			p := n.start(command, "--group", "room", "--name", "deaf")
+			p.sees(`watcher joined room|join\t.*\troom`)
+			if err := p.out.Close(); err != nil {
+				t.Fatal(err)
+			}
+			n.start("chat", "--group", "room", "--name", "loud")
+			watcher.sees(`\texit\t\S+\tdeaf\t\tleft$`)
+			p.exits(0)
+			p.complains(`^$`)
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	n := newNetwork(t)
+	for _, test := range []struct {
+		args      []string
+		complaint string
+	}{
+		{[]string{"sing"}, `unknown command "sing"`},
+		{[]string{"chat"}, `"group" not set\nonce: 'once chat --help'`},
+		{[]string{"chat", "--group", "a", "b"}, `unknown command "b" for "once chat"`},
+		{[]string{"shout", "--group", "a"}, `requires at least 1 arg`},
+		{[]string{"whisper", "a"}, `requires at least 2 arg`},
+		{[]string{"listen", "--port", "65536"}, `invalid argument "65536" for "--port"`},
+		{[]string{"listen", "--log-level", "loud"}, `invalid argument "loud"`},
+		{[]string{"listen", "--header", "k"}, `header "k": .*give K=V`},
+		{[]string{"listen", "--group", strings.Repeat("g", 256)}, `256 octets given, 1 to 255 octets allowed`},
+		{[]string{"peers", "--wait", "soon"}, `invalid argument "soon"`},
+		{[]string{"listen", "--\x1b[2J"}, `unknown flag: --\\x1b\[2J`},
+	} {
+		p := n.start(test.args...)
+		p.exits(2)
+		p.complains(test.complaint)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	n := newNetwork(t)
+	watcher := n.start("listen", "--json")
+	cmd := n.command("listen", "--name", "flag")
+	cmd.Env = append(cmd.Env, "ONCE_NAME=environment", "ONCE_GROUP=a,b", "ONCE_HEADER=k=v,l=w", "ONCE_LOG_LEVEL=info")
+	p := n.run(cmd)
+	watcher.sees(`"join".*"name":"flag".*"headers":{"k":"v","l":"w"}.*"group":"a"`)
+	watcher.sees(`"join".*"group":"b"`)
+	p.interrupt()
+	p.exits(0)
+	p.complains(`level=INFO msg="node started" .*name=flag`)
+
+	cmd = n.command("listen")
+	cmd.Env = append(cmd.Env, "ONCE_LOG_LEVEL=loud")
+	p = n.run(cmd)
+	p.exits(2)
+	p.complains(`environment variable ONCE_LOG_LEVEL: .*loud`)
+}
+
+func TestInterfacesAndVersion(t *testing.T) {
+	n := newNetwork(t)
+	p := n.start("interfaces", "--json")
+	var got interfaceRecord
+	if err := json.Unmarshal([]byte(p.sees(`.*127\.0\.0\.1.*`)[0]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Name == "" || got.Address != "127.0.0.1/8" || got.Broadcast != "127.255.255.255" {
+		t.Errorf("loopback is %+v", got)
+	}
+	p = n.start("interfaces")
+	p.sees(`^` + got.Name + `\t127\.0\.0\.1/8\t127\.255\.255\.255$`)
+	p.exits(0)
+	p = n.start("version")
+	p.sees(`^once \S+ go1\.\d+\S* \w+/\w+$`)
+	p.exits(0)
+	p = n.start("listen", "--interface", "nonesuch")
+	p.exits(1)
+	p.complains(`no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
+}
+
+func TestHelp(t *testing.T) {
+	root, _ := newRoot()
+	for _, command := range root.Commands() {
+		if command.Example == "" || command.Short == "" {
+			t.Errorf("%s: no example or description", command.CommandPath())
+		}
+		for line := range strings.SplitSeq(command.Long, "\n") {
+			if len(line) > 84 {
+				t.Errorf("%s: %q is too long for a terminal", command.CommandPath(), line)
+			}
+		}
+	}
+}

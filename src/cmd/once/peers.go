@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// cellWidth is the most characters of a cell that a terminal shows.
+const cellWidth = 40
+
+func peersCommand(with *common) *cobra.Command {
+	var wait time.Duration
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "peers [--wait 2s] [--json]",
+		Short: "list who is on the network",
+		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint and
+groups. A name may belong to several peers, an id to one only.`,
+		Example: `  once peers
+  once peers --wait 5s --json | jq -r .name`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			node, err := with.start(cmd.Context(), os.Stderr)
+			if err != nil {
+				return err
+			}
+			defer node.Close()
+			never := func() bool { return false }
+			if err := await(cmd.Context(), node, wait, never, ignore); !errors.Is(err, context.DeadlineExceeded) {
+				return err
+			}
+			peers := node.Peers()
+			if len(peers) == 0 {
+				fmt.Fprintln(os.Stderr, "once: nobody is here:", hint)
+			}
+			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers)
+		},
+	}
+	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to look for peers")
+	jsonFlag(cmd.Flags(), &asJSON)
+	return cmd
+}
+
+// peerRecord is a peer as JSON.
+type peerRecord struct {
+	Peer     string            `json:"peer"`
+	Name     string            `json:"name"`
+	Endpoint string            `json:"endpoint"`
+	Groups   []string          `json:"groups"`
+	Headers  map[string]string `json:"headers"`
+}
+
+func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
+	records := make([]peerRecord, len(peers))
+	for i, p := range peers {
+		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Groups(), p.Headers()}
+	}
+	return printList(w, terminal, asJSON, "NAME\tID\tENDPOINT\tGROUPS", records, func(r peerRecord) []string {
+		return []string{r.Name, r.Peer, r.Endpoint, strings.Join(r.Groups, ",")}
+	})
+}
+
+func interfacesCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "interfaces [--json]",
+		Short: "list the network interfaces that a node can use",
+		Long:  "Interfaces lists what --interface can name: name, address and network, and where\nbeacons go.",
+		Example: `  once interfaces
+  once chat --group room --interface 192.168.1.20`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			lines, err := once.Interfaces()
+			if err != nil {
+				return err
+			}
+			return printInterfaces(os.Stdout, isTerminal(os.Stdout), asJSON, lines)
+		},
+	}
+	jsonFlag(cmd.Flags(), &asJSON)
+	return cmd
+}
+
+// interfaceRecord is a network interface as JSON.
+type interfaceRecord struct {
+	Name      string `json:"name"`
+	Address   string `json:"address"`
+	Broadcast string `json:"broadcast"`
+}
+
+// printInterfaces prints what once.Interfaces returns: in each line a name, which
+// may have blanks, an address, the word broadcast and another address.
+func printInterfaces(w io.Writer, terminal, asJSON bool, lines []string) error {
+	records := make([]interfaceRecord, len(lines))
+	for i, line := range lines {
+		line, broadcast, _ := strings.Cut(line, " broadcast ")
+		at := max(strings.LastIndexByte(line, ' '), 0)
+		records[i] = interfaceRecord{line[:at], strings.TrimSpace(line[at:]), broadcast}
+	}
+	return printList(w, terminal, asJSON, "NAME\tADDRESS\tBROADCAST", records, func(r interfaceRecord) []string {
+		return []string{r.Name, r.Address, r.Broadcast}
+	})
+}
+
+// printList writes a list at once: as JSON; for a terminal, as a table with a
+// head and with long cells cut; or as lines with tabs between the cells.
+func printList[T any](w io.Writer, terminal, asJSON bool, head string, list []T, cells func(T) []string) error {
+	var text bytes.Buffer
+	aligned := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	if terminal && !asJSON {
+		fmt.Fprintln(aligned, head)
+	}
+	for _, value := range list {
+		switch row := cells(value); {
+		case asJSON:
+			if err := writeJSON(&text, value); err != nil {
+				return err
+			}
+		case terminal:
+			fmt.Fprintln(aligned, joined(row, func(cell string) string { return cut(cell, cellWidth) }))
+		default:
+			fmt.Fprintln(&text, joined(row, clean))
+		}
+	}
+	if err := aligned.Flush(); err != nil {
+		return err
+	}
+	_, err := w.Write(text.Bytes())
+	return err
+}
+
+// joined returns cells, each in its shape, with tabs between them.
+func joined(cells []string, shape func(string) string) string {
+	for i, cell := range cells {
+		cells[i] = shape(cell)
+	}
+	return strings.Join(cells, "\t")
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "tell the version of this program",
+		Example: "  once version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Printf("once %s %s %s/%s\n", once.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

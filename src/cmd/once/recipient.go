@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// hint is what to do when nobody is found.
+const hint = "are all on the same --interface and --port? is --wait long enough?"
+
+// recipient is whom a message is for.
+type recipient struct {
+	node  *once.Node
+	title string             // for errors
+	peers func() []once.Peer // those who are present
+	send  func(ctx context.Context, message []byte) error
+}
+
+// members returns those who are in a group.
+func members(node *once.Node, group string) recipient {
+	return recipient{node, fmt.Sprintf("group %q", group),
+		func() []once.Peer { return node.Members(group) },
+		func(ctx context.Context, message []byte) error {
+			receivers, err := node.Shout(ctx, group, message)
+			if err == nil && receivers == 0 {
+				return fmt.Errorf("nobody is in group %q: nothing was sent", group)
+			}
+			return err
+		}}
+}
+
+// someone returns the one peer that has a name or an id.
+func someone(node *once.Node, who string) recipient {
+	peers := func() (found []once.Peer) {
+		id, err := uuid.Parse(who)
+		for _, peer := range node.Peers() {
+			if peer.Name() == who || err == nil && peer.UUID() == id {
+				found = append(found, peer)
+			}
+		}
+		return found
+	}
+	return recipient{node, fmt.Sprintf("peer %q", who), peers, func(ctx context.Context, message []byte) error {
+		found := peers()
+		switch len(found) {
+		case 0:
+			return fmt.Errorf("%q is not here: nothing was sent", who)
+		case 1:
+			return node.Whisper(ctx, found[0].UUID(), message)
+		}
+		ids := make([]string, len(found))
+		for i, peer := range found {
+			ids[i] = peer.UUID().String()
+		}
+		return fmt.Errorf("%d peers are named %q: say which by its id: %s", len(found), who, strings.Join(ids, ", "))
+	}}
+}
+
+func (r recipient) present() bool { return len(r.peers()) > 0 }
+
+// await shows events until the recipient is present, or fails.
+func (r recipient) await(ctx context.Context, wait time.Duration, show func(once.Event) error) error {
+	err := await(ctx, r.node, wait, r.present, show)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", r.title, wait, len(r.node.Peers()), hint)
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// settle is how long it must be quiet after somebody was found. Those who are
+// there already greet a new node within moments of each other.
+const settle = 250 * time.Millisecond
+
+func shoutCommand(with *common) *cobra.Command {
+	var group string
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "shout --group GROUP [--wait 5s] TEXT...|-",
+		Short: "send one message to all who are in a group",
+		Long: `Shout waits until somebody is in the group, sends the message, and exits when it
+is handed to the network. The words of TEXT are joined by blanks; - sends standard
+input, octet by octet, as one message of less than 64 MiB.`,
+		Example: `  once shout --group room lunch is ready
+  once shout --group backup --wait 30s - < report.txt`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return send(cmd.Context(), with, wait, args, func(node *once.Node) recipient { return members(node, group) })
+		},
+	}
+	cmd.Flags().StringVar(&group, "group", "", "`GROUP` to shout to")
+	must(cmd.MarkFlagRequired("group"))
+	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for somebody to be in the group")
+	return cmd
+}
+
+func whisperCommand(with *common) *cobra.Command {
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "whisper [--wait 5s] NAME-or-UUID TEXT...|-",
+		Short: "send one message to one peer",
+		Long: `Whisper waits until the peer is there, sends the message, and exits when it is
+handed to the network. A name that several peers have is an error that lists their
+ids. TEXT and - are as in shout.`,
+		Example: `  once whisper ana are you there?
+  once whisper 5c0e9b4e-3c1f-4a4e-8a8f-0d5f6a3f9f0e - < key.bin`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return send(cmd.Context(), with, wait, args[1:], func(node *once.Node) recipient { return someone(node, args[0]) })
+		},
+	}
+	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for the peer to be there")
+	return cmd
+}
+
+// send sends one message from the command line or standard input.
+func send(ctx context.Context, with *common, wait time.Duration, args []string, to func(*once.Node) recipient) error {
+	message, err := read(ctx, args)
+	if err != nil {
+		return err
+	}
+	node, err := with.start(ctx, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	if err := to(node).await(ctx, wait, ignore); err != nil {
+		return err
+	}
+	if err := to(node).send(ctx, message); err != nil {
+		return err
+	}
+	return node.Flush(ctx)
+}
+
+// read returns the message that the arguments are, or ask to read.
+func read(ctx context.Context, args []string) ([]byte, error) {
+	if len(args) > 1 || args[0] != "-" {
+		return []byte(strings.Join(args, " ")), nil
+	}
+	var message []byte
+	var err error
+	done := make(chan struct{})
+	go func() { // nothing can interrupt a read that hangs: it ends with the process
+		defer close(done)
+		message, err = io.ReadAll(io.LimitReader(os.Stdin, maxMessage+1))
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if len(message) > maxMessage {
+		return nil, fmt.Errorf("standard input is longer than %d octets: send it in parts", maxMessage)
+	}
+	return message, err
+}
+
+func ignore(once.Event) error { return nil }
+
+// await shows events until somebody is present, and then until it was quiet for
+// a moment. It fails with context.DeadlineExceeded if nobody was in time.
+func await(ctx context.Context, node *once.Node, wait time.Duration, present func() bool, show func(once.Event) error) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		pause := wait
+		if present() {
+			pause = settle
+		}
+		quiet, stop := context.WithTimeout(ctx, pause)
+		event, err := node.Next(quiet)
+		stop()
+		switch {
+		case err == nil:
+			err = show(event)
+		case errors.Is(err, context.DeadlineExceeded) && present():
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

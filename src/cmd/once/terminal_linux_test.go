@@ -1,0 +1,150 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal is the program on a pseudo-terminal.
+type terminal struct {
+	t      *testing.T
+	master *os.File
+	chunks chan string // of what it writes
+	seen   string
+}
+
+// open runs a command on a new pseudo-terminal of 60 columns.
+func open(t *testing.T, cmd *exec.Cmd) *terminal {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminals:", err)
+	}
+	master := os.NewFile(uintptr(fd), "ptmx")
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	err = errors.Join(err, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0),
+		unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 60}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	term := &terminal{t: t, master: master, chunks: make(chan string, 1000)}
+	go term.read()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()         // killed
+		master.Close()
+		for range term.chunks { // until read has ended
+		}
+	})
+	return term
+}
+
+// read ends when no process has the terminal any more.
+func (m *terminal) read() {
+	defer close(m.chunks)
+	b := make([]byte, 4096)
+	for {
+		n, err := m.master.Read(b)
+		m.chunks <- string(b[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (m *terminal) types(text string) {
+	m.t.Helper()
+	if _, err := m.master.WriteString(text); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// sees waits until what was written since the last match matches a pattern.
+func (m *terminal) sees(pattern string) {
+	m.t.Helper()
+	expression := regexp.MustCompile(pattern)
+	deadline := time.After(patience)
+	for {
+		if at := expression.FindStringIndex(m.seen); at != nil {
+			m.seen = m.seen[at[1]:]
+			return
+		}
+		select {
+		case chunk, more := <-m.chunks:
+			if m.seen += chunk; !more {
+				m.t.Fatalf("ended before %q, after %q", pattern, m.seen)
+			}
+		case <-deadline:
+			m.t.Fatalf("never wrote %q, but %q", pattern, m.seen)
+		}
+	}
+}
+
+// TestTerminal checks that what arrives does not garble what is being typed, and
+// that nothing from the network commands the terminal.
+func TestTerminal(t *testing.T) {
+	n := newNetwork(t)
+	cmd := n.command("chat", "--group", "room", "--name", "ana")
+	screen := open(t, cmd)
+	screen.sees(`You are ana in room`)
+	ben := n.start("chat", "--group", "room", "--name", "b\x1b[5men"+strings.Repeat("x", 100))
+	ben.sees(`^\* ana joined room`)
+	screen.sees(`\x1b\[3[1-6]mb\\x1b\[5menx{29}…\x1b\[0m joined room\r\n`)
+
+	screen.types("half a li")
+	screen.sees(`alf a li`)
+	ben.says("\x1b]0;title\a interrupts")
+	screen.sees(`…\x1b\[0m: \\x1b\]0;title\\a interrupts\r\nroom> half a li`)
+	screen.types("ne\r")
+	ben.sees(`^ana: half a line$`)
+	screen.types("/join other\r")
+	screen.sees(`you are in other.*\r\n(.*\r\n)*other> `)
+	screen.types("/nonsense\r")
+	screen.sees(`no command "/nonsense"`)
+	screen.types("/peers\r")
+	screen.sees(`NAME +ID +ENDPOINT +GROUPS\r\nb\\x1b\[5menx+… +[0-9a-f-]{36}  tcp://127`)
+	screen.types("\x03") // Ctrl-C
+	ben.sees(` is gone \(left\)$`)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoColour(t *testing.T) {
+	n := newNetwork(t)
+	cmd := n.command("chat", "--group", "room", "--name", "ana")
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
+	screen := open(t, cmd)
+	screen.sees(`\* You are ana in room`)
+	screen.types("\x04") // Ctrl-D
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestListenOnTerminal(t *testing.T) {
+	n := newNetwork(t)
+	screen := open(t, n.command("listen", "--group", "room"))
+	p := n.start("shout", "--group", "room", "--name", "ben", strings.Repeat("long\a", 2000))
+	p.exits(0)
+	screen.sees(`\d\d:\d\d:\d\d  enter +ben +\r\n`)
+	screen.sees(`shout +ben +room +long\\along.*… \(10000 octets\)\r\n`)
+}
