@@ -16,7 +16,7 @@ import (
 // the next one larger, up to busyBuffer or several messages of the present size;
 // reads that leave most of it empty make it smaller again.
 const (
-	busyBuffer   = 64 << 10
+	busyBuffer   = 128 << 10
 	messagesRead = 8  // messages that a read should be able to take
 	lean         = 8  // a read is small if it fills less than one part in so many
 	leanReads    = 16 // small reads in a row after which the buffer is halved
@@ -131,6 +131,11 @@ func (l *Link) read() (int, error) {
 			return 0, err
 		}
 		return l.pulled, os.NewSyscallError("read", l.pullErr)
+	}
+	if c, ok := l.conn.(*memoryConn); ok && l.in == nil {
+		if err := c.awaitRead(); err != nil { // simulations have many links, most of them idle
+			return 0, err
+		}
 	}
 	n, err := l.conn.Read(l.space())
 	if n > 0 || err == io.EOF {

@@ -77,6 +77,9 @@ func TestClaimsCostNothing(t *testing.T) {
 			}
 			sent += n
 			synctest.Wait()
+			if near.in == nil {
+				t.Fatal("the message under way is lost")
+			}
 			if held := cap(near.in.in.b); held > max(2*sent, smallBuffer) {
 				t.Fatalf("%d octets came, %d are held", sent, held)
 			}
@@ -414,4 +417,19 @@ func TestParkShrinks(t *testing.T) {
 	if err := near.parser.Parse(near.in.in.b, &near.in.found); err != nil || near.in.Len() != 1 || string(near.in.Message(0)[0]) != "a" {
 		t.Errorf("the message is damaged: %v", err)
 	}
+}
+
+// An idle link holds no buffer, in memory either.
+func TestIdleHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := openRaw(t, dealer)
+		serve(near, discard)
+		if _, err := far.Write(number(1, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if near.in != nil || near.out != nil || near.spare != nil {
+			t.Error("there is a buffer")
+		}
+	})
 }

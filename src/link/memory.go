@@ -208,6 +208,9 @@ func (h memoryHost) travel(ctx context.Context, from, to netip.Addr) error {
 	}
 	delay := m.delay(from.String(), to.String())
 	m.mu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

@@ -47,13 +47,28 @@ func (m *Memory) pair(a, b netip.AddrPort) (near, far *memoryConn) {
 func (c *memoryConn) Read(b []byte) (int, error) {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
+	if err := c.arrival(); err != nil {
+		return 0, err
+	}
+	return c.take(b)
+}
+
+// awaitRead waits as Read does, and reads nothing.
+func (c *memoryConn) awaitRead() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	return c.arrival()
+}
+
+// arrival waits until octets have arrived, or the end of them.
+func (c *memoryConn) arrival() error {
 	for {
 		if err := c.unusable(c.readBefore); err != nil {
-			return 0, c.fault("read", err)
+			return c.fault("read", err)
 		}
 		due, ok := c.due()
 		if ok && !due.After(time.Now()) {
-			return c.take(b)
+			return nil
 		}
 		c.wait(due, c.readBefore)
 	}
