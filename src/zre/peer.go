@@ -189,7 +189,7 @@ func (p *peer) linked(callback string) {
 // the beacon's goodbye mean together.
 func (p *peer) unlinked() {
 	p.greets, p.greetAt = false, time.Time{}
-	if p.leaving() {
+	if p.leaving() && p.link == 0 { // else its last words may still come
 		p.fire(peermachine.EventGoodbye)
 		return
 	}
@@ -214,7 +214,7 @@ func (p *peer) refused() {
 
 func (p *peer) vanish() {
 	p.vanished = p.core.now
-	if !p.state.IsPresent() || p.state.IsSevered() || p.link == 0 {
+	if !p.state.IsPresent() || p.link == 0 {
 		p.fire(peermachine.EventGoodbye)
 	}
 }

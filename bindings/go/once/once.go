@@ -51,6 +51,9 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/libonce"
 )
 
+// Version is the version of the project.
+const Version = libonce.Version
+
 // Config says how a node is to be. The zero value is a node that finds others
 // on the local network. A zero field stands for its default.
 type Config struct {
