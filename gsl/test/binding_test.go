@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/gsl/test/node"
 	"github.com/sjohnr/at-once/gsl/test/tiny/libtiny"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 func box(t *testing.T) (*libtiny.Box, *node.Box) {
