@@ -232,16 +232,16 @@ var heartbeats = Config{Type: zmtp.Dealer, Heartbeat: time.Second}
 
 // watch serves a link whose far side is silent; it returns the end and how long
 // after the start it came.
-func watch(l *Link, start time.Time) func() (error, time.Duration) {
+func watch(l *Link, start time.Time) func() (time.Duration, error) {
 	wait := serve(l, discard)
-	return func() (error, time.Duration) { return wait(), time.Since(start) }
+	return func() (time.Duration, error) { err := wait(); return time.Since(start), err }
 }
 
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := openRaw(t, heartbeats)
 		end := watch(near, time.Now())
-		if err, after := end(); !errors.Is(err, ErrSilent) || after != 3*time.Second {
+		if after, err := end(); !errors.Is(err, ErrSilent) || after != 3*time.Second {
 			t.Errorf("%v after %v, want ErrSilent after 3s", err, after)
 		}
 		want := bytes.Repeat(ping(0, ""), 2)
@@ -267,7 +267,7 @@ func TestSignsOfLife(t *testing.T) {
 				t.Errorf("heard after %v, want %v", heard, time.Since(start))
 			}
 		}
-		if err, after := end(); !errors.Is(err, ErrSilent) || after != 13*time.Second {
+		if after, err := end(); !errors.Is(err, ErrSilent) || after != 13*time.Second {
 			t.Errorf("%v after %v, want ErrSilent after 13s", err, after)
 		}
 	})
@@ -305,7 +305,7 @@ func TestPartitionAndHeartbeat(t *testing.T) {
 		}
 		<-time.After(4300 * time.Millisecond)
 		m.Partition("10.0.0.1", "10.0.0.2", true)
-		if err, after := end(); !errors.Is(err, ErrSilent) || after != 28900*time.Millisecond {
+		if after, err := end(); !errors.Is(err, ErrSilent) || after != 28900*time.Millisecond {
 			t.Errorf("%v after %v, want ErrSilent after 28.9s", err, after)
 		}
 	})
@@ -321,7 +321,7 @@ func TestTimeToLive(t *testing.T) {
 		if _, err := far.Write(ping(6*time.Second, "")); err != nil {
 			t.Fatal(err)
 		}
-		if err, after := end(); !errors.Is(err, ErrSilent) || after != 66*time.Second {
+		if after, err := end(); !errors.Is(err, ErrSilent) || after != 66*time.Second {
 			t.Errorf("%v after %v, want ErrSilent after 66s", err, after)
 		}
 	})

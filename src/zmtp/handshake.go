@@ -22,7 +22,6 @@ type Handshake struct {
 	out    []byte
 	next   int                // octets wanted
 	read   func([]byte) error // what to do with them
-	flags  byte               // of the command being read
 	minor  int
 	remote *Metadata
 	err    error
