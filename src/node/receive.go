@@ -17,7 +17,7 @@ import (
 
 // Frames of a message: of its content, and with its header.
 const (
-	maxContent = 1024
+	maxContent = zremsg.MaxWhisperContent
 	maxFrames  = 1 + maxContent
 )
 

@@ -33,6 +33,23 @@ const (
 	SequenceOffset = 4
 )
 
+// Limits of fields: octets of a text, entries of a list, frames of content.
+const (
+	MaxHelloEndpoint     = 255
+	MaxHelloGroups       = 4096
+	MaxHelloName         = 255
+	MaxHelloHeaders      = 256
+	MaxWhisperContent    = 1024
+	MaxShoutGroup        = 255
+	MaxShoutContent      = 1024
+	MaxJoinGroup         = 255
+	MaxLeaveGroup        = 255
+	MaxElectGroup        = 255
+	MaxElectChallengerID = 32
+	MaxLeaderGroup       = 255
+	MaxLeaderLeaderID    = 32
+)
+
 // ID tells the messages apart.
 type ID uint8
 

@@ -24,6 +24,16 @@ const (
 	SequenceOffset = 21
 )
 
+// Limits of fields: octets of a text, entries of a list, frames of content.
+const (
+	MaxEveryName    = 8
+	MaxEveryText    = 300
+	MaxEveryList    = 3
+	MaxEveryTable   = 3
+	MaxEveryBlob    = 5
+	MaxEveryContent = 2
+)
+
 // ID tells the messages apart.
 type ID uint8
 
