@@ -17,6 +17,7 @@ require (
 	github.com/armen/goviral v0.0.0-20150416020909-5ca05b524b2b // indirect
 	github.com/jtacoma/go-zpl v0.0.0 // indirect
 	github.com/pebbe/zmq4 v1.4.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 )

@@ -34,12 +34,21 @@ func sendMessage(ctx context.Context, l *Link, content []byte) error {
 	return nil
 }
 
-func BenchmarkLink64(b *testing.B)  { benchmarkLink(b, 64) }
-func BenchmarkLink1K(b *testing.B)  { benchmarkLink(b, 1<<10) }
-func BenchmarkLink64K(b *testing.B) { benchmarkLink(b, 64<<10) }
+func BenchmarkLink64(b *testing.B)  { benchmarkLink(b, 64, dealer, router) }
+func BenchmarkLink1K(b *testing.B)  { benchmarkLink(b, 1<<10, dealer, router) }
+func BenchmarkLink64K(b *testing.B) { benchmarkLink(b, 64<<10, dealer, router) }
 
-func benchmarkLink(b *testing.B, size int) {
-	near, far := openPair(b, dealer, router)
+func BenchmarkCurve64(b *testing.B)  { benchmarkCurve(b, 64) }
+func BenchmarkCurve1K(b *testing.B)  { benchmarkCurve(b, 1<<10) }
+func BenchmarkCurve64K(b *testing.B) { benchmarkCurve(b, 64<<10) }
+
+func benchmarkCurve(b *testing.B, size int) {
+	near, far := secure(dealer, router)
+	benchmarkLink(b, size, near, far)
+}
+
+func benchmarkLink(b *testing.B, size int, from, to Config) {
+	near, far := openPair(b, from, to)
 	ctx, content := b.Context(), make([]byte, size)
 	left := b.N
 	done := make(chan struct{})
@@ -67,8 +76,15 @@ func benchmarkLink(b *testing.B, size int) {
 	<-done
 }
 
-func BenchmarkRoundTrip(b *testing.B) {
-	near, far := openPair(b, dealer, router)
+func BenchmarkRoundTrip(b *testing.B) { benchmarkRoundTrip(b, dealer, router) }
+
+func BenchmarkCurveRoundTrip(b *testing.B) {
+	near, far := secure(dealer, router)
+	benchmarkRoundTrip(b, near, far)
+}
+
+func benchmarkRoundTrip(b *testing.B, from, to Config) {
+	near, far := openPair(b, from, to)
 	ctx, content := b.Context(), make([]byte, 64)
 	go far.Serve(func(batch *Batch) error {
 		defer batch.Release()

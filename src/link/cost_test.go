@@ -7,9 +7,15 @@ import (
 	"testing"
 )
 
-// A message costs no allocation, on either side.
+// A message costs no allocation, on either side, sealed or not.
 func TestNoAllocations(t *testing.T) {
-	near, far := openPair(t, dealer, router)
+	noAllocations(t, dealer, router)
+	near, far := secure(dealer, router)
+	noAllocations(t, near, far)
+}
+
+func noAllocations(t *testing.T, from, to Config) {
+	near, far := openPair(t, from, to)
 	arrived := make(chan struct{}, 1)
 	serve(far, func(b *Batch) error {
 		if m := b.Message(b.Len() - 1); len(m) != 2 {

@@ -17,6 +17,13 @@
 // buffer. A deliver function that blocks stops the reading, and TCP then slows
 // the far side down.
 //
+// # Security
+//
+// With Config.Curve a link opens only to a far side that holds the key that it has
+// to hold, or one that Admit lets in (RFC 26). Frames are sealed each by itself, by
+// who writes them, so that the outbox counts plain octets. Anything that was not
+// sealed by the far side, for this link, in this order, ends it.
+//
 // # The end
 //
 // A link ends when the far side closes it, when either side breaks, by Close, or

@@ -2,6 +2,8 @@ package link
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -37,15 +39,46 @@ var networks = map[string]func() (near, far Transport, endpoint string){
 	},
 }
 
-// onEach runs a test with a link on each of the networks.
+// onEach runs a test with a link on each of the networks, without and with CURVE.
 func onEach(t *testing.T, near, far Config, test func(t *testing.T, near, far *Link)) {
 	for name, network := range networks {
-		t.Run(name, func(t *testing.T) {
-			from, to, endpoint := network()
-			a, b := openOver(t, from, to, endpoint, near, far)
-			test(t, a, b)
-		})
+		for _, mechanism := range []string{"NULL", "CURVE"} {
+			t.Run(name+" "+mechanism, func(t *testing.T) {
+				near, far := near, far
+				if mechanism == "CURVE" {
+					near, far = secure(near, far)
+				}
+				from, to, endpoint := network()
+				a, b := openOver(t, from, to, endpoint, near, far)
+				test(t, a, b)
+			})
+		}
 	}
+}
+
+var (
+	nearKey, farKey = newKey(), newKey()
+	nearCurve       = zmtp.Curve{Key: nearKey, Server: farKey.PublicKey()}
+	farCurve        = zmtp.Curve{Key: farKey, Admit: func(key [32]byte, _ net.Addr, _ *zmtp.Metadata) error {
+		if key != [32]byte(nearKey.PublicKey().Bytes()) {
+			return errors.New("a stranger")
+		}
+		return nil
+	}}
+)
+
+func newKey() *ecdh.PrivateKey {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// secure gives both sides CURVE.
+func secure(near, far Config) (Config, Config) {
+	near.Curve, far.Curve = &nearCurve, &farCurve
+	return near, far
 }
 
 // openPair opens a link over TCP on loopback: our end and the far one.

@@ -26,6 +26,7 @@ type Config struct {
 	Handshake  time.Duration // the longest that Open may take; default as in the model
 	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
 	Pool       *Pool         // where buffers come from; default is a pool that all links share
+	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
 }
 
 const (
@@ -80,6 +81,11 @@ func (c *Config) complete() error {
 	case c.MaxMessage < 0 || c.MaxFrames < 0 || c.Outbox < 0 || c.Reserve < 0 || c.Handshake < 0 || c.Heartbeat < 0:
 		return errors.New("link: negative limit")
 	}
+	if c.Curve != nil {
+		if err := c.Curve.Check(); err != nil {
+			return err
+		}
+	}
 	for _, number := range []struct {
 		n        *int
 		standard int
@@ -110,7 +116,12 @@ func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) 
 		conn.SetDeadline(time.Unix(1, 0))
 		close(interrupted)
 	})
-	remote, err := zmtp.NewHandshake(zmtp.Metadata{Type: c.Type, Identity: c.Identity}).Run(conn)
+	local := zmtp.Metadata{Type: c.Type, Identity: c.Identity}
+	handshake := zmtp.NewHandshake(local)
+	if c.Curve != nil {
+		handshake = zmtp.NewCurveHandshake(local, *c.Curve, conn.RemoteAddr())
+	}
+	remote, err := handshake.Run(conn)
 	if !stop() {
 		<-interrupted
 		return nil, context.Cause(ctx)
@@ -126,6 +137,10 @@ func (l *Link) RemoteIdentity() []byte { return l.remote.Remote.Identity }
 
 // RemoteType returns the socket type of the far side.
 func (l *Link) RemoteType() string { return l.remote.Remote.Type }
+
+// RemoteKey returns the key that the far side has proved to hold; ok is false if the
+// link has no security.
+func (l *Link) RemoteKey() (key [32]byte, ok bool) { return l.remote.Key, l.remote.Cipher != nil }
 
 // LocalAddr returns our address.
 func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }

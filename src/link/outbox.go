@@ -10,6 +10,7 @@ import (
 type outbox struct {
 	mu      sync.Mutex
 	out     *buffer        // octets that wait to be written; may be nil
+	covered int            // octets of out that are sealed already, with CURVE
 	spare   *buffer        // what out becomes when the writer takes it; may be nil
 	flying  int            // octets that the writer is writing
 	sent    int64          // octets written since the link was opened

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 // burstGap is how long after a write the next one counts as part of a burst, which
@@ -11,16 +13,21 @@ import (
 // written by its sender.
 const burstGap = 20 * time.Microsecond
 
+// coverSize is how many octets are sealed before they are written; a frame that is
+// larger is sealed alone.
+const coverSize = busyBuffer
+
 // start gets octets on their way while no writer runs: by writing them here and
 // now, if they are no part of a burst, else by starting it.
 func (l *Link) start() {
-	if l.raw != nil && l.remote.Cipher == nil && l.alone() {
+	if l.raw != nil && l.alone() && l.cover() {
 		l.pushed, l.pushErr = 0, nil
 		if err := cmp.Or(l.raw.Write(l.push), l.pushErr); err != nil {
 			l.fail(err)
 		}
 		l.wrote, l.sent = time.Since(l.opened), l.sent+int64(l.pushed)
 		l.out.b = l.out.b[:copy(l.out.b, l.out.b[l.pushed:])]
+		l.covered = len(l.out.b)
 	}
 	if l.queued() == 0 || l.broken != nil {
 		l.drop()
@@ -29,6 +36,23 @@ func (l *Link) start() {
 	l.writing = true
 	l.writer.Add(1)
 	go l.run()
+}
+
+// cover puts what is queued into the form in which it is written, unless that is
+// too much to be done at once.
+func (l *Link) cover() bool {
+	if l.remote.Cipher == nil {
+		return true
+	}
+	portion, size := zmtp.Portion(l.out.b, coverSize)
+	if len(portion) < len(l.out.b) {
+		return false
+	}
+	cover := l.config.Pool.get(size)
+	cover.b = l.remote.Cipher.Seal(cover.b, portion)
+	l.config.Pool.put(l.out)
+	l.out = cover
+	return true
 }
 
 // alone says whether what is queued is no part of a burst.
@@ -42,10 +66,10 @@ func (l *Link) write() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.queued() > 0 && l.broken == nil {
-		taken := l.out
-		l.out, l.spare, l.flying = l.spare, nil, len(taken.b)
+		taken, covered := l.out, l.covered
+		l.out, l.spare, l.flying, l.covered = l.spare, nil, len(taken.b), 0
 		l.mu.Unlock()
-		err := l.send(taken.b)
+		err := l.send(taken.b, covered)
 		l.mu.Lock()
 		l.written(taken, err)
 	}
@@ -53,12 +77,22 @@ func (l *Link) write() {
 	l.writing = false
 }
 
-// send writes octets to the connection.
-func (l *Link) send(b []byte) error {
-	if l.remote.Cipher != nil {
-		b = l.remote.Cipher.Seal(nil, b)
+// send writes octets to the connection. The first of them are sealed already.
+func (l *Link) send(b []byte, covered int) (err error) {
+	if l.remote.Cipher == nil {
+		covered = len(b)
 	}
-	_, err := l.conn.Write(b)
+	if covered > 0 {
+		_, err = l.conn.Write(b[:covered])
+	}
+	for b = b[covered:]; len(b) > 0 && err == nil; {
+		portion, size := zmtp.Portion(b, coverSize)
+		cover := l.config.Pool.get(size)
+		cover.b = l.remote.Cipher.Seal(cover.b, portion)
+		_, err = l.conn.Write(cover.b)
+		l.config.Pool.put(cover)
+		b = b[len(portion):]
+	}
 	return err
 }
 

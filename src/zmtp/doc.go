@@ -1,7 +1,7 @@
 // Package zmtp is ZMTP 3.1 (ZeroMQ RFC 37) over byte slices: the handshake with
-// the NULL mechanism, the framing of messages, and the commands of open
-// connections. It owns no socket and starts no goroutine; package link does
-// both. ZMTP 3.0 is accepted, older versions are refused.
+// the NULL or the CURVE mechanism (RFC 26), the framing and sealing of messages,
+// and the commands of open connections. It owns no socket and starts no goroutine;
+// package link does both. ZMTP 3.0 is accepted, older versions are refused.
 package zmtp
 
 import "errors"
@@ -18,10 +18,16 @@ var (
 	ErrMechanism = errors.New("zmtp: security mechanisms differ")
 	// ErrSocketType says that the socket types of the two sides do not go together.
 	ErrSocketType = errors.New("zmtp: incompatible socket types")
+	// ErrCurve says that something was not sealed with the keys of this connection,
+	// or was sent before. The connection is of no further use.
+	ErrCurve = errors.New("zmtp: CURVE broken")
+	// ErrAdmission says that we, as CURVE server, do not admit the far side's key.
+	ErrAdmission = errors.New("zmtp: key not admitted")
 )
 
 // RefusedError says that the far side turned us away with an ERROR command. RFC
-// 37 wants it taken as final: the same credentials should not be tried again.
+// 37 wants it taken as final: the same credentials should not be tried again. But
+// nothing protects it, even with CURVE: anyone between may have said it.
 type RefusedError struct {
 	Reason string // in the far side's words, at most 255 octets
 }

@@ -56,6 +56,18 @@ func putHeader(b []byte, flags byte, n int) int {
 	return longHeader
 }
 
+// splitHeader reads the header at the start of b, which is not empty: flags, its
+// own length, and the length of the body. Its own length is 0 if it is incomplete.
+func splitHeader(b []byte) (flags byte, head int, body uint64) {
+	switch flags = b[0]; {
+	case flags&flagLong == 0 && len(b) >= shortHeader:
+		return flags, shortHeader, uint64(b[1])
+	case flags&flagLong != 0 && len(b) >= longHeader:
+		return flags, longHeader, binary.BigEndian.Uint64(b[1:])
+	}
+	return flags, 0, 0
+}
+
 // quote makes text from the network fit for an error message.
 func quote(s string) string {
 	const most = 64

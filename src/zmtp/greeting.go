@@ -37,13 +37,17 @@ func checkVersion(g []byte) error {
 	return nil
 }
 
-// checkMechanism looks at a whole greeting. The filler and, for NULL, the
-// as-server octet have no meaning.
-func checkMechanism(g []byte, ours string) error {
+// checkMechanism looks at a whole greeting. The filler has no meaning; of the
+// as-server octet we only know that two servers have nothing to say to each other,
+// since a server of libzmq does not set it.
+func checkMechanism(g []byte, ours string, server bool) error {
 	var want [greetingServer - greetingMechanism]byte
 	copy(want[:], ours)
 	if theirs := string(g[greetingMechanism:greetingServer]); theirs != string(want[:]) {
 		return fmt.Errorf("%w: we use %s, the far side %s", ErrMechanism, ours, quote(theirs))
+	}
+	if server && g[greetingServer] != 0 {
+		return fmt.Errorf("%w: both are %s servers", ErrMechanism, ours)
 	}
 	return nil
 }

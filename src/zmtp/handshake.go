@@ -17,27 +17,33 @@ const Null = "NULL"
 // fed with octets and leaves octets to be sent. It reads exactly what belongs to
 // the handshake and never allocates more than MaxCommand octets for the far side.
 type Handshake struct {
-	local  Metadata
-	state  machine.State
-	out    []byte
-	next   int                // octets wanted
-	read   func([]byte) error // what to do with them
-	minor  int
-	remote *Metadata
-	err    error
+	local   Metadata
+	curve   *curveSide // nil with NULL
+	state   machine.State
+	out     []byte
+	next    int                // octets wanted
+	read    func([]byte) error // what to do with them
+	command string             // wanted
+	obey    func([]byte) error // what to do with its data
+	minor   int
+	remote  *Metadata
+	err     error
 }
 
 // Result is what a successful handshake agreed on.
 type Result struct {
 	Remote *Metadata
-	Minor  int    // 0 if the far side speaks ZMTP 3.0, which has no PING; else 1
-	Cipher Cipher // nil with NULL
+	Minor  int      // 0 if the far side speaks ZMTP 3.0, which has no PING; else 1
+	Key    [32]byte // public key that the far side has proved to hold; zero with NULL
+	Cipher *Cipher  // nil with NULL
 }
 
-// NewHandshake begins a handshake: a greeting is there to be sent.
-func NewHandshake(local Metadata) *Handshake {
-	h := &Handshake{local: local, next: greetingVersion}
-	h.read = h.readVersion
+// NewHandshake begins a handshake with the NULL mechanism: a greeting is there to
+// be sent.
+func NewHandshake(local Metadata) *Handshake { return start(&Handshake{local: local}) }
+
+func start(h *Handshake) *Handshake {
+	h.next, h.read = greetingVersion, h.readVersion
 	h.raise(machine.EventStart)
 	return h
 }
@@ -62,7 +68,11 @@ func (h *Handshake) Result() (*Result, error) {
 	if h.state != machine.StateOpen {
 		return nil, h.err
 	}
-	return &Result{Remote: h.remote, Minor: h.minor}, nil
+	r := &Result{Remote: h.remote, Minor: h.minor}
+	if h.curve != nil {
+		r.Key, r.Cipher = h.curve.remote, h.curve.cipher
+	}
+	return r, nil
 }
 
 // Run does the handshake over a connection. It reads no octet that belongs to
@@ -105,13 +115,32 @@ func (h *Handshake) readVersion(b []byte) error {
 }
 
 func (h *Handshake) readGreeting(greeting []byte) error {
-	if err := checkMechanism(greeting, Null); err != nil {
+	if err := checkMechanism(greeting, h.mechanism(), h.curve.server()); err != nil {
 		return err
 	}
 	h.minor = minor(greeting)
-	h.next, h.read = shortHeader, h.readHeader
+	switch {
+	case h.curve.server():
+		return h.startServer()
+	case h.curve != nil:
+		return h.startClient()
+	}
+	h.await(Ready, h.readReady)
 	h.raise(machine.EventNull)
 	return nil
+}
+
+func (h *Handshake) mechanism() string {
+	if h.curve != nil {
+		return curve
+	}
+	return Null
+}
+
+// await says which command comes next, and what to do with its data.
+func (h *Handshake) await(command string, obey func(data []byte) error) {
+	h.next, h.read = shortHeader, h.readHeader
+	h.command, h.obey = command, obey
 }
 
 func (h *Handshake) readHeader(b []byte) error {
@@ -145,14 +174,14 @@ func (h *Handshake) readCommand(body []byte) error {
 	if err != nil {
 		return err
 	}
-	switch string(name) {
-	case Ready:
-		return h.readReady(data)
-	case Error:
+	switch {
+	case string(name) == h.command:
+		return h.obey(data)
+	case string(name) == Error && !h.curve.server():
 		h.fail(machine.EventRefused, ParseError(data))
 		return nil
 	}
-	return fmt.Errorf("%w: %s in the handshake", ErrProtocol, quote(string(name)))
+	return fmt.Errorf("%w: %s in place of %s", ErrProtocol, quote(string(name)), h.command)
 }
 
 func (h *Handshake) readReady(data []byte) error {
@@ -160,12 +189,17 @@ func (h *Handshake) readReady(data []byte) error {
 	if err != nil {
 		return err
 	}
+	return h.agree(remote, machine.EventReady)
+}
+
+// agree ends the handshake, in success if the socket types go together.
+func (h *Handshake) agree(remote *Metadata, event machine.Event) error {
 	if !Compatible(h.local.Type, remote.Type) {
 		h.fail(machine.EventMismatch, fmt.Errorf("%w: %s and %s", ErrSocketType, h.local.Type, quote(remote.Type)))
 		return nil
 	}
 	h.remote = remote
-	h.raise(machine.EventReady)
+	h.raise(event)
 	return nil
 }
 
@@ -195,11 +229,19 @@ func (h *Handshake) raise(event machine.Event) {
 
 // SendGreeting, SendReady and SendError are the machine's actions.
 
-func (h *Handshake) SendGreeting() { h.out = AppendGreeting(h.out, Null) }
+func (h *Handshake) SendGreeting() {
+	h.out = AppendGreeting(h.out, h.mechanism())
+	if h.curve.server() {
+		h.out[greetingServer] = 1
+	}
+}
 
 func (h *Handshake) SendReady() { h.out = AppendCommand(h.out, Ready, h.local.append(nil)) }
 
 func (h *Handshake) SendError() {
 	reason := "socket types do not match"
+	if errors.Is(h.err, ErrAdmission) {
+		reason = "400"
+	}
 	h.out = AppendCommand(h.out, Error, append([]byte{byte(len(reason))}, reason...))
 }

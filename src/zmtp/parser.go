@@ -1,17 +1,8 @@
 package zmtp
 
 import (
-	"encoding/binary"
 	"fmt"
 )
-
-// Cipher protects the frames of an open connection. NULL needs none.
-type Cipher interface {
-	// Seal appends the protected form of frames, which are whole, to b.
-	Seal(b, frames []byte) []byte
-	// Open undoes it in place for one received frame; content is the end of body.
-	Open(flags byte, body []byte) (inner byte, content []byte, err error)
-}
 
 // Messages is what a Parser found. All slices alias the buffer it was found in.
 // Its arrays may be used again after Reset.
@@ -47,9 +38,9 @@ func (m *Messages) Reset() {
 // A command may stand between two frames of a message: libzmq puts its PING
 // wherever it is when the timer fires.
 type Parser struct {
-	MaxMessage int // octets of content in one message, all frames
-	MaxFrames  int // frames in one message
-	Cipher     Cipher
+	MaxMessage int     // octets of content in one message, all frames
+	MaxFrames  int     // frames in one message
+	Cipher     *Cipher // nil with NULL
 
 	parsed int    // octets of the buffer that need no second look
 	begin  int    // where the message under way begins
@@ -79,7 +70,10 @@ func (p *Parser) Parse(b []byte, m *Messages) error {
 		to := from + n
 		if p.Cipher != nil {
 			var content []byte
-			if flags, content, err = p.Cipher.Open(flags, b[from:to]); err != nil {
+			if flags, content, err = p.Cipher.Open(b[from:to]); err == nil {
+				err = p.fits(flags, uint64(len(content)))
+			}
+			if err != nil {
 				return err
 			}
 			from = to - len(content)
@@ -93,30 +87,36 @@ func (p *Parser) Parse(b []byte, m *Messages) error {
 // header reads the header at the start of b: flags, its own length, and the
 // length of the body that follows. Its own length is 0 while it is incomplete.
 func (p *Parser) header(b []byte) (flags byte, head, body int, err error) {
-	flags = b[0]
-	if flags > flagsKnown || flags&(flagMore|flagCommand) == flagMore|flagCommand {
-		return 0, 0, 0, fmt.Errorf("%w: frame flags %#02x", ErrProtocol, flags)
-	}
-	var n uint64
+	flags, head, n := splitHeader(b)
 	switch {
-	case flags&flagLong == 0 && len(b) >= shortHeader:
-		n, head = uint64(b[1]), shortHeader
-	case flags&flagLong != 0 && len(b) >= longHeader:
-		n, head = binary.BigEndian.Uint64(b[1:]), longHeader
-	default:
-		return flags, 0, 0, nil
+	case flags > flagsKnown || flags&(flagMore|flagCommand) == flagMore|flagCommand:
+		err = fmt.Errorf("%w: frame flags %#02x", ErrProtocol, flags)
+	case p.Cipher == nil:
+		err = p.fits(flags, n)
+	case flags&^flagLong != 0: // what a frame is, a MESSAGE has inside
+		err = fmt.Errorf("%w: frame flags %#02x with CURVE", ErrProtocol, flags)
+	case n > uint64(max(p.MaxMessage-p.size, MaxCommand)+sealOverhead):
+		err = fmt.Errorf("%w: sealed frame of %d octets after %d", ErrTooLarge, n, p.size)
 	}
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return flags, head, int(n), nil
+}
+
+// fits checks a frame against the limits.
+func (p *Parser) fits(flags byte, n uint64) error {
 	switch {
 	case flags&flagCommand != 0:
 		if n > MaxCommand {
-			return 0, 0, 0, fmt.Errorf("%w: command of %d octets", ErrTooLarge, n)
+			return fmt.Errorf("%w: command of %d octets", ErrTooLarge, n)
 		}
 	case n > uint64(p.MaxMessage-p.size):
-		return 0, 0, 0, fmt.Errorf("%w: frame of %d octets after %d", ErrTooLarge, n, p.size)
+		return fmt.Errorf("%w: frame of %d octets after %d", ErrTooLarge, n, p.size)
 	case len(p.frames) >= p.MaxFrames:
-		return 0, 0, 0, fmt.Errorf("%w: more than %d frames", ErrTooLarge, p.MaxFrames)
+		return fmt.Errorf("%w: more than %d frames", ErrTooLarge, p.MaxFrames)
 	}
-	return flags, head, int(n), nil
+	return nil
 }
 
 // take adds a whole frame, whose content begins at from in the buffer, to m.

@@ -11,8 +11,6 @@ import (
 	"testing"
 )
 
-var errCipher = errors.New("bad seal")
-
 // vector returns octets that libzmq sent, whose name contains what.
 func vector(t testing.TB, what string) []byte {
 	t.Helper()
@@ -190,57 +188,6 @@ func TestParseLimitsAreReached(t *testing.T) {
 		if got, _, err := parseBy(newParser(), encode(messages), func(n int) int { return n }); err != nil || !equal(got, messages) {
 			t.Errorf("as many %s as allowed: %v", name, err)
 		}
-	}
-}
-
-// xor is a Cipher that adds a flags octet to what it protects.
-type xor byte
-
-func (x xor) Seal(b, frames []byte) []byte {
-	p, m := Parser{MaxMessage: 1 << 20, MaxFrames: 100}, Messages{}
-	if err := p.Parse(frames, &m); err != nil {
-		panic(err)
-	}
-	for i := range m.Len() {
-		for j, f := range m.Message(i) {
-			b = AppendHeader(b, 1+len(f), false)
-			flags := byte(0)
-			if j < len(m.Message(i))-1 {
-				flags = flagMore
-			}
-			for _, c := range append([]byte{flags}, f...) {
-				b = append(b, c^byte(x))
-			}
-		}
-	}
-	return b
-}
-
-func (x xor) Open(flags byte, body []byte) (byte, []byte, error) {
-	if len(body) == 0 {
-		return 0, nil, errCipher
-	}
-	for i := range body {
-		body[i] ^= byte(x)
-	}
-	return body[0], body[1:], nil
-}
-
-// Frames that a mechanism protects are undone once, whatever pieces they come in.
-func TestParseWithCipher(t *testing.T) {
-	messages := [][]string{{"a"}, {"", strings.Repeat("b", 300), "c"}, {"d"}}
-	for _, step := range []int{1, 3, 1000} {
-		p := newParser()
-		p.Cipher = xor(0x55)
-		got, _, err := parseBy(p, xor(0x55).Seal(nil, encode(messages)), func(int) int { return step })
-		if err != nil || !equal(got, messages) {
-			t.Errorf("in steps of %d: %q, %v", step, got, err)
-		}
-	}
-	p := newParser()
-	p.Cipher = xor(0)
-	if err := p.Parse([]byte("\x00\x00"), &Messages{}); !errors.Is(err, errCipher) {
-		t.Errorf("a frame that is not sealed: %v", err)
 	}
 }
 

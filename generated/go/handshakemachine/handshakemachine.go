@@ -3,9 +3,10 @@
 // Package handshakemachine is the machine zmtp_handshake: Handshake of a ZMTP connection as either side sees it.
 //
 // Both sides of a connection run this (RFC 37). ZMTP's NULL mechanism is
-// symmetric: who dialled and who accepted makes no difference. A mechanism
-// with more steps adds its states between greeting and open, named for it as
-// "null ready" is, and an event of greeting that leads to them.
+// symmetric: who dialled and who accepted makes no difference. CURVE (RFC 26)
+// has a client and a server. Its states are named for the command that we wait
+// for; what does not open under the keys of the connection is a violation,
+// which is not answered.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
@@ -25,6 +26,14 @@ const (
 	StateGreeting
 	// Our READY is out; we wait for that of the far side.
 	StateNullReady
+	// Our HELLO is out; as client we wait for WELCOME.
+	StateCurveWelcome
+	// Our INITIATE is out; as client we wait for READY.
+	StateCurveReady
+	// As server we wait for HELLO.
+	StateCurveHello
+	// Our WELCOME is out; as server we wait for INITIATE.
+	StateCurveInitiate
 	// Both sides are ready: messages may flow.
 	StateOpen
 	// The handshake came to nothing; the connection is to be closed.
@@ -32,11 +41,15 @@ const (
 )
 
 var stateNames = [...]string{
-	StateConnected: "connected",
-	StateGreeting:  "greeting",
-	StateNullReady: "null ready",
-	StateOpen:      "open",
-	StateFailed:    "failed",
+	StateConnected:     "connected",
+	StateGreeting:      "greeting",
+	StateNullReady:     "null ready",
+	StateCurveWelcome:  "curve welcome",
+	StateCurveReady:    "curve ready",
+	StateCurveHello:    "curve hello",
+	StateCurveInitiate: "curve initiate",
+	StateOpen:          "open",
+	StateFailed:        "failed",
 }
 
 // String returns the state's name.
@@ -49,7 +62,7 @@ func (s State) Final() bool {
 
 // IsShaking tells whether this is so: the handshake is under way.
 func (s State) IsShaking() bool {
-	return s == StateConnected || s == StateGreeting || s == StateNullReady
+	return s == StateConnected || s == StateGreeting || s == StateNullReady || s == StateCurveWelcome || s == StateCurveReady || s == StateCurveHello || s == StateCurveInitiate
 }
 
 // Event is something that happens to a machine.
@@ -59,23 +72,35 @@ type Event uint8
 const (
 	EventStart Event = iota
 	EventNull
+	EventCurveClient
+	EventCurveServer
 	EventReady
 	EventMismatch
 	EventRefused
+	EventWelcome
+	EventHello
+	EventInitiate
+	EventStranger
 	EventViolation
 	EventLost
 	EventTimeout
 )
 
 var eventNames = [...]string{
-	EventStart:     "start",
-	EventNull:      "null",
-	EventReady:     "ready",
-	EventMismatch:  "mismatch",
-	EventRefused:   "refused",
-	EventViolation: "violation",
-	EventLost:      "lost",
-	EventTimeout:   "timeout",
+	EventStart:       "start",
+	EventNull:        "null",
+	EventCurveClient: "curve client",
+	EventCurveServer: "curve server",
+	EventReady:       "ready",
+	EventMismatch:    "mismatch",
+	EventRefused:     "refused",
+	EventWelcome:     "welcome",
+	EventHello:       "hello",
+	EventInitiate:    "initiate",
+	EventStranger:    "stranger",
+	EventViolation:   "violation",
+	EventLost:        "lost",
+	EventTimeout:     "timeout",
 }
 
 // String returns the event's name.
@@ -113,6 +138,14 @@ func (s State) Timeout() Timeout {
 		return TimeoutHandshake
 	case StateNullReady:
 		return TimeoutHandshake
+	case StateCurveWelcome:
+		return TimeoutHandshake
+	case StateCurveReady:
+		return TimeoutHandshake
+	case StateCurveHello:
+		return TimeoutHandshake
+	case StateCurveInitiate:
+		return TimeoutHandshake
 	}
 	return 0
 }
@@ -124,8 +157,17 @@ type Actions interface {
 	SendGreeting()
 	// SendReady: greeting.null.
 	SendReady()
-	// SendError: null ready.mismatch.
+	// SendHello: greeting.curve client.
+	SendHello()
+	// SendError: null ready.mismatch, curve initiate.stranger, curve
+	// initiate.mismatch.
 	SendError()
+	// SendInitiate: curve welcome.welcome.
+	SendInitiate()
+	// SendWelcome: curve hello.hello.
+	SendWelcome()
+	// SendCurveReady: curve initiate.initiate.
+	SendCurveReady()
 }
 
 // Step takes the actions of an event in a state, and returns the state after
@@ -139,6 +181,14 @@ func Step(s State, e Event, do Actions) (next State, ok bool) {
 		return stepGreeting(e, do)
 	case StateNullReady:
 		return stepNullReady(e, do)
+	case StateCurveWelcome:
+		return stepCurveWelcome(e, do)
+	case StateCurveReady:
+		return stepCurveReady(e, do)
+	case StateCurveHello:
+		return stepCurveHello(e, do)
+	case StateCurveInitiate:
+		return stepCurveInitiate(e, do)
 	case StateOpen:
 		return stepOpen(e, do)
 	case StateFailed:
@@ -173,6 +223,15 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// The far side speaks ZMTP 3 with the NULL mechanism, as we do.
 		do.SendReady()
 		return StateNullReady, true
+	case EventCurveClient:
+		// The far side speaks ZMTP 3 with the CURVE mechanism, and we know its
+		// key.
+		do.SendHello()
+		return StateCurveWelcome, true
+	case EventCurveServer:
+		// The far side speaks ZMTP 3 with the CURVE mechanism, and is to prove its
+		// key.
+		return StateCurveHello, true
 	case EventViolation:
 		// The far side does not speak our protocol, version or mechanism.
 		return StateFailed, true
@@ -198,6 +257,103 @@ func stepNullReady(e Event, do Actions) (State, bool) {
 		return StateFailed, true
 	case EventRefused:
 		// The far side sent ERROR: it does not want us.
+		return StateFailed, true
+	case EventViolation:
+		// The far side does not speak our protocol, version or mechanism.
+		return StateFailed, true
+	case EventLost:
+		// The connection broke.
+		return StateFailed, true
+	case EventTimeout:
+		// The handshake took too long.
+		return StateFailed, true
+	}
+	// Whatever else is said is out of turn.
+	return StateFailed, true
+}
+
+func stepCurveWelcome(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventWelcome:
+		// The far side holds the key of the server.
+		do.SendInitiate()
+		return StateCurveReady, true
+	case EventRefused:
+		// The far side sent ERROR: it does not want us.
+		return StateFailed, true
+	case EventViolation:
+		// The far side does not speak our protocol, version or mechanism.
+		return StateFailed, true
+	case EventLost:
+		// The connection broke.
+		return StateFailed, true
+	case EventTimeout:
+		// The handshake took too long.
+		return StateFailed, true
+	}
+	// Whatever else is said is out of turn.
+	return StateFailed, true
+}
+
+func stepCurveReady(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventReady:
+		// The far side is ready, and its socket type goes with ours.
+		return StateOpen, true
+	case EventMismatch:
+		// The far side's socket type does not go with ours.
+		return StateFailed, true
+	case EventRefused:
+		// The far side sent ERROR: it does not admit us.
+		return StateFailed, true
+	case EventViolation:
+		// The far side does not speak our protocol, version or mechanism.
+		return StateFailed, true
+	case EventLost:
+		// The connection broke.
+		return StateFailed, true
+	case EventTimeout:
+		// The handshake took too long.
+		return StateFailed, true
+	}
+	// Whatever else is said is out of turn.
+	return StateFailed, true
+}
+
+func stepCurveHello(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventHello:
+		// The far side knows our key, and holds that of the connection.
+		do.SendWelcome()
+		return StateCurveInitiate, true
+	case EventViolation:
+		// The far side does not speak our protocol, version or mechanism.
+		return StateFailed, true
+	case EventLost:
+		// The connection broke.
+		return StateFailed, true
+	case EventTimeout:
+		// The handshake took too long.
+		return StateFailed, true
+	}
+	// Whatever else is said is out of turn.
+	return StateFailed, true
+}
+
+func stepCurveInitiate(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventInitiate:
+		// The far side holds its long-term key, is admitted, and its socket type
+		// goes with ours.
+		do.SendCurveReady()
+		return StateOpen, true
+	case EventStranger:
+		// The far side holds its long-term key, but is not admitted.
+		do.SendError()
+		return StateFailed, true
+	case EventMismatch:
+		// The far side's socket type does not go with ours.
+		do.SendError()
 		return StateFailed, true
 	case EventViolation:
 		// The far side does not speak our protocol, version or mechanism.

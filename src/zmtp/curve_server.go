@@ -1,0 +1,116 @@
+package zmtp
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/nacl/secretbox"
+
+	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
+)
+
+// startServer begins the handshake of CURVE as server (RFC 26).
+func (h *Handshake) startServer() error {
+	h.await(hello, h.readHello)
+	h.raise(machine.EventCurveServer)
+	return nil
+}
+
+func (h *Handshake) readHello(data []byte) (err error) {
+	c := h.curve
+	if len(data) != helloSize || data[0] != 1 || data[1] != 0 || len(bytes.Trim(data[2:helloKey], "\x00")) > 0 {
+		return fmt.Errorf("%w: HELLO is not one of CURVE 1.0", ErrProtocol)
+	}
+	c.far = data[helloKey:helloBox]
+	if c.hello, err = precompute(c.Key, c.far); err != nil {
+		return err
+	}
+	if _, err = c.openNext(data[helloBox:], "CurveZMQHELLO---", c.hello); err != nil {
+		return err
+	}
+	if c.short, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
+		return err
+	}
+	rand.Read(c.secret[:])
+	h.await(initiate, h.readInitiate)
+	h.raise(machine.EventHello)
+	return nil
+}
+
+// SendWelcome and SendCurveReady are actions of the machine.
+
+func (h *Handshake) SendWelcome() {
+	c := h.curve
+	cookie := appendBox(nil, "COOKIE--", random(), &c.secret, slices.Concat(c.far, c.short.Bytes()))
+	plain := slices.Concat(c.short.PublicKey().Bytes(), cookie)
+	h.out = AppendCommand(h.out, welcome, appendBox(nil, "WELCOME-", random(), c.hello, plain))
+	c.far, c.short, c.hello = nil, nil, nil
+}
+
+func (h *Handshake) readInitiate(data []byte) error {
+	c := h.curve
+	if len(data) < cookieSize+shortNonce+secretbox.Overhead+keySize+vouchSize {
+		return fmt.Errorf("%w: INITIATE of %d octets", ErrProtocol, len(data))
+	}
+	plain, err := c.openInitiate(data)
+	if err != nil {
+		return err
+	}
+	remote, err := parseMetadata(plain[keySize+vouchSize:])
+	if err != nil {
+		return err
+	}
+	c.remote = [32]byte(plain)
+	if c.Admit == nil {
+		err = errors.New("nobody is")
+	} else {
+		err = c.Admit(c.remote, c.addr, remote)
+	}
+	if err != nil {
+		h.fail(machine.EventStranger, fmt.Errorf("%w: %w", ErrAdmission, err))
+		return nil
+	}
+	return h.agree(remote, machine.EventInitiate)
+}
+
+// openInitiate returns what is in the box of an INITIATE: the client's long-term
+// key, its vouch, which is proved, and metadata.
+func (c *curveSide) openInitiate(data []byte) ([]byte, error) {
+	cookie, err := openBox(data[:cookieSize], "COOKIE--", &c.secret)
+	if err != nil {
+		return nil, err
+	}
+	c.far = cookie[:keySize]
+	if c.short, err = ecdh.X25519().NewPrivateKey(cookie[keySize:]); err != nil {
+		return nil, err
+	}
+	if c.box, err = precompute(c.short, c.far); err != nil {
+		return nil, err
+	}
+	plain, err := c.openNext(data[cookieSize:], "CurveZMQINITIATE", c.box)
+	if err != nil {
+		return nil, err
+	}
+	if c.vouch, err = precompute(c.short, plain[:keySize]); err != nil {
+		return nil, err
+	}
+	vouched, err := openBox(plain[keySize:keySize+vouchSize], "VOUCH---", c.vouch)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(vouched, slices.Concat(c.far, c.Key.PublicKey().Bytes())) {
+		return nil, fmt.Errorf("%w: vouch for another connection", ErrCurve)
+	}
+	return plain, nil
+}
+
+func (h *Handshake) SendCurveReady() {
+	c := h.curve
+	data := appendBox(nil, "CurveZMQREADY---", c.next(), c.box, h.local.append(nil))
+	h.out = AppendCommand(h.out, Ready, data)
+	c.cipher.setKeys(c.box, "CurveZMQMESSAGES", "CurveZMQMESSAGEC")
+}

@@ -1,0 +1,412 @@
+package zmtp
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+
+	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
+)
+
+// fixedKey returns a key whose secret part is one octet, repeated.
+func fixedKey(octet byte) *ecdh.PrivateKey {
+	key, err := ecdh.X25519().NewPrivateKey(bytes.Repeat([]byte{octet}, 32))
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+var (
+	clientKey = fixedKey(0xc1)
+	serverKey = fixedKey(0x51)
+	farAddr   = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5670}
+	asClient  = Curve{Key: clientKey, Server: serverKey.PublicKey()}
+	asServer  = Curve{Key: serverKey, Admit: func([32]byte, net.Addr, *Metadata) error { return nil }}
+)
+
+func newClient() *Handshake {
+	return NewCurveHandshake(Metadata{Type: Dealer, Identity: []byte("client")}, asClient, farAddr)
+}
+
+func newServer() *Handshake {
+	return NewCurveHandshake(Metadata{Type: Router, Identity: []byte("server")}, asServer, farAddr)
+}
+
+// converse lets two sides talk until both have nothing to say. Each turn's octets
+// go through pass, which may change them; what it sees is in the order in which it
+// is said, the client's first.
+func converse(client, server *Handshake, pass func(turn int, b []byte) []byte) {
+	from, to := client, server
+	for turn, quiet := 0, 0; quiet < 2; turn++ {
+		out := from.Outgoing()
+		quiet++
+		if len(out) > 0 {
+			quiet = 0
+			feed(to, pass(turn, out))
+		}
+		from, to = to, from
+	}
+}
+
+// overhear returns what is said in a good handshake: greeting of the client,
+// greeting of the server, HELLO, WELCOME, INITIATE, READY.
+func overhear(t testing.TB) (turns [][]byte) {
+	t.Helper()
+	client, server := newClient(), newServer()
+	converse(client, server, func(_ int, b []byte) []byte {
+		turns = append(turns, bytes.Clone(b))
+		return b
+	})
+	if _, err := client.Result(); err != nil || client.Next() > 0 || server.Next() > 0 || len(turns) != 6 {
+		t.Fatalf("a good handshake has %d turns, %v", len(turns), err)
+	}
+	return turns
+}
+
+func typed(err error) bool {
+	for _, known := range []error{ErrCurve, ErrProtocol, ErrTooLarge, ErrMechanism, ErrVersion, ErrSocketType} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestCurveHandshake(t *testing.T) {
+	client, server := newClient(), newServer()
+	server.curve.Admit = func(key [32]byte, addr net.Addr, m *Metadata) error {
+		if key != [32]byte(clientKey.PublicKey().Bytes()) || addr != farAddr || m.Type != Dealer || string(m.Identity) != "client" {
+			t.Errorf("asked to admit %x at %v, %+v", key, addr, m)
+		}
+		return nil
+	}
+	converse(client, server, func(_ int, b []byte) []byte { return b })
+	near, err := client.Result()
+	if err != nil || string(near.Remote.Identity) != "server" || near.Key != [32]byte(serverKey.PublicKey().Bytes()) {
+		t.Fatalf("client: %+v, %v", near, err)
+	}
+	far, err := server.Result()
+	if err != nil || string(far.Remote.Identity) != "client" || far.Key != [32]byte(clientKey.PublicKey().Bytes()) || far.Minor != 1 {
+		t.Fatalf("server: %+v, %v", far, err)
+	}
+	for _, way := range []struct{ from, to *Cipher }{{near.Cipher, far.Cipher}, {far.Cipher, near.Cipher}} {
+		p, m := newParser(), &Messages{}
+		p.Cipher = way.to
+		if err := p.Parse(seal(way.from, encode([][]string{{"a", "b"}})), m); err != nil || m.Len() != 1 || string(m.Message(0)[1]) != "b" {
+			t.Errorf("a message arrives as %q, %v", m.Frames, err)
+		}
+	}
+}
+
+// Fixed keys and fixed randomness, which is ChaCha8 with a seed of zero, give the
+// octets of testdata/zmtp_curve.json.
+func TestCurveVectors(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 0)
+	turns := overhear(t)
+	data, err := os.ReadFile("testdata/zmtp_curve.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct{ Name, Bytes string }
+	if err := json.Unmarshal(data, &vectors); err != nil || len(vectors) != len(turns) {
+		t.Fatalf("%d vectors, %v", len(vectors), err)
+	}
+	for i, v := range vectors {
+		if got := hex.EncodeToString(turns[i]); got != v.Bytes {
+			t.Errorf("%s:\n%s, want\n%s", v.Name, got, v.Bytes)
+		}
+	}
+}
+
+// A conversation that stops anywhere leaves its hearer waiting.
+func TestCurvePrefixes(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for cut, what := range overhear(t) {
+		for n := 0; n < len(what); n += step {
+			client, server := newClient(), newServer()
+			converse(client, server, func(turn int, b []byte) []byte {
+				switch {
+				case turn < cut:
+					return b
+				case turn == cut:
+					return b[:n]
+				}
+				return nil
+			})
+			hearer := []*Handshake{server, client}[cut%2]
+			if r, err := hearer.Result(); hearer.Next() == 0 || r != nil || err != nil {
+				t.Fatalf("turn %d cut after %d octets: %v, %v", cut, n, r, err)
+			}
+		}
+	}
+}
+
+// Whatever bit of a command is flipped on its way, the handshake does not succeed
+// for who hears it, and fails for a reason that has a name.
+func TestCurveBitFlips(t *testing.T) {
+	for flipped, what := range overhear(t) {
+		if flipped < 2 { // greetings have octets without a meaning
+			continue
+		}
+		for bit := range 8 * len(what) {
+			if testing.Short() && bit%8 != bit/8%8 {
+				continue
+			}
+			client, server := newClient(), newServer()
+			converse(client, server, func(turn int, b []byte) []byte {
+				if turn == flipped {
+					b[bit/8] ^= 1 << (bit % 8)
+				}
+				return b
+			})
+			hearer := []*Handshake{server, client}[flipped%2]
+			if r, err := hearer.Result(); r != nil || hearer.Next() == 0 && !typed(err) {
+				t.Fatalf("turn %d, bit %d: %v, %v", flipped, bit, r, err)
+			}
+		}
+	}
+}
+
+// What was said on another connection, to the same keys, has no use on this one;
+// nor has what is said out of turn.
+func TestCurveReplays(t *testing.T) {
+	old := overhear(t)
+	command := func(name string, data ...byte) []byte { return AppendCommand(nil, name, data) }
+	for _, test := range []struct {
+		name string
+		turn int
+		say  []byte // instead
+		want error
+	}{
+		{"old WELCOME", 3, old[3], ErrCurve},
+		{"old INITIATE, stale cookie", 4, old[4], ErrCurve},
+		{"old READY", 5, old[5], ErrCurve},
+		{"INITIATE before HELLO", 2, old[4], ErrProtocol},
+		{"HELLO again", 4, old[2], ErrProtocol},
+		{"READY before WELCOME", 3, old[5], ErrProtocol},
+		{"WELCOME again", 5, old[3], ErrProtocol},
+		{"HELLO to a client", 3, old[2], ErrProtocol},
+		{"WELCOME to a server", 2, old[3], ErrProtocol},
+		{"READY of NULL", 5, ready("Socket-Type", Router, "Identity", "server"), ErrCurve},
+		{"READY of NULL to a server", 2, ready("Socket-Type", Dealer), ErrProtocol},
+		{"ERROR to a server", 2, command(Error, 0), ErrProtocol},
+		{"empty HELLO", 2, command(hello), ErrProtocol},
+		{"empty WELCOME", 3, command(welcome), ErrProtocol},
+		{"empty INITIATE", 4, command(initiate), ErrProtocol},
+		{"empty READY", 5, command(Ready), ErrProtocol},
+		{"a MESSAGE", 4, []byte("\x00\x21" + messageName + strings.Repeat("x", 25)), ErrProtocol},
+	} {
+		client, server := newClient(), newServer()
+		converse(client, server, func(turn int, b []byte) []byte {
+			if turn == test.turn {
+				return bytes.Clone(test.say)
+			}
+			return b
+		})
+		hearer := []*Handshake{server, client}[test.turn%2]
+		if r, err := hearer.Result(); r != nil || !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, %v, want %v", test.name, r, err, test.want)
+		}
+	}
+	// A HELLO that was overheard gets an answer, which is of no use without its keys.
+	server := newServer()
+	feed(server, slice(old[0], old[2], old[4]))
+	if _, err := server.Result(); !errors.Is(err, ErrCurve) {
+		t.Errorf("a whole conversation once more: %v", err)
+	}
+}
+
+// A client that does not hold the key that it shows is found out, and hears nothing.
+func TestCurveForgedInitiate(t *testing.T) {
+	thief := fixedKey(0x66)
+	box := func(c *curveSide, key *ecdh.PrivateKey, plain ...[]byte) []byte {
+		secret, err := precompute(key, c.far)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return appendBox(nil, "VOUCH---", random(), secret, slice(plain...))
+	}
+	shown := clientKey.PublicKey().Bytes()
+	for _, test := range []struct {
+		name  string
+		plain func(c *curveSide, short []byte) []byte
+		want  error
+	}{
+		{"vouched for by its own key", func(c *curveSide, short []byte) []byte {
+			return slice(shown, box(c, thief, short, c.remote[:]))
+		}, ErrCurve},
+		{"vouch for another connection", func(c *curveSide, _ []byte) []byte {
+			return slice(shown, box(c, clientKey, thief.PublicKey().Bytes(), c.remote[:]))
+		}, ErrCurve},
+		{"vouch to another server", func(c *curveSide, short []byte) []byte {
+			return slice(shown, box(c, clientKey, short, thief.PublicKey().Bytes()))
+		}, ErrCurve},
+		{"a key that leaves no secret", func(c *curveSide, short []byte) []byte {
+			return slice(make([]byte, keySize), box(c, thief, short, c.remote[:]))
+		}, ErrCurve},
+		{"bad metadata", func(c *curveSide, short []byte) []byte {
+			return slice(shown, box(c, clientKey, short, c.remote[:]), []byte("\x00"))
+		}, ErrProtocol},
+		{"the honest one, for comparison", func(c *curveSide, short []byte) []byte {
+			return slice(shown, box(c, clientKey, short, c.remote[:]), appendProperty(nil, "Socket-Type", []byte(Dealer)))
+		}, nil},
+	} {
+		client, server := newClient(), newServer()
+		var answer []byte
+		converse(client, server, func(turn int, b []byte) []byte {
+			switch turn {
+			case 4:
+				c := client.curve
+				plain := test.plain(c, c.short.PublicKey().Bytes())
+				return AppendCommand(nil, initiate, appendBox(bytes.Clone(c.cookie), "CurveZMQINITIATE", c.next(), c.box, plain))
+			case 5:
+				answer = b
+			}
+			return b
+		})
+		if _, err := server.Result(); !errors.Is(err, test.want) || (err == nil) != (len(answer) > 0) {
+			t.Errorf("%s: %v, want %v, answered with %q", test.name, err, test.want, answer)
+		}
+	}
+}
+
+// Without an answer from Admit nobody comes in; the client learns that, not why.
+func TestCurveAdmission(t *testing.T) {
+	reason := errors.New("a reason of our own")
+	for name, admit := range map[string]func([32]byte, net.Addr, *Metadata) error{
+		"nobody":  nil,
+		"refused": func([32]byte, net.Addr, *Metadata) error { return reason },
+	} {
+		client, server := newClient(), newServer()
+		server.curve.Admit = admit
+		var said []byte
+		converse(client, server, func(_ int, b []byte) []byte { said = b; return b })
+		if _, err := server.Result(); !errors.Is(err, ErrAdmission) || admit != nil && !errors.Is(err, reason) {
+			t.Errorf("%s: server has %v", name, err)
+		}
+		if want := AppendCommand(nil, Error, []byte("\x03400")); !bytes.Equal(said, want) {
+			t.Errorf("%s: server says %q, want %q", name, said, want)
+		}
+		var refused *RefusedError
+		if _, err := client.Result(); !errors.As(err, &refused) || refused.Reason != "400" {
+			t.Errorf("%s: client has %v", name, err)
+		}
+	}
+}
+
+// Sides that do not want the same are told apart by their greetings or by the first
+// command. A server says nothing to who does not know its key.
+func TestCurveMismatch(t *testing.T) {
+	wrong := asClient
+	wrong.Server = fixedKey(0x99).PublicKey()
+	stranger := func(c Curve) *Handshake { return NewCurveHandshake(Metadata{Type: Dealer}, c, farAddr) }
+	pub := NewCurveHandshake(Metadata{Type: "PUB"}, asClient, farAddr)
+	pair := NewCurveHandshake(Metadata{Type: "PUB"}, asServer, farAddr)
+	null := Metadata{Type: Dealer}
+	for _, test := range []struct {
+		name           string
+		client, server *Handshake
+		near, far      error // of the client, of the server
+		turns          int
+	}{
+		{"NULL client", NewHandshake(null), newServer(), ErrMechanism, ErrMechanism, 2},
+		{"NULL server", newClient(), NewHandshake(null), ErrMechanism, ErrMechanism, 2},
+		{"two servers", stranger(asServer), newServer(), ErrMechanism, ErrMechanism, 2},
+		{"two clients", newClient(), newClient(), ErrProtocol, ErrProtocol, 3},
+		{"wrong key of the server", stranger(wrong), newServer(), nil, ErrCurve, 3},
+		{"server of another pattern", newClient(), pair, nil, ErrSocketType, 6},
+		{"client of another pattern", pub, newServer(), nil, ErrSocketType, 6},
+	} {
+		turns := 0
+		converse(test.client, test.server, func(_ int, b []byte) []byte { turns++; return b })
+		near, far := test.client, test.server
+		if r, err := near.Result(); r != nil || test.near != nil && !errors.Is(err, test.near) {
+			t.Errorf("%s: client %v, %v, want %v", test.name, r, err, test.near)
+		}
+		if r, err := far.Result(); r != nil || !errors.Is(err, test.far) {
+			t.Errorf("%s: server %v, %v, want %v", test.name, r, err, test.far)
+		}
+		if turns != test.turns {
+			t.Errorf("%s: %d turns, want %d", test.name, turns, test.turns)
+		}
+	}
+}
+
+func TestCurveCheck(t *testing.T) {
+	p256, err := ecdh.P256().NewPrivateKey(bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]Curve{
+		"no key": {}, "P-256": {Key: p256}, "server with P-256": {Key: clientKey, Server: p256.PublicKey()},
+	} {
+		if c.Check() == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if err := errors.Join(asClient.Check(), asServer.Check()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server keeps no keys of a client that has said no more than HELLO.
+func TestCurveServerForgets(t *testing.T) {
+	server := newServer()
+	feed(server, slice(overhear(t)[0], overhear(t)[2]))
+	c := server.curve
+	if server.state != machine.StateCurveInitiate || c.short != nil || c.far != nil || c.hello != nil || c.box != nil {
+		t.Errorf("in state %v the server has %+v", server.state, c)
+	}
+}
+
+// Whatever is said at some turn in place of what should be, or put into it, the
+// hearer does not panic, fails with a reason or waits, and never succeeds unless it
+// hears what it should.
+func FuzzCurve(f *testing.F) {
+	for turn, b := range overhear(f) {
+		f.Add(uint8(turn), uint16(0), b)
+		f.Add(uint8(turn), uint16(90), []byte{1})
+	}
+	f.Add(uint8(3), uint16(0), AppendCommand(nil, Error, []byte("\x02no")))
+	f.Fuzz(func(t *testing.T, which uint8, at uint16, junk []byte) {
+		client, server := newClient(), newServer()
+		changed := false
+		converse(client, server, func(turn int, b []byte) []byte {
+			if turn != int(which%6) {
+				return b
+			}
+			said := bytes.Clone(b)
+			if n := copy(b[min(int(at), len(b)):], junk); at == 0 && n < len(junk) {
+				b = append(b, junk[n:]...)
+			}
+			changed = len(b) < len(said) || !bytes.Equal(b[:len(said)], said)
+			return b
+		})
+		hearer := []*Handshake{server, client}[which%2]
+		var refused *RefusedError
+		r, err := hearer.Result()
+		if hearer.Next() > MaxCommand || hearer.Next() == 0 && (r == nil) != (typed(err) || errors.As(err, &refused)) {
+			t.Fatalf("wants %d octets, %v, %v", hearer.Next(), r, err)
+		}
+		if changed && which%6 > 1 && r != nil {
+			t.Fatal("success on changed octets")
+		}
+	})
+}
+
+func BenchmarkCurveHandshake(b *testing.B) {
+	for b.Loop() {
+		converse(newClient(), newServer(), func(_ int, o []byte) []byte { return o })
+	}
+}
