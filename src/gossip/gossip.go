@@ -1,0 +1,171 @@
+package gossip
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/link"
+)
+
+// How often the node publishes itself anew, and looks through what it knows:
+// what has died out is dropped, the rest is sighted again, since a peer that was
+// lost may be reachable again.
+const (
+	refresh = Lifetime / 3
+	look    = refresh / 6
+)
+
+// Config is what a gossip is made of. All but Bind and Seeds must be set.
+type Config struct {
+	ID        uuid.UUID
+	Bind      string   // where to take clients, as [link.Transport] has it; empty for nowhere
+	Seeds     []string // servers to connect to, for ever again
+	Linger    time.Duration
+	Transport link.Transport
+	Log       *slog.Logger
+	Count     func(name string) // something unusual was seen
+
+	// Sight takes what was sighted, the same nodes again and again. It is called
+	// from several goroutines, never after Run has returned; while it runs, the
+	// connection that told of it is not read.
+	Sight func([]beacon.Sighting)
+}
+
+// Gossip tells who is there. Its methods may be called from any goroutine.
+type Gossip struct {
+	Config
+	listener net.Listener // nil without Bind
+	work     sync.WaitGroup
+	closing  chan struct{}   // closed when the sessions are to say their last words
+	end      context.Context // ends when there is no more time for them
+	cut      context.CancelFunc
+
+	mu       sync.Mutex // guards what follows, and the machines of the sessions
+	endpoint string     // where peers can reach the node
+	version  uint64     // of what was published last; 0 before Run
+	store    store
+	sessions map[*session]struct{}
+}
+
+// Listen returns a gossip that is bound, if it is to be. Run or Close must follow.
+func Listen(ctx context.Context, config Config) (*Gossip, error) {
+	g := &Gossip{Config: config, closing: make(chan struct{}), sessions: map[*session]struct{}{}}
+	g.store.own = strings.ToUpper(strings.ReplaceAll(config.ID.String(), "-", ""))
+	g.store.tuples = map[string]*list.Element{}
+	if config.Bind == "" {
+		return g, nil
+	}
+	var err error
+	if g.listener, err = config.Transport.Listen(ctx, config.Bind); err != nil {
+		return nil, fmt.Errorf("cannot gossip at %s: %w", config.Bind, err)
+	}
+	return g, nil
+}
+
+// Close releases a gossip that is not to run after all. It may be nil.
+func (g *Gossip) Close() error {
+	if g == nil || g.listener == nil {
+		return nil
+	}
+	return g.listener.Close()
+}
+
+// Run gossips until ctx ends; then it withdraws the node, which takes the linger
+// time at most, and returns. What it publishes has versions from the given one on,
+// which must be higher at each start of a node, and not 0.
+func (g *Gossip) Run(ctx context.Context, version uint64) {
+	g.mu.Lock()
+	g.version = version
+	g.renew()
+	g.mu.Unlock()
+	g.end, g.cut = context.WithCancel(context.WithoutCancel(ctx))
+	defer g.cut()
+	if g.listener != nil {
+		g.work.Go(func() { g.accept(ctx) })
+	}
+	for _, seed := range g.Seeds {
+		g.work.Go(func() { g.connect(ctx, seed) })
+	}
+	g.keep(ctx)
+	g.Publish("")
+	defer time.AfterFunc(g.Linger, g.cut).Stop()
+	close(g.closing)
+	g.work.Wait()
+}
+
+// keep keeps the node published and the rest in order until ctx ends.
+func (g *Gossip) keep(ctx context.Context) {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for published := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			g.mu.Lock()
+			if now.Sub(published) >= refresh {
+				published = now
+				g.renew()
+			}
+			g.store.expire(now)
+			sighted := g.sighted(now)
+			g.mu.Unlock()
+			g.Sight(sighted)
+		}
+	}
+}
+
+// sighted returns the nodes that are known to be there.
+func (g *Gossip) sighted(now time.Time) (sightings []beacon.Sighting) {
+	for _, t := range g.store.since(0, MaxTuples) {
+		if s, ok := t.sighting(); ok && !s.Gone && t.key != g.store.own && t.live(now) {
+			sightings = append(sightings, s)
+		}
+	}
+	return sightings
+}
+
+// Publish changes where peers can reach the node; empty is nowhere.
+func (g *Gossip) Publish(endpoint string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.endpoint = endpoint
+	if g.version > 0 {
+		g.renew()
+	}
+}
+
+// renew publishes the node anew. The caller holds the lock.
+func (g *Gossip) renew() {
+	g.version++
+	g.store.put(&tuple{key: g.store.own, value: g.endpoint, version: g.version, expires: time.Now().Add(Lifetime)})
+	g.changed()
+}
+
+// changed has the sessions tell of a change. The caller holds the lock.
+func (g *Gossip) changed() {
+	for s := range g.sessions {
+		s.side.change()
+	}
+}
+
+// Unpublish keeps the node from telling of a peer, until the peer publishes
+// itself anew. Other nodes go on as they like.
+func (g *Gossip) Unpublish(peer uuid.UUID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, e := range g.store.tuples {
+		if id, err := uuid.Parse(key); err == nil && id == peer && key != g.store.own {
+			e.Value.(*tuple).muted = true
+		}
+	}
+}

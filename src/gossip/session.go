@@ -1,0 +1,274 @@
+package gossip
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// mark begins the identity by which our nodes know each other. What follows
+// differs from connection to connection, or else libzmq would ignore the second.
+const mark = "ONCE"
+
+const (
+	maxMessage = 2 << 10 // octets: more than the largest PUBLISH has
+	maxOutbox  = 64 << 10
+	tellAtOnce = 64 // tuples encoded at a time
+)
+
+// side is the machine of one side of a conversation. It is stepped under
+// Gossip.mu.
+type side interface {
+	heard(zgossipmsg.ID) // 0 for what is no message
+	change()
+	timeout()
+	lost()
+	wait() time.Duration // until timeout is due in the present state; 0 is never
+	begin()
+}
+
+// session is a conversation over one connection. It implements the actions of
+// both machines.
+type session struct {
+	*Gossip
+	side  side
+	link  *link.Link
+	ours  bool          // the far side is a node of ours
+	ended chan struct{} // closed when nothing is read any more
+
+	// Guarded by Gossip.mu.
+	timer   *time.Timer
+	since   time.Time // of the present state, or of the server's last word in it
+	telling bool      // the far side wants to be told
+	told    uint64    // up to which change
+	wake    chan struct{}
+	sighted []beacon.Sighting // waits to be handed on
+	publish zgossipmsg.Publish
+}
+
+// converse speaks with the far side of a connection until it ends or ctx does.
+// It returns why it ended.
+func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error {
+	l, err := link.Open(ctx, conn, link.Config{
+		Type:       kind,
+		Identity:   []byte(mark + rand.Text()),
+		MaxMessage: maxMessage,
+		MaxFrames:  1,
+		Outbox:     maxOutbox,
+	})
+	if err != nil {
+		return err
+	}
+	s := &session{
+		Gossip: g,
+		link:   l,
+		ours:   strings.HasPrefix(string(l.RemoteIdentity()), mark),
+		ended:  make(chan struct{}),
+		wake:   make(chan struct{}, 1),
+	}
+	if kind == zmtp.Router {
+		s.side = &serverSide{session: s}
+	} else {
+		s.side = &clientSide{session: s}
+	}
+	g.mu.Lock()
+	g.sessions[s] = struct{}{}
+	s.timer = time.AfterFunc(time.Hour, s.due)
+	s.side.begin()
+	g.mu.Unlock()
+	g.work.Go(s.tell)
+	err = l.Serve(s.deliver)
+	close(s.ended)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.side.lost()
+	s.timer.Stop()
+	delete(g.sessions, s)
+	g.store.orphan(s, time.Now())
+	return err
+}
+
+// deliver takes the messages of one read.
+func (s *session) deliver(b *link.Batch) error {
+	defer b.Release()
+	s.mu.Lock()
+	for i := range b.Len() {
+		s.take(b.Message(i))
+	}
+	sighted := s.sighted
+	s.sighted = nil
+	s.mu.Unlock()
+	if len(sighted) > 0 {
+		s.Sight(sighted)
+	}
+	return nil
+}
+
+// take lets the machine step for a message.
+func (s *session) take(frames [][]byte) {
+	id, err := zgossipmsg.Peek(frames[0])
+	if err == nil {
+		message := zgossipmsg.New(id)
+		if id == zgossipmsg.IDPublish {
+			message = &s.publish
+		}
+		err = message.Decode(frames[0], frames[1:])
+	}
+	if err != nil {
+		s.Count("gossip that is malformed")
+		id = 0
+	}
+	s.side.heard(id)
+}
+
+// entered sets the timer for a state that the machine has entered.
+func (s *session) entered() {
+	s.since = time.Now()
+	if wait := s.side.wait(); wait > 0 {
+		s.timer.Reset(wait)
+	}
+}
+
+// due fires the time-out of the present state, unless something was heard since.
+func (s *session) due() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := s.side.wait()
+	if wait == 0 {
+		return
+	}
+	if rest := wait - time.Since(s.since); rest > 0 {
+		s.timer.Reset(rest)
+		return
+	}
+	s.side.timeout()
+}
+
+// tell tells the far side of what has changed, whenever something has, until
+// the session ends; and the last words when the gossip does.
+func (s *session) tell() {
+	for open := true; open; {
+		select {
+		case <-s.wake:
+		case <-s.closing:
+			open = false
+		case <-s.ended:
+			return
+		}
+		for s.tellSome() {
+		}
+	}
+	if err := s.link.Shutdown(s.end); err != nil {
+		s.Log.Debug("gossip ended with words unsaid", "address", s.link.RemoteAddr(), "error", err)
+	}
+}
+
+// tellSome tells some of what has changed, and whether there may be more.
+func (s *session) tellSome() bool {
+	words, more := s.words(time.Now())
+	if len(words) == 0 {
+		return more
+	}
+	b, err := s.link.Reserve(s.end, len(words))
+	if err != nil {
+		return false
+	}
+	copy(b, words)
+	s.link.Commit()
+	return more
+}
+
+// words encodes what the far side is to be told next.
+func (s *session) words(now time.Time) (frames []byte, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.telling {
+		return nil, false
+	}
+	news := s.store.since(s.told, tellAtOnce)
+	for _, t := range news {
+		s.told = t.change
+		if t.from == s || t.muted || t.version > 0 && !t.live(now) || !s.ours && t.value == "" {
+			continue
+		}
+		frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: t.text(s.ours), TTL: t.left(now)})
+	}
+	return frames, len(news) == tellAtOnce
+}
+
+func appendFrame(frames []byte, m zgossipmsg.Message) []byte {
+	from := len(frames)
+	frames, err := m.AppendTo(zmtp.AppendHeader(frames, m.Size(), false))
+	if err != nil {
+		return frames[:from] // what was taken within the limits is within them
+	}
+	return frames
+}
+
+// The actions of the machines.
+
+func (s *session) SendHello()   { s.send(&zgossipmsg.Hello{}) }
+func (s *session) SendPing()    { s.send(&zgossipmsg.Ping{}) }
+func (s *session) SendPong()    { s.send(&zgossipmsg.Pong{}) }
+func (s *session) SendInvalid() { s.telling = false; s.send(&zgossipmsg.Invalid{}) }
+
+// Tell wakes who tells. A conversation that begins is told all.
+func (s *session) Tell() {
+	if !s.telling {
+		s.telling, s.told = true, 0
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *session) StoreTuple() {
+	value, version, ok := parse(s.publish.Value, s.ours)
+	if !ok {
+		s.Count("gossip that is malformed")
+		return
+	}
+	now := time.Now()
+	life := Lifetime
+	if version > 0 {
+		life = min(life, time.Duration(s.publish.TTL)*time.Millisecond)
+	}
+	t := &tuple{key: s.publish.Key, value: value, version: version, from: s, expires: now.Add(life)}
+	switch s.store.take(t, now) {
+	case stale:
+		return
+	case excess:
+		s.Count("gossip over the limit")
+		return
+	case changed:
+		s.changed()
+	case renewed:
+		t = s.store.find(t.key)
+	}
+	if sighting, ok := t.sighting(); ok {
+		s.sighted = append(s.sighted, sighting)
+	}
+}
+
+// HangUp closes the connection; its reader then ends.
+func (s *session) HangUp() { s.work.Go(func() { _ = s.link.Close() }) }
+
+// send queues a message. A far side that takes none loses the connection.
+func (s *session) send(m zgossipmsg.Message) {
+	frame := appendFrame(nil, m)
+	b, err := s.link.ReserveControl(len(frame))
+	if err != nil {
+		s.HangUp()
+		return
+	}
+	copy(b, frame)
+	s.link.Commit()
+}

@@ -1,0 +1,97 @@
+package gossip
+
+import (
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/gossipclient"
+	"github.com/sjohnr/at-once/generated/go/gossipserver"
+	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
+)
+
+// serverSide is the machine of who accepted the connection.
+type serverSide struct {
+	*session
+	state gossipserver.State
+}
+
+func (s *serverSide) fire(e gossipserver.Event) {
+	last := s.state
+	next, ok := gossipserver.Step(last, e, s.session)
+	if !ok {
+		s.Count("unexpected " + e.String())
+		return
+	}
+	if s.state = next; next != last {
+		s.entered()
+	}
+}
+
+func (s *serverSide) begin()   { s.entered() }
+func (s *serverSide) change()  { s.fire(gossipserver.EventChange) }
+func (s *serverSide) timeout() { s.fire(gossipserver.EventTimeout) }
+func (s *serverSide) lost()    { s.fire(gossipserver.EventLost) }
+
+func (s *serverSide) heard(id zgossipmsg.ID) {
+	switch id {
+	case zgossipmsg.IDHello:
+		s.fire(gossipserver.EventHello)
+	case zgossipmsg.IDPublish:
+		s.fire(gossipserver.EventPublish)
+	case zgossipmsg.IDPing:
+		s.fire(gossipserver.EventPing)
+	default:
+		s.fire(gossipserver.EventViolation)
+	}
+}
+
+func (s *serverSide) wait() time.Duration {
+	if s.state.Timeout() == gossipserver.TimeoutGreeting {
+		return gossipserver.DefaultGreeting
+	}
+	return 0
+}
+
+// clientSide is the machine of who made the connection.
+type clientSide struct {
+	*session
+	state gossipclient.State
+}
+
+func (c *clientSide) fire(e gossipclient.Event) {
+	last := c.state
+	next, ok := gossipclient.Step(last, e, c.session)
+	if !ok {
+		c.Count("unexpected " + e.String())
+		return
+	}
+	if c.state = next; next != last {
+		c.entered()
+	}
+}
+
+func (c *clientSide) begin()   { c.fire(gossipclient.EventStart) }
+func (c *clientSide) change()  { c.fire(gossipclient.EventChange) }
+func (c *clientSide) timeout() { c.fire(gossipclient.EventTimeout) }
+func (c *clientSide) lost()    { c.fire(gossipclient.EventLost) }
+
+func (c *clientSide) heard(id zgossipmsg.ID) {
+	c.since = time.Now()
+	switch id {
+	case zgossipmsg.IDPublish:
+		c.fire(gossipclient.EventPublish)
+	case zgossipmsg.IDPong:
+		c.fire(gossipclient.EventPong)
+	default:
+		c.fire(gossipclient.EventViolation)
+	}
+}
+
+func (c *clientSide) wait() time.Duration {
+	switch c.state.Timeout() {
+	case gossipclient.TimeoutQuiet:
+		return gossipclient.DefaultQuiet
+	case gossipclient.TimeoutSilent:
+		return gossipclient.DefaultSilent
+	}
+	return 0
+}

@@ -1,0 +1,176 @@
+package gossip
+
+import (
+	"container/list"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/beacon"
+)
+
+// Limits of one node, so that a hostile network costs bounded memory.
+const (
+	MaxTuples = 16384 // known at a time; further ones are dropped and counted
+	maxValue  = 1000  // octets; with a version it is within the model's limit
+)
+
+// Lifetime is how long a tuple is told and sighted after it was last heard of.
+const Lifetime = 90 * time.Second
+
+// tuple is what is known under one key.
+type tuple struct {
+	key     string
+	value   string   // without its version; empty if it was withdrawn
+	version uint64   // 0 if another implementation published it
+	from    *session // who told of it last; nil for the node itself, or if that has ended
+	expires time.Time
+	change  uint64 // number of its latest change
+	muted   bool   // unpublished here: neither told nor sighted
+}
+
+// store holds the tuples, in the order in which they changed.
+type store struct {
+	own     string // key of the node itself
+	tuples  map[string]*list.Element
+	order   list.List // of *tuple, the latest change last
+	changes uint64
+}
+
+func (s *store) find(key string) *tuple {
+	if e := s.tuples[key]; e != nil {
+		return e.Value.(*tuple)
+	}
+	return nil
+}
+
+// put stores a tuple as the latest change.
+func (s *store) put(t *tuple) {
+	if e := s.tuples[t.key]; e != nil {
+		s.order.Remove(e)
+	}
+	s.changes++
+	t.change = s.changes
+	s.tuples[t.key] = s.order.PushBack(t)
+}
+
+// verdict is what became of a tuple that was told.
+type verdict int
+
+const (
+	stale   verdict = iota // nothing new
+	renewed                // known already, and still so
+	changed
+	excess // there is no room for it
+)
+
+// take judges a tuple that a session tells of. Of two that have no version the
+// first stays as long as who told of it does: were it otherwise, a ring of
+// servers with two of them would never come to rest.
+func (s *store) take(t *tuple, now time.Time) verdict {
+	old := s.find(t.key)
+	switch {
+	case t.key == s.own:
+		return stale
+	case old == nil && t.value == "":
+		return stale
+	case old == nil && len(s.tuples) >= MaxTuples, len(t.value) > maxValue:
+		return excess
+	case old == nil, t.version > old.version:
+		s.put(t)
+		return changed
+	case t.version < old.version:
+		return stale
+	case t.value == old.value:
+		if t.version == 0 && (old.from == nil || old.from == t.from) {
+			old.from, old.expires = t.from, now.Add(Lifetime)
+		}
+		return renewed
+	case t.version == 0 && (old.from == nil || old.from == t.from):
+		s.put(t)
+		return changed
+	}
+	return stale
+}
+
+// expire drops the tuples that nobody vouches for any more.
+func (s *store) expire(now time.Time) {
+	for key, e := range s.tuples {
+		t := e.Value.(*tuple)
+		if key != s.own && !t.live(now) && (t.version > 0 || t.from == nil) {
+			s.order.Remove(e)
+			delete(s.tuples, key)
+		}
+	}
+}
+
+// orphan lets what a session told of expire, now that it has ended.
+func (s *store) orphan(from *session, now time.Time) {
+	for e := s.order.Front(); e != nil; e = e.Next() {
+		if t := e.Value.(*tuple); t.from == from {
+			t.from = nil
+			if t.version == 0 {
+				t.expires = now.Add(Lifetime)
+			}
+		}
+	}
+}
+
+// since returns the tuples that changed after a number, at most so many, the
+// earliest first.
+func (s *store) since(change uint64, most int) (tuples []*tuple) {
+	e := s.order.Back()
+	for e != nil && e.Value.(*tuple).change > change {
+		e = e.Prev()
+	}
+	if e == nil {
+		e = s.order.Front()
+	} else {
+		e = e.Next()
+	}
+	for ; e != nil && len(tuples) < most; e = e.Next() {
+		tuples = append(tuples, e.Value.(*tuple))
+	}
+	return tuples
+}
+
+func (t *tuple) live(now time.Time) bool { return now.Before(t.expires) }
+
+// left returns the milliseconds that the tuple has to live, at least one.
+func (t *tuple) left(now time.Time) uint32 {
+	return uint32(max(t.expires.Sub(now), time.Millisecond) / time.Millisecond)
+}
+
+// text returns the value as it is told to our own nodes, or to others.
+func (t *tuple) text(ours bool) string {
+	if !ours {
+		return t.value
+	}
+	return t.value + "|" + strconv.FormatUint(t.version, 10)
+}
+
+// parse takes a value apart as it came from our own nodes, or from others.
+func parse(text string, ours bool) (value string, version uint64, ok bool) {
+	if !ours {
+		return text, 0, text != ""
+	}
+	at := strings.LastIndexByte(text, '|')
+	if at < 0 {
+		return "", 0, false
+	}
+	version, err := strconv.ParseUint(text[at+1:], 10, 64)
+	return text[:at], version, err == nil && (at > 0 || version > 0)
+}
+
+// sighting returns the node that the tuple tells of, if it is one that speaks
+// without CURVE.
+func (t *tuple) sighting() (s beacon.Sighting, ok bool) {
+	id, err := uuid.Parse(t.key)
+	endpoint, curve, _ := strings.Cut(t.value, "|")
+	if err != nil || t.muted || curve != "" {
+		return s, false
+	}
+	return beacon.Sighting{ID: id, Endpoint: endpoint, Gone: t.value == ""}, true
+}
