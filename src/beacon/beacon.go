@@ -32,8 +32,8 @@ type Announcement struct {
 // Beacon announces a node to a network and hears the others.
 type Beacon interface {
 	// Run announces until ctx ends, says goodbye and returns nil. The first
-	// beacon goes out at once, the next ones sooner than the interval; all
-	// waits vary by a tenth. It calls sight for every beacon that others send,
+	// beacon goes out at once, the next ones sooner than the interval, later
+	// ones less often where many are heard; all waits vary by a tenth. It calls sight for every beacon that others send,
 	// from one goroutine and never after Run has returned; while sight runs,
 	// further beacons wait in a bounded queue and are then dropped.
 	//
@@ -50,23 +50,4 @@ func (a Announcement) check() error {
 		return ErrAnnouncement
 	}
 	return nil
-}
-
-// schedule spaces beacons. The first two waits are a sixteenth and a quarter of
-// the interval, so that a lost first beacon does not cost a whole one; all vary
-// by a tenth, so that nodes started together do not stay in step.
-type schedule struct {
-	next, interval time.Duration
-	random         func() float64
-}
-
-func newSchedule(interval time.Duration, random func() float64) *schedule {
-	return &schedule{next: interval / 16, interval: interval, random: random}
-}
-
-// wait returns how long to wait until the next beacon.
-func (s *schedule) wait() time.Duration {
-	wait := max(s.next, 1)
-	s.next = min(4*wait, s.interval)
-	return time.Duration(float64(wait) * (0.9 + 0.2*s.random()))
 }

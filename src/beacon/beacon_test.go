@@ -21,30 +21,14 @@ func TestAnnouncementIsChecked(t *testing.T) {
 		"no port":     {ID: id(1), Interval: time.Second},
 		"no interval": {ID: id(1), Port: 1},
 	} {
-		for kind, b := range map[string]Beacon{"hub": NewHub().Host("10.0.0.1"), "udp": &UDP{Port: 1}} {
+		udp, err := Listen(context.Background(), uint16(freePort(t)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, b := range map[string]Beacon{"hub": NewHub().Host("10.0.0.1"), "udp": udp} {
 			err := b.Run(context.Background(), a, func(Sighting) { t.Error("sighting") })
 			if !errors.Is(err, ErrAnnouncement) {
 				t.Errorf("%s, %s: %v", kind, name, err)
-			}
-		}
-	}
-}
-
-func TestScheduleHurriesAtFirst(t *testing.T) {
-	for _, test := range []struct {
-		interval time.Duration
-		random   float64
-		want     []time.Duration
-	}{
-		{1600 * time.Millisecond, 0.5, []time.Duration{100e6, 400e6, 1600e6, 1600e6}},
-		{1600 * time.Millisecond, 0, []time.Duration{90e6, 360e6, 1440e6, 1440e6}},
-		{1600 * time.Millisecond, 1, []time.Duration{110e6, 440e6, 1760e6, 1760e6}},
-		{1, 0.5, []time.Duration{1, 1, 1}},
-	} {
-		plan := newSchedule(test.interval, func() float64 { return test.random })
-		for i, want := range test.want {
-			if got := plan.wait().Round(want / 100); got != want {
-				t.Errorf("interval %v, random %v: wait %d is %v, want %v", test.interval, test.random, i, got, want)
 			}
 		}
 	}

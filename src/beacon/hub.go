@@ -82,6 +82,9 @@ func (h hubHost) Run(ctx context.Context, announce Announcement, sight func(Sigh
 			h.hub.send(n, announce.Port)
 			timer.Reset(plan.wait())
 		case s := <-n.inbox:
+			if !s.Gone {
+				plan.crowd.heard(s.ID)
+			}
 			sight(s)
 		}
 	}

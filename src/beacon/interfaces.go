@@ -9,18 +9,40 @@ import (
 	"strings"
 )
 
-// Interface is one IPv4 network that a host is part of and can broadcast to. A
-// network interface with several addresses makes several.
+// Group is the IPv6 group that beacons go to, on each link: transient and
+// link-local (RFC 4291, section 2.7), "ZRE6" in its last octets. RFC 36 knows
+// IPv4 only; nodes of other programs do not hear it.
+var Group = netip.MustParseAddr("ff12::5a52:4536")
+
+// Interface is one network that a host is part of. A network interface with
+// several addresses makes several.
 type Interface struct {
-	Name      string
-	Index     int
-	Addr      netip.Prefix // the host's address and the network's prefix
-	Broadcast netip.Addr   // the last address of the network
+	Name  string
+	Index int
+	Addr  netip.Prefix // the host's address and the network's prefix
+
+	// Broadcast is where beacons go: the last address of an IPv4 network, or
+	// Group from a link-local IPv6 address. Other IPv6 addresses only accept
+	// connections; theirs is the zero Addr.
+	Broadcast netip.Addr
 	Loopback  bool
 }
 
+// Local returns the host's address, with its zone if it is link-local.
+func (i Interface) Local() netip.Addr {
+	if i.Addr.Addr().IsLinkLocalUnicast() && i.Addr.Addr().Is6() {
+		return i.Addr.Addr().WithZone(i.Name)
+	}
+	return i.Addr.Addr()
+}
+
+// hears tells whether a datagram from an address came from this network.
+func (i Interface) hears(from netip.Addr) bool {
+	return i.Broadcast.IsValid() && from.Zone() == i.Local().Zone() && i.Addr.Contains(from.WithZone(""))
+}
+
 func (i Interface) String() string {
-	return fmt.Sprintf("%s (%s)", i.Name, i.Addr.Addr())
+	return fmt.Sprintf("%s (%v)", i.Name, i.Addr.Addr())
 }
 
 // ErrNoInterface is returned if the host has no usable interface at all.
@@ -40,8 +62,9 @@ func (e *UnknownInterfaceError) Error() string {
 	return fmt.Sprintf("beacon: no usable network interface %q; there are: %s", e.Name, strings.Join(known, ", "))
 }
 
-// Interfaces returns what is usable on this host: interfaces that are up, have
-// an IPv4 address and can broadcast, and 127.0.0.0/8 on loopback.
+// Interfaces returns what is usable on this host: interfaces that are up, with a
+// carrier, and can broadcast (IPv4) or multicast (IPv6), and 127.0.0.0/8 on
+// loopback.
 func Interfaces() ([]Interface, error) {
 	system, err := net.Interfaces()
 	if err != nil {
@@ -49,7 +72,7 @@ func Interfaces() ([]Interface, error) {
 	}
 	var usable []Interface
 	for _, ifi := range system {
-		if ifi.Flags&net.FlagUp == 0 || ifi.Flags&(net.FlagBroadcast|net.FlagLoopback) == 0 {
+		if ifi.Flags&net.FlagUp == 0 || ifi.Flags&net.FlagRunning == 0 {
 			continue
 		}
 		addrs, err := ifi.Addrs()
@@ -65,18 +88,24 @@ func Interfaces() ([]Interface, error) {
 	return usable, nil
 }
 
-// newInterface reports whether addr of ifi is an IPv4 address in a network that
-// has a broadcast address.
+// newInterface reports whether addr of ifi can be used.
 func newInterface(ifi net.Interface, addr net.Addr) (Interface, bool) {
 	prefix, err := netip.ParsePrefix(addr.String())
-	if err != nil || !prefix.Addr().Is4() || prefix.Bits() > 30 {
+	ip := prefix.Addr()
+	loopback := ifi.Flags&net.FlagLoopback != 0
+	if err != nil || loopback != ip.IsLoopback() { // an address that a host keeps on lo is no network
 		return Interface{}, false
 	}
-	loopback := ifi.Flags&net.FlagLoopback != 0
-	if loopback != prefix.Addr().IsLoopback() {
-		return Interface{}, false // an address that a host keeps on lo is no network
+	i := Interface{Name: ifi.Name, Index: ifi.Index, Addr: prefix, Loopback: loopback}
+	switch {
+	case ip.Is4() && prefix.Bits() <= 30 && ifi.Flags&(net.FlagBroadcast|net.FlagLoopback) != 0:
+		i.Broadcast = lastAddr(prefix)
+	case ip.Is4() || loopback || ifi.Flags&net.FlagMulticast == 0:
+		return Interface{}, false
+	case ip.IsLinkLocalUnicast():
+		i.Broadcast = Group.WithZone(ifi.Name)
 	}
-	return Interface{ifi.Name, ifi.Index, prefix, lastAddr(prefix), loopback}, true
+	return i, true
 }
 
 // lastAddr returns the highest address of an IPv4 prefix.
@@ -89,9 +118,11 @@ func lastAddr(p netip.Prefix) netip.Addr {
 }
 
 // Select returns the usable interfaces that names names, each by name or by
-// address and each once. Without names it returns all but loopback, or loopback
-// if there are no others. It fails with *UnknownInterfaceError, ErrNoInterface,
-// or the system's reason for not listing interfaces.
+// address and each once; an IPv6 address brings the link-local one beside it,
+// which beacons need. Without names it returns all but loopback, or loopback if
+// there are no others. If a name is unknown it returns the others and
+// *UnknownInterfaceError; it also fails with ErrNoInterface or the system's
+// reason for not listing interfaces.
 func Select(names []string) ([]Interface, error) {
 	usable, err := Interfaces()
 	if err != nil {
@@ -101,7 +132,7 @@ func Select(names []string) ([]Interface, error) {
 }
 
 func choose(usable []Interface, names []string) ([]Interface, error) {
-	if len(usable) == 0 {
+	if !slices.ContainsFunc(usable, func(i Interface) bool { return i.Broadcast.IsValid() }) {
 		return nil, ErrNoInterface
 	}
 	if len(names) == 0 {
@@ -112,20 +143,22 @@ func choose(usable []Interface, names []string) ([]Interface, error) {
 		return usable, nil
 	}
 	var chosen []Interface
+	var unknown error
 	for _, name := range names {
-		found := false
+		named := func(i Interface) bool {
+			return i.Name == name || i.Addr.Addr().String() == name || i.Local().String() == name
+		}
+		found := slices.IndexFunc(usable, named)
+		if found < 0 {
+			unknown = &UnknownInterfaceError{name, usable}
+			continue
+		}
 		for _, i := range usable {
-			if i.Name != name && i.Addr.Addr().String() != name {
-				continue
-			}
-			found = true
-			if !slices.Contains(chosen, i) {
+			beside := i.Index == usable[found].Index && i.Addr.Addr().Is6() && usable[found].Addr.Addr().Is6()
+			if (named(i) || beside && i.Broadcast.IsValid()) && !slices.Contains(chosen, i) {
 				chosen = append(chosen, i)
 			}
 		}
-		if !found {
-			return nil, &UnknownInterfaceError{name, usable}
-		}
 	}
-	return chosen, nil
+	return chosen, unknown
 }

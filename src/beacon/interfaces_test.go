@@ -10,7 +10,7 @@ import (
 )
 
 func TestNewInterface(t *testing.T) {
-	const lan, lo = net.FlagUp | net.FlagBroadcast, net.FlagUp | net.FlagLoopback
+	const lan, lo, vpn = net.FlagUp | net.FlagBroadcast | net.FlagMulticast, net.FlagUp | net.FlagLoopback, net.FlagUp
 	for _, test := range []struct {
 		flags           net.Flags
 		addr, broadcast string // broadcast is empty if the address is not usable
@@ -21,7 +21,11 @@ func TestNewInterface(t *testing.T) {
 		{lan, "192.0.2.5/30", "192.0.2.7"},
 		{lan, "192.0.2.5/31", ""},
 		{lan, "192.0.2.5/32", ""},
-		{lan, "fe80::1/64", ""},
+		{lan, "fe80::1/64", "ff12::5a52:4536%x0"},
+		{lan, "2001:db8::1/64", "none"},
+		{lan, "::1/128", ""},
+		{vpn, "fe80::1/64", ""},
+		{vpn, "192.0.2.7/24", ""},
 		{lan, "127.0.0.1/8", ""},
 		{lo, "127.0.0.1/8", "127.255.255.255"},
 		{lo, "10.0.0.1/24", ""},
@@ -38,7 +42,8 @@ func TestNewInterface(t *testing.T) {
 		if !ok {
 			continue
 		}
-		want := Interface{"x0", 3, netip.MustParsePrefix(test.addr), netip.MustParseAddr(test.broadcast), test.flags == lo}
+		broadcast, _ := netip.ParseAddr(test.broadcast)
+		want := Interface{"x0", 3, netip.MustParsePrefix(test.addr), broadcast, test.flags == lo}
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", test.addr, got, want)
 		}
@@ -46,37 +51,51 @@ func TestNewInterface(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	at := func(name, prefix string) Interface {
+	at := func(name string, index int, prefix string) Interface {
 		p := netip.MustParsePrefix(prefix)
-		return Interface{Name: name, Addr: p, Broadcast: lastAddr(p), Loopback: p.Addr().IsLoopback()}
+		i := Interface{Name: name, Index: index, Addr: p, Loopback: p.Addr().IsLoopback()}
+		switch {
+		case p.Addr().Is4():
+			i.Broadcast = lastAddr(p)
+		case p.Addr().IsLinkLocalUnicast():
+			i.Broadcast = Group.WithZone(name)
+		}
+		return i
 	}
-	lo, eth, eth2, wlan := at("lo", "127.0.0.1/8"), at("eth0", "192.0.2.2/24"), at("eth0", "10.0.0.2/8"), at("wlan0", "198.51.100.2/24")
-	all := []Interface{lo, eth, eth2, wlan}
+	lo, eth, eth2, wlan := at("lo", 1, "127.0.0.1/8"), at("eth0", 2, "192.0.2.2/24"), at("eth0", 2, "10.0.0.2/8"), at("wlan0", 3, "198.51.100.2/24")
+	global, link, far := at("eth0", 2, "2001:db8::2/64"), at("eth0", 2, "fe80::2/64"), at("wlan0", 3, "fe80::2/64")
+	all := []Interface{lo, eth, eth2, global, link, wlan, far}
 	for _, test := range []struct {
 		usable []Interface
 		names  string
 		want   []Interface
 	}{
-		{all, "", []Interface{eth, eth2, wlan}},
+		{all, "", []Interface{eth, eth2, global, link, wlan, far}},
 		{[]Interface{lo}, "", []Interface{lo}},
 		{all, "lo", []Interface{lo}},
 		{all, "127.0.0.1", []Interface{lo}},
-		{all, "eth0", []Interface{eth, eth2}},
+		{all, "eth0", []Interface{eth, eth2, global, link}},
 		{all, "10.0.0.2", []Interface{eth2}},
-		{all, "wlan0 lo", []Interface{wlan, lo}},
-		{all, "10.0.0.2 eth0 eth0", []Interface{eth2, eth}},
+		{all, "2001:db8::2", []Interface{global, link}},
+		{all, "fe80::2%wlan0", []Interface{far}},
+		{all, "fe80::2", []Interface{link, far}},
+		{all, "wlan0 lo", []Interface{wlan, far, lo}},
+		{all, "10.0.0.2 eth0 eth0", []Interface{eth2, eth, global, link}},
 	} {
 		got, err := choose(test.usable, strings.Fields(test.names))
 		if err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("%q of %v: %v, %v", test.names, test.usable, got, err)
 		}
 	}
+	if _, err := choose([]Interface{global}, nil); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("nowhere to send beacons: %v", err)
+	}
 	if _, err := choose(nil, nil); !errors.Is(err, ErrNoInterface) {
 		t.Errorf("no interface: %v", err)
 	}
-	_, err := choose(all, []string{"lo", "eth1"})
+	others, err := choose(all, []string{"eth1", "lo"})
 	var unknown *UnknownInterfaceError
-	if !errors.As(err, &unknown) || unknown.Name != "eth1" || !slices.Equal(unknown.Known, all) {
+	if !slices.Equal(others, []Interface{lo}) || !errors.As(err, &unknown) || unknown.Name != "eth1" || !slices.Equal(unknown.Known, all) {
 		t.Fatalf("unknown name: %v", err)
 	}
 	for _, i := range all {
@@ -94,5 +113,49 @@ func TestSelectLoopback(t *testing.T) {
 	usable, err := Interfaces()
 	if err != nil || !slices.Contains(usable, got[0]) {
 		t.Errorf("Interfaces: %v, %v", usable, err)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	at := func(name string, index int, prefix string) Interface {
+		return Interface{Name: name, Index: index, Addr: netip.MustParsePrefix(prefix)}
+	}
+	eth, wlan := at("eth0", 2, "192.0.2.2/24"), at("wlan0", 3, "198.51.100.2/24")
+	eth6 := at("eth0", 2, "fe80::2/64")
+	for _, test := range []struct {
+		was, is []Interface
+		want    []string
+	}{
+		{nil, nil, nil},
+		{[]Interface{eth, wlan}, []Interface{wlan, eth}, nil},
+		{[]Interface{eth}, []Interface{{Name: "lo", Loopback: true}}, []string{"interface eth0 down or without an address"}},
+		{nil, []Interface{eth, eth6}, []string{"interface eth0 up: 192.0.2.2, fe80::2"}},
+		{[]Interface{eth, wlan}, []Interface{wlan}, []string{"interface eth0 down or without an address"}},
+		{[]Interface{eth, eth6}, []Interface{eth6, wlan}, []string{"interface eth0 changed: fe80::2", "interface wlan0 up: 198.51.100.2"}},
+		{[]Interface{eth}, []Interface{at("eth0", 7, "192.0.2.2/24")}, []string{"interface eth0 changed: 192.0.2.2"}},
+	} {
+		if got := changes(test.was, test.is); !slices.Equal(got, test.want) {
+			t.Errorf("%v to %v: %q, want %q", test.was, test.is, got, test.want)
+		}
+	}
+}
+
+func TestHears(t *testing.T) {
+	v4 := Interface{Name: "eth0", Addr: netip.MustParsePrefix("192.0.2.2/24"), Broadcast: netip.MustParseAddr("192.0.2.255")}
+	v6 := Interface{Name: "eth0", Addr: netip.MustParsePrefix("fe80::2/64"), Broadcast: Group.WithZone("eth0")}
+	silent := Interface{Name: "eth0", Addr: netip.MustParsePrefix("2001:db8::2/64")}
+	for from, want := range map[string][]bool{
+		"192.0.2.9":     {true, false, false},
+		"192.0.3.9":     {false, false, false},
+		"fe80::9%eth0":  {false, true, false},
+		"fe80::9%wlan0": {false, false, false},
+		"fe80::9":       {false, false, false},
+		"2001:db8::9":   {false, false, false},
+	} {
+		for n, i := range []Interface{v4, v6, silent} {
+			if got := i.hears(netip.MustParseAddr(from)); got != want[n] {
+				t.Errorf("%v hears %s: %v", i.Addr, from, got)
+			}
+		}
 	}
 }

@@ -1,70 +1,158 @@
 package beacon
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// TestUDPInterfaceComesBack takes an interface down and up, and away and back,
-// under two nodes. It runs itself in a network namespace of its own:
+// inNamespace runs the test that calls it in a network namespace of its own, in
+// another process, and tells whether this is that process.
+func inNamespace(t *testing.T) bool {
+	t.Helper()
+	const child = "BEACON_NETNS_CHILD"
+	if os.Getenv(child) != "" {
+		return true
+	}
+	if _, err := exec.LookPath("ip"); err != nil || os.Getuid() != 0 {
+		t.Skip("needs root, to make a network namespace, and ip(8)")
+	}
+	test := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=60s", "-test.v")
+	test.Env = append(os.Environ(), child+"=1")
+	test.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := test.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skipf("cannot make a network namespace here: %v", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// follow runs Follow for nodes and returns what changed so far.
+func follow(t *testing.T, names []string, nodes ...*udpNode) (seen func() []string) {
+	t.Helper()
+	was, err := Select(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var all []string
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		Follow(ctx, names, was, leastLook, func(is []Interface, what []string) {
+			for _, n := range nodes {
+				n.Use(is)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, what...)
+		})
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+// TestUDPInterfaceComesBack takes an interface down and up, away and back, and
+// changes its address, under two nodes:
 //
 //	lo (down)    net0 10.9.8.1/24 ── far0 (no address)
 //
 // The host hears what it broadcasts itself. net0 has another index when it is
 // back.
 func TestUDPInterfaceComesBack(t *testing.T) {
-	const child = "BEACON_NETNS_CHILD"
-	if os.Getenv(child) == "" {
-		if _, err := exec.LookPath("ip"); err != nil || os.Getuid() != 0 {
-			t.Skip("needs root, to make a network namespace, and ip(8)")
-		}
-		test := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=60s", "-test.v")
-		test.Env = append(os.Environ(), child+"=1")
-		test.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-		out, err := test.CombinedOutput()
-		if errors.Is(err, syscall.EPERM) {
-			t.Skipf("cannot make a network namespace here: %v", err)
-		}
-		if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if !inNamespace(t) {
 		return
 	}
-	ip(t, "link add net0 type veth peer far0", "addr add 10.9.8.1/24 dev net0", "link set net0 up", "link set far0 up")
-	net, err := Select(nil)
-	if err != nil || len(net) != 1 || net[0].Name != "net0" {
-		t.Fatalf("interfaces: %v, %v", net, err)
+	ip(t, "link add net0 type veth peer far0", "link set net0 addrgenmode none", "link set far0 addrgenmode none", "addr add 10.9.8.1/24 dev net0", "link set net0 up", "link set far0 up")
+	net := interfacesNamed(t, "net0")
+	if all, err := Select(nil); err != nil || len(all) != 1 || all[0] != net[0] {
+		t.Fatalf("interfaces: %v, %v", all, err)
 	}
 	a, b := runUDP(t, 1, 5670, net...), runUDP(t, 2, 5670, net...)
 	b.sees(t, at(1, "10.9.8.1"))
+	changed := follow(t, nil, a, b)
 
-	ip(t, "link set net0 down")
-	a.fails(t)
-	ip(t, "link set net0 up")
-	a.recovers(t, b)
-
-	ip(t, "link del net0")
-	a.fails(t)
-	ip(t, "link add net1 type veth peer far1", "link add net0 type veth peer far0", "addr add 10.9.8.1/24 dev net0", "link set net0 up", "link set far0 up")
-	a.recovers(t, b)
+	for _, step := range []struct {
+		commands []string
+		what     string // changes, from the last step on
+		seenAt   string // where b sees a then, nowhere if empty
+	}{
+		{[]string{"link set net0 down"}, "interface net0 down or without an address", ""},
+		{[]string{"link set net0 up"}, "interface net0 up: 10.9.8.1", "10.9.8.1"},
+		{[]string{"link del net0"}, "interface net0 down or without an address", ""},
+		{[]string{"link add net1 type veth peer far1", "link add net0 type veth peer far0", "link set net0 addrgenmode none", "link set far0 addrgenmode none",
+			"addr add 10.9.8.1/24 dev net0", "link set net0 up", "link set far0 up"}, "interface net0 up: 10.9.8.1", "10.9.8.1"},
+		{[]string{"addr add 10.9.7.2/24 dev net0", "addr del 10.9.8.1/24 dev net0"}, "10.9.7.2", "10.9.7.2"},
+	} {
+		before := len(changed())
+		ip(t, step.commands...)
+		waitFor(t, step.what, func() bool {
+			what := changed()[before:]
+			return len(what) > 0 && strings.HasSuffix(what[len(what)-1], step.what)
+		})
+		start := time.Now()
+		b.drain()
+		if step.seenAt != "" {
+			b.sees(t, at(1, step.seenAt))
+			t.Logf("%s: seen after %v", step.commands, time.Since(start))
+		}
+	}
 }
 
-// fails waits until the log's last word is that beacons cannot be sent.
-func (n *udpNode) fails(t *testing.T) {
-	t.Helper()
-	waitFor(t, "a failure to send", func() bool { return n.log.last("cannot send") > n.log.last("can send") })
+// TestUDPIPv6Only lets nodes meet that have link-local addresses only, and not
+// hear what a firewall drops:
+//
+//	lo (down)    net0 fe80::…/64 ── far0
+func TestUDPIPv6Only(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	ip(t, "link add net0 type veth peer far0", "link set net0 up", "link set far0 addrgenmode none", "link set far0 up")
+	net := interfacesNamed(t, "net0")
+	a, b := runUDP(t, 1, 5670, net...), runUDP(t, 2, 5670, net...)
+	b.sees(t, at(1, "["+net[0].Local().String()+"]"))
+	a.sees(t, at(2, "["+net[0].Local().String()+"]"))
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs nft(8) for the rest")
+	}
+	for text, rules := range map[string]string{
+		"cannot hear own beacons: a firewall may drop UDP port 5670": "add chain inet t in { type filter hook input priority 0 ; } ; add rule inet t in udp dport 5670 drop",
+		"cannot send beacons: operation not permitted":               "add chain inet t out { type filter hook output priority 0 ; } ; add rule inet t out udp dport 5670 drop",
+	} {
+		nft(t, "add table inet t ; "+rules)
+		a.awaits(t, text)
+		nft(t, "delete table inet t")
+		what, _, _ := strings.Cut(strings.TrimPrefix(text, "cannot "), ":")
+		a.awaits(t, "can "+what+" again")
+	}
+	b.drain()
+	b.sees(t, at(1, "["+net[0].Local().String()+"]"))
 }
 
-// recovers waits until the log's last word is that they can, and other sees it.
-func (n *udpNode) recovers(t *testing.T, other *udpNode) {
+// interfacesNamed waits until an interface is up and has an address, which takes
+// the system a moment.
+func interfacesNamed(t *testing.T, name string) (found []Interface) {
 	t.Helper()
-	waitFor(t, "recovery", func() bool { return n.log.last("can send") > n.log.last("cannot send") })
-	other.drain()
-	other.sees(t, at(1, "10.9.8.1"))
+	waitFor(t, name, func() bool {
+		all, err := Select([]string{name})
+		found = all
+		return err == nil
+	})
+	return found
 }
 
 // ip runs ip(8) with each of the commands.
@@ -74,5 +162,12 @@ func ip(t *testing.T, commands ...string) {
 		if out, err := exec.Command("ip", strings.Fields(command)...).CombinedOutput(); err != nil {
 			t.Fatalf("ip %s: %v: %s", command, err, out)
 		}
+	}
+}
+
+func nft(t *testing.T, rules string) {
+	t.Helper()
+	if out, err := exec.Command("nft", rules).CombinedOutput(); err != nil {
+		t.Fatalf("nft %s: %v: %s", rules, err, out)
 	}
 }

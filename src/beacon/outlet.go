@@ -2,22 +2,30 @@ package beacon
 
 import (
 	"errors"
-	"log/slog"
+	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// outlet sends on one interface. After an error it opens a new socket, since an
-// interface that comes back may have another index.
+// errNoIPv6 is why no beacons go out on a system that cannot hear them.
+var errNoIPv6 = errors.New("this system has no IPv6 socket for beacons")
+
+// outlet sends on one interface. After an error it opens a new socket. It is
+// told whether the host hears the beacons that it sends itself.
 type outlet struct {
-	iface  Interface
-	conn   *net.UDPConn // nil until the first send and after an error
-	health health
+	iface   Interface
+	conn    *net.UDPConn // nil until the first send and after an error
+	ears    *net.UDPConn // what hears IPv6 beacons, nil if nothing does
+	sent    bool         // the latest beacon went out
+	echoed  atomic.Bool  // and the host has heard it
+	sending health
+	hearing health
 }
 
-// send broadcasts one datagram to port, within sendTimeout.
+// send sends one datagram to port, within sendTimeout.
 func (o *outlet) send(datagram []byte, port uint16) error {
 	err := o.open()
 	if err != nil {
@@ -34,23 +42,20 @@ func (o *outlet) send(datagram []byte, port uint16) error {
 }
 
 // open makes a socket whose datagrams carry the interface's address and leave
-// through it, even if another interface is in the same network.
+// through it, even if another interface is in the same network. For IPv6 it lets
+// the host hear the group there.
 func (o *outlet) open() error {
 	if o.conn != nil {
 		return nil
 	}
-	system, err := net.InterfaceByName(o.iface.Name)
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.iface.Local(), 0)))
 	if err != nil {
 		return err
 	}
-	local := netip.AddrPortFrom(o.iface.Addr.Addr(), 0)
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(local))
-	if err != nil {
-		return err
-	}
-	raw, err := conn.SyscallConn()
-	if err == nil {
-		err = control(raw, func(fd uintptr) error { return leaveThrough(fd, system.Index) })
+	if o.iface.Addr.Addr().Is4() {
+		err = control(conn, func(fd uintptr) error { return leaveThrough(fd, o.iface.Index) })
+	} else {
+		err = o.join(true)
 	}
 	if err != nil {
 		return errors.Join(err, conn.Close())
@@ -59,40 +64,60 @@ func (o *outlet) open() error {
 	return nil
 }
 
+// join joins or leaves the IPv6 group on the interface.
+func (o *outlet) join(join bool) error {
+	if o.ears == nil {
+		return errNoIPv6
+	}
+	return control(o.ears, func(fd uintptr) error { return member(fd, o.iface.Index, join) })
+}
+
+// close leaves nothing open. What fails in it fails because the interface is gone,
+// and nothing is left of it then.
 func (o *outlet) close() {
 	if o.conn == nil {
 		return
 	}
-	if err := o.conn.Close(); err != nil {
-		o.health.log.Warn("cannot close a beacon's socket", "error", err)
+	_ = o.conn.Close()
+	if o.iface.Addr.Addr().Is6() {
+		_ = o.join(false)
 	}
 	o.conn = nil
 }
 
-// health logs when something begins to fail, fails in another way, or works
-// again, and is silent as long as nothing changes.
+// health says when something fails for longer than patience, when it fails in
+// another way, and when it works again.
 type health struct {
-	log   *slog.Logger
-	what  string
-	cause string // why it fails, empty if it works
+	what     string
+	patience time.Duration
+	say      func(text string)
+
+	fails int
+	since time.Time
+	said  string // why it fails, empty if nothing was said
 }
 
+// leastFails is how often something fails at least before a word is said.
+const leastFails = 3
+
 func (h *health) report(err error) {
-	cause := ""
-	var errno syscall.Errno
-	switch {
-	case errors.As(err, &errno):
-		cause = errno.Error() // the rest of the text has ports that vary
-	case err != nil:
-		cause = err.Error()
-	}
-	if cause == h.cause {
+	if err == nil {
+		if h.said != "" {
+			h.say("can " + h.what + " again")
+		}
+		h.fails, h.said = 0, ""
 		return
 	}
-	h.cause = cause
-	if err != nil {
-		h.log.Warn("cannot "+h.what+", will retry", "error", err)
-	} else {
-		h.log.Info("can " + h.what + " again")
+	if h.fails++; h.fails == 1 {
+		h.since = time.Now()
+	}
+	cause := err.Error()
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		cause = errno.Error() // the rest of the text has ports that vary
+	}
+	if h.fails >= leastFails && time.Since(h.since) >= h.patience && cause != h.said {
+		h.said = cause
+		h.say(fmt.Sprintf("cannot %s: %s", h.what, cause))
 	}
 }

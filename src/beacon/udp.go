@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,86 +21,115 @@ const (
 	readPause   = 100 * time.Millisecond // after the system failed to read
 )
 
-// UDP is the beacon of RFC 36, version 1, over IPv4 broadcast. Any number of
-// nodes, in one process and in many, share a port. It hears only hosts of its
-// interfaces' networks, told by the address that a datagram comes from. Broadcast
-// among processes on loopback needs a system that has it, as Linux does.
+// Names under which [UDP.Count] counts the datagrams heard.
+const (
+	CountHeard     = "beacons heard"               // sightings, and the node's own beacons
+	CountOwn       = "own beacons heard"           // sent and heard by the node itself
+	CountCurve     = "beacons of secure nodes"     // version 3: a node that speaks CURVE only
+	CountElsewhere = "beacons from other networks" // than those of the interfaces
+	CountMalformed = "beacons that are not ZRE's"  // or of an unknown version
+)
+
+// UDP is the beacon of RFC 36, version 1, over IPv4 broadcast, and over IPv6
+// multicast to Group. Any number of nodes, in one process and in many, share a
+// port. It hears only hosts of its interfaces' networks, told by the address that
+// a datagram comes from. Broadcast among processes on loopback needs a system that
+// has it, as Linux does.
 //
 // Set the fields before Run and leave them then; each Run needs a UDP of its
-// own.
+// own. Count and Notice may be called from any goroutine.
 type UDP struct {
-	Port       int         // 1 to 65535; RFC 36 reserves 5670
-	Interfaces []Interface // at least one; see Select
-	Log        *slog.Logger
+	Count  func(name string) // takes what became of a datagram
+	Notice func(text string) // takes what begins to fail, and works again, on an interface
 
-	counts struct{ seen, elsewhere, malformed, curve atomic.Uint64 }
+	port    uint16
+	ears    []*net.UDPConn // IPv4, and IPv6 if the system has it
+	plan    *schedule
+	changed chan struct{} // holds a token when interfaces has changed
+
+	mu         sync.Mutex
+	interfaces []Interface
+	outlets    []*outlet // changed by tell only
+
+	sighting sync.Mutex // held while sight runs
 }
 
-// Counts tells what became of the datagrams heard so far.
-type Counts struct {
-	Seen      uint64 // sightings, and the node's own beacons
-	Elsewhere uint64 // from a network that is not among the interfaces
-	Malformed uint64 // no beacon of a known version
-	Curve     uint64 // version 3: a node that speaks CURVE only
-}
-
-// Counts may be called from any goroutine at any time.
-func (u *UDP) Counts() Counts {
-	c := &u.counts
-	return Counts{c.seen.Load(), c.elsewhere.Load(), c.malformed.Load(), c.curve.Load()}
-}
-
-// Run implements [Beacon]. An interface that cannot send, because it is down or
-// gone or not permitted, is tried again with every beacon; the log has one line
-// when that begins, changes and ends.
-func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sighting)) error {
-	if err := announce.check(); err != nil {
-		return err
-	}
-	if len(u.Interfaces) == 0 {
-		return ErrNoInterface
-	}
-	if u.Log == nil {
-		u.Log = slog.New(slog.DiscardHandler)
-	}
-	conn, err := listen(ctx, u.Port)
+// Listen returns a UDP that hears all beacons to a port from 1 to 65535, RFC 36
+// reserves 5670, until its Run ends or it is closed, and uses interfaces until Use
+// names others.
+func Listen(ctx context.Context, port uint16, interfaces []Interface) (*UDP, error) {
+	v4, err := listen(ctx, "udp4", port)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("cannot hear beacons on UDP port %d: %w", port, err)
 	}
-	var receiver sync.WaitGroup
-	receiver.Go(func() { u.hear(ctx, conn, announce.ID, sight) })
-	u.tell(ctx, announce)
-	err = conn.Close()
-	receiver.Wait()
-	return err
+	u := &UDP{
+		Count:      func(string) {},
+		Notice:     func(string) {},
+		port:       port,
+		ears:       []*net.UDPConn{v4},
+		changed:    make(chan struct{}, 1),
+		interfaces: interfaces,
+	}
+	if v6, err := listen(ctx, "udp6", port); err == nil { // else see errNoIPv6
+		u.ears = append(u.ears, v6)
+	}
+	return u, nil
 }
 
-// listen opens a socket that hears broadcasts to port on all interfaces.
-func listen(ctx context.Context, port int) (*net.UDPConn, error) {
-	if port < 1 || port > 65535 {
-		return nil, fmt.Errorf("beacon: UDP port %d is not in 1 to 65535", port)
-	}
+// listen opens a socket that shares a port on all interfaces.
+func listen(ctx context.Context, network string, port uint16) (*net.UDPConn, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		return control(c, sharePort)
+		return within(c, sharePort)
 	}}
-	conn, err := config.ListenPacket(ctx, "udp4", ":"+strconv.Itoa(port))
+	conn, err := config.ListenPacket(ctx, network, ":"+strconv.Itoa(int(port)))
 	if err != nil {
-		return nil, fmt.Errorf("beacon: cannot listen: %w", err)
+		return nil, err
 	}
 	return conn.(*net.UDPConn), nil
 }
 
-// control applies set to the socket's descriptor.
-func control(c syscall.RawConn, set func(fd uintptr) error) error {
-	var failed error
-	err := c.Control(func(fd uintptr) { failed = set(fd) })
-	return errors.Join(err, failed)
+// Use names the interfaces to use from now on, and has a beacon sent at once. It
+// may be called from any goroutine at any time.
+func (u *UDP) Use(interfaces []Interface) {
+	u.mu.Lock()
+	u.interfaces = interfaces
+	u.mu.Unlock()
+	select {
+	case u.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Close releases a UDP that has not been run.
+func (u *UDP) Close() error {
+	var errs []error
+	for _, conn := range u.ears {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run implements [Beacon]. An interface that cannot send, because it is down or
+// not permitted, is tried again with every beacon.
+func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sighting)) error {
+	if err := announce.check(); err != nil {
+		return errors.Join(err, u.Close())
+	}
+	u.plan = newSchedule(announce.Interval, rand.Float64)
+	var receivers sync.WaitGroup
+	for _, conn := range u.ears {
+		receivers.Go(func() { u.hear(ctx, conn, announce.ID, sight) })
+	}
+	u.tell(ctx, announce)
+	err := u.Close()
+	receivers.Wait()
+	return err
 }
 
 // hear reads datagrams until conn is closed. It stores nothing: what sight does
 // not take waits in the socket's buffer, and is dropped when that is full.
 func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self uuid.UUID, sight func(Sighting)) {
-	health := health{log: u.Log.With("port", u.Port), what: "hear beacons"}
+	health := health{what: "hear beacons", say: u.Notice}
 	buffer := make([]byte, 2*curveSize)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(buffer)
@@ -127,59 +155,134 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self uuid.UUID, sight
 // take judges one datagram.
 func (u *UDP) take(datagram []byte, from netip.Addr, self uuid.UUID, sight func(Sighting)) {
 	if !u.onNetwork(from) {
-		u.counts.elsewhere.Add(1)
+		u.Count(CountElsewhere)
 		return
 	}
 	kind, id, port := decode(datagram)
-	switch kind {
-	case kindMalformed:
-		u.counts.malformed.Add(1)
-	case kindCurve:
-		u.counts.curve.Add(1)
-	case kindPlain:
-		u.counts.seen.Add(1)
-		if id != self {
-			sight(Sighting{ID: id, Endpoint: endpoint(from.String(), port), Gone: port == 0})
+	switch {
+	case kind == kindMalformed:
+		u.Count(CountMalformed)
+	case kind == kindCurve:
+		u.Count(CountCurve)
+	case id == self:
+		u.Count(CountOwn)
+		u.echo(from)
+	default:
+		u.Count(CountHeard)
+		if port != 0 {
+			u.plan.crowd.heard(id)
 		}
+		u.sighting.Lock()
+		defer u.sighting.Unlock()
+		sight(Sighting{ID: id, Endpoint: endpoint(from.String(), port), Gone: port == 0})
 	}
 }
 
 func (u *UDP) onNetwork(from netip.Addr) bool {
-	for _, i := range u.Interfaces {
-		if i.Addr.Contains(from) {
-			return true
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.ContainsFunc(u.interfaces, func(i Interface) bool { return i.hears(from) })
+}
+
+// echo notes that our own beacon was heard from one of our addresses.
+func (u *UDP) echo(from netip.Addr) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, o := range u.outlets {
+		if o.iface.Local() == from {
+			o.echoed.Store(true)
 		}
 	}
-	return false
 }
 
 // tell sends beacons on all interfaces until ctx ends, and goodbye then.
 func (u *UDP) tell(ctx context.Context, announce Announcement) {
-	outlets := make([]outlet, len(u.Interfaces))
-	for i, iface := range u.Interfaces {
-		log := u.Log.With("interface", iface.Name, "address", iface.Addr.Addr())
-		outlets[i] = outlet{iface: iface, health: health{log: log, what: "send beacons"}}
-		defer outlets[i].close()
-	}
-	broadcast := func(datagram []byte) {
-		for i := range outlets {
-			outlets[i].health.report(outlets[i].send(datagram, uint16(u.Port)))
-		}
-	}
-	hello := encode(announce.ID, announce.Port)
-	plan := newSchedule(announce.Interval, rand.Float64)
+	u.open(announce.Interval)
+	defer func() {
+		u.Use(nil)
+		u.open(0)
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
+		case <-u.changed:
+			u.open(announce.Interval)
+			u.plan.hurry()
+			timer.Reset(0)
 		case <-timer.C:
-			broadcast(hello)
-			timer.Reset(plan.wait())
+			u.broadcast(encode(announce.ID, announce.Port))
+			timer.Reset(u.plan.wait())
 		case <-ctx.Done():
-			broadcast(encode(announce.ID, 0))
+			u.broadcast(encode(announce.ID, 0))
 			return
 		}
 	}
+}
+
+// open brings the outlets into step with the interfaces.
+func (u *UDP) open(interval time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var outlets []*outlet
+	for _, i := range u.interfaces {
+		same := func(o *outlet) bool { return o.iface == i }
+		if at := slices.IndexFunc(u.outlets, same); at >= 0 {
+			outlets = append(outlets, u.outlets[at])
+			u.outlets = slices.Delete(u.outlets, at, at+1)
+		} else if i.Broadcast.IsValid() {
+			outlets = append(outlets, u.newOutlet(i, interval))
+		}
+	}
+	for _, o := range u.outlets {
+		o.close()
+	}
+	u.outlets = outlets
+}
+
+func (u *UDP) newOutlet(i Interface, interval time.Duration) *outlet {
+	say := func(text string) { u.Notice(fmt.Sprintf("interface %v: %s", i, text)) }
+	o := &outlet{
+		iface:   i,
+		sending: health{what: "send beacons", say: say, patience: 2 * interval},
+		hearing: health{what: "hear own beacons", say: say, patience: 2 * interval},
+	}
+	if len(u.ears) > 1 {
+		o.ears = u.ears[1]
+	}
+	return o
+}
+
+// broadcast sends a datagram everywhere, and judges whether the last was heard.
+func (u *UDP) broadcast(datagram []byte) {
+	unheard := fmt.Errorf("a firewall may drop UDP port %d", u.port)
+	for _, o := range u.outlets {
+		echoed := o.echoed.Swap(false)
+		switch {
+		case echoed:
+			o.hearing.report(nil)
+		case o.sent:
+			o.hearing.report(unheard)
+		}
+		err := o.send(datagram, u.port)
+		o.sending.report(err)
+		o.sent = err == nil
+	}
+}
+
+// control applies set to a connection's descriptor.
+func control(conn *net.UDPConn, set func(fd uintptr) error) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return within(raw, set)
+}
+
+func within(c syscall.RawConn, set func(fd uintptr) error) error {
+	var failed error
+	err := c.Control(func(fd uintptr) { failed = set(fd) })
+	return errors.Join(err, failed)
 }
 
 // endpoint names the listener of a node at host.

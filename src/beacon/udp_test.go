@@ -3,12 +3,13 @@ package beacon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -29,43 +30,30 @@ func freePort(t *testing.T) int {
 // udpNode is a node under test; sightings that do not fit are dropped.
 type udpNode struct {
 	*UDP
-	log  *syncBuffer
-	seen chan Sighting
-	stop func()
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *syncBuffer) lines(text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.String(), text)
-}
-
-// last returns where text stands for the last time, or -1.
-func (b *syncBuffer) last(text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.LastIndex(b.String(), text)
+	mu      sync.Mutex
+	counts  map[string]int
+	notices []string
+	seen    chan Sighting
+	stop    func()
 }
 
 // runUDP starts node n, which announces TCP port n every 50 ms.
 func runUDP(t *testing.T, n byte, port int, interfaces ...Interface) *udpNode {
 	t.Helper()
-	log := &syncBuffer{}
-	node := &udpNode{
-		UDP:  &UDP{Port: port, Interfaces: interfaces, Log: slog.New(slog.NewTextHandler(log, nil))},
-		log:  log,
-		seen: make(chan Sighting, 64),
+	udp, err := Listen(context.Background(), uint16(port), interfaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := &udpNode{UDP: udp, counts: map[string]int{}, seen: make(chan Sighting, 64)}
+	udp.Count = func(name string) {
+		node.mu.Lock()
+		defer node.mu.Unlock()
+		node.counts[name]++
+	}
+	udp.Notice = func(text string) {
+		node.mu.Lock()
+		defer node.mu.Unlock()
+		node.notices = append(node.notices, text)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -85,6 +73,31 @@ func runUDP(t *testing.T, n byte, port int, interfaces ...Interface) *udpNode {
 	return node
 }
 
+func (n *udpNode) count(name string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.counts[name]
+}
+
+// noticed returns how often a notice with such a text was given, and whether the
+// last one was.
+func (n *udpNode) noticed(text string) (times int, last bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, notice := range n.notices {
+		if last = strings.Contains(notice, text); last {
+			times++
+		}
+	}
+	return times, last
+}
+
+// notices waits until the last notice has such a text.
+func (n *udpNode) awaits(t *testing.T, text string) {
+	t.Helper()
+	waitFor(t, text, func() bool { _, last := n.noticed(text); return last })
+}
+
 // sees waits for a sighting.
 func (n *udpNode) sees(t *testing.T, want Sighting) {
 	t.Helper()
@@ -96,7 +109,7 @@ func (n *udpNode) sees(t *testing.T, want Sighting) {
 				return
 			}
 		case <-timeout:
-			t.Fatalf("has not seen %+v; log:\n%s", want, n.log.String())
+			t.Fatalf("has not seen %+v; notices: %q", want, n.notices)
 		}
 	}
 }
@@ -104,7 +117,7 @@ func (n *udpNode) sees(t *testing.T, want Sighting) {
 // listens waits until the node hears its own beacons, which it does not report.
 func (n *udpNode) listens(t *testing.T) {
 	t.Helper()
-	waitFor(t, "the node to hear itself", func() bool { return n.Counts().Seen > 0 })
+	waitFor(t, "the node to hear itself", func() bool { return n.count(CountOwn) > 0 })
 	if len(n.seen) > 0 {
 		t.Fatalf("a node alone sees %+v", <-n.seen)
 	}
@@ -181,8 +194,8 @@ func TestUDPIgnores(t *testing.T) {
 	if first := <-node.seen; first != at(9, "127.0.0.1") {
 		t.Errorf("saw %+v", first)
 	}
-	if counts := node.Counts(); counts.Malformed != 4 || counts.Curve != 1 || counts.Elsewhere != 0 {
-		t.Errorf("%+v", counts)
+	if node.count(CountMalformed) != 4 || node.count(CountCurve) != 1 || node.count(CountElsewhere) != 0 {
+		t.Errorf("%v", node.counts)
 	}
 }
 
@@ -196,40 +209,49 @@ func TestUDPHearsOnlyItsNetworks(t *testing.T) {
 	if first := <-node.seen; first != at(2, "127.0.0.2") {
 		t.Errorf("saw %+v", first)
 	}
-	if counts := node.Counts(); counts.Elsewhere != 1 {
-		t.Errorf("%+v", counts)
+	if node.count(CountElsewhere) != 1 {
+		t.Errorf("%v", node.counts)
 	}
 }
 
-func TestUDPRefuses(t *testing.T) {
-	announce := Announcement{id(1), 1, time.Second}
+func TestListenRefusesAPortThatIsNotShared(t *testing.T) {
 	taken, err := net.ListenUDP("udp4", &net.UDPAddr{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for name, u := range map[string]*UDP{
-		"no interface":    {Port: 5670},
-		"no port":         {Interfaces: []Interface{{}}},
-		"port too large":  {Port: 65536, Interfaces: []Interface{{}}},
-		"port not shared": {Port: taken.LocalAddr().(*net.UDPAddr).Port, Interfaces: []Interface{{}}},
-	} {
-		if err := u.Run(context.Background(), announce, nil); err == nil {
-			t.Errorf("%s: no error", name)
-		}
+	udp, err := Listen(context.Background(), uint16(taken.LocalAddr().(*net.UDPAddr).Port), nil)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("%v, %v", udp, err)
 	}
 }
 
 // TestUDPInterfaceGone sends on an interface that does not exist, and still on
-// the other; the log has one line of it.
+// the other; there is one notice of it.
 func TestUDPInterfaceGone(t *testing.T) {
 	lo, port := loopback(t), freePort(t)
 	gone := Interface{Name: "gone0", Addr: netip.MustParsePrefix("192.0.2.1/24"), Broadcast: netip.MustParseAddr("192.0.2.255")}
 	node, other := runUDP(t, 1, port, gone, lo), runUDP(t, 2, port, lo)
+	node.awaits(t, "interface gone0 (192.0.2.1): cannot send beacons: ")
 	for range 5 {
 		other.sees(t, at(1, "127.0.0.1"))
 	}
-	if n := node.log.lines("cannot send beacons, will retry"); n != 1 {
-		t.Errorf("%d lines of log about it:\n%s", n, node.log.String())
+	if n, _ := node.noticed(""); n != 1 {
+		t.Errorf("notices: %q", node.notices)
 	}
+}
+
+// TestUDPFollowsItsInterfaces has a node use loopback no more, and again.
+func TestUDPFollowsItsInterfaces(t *testing.T) {
+	lo, port := loopback(t), freePort(t)
+	a, b := runUDP(t, 1, port, lo), runUDP(t, 2, port, lo)
+	b.sees(t, at(1, "127.0.0.1"))
+	a.Use(nil)
+	waitFor(t, "the beacons of others to count as others'", func() bool { return a.count(CountElsewhere) > 1 })
+	waitFor(t, "the last outlet to close", func() bool { a.UDP.mu.Lock(); defer a.UDP.mu.Unlock(); return len(a.outlets) == 0 })
+	b.drain()
+	a.Use([]Interface{lo})
+	b.sees(t, at(1, "127.0.0.1"))
+	a.drain()
+	a.sees(t, at(2, "127.0.0.1"))
 }

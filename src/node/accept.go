@@ -18,7 +18,7 @@ import (
 const maxStrangers = 1024
 
 // accept takes connections until the node stops.
-func (n *Node) accept(listener net.Listener, site site) {
+func (n *Node) accept(listener net.Listener, site *site) {
 	defer context.AfterFunc(n.ctx, func() { _ = listener.Close() })()
 	strangers := make(chan struct{}, maxStrangers)
 	for {
@@ -74,7 +74,10 @@ func (n *Node) receive(conn net.Conn, known func()) {
 	if !n.register(r) {
 		return
 	}
-	impatient := time.AfterFunc(n.settings.greeting, func() { _ = l.Close() })
+	impatient := time.AfterFunc(n.settings.greeting, func() {
+		n.count("greetings that never came")
+		_ = l.Close()
+	})
 	err = l.Serve(func(b *link.Batch) error {
 		err := r.deliver(b)
 		if !greeted && r.remote != nil {

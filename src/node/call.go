@@ -5,12 +5,14 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -24,6 +26,10 @@ const (
 	dialTime  = 5 * time.Second // one attempt
 )
 
+// maxDials is how many attempts may be under way at a time to connect to peers
+// that are no more than sighted: anybody can send sightings of nobody.
+const maxDials = 64
+
 // controlReserve is how many octets of control messages may wait for a peer
 // whose queue is full of content.
 const controlReserve = 1 << 20
@@ -34,6 +40,8 @@ type caller struct {
 	node      *Node
 	peer      uuid.UUID
 	endpoints atomic.Pointer[[]string]
+	urgent    chan struct{} // closed by the loop when the peer is more than sighted
+	hurried   bool          // the loop's: that is so
 	wait      time.Duration // before the first attempt
 	cancel    context.CancelFunc
 	out       *outbound // the loop's; nil until it stands
@@ -41,13 +49,15 @@ type caller struct {
 
 // call begins to connect to a peer, or tells who already tries of more
 // endpoints.
-func (n *Node) call(peer uuid.UUID, endpoints []string) {
+func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 	last := n.loop.calls[peer]
 	if last != nil && last.out == nil {
 		last.endpoints.Store(&endpoints)
+		last.hurry(urgent)
 		return
 	}
-	c := &caller{node: n, peer: peer}
+	c := &caller{node: n, peer: peer, urgent: make(chan struct{})}
+	c.hurry(urgent)
 	if last != nil { // the connection that stood was lost
 		c.wait = firstWait
 	}
@@ -56,6 +66,13 @@ func (n *Node) call(peer uuid.UUID, endpoints []string) {
 	ctx, c.cancel = context.WithCancel(n.ctx)
 	n.loop.calls[peer] = c
 	n.work.Go(func() { c.run(ctx) })
+}
+
+func (c *caller) hurry(urgent bool) {
+	if urgent && !c.hurried {
+		c.hurried = true
+		close(c.urgent)
+	}
 }
 
 // hangUp ends the connection to a peer, or the attempt to make one.
@@ -125,19 +142,11 @@ func (c *caller) connect(ctx context.Context) *link.Link {
 		if !pause(ctx, wait) {
 			return nil
 		}
-		endpoints := *c.endpoints.Load()
-		refused := 0
-		for _, endpoint := range endpoints {
-			l, err := c.open(ctx, endpoint)
-			if err == nil {
-				return l
-			}
-			if errors.Is(err, syscall.ECONNREFUSED) {
-				refused++
-			}
-			c.node.log(c.peer).Debug("cannot connect", "endpoint", endpoint, "error", err)
+		l, refused := c.attempt(ctx)
+		if l != nil {
+			return l
 		}
-		if refused == len(endpoints) {
+		if refused {
 			c.node.do(func() {
 				if c.node.loop.calls[c.peer] == c {
 					c.node.step(zre.Refused{Peer: c.peer})
@@ -145,6 +154,33 @@ func (c *caller) connect(ctx context.Context) *link.Link {
 			})
 		}
 	}
+}
+
+// attempt tries each endpoint once, when it is its turn, and tells whether all
+// have refused.
+func (c *caller) attempt(ctx context.Context) (l *link.Link, refused bool) {
+	select {
+	case <-c.urgent:
+	case c.node.dials <- struct{}{}:
+		defer func() { <-c.node.dials }()
+	case <-ctx.Done():
+		return nil, false
+	}
+	latest, refusals := c.endpoints.Load(), 0
+	for _, endpoint := range *latest {
+		if c.endpoints.Load() != latest {
+			return nil, false // a newer one is known: begin with that
+		}
+		l, err := c.open(ctx, endpoint)
+		if err == nil {
+			return l, false
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			refusals++
+		}
+		c.node.log(c.peer).Debug("cannot connect", "endpoint", endpoint, "error", err)
+	}
+	return nil, refusals == len(*latest)
 }
 
 func (c *caller) open(ctx context.Context, endpoint string) (*link.Link, error) {
@@ -166,7 +202,7 @@ func (n *Node) linkConfig(kind string) link.Config {
 		MaxFrames:  maxFrames,
 		Outbox:     n.settings.outbox,
 		Reserve:    controlReserve,
-		Handshake:  n.settings.handshake,
+		Handshake:  min(n.settings.greeting, handshakemachine.DefaultHandshake),
 	}
 	if kind == "DEALER" {
 		c.Identity = append([]byte{1}, n.id[:]...)
@@ -187,7 +223,12 @@ func pause(ctx context.Context, wait time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-// callback returns where a peer can reach us that we reach from an address.
+// callback returns where a peer can reach us that we reach from an address. A
+// zone, which means something to this host only, stays here (RFC 4007, 11.2).
 func (n *Node) callback(local net.Addr) string {
-	return endpointOf(hostOf(local), n.port)
+	if n.settings.advertised != "" {
+		return n.settings.advertised
+	}
+	host, _, _ := strings.Cut(hostOf(local), "%")
+	return endpointOf(host, n.port)
 }

@@ -1,10 +1,15 @@
 package node
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 )
+
+// maxNotices is how many events about the network are left of those unread.
+const maxNotices = 64
 
 // unread is what the queue holds of one peer since it last carried content.
 type unread struct {
@@ -16,19 +21,52 @@ type unread struct {
 
 // compact takes from a queue the events that cancel out: an enter and exit, a
 // join and leave, a suspect and recover, with no content of the peer between
-// them. The order of the rest stays. Taken events have no type until the sweep.
-func compact(queue []*Batch) []*Batch {
-	open := map[uuid.UUID]*unread{}
+// them, and for each group all leaders but the last. Of those about the network
+// it leaves the latest. The order of the rest stays, and the last event of a peer
+// shows it as it is after those that were taken. What a snapshot holds and
+// what it does not never make up for each other. Taken events have no type until
+// the sweep.
+func compact(queue []*Batch, snapshot uint64) []*Batch {
+	open, leaders := map[uuid.UUID]*unread{}, map[string]*Event{}
+	newest, held := map[uuid.UUID]*Peer{}, true
 	for _, b := range queue {
 		for i := range b.events {
 			e := &b.events[i]
+			if held && e.version > snapshot {
+				held = false
+				clear(open)
+				clear(leaders)
+			}
+			if e.kind == api.EventTypeLeader {
+				if last := leaders[e.group]; last != nil {
+					last.kind = 0
+				}
+				leaders[e.group] = e
+			}
 			id := e.peer.UUID()
+			newest[id] = e.peer
 			u := open[id]
 			if u == nil || e.carries() {
 				u = &unread{join: map[string]*Event{}}
 				open[id] = u
 			}
 			u.see(e)
+		}
+	}
+	notices := 0
+	for _, b := range slices.Backward(queue) {
+		for i := range slices.Backward(b.events) {
+			e := &b.events[i]
+			if e.kind == api.EventTypeNetwork {
+				if notices++; notices > maxNotices {
+					e.kind = 0
+				}
+			} else if p := newest[e.peer.UUID()]; p != nil && e.kind != 0 {
+				delete(newest, p.UUID())
+				if e.kind != api.EventTypeExit {
+					e.peer = p
+				}
+			}
 		}
 	}
 	return sweep(queue)

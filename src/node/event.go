@@ -21,7 +21,9 @@ type Event struct {
 	peer    *Peer
 	group   string
 	content [][]byte
+	text    string // of a network event
 	at      time.Time
+	version uint64 // of what is known after the event, 0 if no snapshot holds it
 }
 
 func (e *Event) Type() api.EventType { return e.kind }
@@ -29,11 +31,13 @@ func (e *Event) Peer() *Peer         { return e.peer }
 func (e *Event) Group() string       { return e.group }
 func (e *Event) Msg() [][]byte       { return e.content }
 func (e *Event) Time() time.Time     { return e.at }
+func (e *Event) Version() uint64     { return e.version }
 
-// Reason returns why a peer is gone, or an empty string for other events.
+// Reason returns why a peer is gone, or what has changed in the network, or an
+// empty string for other events.
 func (e *Event) Reason() string {
 	if e.reason == 0 {
-		return ""
+		return e.text
 	}
 	return e.reason.String()
 }

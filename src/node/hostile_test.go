@@ -73,6 +73,11 @@ var mallory = uuid.MustParse("00000000-0000-4000-8000-000000000666")
 func TestHostileWords(t *testing.T) {
 	hello := &zremsg.Hello{Sequence: 1, Endpoint: "tcp://10.0.0.66:9", Name: "mallory"}
 	shout := &zremsg.Shout{Sequence: 2, Group: "room"}
+	billions := func(at int) []byte { // of what is counted there
+		b := frame(hello)
+		copy(b[at:], "\xff\xff\xff\xff")
+		return b
+	}
 	cases := []struct {
 		name     string
 		identity []byte
@@ -85,6 +90,8 @@ func TestHostileWords(t *testing.T) {
 		{"no ZRE", identity(mallory), append(zmtp.AppendHeader(nil, 4, false), "abcd"...), "messages that are not ZRE"},
 		{"an empty message", identity(mallory), zmtp.AppendHeader(nil, 0, false), "messages that are not ZRE"},
 		{"a greeting cut short", identity(mallory), append(zmtp.AppendHeader(nil, 10, false), frame(hello)[2:12]...), "messages that are malformed"},
+		{"four billion groups", identity(mallory), billions(9 + len(hello.Endpoint)), "messages that are malformed"},
+		{"four billion headers", identity(mallory), billions(len(frame(hello)) - 4), "messages that are malformed"},
 		{"no endpoint", identity(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "ipc://x"}), "greetings without an endpoint"},
 		{"shout before the greeting", identity(mallory), frame(shout, []byte("x")), "words before the greeting"},
 	}

@@ -16,14 +16,15 @@ import (
 type inbox struct {
 	limit int // octets of content; set before anyone brings some
 
-	mu      sync.Mutex
-	room    sync.Cond
-	queue   []*Batch
-	head    int // index in queue of the first batch
-	octets  int
-	tidings int // events in the queue that carry no content
-	compact int // tidings at which the queue is compacted
-	closed  bool
+	mu       sync.Mutex
+	room     sync.Cond
+	queue    []*Batch
+	head     int // index in queue of the first batch
+	octets   int
+	tidings  int // events in the queue that carry no content
+	compact  int // tidings at which the queue is compacted
+	closed   bool
+	snapshot uint64 // version of the latest
 
 	ready chan struct{} // holds a token when the queue may have become non-empty
 
@@ -89,7 +90,7 @@ func (in *inbox) post(e Event) {
 	}
 	in.queue[last].events = append(in.queue[last].events, e)
 	if in.tidings++; in.tidings >= in.compact {
-		in.queue, in.head = compact(in.queue[in.head:]), 0
+		in.queue, in.head = compact(in.queue[in.head:], in.snapshot), 0
 		in.tidings = 0
 		for _, b := range in.queue {
 			if b.source == nil {
@@ -100,6 +101,14 @@ func (in *inbox) post(e Event) {
 	}
 	in.mu.Unlock()
 	in.wake()
+}
+
+// mark notes that the application has a snapshot: the events that it holds and
+// those after it are told as they are.
+func (in *inbox) mark(snapshot uint64) {
+	in.mu.Lock()
+	in.snapshot = snapshot
+	in.mu.Unlock()
 }
 
 func (in *inbox) wake() {

@@ -17,6 +17,7 @@ type loop struct {
 	speaks  map[uuid.UUID]*receiver  // of those, the one that counts
 	links   zre.LinkID               // the latest number of an inbound connection
 	scratch []byte                   // where control messages are encoded
+	version uint64                   // of what is known: the number of events
 }
 
 func newLoop(core *zre.Core) loop {
@@ -75,7 +76,7 @@ func (n *Node) step(in zre.Input) {
 func (n *Node) carryOut(out zre.Output) {
 	switch out := out.(type) {
 	case zre.Connect:
-		n.call(out.Peer, out.Endpoints)
+		n.call(out.Peer, out.Endpoints, out.Urgent)
 	case zre.Disconnect:
 		n.hangUp(out.Peer)
 	case zre.Send:
@@ -117,7 +118,10 @@ func (n *Node) event(e zre.Event) {
 		r.snapshot.Store(e.Peer)
 	}
 	n.log(id).Debug("peer "+e.Type.String(), "name", e.Peer.Name(), "group", e.Group, "reason", e.Reason)
-	n.inbox.post(Event{kind: e.Type, reason: e.Reason, peer: e.Peer, group: e.Group, at: e.Time})
+	n.loop.version++
+	n.inbox.post(Event{
+		kind: e.Type, reason: e.Reason, peer: e.Peer, group: e.Group, at: e.Time, version: n.loop.version,
+	})
 }
 
 // heard tells the core when a peer was last heard over the connection that

@@ -12,6 +12,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -42,11 +44,13 @@ type Node struct {
 	port     uint16 // of address
 
 	transport link.Transport
-	beacon    beacon.Beacon // nil if the settings are to choose
+	beacon    beacon.Beacon  // nil if the settings are to choose
+	gossip    *gossip.Gossip // nil for none
 
 	ctx    context.Context // ends when the node stops
 	cancel context.CancelFunc
 	work   sync.WaitGroup // all goroutines but the loop
+	dials  chan struct{}  // holds a token for each attempt to connect to who is only sighted
 	done   chan struct{}  // closed when the loop has ended
 	calls  chan func()    // run by the loop, one at a time
 
@@ -80,6 +84,7 @@ func New(name string) (*Node, error) {
 		inbox:     newInbox(),
 		settings:  defaults(),
 		transport: link.TCP{},
+		dials:     make(chan struct{}, maxDials),
 		done:      make(chan struct{}),
 		calls:     make(chan func(), 64),
 	}, nil
@@ -117,8 +122,14 @@ func (n *Node) Start() error {
 		n.cancel()
 		return fmt.Errorf("cannot accept connections at %s: %w", site.listen, err)
 	}
-	n.port = portOf(listener.Addr())
-	n.address = site.endpoint(listener.Addr())
+	if err := n.listenForGossip(); err != nil {
+		n.cancel()
+		return errors.Join(err, listener.Close())
+	}
+	if err := n.settleIn(site, listener.Addr()); err != nil {
+		n.cancel()
+		return errors.Join(err, listener.Close(), n.gossip.Close())
+	}
 	n.inbox.limit = s.inbox
 	n.begin(listener, site)
 	n.phase = running
@@ -127,13 +138,16 @@ func (n *Node) Start() error {
 }
 
 // begin starts the goroutines of a node that listens.
-func (n *Node) begin(listener net.Listener, site site) {
+func (n *Node) begin(listener net.Listener, site *site) {
 	config := n.settings.core()
 	config.ID, config.Name = n.id, n.name
 	config.Incarnation = uint64(time.Now().UnixNano())
 	config.Beacons = site.beacon != nil
-	config.Heard = n.heard
+	config.Heard, config.Endpoint = n.heard, n.address
 	n.loop = newLoop(zre.New(config))
+	for group := range n.settings.contests {
+		n.step(zre.Contest{Group: group})
+	}
 	for group := range n.settings.groups {
 		n.step(zre.Join{Group: group})
 	}
@@ -142,18 +156,16 @@ func (n *Node) begin(listener net.Listener, site site) {
 	if source := site.beacon; source != nil {
 		n.work.Go(func() { n.announce(source) })
 	}
+	if n.gossip != nil {
+		n.publish()
+		n.work.Go(func() { n.gossip.Run(n.ctx, config.Incarnation) })
+	}
 }
 
 // announce runs the beacon and tells the loop whom it sights.
 func (n *Node) announce(source beacon.Beacon) {
 	err := source.Run(n.ctx, beacon.Announcement{ID: n.id, Port: n.port, Interval: n.settings.interval},
-		func(s beacon.Sighting) {
-			if s.Gone {
-				n.post(zre.Vanished{Peer: s.ID})
-			} else {
-				n.post(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})
-			}
-		})
+		func(s beacon.Sighting) { n.sighted([]beacon.Sighting{s}) })
 	if err != nil {
 		n.settings.log.Error("nodes cannot find each other by beacon", "error", err)
 	}

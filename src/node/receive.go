@@ -129,12 +129,20 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 		n.log(r.peer).Debug("malformed message", "message", id, "error", err)
 		return nil
 	}
+	if hello, ok := message.(*zremsg.Hello); ok {
+		hello.Endpoint = withZone(hello.Endpoint, r.link.RemoteAddr())
+	}
 	sequence := binary.BigEndian.Uint16(frames[0][zremsg.SequenceOffset:])
 	if id != zremsg.IDHello {
 		if !r.inStep(sequence) {
 			n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		}
-		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: message})
+		heard := zre.Heard{Peer: r.peer, Link: r.id, Message: message}
+		if id == zremsg.IDPing || id == zremsg.IDPingOK { // nothing to keep in order: no need to wait
+			n.calls <- func() { n.step(heard) }
+		} else {
+			n.post(heard)
+		}
 		return nil
 	}
 	r.sequence = sequence

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
@@ -17,15 +16,18 @@ import (
 type settings struct {
 	headers    map[string]string
 	groups     map[string]struct{} // joined before the start
-	port       int                 // UDP port of beacons, 0 for none
+	contests   map[string]struct{} // to be led, if need be
+	port       int                 // UDP port of beacons, 0 for none, unset for the default
 	interfaces []string
 	endpoint   string
+	advertised string   // endpoint that peers are told, empty for the true one
+	gossip     string   // endpoint where gossip is bound, empty for nowhere
+	servers    []string // of gossip, to connect to
 	interval   time.Duration
 	evasive    time.Duration
 	silent     time.Duration
 	expired    time.Duration
 	greeting   time.Duration
-	handshake  time.Duration
 	linger     time.Duration
 	maxMessage int // octets
 	outbox     int // octets for each peer
@@ -37,19 +39,42 @@ func defaults() settings {
 	return settings{
 		headers:    map[string]string{},
 		groups:     map[string]struct{}{},
-		port:       5670,
+		contests:   map[string]struct{}{},
+		port:       unset,
 		interval:   time.Second,
 		evasive:    peermachine.DefaultEvasive,
 		silent:     peermachine.DefaultSilent,
 		expired:    peermachine.DefaultExpired,
 		greeting:   peermachine.DefaultGreeting,
-		handshake:  handshakemachine.DefaultHandshake,
 		linger:     time.Second,
 		maxMessage: 64 << 20,
 		outbox:     1 << 20,
 		inbox:      16 << 20,
 		log:        slog.New(slog.DiscardHandler),
 	}
+}
+
+// Beacons have the port of RFC 36 if none was set, and a node that gossips has
+// none then: gossip replaces them.
+const (
+	unset      = -1
+	beaconPort = 5670
+)
+
+// maxServers is how many servers of gossip a node may connect to.
+const maxServers = 64
+
+func (s *settings) gossips() bool { return s.gossip != "" || len(s.servers) > 0 }
+
+// udpPort returns the UDP port of beacons, 0 for none.
+func (s *settings) udpPort() int {
+	switch {
+	case s.port != unset:
+		return s.port
+	case s.gossips():
+		return 0
+	}
+	return beaconPort
 }
 
 // set changes a setting, which can be done only before the node starts.
@@ -102,6 +127,33 @@ func (n *Node) SetEndpoint(endpoint string) error {
 	return put(n, func(s *settings) *string { return &s.endpoint }, endpoint)
 }
 
+func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
+	return n.set(func(s *settings) error {
+		if !zre.EndpointValid(endpoint) {
+			return api.ErrEndpoint
+		}
+		s.advertised = endpoint
+		return nil
+	})
+}
+
+func (n *Node) GossipBind(endpoint string) error {
+	return put(n, func(s *settings) *string { return &s.gossip }, endpoint)
+}
+
+func (n *Node) GossipConnect(endpoint string) error {
+	return n.set(func(s *settings) error {
+		switch {
+		case !zre.EndpointValid(endpoint):
+			return api.ErrEndpoint
+		case len(s.servers) == maxServers:
+			return api.ErrServers
+		}
+		s.servers = append(s.servers, endpoint)
+		return nil
+	})
+}
+
 func (n *Node) SetInterval(d time.Duration) error {
 	return put(n, func(s *settings) *time.Duration { return &s.interval }, d)
 }
@@ -116,6 +168,10 @@ func (n *Node) SetSilentTimeout(d time.Duration) error {
 
 func (n *Node) SetExpiredTimeout(d time.Duration) error {
 	return put(n, func(s *settings) *time.Duration { return &s.expired }, d)
+}
+
+func (n *Node) SetGreetingTimeout(d time.Duration) error {
+	return put(n, func(s *settings) *time.Duration { return &s.greeting }, d)
 }
 
 func (n *Node) SetLinger(d time.Duration) error {

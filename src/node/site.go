@@ -1,82 +1,193 @@
 package node
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
 )
+
+// anywhere is where a node listens that was not told: on all interfaces, of both
+// families, because theirs change. It turns away who comes over others than it
+// uses.
+const anywhere = "tcp://*:*"
 
 // site is where a node stands: the interfaces that it uses, where it listens,
 // and by which beacon it is found.
 type site struct {
-	interfaces []beacon.Interface
+	interfaces atomic.Pointer[[]beacon.Interface]
+	fixed      bool // the interfaces do not change
 	listen     string
 	beacon     beacon.Beacon // nil for none
 }
 
-// settle chooses the site from the settings.
-func (n *Node) settle() (site, error) {
+// settle chooses the site from the settings. Loopback that is named is all that
+// the node listens on.
+func (n *Node) settle() (*site, error) {
 	s := &n.settings
+	at := &site{listen: s.endpoint, beacon: n.beacon, fixed: n.beacon != nil}
+	at.interfaces.Store(new([]beacon.Interface))
 	if n.beacon != nil { // a test's network
-		return site{listen: s.endpoint, beacon: n.beacon}, nil
+		return at, nil
 	}
 	interfaces, err := beacon.Select(s.interfaces)
-	if err != nil && (s.port != 0 || len(s.interfaces) > 0 || s.endpoint == "") {
-		return site{}, err
+	if err != nil && (s.udpPort() != 0 || len(s.interfaces) > 0 || s.endpoint == "") {
+		return nil, err
 	}
-	at := site{interfaces: interfaces, listen: s.endpoint}
+	at.interfaces.Store(&interfaces)
+	remote := func(i beacon.Interface) bool { return !i.Loopback }
+	at.fixed = len(s.interfaces) > 0 && !slices.ContainsFunc(interfaces, remote)
 	switch {
 	case s.endpoint != "":
-	case len(interfaces) == 1:
-		at.listen = "tcp://" + net.JoinHostPort(interfaces[0].Addr.Addr().String(), "*")
+	case at.fixed && len(interfaces) == 1:
+		at.listen = "tcp://" + net.JoinHostPort(interfaces[0].Local().String(), "*")
 	default:
-		at.listen = "tcp://*:*"
-	}
-	if s.port != 0 {
-		at.beacon = &beacon.UDP{Port: s.port, Interfaces: interfaces, Log: s.log}
+		at.listen = anywhere
 	}
 	return at, nil
 }
 
-// covers tells whether an address of ours is one of an interface that the node
-// uses. A node that was told where to listen takes all that comes there.
-func (s site) covers(local net.Addr) bool {
-	host, err := netip.ParseAddr(hostOf(local))
-	if s.listen != "tcp://*:*" || err != nil {
-		return true
-	}
-	for _, i := range s.interfaces {
-		if i.Addr.Addr() == host.Unmap() {
-			return true
+// settleIn makes the node heard, and follows the interfaces from then on.
+func (n *Node) settleIn(s *site, listener net.Addr) error {
+	n.port, n.address = portOf(listener), s.endpoint(listener)
+	var udp *beacon.UDP
+	if port := n.settings.udpPort(); port != 0 && s.beacon == nil {
+		var err error
+		if udp, err = beacon.Listen(n.ctx, uint16(port), *s.interfaces.Load()); err != nil {
+			return err
 		}
+		udp.Count, udp.Notice = n.count, n.notice
+		s.beacon = udp
 	}
-	return false
+	if s.fixed {
+		return nil
+	}
+	n.work.Go(func() {
+		names, interfaces := n.settings.interfaces, *s.interfaces.Load()
+		beacon.Follow(n.ctx, names, interfaces, n.settings.interval, func(is []beacon.Interface, what []string) {
+			was := *s.interfaces.Swap(&is)
+			if udp != nil {
+				udp.Use(is)
+			}
+			for _, text := range what {
+				n.notice(text)
+			}
+			n.mu.Lock()
+			n.address = s.endpoint(listener)
+			n.publish()
+			n.mu.Unlock()
+			if slices.ContainsFunc(is, func(i beacon.Interface) bool { return !i.Loopback && !slices.Contains(was, i) }) {
+				n.do(n.abandon)
+			}
+		})
+	})
+	return nil
 }
 
-// endpoint returns where to reach a node that listens on a port.
-func (s site) endpoint(listener net.Addr) string {
+// nobody is the peer of events that are about the network.
+var nobody = new(zre.Peer)
+
+// notice tells of a change of the network.
+func (n *Node) notice(text string) {
+	n.settings.log.Info("network", "change", text)
+	n.inbox.post(Event{kind: api.EventTypeNetwork, peer: nobody, text: text, at: time.Now()})
+}
+
+// abandon closes connections from an address that the host no longer has, now
+// that it has another: nothing will come over them any more, and to connect anew
+// is quicker than to wait until that is certain.
+func (n *Node) abandon() {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		n.settings.log.Warn("cannot list addresses", "error", err)
+		return
+	}
+	lost := func(l *link.Link) bool {
+		at, err := netip.ParseAddrPort(l.LocalAddr().String())
+		return err == nil && !slices.ContainsFunc(addrs, func(a net.Addr) bool {
+			own, err := netip.ParsePrefix(a.String())
+			return err == nil && own.Addr() == at.Addr().Unmap().WithZone("")
+		})
+	}
+	for _, c := range n.loop.calls {
+		if c.out != nil && lost(c.out.Link) {
+			n.work.Go(func() { _ = c.out.Link.Close() })
+		}
+	}
+	for _, r := range n.loop.inbound {
+		if lost(r.link) {
+			n.work.Go(func() { _ = r.link.Close() })
+		}
+	}
+}
+
+// covers tells whether an address of ours is one of an interface that the node
+// uses. A node that was told where to listen takes all that comes there.
+func (s *site) covers(local net.Addr) bool {
+	host, err := netip.ParseAddr(hostOf(local))
+	if s.listen != anywhere || err != nil {
+		return true
+	}
+	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })
+}
+
+// endpoint returns where to reach a node that listens at an address.
+func (s *site) endpoint(listener net.Addr) string {
 	host := hostOf(listener)
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() && len(s.interfaces) > 0 {
-		host = s.interfaces[0].Addr.Addr().String()
+	interfaces := *s.interfaces.Load()
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() && len(interfaces) > 0 {
+		host = interfaces[0].Local().String()
 	}
 	return endpointOf(host, portOf(listener))
 }
 
-// Interfaces returns the network interfaces that a node can use, one line of
-// text each.
-func Interfaces() ([]string, error) {
+// withZone completes the endpoint that a peer names, if that is link-local: which
+// link it is on is told by the address that the peer connects from.
+func withZone(endpoint string, from net.Addr) string {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(endpoint, "tcp://"))
+	ip, bad := netip.ParseAddr(host)
+	at, unknown := netip.ParseAddrPort(from.String())
+	if err != nil || bad != nil || unknown != nil || !ip.Is6() || !ip.IsLinkLocalUnicast() {
+		return endpoint
+	}
+	return "tcp://" + net.JoinHostPort(ip.WithZone(at.Addr().Zone()).String(), port)
+}
+
+// Interface is a network that the host is part of.
+type Interface struct{ beacon.Interface }
+
+func (i *Interface) Name() string    { return i.Interface.Name }
+func (i *Interface) Address() string { return i.Local().String() }
+func (i *Interface) Network() string { return i.Addr.Masked().String() }
+func (i *Interface) Loopback() bool  { return i.Interface.Loopback }
+
+// Broadcast returns where beacons go, or an empty string if none do.
+func (i *Interface) Broadcast() string {
+	if !i.Interface.Broadcast.IsValid() {
+		return ""
+	}
+	return i.Interface.Broadcast.String()
+}
+
+// Interfaces returns the networks that a node can use.
+func Interfaces() ([]*Interface, error) {
 	interfaces, err := beacon.Interfaces()
 	if err != nil {
 		return nil, err
 	}
-	lines := make([]string, len(interfaces))
-	for i, f := range interfaces {
-		lines[i] = fmt.Sprintf("%s %s broadcast %s", f.Name, f.Addr, f.Broadcast)
+	list := make([]*Interface, len(interfaces))
+	for n, i := range interfaces {
+		list[n] = &Interface{i}
 	}
-	return lines, nil
+	return list, nil
 }
 
 func endpointOf(host string, port uint16) string {

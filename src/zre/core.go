@@ -1,7 +1,6 @@
 package zre
 
 import (
-	"container/heap"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,9 +12,9 @@ import (
 
 // Limits of one node, so that a hostile network costs bounded memory.
 const (
-	MaxPeers     = 16384 // peers known at a time; later sightings are dropped and counted
-	MaxGroups    = 4096  // groups of one node, as many as HELLO can name
-	maxEndpoints = 8     // endpoints kept for one peer
+	MaxPeers     = 16384                 // peers known at a time, half of them by sighting; what comes later is dropped and counted
+	MaxGroups    = zremsg.MaxHelloGroups // groups of one node, as many as HELLO can name
+	maxEndpoints = 8                     // endpoints kept for one peer
 )
 
 // greetAgain is the shortest time between two HELLOs over one connection.
@@ -29,6 +28,7 @@ const requireAgain = time.Second
 type Config struct {
 	ID          uuid.UUID
 	Name        string
+	Endpoint    string      // the node's own, as it tells the application
 	Headers     []wire.Pair // the application's; see ReservedHeader
 	Incarnation uint64      // higher at each start of the node
 	Beacons     bool        // the node has a beacon, which says goodbye when it stops
@@ -49,6 +49,8 @@ type Core struct {
 	peers    map[uuid.UUID]*peer
 	required map[uuid.UUID]string
 	groups   map[string]struct{}
+	contests map[string]struct{}  // groups that we want to lead whenever we are in them
+	ballots  map[string]*election // of groups that we are in
 	status   uint8
 	timers   timers
 	now      time.Time
@@ -63,6 +65,8 @@ func New(config Config) *Core {
 		peers:    map[uuid.UUID]*peer{},
 		required: map[uuid.UUID]string{},
 		groups:   map[string]struct{}{},
+		contests: map[string]struct{}{},
+		ballots:  map[string]*election{},
 	}
 }
 
@@ -101,10 +105,14 @@ func (c *Core) step(in Input) {
 		c.join(in.Group)
 	case Leave:
 		c.leave(in.Group)
+	case Contest:
+		c.contest(in.Group)
 	case Stop:
 		c.stop()
+	case Tick:
+		c.expire(c.config.slack())
 	}
-	c.expire()
+	c.expire(0)
 }
 
 // Deadline returns when the core wants a Tick, or the zero time if never.
@@ -112,12 +120,23 @@ func (c *Core) Deadline() time.Time {
 	if len(c.timers) == 0 {
 		return time.Time{}
 	}
-	return c.timers[0].deadline
+	return c.timers[0].at
 }
 
-// In tells whether the node is in a group, and Groups in how many it is.
-func (c *Core) In(group string) bool { _, ok := c.groups[group]; return ok }
-func (c *Core) Groups() int          { return len(c.groups) }
+// Full tells whether a [Join] or [Contest] would be one too many.
+func (c *Core) Full(in Input) bool {
+	switch in := in.(type) {
+	case Join:
+		return !c.in(in.Group) && len(c.groups) >= MaxGroups
+	case Contest:
+		_, already := c.contests[in.Group]
+		return !already && len(c.contests) >= MaxGroups
+	}
+	return false
+}
+
+// in tells whether the node is in a group.
+func (c *Core) in(group string) bool { _, ok := c.groups[group]; return ok }
 
 func (c *Core) with(id uuid.UUID, do func(*peer)) {
 	if p := c.peers[id]; p != nil {
@@ -136,7 +155,11 @@ func (c *Core) withLink(id uuid.UUID, link LinkID, do func(*peer)) {
 func (c *Core) sighted(id uuid.UUID, endpoint string) {
 	p := c.peers[id]
 	if p == nil {
-		p = c.meet(id, endpoint)
+		if len(c.peers) < MaxPeers/2 {
+			c.meet(id, endpoint)
+		} else {
+			c.count("sightings over the limit")
+		}
 		return
 	}
 	p.vanished = time.Time{}
@@ -154,7 +177,8 @@ func (c *Core) meet(id uuid.UUID, endpoint string) *peer {
 		c.count("peers over the limit")
 		return nil
 	}
-	p := &peer{core: c, Peer: Peer{id: id}, since: c.now, timer: -1}
+	p := &peer{core: c, Peer: Peer{id: id}, since: c.now}
+	p.timer.due = p.due
 	c.peers[id] = p
 	p.endpoints = []string{endpoint}
 	p.Dial()
@@ -181,6 +205,10 @@ func (c *Core) heard(in Heard) {
 	case *zremsg.Ping:
 		p.fire(peermachine.EventPing)
 	case *zremsg.PingOK:
+	case *zremsg.Elect:
+		c.elect(p, m.Group, m.ChallengerID)
+	case *zremsg.Leader:
+		c.lead(p, m.Group, m.LeaderID)
 	case *zremsg.Goodbye:
 		p.fire(peermachine.EventGoodbye)
 	default:
@@ -189,19 +217,23 @@ func (c *Core) heard(in Heard) {
 }
 
 func (c *Core) join(group string) {
-	if c.In(group) || len(c.groups) >= MaxGroups {
+	if c.in(group) || c.Full(Join{group}) {
 		return
 	}
 	c.groups[group] = struct{}{}
 	c.status++
 	c.tell(&zremsg.Join{Group: group, Status: c.status})
+	if _, contest := c.contests[group]; contest {
+		c.ballot(group).settle()
+	}
 }
 
 func (c *Core) leave(group string) {
-	if !c.In(group) {
+	if !c.in(group) {
 		return
 	}
 	delete(c.groups, group)
+	c.closeBallot(group)
 	c.status++
 	c.tell(&zremsg.Leave{Group: group, Status: c.status})
 }
@@ -216,6 +248,7 @@ func (c *Core) tell(m zremsg.Message) {
 }
 
 func (c *Core) stop() {
+	c.ballots = nil
 	for _, p := range c.sorted() {
 		p.fire(peermachine.EventStop)
 	}
@@ -223,37 +256,23 @@ func (c *Core) stop() {
 	c.timers = nil
 }
 
-// expire fires the time-outs that are due.
-func (c *Core) expire() {
-	for len(c.timers) > 0 && !c.timers[0].deadline.After(c.now) {
-		c.timers[0].due()
+// slack is by how much a PING may be late, so that many go out in one go: to
+// wake up is what an idle node spends most on.
+func (c *Config) slack() time.Duration { return c.Evasive / 8 }
+
+// expire fires the time-outs that are due, and PINGs that are due soon.
+func (c *Core) expire(soon time.Duration) {
+	for len(c.timers) > 0 {
+		next, due := c.timers[0], c.now
+		if next.early {
+			due = due.Add(soon)
+		}
+		if next.at.After(due) {
+			return
+		}
+		next.due()
 	}
 }
 
 func (c *Core) emit(o Output)     { c.out = append(c.out, o) }
 func (c *Core) count(name string) { c.emit(Count{name}) }
-
-// timers is a heap of peers, the one with the earliest deadline first.
-type timers []*peer
-
-func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].deadline.Before(t[j].deadline) }
-func (t timers) Swap(i, j int) {
-	t[i], t[j] = t[j], t[i]
-	t[i].timer, t[j].timer = i, j
-}
-func (t *timers) Push(x any) {
-	p := x.(*peer)
-	p.timer = len(*t)
-	*t = append(*t, p)
-}
-func (t *timers) Pop() any {
-	last := len(*t) - 1
-	p := (*t)[last]
-	(*t)[last] = nil
-	*t = (*t)[:last]
-	p.timer = -1
-	return p
-}
-
-var _ heap.Interface = (*timers)(nil)

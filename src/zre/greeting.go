@@ -60,6 +60,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	if p.link != link && p.link != 0 {
 		p.core.emit(Reject{p.link})
 	}
+	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
 	p.link = link
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
 	groups := slices.Clone(hello.Groups)
@@ -67,13 +68,19 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	groups = slices.Compact(groups)
 	p.left, p.joined = difference(p.groups, groups), difference(groups, p.groups)
 	p.groups, p.status = groups, hello.Status
-	p.learn(hello.Endpoint)
+	if p.learn(hello.Endpoint); !p.greets {
+		p.Dial() // it has become urgent
+	}
 	p.word()
 	p.fire(peermachine.EventHello)
+	if moved { // our connection goes to an address that the peer may no longer have
+		p.core.emit(Disconnect{p.id})
+		p.unlinked()
+	}
 
 	// A plain peer that greets over a new connection has forgotten us, unless
 	// that is how it takes a HELLO that it did not expect.
-	forgot := own.incarnation == 0 && again && p.core.now.Sub(p.askedAt) > p.core.config.Greeting
+	forgot := own.incarnation == 0 && again && p.core.now.Sub(p.surprised) > p.core.config.Greeting
 	if present && p.greets && (own.answer || forgot) {
 		p.asks = false
 		p.SendHello()
@@ -95,8 +102,8 @@ func (p *peer) greet() {
 	c := p.core
 	headers := append(slices.Clone(c.config.Headers),
 		wire.Pair{Key: headerIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)})
-	if p.asks && p.state.IsPresent() {
-		p.askedAt = c.now
+	if p.state.IsPresent() {
+		p.surprised = c.now
 	}
 	if p.asks {
 		headers = append(headers, wire.Pair{Key: headerAnswer, Value: "1"})
@@ -109,6 +116,9 @@ func (p *peer) greet() {
 		Name:     c.config.Name,
 		Headers:  headers,
 	}})
+	if p.state.IsPresent() { // what we said of elections while the connection was lost is lost too
+		p.canvass()
+	}
 }
 
 // ownHeaders are those of a HELLO that the protocol itself uses.

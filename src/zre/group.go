@@ -32,6 +32,7 @@ func (p *peer) joins(group string, status uint8) {
 	default:
 		p.groups = slices.Insert(slices.Clone(p.groups), at, group)
 		p.member(api.EventTypeJoin, group)
+		p.core.arrives(p, group)
 	}
 }
 
@@ -40,6 +41,7 @@ func (p *peer) leaves(group string, status uint8) {
 	if at, found := slices.BinarySearch(p.groups, group); found {
 		p.groups = slices.Delete(slices.Clone(p.groups), at, at+1)
 		p.member(api.EventTypeLeave, group)
+		p.core.departs(p.id, group)
 	}
 }
 
@@ -65,11 +67,13 @@ func (p *peer) tellGroups() {
 	snapshot := p.Peer
 	for _, group := range p.left {
 		p.core.emit(Event{api.EventTypeLeave, &snapshot, group, 0, p.core.now})
+		p.core.departs(p.id, group)
 	}
 	for _, group := range p.joined {
 		p.core.emit(Event{api.EventTypeJoin, &snapshot, group, 0, p.core.now})
 	}
 	p.left, p.joined = nil, nil
+	p.canvass()
 }
 
 // difference returns what is in one sorted list and not in another.

@@ -60,6 +60,9 @@ type (
 	// Join and Leave are the application's.
 	Join  struct{ Group string }
 	Leave struct{ Group string }
+	// Contest says that the application wants the node to lead a group whenever
+	// it is in it.
+	Contest struct{ Group string }
 	// Stop ends the node: it says goodbye to all.
 	Stop struct{}
 	// Tick says that the time of [Core.Deadline] has come.
@@ -77,6 +80,7 @@ func (OutOfStep) isInput() {}
 func (Muted) isInput()     {}
 func (Join) isInput()      {}
 func (Leave) isInput()     {}
+func (Contest) isInput()   {}
 func (Stop) isInput()      {}
 func (Tick) isInput()      {}
 
@@ -86,10 +90,12 @@ type Output interface{ isOutput() }
 type (
 	// Connect asks for a connection to a peer: the endpoints are tried in turn,
 	// again and again, until one stands or Disconnect. It may be repeated with
-	// more endpoints while the first attempt lasts.
+	// more endpoints while the first attempt lasts. Urgent ones are for peers of
+	// which more is known than a sighting, which anybody can make up.
 	Connect struct {
 		Peer      uuid.UUID
 		Endpoints []string
+		Urgent    bool
 	}
 	// Disconnect asks that our connection to a peer, or the attempt to make
 	// one, be ended when what is queued for it has gone out.
@@ -108,7 +114,8 @@ type (
 	}
 	// Reject asks that a connection that a peer made to us be closed.
 	Reject struct{ Link LinkID }
-	// Event is for the application. Peer is the peer as it is after the event.
+	// Event is for the application. Peer is the peer as it is after the event;
+	// if it leads a group, it may be the node itself.
 	Event struct {
 		Type   api.EventType
 		Peer   *Peer

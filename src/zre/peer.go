@@ -1,8 +1,7 @@
 package zre
 
 import (
-	"container/heap"
-	"slices"
+	"bytes"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +20,7 @@ type Peer struct {
 	headers     map[string]string
 	groups      []string // sorted; copied on each change
 	incarnation uint64
+	suspect     bool
 }
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }
@@ -30,6 +30,7 @@ func (p *Peer) Headers() map[string]string { return p.headers }
 func (p *Peer) Header(name string) string  { return p.headers[name] }
 func (p *Peer) Groups() []string           { return p.groups }
 func (p *Peer) Incarnation() uint64        { return p.incarnation }
+func (p *Peer) Suspect() bool              { return p.suspect }
 
 // peer is the life of a peer: the state that its machine is in, and what the
 // machine's actions need. It implements peermachine.Actions.
@@ -37,7 +38,7 @@ type peer struct {
 	Peer
 	core      *Core
 	state     peermachine.State
-	endpoints []string // to try, the one that the peer was sighted at first
+	endpoints []string // to try, the latest first
 	status    uint8    // of the latest HELLO, JOIN or LEAVE
 	link      LinkID   // the connection that speaks for the peer, 0 if none
 	left      []string // groups that the latest HELLO no longer names
@@ -47,14 +48,13 @@ type peer struct {
 	greets    bool      // our connection stands and has carried a HELLO
 	asks      bool      // the next HELLO wants one in return
 	greetedAt time.Time // of the latest HELLO to the peer
-	askedAt   time.Time // of the latest that it did not expect
+	surprised time.Time // by the latest that it did not expect
 	greetAt   time.Time // when a HELLO that was put off is due
 	since     time.Time // of the present state
 	heard     time.Time // the latest sign of life that we know of
 	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
 
-	timer    int // place in core.timers, -1 if none
-	deadline time.Time
+	timer timer
 }
 
 // fire lets the machine step and keeps the timer and the books in order.
@@ -78,6 +78,9 @@ func (p *peer) fire(e peermachine.Event) {
 // end takes a peer that is gone off the books and closes its connections.
 func (p *peer) end() {
 	delete(p.core.peers, p.id)
+	for _, group := range p.groups {
+		p.core.departs(p.id, group)
+	}
 	p.greetAt = time.Time{}
 	p.core.emit(Disconnect{p.id})
 	if p.link != 0 {
@@ -88,16 +91,8 @@ func (p *peer) end() {
 
 // schedule puts the peer's timer where it belongs.
 func (p *peer) schedule() {
-	p.deadline = p.next()
-	switch c := p.core; {
-	case p.deadline.IsZero() && p.timer >= 0:
-		heap.Remove(&c.timers, p.timer)
-	case p.deadline.IsZero():
-	case p.timer >= 0:
-		heap.Fix(&c.timers, p.timer)
-	default:
-		heap.Push(&c.timers, p)
-	}
+	p.timer.early = p.state == peermachine.StateReady && p.greetAt.IsZero()
+	p.core.set(&p.timer, p.next())
 }
 
 // next returns when the peer's machine or a HELLO that was put off is due.
@@ -110,7 +105,10 @@ func (p *peer) next() time.Time {
 	case peermachine.TimeoutGreeting:
 		at = p.since.Add(config.Greeting)
 	case peermachine.TimeoutEvasive:
-		at = p.heard.Add(config.Evasive)
+		at = p.heard.Add(config.Evasive + config.slack())
+		if bytes.Compare(p.id[:], config.ID[:]) < 0 {
+			at = at.Add(config.slack()) // so that only one of the two asks
+		}
 	case peermachine.TimeoutSilent:
 		at = p.since.Add(config.Silent - config.Evasive)
 	case peermachine.TimeoutExpired:
@@ -129,7 +127,7 @@ func (p *peer) next() time.Time {
 func (p *peer) due() {
 	switch c := p.core; {
 	case p.state.Final():
-		heap.Remove(&c.timers, p.timer)
+		c.set(&p.timer, time.Time{})
 		if c.peers[p.id] == nil {
 			c.meet(p.id, c.required[p.id])
 		}
@@ -168,12 +166,19 @@ func (p *peer) word() {
 	}
 }
 
-// learn adds an endpoint to those that are tried.
+// learn puts an endpoint before the others that are tried, and forgets the last
+// of too many: a peer that changed its address is where it was sighted last.
 func (p *peer) learn(endpoint string) {
-	if slices.Contains(p.endpoints, endpoint) || len(p.endpoints) >= maxEndpoints {
+	if p.endpoints[0] == endpoint {
 		return
 	}
-	p.endpoints = append(slices.Clone(p.endpoints), endpoint)
+	tried := []string{endpoint}
+	for _, other := range p.endpoints {
+		if other != endpoint && len(tried) < maxEndpoints {
+			tried = append(tried, other)
+		}
+	}
+	p.endpoints = tried
 	if !p.greets {
 		p.Dial()
 	}
@@ -232,10 +237,14 @@ func (p *peer) outOfStep() {
 
 // The actions of the machine.
 
-func (p *peer) Dial()       { p.core.emit(Connect{p.id, p.endpoints}) }
 func (p *peer) Forget()     {}
 func (p *peer) SendPing()   { p.send(&zremsg.Ping{}) }
 func (p *peer) SendPingOK() { p.send(&zremsg.PingOK{}) }
+
+func (p *peer) Dial() {
+	_, required := p.core.required[p.id]
+	p.core.emit(Connect{p.id, p.endpoints, required || p.link != 0 || p.state.IsPresent()})
+}
 
 // SendGoodbye spares plain peers that hear our beacon: it tells them, and those
 // older than GOODBYE do not survive that message.
@@ -260,8 +269,15 @@ func (p *peer) Resync() {
 	p.core.emit(Admit{p.id, p.link})
 }
 
-func (p *peer) Suspect() { p.event(api.EventTypeSuspect, "", 0) }
-func (p *peer) Recover() { p.event(api.EventTypeRecover, "", 0) }
+func (p *peer) Suspect() {
+	p.suspect = true
+	p.event(api.EventTypeSuspect, "", 0)
+}
+
+func (p *peer) Recover() {
+	p.suspect = false
+	p.event(api.EventTypeRecover, "", 0)
+}
 
 func (p *peer) Exit(reason peermachine.Reason) {
 	p.event(api.EventTypeExit, "", reason)

@@ -23,6 +23,7 @@ const (
 	EventTypeSuspect = api.EventTypeSuspect // a peer owes a sign of life
 	EventTypeRecover = api.EventTypeRecover // a peer that was suspect is heard again
 	EventTypeLeader  = api.EventTypeLeader  // a group has a leader
+	EventTypeNetwork = api.EventTypeNetwork // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
 )
 
 // Event is something that happened in the network. An event tells who came,
@@ -43,7 +44,8 @@ func (e Event) Type() EventType {
 }
 
 // Peer returns the peer that the event is about, as it was when the event
-// happened.
+// happened. The leader of a group may be the node itself. An event about the
+// network has a peer without UUID, name or anything.
 //
 // State: draft.
 func (e Event) Peer() Peer {
@@ -67,7 +69,8 @@ func (e Event) Msg() [][]byte {
 }
 
 // Reason returns why a peer is gone: left, expired, replaced, refused, network
-// or stopped; for other events an empty string.
+// or stopped; for an event about the network, what has changed, for people;
+// for other events an empty string.
 //
 // State: draft.
 func (e Event) Reason() string {
@@ -79,6 +82,15 @@ func (e Event) Reason() string {
 // State: draft.
 func (e Event) Time() time.Time {
 	return e.engine.Time()
+}
+
+// Version returns the version of what the node knew after the event. What an
+// event tells is part of each snapshot of that version or a higher one. It is
+// 0 for what no snapshot holds: a whisper, a shout, or news of the network.
+//
+// State: draft.
+func (e Event) Version() uint64 {
+	return e.engine.Version()
 }
 
 // Keep returns a copy of the event that stays valid for ever.

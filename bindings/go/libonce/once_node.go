@@ -20,6 +20,7 @@ var (
 	ErrStopped    = api.ErrStopped    // the node has stopped
 	ErrNoPeer     = api.ErrNoPeer     // no such peer is present: wait until it enters
 	ErrTooLarge   = api.ErrTooLarge   // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
+	ErrServers    = api.ErrServers    // the node has 64 gossip servers already
 	ErrEndpoint   = api.ErrEndpoint   // no endpoint: give tcp://ADDRESS:PORT
 	ErrReserved   = api.ErrReserved   // names of headers in X-ONCE- are reserved: choose another
 	ErrHeaders    = api.ErrHeaders    // the node has 240 headers already
@@ -28,7 +29,7 @@ var (
 )
 
 // NodeLogFn takes one line of the node's log; it may be called from any
-// thread.
+// thread, and must not call the node.
 //
 //   - level: -4 for details, 0 for what happens, 4 for warnings, 8 for
 //     errors
@@ -105,7 +106,8 @@ func (n *Node) SetHeader(name string, value string) error {
 
 // SetPort sets the UDP port on which nodes find each other; 5670 if it is not
 // set, 0 for a node that neither sends nor hears beacons. Nodes with different
-// ports do not see each other.
+// ports do not see each other. A node that gossips has no beacon unless the
+// port is set.
 //
 //   - port: the UDP port; at most 65535
 //
@@ -157,6 +159,72 @@ func (n *Node) SetEndpoint(endpoint string) error {
 		return err
 	}
 	return n.engine.SetEndpoint(endpoint)
+}
+
+// SetAdvertisedEndpoint sets what peers are told of where to reach the node,
+// if that is not where it accepts connections: it may be behind a router, say.
+//
+//   - endpoint: the endpoint, as tcp://ADDRESS:PORT; 1 to 255 octets
+//
+// It fails if it is no endpoint.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
+	if err := check.Text("SetAdvertisedEndpoint", "endpoint", endpoint, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.SetAdvertisedEndpoint(endpoint)
+}
+
+// GossipBind makes the node a server of gossip: nodes that connect to the
+// endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and
+// may be both bound and connected.
+//
+//   - endpoint: where to accept connections, as tcp://ADDRESS:PORT; as in
+//     set endpoint, either may be *; 1 to 255 octets
+//
+// It fails if it is no endpoint.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) GossipBind(endpoint string) error {
+	if err := check.Text("GossipBind", "endpoint", endpoint, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.GossipBind(endpoint)
+}
+
+// GossipConnect makes the node a client of a server of gossip. It may be
+// called again for further servers, up to 64. A server that is not there is
+// tried again for as long as the node runs.
+//
+//   - endpoint: the server, as tcp://ADDRESS:PORT; 1 to 255 octets
+//
+// It fails if it is no endpoint or there are 64 already.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) GossipConnect(endpoint string) error {
+	if err := check.Text("GossipConnect", "endpoint", endpoint, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.GossipConnect(endpoint)
+}
+
+// GossipUnpublish has the node tell no more of a peer, until the peer
+// publishes itself anew. Other nodes may still tell of it.
+//
+//   - peer: the peer's UUID
+//
+// It fails if the node does not run.
+//
+// State: draft.
+func (n *Node) GossipUnpublish(peer uuid.UUID) error {
+	return n.engine.GossipUnpublish(peer)
 }
 
 // SetInterval sets how often the node sends beacons; 1000 if it is not set.
@@ -225,6 +293,24 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 		return err
 	}
 	return n.engine.SetExpiredTimeout(interval)
+}
+
+// SetGreetingTimeout sets how long a peer that was sighted may take until it
+// and the node have connected and greeted each other; 10000 if it is not set.
+// One that takes longer is forgotten until it is sighted again.
+//
+//   - interval: milliseconds since the peer was sighted; 100 to 600000 ms
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetGreetingTimeout(interval time.Duration) error {
+	if err := check.Duration("SetGreetingTimeout", "interval", interval, 100*time.Millisecond, 600000*time.Millisecond); err != nil {
+		return err
+	}
+	return n.engine.SetGreetingTimeout(interval)
 }
 
 // SetLinger sets how long stopping the node waits for peers to take what is
@@ -358,6 +444,23 @@ func (n *Node) Leave(group string) error {
 	return n.engine.Leave(group)
 }
 
+// SetContestInGroup has the node contest for the leadership of a group
+// whenever it is in the group: of the members that contest, the one with the
+// lowest UUID leads. Events of type leader tell who does, and tell it anew
+// when the leader has gone. Zyre nodes may be among the members.
+//
+//   - group: the group; 1 to 255 octets
+//
+// It fails if it does so in 4096 groups already or has stopped.
+//
+// State: draft.
+func (n *Node) SetContestInGroup(group string) error {
+	if err := check.Text("SetContestInGroup", "group", group, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.SetContestInGroup(group)
+}
+
 // Recv waits for the next event. The event, and all that it holds, is valid
 // until the next recv or recv batch.
 //
@@ -448,6 +551,19 @@ func (n *Node) Endpoint() string {
 	return n.engine.Endpoint()
 }
 
+// Snapshot returns all that the node knows at one moment. To follow the
+// network from there on, take the events that have a higher version. Until the
+// next snapshot, none of those is left out because a later one makes up for
+// it, unless both came after the snapshot.
+//
+// It returns the view, or fails if the node does not run.
+//
+// State: draft.
+func (n *Node) Snapshot() (View, error) {
+	result, err := n.engine.Snapshot()
+	return View{result}, err
+}
+
 // Peers returns the peers that are present, in the order of their UUIDs.
 //
 // State: draft.
@@ -510,12 +626,21 @@ func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
 	return n.engine.RequirePeer(peer, endpoint)
 }
 
-// NodeInterfaces returns the network interfaces that a node can use, one line
-// of text each: name, address, and whether it can broadcast.
-//
-// It returns the interfaces, or fails if the system does not tell.
+// Counts returns how often something unusual was seen since the node began, by
+// name, and how many beacons were heard. The names may change.
 //
 // State: draft.
-func NodeInterfaces() ([]string, error) {
-	return node.Interfaces()
+func (n *Node) Counts() map[string]uint64 {
+	return n.engine.Counts()
+}
+
+// NodeInterfaces returns the networks that a node can use, in the order in
+// which the system lists them.
+//
+// It returns the networks, or fails if the system does not tell.
+//
+// State: draft.
+func NodeInterfaces() ([]Interface, error) {
+	result, err := node.Interfaces()
+	return interfacesOf(result), err
 }

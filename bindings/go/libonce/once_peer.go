@@ -64,6 +64,13 @@ func (p Peer) Groups() []string {
 	return p.engine.Groups()
 }
 
+// Suspect returns true if the peer owes a sign of life.
+//
+// State: draft.
+func (p Peer) Suspect() bool {
+	return p.engine.Suspect()
+}
+
 // Incarnation returns a number that is higher each time the peer starts anew,
 // or 0 if the peer's program does not tell.
 //

@@ -12,8 +12,8 @@ import (
 type Peer = libonce.Peer
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join], [*Leave],
-// [*Whisper], [*Shout], [*Suspect], [*Recover] and [*Leader]. It is valid until
-// the next event is taken; [Keep] makes a copy that lasts.
+// [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader] and [*Notice]. It is
+// valid until the next event is taken; [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
@@ -21,8 +21,9 @@ type Event interface {
 
 // Origin says which peer an event is about, and when it happened.
 type Origin struct {
-	Peer Peer // as it was then
-	Time time.Time
+	Peer    Peer // as it was then
+	Time    time.Time
+	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout or Notice
 }
 
 // About returns the origin itself.
@@ -74,12 +75,19 @@ type (
 	Suspect struct{ Origin }
 	// Recover says that a peer that was suspect is heard again.
 	Recover struct{ Origin }
-	// Leader says that a peer leads a group.
+	// Leader says who leads a group of this node; that may be the node itself.
 	Leader struct {
 		Origin
 		Group string
 	}
 )
+
+// Notice says that an interface came, went or changed, or that nodes find each
+// other less well or again. Its Origin.Peer has no id, no name and nothing else.
+type Notice struct {
+	Origin
+	Text string // what has changed, for people
+}
 
 // typed holds one event of each kind, so that reading them allocates nothing.
 type typed struct {
@@ -92,11 +100,12 @@ type typed struct {
 	suspect Suspect
 	recover Recover
 	leader  Leader
+	notice  Notice
 }
 
 // of returns the event of its kind.
 func (t *typed) of(e libonce.Event) Event {
-	origin := Origin{e.Peer(), e.Time()}
+	origin := Origin{e.Peer(), e.Time(), e.Version()}
 	switch e.Type() {
 	case libonce.EventTypeWhisper:
 		t.whisper = Whisper{origin, e.Msg()}
@@ -122,6 +131,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeRecover:
 		t.recover = Recover{origin}
 		return &t.recover
+	case libonce.EventTypeNetwork:
+		t.notice = Notice{origin, e.Reason()}
+		return &t.notice
 	default:
 		t.leader = Leader{origin, e.Group()}
 		return &t.leader
@@ -190,6 +202,8 @@ func Keep(event Event) Event {
 	case *Recover:
 		return copied(e)
 	case *Leader:
+		return copied(e)
+	case *Notice:
 		return copied(e)
 	}
 	return event

@@ -43,6 +43,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,22 +60,35 @@ const Version = libonce.Version
 type Config struct {
 	Name    string            // public name, at most 255 octets; default: six digits of the id
 	Groups  []string          // groups to be in from the start, each of 1 to 255 octets
+	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]
 	Headers map[string]string // what peers get with the greeting; names in X-ONCE- are reserved
 
 	// Interfaces are names or addresses of the network interfaces to use.
 	// Default: all that are up and can broadcast; loopback if there are none.
 	Interfaces []string
 	// BeaconPort is the UDP port on which nodes find each other; those with
-	// different ports do not. Default 5670; NoBeacon for none.
+	// different ports do not. Default 5670, or none if the node gossips;
+	// NoBeacon for none.
 	BeaconPort int
 	// Endpoint is where to accept connections, as tcp://ADDRESS:PORT. The port
 	// may be * or FROM-TO. Default: all interfaces, a port the system chooses.
 	Endpoint string
 
+	// Advertise is where to reach the node, as tcp://ADDRESS:PORT, if it is not
+	// where the node accepts connections: it may be behind a router, say.
+	Advertise string
+
+	// Where there is no broadcast, nodes find each other by gossip: some bind a
+	// well-known endpoint, others connect to one or more, and are told of each
+	// other. Servers that are not there are tried again. Zyre nodes may be either.
+	GossipBind    string   // where to accept gossip, as tcp://ADDRESS:PORT
+	GossipConnect []string // servers of gossip, as tcp://ADDRESS:PORT, at most 64
+
 	Interval time.Duration // between beacons; default 1 s
 	Evasive  time.Duration // silence until a peer is asked for a sign of life; default 5 s
 	Silent   time.Duration // silence until it is suspect; default 10 s, more than Evasive
 	Expired  time.Duration // silence until it is gone; default 30 s, more than Silent
+	Greeting time.Duration // the longest that connecting and greeting may take; default 10 s
 	Linger   time.Duration // the longest that Close waits for what is queued; default 1 s
 
 	MaxMessage int // octets of one message; default 64 MiB
@@ -121,8 +135,18 @@ func (c *Config) apply(lib *libonce.Node) error {
 			return err
 		}
 	}
-	for _, group := range c.Groups {
+	for _, group := range c.Contest {
+		if err := lib.SetContestInGroup(group); err != nil {
+			return err
+		}
+	}
+	for _, group := range slices.Concat(c.Groups, c.Contest) {
 		if err := lib.Join(group); err != nil {
+			return err
+		}
+	}
+	for _, server := range c.GossipConnect {
+		if err := lib.GossipConnect(server); err != nil {
 			return err
 		}
 	}
@@ -137,10 +161,13 @@ func (c *Config) apply(lib *libonce.Node) error {
 		unless(len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
 		unless(c.BeaconPort == 0, lib.SetPort, port),
 		unless(c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
+		unless(c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
+		unless(c.GossipBind == "", lib.GossipBind, c.GossipBind),
 		unless(c.Interval == 0, lib.SetInterval, c.Interval),
 		unless(c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
 		unless(c.Silent == 0, lib.SetSilentTimeout, c.Silent),
 		unless(c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
+		unless(c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
 		unless(c.Linger == 0, lib.SetLinger, c.Linger),
 		unless(c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
 		unless(c.Outbox == 0, lib.SetOutbox, c.Outbox),
@@ -184,6 +211,16 @@ func (n *Node) Groups() []string { return n.lib.OwnGroups() }
 
 // PeerGroups returns the groups that some peer is in, sorted.
 func (n *Node) PeerGroups() []string { return n.lib.PeerGroups() }
+
+// View is what a node knew at one moment: its Version, the Peers and the Leader of
+// each group.
+type View = libonce.View
+
+// Snapshot returns all that the node knows now. Events whose Origin.Version is
+// higher than that of the view tell how it goes on; those with the same or a
+// lower one are in it already. It is for one view at a time: what happened and
+// was undone between an older view and the latest may never be told.
+func (n *Node) Snapshot() (View, error) { return n.lib.Snapshot() }
 
 // Peers returns the peers that are present, in the order of their ids.
 func (n *Node) Peers() []Peer { return n.lib.Peers() }
@@ -234,9 +271,16 @@ func (n *Node) close() {
 	close(n.done)
 }
 
-// Interfaces returns the network interfaces that a node can use, one line of
-// text each.
-func Interfaces() ([]string, error) { return libonce.NodeInterfaces() }
+// Counts returns how often something unusual was seen since the node began, by
+// name, and how many beacons were heard. The names may change.
+func (n *Node) Counts() map[string]uint64 { return n.lib.Counts() }
+
+// Interface is a network that the host is part of. One network interface with
+// several addresses makes several.
+type Interface = libonce.Interface
+
+// Interfaces returns the networks that a node can use.
+func Interfaces() ([]Interface, error) { return libonce.NodeInterfaces() }
 
 // logTo returns a handler of the node's log that passes it on to a logger.
 func logTo(logger *slog.Logger) libonce.NodeLogFn {

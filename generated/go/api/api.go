@@ -21,6 +21,7 @@ var (
 	ErrStopped    = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
 	ErrNoPeer     = errors.New("no such peer is present: wait until it enters")
 	ErrTooLarge   = errors.New("the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts")
+	ErrServers    = errors.New("the node has 64 gossip servers already")
 	ErrEndpoint   = errors.New("no endpoint: give tcp://ADDRESS:PORT")
 	ErrReserved   = errors.New("names of headers in X-ONCE- are reserved: choose another")
 	ErrHeaders    = errors.New("the node has 240 headers already")
@@ -33,15 +34,16 @@ type EventType uint8
 
 // The values of EventType.
 const (
-	EventTypeEnter   EventType = 1 // a peer is present
-	EventTypeExit    EventType = 2 // a peer is gone; reason says why
-	EventTypeJoin    EventType = 3 // a peer has joined a group
-	EventTypeLeave   EventType = 4 // a peer has left a group
-	EventTypeWhisper EventType = 5 // a peer has sent this node a message
-	EventTypeShout   EventType = 6 // a peer has sent a group a message
-	EventTypeSuspect EventType = 7 // a peer owes a sign of life
-	EventTypeRecover EventType = 8 // a peer that was suspect is heard again
-	EventTypeLeader  EventType = 9 // a group has a leader
+	EventTypeEnter   EventType = 1  // a peer is present
+	EventTypeExit    EventType = 2  // a peer is gone; reason says why
+	EventTypeJoin    EventType = 3  // a peer has joined a group
+	EventTypeLeave   EventType = 4  // a peer has left a group
+	EventTypeWhisper EventType = 5  // a peer has sent this node a message
+	EventTypeShout   EventType = 6  // a peer has sent a group a message
+	EventTypeSuspect EventType = 7  // a peer owes a sign of life
+	EventTypeRecover EventType = 8  // a peer that was suspect is heard again
+	EventTypeLeader  EventType = 9  // a group has a leader
+	EventTypeNetwork EventType = 10 // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -65,6 +67,8 @@ func (v EventType) String() string {
 		return "recover"
 	case EventTypeLeader:
 		return "leader"
+	case EventTypeNetwork:
+		return "network"
 	}
 	return ""
 }

@@ -33,6 +33,7 @@ group, and chat ends after the last. A line that fails ends it with status 1.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), with, groups, wait) },
 	}
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, and if it is the first, to talk to; may be repeated")
+	with.contestFlag(cmd.Flags())
 	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long lines from a pipe wait for somebody to be in the group")
 	must(cmd.MarkFlagRequired("group"))
 	return cmd
@@ -133,10 +134,14 @@ func (c *chat) show(event once.Event) error {
 		return c.presence(e.Peer, "joined "+clean(e.Group), e.Group)
 	case *once.Leave:
 		return c.presence(e.Peer, "left "+clean(e.Group), e.Group)
+	case *once.Leader:
+		return c.presence(e.Peer, "leads "+clean(e.Group), e.Group)
 	case *once.Suspect:
 		return c.presence(e.Peer, "does not answer", e.Peer.Groups()...)
 	case *once.Recover:
 		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
+	case *once.Notice:
+		return c.note("%s", clean(e.Text))
 	case *once.Exit:
 		if e.Reason != once.Stopped {
 			return c.presence(e.Peer, fmt.Sprintf("is gone (%s)", e.Reason), e.Peer.Groups()...)

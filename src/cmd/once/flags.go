@@ -27,6 +27,11 @@ type common struct {
 	interfaces []string
 	port       uint16
 	endpoint   string
+	advertise  string
+	bind       string
+	contest    []string
+	servers    []string
+	portFlag   *pflag.Flag
 	logLevel   slog.Level
 }
 
@@ -35,10 +40,22 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.headers, "header", nil, "what peers are told of this node, as `K=V`; may be repeated")
 	flags.StringArrayVar(&c.interfaces, "interface", nil,
 		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that can broadcast)")
-	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none")
+	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none, which is the default with gossip")
+	c.portFlag = flags.Lookup("port")
 	flags.StringVar(&c.endpoint, "endpoint", "",
 		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
+	flags.StringVar(&c.advertise, "advertise", "",
+		"where others can reach this node, as `tcp://ADDRESS:PORT`, if not where it accepts connections")
+	flags.StringVar(&c.bind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
+	flags.StringArrayVar(&c.servers, "gossip-connect", nil,
+		"find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
 	flags.TextVar(&c.logLevel, "log-level", slog.LevelWarn, "least `LEVEL` to log: debug, info, warn or error")
+}
+
+// contestFlag is for commands that stay in groups.
+func (c *common) contestFlag(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&c.contest, "contest", nil,
+		"`GROUP` to join and to lead, if no other member that contests has a lower id; may be repeated")
 }
 
 // start starts a node that is in groups and logs to w.
@@ -52,17 +69,24 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		headers[key] = value
 	}
 	port := int(c.port)
-	if port == 0 {
+	switch {
+	case !c.portFlag.Changed:
+		port = 0 // gossip, if there is any, is to replace beacons
+	case port == 0:
 		port = once.NoBeacon
 	}
 	return once.Start(ctx, once.Config{
-		Name:       c.name,
-		Groups:     groups,
-		Headers:    headers,
-		Interfaces: c.interfaces,
-		BeaconPort: port,
-		Endpoint:   c.endpoint,
-		Logger:     slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
+		Name:          c.name,
+		Groups:        groups,
+		Contest:       c.contest,
+		Headers:       headers,
+		Interfaces:    c.interfaces,
+		GossipConnect: c.servers,
+		BeaconPort:    port,
+		Endpoint:      c.endpoint,
+		Advertise:     c.advertise,
+		GossipBind:    c.bind,
+		Logger:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
 	})
 }
 

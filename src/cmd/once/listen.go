@@ -29,9 +29,10 @@ less of it. A bar parts the frames of a message, and what is not printable is
 written as an escape sequence.
 
 With --json an event is an object. It has type (enter, exit, join, leave, whisper,
-shout, suspect, recover, leader), time, peer (the id), name, endpoint and headers,
-and where there is one, group, reason, and content: an array of frames. If a frame
-is not UTF-8, content_encoding is "base64" and all frames are encoded so.`,
+shout, suspect, recover, leader, network), time, peer (the id), name, endpoint and
+headers, and where there is one, group, reason, and content: an array of frames. If
+a frame is not UTF-8, content_encoding is "base64" and all frames are encoded so.
+Network events have no peer; their reason says what changed on this host.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'`,
 		Args: cobra.NoArgs,
@@ -49,6 +50,7 @@ is not UTF-8, content_encoding is "base64" and all frames are encoded so.`,
 		},
 	}
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join; may be repeated")
+	with.contestFlag(cmd.Flags())
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
@@ -119,6 +121,8 @@ func newRecord(event once.Event) record {
 		r.Type = "recover"
 	case *once.Leader:
 		r.Type, r.Group = "leader", e.Group
+	case *once.Notice:
+		r.Type, r.Reason, r.Peer = "network", e.Text, ""
 	}
 	return r
 }
@@ -163,10 +167,10 @@ func textPrinter(terminal bool) func(io.Writer, once.Event) error {
 		r := newRecord(event)
 		if terminal {
 			_, err = fmt.Fprintf(w, "%s  %-8s  %-20s  %-12s  %s\n", event.About().Time.Format(time.TimeOnly),
-				r.Type, cut(r.Name, 20), cut(r.Group, 40), r.Reason+content(r.frames, textLimit))
+				r.Type, cut(r.Name, 20), cut(r.Group, 40), clean(r.Reason)+content(r.frames, textLimit))
 		} else {
 			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time,
-				r.Type, r.Peer, clean(r.Name), clean(r.Group), r.Reason+content(r.frames, 0))
+				r.Type, r.Peer, clean(r.Name), clean(r.Group), clean(r.Reason)+content(r.frames, 0))
 		}
 		return err
 	}

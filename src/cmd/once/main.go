@@ -77,7 +77,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 			if err := environment(cmd.Flags()); err != nil {
 				return err
 			}
-			err := cmd.ValidateRequiredFlags()
+			err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups())
 			*begun = err == nil
 			return err
 		},
@@ -85,7 +85,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 	with := &common{port: defaultPort}
 	with.register(root.PersistentFlags())
 	root.AddCommand(chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with),
-		peersCommand(with), interfacesCommand(), versionCommand())
+		peersCommand(with), doctorCommand(with), interfacesCommand(), versionCommand())
 	return root, begun
 }
 

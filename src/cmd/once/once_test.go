@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,30 @@ func TestConversation(t *testing.T) {
 	ana.sees(`^\* ben is gone \(left\)$`)
 	ana.says("/quit")
 	ana.exits(0)
+}
+
+// TestGossip has two meet without a beacon.
+func TestGossip(t *testing.T) {
+	n := newNetwork(t)
+	probe, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := "tcp://" + probe.Addr().String()
+	if err := probe.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start := func(args ...string) *process {
+		cmd := n.command(args...)
+		cmd.Env = append(cmd.Env, "ONCE_PORT=") // as if not given
+		return n.run(cmd)
+	}
+	ben := start("chat", "--group", "room", "--name", "ben", "--gossip-connect", server)
+	ana := start("chat", "--group", "room", "--name", "ana", "--gossip-bind", server)
+	ben.sees(`^\* ana joined room$`)
+	ana.sees(`^\* ben joined room$`)
+	ben.says("hello, ana")
+	ana.sees(`^ben: hello, ana$`)
 }
 
 func TestConversationFails(t *testing.T) {
@@ -318,11 +343,11 @@ func TestInterfacesAndVersion(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.sees(`.*127\.0\.0\.1.*`)[0]), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Name == "" || got.Address != "127.0.0.1/8" || got.Broadcast != "127.255.255.255" {
+	if got.Name == "" || got.Address != "127.0.0.1" || got.Network != "127.0.0.0/8" || !got.Loopback || got.Broadcast != "127.255.255.255" {
 		t.Errorf("loopback is %+v", got)
 	}
 	p = n.start("interfaces")
-	p.sees(`^` + got.Name + `\t127\.0\.0\.1/8\t127\.255\.255\.255$`)
+	p.sees(`^` + got.Name + `\t127\.0\.0\.1\t127\.0\.0\.0/8\t127\.255\.255\.255$`)
 	p.exits(0)
 	p = n.start("version")
 	p.sees(`^once \S+ go1\.\d+\S* \w+/\w+$`)

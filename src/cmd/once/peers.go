@@ -22,13 +22,17 @@ const cellWidth = 40
 
 func peersCommand(with *common) *cobra.Command {
 	var wait time.Duration
-	var asJSON bool
+	var asJSON, watching bool
 	cmd := &cobra.Command{
-		Use:   "peers [--wait 2s] [--json]",
+		Use:   "peers [--wait 2s | --watch] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint and
-groups. A name may belong to several peers, an id to one only.`,
+groups. A name may belong to several peers, an id to one only.
+
+With --watch it goes on until interrupted: a terminal shows a table that is kept up
+to date and what has changed of late; else each change is a line, as listen has it.`,
 		Example: `  once peers
+  once peers --watch
   once peers --wait 5s --json | jq -r .name`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,6 +41,9 @@ groups. A name may belong to several peers, an id to one only.`,
 				return err
 			}
 			defer node.Close()
+			if watching {
+				return watch(cmd.Context(), node, asJSON)
+			}
 			never := func() bool { return false }
 			if err := await(cmd.Context(), node, wait, never, ignore); !errors.Is(err, context.DeadlineExceeded) {
 				return err
@@ -49,6 +56,8 @@ groups. A name may belong to several peers, an id to one only.`,
 		},
 	}
 	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to look for peers")
+	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
+	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
@@ -77,40 +86,38 @@ func interfacesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "interfaces [--json]",
 		Short: "list the network interfaces that a node can use",
-		Long:  "Interfaces lists what --interface can name: name, address and network, and where\nbeacons go.",
+		Long:  "Interfaces lists what --interface can name: name and address; the network, and where\nbeacons go.",
 		Example: `  once interfaces
   once chat --group room --interface 192.168.1.20`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			lines, err := once.Interfaces()
+			interfaces, err := once.Interfaces()
 			if err != nil {
 				return err
 			}
-			return printInterfaces(os.Stdout, isTerminal(os.Stdout), asJSON, lines)
+			return printInterfaces(os.Stdout, isTerminal(os.Stdout), asJSON, interfaces)
 		},
 	}
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
 
-// interfaceRecord is a network interface as JSON.
+// interfaceRecord is a network as JSON.
 type interfaceRecord struct {
 	Name      string `json:"name"`
 	Address   string `json:"address"`
+	Network   string `json:"network"`
 	Broadcast string `json:"broadcast"`
+	Loopback  bool   `json:"loopback"`
 }
 
-// printInterfaces prints what once.Interfaces returns: in each line a name, which
-// may have blanks, an address, the word broadcast and another address.
-func printInterfaces(w io.Writer, terminal, asJSON bool, lines []string) error {
-	records := make([]interfaceRecord, len(lines))
-	for i, line := range lines {
-		line, broadcast, _ := strings.Cut(line, " broadcast ")
-		at := max(strings.LastIndexByte(line, ' '), 0)
-		records[i] = interfaceRecord{line[:at], strings.TrimSpace(line[at:]), broadcast}
+func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Interface) error {
+	records := make([]interfaceRecord, len(interfaces))
+	for n, i := range interfaces {
+		records[n] = interfaceRecord{i.Name(), i.Address(), i.Network(), i.Broadcast(), i.Loopback()}
 	}
-	return printList(w, terminal, asJSON, "NAME\tADDRESS\tBROADCAST", records, func(r interfaceRecord) []string {
-		return []string{r.Name, r.Address, r.Broadcast}
+	return printList(w, terminal, asJSON, "NAME\tADDRESS\tNETWORK\tBROADCAST", records, func(r interfaceRecord) []string {
+		return []string{r.Name, r.Address, r.Network, r.Broadcast}
 	})
 }
 

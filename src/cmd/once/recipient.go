@@ -13,7 +13,7 @@ import (
 )
 
 // hint is what to do when nobody is found.
-const hint = "are all on the same --interface and --port? is --wait long enough?"
+const hint = "are all on the same --interface and --port? is --wait long enough? see once doctor"
 
 // recipient is whom a message is for.
 type recipient struct {

@@ -148,3 +148,21 @@ func TestListenOnTerminal(t *testing.T) {
 	screen.sees(`\d\d:\d\d:\d\d  enter +ben +\r\n`)
 	screen.sees(`shout +ben +room +long\\along.*… \(10000 octets\)\r\n`)
 }
+
+// TestTableIsKeptUpToDate watches a peer come and go.
+func TestTableIsKeptUpToDate(t *testing.T) {
+	n := newNetwork(t)
+	cmd := n.command("peers", "--watch")
+	screen := open(t, cmd)
+	screen.sees(`0 peers at [0-9:]{8}; Ctrl-C ends\r\n`)
+	ana := n.start("chat", "--group", "room", "--name", "ana")
+	screen.sees(`\x1b\[H\x1b\[J1 peers at `)
+	screen.sees(`NAME +ID +ENDPOINT +GROUPS\r\nana +\S+ +tcp://127\.0\.0\.1:\d+ +room\r\n`)
+	screen.sees(`join +ana +room`)
+	ana.says("/quit")
+	screen.sees(`0 peers at (.|\r\n)*exit +ana +left`)
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	screen.sees(`\x1b\[\?7h`)
+}

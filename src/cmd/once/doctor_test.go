@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// diagnosis runs the doctor and returns what it found, by check.
+func (n network) diagnosis(status int, flags ...string) map[string]finding {
+	n.t.Helper()
+	p := n.start(append([]string{"doctor", "--json", "--wait", "1s"}, flags...)...)
+	p.exits(status)
+	found := map[string]finding{}
+	for _, line := range p.seen {
+		var f finding
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			n.t.Fatalf("%s: %v", line, err)
+		}
+		if f.Check == "" || f.Found == "" || (f.Status == fine) != (f.Advice == "") {
+			n.t.Errorf("%s: a finding needs a check, what was found, and if it is not ok, advice", line)
+		}
+		found[f.Check] = f
+	}
+	return found
+}
+
+func (n network) wants(found map[string]finding, check, status, text string) {
+	n.t.Helper()
+	if f := found[check]; f.Status != status || !strings.Contains(f.Found, text) {
+		n.t.Errorf("%s: %+v, want %s, %q", check, f, status, text)
+	}
+}
+
+func TestDoctorFindsAllWell(t *testing.T) {
+	n := newNetwork(t)
+	listener := n.start("listen", "--name", "listener")
+	n.start("chat", "--group", "room", "--name", "ana")
+	listener.sees(`\tenter\t\S+\tana`)
+	found := n.diagnosis(0)
+	n.wants(found, "tcp", fine, "tcp://127.0.0.1:")
+	n.wants(found, "beacons", fine, fmt.Sprintf("UDP port %d", n.port))
+	n.wants(found, "peers", fine, "2: ")
+	n.wants(found, "peers", fine, "ana")
+	n.wants(found, "names", fine, "")
+	n.wants(found, "clock", fine, "")
+}
+
+func TestDoctorFindsOddities(t *testing.T) {
+	n := newNetwork(t)
+	listener := n.start("listen", "--name", "ana", "--group", "room")
+	n.start("chat", "--group", "room", "--name", "ana")
+	listener.sees(`\tenter\t`)
+	conn, err := net.Dial("udp4", fmt.Sprintf("127.255.255.255:%d", n.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	p := n.start("doctor", "--json", "--wait", "5s")
+	curve := append([]byte("ZRE\x03"), make([]byte, 50)...)
+	listener.sees(`\tenter\t`) // the doctor
+	if _, err := conn.Write(curve); err != nil {
+		t.Fatal(err)
+	}
+	p.sees(`"check":"security","found":"1 beacons of nodes that speak CURVE only"`)
+	p.sees(`"status":"warn","check":"names","found":"several peers are named ana"`)
+	p.exits(0)
+}
+
+func TestDoctorFindsWhatFails(t *testing.T) {
+	n := newNetwork(t)
+	taken, err := net.ListenPacket("udp4", fmt.Sprintf(":%d", n.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	found := n.diagnosis(1)
+	n.wants(found, "node", fail, "address already in use")
+	p := n.start("doctor")
+	p.sees(`^fail  node        .*address already in use$`)
+	p.sees(`^ {18}a program holds the port`)
+	p.exits(1)
+	p.complains(`^once: something does not work`)
+
+	counts := map[string]uint64{"beacons heard": 3, "beacons from other networks": 2}
+	for i, want := range []string{fail + " beacons", warn + " addresses"} {
+		if f := checkBeacons(&common{port: 5670}, counts)[i]; f.Status+" "+f.Check != want {
+			t.Errorf("%+v, want %s", f, want)
+		}
+	}
+	for _, test := range []struct {
+		err    error
+		advice string
+	}{
+		{syscall.EADDRINUSE, "end it"},
+		{syscall.EACCES, "above 1023"},
+		{errors.New("no interface"), "once interfaces"},
+	} {
+		if f := refusal(test.err); f.Status != fail || !strings.Contains(f.Advice, test.advice) {
+			t.Errorf("%v: %+v", test.err, f)
+		}
+	}
+	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
+		t.Errorf("connects to a port without a listener: %+v", f)
+	}
+}
+
+func TestPeersWatch(t *testing.T) {
+	n := newNetwork(t)
+	plain := n.start("peers", "--watch")
+	records := n.start("peers", "--watch", "--json")
+	ana := n.start("chat", "--group", "room", "--name", "ana")
+	plain.sees(`\tenter\t\S+\tana\t`)
+	plain.sees(`\tjoin\t\S+\tana\troom\t`)
+	records.sees(`"type":"enter".*"name":"ana"`)
+	ana.says("/quit")
+	plain.sees(`\texit\t\S+\tana\t\tleft$`)
+	plain.interrupt()
+	plain.exits(0)
+	p := n.start("peers", "--watch", "--wait", "1s")
+	p.exits(2)
+}

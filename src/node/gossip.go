@@ -1,0 +1,55 @@
+package node
+
+import (
+	"cmp"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/gossip"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// listenForGossip prepares gossip, if the settings want it.
+func (n *Node) listenForGossip() (err error) {
+	if s := &n.settings; s.gossips() {
+		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
+			ID: n.id, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
+			Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
+		})
+	}
+	return err
+}
+
+// publish has gossip tell where to reach the node. The caller holds n.mu.
+func (n *Node) publish() {
+	if n.gossip != nil {
+		n.gossip.Publish(cmp.Or(n.settings.advertised, n.address))
+	}
+}
+
+// GossipUnpublish has the node tell no more of a peer, until the peer publishes
+// itself anew.
+func (n *Node) GossipUnpublish(peer uuid.UUID) error {
+	err := n.running()
+	if err == nil && n.gossip != nil {
+		n.gossip.Unpublish(peer)
+	}
+	return err
+}
+
+// sighted tells the loop of whom beacons and gossip tell.
+func (n *Node) sighted(sightings []beacon.Sighting) {
+	n.do(func() {
+		for _, s := range sightings {
+			switch {
+			case s.Gone:
+				n.step(zre.Vanished{Peer: s.ID})
+			case !zre.EndpointValid(s.Endpoint):
+				n.count("sightings without an endpoint")
+			default:
+				n.step(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})
+			}
+		}
+	})
+}

@@ -1,0 +1,292 @@
+package zre
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+)
+
+// contest makes a world of hosts that know each other; those of the given
+// numbers contest in group 0, in which all are.
+func contest(t *testing.T, hosts, plain int, contestants ...int) *world {
+	w := newWorld(t, 5, hosts, plain)
+	w.loss = 0
+	for i, h := range w.hosts {
+		h.id[0] = byte(i) // the lowest number has the lowest id
+		h.own[group(0)] = true
+		clear(h.contests)
+	}
+	for _, i := range contestants {
+		w.hosts[i].contests[group(0)] = true
+	}
+	w.run(10 * time.Second)
+	return w
+}
+
+// contest has a host begin to contest in group 0.
+func (h *host) contest() {
+	h.contests[group(0)] = true
+	h.step(Contest{group(0)})
+}
+
+func (w *world) wantLeader(number int) {
+	w.t.Helper()
+	want := uuid.Nil
+	if number >= 0 {
+		want = w.hosts[number].id
+	}
+	for _, h := range w.hosts {
+		if !h.plain && h.up() && h.own[group(0)] && h.leaders[group(0)] != want {
+			w.t.Errorf("host %d takes %s for the leader, should be host %d", h.number, h.leaders[group(0)], number)
+		}
+	}
+}
+
+func TestElections(t *testing.T) {
+	cases := []struct {
+		name        string
+		hosts       int
+		contestants []int
+		then        func(*world)
+		leader      int // -1 for none
+	}{
+		{"nobody contests", 3, nil, nil, -1},
+		{"one alone", 1, []int{0}, nil, 0},
+		{"one of several", 4, []int{2}, nil, 2},
+		{"two", 4, []int{1, 3}, nil, 1},
+		{"all", 8, []int{0, 1, 2, 3, 4, 5, 6, 7}, nil, 0},
+		{"the leader leaves", 4, []int{1, 3}, func(w *world) { w.hosts[1].change(group(0)) }, 3},
+		{"the leader stops", 4, []int{1, 3}, func(w *world) { w.hosts[1].stop() }, 3},
+		{"the leader dies", 4, []int{1, 3}, func(w *world) { w.hosts[1].crash(true) }, 3},
+		{"the only contestant dies", 4, []int{1}, func(w *world) { w.hosts[1].crash(false) }, -1},
+		{"a follower leaves", 4, []int{1, 3}, func(w *world) { w.hosts[2].change(group(0)) }, 1},
+		{"the leader comes back", 4, []int{1, 3}, func(w *world) {
+			w.hosts[1].crash(false)
+			w.run(time.Minute)
+			w.hosts[1].start()
+		}, 1},
+		{"one begins to contest", 4, []int{3}, func(w *world) { w.hosts[2].contest() }, 2},
+		{"the network is parted and whole again", 6, []int{1, 3, 5}, func(w *world) {
+			w.part()
+			w.run(3 * time.Minute)
+		}, 1},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := contest(t, c.hosts, 0, c.contestants...)
+			if c.then != nil {
+				c.then(w)
+			}
+			w.run(2 * time.Minute)
+			w.wantLeader(c.leader)
+			before := w.elections
+			w.run(time.Minute)
+			if w.elections > before {
+				t.Errorf("the election goes on for ever: %d messages in a minute", w.elections-before)
+			}
+		})
+	}
+}
+
+// TestElectionCost holds the number of messages against what the model says.
+func TestElectionCost(t *testing.T) {
+	const hosts = 50
+	w := contest(t, hosts, 0)
+	for i := range 3 {
+		w.hosts[10+i].contest()
+	}
+	w.run(10 * time.Second)
+	w.wantLeader(10)
+	if w.elections > 3*3*hosts {
+		t.Errorf("%d messages for an election among %d with 3 challengers", w.elections, hosts)
+	}
+}
+
+// TestElectionsWithPlainMembers has members that know nothing of elections: they
+// hold them up, and no more.
+func TestElectionsWithPlainMembers(t *testing.T) {
+	w := contest(t, 3, 2, 1, 2)
+	w.run(10 * time.Second)
+	w.wantLeader(1)
+}
+
+// TestHostileElections has a neighbour say what makes no sense, or too often.
+func TestHostileElections(t *testing.T) {
+	w := contest(t, 3, 1, 1, 2)
+	w.run(10 * time.Second)
+	victim, mallory := w.hosts[0], w.hosts[3]
+	outsider := w.newID()
+	upper := hexadecimal(w.hosts[1].id)
+	nonsense := []zremsg.Message{
+		&zremsg.Elect{Group: group(0), ChallengerID: ""},
+		&zremsg.Elect{Group: group(0), ChallengerID: "no id at all, but 32 characters."},
+		&zremsg.Elect{Group: group(0), ChallengerID: hexadecimal(outsider)},
+		&zremsg.Elect{Group: "elsewhere", ChallengerID: upper},
+		&zremsg.Leader{Group: group(0), LeaderID: hexadecimal(outsider)},
+		&zremsg.Leader{Group: "elsewhere", LeaderID: hexadecimal(mallory.id)},
+	}
+	claims := []zremsg.Message{ // of what only others could say
+		&zremsg.Elect{Group: group(0), ChallengerID: hexadecimal(victim.id)},
+		&zremsg.Elect{Group: group(0), ChallengerID: upper},
+		&zremsg.Leader{Group: group(0), LeaderID: hexadecimal(victim.id)},
+		&zremsg.Leader{Group: group(0), LeaderID: hexadecimal(w.hosts[2].id)},
+	}
+	link := victim.core.peers[mallory.id].link
+	counted, sent, told := 0, 0, 0
+	for range 1000 {
+		for _, m := range append(nonsense, claims...) {
+			for _, out := range victim.core.Step(victim.now(), Heard{mallory.id, link, m}) {
+				switch out := out.(type) {
+				case Count:
+					counted++
+				case Send:
+					sent++
+				case Event:
+					told++
+					t.Errorf("%+v makes the event %s", m, out.Type)
+				}
+			}
+		}
+	}
+	if want := 1000 * len(nonsense); counted != want || sent > 0 {
+		t.Errorf("%d messages were counted, %d were answered; should be %d and none", counted, sent, want)
+	}
+	if n := len(victim.core.ballots); n != 1 {
+		t.Errorf("there are %d elections", n)
+	}
+}
+
+// wave is a member that takes part in elections as Zyre does (zyre_election.c):
+// it counts an ELECT from each neighbour before it answers the one that it had
+// the challenge from, and a LEADER from each before it believes it.
+type wave struct {
+	z          *zyre
+	contests   bool
+	challenger string // the lowest so far
+	father     uuid.UUID
+	elects     int
+	leaders    int
+	leader     string // the outcome
+}
+
+func (v *wave) toAll(m zremsg.Message, but uuid.UUID) {
+	for _, id := range v.members() {
+		if id != but {
+			v.z.send(id, m)
+		}
+	}
+}
+
+func (v *wave) members() []uuid.UUID {
+	var ids []uuid.UUID
+	for _, id := range sortedIDs(v.z.peers) {
+		if p := v.z.peers[id]; p.ready && p.groups[group(0)] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (v *wave) elect() zremsg.Message {
+	return &zremsg.Elect{Group: group(0), ChallengerID: v.challenger}
+}
+
+// challenge is what Zyre does when somebody joins.
+func (v *wave) challenge() {
+	*v = wave{z: v.z, contests: true, challenger: hexadecimal(v.z.h.id), leader: v.leader}
+	v.toAll(v.elect(), uuid.Nil)
+}
+
+func (v *wave) hear(from uuid.UUID, m zremsg.Message) error {
+	self := hexadecimal(v.z.h.id)
+	switch m := m.(type) {
+	case *zremsg.Join:
+		if v.contests {
+			v.challenge()
+		}
+	case *zremsg.Elect:
+		if v.challenger == "" || m.ChallengerID < v.challenger {
+			*v = wave{z: v.z, contests: v.contests, challenger: m.ChallengerID, father: from, leader: v.leader}
+			v.toAll(v.elect(), from)
+		}
+		if m.ChallengerID != v.challenger {
+			return nil
+		}
+		if v.elects++; v.elects != len(v.members()) {
+			return nil
+		}
+		if v.challenger == self {
+			v.toAll(&zremsg.Leader{Group: group(0), LeaderID: self}, uuid.Nil)
+		} else {
+			v.z.send(v.father, v.elect())
+		}
+	case *zremsg.Leader:
+		if v.challenger == "" {
+			return fmt.Errorf("host %d: LEADER without ELECT: Zyre would have crashed", v.z.h.number)
+		}
+		if m.LeaderID != self && v.leaders == 0 {
+			v.toAll(&zremsg.Leader{Group: group(0), LeaderID: v.challenger}, uuid.Nil)
+		}
+		if v.leaders++; v.leaders == len(v.members()) {
+			*v = wave{z: v.z, contests: v.contests, leader: m.LeaderID}
+		}
+	}
+	return nil
+}
+
+// TestElectionsWithZyre lets members that count as Zyre does hold elections with
+// ours. The plain ones do not know each other here, so there is one at a time.
+func TestElectionsWithZyre(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		ours         []int
+		zyreContests bool
+		then         func(*world)
+		leader       int
+	}{
+		{"ours contests", []int{1}, false, nil, 1},
+		{"two of ours contest", []int{0, 1}, false, nil, 0},
+		{"the Zyre contests", nil, true, func(w *world) { w.rejoin(2) }, 3},
+		{"both contest", []int{1}, true, func(w *world) { w.rejoin(2) }, 1},
+		{"the leader leaves", []int{1, 2}, false, func(w *world) { w.hosts[1].change(group(0)) }, 2},
+		{"a follower joins anew", []int{1}, false, func(w *world) { w.rejoin(2) }, 1},
+		{"the Zyre joins anew", []int{1}, false, func(w *world) { w.rejoin(3) }, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, 5, 3, 1)
+			w.loss = 0
+			for i, h := range w.hosts {
+				h.id[0] = byte(i)
+				clear(h.contests)
+				h.own[group(0)] = true
+			}
+			w.run(time.Second)
+			z := w.hosts[3].zyre
+			z.wave = &wave{z: z, contests: c.zyreContests}
+			for _, i := range c.ours {
+				w.hosts[i].contest()
+			}
+			w.run(10 * time.Second)
+			if c.then != nil {
+				c.then(w)
+				w.run(time.Minute)
+			}
+			w.wantLeader(c.leader)
+			if want := hexadecimal(w.hosts[c.leader].id); z.wave.leader != want {
+				t.Errorf("the Zyre takes %q for the leader, should be %s; %+v", z.wave.leader, want, z.wave)
+			}
+		})
+	}
+}
+
+// rejoin has a host leave group 0 and join it again.
+func (w *world) rejoin(number int) {
+	for range 2 {
+		w.hosts[number].change(group(0))
+		w.run(10 * time.Second)
+	}
+}

@@ -1,0 +1,71 @@
+package zre
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/wire"
+)
+
+// TestPeerMoves lets a present peer greet from another address over a new
+// connection: ours, to its old address, is made anew, and it stays present.
+func TestPeerMoves(t *testing.T) {
+	c := New(Config{ID: uuid.UUID{1}, Greeting: time.Minute, Evasive: time.Minute, Silent: time.Hour, Expired: 2 * time.Hour,
+		Heard: func(uuid.UUID) (time.Time, bool) { return time.Time{}, false }})
+	id, now := uuid.UUID{2}, time.Unix(1e9, 0)
+	step := func(in Input) (said []string) {
+		now = now.Add(time.Second)
+		for _, out := range c.Step(now, in) {
+			switch out := out.(type) {
+			case Connect:
+				said = append(said, fmt.Sprint("connect ", out.Endpoints))
+			case Disconnect:
+				said = append(said, "disconnect")
+			case Send:
+				said = append(said, fmt.Sprintf("send %T", out.Message))
+			case Event:
+				said = append(said, out.Type.String())
+			}
+		}
+		return said
+	}
+	hello := func(link LinkID, endpoint string) Heard {
+		return Heard{id, link, &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: headerIncarnation, Value: "7"}}}}
+	}
+	const old, moved = "tcp://10.0.0.2:5", "tcp://10.0.0.3:5"
+	for _, test := range []struct {
+		in   Input
+		want []string
+	}{
+		{Sighted{id, old}, []string{"connect [" + old + "]"}},
+		{Linked{id, "tcp://10.0.0.1:1"}, []string{"send *zremsg.Hello"}},
+		{hello(1, old), []string{"enter"}},
+		{hello(2, old), nil},
+		{hello(3, moved), []string{"disconnect", "connect [" + moved + " " + old + "]"}},
+		{Linked{id, "tcp://10.0.0.1:1"}, []string{"send *zremsg.Hello"}},
+		{hello(3, moved), nil},
+	} {
+		if got := step(test.in); !slices.Equal(got, test.want) {
+			t.Errorf("%T%+v: %q, want %q", test.in, test.in, got, test.want)
+		}
+	}
+}
+
+// TestNewestEndpointFirst sights a peer at more endpoints than are kept.
+func TestNewestEndpointFirst(t *testing.T) {
+	c := New(Config{ID: uuid.UUID{1}, Greeting: time.Minute})
+	var tried []string
+	for n := range 20 {
+		for _, out := range c.Step(time.Unix(1e9, 0), Sighted{uuid.UUID{2}, fmt.Sprintf("tcp://10.0.0.%d:5", n)}) {
+			tried = out.(Connect).Endpoints
+		}
+		if want := fmt.Sprintf("tcp://10.0.0.%d:5", n); tried[0] != want || len(tried) != min(n+1, maxEndpoints) {
+			t.Fatalf("tries %q, want %q first", tried, want)
+		}
+	}
+}
