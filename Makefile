@@ -5,8 +5,9 @@ MAKEFLAGS   += --warn-undefined-variables --no-print-directory
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 shellcheck
+PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck
 FUZZTIME    ?= 10s
+SEEDS       ?= 20000
 BENCH       ?=
 PREFIX      ?= $(shell go env GOPATH)/bin
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -41,7 +42,7 @@ check: ## prove that the tree is formatted, vetted, and what the models print
 	GOOS=windows go vet ./src/... ./bindings/...
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck .ci/run gsl/*.sh demo/*.sh
+	shellcheck .ci/run gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
@@ -58,6 +59,10 @@ install: ## build the program and install it, by default beside other Go program
 race: ## run all tests with the race detector
 	go test -race -short ./...
 
+.PHONY: soak
+soak: ## simulate SEEDS (20000) networks, and a large one; a seed that fails is printed
+	go test ./src/zre -count=1 -timeout 1h -run Networks -seeds $(SEEDS)
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@go list ./... | while read -r package; do \
@@ -70,9 +75,15 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 interop: deps ## test against gyre, libzmq and CZMQ
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go test -count=1 ./...
 
+.PHONY: lan
+lan: deps build ## try LANs made of network namespaces; needs root
+	bash src/interop/gyrenode/build.sh bin/gyrenode
+	bash lab/lan.sh
+
 .PHONY: bench
-bench: deps ## measure beside goczmq; BENCH="-smoke" for a short run
+bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go run ./bench $(BENCH)
+	@for figures in Idle Figures; do ONCE_FIGURES=1 go test ./bindings/go/once -count=1 -v -run $$figures | grep -vE '^(===|---|    --- )'; done
 
 .PHONY: clean
 clean: ## remove what was built

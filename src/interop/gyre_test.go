@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,54 +38,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// buildGyre builds gyrenode, once, with a gyre that today's Go lets start: since
-// Go 1.12.8 url.Parse refuses "tcp://*:*", which gyre has it parse to bind.
+// buildGyre builds gyrenode, once.
 var buildGyre = sync.OnceValues(func() (program string, err error) {
-	dir := scratch
-	gyre, err := goTool("list", "-m", "-f", "{{.Dir}}", "github.com/zeromq/gyre")
-	if err != nil {
-		return "", err
+	program = filepath.Join(scratch, "gyrenode")
+	if out, err := exec.Command("bash", "gyrenode/build.sh", program).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build gyrenode: %w: %s", err, out)
 	}
-	patched := filepath.Join(dir, "gyre")
-	if err := os.CopyFS(patched, os.DirFS(gyre)); err != nil {
-		return "", err
-	}
-	const parse = "e, err := url.Parse(endpoint)\n"
-	const patch = parse + "if endpoint == \"tcp://*:*\" { e, err = &url.URL{Scheme: \"tcp\", Host: \"*:*\"}, nil }\n"
-	node, err := os.ReadFile(filepath.Join(patched, "node.go"))
-	if err != nil || bytes.Count(node, []byte(parse)) != 1 {
-		return "", fmt.Errorf("gyre is not what it was: %w", err)
-	}
-	module, err := os.ReadFile("go.mod")
-	if err != nil {
-		return "", err
-	}
-	sums, err := os.ReadFile("go.sum")
-	if err != nil {
-		return "", err
-	}
-	for name, text := range map[string][]byte{
-		filepath.Join(patched, "node.go"): bytes.Replace(node, []byte(parse), []byte(patch), 1),
-		filepath.Join(patched, "go.mod"):  []byte("module github.com/zeromq/gyre\n"),
-		filepath.Join(dir, "interop.mod"): append(module, fmt.Sprintf("\nreplace github.com/zeromq/gyre => %s\n", patched)...),
-		filepath.Join(dir, "interop.sum"): sums,
-	} {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			return "", err
-		}
-	}
-	program = filepath.Join(dir, "gyrenode")
-	_, err = goTool("build", "-mod=mod", "-modfile="+filepath.Join(dir, "interop.mod"), "-o", program, "./gyrenode")
-	return program, err
+	return program, nil
 })
-
-func goTool(args ...string) (string, error) {
-	out, err := exec.Command("go", args...).Output()
-	if exit, ok := err.(*exec.ExitError); ok {
-		err = fmt.Errorf("go %s: %w: %s", args[0], err, exit.Stderr)
-	}
-	return strings.TrimSpace(string(out)), err
-}
 
 // gyreNode is a running gyrenode.
 type gyreNode struct {

@@ -1,0 +1,298 @@
+#!/usr/bin/env bash
+# LANs from network namespaces: who sees whom, and how soon, on networks as they
+# really are. Prints a table; the status is 0 if all is as it should be. Needs
+# root, iproute2, nft, bin/once, and bin/gyrenode (see `make lan`).
+#
+#        h1       h2       h3            h8       hosts: a namespace each, with
+#         │ eth0   │ eth0   │ eth0  ...   │ eth0   10.9.0.N/24 and fd09::N/64
+#     ────┴────────┴────────┴─────────────┴────    bridge lan, in namespace sw
+#
+#   two segments:  h1 h2 h3 ── lan ── h4 ── far ── h5 h6 h7   (far: 10.9.1.0/24)
+#
+# All of it stands in network, mount and process namespaces of its own, and is
+# gone when the script ends.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ -z ${LAN_INSIDE:-} ]]; then
+    [[ $(id -u) == 0 ]] || { echo "lan: needs root, to make network namespaces" >&2; exit 1; }
+    LAN_INSIDE=1 exec unshare --net --mount --pid --fork --kill-child bash lab/lan.sh
+fi
+mount -t tmpfs none /run
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+declare -A pid # of the node on each host
+declare -A want # whom each node should see: names in order, a blank after each
+declare -A mark # lines of each log when the scenario began
+failed=0
+
+# host NAME BRIDGE N... makes a host whose interfaces, eth0 and so on, are in
+# pairs of a bridge and the number of its addresses.
+host() {
+    local name=$1 i=0
+    shift
+    ip netns add "$name"
+    ip netns exec "$name" sysctl -qw net.ipv6.conf.{all,default}.accept_dad=0
+    ip -n "$name" link set lo up
+    while (($#)); do
+        ip -n sw link add "$name-$i" type veth peer name eth$i netns "$name"
+        ip -n sw link set "$name-$i" master "$1" up
+        case $1 in
+        lan) ip -n "$name" addr add "10.9.0.$2/24" dev eth$i ;;
+        far) ip -n "$name" addr add "10.9.1.$2/24" dev eth$i ;;
+        esac
+        ip -n "$name" addr add "fd09::$2/64" dev eth$i nodad
+        ip -n "$name" link set eth$i up
+        shift 2
+        i=$((i + 1))
+    done
+}
+
+# network makes the bridges.
+network() {
+    ip netns add sw
+    for bridge in lan far; do
+        ip -n sw link add $bridge type bridge
+        ip -n sw link set $bridge up
+    done
+}
+
+# start HOST... starts a node on each, and gyre HOST one of gyre.
+start() {
+    local name
+    for name; do
+        echo '{"type":"start"}' >>"$work/$name"
+        ip netns exec "$name" bin/once listen --json --name "$name" >>"$work/$name" 2>>"$work/complaints" &
+        pid[$name]=$!
+    done
+}
+gyre() {
+    BEACON_BROADCAST=1 ip netns exec "$1" bin/gyrenode -name "$1" -interface eth0 \
+        < <(sleep 600) >>"$work/$1" 2>>"$work/complaints" &
+    pid[$1]=$!
+}
+
+# end SIGNAL HOST... ends nodes, and tear all that is left with its hosts.
+end() {
+    local signal=$1 name
+    shift
+    for name; do
+        kill "-$signal" "${pid[$name]}"
+        wait "${pid[$name]}" 2>/dev/null || true
+        unset "pid[$name]" "want[$name]"
+    done
+}
+tear() {
+    end KILL "${!pid[@]}"
+    ip -all netns delete
+    rm -f "$work"/h*
+    mark=() judged_no_more=
+}
+
+# filter HOST RULE has the host treat what arrives by a rule of nft; no rule ends it.
+filter() {
+    ip netns exec "$1" nft flush ruleset
+    [[ -z ${2:-} ]] || ip netns exec "$1" nft "table inet f { chain in { type filter hook input priority 0; $2; }; }"
+}
+
+# acquainted HOST... says that these see each other and nobody else.
+acquainted() {
+    local name other
+    for name; do
+        [[ $name != "${judged_no_more:-}" ]] || { unset "want[$name]"; continue; }
+        want[$name]=$(for other; do [[ $other == "$name" ]] || echo "$other"; done | sort | tr '\n' ' ')
+    done
+}
+
+# sight HOST tells whom its node sees, by the events that it told, and which of
+# these cannot be.
+sight() {
+    awk -F'"' '
+        { for (i = NF; i > 2; i--) { key = tolower($i); if (key == "peer") id = $(i + 2); if (key == "name") name = $(i + 2) } }
+        $4 == "start" { split("", here) }
+        $4 == "enter" { if (id in here) print "enter-twice:" name; here[id] = name }
+        $4 ~ /^(exit|join|leave|suspect|recover)$/ && !(id in here) { print $4 "-of-nobody:" name }
+        $4 == "exit" { delete here[id] }
+        END { for (id in here) print here[id] }' "$work/$1" | sort | tr '\n' ' '
+}
+
+# exits tells who left by what reason since the scenario began, as our nodes say.
+exits() {
+    local name
+    for name in "${!want[@]}"; do
+        tail -n "+$((${mark[$name]:-0} + 1))" "$work/$name"
+    done | sed -nE 's/^\{"type":"exit".*"name":"([^"]*)".*"reason":"([^"]*)".*/\1:\2/p' | sort -u | tr '\n' ' '
+}
+
+now() { echo $((${EPOCHREALTIME/./} / 1000)); } # milliseconds
+
+begin() {
+    local name
+    began=$(now)
+    for name in "${!pid[@]}"; do
+        mark[$name]=$(wc -l <"$work/$name")
+    done
+}
+
+# right counts the nodes that see whom they should, and tells if all do.
+right() {
+    local name
+    seen=0
+    for name in "${!want[@]}"; do
+        [[ $(sight "$name") != "${want[$name]}" ]] || seen=$((seen + 1))
+    done
+    ((seen == ${#want[@]}))
+}
+
+# meets SCENARIO SECONDS [HOST:REASON]... expects that all see whom they should
+# within a time, and that these and no others have left since the scenario began;
+# stays SCENARIO SECONDS expects that it is and remains so for this time.
+meets() {
+    local name=$1 bound=$2
+    shift 2
+    until right || (($(now) - began > bound * 1000)); do sleep 0.05; done
+    row "$name" "< $bound s" "$*"
+}
+stays() {
+    local name=$1 bound=$2
+    shift 2
+    while right && (($(now) - began < bound * 1000)); do sleep 0.2; done
+    row "$name" "$bound s" "$*"
+}
+
+row() {
+    local took gone verdict=ok name
+    took=$(($(now) - began))
+    gone=$(exits)
+    if ((seen < ${#want[@]})) || [[ ${gone% } != "$3" ]]; then
+        verdict=FAIL failed=1
+    fi
+    printf '%-42s %-6s %6d.%03d s  %2d of %-3d %-26s %s\n' "$1" "$2" $((took / 1000)) $((took % 1000)) \
+        "$seen" ${#want[@]} "${gone:--}" $verdict
+    if [[ $verdict != ok ]]; then
+        echo "  gone should be: ${3:-nobody}"
+        for name in "${!want[@]}"; do
+            [[ $(sight "$name") == "${want[$name]}" ]] || echo "  $name sees: $(sight "$name")and should: ${want[$name]}"
+        done
+    fi
+}
+
+printf '%-42s %-6s %10s  %8s %-26s\n' SCENARIO BOUND TOOK SEE "GONE, AND WHY"
+
+network
+for n in {1..8}; do host "h$n" lan "$n"; done
+begin
+start h1 h2
+acquainted h1 h2
+meets "two hosts on a bridge" 2
+
+begin
+start h3 h4 h5 h6 h7
+gyre h8
+acquainted h{1..8}
+meets "eight, one of them gyre" 3
+
+begin
+end TERM h7
+acquainted h{1..6} h8
+meets "one is ended in good order" 2 h7:left
+judged_no_more=h8 # gyre takes its time to miss who is killed
+
+begin
+end KILL h6
+acquainted h{1..5} h8
+meets "one is killed" 3 h6:network
+
+begin
+start h6
+acquainted h{1..6} h8
+meets "it starts again" 3
+
+begin
+end KILL h5
+start h5
+acquainted h{1..6} h8
+meets "one is killed and starts at once" 4 h5:network
+
+begin
+ip -n h3 link set eth0 down
+stays "an interface is down" 4
+ip -n h3 link set eth0 up
+begin
+stays "and up again" 8
+
+begin
+for name in h1 h2; do filter "$name" "numgen random mod 5 == 0 drop"; done
+stays "one packet in five is lost" 8
+for name in h1 h2; do filter "$name"; done
+
+begin
+end KILL h8
+ip -n sw link set h2-0 down
+ip -n sw link set h4-0 down
+acquainted h1 h3 h5 h6
+want[h2]="" want[h4]=""
+meets "two cables are pulled, gyre is killed" 45 h1:expired h2:expired h3:expired h4:expired h5:expired h6:expired h8:network
+begin
+ip -n sw link set h2-0 up
+ip -n sw link set h4-0 up
+acquainted h{1..6}
+meets "they are plugged in again" 5
+
+tear
+network
+for n in {1..8}; do host "h$n" lan "$n"; done
+for n in {1..8}; do filter "h$n" "numgen random mod 5 == 0 drop"; done
+begin
+start h{1..8}
+acquainted h{1..8}
+meets "eight meet, one packet in five is lost" 15
+
+tear
+network
+for n in {1..4}; do host "h$n" lan "$n"; filter "h$n" "udp dport 5670 drop"; done
+begin
+start h{1..4}
+want[h1]="" want[h2]="" want[h3]="" want[h4]=""
+stays "broadcast is filtered" 3
+begin
+for n in {1..4}; do filter "h$n"; done
+acquainted h{1..4}
+meets "and no longer" 3
+
+begin
+ip -n h4 addr flush dev eth0
+ip -n h4 addr add 10.9.0.44/24 dev eth0
+ip -n h4 addr add fd09::44/64 dev eth0 nodad
+stays "an address changes: nobody is lost" 20
+begin
+host h5 lan 5
+start h5
+acquainted h{1..5}
+meets "and who comes later sees all" 5
+
+tear
+network
+for n in 1 2 3; do host "h$n" lan "$n"; done
+host h4 lan 4 far 4
+for n in 5 6 7; do host "h$n" far "$n"; done
+begin
+start h{1..7}
+acquainted h{1..4}
+near=${want[h4]}
+acquainted h{4..7}
+want[h4]=$near${want[h4]}
+meets "two segments, one host in both" 4
+stays "and it stays so" 6
+
+tear
+network
+for n in {1..4}; do host "h$n" lan "$n"; ip -n "h$n" -4 addr flush dev eth0; done
+begin
+start h{1..4}
+acquainted h{1..4}
+meets "IPv6 only" 4
+
+((!failed)) || { echo; sed 's/^/complaint: /' "$work/complaints" | sort | uniq -c | sort -rn | head -20; }
+exit $failed
