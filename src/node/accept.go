@@ -5,8 +5,6 @@ import (
 	"net"
 	"time"
 
-	"context"
-
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/link"
@@ -19,33 +17,21 @@ const maxStrangers = 1024
 
 // accept takes connections until the node stops.
 func (n *Node) accept(listener net.Listener, site *site) {
-	defer context.AfterFunc(n.ctx, func() { _ = listener.Close() })()
-	strangers := make(chan struct{}, maxStrangers)
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			if n.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			n.settings.log.Warn("cannot accept a connection", "error", err)
-			pause(n.ctx, firstWait) // out of descriptors, say: let some go
-			continue
-		}
-		select {
-		case strangers <- struct{}{}:
-		default:
-			n.count("connections over the limit")
-			_ = conn.Close()
-			continue
-		}
+	link.Accept(n.ctx, listener, maxStrangers, func(conn net.Conn, known func()) {
 		if !site.covers(conn.LocalAddr()) {
 			n.count("connections on other interfaces")
 			_ = conn.Close()
-			<-strangers
-			continue
+			known()
+			return
 		}
-		n.work.Go(func() { n.receive(conn, func() { <-strangers }) })
-	}
+		n.work.Go(func() { n.receive(conn, known) })
+	}, func(err error) {
+		if errors.Is(err, link.ErrTooMany) {
+			n.count("connections over the limit")
+		} else {
+			n.settings.log.Warn("cannot accept a connection", "error", err)
+		}
+	})
 }
 
 // receive serves a connection. known is called once, when its greeting has been

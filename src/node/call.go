@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -15,15 +14,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
-)
-
-// Waits between two rounds of attempts to connect to a peer. Each is twice the
-// last; all vary by a quarter, so that those who lost a peer together do not
-// come back together.
-const (
-	firstWait = 50 * time.Millisecond
-	lastWait  = 2 * time.Second
-	dialTime  = 5 * time.Second // one attempt
 )
 
 // maxDials is how many attempts may be under way at a time to connect to peers
@@ -59,7 +49,7 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 	c := &caller{node: n, peer: peer, urgent: make(chan struct{})}
 	c.hurry(urgent)
 	if last != nil { // the connection that stood was lost
-		c.wait = firstWait
+		c.wait = link.FirstWait
 	}
 	c.endpoints.Store(&endpoints)
 	var ctx context.Context
@@ -138,8 +128,8 @@ func (c *caller) linked(l *link.Link) {
 
 // connect tries the endpoints until one accepts or ctx ends.
 func (c *caller) connect(ctx context.Context) *link.Link {
-	for wait := c.wait; ; wait = min(max(2*wait, firstWait), lastWait) {
-		if !pause(ctx, wait) {
+	for wait := c.wait; ; wait = link.Longer(wait) {
+		if !link.Pause(ctx, wait) {
 			return nil
 		}
 		l, refused := c.attempt(ctx)
@@ -184,7 +174,7 @@ func (c *caller) attempt(ctx context.Context) (l *link.Link, refused bool) {
 }
 
 func (c *caller) open(ctx context.Context, endpoint string) (*link.Link, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
 	defer cancel()
 	conn, err := c.node.transport.Dial(ctx, endpoint)
 	if err != nil {
@@ -208,19 +198,6 @@ func (n *Node) linkConfig(kind string) link.Config {
 		c.Identity = append([]byte{1}, n.id[:]...)
 	}
 	return c
-}
-
-// pause waits, more or less as long as asked, and tells whether ctx goes on.
-func pause(ctx context.Context, wait time.Duration) bool {
-	if wait > 0 {
-		timer := time.NewTimer(wait*3/4 + rand.N(wait/2))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-	}
-	return ctx.Err() == nil
 }
 
 // callback returns where a peer can reach us that we reach from an address. A

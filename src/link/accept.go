@@ -1,0 +1,65 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// FirstWait is a good wait before a connection is tried again; Longer makes the
+// next ones. DialTime is as long as one attempt should take.
+const (
+	FirstWait = 50 * time.Millisecond
+	lastWait  = 2 * time.Second
+	DialTime  = 5 * time.Second
+)
+
+// ErrTooMany says that a connection was closed because too many stand.
+var ErrTooMany = errors.New("link: connections over the limit")
+
+// Accept takes connections until ctx ends, and closes the listener then. At most
+// so many stand at a time: each counts from take, which must not wait, until over
+// is called, once. Further ones are closed. Errors, ErrTooMany among them, go to
+// fault; after those of the listener it goes on a little later.
+func Accept(ctx context.Context, l net.Listener, most int, take func(conn net.Conn, over func()), fault func(error)) {
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	standing := make(chan struct{}, most)
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		default:
+			fault(err)
+			Pause(ctx, FirstWait) // out of descriptors, say: let some go
+			continue
+		}
+		select {
+		case standing <- struct{}{}:
+			take(conn, func() { <-standing })
+		default:
+			_ = conn.Close()
+			fault(ErrTooMany)
+		}
+	}
+}
+
+// Longer returns the wait after a wait: twice as long, up to two seconds.
+func Longer(wait time.Duration) time.Duration { return min(max(2*wait, FirstWait), lastWait) }
+
+// Pause waits as long as asked, up to a quarter more or less so that those who
+// lost a peer together do not come back together. It tells whether ctx goes on.
+func Pause(ctx context.Context, wait time.Duration) bool {
+	if wait > 0 {
+		timer := time.NewTimer(wait*3/4 + rand.N(wait/2))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
+}
