@@ -104,15 +104,19 @@ func (p *goczmqPeer) sendFrame(ctx context.Context, frame []byte, flags int) err
 }
 
 func (p *goczmqPeer) Receive(ctx context.Context, handle func([]byte) (bool, error)) error {
+	var begun [][]byte // frames of a message before goczmq was interrupted
 	for {
 		frames, err := p.router.RecvMessage() // the caller's identity, WHISPER, content
+		if len(begun) > 0 {
+			frames = append(begun, frames...)
+		}
+		begun = nil
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return errors.Join(err, ctx.Err())
-		case err != nil && len(frames) == 0:
-			continue // interrupted, or nothing came for pollTime
 		case err != nil:
-			return err
+			begun = frames // interrupted, or nothing came for pollTime
+			continue
 		case len(frames) != 3 || len(frames[1]) != len(p.header) || binary.BigEndian.Uint32(frames[1]) != whisper:
 			return errors.New("received what is no WHISPER")
 		case binary.BigEndian.Uint16(frames[1][4:]) != p.want:
