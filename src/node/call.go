@@ -146,9 +146,13 @@ func (c *caller) connect(ctx context.Context) *link.Link {
 	}
 }
 
-// attempt tries each endpoint once, when it is its turn, and tells whether all
-// have refused.
-func (c *caller) attempt(ctx context.Context) (l *link.Link, refused bool) {
+// stagger is how long an attempt has before the next endpoint is tried beside it.
+const stagger = 250 * time.Millisecond
+
+// attempt tries each endpoint once, those that become known meanwhile as well,
+// and takes the first that accepts. It tells whether all have refused. Peers that
+// are only sighted wait until it is their turn.
+func (c *caller) attempt(ctx context.Context) (won *link.Link, refused bool) {
 	select {
 	case <-c.urgent:
 	case c.node.dials <- struct{}{}:
@@ -156,31 +160,62 @@ func (c *caller) attempt(ctx context.Context) (l *link.Link, refused bool) {
 	case <-ctx.Done():
 		return nil, false
 	}
-	latest, refusals := c.endpoints.Load(), 0
-	for _, endpoint := range *latest {
-		if c.endpoints.Load() != latest {
-			return nil, false // a newer one is known: begin with that
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan dialled)
+	tried, pending, refusals := map[string]bool{}, 0, 0
+	begin := func() {
+		for _, endpoint := range *c.endpoints.Load() {
+			if won == nil && !tried[endpoint] {
+				tried[endpoint] = true
+				pending++
+				c.node.work.Go(func() { results <- c.open(ctx, endpoint) })
+				return
+			}
 		}
-		l, err := c.open(ctx, endpoint)
-		if err == nil {
-			return l, false
-		}
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			refusals++
-		}
-		c.node.log(c.peer).Debug("cannot connect", "endpoint", endpoint, "error", err)
 	}
-	return nil, refusals == len(*latest)
+	next := time.NewTicker(stagger)
+	defer next.Stop()
+	for begin(); pending > 0; {
+		select {
+		case <-next.C:
+			begin()
+		case r := <-results:
+			pending--
+			switch {
+			case r.err == nil && won == nil:
+				won = r.link
+				cancel()
+			case r.err == nil:
+				_ = r.link.Close()
+			default:
+				c.node.log(c.peer).Debug("cannot connect", "endpoint", r.endpoint, "error", r.err)
+				if errors.Is(r.err, syscall.ECONNREFUSED) {
+					refusals++
+				}
+				begin()
+			}
+		}
+	}
+	return won, refusals == len(tried)
 }
 
-func (c *caller) open(ctx context.Context, endpoint string) (*link.Link, error) {
+// dialled is what became of an endpoint.
+type dialled struct {
+	endpoint string
+	link     *link.Link
+	err      error
+}
+
+func (c *caller) open(ctx context.Context, endpoint string) dialled {
 	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
 	defer cancel()
 	conn, err := c.node.transport.Dial(ctx, endpoint)
 	if err != nil {
-		return nil, err
+		return dialled{endpoint, nil, err}
 	}
-	return link.Open(ctx, conn, c.node.linkConfig("DEALER"))
+	l, err := link.Open(ctx, conn, c.node.linkConfig("DEALER"))
+	return dialled{endpoint, l, err}
 }
 
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks

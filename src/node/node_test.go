@@ -11,11 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -238,6 +240,25 @@ func TestBrokenConnectionIsNoExit(t *testing.T) {
 		}
 		ana.idle(time.Minute)
 		ben.idle(time.Minute)
+	})
+}
+
+func TestDeadEndpointHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana := l.node("ana")
+		defer ana.Stop()
+		id := uuid.New()
+		l.memory.Partition(ana.host, "10.0.0.99", true)
+		ana.post(zre.Sighted{Peer: id, Endpoint: "tcp://10.0.0.99:1"})
+		time.Sleep(time.Millisecond) // virtual: the dead endpoint is being tried
+		ben := l.node("ben", func(n *Node) { n.id = id })
+		defer ben.Stop()
+		start := time.Now()
+		ana.wants("enter ben")
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("it took %v", d)
+		}
 	})
 }
 
