@@ -170,6 +170,30 @@ func TestOutOfStep(t *testing.T) {
 	})
 }
 
+// TestPlainPeerReconnects lets the connection of a plain peer break and come back
+// without a greeting, as libzmq does: the peer stays, and is understood.
+func TestPlainPeerReconnects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana := l.node("ana")
+		defer ana.Stop()
+		s, listener := l.raw(ana, &zremsg.Hello{Sequence: 1, Name: "mallory"})
+		defer listener.Close()
+		ana.wants("enter mallory")
+		s.close()
+		ana.idle(2 * time.Second)
+		again := l.stranger(ana, identity(mallory))
+		defer again.close()
+		again.say(frame(&zremsg.PingOK{Sequence: 2}))
+		again.say(frame(&zremsg.Whisper{Sequence: 3, Content: text("x")}, []byte("x")))
+		ana.wants(`whisper mallory "x"`)
+		ana.idle(8 * time.Second)
+		if got := ana.Counts()["words before the greeting"]; got != 0 {
+			t.Errorf("%d words were not understood", got)
+		}
+	})
+}
+
 // TestStormOfGreetings greets a node a thousand times: it is one enter, and few
 // greetings in return.
 func TestStormOfGreetings(t *testing.T) {

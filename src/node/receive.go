@@ -36,6 +36,7 @@ type receiver struct {
 
 	// The reader's own.
 	remote   *remote // nil until the greeting is accepted
+	spoke    bool    // without one
 	sequence uint16
 	whisper  zremsg.Whisper
 	shout    zremsg.Shout
@@ -54,7 +55,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 		case err != nil:
 			r.node.count("messages that are not ZRE")
 			continue
-		case r.remote == nil && id != zremsg.IDHello:
+		case r.remote == nil && id != zremsg.IDHello && !r.resume(frames[0]):
 			r.node.count("words before the greeting")
 			continue
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:
@@ -75,6 +76,24 @@ func (r *receiver) deliver(b *link.Batch) error {
 		return net.ErrClosed
 	}
 	return nil
+}
+
+// resume asks the loop, once, whether a peer may go on without a HELLO.
+func (r *receiver) resume(frame []byte) bool {
+	if r.spoke {
+		return false
+	}
+	r.spoke = true
+	r.node.post(zre.Resumed{Peer: r.peer, Link: r.id})
+	select {
+	case accepted := <-r.verdict:
+		if accepted {
+			r.remote = r.node.table.find(r.peer)
+			r.sequence = binary.BigEndian.Uint16(frame[zremsg.SequenceOffset:]) - 1
+		}
+	default:
+	}
+	return r.remote != nil
 }
 
 func (r *receiver) push(run *Batch) bool { return r.node.inbox.push(run, r) }

@@ -97,6 +97,8 @@ func (c *Core) step(in Input) {
 		c.with(in.Peer, (*peer).refused)
 	case Heard:
 		c.heard(in)
+	case Resumed:
+		c.with(in.Peer, func(p *peer) { p.resumed(in.Link) })
 	case OutOfStep:
 		c.withLink(in.Peer, in.Link, (*peer).outOfStep)
 	case Muted:

@@ -47,6 +47,11 @@ type (
 		Link    LinkID
 		Message zremsg.Message
 	}
+	// Resumed says that a peer speaks over a new connection without a HELLO.
+	Resumed struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
 	// OutOfStep says that a message's sequence number was not the next.
 	OutOfStep struct {
 		Peer uuid.UUID
@@ -76,6 +81,7 @@ func (Linked) isInput()    {}
 func (Unlinked) isInput()  {}
 func (Refused) isInput()   {}
 func (Heard) isInput()     {}
+func (Resumed) isInput()   {}
 func (OutOfStep) isInput() {}
 func (Muted) isInput()     {}
 func (Join) isInput()      {}

@@ -201,6 +201,20 @@ func (p *peer) unlinked() {
 	p.fire(peermachine.EventLinkLost)
 }
 
+// resumed takes a plain peer's new connection for the next part of the old one:
+// libzmq connects again without telling the program, and so without a HELLO.
+func (p *peer) resumed(link LinkID) {
+	if !p.plain() || !p.state.IsPresent() {
+		return
+	}
+	if p.link != 0 {
+		p.core.emit(Reject{p.link})
+	}
+	p.link = link
+	p.word()
+	p.core.emit(Admit{p.id, link})
+}
+
 func (p *peer) muted() {
 	p.link = 0
 	if p.leaving() {
