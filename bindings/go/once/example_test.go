@@ -5,19 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"time"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
 // loopback is a configuration for nodes that find each other on this machine
-// only. Without it they use the local network.
+// only, and in this process. Without it they use the local network.
 func loopback(name string, groups ...string) once.Config {
 	return once.Config{
 		Name:       name,
 		Groups:     groups,
 		Interfaces: []string{"127.0.0.1"},
-		BeaconPort: 15670,
+		BeaconPort: 20000 + os.Getpid()%10000,
 		Interval:   100 * time.Millisecond,
 	}
 }
@@ -110,6 +111,36 @@ func ExampleNode_Members() {
 		fmt.Println(p.Name(), p.Groups())
 	}
 	// Output: ben [room]
+}
+
+// A program that shows who is here begins with a snapshot and goes on with the
+// events that are not yet in it.
+func ExampleNode_Snapshot() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, ben := meet(ctx, "room")
+	defer ana.Close()
+	defer ben.Close()
+
+	view, err := ana.Snapshot()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, p := range view.Peers() {
+		fmt.Println(p.Name(), "is here")
+	}
+	if err := ben.Join("kitchen"); err != nil {
+		log.Fatal(err)
+	}
+	for event := range ana.Events(ctx) {
+		if e, ok := event.(*once.Join); ok && e.Version > view.Version() && e.Group == "kitchen" {
+			fmt.Println(e.Peer.Name(), "went to the", e.Group)
+			break
+		}
+	}
+	// Output:
+	// ben is here
+	// ben went to the kitchen
 }
 
 func ExampleNode_Connect() {
