@@ -67,7 +67,7 @@ func (e *Event) carries() bool {
 type Batch struct {
 	events []Event
 	source *link.Batch // nil for events that carry no content
-	octets int         // of content
+	octets int         // that the content holds on to
 }
 
 func (b *Batch) Size() int { return len(b.events) }

@@ -14,7 +14,7 @@ import (
 // what cancels out is taken from the queue, so that it never grows beyond what
 // there is to know.
 type inbox struct {
-	limit int // octets of content; set before anyone brings some
+	limit int // octets that content may take; set before anyone brings some
 
 	mu       sync.Mutex
 	room     sync.Cond
@@ -37,8 +37,11 @@ type inbox struct {
 // compactFrom is the least number of tidings that is worth compacting.
 const compactFrom = 1024
 
-// eventOctets is what an event counts for beside its content.
-const eventOctets = 64
+// What an event and a frame count for beside the buffer that the content is in.
+const (
+	eventOctets = 96
+	frameOctets = 24
+)
 
 func newInbox() *inbox {
 	in := &inbox{compact: compactFrom, ready: make(chan struct{}, 1)}
@@ -51,7 +54,7 @@ func newInbox() *inbox {
 func (in *inbox) batch(source *link.Batch) *Batch {
 	b := in.pool.Get().(*Batch)
 	source.Retain()
-	b.source = source
+	b.source, b.octets = source, source.Octets()
 	return b
 }
 

@@ -116,10 +116,7 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 		r.node.count("messages that are malformed")
 		return true
 	}
-	for _, frame := range e.content {
-		run.octets += len(frame)
-	}
-	run.octets += eventOctets
+	run.octets += eventOctets + len(e.content)*frameOctets
 	run.events = append(run.events, e)
 	return r.inStep(sequence)
 }

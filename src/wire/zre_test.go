@@ -69,7 +69,7 @@ func TestLimits(t *testing.T) {
 		{"headers", 257, 256, &zremsg.Hello{Headers: entries(256)}, &zremsg.Hello{Headers: entries(257)}},
 		{"headers", 256, 255, &zremsg.Hello{Headers: []wire.Pair{{Key: text(255)}}}, &zremsg.Hello{Headers: []wire.Pair{{Key: text(256)}}}},
 		{"headers", 65537, 65536, &zremsg.Hello{Headers: []wire.Pair{{Value: text(65536)}}}, &zremsg.Hello{Headers: []wire.Pair{{Value: text(65537)}}}},
-		{"content", 1025, 1024, &zremsg.Whisper{Content: make([][]byte, 1024)}, &zremsg.Whisper{Content: make([][]byte, 1025)}},
+		{"content", zremsg.MaxWhisperContent + 1, zremsg.MaxWhisperContent, &zremsg.Whisper{Content: make([][]byte, zremsg.MaxWhisperContent)}, &zremsg.Whisper{Content: make([][]byte, zremsg.MaxWhisperContent+1)}},
 		{"challenger id", 33, 32, &zremsg.Elect{ChallengerID: text(32)}, &zremsg.Elect{ChallengerID: text(33)}},
 	} {
 		frame, err := test.fits.AppendTo(nil)
@@ -97,8 +97,8 @@ func TestLimits(t *testing.T) {
 func TestTooManyFrames(t *testing.T) {
 	frame, err := new(zremsg.Whisper).AppendTo(nil)
 	must(t, err)
-	if err := new(zremsg.Whisper).Decode(frame, make([][]byte, 1025)); !errors.Is(err, wire.ErrLimit) {
-		t.Errorf("1025 frames: %v", err)
+	if err := new(zremsg.Whisper).Decode(frame, make([][]byte, zremsg.MaxWhisperContent+1)); !errors.Is(err, wire.ErrLimit) {
+		t.Errorf("a frame too many: %v", err)
 	}
 }
 

@@ -365,9 +365,9 @@ func (n *Node) SetOutbox(size int) error {
 	return n.engine.SetOutbox(size)
 }
 
-// SetInbox sets how many octets of content may wait for the application;
-// 16777216 (16 MiB) if it is not set. When they do, peers that send more are
-// held back; who comes and goes is told all the same.
+// SetInbox sets how many octets of memory may be taken by content that waits
+// for the application; 16777216 (16 MiB) if it is not set. When they are,
+// peers that send more are held back; who comes and goes is told all the same.
 //
 //   - size: octets for all peers together; 4096 to 1073741824
 //
@@ -493,7 +493,7 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 // peer's queue is full, the call waits until there is room.
 //
 //   - peer: the peer's UUID
-//   - content: the frames of the message; they are copied; 1 to 1024 frames
+//   - content: the frames of the message; they are copied; 1 to 65536 frames
 //
 // It fails if there is no such peer, if the message is larger than the limit,
 // if the wait was ended or if the node has stopped.
@@ -502,7 +502,7 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 //
 // State: draft.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
-	if err := check.Frames("Whisper", "content", content, 1, 1024); err != nil {
+	if err := check.Frames("Whisper", "content", content, 1, 65536); err != nil {
 		return err
 	}
 	return n.engine.Whisper(ctx, peer, content)
@@ -513,7 +513,7 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 // room.
 //
 //   - group: the group; 1 to 255 octets
-//   - content: the frames of the message; they are copied; 1 to 1024 frames
+//   - content: the frames of the message; they are copied; 1 to 65536 frames
 //
 // It returns for how many peers it is queued, which may be none; fails as
 // whisper does.
@@ -525,7 +525,7 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	if err := check.Text("Shout", "group", group, 1, 255); err != nil {
 		return 0, err
 	}
-	if err := check.Frames("Shout", "content", content, 1, 1024); err != nil {
+	if err := check.Frames("Shout", "content", content, 1, 65536); err != nil {
 		return 0, err
 	}
 	return n.engine.Shout(ctx, group, content)

@@ -39,9 +39,9 @@ const (
 	MaxHelloGroups       = 4096
 	MaxHelloName         = 255
 	MaxHelloHeaders      = 256
-	MaxWhisperContent    = 1024
+	MaxWhisperContent    = 65536
 	MaxShoutGroup        = 255
-	MaxShoutContent      = 1024
+	MaxShoutContent      = 65536
 	MaxJoinGroup         = 255
 	MaxLeaveGroup        = 255
 	MaxElectGroup        = 255
@@ -169,7 +169,7 @@ type Whisper struct {
 	// cyclic number of this message in its session; HELLO carries 1, each
 	// later message one more
 	Sequence uint16
-	// frames of the application; at most 1024 frames
+	// frames of the application; at most 65536 frames
 	Content [][]byte
 }
 
@@ -187,7 +187,7 @@ func (m *Whisper) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDWhisper))
 	w.Uint8(Version)
 	w.Uint16(m.Sequence)
-	w.Frames("content", m.Content, 1024)
+	w.Frames("content", m.Content, 65536)
 	return w.End()
 }
 
@@ -197,7 +197,7 @@ func (m *Whisper) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDWhisper))
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
-	r.Frames("content", &m.Content, 1024)
+	r.Frames("content", &m.Content, 65536)
 	return r.End()
 }
 
@@ -208,7 +208,7 @@ type Shout struct {
 	Sequence uint16
 	// the group to which the content goes; at most 255 octets
 	Group string
-	// frames of the application; at most 1024 frames
+	// frames of the application; at most 65536 frames
 	Content [][]byte
 }
 
@@ -227,7 +227,7 @@ func (m *Shout) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Uint16(m.Sequence)
 	w.String("group", m.Group, 255)
-	w.Frames("content", m.Content, 1024)
+	w.Frames("content", m.Content, 65536)
 	return w.End()
 }
 
@@ -238,7 +238,7 @@ func (m *Shout) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
 	r.String("group", &m.Group, 255)
-	r.Frames("content", &m.Content, 1024)
+	r.Frames("content", &m.Content, 65536)
 	return r.End()
 }
 
