@@ -269,7 +269,7 @@ func (p *peer) SendGoodbye() {
 	}
 }
 
-func (p *peer) Enter() {
+func (p *peer) TellEnter() {
 	p.event(api.EventTypeEnter, "", 0)
 	p.left, p.joined = nil, p.groups
 	p.tellGroups()
@@ -283,17 +283,17 @@ func (p *peer) Resync() {
 	p.core.emit(Admit{p.id, p.link})
 }
 
-func (p *peer) Suspect() {
+func (p *peer) TellSuspect() {
 	p.suspect = true
 	p.event(api.EventTypeSuspect, "", 0)
 }
 
-func (p *peer) Recover() {
+func (p *peer) TellRecover() {
 	p.suspect = false
 	p.event(api.EventTypeRecover, "", 0)
 }
 
-func (p *peer) Exit(reason peermachine.Reason) {
+func (p *peer) TellExit(reason peermachine.Reason) {
 	p.event(api.EventTypeExit, "", reason)
 }
 

@@ -212,20 +212,20 @@ type Actions interface {
 	// SendHello: sighted.linked, greeted.linked, relinking.linked,
 	// stranded.linked, present.out of step.
 	SendHello()
-	// Enter: greeting.hello, greeted.linked.
-	Enter()
+	// TellEnter: greeting.hello, greeted.linked.
+	TellEnter()
 	// Dial: greeting.link lost, suspect.link lost, severed.link lost,
 	// present.link lost.
 	Dial()
 	// SendPing: ready.timeout, suspect.muted, present.muted.
 	SendPing()
-	// Suspect: probing.timeout, relinking.timeout.
-	Suspect()
-	// Recover: suspect.word, stranded.linked.
-	Recover()
-	// Exit: suspect.timeout, stranded.timeout, severed.refused,
+	// TellSuspect: probing.timeout, relinking.timeout.
+	TellSuspect()
+	// TellRecover: suspect.word, stranded.linked.
+	TellRecover()
+	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
 	// present.goodbye, present.refused, present.replaced, present.stop.
-	Exit(Reason)
+	TellExit(Reason)
 	// Forget: known.timeout, known.refused, known.goodbye, known.replaced,
 	// known.stop.
 	Forget()
@@ -305,7 +305,7 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventHello:
 		// The peer has greeted us: both directions work.
-		do.Enter()
+		do.TellEnter()
 		return StateReady, true
 	case EventLinkLost:
 		// Our connection broke before the peer had greeted us.
@@ -344,7 +344,7 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 	case EventLinked:
 		// Our connection stands: both directions work.
 		do.SendHello()
-		do.Enter()
+		do.TellEnter()
 		return StateReady, true
 	case EventHello:
 		// The peer greets again before we could answer; its latest words count.
@@ -413,20 +413,20 @@ func stepReady(e Event, do Actions) (State, bool) {
 		return StateRelinking, true
 	case EventGoodbye:
 		// The peer leaves.
-		do.Exit(ReasonLeft)
+		do.TellExit(ReasonLeft)
 		return StateGone, true
 	case EventRefused:
 		// The peer does not let us in any more.
-		do.Exit(ReasonRefused)
+		do.TellExit(ReasonRefused)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
-		do.Exit(ReasonReplaced)
+		do.TellExit(ReasonReplaced)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
-		do.Exit(ReasonStopped)
+		do.TellExit(ReasonStopped)
 		return StateGone, true
 	}
 	// Nothing else changes what we know of the peer.
@@ -440,7 +440,7 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		return StateReady, true
 	case EventTimeout:
 		// The peer owes us an answer.
-		do.Suspect()
+		do.TellSuspect()
 		return StateSuspect, true
 	case EventSighting:
 		// The peer was sighted once more; that it is in sight does not make it
@@ -469,20 +469,20 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		return StateRelinking, true
 	case EventGoodbye:
 		// The peer leaves.
-		do.Exit(ReasonLeft)
+		do.TellExit(ReasonLeft)
 		return StateGone, true
 	case EventRefused:
 		// The peer does not let us in any more.
-		do.Exit(ReasonRefused)
+		do.TellExit(ReasonRefused)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
-		do.Exit(ReasonReplaced)
+		do.TellExit(ReasonReplaced)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
-		do.Exit(ReasonStopped)
+		do.TellExit(ReasonStopped)
 		return StateGone, true
 	}
 	// Nothing else changes what we know of the peer.
@@ -493,7 +493,7 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventWord:
 		// The peer was heard after all.
-		do.Recover()
+		do.TellRecover()
 		return StateReady, true
 	case EventMuted:
 		// The peer's connection to us is lost too; we ask once more.
@@ -505,7 +505,7 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		return StateStranded, true
 	case EventTimeout:
 		// The peer was not heard in time.
-		do.Exit(ReasonExpired)
+		do.TellExit(ReasonExpired)
 		return StateGone, true
 	case EventSighting:
 		// The peer was sighted once more; that it is in sight does not make it
@@ -526,20 +526,20 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		return StateSuspect, true
 	case EventGoodbye:
 		// The peer leaves.
-		do.Exit(ReasonLeft)
+		do.TellExit(ReasonLeft)
 		return StateGone, true
 	case EventRefused:
 		// The peer does not let us in any more.
-		do.Exit(ReasonRefused)
+		do.TellExit(ReasonRefused)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
-		do.Exit(ReasonReplaced)
+		do.TellExit(ReasonReplaced)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
-		do.Exit(ReasonStopped)
+		do.TellExit(ReasonStopped)
 		return StateGone, true
 	}
 	// Nothing else changes what we know of the peer.
@@ -554,11 +554,11 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		return StateReady, true
 	case EventTimeout:
 		// It takes too long to connect again.
-		do.Suspect()
+		do.TellSuspect()
 		return StateStranded, true
 	case EventRefused:
 		// Nobody accepts connections at the peer's endpoint any more.
-		do.Exit(ReasonNetwork)
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventMuted:
 		// The peer's connection to us is lost too.
@@ -586,16 +586,16 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		return StateRelinking, true
 	case EventGoodbye:
 		// The peer leaves.
-		do.Exit(ReasonLeft)
+		do.TellExit(ReasonLeft)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
-		do.Exit(ReasonReplaced)
+		do.TellExit(ReasonReplaced)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
-		do.Exit(ReasonStopped)
+		do.TellExit(ReasonStopped)
 		return StateGone, true
 	}
 	// Nothing else changes what we know of the peer.
@@ -607,15 +607,15 @@ func stepStranded(e Event, do Actions) (State, bool) {
 	case EventLinked:
 		// The connection stands again; a greeting brings both sides into step.
 		do.SendHello()
-		do.Recover()
+		do.TellRecover()
 		return StateReady, true
 	case EventTimeout:
 		// The connection could not be made again.
-		do.Exit(ReasonNetwork)
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventRefused:
 		// Nobody accepts connections at the peer's endpoint any more.
-		do.Exit(ReasonNetwork)
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventMuted:
 		// The peer's connection to us is lost too.
@@ -643,16 +643,16 @@ func stepStranded(e Event, do Actions) (State, bool) {
 		return StateStranded, true
 	case EventGoodbye:
 		// The peer leaves.
-		do.Exit(ReasonLeft)
+		do.TellExit(ReasonLeft)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
-		do.Exit(ReasonReplaced)
+		do.TellExit(ReasonReplaced)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
-		do.Exit(ReasonStopped)
+		do.TellExit(ReasonStopped)
 		return StateGone, true
 	}
 	// Nothing else changes what we know of the peer.
