@@ -27,7 +27,7 @@ const (
 // Config is what a gossip is made of. All but Bind and Seeds must be set.
 type Config struct {
 	ID        uuid.UUID
-	Bind      string   // where to take clients, as [link.Transport] has it; empty for nowhere
+	Bind      string   // where to take clients, as [link.Transport] has it; empty if it takes none
 	Seeds     []string // servers to connect to, for ever again
 	Linger    time.Duration
 	Transport link.Transport

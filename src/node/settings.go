@@ -21,7 +21,7 @@ type settings struct {
 	interfaces []string
 	endpoint   string
 	advertised string   // endpoint that peers are told, empty for the true one
-	gossip     string   // endpoint where gossip is bound, empty for nowhere
+	gossip     string   // endpoint where gossip is bound, empty if it is not
 	servers    []string // of gossip, to connect to
 	interval   time.Duration
 	evasive    time.Duration
