@@ -1,0 +1,160 @@
+package identity
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/hpke"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/wire"
+)
+
+// MaxCard is the most octets that a card, a token or an invite may have.
+const MaxCard = 4096
+
+// What is wrong with what somebody shows, for use with errors.Is.
+var (
+	ErrMalformed = errors.New("malformed")
+	ErrForged    = errors.New("the signature is not right")
+	ErrExpired   = errors.New("not valid at this time: look at the clocks of both sides")
+	ErrStranger  = errors.New("of another identity")
+)
+
+// skew is how far apart the clocks of two nodes may be.
+const skew = 2 * time.Minute
+
+// Card is a card that was found to be right. It does not change.
+type Card struct {
+	ID          uuid.UUID
+	Identity    ed25519.PublicKey
+	Transport   [32]byte // public key of CURVE
+	Sealing     hpke.PublicKey
+	SealingID   uint64 // names Sealing
+	Incarnation uint64
+	NotBefore   time.Time
+	Expiry      time.Time
+	octets      []byte
+}
+
+// Octets returns the card as it travels. They are not to be changed.
+func (c *Card) Octets() []byte { return c.octets }
+
+// Digest returns the SHA-256 of the card.
+func (c *Card) Digest() [32]byte { return sha256.Sum256(c.octets) }
+
+// IDOf returns the id of an identity.
+func IDOf(key ed25519.PublicKey) uuid.UUID {
+	digest := sha256.Sum256(key)
+	id := uuid.UUID(digest[:16])
+	id[6] = id[6]&0x0F | 0x80
+	id[8] = id[8]&0x3F | 0x80
+	return id
+}
+
+// Owned tells whether an id can be that of an identity: who goes by such an id has
+// to show a card.
+func Owned(id uuid.UUID) bool { return id.Version() == 8 && id.Variant() == uuid.RFC4122 }
+
+// ParseCard returns the card of id that octets hold, if it is right and valid now.
+// Errors are ErrMalformed, ErrExpired, ErrStranger or ErrForged.
+func ParseCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
+	var m oncecard.Card
+	err := decode(&m, octets)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("card: %w", err)
+	case len(m.Identity) != ed25519.PublicKeySize || len(m.Transport) != 32:
+		return nil, fmt.Errorf("card: %w: keys of the wrong size", ErrMalformed)
+	case IDOf(m.Identity) != id:
+		return nil, fmt.Errorf("card: %w", ErrStranger)
+	}
+	if err := valid(m.NotBefore, m.Expiry, now); err != nil {
+		return nil, fmt.Errorf("card: %w", err)
+	}
+	sealing, err := hpke.MLKEM768X25519().NewPublicKey(m.Sealing)
+	if err != nil {
+		return nil, fmt.Errorf("card: %w: sealing key: %w", ErrMalformed, err)
+	}
+	if !proved(m.Identity, octets, m.Proof) {
+		return nil, fmt.Errorf("card: %w", ErrForged)
+	}
+	return &Card{
+		ID: id, Identity: m.Identity, Transport: [32]byte(m.Transport),
+		Sealing: sealing, SealingID: keyID(m.Sealing), Incarnation: m.Incarnation,
+		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: bytes.Clone(octets),
+	}, nil
+}
+
+// Verify tells whether the identity has signed a message for a purpose; see
+// [Identity.Sign].
+func (c *Card) Verify(purpose string, message, signature []byte) bool {
+	return ed25519.Verify(c.Identity, purposed(purpose, message), signature)
+}
+
+// decode reads a message of once_card that must be all there is.
+func decode(m oncecard.Message, octets []byte) error {
+	if len(octets) > MaxCard {
+		return fmt.Errorf("%w: %d octets", ErrMalformed, len(octets))
+	}
+	if err := m.Decode(octets, nil); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return nil
+}
+
+// valid tells whether now is in a time that is given in seconds since 1970.
+func valid(notBefore, expiry uint64, now time.Time) error {
+	const most = 1 << 40 // far from where time.Time wraps
+	if notBefore >= expiry || expiry > most {
+		return fmt.Errorf("%w: times", ErrMalformed)
+	}
+	if now.Add(skew).Before(unix(notBefore)) || !now.Add(-skew).Before(unix(expiry)) {
+		return fmt.Errorf("%w: it is from %s to %s", ErrExpired,
+			unix(notBefore).UTC().Format(time.RFC3339), unix(expiry).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+func unix(seconds uint64) time.Time { return time.Unix(int64(seconds), 0) }
+
+// keyID names a sealing key.
+func keyID(public []byte) uint64 {
+	digest := sha256.Sum256(public)
+	return binary.BigEndian.Uint64(digest[:])
+}
+
+// purpose of the proofs in messages of once_card.
+const cardPurpose = "once_card 1"
+
+// prove signs a message of once_card, whose last field is the proof.
+func prove(key ed25519.PrivateKey, m oncecard.Message, proof *[]byte) ([]byte, error) {
+	*proof = make([]byte, ed25519.SignatureSize)
+	octets, err := m.AppendTo(nil)
+	if err != nil {
+		return nil, err
+	}
+	*proof = ed25519.Sign(key, signed(octets))
+	return append(octets[:len(octets)-ed25519.SignatureSize], *proof...), nil
+}
+
+// proved tells whether the proof in a message of once_card is by key.
+func proved(key ed25519.PublicKey, octets, proof []byte) bool {
+	return len(proof) == ed25519.SignatureSize && ed25519.Verify(key, signed(octets), proof)
+}
+
+// signed returns what the proof at the end of a message is over.
+func signed(octets []byte) []byte {
+	return purposed(cardPurpose, octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))])
+}
+
+func purposed(purpose string, message []byte) []byte {
+	return slices.Concat([]byte(purpose), []byte{0}, message)
+}

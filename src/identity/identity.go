@@ -1,0 +1,120 @@
+package identity
+
+import (
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/hpke"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncecard"
+)
+
+// A card is valid for Lifetime; who holds it shows a new one, with another sealing
+// key, after Renewal. The sealing keys of the cards that may still be valid open
+// what was sealed for them; older ones are forgotten.
+const (
+	Lifetime = 2 * time.Hour
+	Renewal  = time.Hour
+	keptKeys = int(Lifetime / Renewal)
+)
+
+// Identity is who a node is: the key that its id is made of, and those that its
+// cards bind to that. All methods may be called from any goroutine.
+type Identity struct {
+	key       ed25519.PrivateKey
+	transport *ecdh.PrivateKey
+	id        uuid.UUID
+
+	mu      sync.Mutex
+	sealing []sealingKey // the latest first
+	card    *Card        // nil before the first Issue
+}
+
+// sealingKey is a secret key and the card that it is in.
+type sealingKey struct {
+	hpke.PrivateKey
+	card *Card
+}
+
+// New returns an identity that nobody has had before.
+func New() (*Identity, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("draw an identity: %w", err)
+	}
+	return withKey(key)
+}
+
+// withKey returns the identity of a key, with a new key for the transport.
+func withKey(key ed25519.PrivateKey) (*Identity, error) {
+	transport, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("draw a transport key: %w", err)
+	}
+	return &Identity{key: key, transport: transport, id: IDOf(key.Public().(ed25519.PublicKey))}, nil
+}
+
+// ID returns the id that is made of the identity's public key.
+func (i *Identity) ID() uuid.UUID { return i.id }
+
+// Transport returns the key for CURVE.
+func (i *Identity) Transport() *ecdh.PrivateKey { return i.transport }
+
+// Sign signs a message for a purpose, which keeps it from being taken for
+// anything else; [Card.Verify] is its counterpart.
+func (i *Identity) Sign(purpose string, message []byte) []byte {
+	return ed25519.Sign(i.key, purposed(purpose, message))
+}
+
+// Issue returns a new card for an incarnation of the node, with a new sealing key.
+func (i *Identity) Issue(incarnation uint64, now time.Time) (*Card, error) {
+	sealing, err := hpke.MLKEM768X25519().GenerateKey()
+	if err != nil {
+		return nil, fmt.Errorf("draw a sealing key: %w", err)
+	}
+	public := sealing.PublicKey().Bytes()
+	m := oncecard.Card{
+		Identity: i.key.Public().(ed25519.PublicKey), Transport: i.transport.PublicKey().Bytes(),
+		Sealing: public, Incarnation: incarnation,
+		NotBefore: uint64(now.Unix()), Expiry: uint64(now.Add(Lifetime).Unix()),
+	}
+	octets, err := prove(i.key, &m, &m.Proof)
+	if err != nil {
+		return nil, fmt.Errorf("make a card: %w", err)
+	}
+	card := &Card{
+		ID: i.id, Identity: m.Identity, Transport: [32]byte(m.Transport),
+		Sealing: sealing.PublicKey(), SealingID: keyID(public), Incarnation: incarnation,
+		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: octets,
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.card = card
+	i.sealing = append([]sealingKey{{sealing, card}}, i.sealing[:min(len(i.sealing), keptKeys-1)]...)
+	return card, nil
+}
+
+// Card returns the latest card, nil before the first.
+func (i *Identity) Card() *Card {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.card
+}
+
+// SealingKey returns the secret key that one of the latest cards names, and that
+// card, or nil.
+func (i *Identity) SealingKey(id uint64) (hpke.PrivateKey, *Card) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, key := range i.sealing {
+		if key.card.SealingID == id {
+			return key.PrivateKey, key.card
+		}
+	}
+	return nil, nil
+}
