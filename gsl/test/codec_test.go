@@ -135,6 +135,27 @@ func TestDecodingOverAnotherMessage(t *testing.T) {
 	}
 }
 
+// A field that is borrowed is a part of the frame, and has no room for more.
+func TestBorrowedField(t *testing.T) {
+	b, err := (&tinymsg.Parcel{Load: []byte("load")}).AppendTo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := tinymsg.Parcel{Load: []byte("other")}
+	if err := m.Decode(b, nil); err != nil || string(m.Load) != "load" || cap(m.Load) != 4 || &m.Load[3] != &b[len(b)-1] {
+		t.Errorf("decoded as %q of %d octets, %v", m.Load, cap(m.Load), err)
+	}
+	for n := range b {
+		if err := m.Decode(b[:n], nil); !errors.Is(err, wire.ErrShort) {
+			t.Errorf("first %d octets: %v", n, err)
+		}
+	}
+	b[len(b)-5] = 6
+	if err := m.Decode(append(b, 0, 0), nil); !errors.Is(err, wire.ErrLimit) {
+		t.Errorf("over the limit: %v", err)
+	}
+}
+
 func FuzzEvery(f *testing.F) {
 	f.Add(frame(f))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -8,7 +8,8 @@ import "encoding/binary"
 // Each method stores what it reads through a pointer to the caller's old
 // value and re-uses that: a string that did not change is kept, a slice is
 // overwritten within its capacity. Decoding like messages into one value
-// therefore does not allocate. After a fault the value is partly old.
+// therefore does not allocate. After a fault the value is partly old. Only
+// [Reader.Borrow] and [Reader.Frames] store parts of what is read themselves.
 type Reader struct {
 	message string
 	frame   []byte
@@ -17,8 +18,8 @@ type Reader struct {
 }
 
 // NewReader reads the message named message from its first frame and the
-// frames that follow it. Both are borrowed for the life of the Reader, and
-// content also by whatever [Reader.Frames] stores it in.
+// frames that follow it. Both are borrowed for the life of the Reader, and by
+// whatever [Reader.Borrow] and [Reader.Frames] store them in.
 func NewReader(message string, frame []byte, content [][]byte) Reader {
 	return Reader{message: message, frame: frame, frames: content}
 }
@@ -120,12 +121,21 @@ func (r *Reader) LongString(field string, value *string, limit int) {
 // Bytes reads a chunk of at most limit octets and copies it into the old
 // value's memory, or into new memory if that is too small.
 func (r *Reader) Bytes(field string, value *[]byte, limit int) {
+	var b []byte
+	if r.Borrow(field, &b, limit); r.err == nil {
+		*value = append((*value)[:0], b...)
+	}
+}
+
+// Borrow reads a chunk of at most limit octets. It is not copied: the value
+// aliases the frame.
+func (r *Reader) Borrow(field string, value *[]byte, limit int) {
 	prefix := r.next(field, longPrefix)
 	if prefix == nil {
 		return
 	}
 	if b, ok := r.limited(field, uint64(binary.BigEndian.Uint32(prefix)), limit); ok {
-		*value = append((*value)[:0], b...)
+		*value = b
 	}
 }
 

@@ -92,9 +92,10 @@ type Message interface {
 
 	// Decode takes the message from its first frame and the frames after it.
 	// It overwrites the old value and re-uses its memory, so that decoding
-	// like messages into one value does not allocate. Strings are copied out
-	// of frame; frames of content alias content. After an error, which is a
-	// [*wire.Error], the message is partly old.
+	// like messages into one value does not allocate. What it holds is copied
+	// out of frame, but for fields that say that they alias it; frames of
+	// content alias content. After an error, which is a [*wire.Error], the
+	// message is partly old.
 	Decode(frame []byte, content [][]byte) error
 }
 

@@ -4,7 +4,7 @@
 //
 // Tests the codecs that are printed, and package wire beneath them.
 //
-//	tiny = *( EVERY / HELLO )
+//	tiny = *( EVERY / PARCEL / HELLO )
 //
 // A message may be used by one goroutine at a time.
 package tinymsg
@@ -32,6 +32,7 @@ const (
 	MaxEveryTable   = 3
 	MaxEveryBlob    = 5
 	MaxEveryContent = 2
+	MaxParcelLoad   = 5
 )
 
 // ID tells the messages apart.
@@ -39,13 +40,15 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDEvery ID = 1   // has a field of each type.
-	IDHello ID = 255 // greets.
+	IDEvery  ID = 1   // has a field of each type.
+	IDParcel ID = 2   // has a field that is not copied.
+	IDHello  ID = 255 // greets.
 )
 
 var names = [...]string{
-	IDEvery: "EVERY",
-	IDHello: "HELLO",
+	IDEvery:  "EVERY",
+	IDParcel: "PARCEL",
+	IDHello:  "HELLO",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -71,9 +74,10 @@ type Message interface {
 
 	// Decode takes the message from its first frame and the frames after it.
 	// It overwrites the old value and re-uses its memory, so that decoding
-	// like messages into one value does not allocate. Strings are copied out
-	// of frame; frames of content alias content. After an error, which is a
-	// [*wire.Error], the message is partly old.
+	// like messages into one value does not allocate. What it holds is copied
+	// out of frame, but for fields that say that they alias it; frames of
+	// content alias content. After an error, which is a [*wire.Error], the
+	// message is partly old.
 	Decode(frame []byte, content [][]byte) error
 }
 
@@ -158,6 +162,46 @@ func (m *Every) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Parcel has a field that is not copied.
+type Parcel struct {
+	// who sends
+	PeerID [16]byte
+	// cyclic number
+	Sequence uint32
+	// some octets; at most 5 octets; aliases the frame
+	Load []byte
+}
+
+// ID returns IDParcel.
+func (*Parcel) ID() ID { return IDParcel }
+
+// Size returns the length of the first frame in octets.
+func (m *Parcel) Size() int {
+	return 25 + wire.SizeBytes(m.Load)
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Parcel) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("PARCEL", b)
+	w.Header(Signature, uint8(IDParcel))
+	w.Uint16(Version)
+	w.UUID(m.PeerID)
+	w.Uint32(m.Sequence)
+	w.Bytes("load", m.Load, 5)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Parcel) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("PARCEL", frame, content)
+	r.Header(Signature, uint8(IDParcel))
+	r.Constant("version", 2, Version)
+	r.UUID("peer id", &m.PeerID)
+	r.Uint32("sequence", &m.Sequence)
+	r.Borrow("load", &m.Load, 5)
+	return r.End()
+}
+
 // Hello greets.
 type Hello struct {
 	// who sends
@@ -213,6 +257,8 @@ func New(id ID) Message {
 	switch id {
 	case IDEvery:
 		return new(Every)
+	case IDParcel:
+		return new(Parcel)
 	case IDHello:
 		return new(Hello)
 	}
