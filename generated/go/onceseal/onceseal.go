@@ -11,16 +11,22 @@
 // HPKE (RFC 9180) in base mode, with MLKEM768-X25519 (0x647a), HKDF-SHA256
 // (0x0001) and export only (0xffff). Its info is the words "once_seal 1", an
 // octet of zero, the SHA-256 of the sender's card and of the receiver's card,
-// the challenge, and the number of the session. The exported secret of 44
-// octets for the context "session" is a key of AES-256-GCM and a nonce, with
-// which the number of each SEALED is combined by exclusive or. A KEY is the
-// state of a chain. The key of a GROUP message with the number of the chain is
-// HMAC-SHA256 of the chain over the octet 1, the next chain that over the
-// octet 2. The message is sealed by ChaCha20-Poly1305 with a nonce of zeros,
-// as each key is used once; what goes with it as additional data are the
-// sender's id, the group's name, and the octets before the field sealed. Its
-// proof is Ed25519 by the signer in KEY over the words "once_seal 1 group", an
-// octet of zero, the additional data and the field sealed.
+// the challenge, which are 16 to 64 octets that the receiver has chosen for
+// the sender, and the number of the session. The exported secret of 44 octets
+// for the context "session" is a key of AES-256-GCM and a nonce, with whose
+// last 8 octets the number of each SEALED is combined by exclusive or. The
+// octets before those that are sealed are the additional data. A receiver
+// opens each number once, and none that is 64 or more below the highest. A KEY
+// is the state of a chain. The key of a GROUP message with the number of the
+// chain is HMAC-SHA256 with the chain as key over the octet 1, the next chain
+// the same over the octet 2. The message is sealed by ChaCha20-Poly1305 with a
+// nonce of zeros, as each key is used once; what goes with it as additional
+// data are the sender's id, the group's name behind one octet of its length,
+// and the octets of the message before those that are sealed. Its proof is
+// Ed25519 by the signer in KEY over the words "once_seal 1 group", an octet of
+// zero, and the SHA-256 of the additional data and the octets sealed. A
+// receiver passes over at most 1024 numbers, and opens each number once, and
+// none that is more than 1024 below the highest.
 //
 //	once-seal = *( session / GROUP )
 //	session   = OPEN *SEALED
@@ -43,7 +49,7 @@ const (
 
 // Limits of fields: octets of a text, entries of a list, frames of content.
 const (
-	MaxOpenEncapsulation = 2048
+	MaxOpenEncapsulation = 1120
 	MaxOpenProof         = 64
 	MaxSealedSealed      = 1073741824
 	MaxGroupSealed       = 1073741824
@@ -61,7 +67,7 @@ type ID uint8
 // The messages of the protocol.
 const (
 	IDOpen    ID = 1 // opens a session.
-	IDSealed  ID = 2 // carries a KEY or CONTENT in the session that was opened last.
+	IDSealed  ID = 2 // carries a KEY or CONTENT in a session.
 	IDGroup   ID = 3 // carries CONTENT to a group.
 	IDKey     ID = 4 // gives a receiver the key of a group's messages from a number on.
 	IDContent ID = 5 // is what the application says, all frames in one.
@@ -98,22 +104,25 @@ type Message interface {
 
 	// Decode takes the message from its first frame and the frames after it.
 	// It overwrites the old value and re-uses its memory, so that decoding
-	// like messages into one value does not allocate. Strings are copied out
-	// of frame; frames of content alias content. After an error, which is a
-	// [*wire.Error], the message is partly old.
+	// like messages into one value does not allocate. What it holds is copied
+	// out of frame, but for fields that say that they alias it; frames of
+	// content alias content. After an error, which is a [*wire.Error], the
+	// message is partly old.
 	Decode(frame []byte, content [][]byte) error
 }
 
 // Open opens a session.
 type Open struct {
-	// number of the session, higher with each that the sender opens
+	// number of the session, higher with each that the sender opens under a
+	// challenge
 	Number uint64
 	// the first octets of the SHA-256 of the receiver's sealing key
 	Key uint64
-	// the secret, for the receiver's sealing key; at most 2048 octets
+	// the secret, for the receiver's sealing key; at most 1120 octets; aliases
+	// the frame
 	Encapsulation []byte
 	// Ed25519 by the sender's identity over the info and the encapsulation; at
-	// most 64 octets
+	// most 64 octets; aliases the frame
 	Proof []byte
 }
 
@@ -132,7 +141,7 @@ func (m *Open) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Uint64(m.Number)
 	w.Uint64(m.Key)
-	w.Bytes("encapsulation", m.Encapsulation, 2048)
+	w.Bytes("encapsulation", m.Encapsulation, 1120)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
 }
@@ -144,18 +153,19 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint64("number", &m.Number)
 	r.Uint64("key", &m.Key)
-	r.Bytes("encapsulation", &m.Encapsulation, 2048)
-	r.Bytes("proof", &m.Proof, 64)
+	r.Borrow("encapsulation", &m.Encapsulation, 1120)
+	r.Borrow("proof", &m.Proof, 64)
 	return r.End()
 }
 
-// Sealed carries a KEY or CONTENT in the session that was opened last.
+// Sealed carries a KEY or CONTENT in a session.
 type Sealed struct {
+	// number of the session
+	Session uint64
 	// of the message in its session, from 0 on, each higher than the last
 	Number uint64
-	// KEY or CONTENT, sealed, with a tag of 16 octets; the octets before it,
-	// and the session's number, are the additional data; at most 1073741824
-	// octets
+	// KEY or CONTENT, sealed, with a tag of 16 octets; at most 1073741824
+	// octets; aliases the frame
 	Sealed []byte
 }
 
@@ -164,7 +174,7 @@ func (*Sealed) ID() ID { return IDSealed }
 
 // Size returns the length of the first frame in octets.
 func (m *Sealed) Size() int {
-	return 12 + wire.SizeBytes(m.Sealed)
+	return 20 + wire.SizeBytes(m.Sealed)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -172,6 +182,7 @@ func (m *Sealed) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("SEALED", b)
 	w.Header(Signature, uint8(IDSealed))
 	w.Uint8(Version)
+	w.Uint64(m.Session)
 	w.Uint64(m.Number)
 	w.Bytes("sealed", m.Sealed, 1073741824)
 	return w.End()
@@ -182,8 +193,9 @@ func (m *Sealed) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("SEALED", frame, content)
 	r.Header(Signature, uint8(IDSealed))
 	r.Constant("version", 1, Version)
+	r.Uint64("session", &m.Session)
 	r.Uint64("number", &m.Number)
-	r.Bytes("sealed", &m.Sealed, 1073741824)
+	r.Borrow("sealed", &m.Sealed, 1073741824)
 	return r.End()
 }
 
@@ -193,9 +205,10 @@ type Group struct {
 	Key uint64
 	// of the message under that key
 	Number uint64
-	// CONTENT, sealed, with a tag of 16 octets; at most 1073741824 octets
+	// CONTENT, sealed, with a tag of 16 octets; at most 1073741824 octets;
+	// aliases the frame
 	Sealed []byte
-	// by the signer of the KEY; at most 64 octets
+	// by the signer of the KEY; at most 64 octets; aliases the frame
 	Proof []byte
 }
 
@@ -226,8 +239,8 @@ func (m *Group) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint64("key", &m.Key)
 	r.Uint64("number", &m.Number)
-	r.Bytes("sealed", &m.Sealed, 1073741824)
-	r.Bytes("proof", &m.Proof, 64)
+	r.Borrow("sealed", &m.Sealed, 1073741824)
+	r.Borrow("proof", &m.Proof, 64)
 	return r.End()
 }
 
@@ -282,9 +295,10 @@ func (m *Key) Decode(frame []byte, content [][]byte) error {
 // Content is what the application says, all frames in one.
 type Content struct {
 	// the size of each frame in octets, 4 octets each in network order; at
-	// most 262144 octets
+	// most 262144 octets; aliases the frame
 	Sizes []byte
-	// the frames, one after the other; at most 1073741824 octets
+	// the frames, one after the other; at most 1073741824 octets; aliases the
+	// frame
 	Octets []byte
 }
 
@@ -311,8 +325,8 @@ func (m *Content) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("CONTENT", frame, content)
 	r.Header(Signature, uint8(IDContent))
 	r.Constant("version", 1, Version)
-	r.Bytes("sizes", &m.Sizes, 262144)
-	r.Bytes("octets", &m.Octets, 1073741824)
+	r.Borrow("sizes", &m.Sizes, 262144)
+	r.Borrow("octets", &m.Octets, 1073741824)
 	return r.End()
 }
 

@@ -1,0 +1,72 @@
+package seal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+)
+
+// headSize is how many octets of SEALED and GROUP come before those that are
+// sealed, tag how many their ciphers add to those.
+const headSize, tag = 24, 16
+
+// appendHead appends what comes before so many octets that are then sealed: two
+// numbers and the size.
+func appendHead(b []byte, id onceseal.ID, first, second uint64, size int) []byte {
+	b = append(b, 0xAA, 0xA0|onceseal.Signature, byte(id), onceseal.Version)
+	b = binary.BigEndian.AppendUint64(b, first)
+	b = binary.BigEndian.AppendUint64(b, second)
+	return binary.BigEndian.AppendUint32(b, uint32(size+tag))
+}
+
+// sizeContent returns how many octets content takes as CONTENT.
+func sizeContent(content [][]byte) int {
+	size := new(onceseal.Content).Size() + 4*len(content)
+	for _, frame := range content {
+		size += len(frame)
+	}
+	return size
+}
+
+// appendContent appends content as CONTENT, each frame straight to where it goes.
+func appendContent(b []byte, content [][]byte) []byte {
+	b = append(b, 0xAA, 0xA0|onceseal.Signature, byte(onceseal.IDContent), onceseal.Version)
+	b = binary.BigEndian.AppendUint32(b, uint32(4*len(content)))
+	octets := 0
+	for _, frame := range content {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(frame)))
+		octets += len(frame)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(octets))
+	for _, frame := range content {
+		b = append(b, frame...)
+	}
+	return b
+}
+
+// splitContent appends the frames of a CONTENT, which alias it, to frames.
+func splitContent(b []byte, frames [][]byte) ([][]byte, error) {
+	var m onceseal.Content
+	if err := m.Decode(b, nil); err != nil {
+		return frames, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(m.Sizes) == 0 || len(m.Sizes)%4 != 0 {
+		return frames, fmt.Errorf("%w: %d octets of sizes", ErrMalformed, len(m.Sizes))
+	}
+	all := slices.Grow(frames, len(m.Sizes)/4)
+	rest := m.Octets
+	for sizes := m.Sizes; len(sizes) > 0; sizes = sizes[4:] {
+		size := uint64(binary.BigEndian.Uint32(sizes))
+		if size > uint64(len(rest)) {
+			return frames, fmt.Errorf("%w: a frame of %d octets where %d are left", ErrMalformed, size, len(rest))
+		}
+		all = append(all, rest[:size:size])
+		rest = rest[size:]
+	}
+	if len(rest) > 0 {
+		return frames, fmt.Errorf("%w: %d octets after the last frame", ErrMalformed, len(rest))
+	}
+	return all, nil
+}

@@ -1,0 +1,124 @@
+package seal
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+)
+
+// maxSkip is how many messages may be missing before one, and how far below the
+// highest that came one may be that still opens.
+const maxSkip = 1024
+
+// GroupReceiver opens what one sender says to one group under one KEY. After a
+// [GroupSender.Redraw], messages under the old key may still be under way: the
+// caller keeps the receivers of the latest two.
+type GroupReceiver struct {
+	chain
+	signer  ed25519.PublicKey
+	skipped []skipped // by number
+}
+
+// skipped is the key of a message that others have overtaken.
+type skipped struct {
+	number uint64
+	key    *[chainSize]byte
+}
+
+// NewGroupReceiver returns what opens the messages that a KEY is for. It was from
+// that node, in a session. An error is ErrMalformed.
+func NewGroupReceiver(from uuid.UUID, key *onceseal.Key) (*GroupReceiver, error) {
+	if len(key.Group) > onceseal.MaxKeyGroup || len(key.Chain) != chainSize || len(key.Signer) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("take a group's key: %w: sizes", ErrMalformed)
+	}
+	g := &GroupReceiver{chain: newChain(from, key.Group), signer: slices.Clone(key.Signer)}
+	g.key, g.number, g.state = key.Key, key.Number, [chainSize]byte(key.Chain)
+	return g, nil
+}
+
+// Key returns the number of the key; see [KeyOf].
+func (g *GroupReceiver) Key() uint64 { return g.key }
+
+// KeyOf returns the number of the key that opens a GROUP, if it is one.
+func KeyOf(frame []byte) (number uint64, ok bool) {
+	var m onceseal.Group
+	err := m.Decode(frame, nil)
+	return m.Key, err == nil
+}
+
+// Open opens a GROUP in place, and returns frames with those of its content
+// appended, which alias frame. A frame under another key is ErrKey. One that came
+// already, is from before the KEY, or more than 1024 numbers below the highest is
+// ErrReplay. One before which more than 1024 are missing is ErrGap: what comes from
+// then on takes another KEY. What the signer has not signed for this group is
+// ErrForged. What is refused is not changed and changes nothing, but for what the
+// signer has signed although it does not open: its number is used.
+func (g *GroupReceiver) Open(frame []byte, frames [][]byte) ([][]byte, error) {
+	var m onceseal.Group
+	if err := m.Decode(frame, nil); err != nil {
+		return frames, fmt.Errorf("open a group's message: %w: %w", ErrMalformed, err)
+	}
+	if m.Key != g.key {
+		return frames, fmt.Errorf("open a group's message under key %d with %d: %w", m.Key, g.key, ErrKey)
+	}
+	if err := g.expects(m.Number); err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, err)
+	}
+	additional := g.additional(frame[:headSize])
+	if !ed25519.Verify(g.signer, g.signed(additional, m.Sealed), m.Proof) {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, ErrForged)
+	}
+	var key [chainSize]byte
+	g.take(m.Number, &key)
+	plain, err := once(&key).Open(m.Sealed[:0], noNonce, m.Sealed, additional)
+	clear(key[:])
+	if err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, ErrForged)
+	}
+	return splitContent(plain, frames)
+}
+
+// expects returns why a message cannot be opened, or nil.
+func (g *GroupReceiver) expects(number uint64) error {
+	if _, kept := g.find(number); number < g.number && !kept {
+		return ErrReplay
+	}
+	if number >= g.number && number-g.number > maxSkip {
+		return ErrGap
+	}
+	return nil
+}
+
+// take gives the key of a message that is expected, and forgets it.
+func (g *GroupReceiver) take(number uint64, key *[chainSize]byte) {
+	if i, found := g.find(number); found {
+		*key = *g.skipped[i].key
+		g.forget(i, i+1)
+		return
+	}
+	for g.number < number {
+		s := skipped{g.number, new([chainSize]byte)}
+		g.next(s.key)
+		g.skipped = append(g.skipped, s)
+	}
+	g.next(key)
+	old, _ := g.find(number - min(number, maxSkip))
+	g.forget(0, old)
+}
+
+// find returns where the key of a skipped message is, or would be.
+func (g *GroupReceiver) find(number uint64) (int, bool) {
+	return slices.BinarySearchFunc(g.skipped, number, func(s skipped, number uint64) int { return cmp.Compare(s.number, number) })
+}
+
+func (g *GroupReceiver) forget(from, to int) {
+	for _, s := range g.skipped[from:to] {
+		clear(s.key[:])
+	}
+	g.skipped = slices.Delete(g.skipped, from, to)
+}

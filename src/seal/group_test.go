@@ -1,0 +1,271 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+)
+
+var (
+	alice = uuid.UUID{15: 1, 6: 0x80, 8: 0x80}
+	bob   = uuid.UUID{15: 2, 6: 0x80, 8: 0x80}
+)
+
+// newShout returns a sender to a group and a receiver that has been there from the
+// beginning.
+func newShout(t testing.TB) (*GroupSender, *GroupReceiver) {
+	t.Helper()
+	sender := must(NewGroup(alice, "ROOM"))(t)
+	return sender, join(t, sender)
+}
+
+func join(t testing.TB, sender *GroupSender) *GroupReceiver {
+	t.Helper()
+	key := sender.Key()
+	return must(NewGroupReceiver(alice, &key))(t)
+}
+
+// clone returns all that a receiver knows, without sharing it.
+func (g *GroupReceiver) clone() *GroupReceiver {
+	c := *g
+	c.chain.bound = slices.Grow(slices.Clone(g.bound), headSize)
+	c.skipped = nil
+	for _, s := range g.skipped {
+		key := *s.key
+		c.skipped = append(c.skipped, skipped{s.number, &key})
+	}
+	return &c
+}
+
+func equal(a, b *GroupReceiver) bool {
+	return a.key == b.key && a.number == b.number && a.state == b.state &&
+		slices.EqualFunc(a.skipped, b.skipped, func(a, b skipped) bool { return a.number == b.number && *a.key == *b.key })
+}
+
+func TestGroupContent(t *testing.T) {
+	sender, receiver := newShout(t)
+	for i, content := range contents() {
+		frame := sender.Append([]byte("before"), content)[len("before"):]
+		if len(frame) != sender.Size(content) {
+			t.Errorf("content %d: %d octets, Size says %d", i, len(frame), sender.Size(content))
+		}
+		var m onceseal.Group
+		if err := m.Decode(frame, nil); err != nil || m.Key != sender.key || m.Number != uint64(i) {
+			t.Errorf("content %d: key %d, number %d, %v", i, m.Key, m.Number, err)
+		}
+		if again := must(m.AppendTo(nil))(t); !bytes.Equal(again, frame) {
+			t.Errorf("content %d: the codec makes %.40x of it, not %.40x", i, again, frame)
+		}
+		if number, ok := KeyOf(frame); number != receiver.Key() || !ok {
+			t.Errorf("content %d: key %d, %v", i, number, ok)
+		}
+		got, err := receiver.Open(frame, frames("before"))
+		if err != nil || !same(got[1:], content) || string(got[0]) != "before" {
+			t.Errorf("content %d: %.80q, %v", i, got, err)
+		}
+	}
+}
+
+// Nothing that differs from what was sent opens, or changes anything.
+func TestTamperedGroup(t *testing.T) {
+	sender, receiver := newShout(t)
+	sender.Append(nil, frames("skipped"))
+	first, second := sender.Append(nil, frames("first")), sender.Append(nil, frames("second"))
+	if _, err := hear(receiver.Open, first); err != nil {
+		t.Fatal(err)
+	}
+	before := receiver.clone()
+	for name, frame := range tampered(second) {
+		was := bytes.Clone(frame)
+		content, err := receiver.Open(frame, nil)
+		if content != nil || !equal(receiver, before) || !oneOf(err, ErrMalformed, ErrForged, ErrKey, ErrReplay, ErrGap) {
+			t.Fatalf("%s: %q, %v, or a change", name, content, err)
+		}
+		if !bytes.Equal(frame, was) {
+			t.Fatalf("%s: the frame is changed", name)
+		}
+	}
+	if said, err := hear(receiver.Open, second); said != "second" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+func TestGroupOrder(t *testing.T) {
+	sender, receiver := newShout(t)
+	var sent [][]byte
+	for range 4000 {
+		sent = append(sent, sender.Append(nil, frames("x")))
+	}
+	for _, test := range []struct {
+		number, kept int
+		want         error
+	}{
+		{0, 0, nil}, {0, 0, ErrReplay}, {2, 1, nil}, {1, 0, nil}, {1, 0, ErrReplay}, {2, 0, ErrReplay},
+		{1028, 0, ErrGap}, {1027, 1024, nil}, {1028, 1023, nil}, {3, 1023, ErrReplay}, {5, 1022, nil},
+		{2053, 1024, nil}, {1028, 1024, ErrReplay}, {1029, 1023, nil}, {1029, 1023, ErrReplay}, {2052, 1022, nil},
+		{3999, 1022, ErrGap}, {3078, 1024, nil}, {3077, 1023, nil}, {3077, 1023, ErrReplay},
+	} {
+		_, err := hear(receiver.Open, sent[test.number])
+		if !errors.Is(err, test.want) || len(receiver.skipped) != test.kept {
+			t.Errorf("%d: %v, %d keys kept, want %v, %d", test.number, err, len(receiver.skipped), test.want, test.kept)
+		}
+	}
+}
+
+// Who has all that a receiver has opens nothing that it has opened, or that came
+// before it.
+func TestThePastOfAGroup(t *testing.T) {
+	sender, receiver := newShout(t)
+	var past [][]byte
+	for i := range 10 {
+		past = append(past, sender.Append(nil, frames("secret")))
+		if i%2 == 0 {
+			continue // stays skipped
+		}
+		if _, err := hear(receiver.Open, past[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newcomer := join(t, sender)
+	for i, frame := range past {
+		said, err := hear(receiver.clone().Open, frame)
+		if skipped := i%2 == 0; skipped != (err == nil) || !skipped && !errors.Is(err, ErrReplay) {
+			t.Errorf("message %d: %q, %v", i, said, err)
+		}
+		if _, err := hear(newcomer.Open, frame); !errors.Is(err, ErrReplay) {
+			t.Errorf("message %d, for a newcomer: %v", i, err)
+		}
+		// The state under any number, and every key, are of no use.
+		thief := receiver.clone()
+		thief.number, thief.skipped = uint64(i), nil
+		if said, err := hear(thief.Open, frame); !errors.Is(err, ErrForged) {
+			t.Errorf("message %d, with the chain put back: %q, %v", i, said, err)
+		}
+		for _, s := range receiver.skipped {
+			thief := receiver.clone()
+			thief.number, thief.skipped = uint64(len(past)), []skipped{{uint64(i), s.key}}
+			if said, err := hear(thief.clone().Open, frame); (err == nil) != (s.number == uint64(i)) {
+				t.Errorf("message %d, with the key of %d: %q, %v", i, s.number, said, err)
+			}
+		}
+	}
+	key := receiver.skipped[0].key
+	if _, err := hear(receiver.Open, past[0]); err != nil || *key != [chainSize]byte{} {
+		t.Errorf("a key that was used is not wiped, or %v", err)
+	}
+}
+
+// Who has been a member opens nothing that is sealed after the key was drawn anew.
+func TestRedraw(t *testing.T) {
+	sender, gone := newShout(t)
+	before, signer := sender.Append(nil, frames("before")), sender.signer
+	if err := sender.Redraw(); err != nil || !bytes.Equal(signer, make([]byte, ed25519.PrivateKeySize)) {
+		t.Fatalf("%v, or the signer is not wiped", err)
+	}
+	after, stays := sender.Append(nil, frames("after")), join(t, sender)
+	secret := sender.Append(nil, frames("secret"))
+	if said, err := hear(gone.Open, before); said != "before" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+	for _, frame := range [][]byte{after, secret} {
+		if _, err := hear(gone.Open, frame); !errors.Is(err, ErrKey) {
+			t.Errorf("the key that it had: %v", err)
+		}
+		thief := gone.clone()
+		thief.key, thief.number, thief.signer = sender.key, 0, stays.signer // which is no secret
+		if said, err := hear(thief.Open, frame); !errors.Is(err, ErrForged) {
+			t.Errorf("the chain that it had: %q, %v", said, err)
+		}
+	}
+	if said, err := hear(stays.Open, secret); said != "secret" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// Who has the chain but not the signer can say nothing as the sender, nor give out
+// what the sender said as its own or as said to another group.
+func TestForgedShout(t *testing.T) {
+	sender, receiver := newShout(t)
+	key := sender.Key()
+	frame := sender.Append(nil, frames("said"))
+	forger := must(NewGroup(alice, "ROOM"))(t)
+	forger.key, forger.number, forger.state = key.Key, key.Number, [chainSize]byte(key.Chain)
+	if said, err := hear(receiver.Open, forger.Append(nil, frames("forged"))); !errors.Is(err, ErrForged) {
+		t.Errorf("%q, %v", said, err)
+	}
+	elsewhere := key
+	elsewhere.Group = "HALL"
+	for name, other := range map[string]*GroupReceiver{
+		"as another":    must(NewGroupReceiver(bob, &key))(t),
+		"another group": must(NewGroupReceiver(alice, &elsewhere))(t),
+	} {
+		if said, err := hear(other.Open, frame); !errors.Is(err, ErrForged) {
+			t.Errorf("%s: %q, %v", name, said, err)
+		}
+	}
+	if said, err := hear(receiver.Open, frame); said != "said" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// A sender may sign what does not open.
+func TestSignedNonsense(t *testing.T) {
+	sender, receiver := newShout(t)
+	frame := sender.Append(nil, frames("said"))
+	end := len(frame) - ed25519.SignatureSize
+	frame[end-8] ^= 1
+	sealed := frame[headSize : end-4]
+	copy(frame[end:], ed25519.Sign(sender.signer, sender.signed(sender.additional(frame[:headSize]), sealed)))
+	for _, want := range []error{ErrForged, ErrReplay} {
+		if _, err := hear(receiver.Open, frame); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	if said, err := hear(receiver.Open, sender.Append(nil, frames("more"))); said != "more" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+func TestMalformedKeys(t *testing.T) {
+	key := must(NewGroup(alice, "ROOM"))(t).Key()
+	for name, change := range map[string]func(*onceseal.Key){
+		"a short chain":  func(k *onceseal.Key) { k.Chain = k.Chain[1:] },
+		"no signer":      func(k *onceseal.Key) { k.Signer = nil },
+		"a long name":    func(k *onceseal.Key) { k.Group = strings.Repeat("x", 256) },
+		"a long signer":  func(k *onceseal.Key) { k.Signer = make([]byte, 33) },
+		"no chain":       func(k *onceseal.Key) { k.Chain = nil },
+		"a longer chain": func(k *onceseal.Key) { k.Chain = make([]byte, 33) },
+	} {
+		bad := key
+		change(&bad)
+		if g, err := NewGroupReceiver(alice, &bad); g != nil || !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := NewGroup(alice, strings.Repeat("x", 256)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a long name: %v", err)
+	}
+	if _, ok := KeyOf([]byte("x")); ok {
+		t.Error("found a key where there is none")
+	}
+	// A sender that begins at the end of numbers harms only itself.
+	key.Number = math.MaxUint64 - 1
+	g := must(NewGroupReceiver(alice, &key))(t)
+	var taken [chainSize]byte
+	for _, number := range []uint64{math.MaxUint64, math.MaxUint64 - 1, 1000, 0} {
+		if g.expects(number) == nil {
+			g.take(number, &taken)
+		}
+	}
+	if len(g.skipped) > maxSkip+1 {
+		t.Errorf("%d keys kept", len(g.skipped))
+	}
+}
