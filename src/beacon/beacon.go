@@ -1,10 +1,10 @@
 // Package beacon lets nodes of one network find each other without a server:
-// each broadcasts a small datagram with its UUID and TCP port, and hears those
-// of the others (RFC 36, "Discovery"). It also tells which network interfaces
-// can be used for that.
+// each broadcasts a small datagram with its UUID and TCP port, and its key if it
+// speaks CURVE, and hears those of the others (RFC 36 and 43, "Discovery"). It also
+// tells which network interfaces can be used for that.
 //
-// A sighting proves nothing: anyone on the network can send any beacon. It is
-// a hint where to connect, and the conversation there decides.
+// A sighting proves nothing: anyone on the network can send any beacon, with any
+// key. It is a hint where to connect, and the conversation there decides.
 package beacon
 
 import (
@@ -18,14 +18,16 @@ import (
 // Sighting is one beacon of another node.
 type Sighting struct {
 	ID       uuid.UUID
-	Endpoint string // tcp://ADDRESS:PORT, IPv6 in brackets with its zone
-	Gone     bool   // the node says goodbye; the port of Endpoint is 0
+	Endpoint string   // tcp://ADDRESS:PORT, IPv6 in brackets with its zone
+	Key      [32]byte // public key of CURVE; zero for none
+	Gone     bool     // the node says goodbye; the port of Endpoint is 0, and Key means nothing
 }
 
 // Announcement is what a node tells of itself.
 type Announcement struct {
 	ID       uuid.UUID
 	Port     uint16        // TCP port on which the node accepts connections, not 0
+	Key      [32]byte      // public key of CURVE; zero for a node without
 	Interval time.Duration // between two beacons, more than 0
 }
 

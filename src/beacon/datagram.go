@@ -7,43 +7,40 @@ import (
 )
 
 // A beacon of version 1 is "ZRE", the version, the UUID and the port in network
-// order (RFC 36, "Discovery"). Version 3, of Zyre's secure nodes, appends a
-// CURVE public key.
+// order (RFC 36, "Discovery"). Version 3, of nodes that speak CURVE, appends the
+// octets of their public key (RFC 43, "Discovery").
 const (
 	prefix       = "ZRE"
-	version      = 0x01
-	size         = 22
-	curveVersion = 0x03
-	curveSize    = size + 32
+	plainVersion = 0x01
+	plainSize    = 22
+	keyedVersion = 0x03
+	keyedSize    = plainSize + 32
 )
 
-// kind is what a datagram was found to be.
-type kind uint8
-
-const (
-	kindMalformed kind = iota
-	kindPlain          // version 1
-	kindCurve          // version 3: known, but not for a node without CURVE
-)
+var noKey [32]byte
 
 // encode returns the datagram that announces id at port; port 0 is goodbye.
-func encode(id uuid.UUID, port uint16) []byte {
-	b := make([]byte, 0, size)
-	b = append(b, prefix...)
-	b = append(b, version)
+func encode(id uuid.UUID, port uint16, key [32]byte) []byte {
+	b := append(make([]byte, 0, keyedSize), prefix...)
+	b = append(b, plainVersion)
 	b = append(b, id[:]...)
-	return binary.BigEndian.AppendUint16(b, port)
+	b = binary.BigEndian.AppendUint16(b, port)
+	if key == noKey {
+		return b
+	}
+	b[len(prefix)] = keyedVersion
+	return append(b, key[:]...)
 }
 
-// decode is the inverse of encode. It gives id and port for kindPlain only.
-func decode(b []byte) (k kind, id uuid.UUID, port uint16) {
-	switch {
-	case len(b) < size || string(b[:len(prefix)]) != prefix:
-		return kindMalformed, uuid.Nil, 0
-	case b[3] == curveVersion && len(b) == curveSize:
-		return kindCurve, uuid.Nil, 0
-	case b[3] != version || len(b) != size:
-		return kindMalformed, uuid.Nil, 0
+// decode is the inverse of encode. Who says that it has a key must show it, or
+// else it would pass for a node without; only goodbye needs none.
+func decode(b []byte) (id uuid.UUID, port uint16, key [32]byte, ok bool) {
+	plain := len(b) == plainSize && b[3] == plainVersion
+	keyed := len(b) == keyedSize && b[3] == keyedVersion
+	if !plain && !keyed || string(b[:len(prefix)]) != prefix {
+		return id, port, key, false
 	}
-	return kindPlain, uuid.UUID(b[4:20]), binary.BigEndian.Uint16(b[20:])
+	copy(key[:], b[plainSize:])
+	port = binary.BigEndian.Uint16(b[20:])
+	return uuid.UUID(b[4:20]), port, key, plain || port == 0 || key != noKey
 }

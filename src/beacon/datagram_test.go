@@ -2,78 +2,91 @@ package beacon
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
 )
 
-// hello is a beacon as RFC 36, "Discovery", has it: Z R E, %x01, UUID, port.
+// hello is a beacon as RFC 36, "Discovery", has it: Z R E, %x01, UUID, port; keyed
+// is one of version 3, %x03 and 32 octets of key at the end.
 var (
 	helloID = uuid.MustParse("00112233-4455-6677-8899-aabbccddeeff")
 	hello   = []byte("ZRE\x01\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff\xc0\x01")
+	keyed   = slices.Concat([]byte("ZRE\x03"), hello[4:], []byte("an X25519 key is of 32 octets .."))
+	helloBy = [32]byte(keyed[22:])
 )
 
-// curve is a beacon of version 3: the same and 32 octets of public key.
-func curve() []byte {
-	b := append(bytes.Clone(hello), make([]byte, 32)...)
-	b[3] = 3
+// changed returns a datagram with other octets from some place on.
+func changed(datagram []byte, at int, octets ...byte) []byte {
+	b := bytes.Clone(datagram)
+	copy(b[at:], octets)
 	return b
 }
 
 func TestDatagram(t *testing.T) {
-	if got := encode(helloID, 0xC001); !bytes.Equal(got, hello) {
-		t.Errorf("encode: %x, want %x", got, hello)
-	}
-	changed := func(at int, octet byte) []byte {
-		b := bytes.Clone(hello)
-		b[at] = octet
-		return b
-	}
+	zeros, late := make([]byte, 32), [32]byte{31: 1}
 	for _, test := range []struct {
 		name     string
 		datagram []byte
-		kind     kind
 		port     uint16
+		key      [32]byte
+		inverse  bool
 	}{
-		{"hello", hello, kindPlain, 0xC001},
-		{"goodbye", encode(helloID, 0), kindPlain, 0},
-		{"version 3", curve(), kindCurve, 0},
-		{"version 3 of 22 octets", changed(3, 3), kindMalformed, 0},
-		{"version 1 of 54 octets", append(bytes.Clone(hello), make([]byte, 32)...), kindMalformed, 0},
-		{"version 2", changed(3, 2), kindMalformed, 0},
-		{"another protocol", changed(2, 'F'), kindMalformed, 0},
-		{"trailing octet", append(bytes.Clone(hello), 0), kindMalformed, 0},
+		{"version 1", hello, 0xC001, noKey, true},
+		{"version 3", keyed, 0xC001, helloBy, true},
+		{"key that begins with zeros", changed(keyed, 22, late[:]...), 0xC001, late, true},
+		{"goodbye", changed(hello, 20, 0, 0), 0, noKey, true},
+		{"goodbye of version 3", changed(keyed, 20, 0, 0), 0, helloBy, true},
+		{"goodbye without the key", changed(changed(keyed, 22, zeros...), 20, 0, 0), 0, noKey, false},
 	} {
-		kind, id, port := decode(test.datagram)
-		if kind != test.kind || port != test.port || (kind == kindPlain) != (id == helloID) {
-			t.Errorf("%s: kind %d, %v, port %d", test.name, kind, id, port)
+		id, port, key, ok := decode(test.datagram)
+		if id != helloID || port != test.port || key != test.key || !ok {
+			t.Errorf("%s: %v, port %d, key %x, %v", test.name, id, port, key, ok)
+		}
+		if b := encode(id, port, key); bytes.Equal(b, test.datagram) != test.inverse {
+			t.Errorf("%s: encoded as %x", test.name, b)
 		}
 	}
-	for n := range curve() {
-		if kind, _, _ := decode(curve()[:n]); kind != kindMalformed {
-			t.Errorf("the first %d octets of version 3 are taken for kind %d", n, kind)
+	for name, datagram := range map[string][]byte{
+		"key of zeros":           changed(keyed, 22, zeros...),
+		"version 3 of 22 octets": changed(hello, 3, 3),
+		"version 1 of 54 octets": changed(keyed, 3, 1),
+		"version 2":              changed(hello, 3, 2),
+		"version 2 of 54 octets": changed(keyed, 3, 2),
+		"another protocol":       changed(hello, 2, 'F'),
+		"another one, keyed":     changed(keyed, 0, 'z'),
+		"trailing octet":         append(bytes.Clone(hello), 0),
+		"trailing octet, keyed":  append(bytes.Clone(keyed), 0),
+	} {
+		if id, port, key, ok := decode(datagram); ok {
+			t.Errorf("%s: taken for %v, port %d, key %x", name, id, port, key)
 		}
 	}
-	for n := range hello {
-		if kind, _, _ := decode(hello[:n]); kind != kindMalformed {
-			t.Errorf("the first %d octets are taken for kind %d", n, kind)
+	for _, datagram := range [][]byte{hello, keyed} {
+		for n := range datagram {
+			if _, _, _, ok := decode(datagram[:n]); ok {
+				t.Errorf("the first %d octets of %q are taken for a beacon", n, datagram)
+			}
 		}
 	}
 }
 
 func FuzzDatagram(f *testing.F) {
 	f.Add(hello)
-	f.Add(encode(helloID, 0))
-	f.Add(curve())
+	f.Add(keyed)
+	f.Add(encode(helloID, 0, noKey))
+	f.Add(encode(helloID, 0, helloBy))
 	f.Add([]byte("ZRE\x01"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, datagram []byte) {
-		kind, id, port := decode(datagram)
-		switch {
-		case kind == kindPlain && !bytes.Equal(encode(id, port), datagram):
-			t.Errorf("%x is encoded as %x", datagram, encode(id, port))
-		case kind != kindPlain && (id != uuid.Nil || port != 0):
-			t.Errorf("kind %d gives %v, port %d", kind, id, port)
+		id, port, key, ok := decode(datagram)
+		keyless := len(datagram) == keyedSize && key == noKey
+		switch b := encode(id, port, key); {
+		case ok && keyless && port != 0:
+			t.Errorf("%x passes for a node without a key", datagram)
+		case ok && !keyless && !bytes.Equal(b, datagram):
+			t.Errorf("%x is encoded as %x", datagram, b)
 		}
 	})
 }

@@ -126,7 +126,7 @@ func (h *Hub) draw(n *hubNode) float64 {
 func (h *Hub) send(n *hubNode, port uint16) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Sighting{ID: n.self.ID, Endpoint: endpoint(n.host, port), Gone: port == 0}
+	s := Sighting{ID: n.self.ID, Endpoint: endpoint(n.host, port), Key: n.self.Key, Gone: port == 0}
 	for _, to := range h.nodes {
 		if to.self.ID == n.self.ID || h.cut != nil && h.cut(n.host, to.host) {
 			continue

@@ -24,16 +24,20 @@ func newNetwork(t *testing.T) *network {
 	return &network{t: t, hub: NewHub(), start: time.Now()}
 }
 
-// run starts node n on host 10.0.0.n and returns a function that stops it.
+// run starts node n on host 10.0.0.n, the even ones with a key, and returns a
+// function that stops it.
 func (n *network) run(node byte) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.nodes.Go(func() {
 		self := Announcement{ID: id(node), Port: 5000 + uint16(node), Interval: 1600 * time.Millisecond}
+		if node%2 == 0 {
+			self.Key = [32]byte{31: node}
+		}
 		err := n.hub.Host(fmt.Sprintf("10.0.0.%d", node)).Run(ctx, self, func(s Sighting) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			n.seen = append(n.seen, fmt.Sprintf("%v: %d sees %d at %s gone %v",
-				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint, s.Gone))
+			n.seen = append(n.seen, fmt.Sprintf("%v: %d sees %d at %s key %d gone %v",
+				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint, s.Key[31], s.Gone))
 		})
 		if err != nil {
 			n.t.Errorf("node %d: %v", node, err)
@@ -72,9 +76,9 @@ func TestHubTranscript(t *testing.T) {
 		n.start = time.Now()
 		stop2 := n.run(2)
 		n.want(1200*time.Millisecond,
-			"0s: 1 sees 2 at tcp://10.0.0.2:5002 gone false",
-			"100ms: 1 sees 2 at tcp://10.0.0.2:5002 gone false",
-			"500ms: 1 sees 2 at tcp://10.0.0.2:5002 gone false")
+			"0s: 1 sees 2 at tcp://10.0.0.2:5002 key 2 gone false",
+			"100ms: 1 sees 2 at tcp://10.0.0.2:5002 key 2 gone false",
+			"500ms: 1 sees 2 at tcp://10.0.0.2:5002 key 2 gone false")
 
 		n.hub.Cut(func(string, string) bool { return true })
 		n.want(10 * time.Second)
@@ -86,7 +90,7 @@ func TestHubTranscript(t *testing.T) {
 
 		n.start = time.Now()
 		stop2()
-		n.want(0, "0s: 1 sees 2 at tcp://10.0.0.2:0 gone true")
+		n.want(0, "0s: 1 sees 2 at tcp://10.0.0.2:0 key 2 gone true")
 		stop1()
 		n.nodes.Wait()
 	})
@@ -126,10 +130,10 @@ func TestHubQueueIsBounded(t *testing.T) {
 		busy, count := make(chan struct{}), 0
 		var nodes sync.WaitGroup
 		nodes.Go(func() {
-			_ = hub.Host("a").Run(ctx, Announcement{id(1), 1, time.Hour}, func(Sighting) { count++; <-busy })
+			_ = hub.Host("a").Run(ctx, Announcement{ID: id(1), Port: 1, Interval: time.Hour}, func(Sighting) { count++; <-busy })
 		})
 		nodes.Go(func() {
-			_ = hub.Host("b").Run(ctx, Announcement{id(2), 2, time.Millisecond}, func(Sighting) {})
+			_ = hub.Host("b").Run(ctx, Announcement{ID: id(2), Port: 2, Interval: time.Millisecond}, func(Sighting) {})
 		})
 		time.Sleep(time.Minute) // virtual
 		hub.Cut(func(string, string) bool { return true })

@@ -25,16 +25,15 @@ const (
 const (
 	CountHeard     = "beacons heard"               // sightings, and the node's own beacons
 	CountOwn       = "own beacons heard"           // sent and heard by the node itself
-	CountCurve     = "beacons of secure nodes"     // version 3: a node that speaks CURVE only
 	CountElsewhere = "beacons from other networks" // than those of the interfaces
-	CountMalformed = "beacons that are not ZRE's"  // or of an unknown version
+	CountMalformed = "beacons that are not ZRE's"  // or of an unknown version, or lack their key
 )
 
-// UDP is the beacon of RFC 36, version 1, over IPv4 broadcast, and over IPv6
-// multicast to Group. Any number of nodes, in one process and in many, share a
-// port. It hears only hosts of its interfaces' networks, told by the address that
-// a datagram comes from. Broadcast among processes on loopback needs a system that
-// has it, as Linux does.
+// UDP is the beacon of RFC 36, and of RFC 43 for a node with a key, over IPv4
+// broadcast, and over IPv6 multicast to Group. Any number of nodes, in one process
+// and in many, share a port. It hears both versions, whichever it sends, and only
+// hosts of its interfaces' networks, told by the address that a datagram comes from.
+// Broadcast among processes on loopback needs a system that has it, as Linux does.
 //
 // Set the fields before Run and leave them then; each Run needs a UDP of its
 // own. Count and Notice may be called from any goroutine.
@@ -130,7 +129,7 @@ func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sightin
 // not take waits in the socket's buffer, and is dropped when that is full.
 func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self uuid.UUID, sight func(Sighting)) {
 	health := health{what: "hear beacons", say: u.Notice}
-	buffer := make([]byte, 2*curveSize)
+	buffer := make([]byte, 2*keyedSize)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(buffer)
 		switch {
@@ -158,12 +157,10 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self uuid.UUID, sight func(
 		u.Count(CountElsewhere)
 		return
 	}
-	kind, id, port := decode(datagram)
+	id, port, key, ok := decode(datagram)
 	switch {
-	case kind == kindMalformed:
+	case !ok:
 		u.Count(CountMalformed)
-	case kind == kindCurve:
-		u.Count(CountCurve)
 	case id == self:
 		u.Count(CountOwn)
 		u.echo(from)
@@ -174,7 +171,7 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self uuid.UUID, sight func(
 		}
 		u.sighting.Lock()
 		defer u.sighting.Unlock()
-		sight(Sighting{ID: id, Endpoint: endpoint(from.String(), port), Gone: port == 0})
+		sight(Sighting{ID: id, Endpoint: endpoint(from.String(), port), Key: key, Gone: port == 0})
 	}
 }
 
@@ -211,10 +208,10 @@ func (u *UDP) tell(ctx context.Context, announce Announcement) {
 			u.plan.hurry()
 			timer.Reset(0)
 		case <-timer.C:
-			u.broadcast(encode(announce.ID, announce.Port))
+			u.broadcast(encode(announce.ID, announce.Port, announce.Key))
 			timer.Reset(u.plan.wait())
 		case <-ctx.Done():
-			u.broadcast(encode(announce.ID, 0))
+			u.broadcast(encode(announce.ID, 0, announce.Key))
 			return
 		}
 	}

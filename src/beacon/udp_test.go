@@ -40,6 +40,11 @@ type udpNode struct {
 // runUDP starts node n, which announces TCP port n every 50 ms.
 func runUDP(t *testing.T, n byte, port int, interfaces ...Interface) *udpNode {
 	t.Helper()
+	return announceUDP(t, Announcement{ID: id(n), Port: uint16(n), Interval: 50 * time.Millisecond}, port, interfaces...)
+}
+
+func announceUDP(t *testing.T, self Announcement, port int, interfaces ...Interface) *udpNode {
+	t.Helper()
 	udp, err := Listen(context.Background(), uint16(port), interfaces)
 	if err != nil {
 		t.Fatal(err)
@@ -58,14 +63,14 @@ func runUDP(t *testing.T, n byte, port int, interfaces ...Interface) *udpNode {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := node.Run(ctx, Announcement{id(n), uint16(n), 50 * time.Millisecond}, func(s Sighting) {
+		err := node.Run(ctx, self, func(s Sighting) {
 			select {
 			case node.seen <- s:
 			default:
 			}
 		})
 		if err != nil {
-			t.Errorf("node %d: %v", n, err)
+			t.Errorf("node %d: %v", self.Port, err)
 		}
 	})
 	node.stop = func() { cancel(); running.Wait() }
@@ -185,16 +190,32 @@ func TestUDPAllHearAll(t *testing.T) {
 	nodes[1].sees(t, goodbye)
 }
 
+// TestUDPKeys has a node with a key and one without see each other, and part.
+func TestUDPKeys(t *testing.T) {
+	lo, port := loopback(t), freePort(t)
+	plain := runUDP(t, 1, port, lo)
+	keyed := announceUDP(t, Announcement{ID: id(2), Port: 2, Key: [32]byte{1: 7}, Interval: 50 * time.Millisecond}, port, lo)
+	seen := at(2, "127.0.0.1")
+	seen.Key = [32]byte{1: 7}
+	plain.sees(t, seen)
+	keyed.sees(t, at(1, "127.0.0.1"))
+	keyed.stop()
+	plain.sees(t, Sighting{ID: id(2), Endpoint: "tcp://127.0.0.1:0", Key: seen.Key, Gone: true})
+	if n := plain.count(CountMalformed) + keyed.count(CountMalformed); n != 0 {
+		t.Errorf("%d beacons are malformed", n)
+	}
+}
+
 // TestUDPIgnores sends what is no beacon, and a beacon at the end to wait for.
 func TestUDPIgnores(t *testing.T) {
 	port := freePort(t)
 	node := runUDP(t, 1, port, loopback(t))
 	node.listens(t)
-	broadcast(t, "127.0.0.1", port, []byte{}, []byte("ZRE"), curve(), append(bytes.Clone(hello), 0), make([]byte, 2000), encode(id(1), 1), encode(id(9), 9))
+	broadcast(t, "127.0.0.1", port, []byte{}, []byte("ZRE"), changed(keyed, 22, make([]byte, 32)...), append(bytes.Clone(hello), 0), make([]byte, 2000), encode(id(1), 1, helloBy), encode(id(9), 9, noKey))
 	if first := <-node.seen; first != at(9, "127.0.0.1") {
 		t.Errorf("saw %+v", first)
 	}
-	if node.count(CountMalformed) != 4 || node.count(CountCurve) != 1 || node.count(CountElsewhere) != 0 {
+	if node.count(CountMalformed) != 5 || node.count(CountElsewhere) != 0 {
 		t.Errorf("%v", node.counts)
 	}
 }
@@ -205,7 +226,7 @@ func TestUDPHearsOnlyItsNetworks(t *testing.T) {
 	node := runUDP(t, 1, port, narrow)
 	node.listens(t)
 	broadcast(t, "127.0.0.9", port, hello)
-	broadcast(t, "127.0.0.2", port, encode(id(2), 2))
+	broadcast(t, "127.0.0.2", port, encode(id(2), 2, noKey))
 	if first := <-node.seen; first != at(2, "127.0.0.2") {
 		t.Errorf("saw %+v", first)
 	}

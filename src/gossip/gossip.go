@@ -14,6 +14,7 @@ import (
 
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/z85"
 )
 
 // How often the node publishes itself anew, and looks through what it knows:
@@ -24,9 +25,10 @@ const (
 	look    = refresh / 6
 )
 
-// Config is what a gossip is made of. All but Bind and Seeds must be set.
+// Config is what a gossip is made of. All but Key, Bind and Seeds must be set.
 type Config struct {
 	ID        uuid.UUID
+	Key       [32]byte // public key of CURVE that is published; zero for none
 	Bind      string   // where to take clients, as [link.Transport] has it; empty if it takes none
 	Seeds     []string // servers to connect to, for ever again
 	Linger    time.Duration
@@ -50,7 +52,7 @@ type Gossip struct {
 	cut      context.CancelFunc
 
 	mu       sync.Mutex // guards what follows, and the machines of the sessions
-	endpoint string     // where peers can reach the node
+	value    string     // where peers can reach the node, and its key
 	version  uint64     // of what was published last; 0 before Run
 	store    store
 	sessions map[*session]struct{}
@@ -127,7 +129,7 @@ func (g *Gossip) keep(ctx context.Context) {
 // sighted returns the nodes that are known to be there.
 func (g *Gossip) sighted(now time.Time) (sightings []beacon.Sighting) {
 	for _, t := range g.store.since(0, MaxTuples) {
-		if s, ok := t.sighting(); ok && !s.Gone && t.key != g.store.own && t.live(now) {
+		if s, err := t.sighting(); err == nil && !s.Gone && t.key != g.store.own && t.live(now) {
 			sightings = append(sightings, s)
 		}
 	}
@@ -138,7 +140,10 @@ func (g *Gossip) sighted(now time.Time) (sightings []beacon.Sighting) {
 func (g *Gossip) Publish(endpoint string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.endpoint = endpoint
+	g.value = endpoint
+	if endpoint != "" && g.Key != noKey {
+		g.value += "|" + z85.Encode(g.Key[:])
+	}
 	if g.version > 0 {
 		g.renew()
 	}
@@ -147,7 +152,7 @@ func (g *Gossip) Publish(endpoint string) {
 // renew publishes the node anew. The caller holds the lock.
 func (g *Gossip) renew() {
 	g.version++
-	g.store.put(&tuple{key: g.store.own, value: g.endpoint, version: g.version, expires: time.Now().Add(Lifetime)})
+	g.store.put(&tuple{key: g.store.own, value: g.value, version: g.version, expires: time.Now().Add(Lifetime)})
 	g.changed()
 }
 

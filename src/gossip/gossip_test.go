@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
+	"github.com/sjohnr/at-once/src/z85"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -157,6 +158,48 @@ func TestOthers(t *testing.T) {
 		o.hears("PUBLISH 1 tcp://10.0.0.1:1", "PUBLISH 2 tcp://10.0.0.2:1")
 		o.says(&zgossipmsg.Pong{})
 		o.hears("INVALID")
+	})
+}
+
+// Keys go from server to server, and to and from others as Zyre has them.
+func TestKeys(t *testing.T) {
+	virtual(t, func(t *testing.T, w *network) {
+		w.keys = map[int][32]byte{2: {1: 7}, 4: {31: 9}} // the one begins with a zero
+		one, two := w.start(1, 1), w.start(2, 1, 1)
+		three, four := w.start(3, 1, 2), w.start(4, 1, 3)
+		pass(time.Second)
+		keyed := func(i int) string { k := w.keys[i]; return endpointOf(i) + "|" + z85.Encode(k[:]) }
+		o := w.dial("10.0.0.9", 1, "")
+		o.says(&zgossipmsg.Hello{})
+		o.hears("PUBLISH 1 "+endpointOf(1), "PUBLISH 2 "+keyed(2), "PUBLISH 3 "+endpointOf(3), "PUBLISH 4 "+keyed(4))
+
+		w.keys[8] = [32]byte{5: 6}
+		bad := []string{"", strings.Repeat("0", 40), strings.Repeat("a", 39), strings.Repeat("#", 40), strings.Repeat("a", 40) + "|"}
+		o.says(publish(8, keyed(8)), publish(9, endpointOf(9)))
+		for i, key := range bad {
+			o.says(publish(10+i, endpointOf(9)+"|"+key))
+		}
+		pass(time.Second)
+		for i, n := range []*node{one, two, three, four} {
+			all := []int{1, 2, 3, 4, 8, 9}
+			n.wants(t, fmt.Sprint(i+1), slices.Delete(all, i, i+1)...)
+			for id, key := range n.keys {
+				if key != w.keys[id] {
+					t.Errorf("%d sights %d with key %x, want %x", i+1, id, key, w.keys[id])
+				}
+			}
+			if count := n.counts["gossip with a malformed key"]; count != len(bad) {
+				t.Errorf("%d counts %d malformed keys", i+1, count)
+			}
+			if text := n.store.find(keyOf(13)).value; text != endpointOf(9)+"|"+bad[3] {
+				t.Errorf("%d was told %q", i+1, text)
+			}
+		}
+		four.stop()
+		pass(time.Second)
+		if one.gone[4] != 1 || two.gone[4] != 1 {
+			t.Errorf("told %d and %d times that 4 has gone, want once", one.gone[4], two.gone[4])
+		}
 	})
 }
 

@@ -25,10 +25,12 @@ import (
 type network struct {
 	t      *testing.T
 	memory *link.Memory
+	keys   map[int][32]byte // of the nodes that have one
 }
 
 func newNetwork(t *testing.T) *network {
-	return &network{t, link.NewMemory(func(from, to string) time.Duration { return time.Millisecond })}
+	memory := link.NewMemory(func(from, to string) time.Duration { return time.Millisecond })
+	return &network{t: t, memory: memory}
 }
 
 func idOf(i int) uuid.UUID    { return uuid.UUID{15: byte(i), 6: 0x40, 8: 0x80} }
@@ -45,6 +47,7 @@ type node struct {
 	lock     sync.Mutex
 	sightMap map[int]int // how often each was sighted, by the last octet of its id
 	gone     map[int]int
+	keys     map[int][32]byte // that each was sighted with last
 	counts   map[string]int
 }
 
@@ -52,9 +55,9 @@ type node struct {
 // version.
 func (w *network) start(i int, version uint64, seeds ...int) *node {
 	w.t.Helper()
-	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, counts: map[string]int{}}
+	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, keys: map[int][32]byte{}, counts: map[string]int{}}
 	config := Config{
-		ID: idOf(i), Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
+		ID: idOf(i), Key: w.keys[i], Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
 		Log: slog.New(slog.DiscardHandler),
 		Count: func(name string) {
 			n.lock.Lock()
@@ -69,6 +72,7 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 					n.gone[int(s.ID[15])]++
 				} else {
 					n.sightMap[int(s.ID[15])]++
+					n.keys[int(s.ID[15])] = s.Key
 				}
 			}
 		},

@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"strings"
 	"time"
@@ -253,8 +254,11 @@ func (s *session) StoreTuple() {
 	case renewed:
 		t = s.store.find(t.key)
 	}
-	if sighting, ok := t.sighting(); ok {
+	switch sighting, err := t.sighting(); {
+	case err == nil:
 		s.sighted = append(s.sighted, sighting)
+	case errors.Is(err, errKey):
+		s.Count("gossip with a malformed key")
 	}
 }
 

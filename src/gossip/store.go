@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"container/list"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/z85"
 )
 
 // Limits of one node, so that a hostile network costs bounded memory.
@@ -20,10 +22,12 @@ const (
 // Lifetime is how long a tuple is told and sighted after it was last heard of.
 const Lifetime = 90 * time.Second
 
+var noKey [32]byte
+
 // tuple is what is known under one key.
 type tuple struct {
 	key     string
-	value   string   // without its version; empty if it was withdrawn
+	value   string   // endpoint and key, without its version; empty if it was withdrawn
 	version uint64   // 0 if another implementation published it
 	from    *session // who told of it last; nil for the node itself, or if that has ended
 	expires time.Time
@@ -164,13 +168,25 @@ func parse(text string, ours bool) (value string, version uint64, ok bool) {
 	return text[:at], version, err == nil && (at > 0 || version > 0)
 }
 
-// sighting returns the node that the tuple tells of, if it is one that speaks
-// without CURVE.
-func (t *tuple) sighting() (s beacon.Sighting, ok bool) {
-	id, err := uuid.Parse(t.key)
-	endpoint, curve, _ := strings.Cut(t.value, "|")
-	if err != nil || t.muted || curve != "" {
-		return s, false
+// Why a tuple tells of no node.
+var (
+	errMuted = errors.New("gossip: unpublished here")
+	errKey   = errors.New("gossip: what follows the endpoint is no key")
+)
+
+// sighting returns the node that the tuple tells of. Who shows a key that is none
+// must not pass for a node without.
+func (t *tuple) sighting() (s beacon.Sighting, err error) {
+	if t.muted {
+		return s, errMuted
 	}
-	return beacon.Sighting{ID: id, Endpoint: endpoint, Gone: t.value == ""}, true
+	endpoint, text, keyed := strings.Cut(t.value, "|")
+	s.Endpoint, s.Gone = endpoint, t.value == ""
+	if s.ID, err = uuid.Parse(t.key); err != nil || !keyed {
+		return s, err
+	}
+	if s.Key, err = z85.Key(text); err != nil || s.Key == noKey {
+		return s, errKey
+	}
+	return s, nil
 }

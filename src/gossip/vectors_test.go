@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
@@ -70,9 +71,9 @@ func TestVectors(t *testing.T) {
 }
 
 // FuzzValue: whatever a value is, one of our nodes gets from another what that
-// has; and what a node says of itself is understood.
+// has; and what a node says of itself is understood, with no other key than it has.
 func FuzzValue(f *testing.F) {
-	for _, text := range []string{"", "|", "tcp://10.0.0.7:1", "tcp://10.0.0.7:1|key|9", "|1", "a|18446744073709551616"} {
+	for _, text := range []string{"", "|", "tcp://10.0.0.7:1", "tcp://10.0.0.7:1|key|9", "tcp://10.0.0.7:1|" + strings.Repeat("a", 40) + "|9", "|1", "a|18446744073709551616"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -81,10 +82,17 @@ func FuzzValue(f *testing.F) {
 			if !ok {
 				continue
 			}
-			again := &tuple{value: value, version: version}
+			again := &tuple{key: keyOf(7), value: value, version: version}
 			v, n, ok := parse(again.text(true), true)
 			if v != value || n != version || !ok {
 				t.Errorf("%q is (%q, %d), then (%q, %d), %v", text, value, version, v, n, ok)
+			}
+			g := &Gossip{}
+			if s, err := again.sighting(); err == nil {
+				g.Key = s.Key
+				if g.Publish(s.Endpoint); g.value != value && s.Endpoint != "" {
+					t.Errorf("%q is sighted as %+v", value, s)
+				}
 			}
 		}
 	})
