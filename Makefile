@@ -5,6 +5,7 @@ MAKEFLAGS   += --warn-undefined-variables --no-print-directory
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
@@ -54,6 +55,10 @@ build: ## build the program into bin/once
 install: ## build the program and install it, by default beside other Go programs
 	CGO_ENABLED=0 go build -trimpath -o "$(PREFIX)/once" ./src/cmd/once
 	@echo "installed $(PREFIX)/once"
+
+.PHONY: vuln
+vuln: ## look the dependencies up among known vulnerabilities; needs vuln.go.dev
+	go run $(GOVULNCHECK) ./...
 
 .PHONY: race
 race: ## run all tests with the race detector

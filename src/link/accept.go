@@ -9,11 +9,14 @@ import (
 )
 
 // FirstWait is a good wait before a connection is tried again; Longer makes the
-// next ones. DialTime is as long as one attempt should take.
+// next ones. DialTime is as long as one attempt should take, of which connecting
+// may take connectTime: where packets are lost, a new attempt sends its first packet
+// sooner than an old one its third.
 const (
-	FirstWait = 50 * time.Millisecond
-	lastWait  = 2 * time.Second
-	DialTime  = 5 * time.Second
+	FirstWait   = 50 * time.Millisecond
+	lastWait    = 2 * time.Second
+	DialTime    = 5 * time.Second
+	connectTime = 2 * time.Second
 )
 
 // ErrTooMany says that a connection was closed because too many stand.
@@ -45,6 +48,13 @@ func Accept(ctx context.Context, l net.Listener, most int, take func(conn net.Co
 			fault(ErrTooMany)
 		}
 	}
+}
+
+// Connect connects to an endpoint, but does not wait long for the first answer.
+func Connect(ctx context.Context, t Transport, endpoint string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	return t.Dial(ctx, endpoint)
 }
 
 // Longer returns the wait after a wait: twice as long, up to two seconds.
