@@ -50,6 +50,15 @@ func Duration(method, argument string, d, low, high time.Duration) error {
 	return within(method, argument, "", d, low, high)
 }
 
+// Given fails unless an argument is one that can be used: an object that is there, a
+// value that its enumeration has.
+func Given(method, argument string, given bool) error {
+	if given {
+		return nil
+	}
+	return &Error{Method: method, Argument: argument, Given: "nothing that is known", Allowed: "what the documentation names"}
+}
+
 func within[T int | time.Duration](method, argument, unit string, given, low, high T) error {
 	if low <= given && given <= high {
 		return nil

@@ -130,7 +130,10 @@ func (b *Box) Put(ctx context.Context, owner uuid.UUID, content [][]byte, count 
 // State: stable.
 func (b *Box) Lid(ctx context.Context) (Lid, error) {
 	result, err := b.engine.Lid(ctx)
-	return Lid{result}, err
+	if err != nil {
+		return Lid{}, err
+	}
+	return Lid{result}, nil
 }
 
 // LidsByName returns the lids of a name.
