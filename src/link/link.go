@@ -17,16 +17,17 @@ import (
 // Config is what a link is opened with. A number that is zero stands for the
 // default.
 type Config struct {
-	Type       string        // our socket type: zmtp.Dealer or zmtp.Router
-	Identity   []byte        // at most 255 octets, the first not zero; may be empty
-	MaxMessage int           // octets of content in one message, all frames; default 16 MiB
-	MaxFrames  int           // frames in one message; default 1024
-	Outbox     int           // octets that may wait to be written; default 1 MiB
-	Reserve    int           // further octets, for ReserveControl; default 64 KiB
-	Handshake  time.Duration // the longest that Open may take; default as in the model
-	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
-	Pool       *Pool         // where buffers come from; default is a pool that all links share
-	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
+	Type       string            // our socket type: zmtp.Dealer or zmtp.Router
+	Identity   []byte            // at most 255 octets, the first not zero; may be empty
+	MaxMessage int               // octets of content in one message, all frames; default 16 MiB
+	MaxFrames  int               // frames in one message; default 1024
+	Outbox     int               // octets that may wait to be written; default 1 MiB
+	Reserve    int               // further octets, for ReserveControl; default 64 KiB
+	Handshake  time.Duration     // the longest that Open may take; default as in the model
+	Heartbeat  time.Duration     // silence after which the far side is asked for a sign of life; 0 is never
+	Pool       *Pool             // where buffers come from; default is a pool that all links share
+	Curve      *zmtp.Curve       // our side of the CURVE mechanism; nil is NULL, without security
+	Properties map[string][]byte // what else the far side is told in the handshake; with CURVE it is encrypted
 }
 
 const (
@@ -65,6 +66,7 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 		conn.Close()
 		return nil, err
 	}
+	remote.Remote.Others, c.Properties = nil, nil // idle links are many
 	l := &Link{config: c, conn: conn, raw: rawConn(conn), remote: remote, served: make(chan struct{})}
 	l.openInbox()
 	l.openOutbox()
@@ -108,6 +110,9 @@ func (c *Config) complete() error {
 
 // shake does the handshake within ctx and c.Handshake.
 func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) {
+	if own, ok := conn.(Shaker); ok {
+		return delegate(ctx, own, c)
+	}
 	if err := conn.SetDeadline(time.Now().Add(c.Handshake)); err != nil {
 		return nil, err
 	}
@@ -116,7 +121,7 @@ func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) 
 		conn.SetDeadline(time.Unix(1, 0))
 		close(interrupted)
 	})
-	local := zmtp.Metadata{Type: c.Type, Identity: c.Identity}
+	local := zmtp.Metadata{Type: c.Type, Identity: c.Identity, Others: c.Properties}
 	handshake := zmtp.NewHandshake(local)
 	if c.Curve != nil {
 		handshake = zmtp.NewCurveHandshake(local, *c.Curve, conn.RemoteAddr())
@@ -140,7 +145,7 @@ func (l *Link) RemoteType() string { return l.remote.Remote.Type }
 
 // RemoteKey returns the key that the far side has proved to hold; ok is false if the
 // link has no security.
-func (l *Link) RemoteKey() (key [32]byte, ok bool) { return l.remote.Key, l.remote.Cipher != nil }
+func (l *Link) RemoteKey() (key [32]byte, ok bool) { return l.remote.Key, l.config.Curve != nil }
 
 // LocalAddr returns our address.
 func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }

@@ -66,9 +66,19 @@ func (h *Handshake) SendInitiate() {
 }
 
 func (h *Handshake) readCurveReady(data []byte) error {
-	plain, err := h.curve.openNext(data, "CurveZMQREADY---", h.curve.box)
+	c := h.curve
+	plain, err := c.openNext(data, "CurveZMQREADY---", c.box)
 	if err != nil {
 		return err
 	}
-	return h.readReady(plain)
+	remote, err := parseMetadata(plain)
+	if err == nil && c.Admit != nil {
+		if err = c.Admit(c.remote, c.addr, remote); err != nil {
+			err = fmt.Errorf("%w: %w", ErrAdmission, err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return h.agree(remote, machine.EventReady)
 }

@@ -21,7 +21,7 @@ var (
 	// ErrCurve says that something was not sealed with the keys of this connection,
 	// or was sent before. The connection is of no further use.
 	ErrCurve = errors.New("zmtp: CURVE broken")
-	// ErrAdmission says that we, as CURVE server, do not admit the far side's key.
+	// ErrAdmission says that we do not admit the far side's key.
 	ErrAdmission = errors.New("zmtp: key not admitted")
 )
 

@@ -1,8 +1,11 @@
 package zmtp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +27,7 @@ type Metadata struct {
 	Type     string            // socket type
 	Identity []byte            // at most 255 octets, the first not zero; may be empty
 	Others   map[string][]byte // further properties by lower-case name; nil if there are none
+	Partial  bool              // the far side may have told others: a driver that is not ours does not say
 }
 
 // Compatible says whether a socket of our type may talk to one of theirs.
@@ -39,10 +43,14 @@ func Compatible(ours, theirs string) bool {
 	return false
 }
 
-// append appends the data of a READY: socket type and identity.
+// append appends the data of a READY: socket type, identity and the others.
 func (m *Metadata) append(b []byte) []byte {
 	b = appendProperty(b, "Socket-Type", []byte(m.Type))
-	return appendProperty(b, "Identity", m.Identity)
+	b = appendProperty(b, "Identity", m.Identity)
+	for _, name := range slices.Sorted(maps.Keys(m.Others)) {
+		b = appendProperty(b, name, m.Others[name])
+	}
+	return b
 }
 
 func appendProperty(b []byte, name string, value []byte) []byte {
@@ -66,7 +74,7 @@ func parseMetadata(b []byte) (*Metadata, error) {
 		}
 		seen[name], b = value, rest
 	}
-	m.Type, m.Identity = string(seen["socket-type"]), seen["identity"]
+	m.Type, m.Identity = string(seen["socket-type"]), bytes.Clone(seen["identity"]) // it outlives the rest
 	if len(m.Identity) > MaxIdentity || len(m.Identity) > 0 && m.Identity[0] == 0 {
 		return nil, fmt.Errorf("%w: identity not allowed", ErrProtocol)
 	}
