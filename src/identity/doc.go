@@ -6,6 +6,21 @@
 // with it for a while: one for the transport (CURVE) and one that content is sealed
 // for (HPKE). The messages are modelled in api/protocol/once_card.xml.
 //
+// An identity may live in a directory, which is for one node at a time:
+//
+//	identity.key                          the key, in Z85
+//	transport.cert, transport.cert_secret the key for CURVE, as CZMQ's zcert has it
+//	incarnation                           the latest
+//	token                                 what makes it a member of a network
+//	revocation                            whose tokens the network has taken back
+//	trust                                 whose the names are
+//	peers/*.cert                          who needs no card: certificates as zauth has them
+//
+// A network is another Ed25519 key, in a directory of its own: network.key, the tokens
+// that it gave in members, and revocation. What is secret is for its owner alone, and
+// nothing may be written by others; where that is not so, nothing is read. Programs
+// that change a directory at the same time wait for each other with a file lock.
+//
 // What comes from outside is checked in the order of what a check costs: sizes and
 // the one encoding that a card can have, its time, the id that it should be of,
 // and only then the signature.

@@ -29,10 +29,13 @@ type Identity struct {
 	key       ed25519.PrivateKey
 	transport *ecdh.PrivateKey
 	id        uuid.UUID
+	dir       directory // empty if it is in memory only
+	token     *Token    // nil if it is in no network
 
-	mu      sync.Mutex
-	sealing []sealingKey // the latest first
-	card    *Card        // nil before the first Issue
+	mu          sync.Mutex
+	sealing     []sealingKey // the latest first
+	card        *Card        // nil before the first Issue
+	incarnation uint64       // the latest
 }
 
 // sealingKey is a secret key and the card that it is in.
@@ -47,23 +50,28 @@ func New() (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw an identity: %w", err)
 	}
-	return withKey(key)
-}
-
-// withKey returns the identity of a key, with a new key for the transport.
-func withKey(key ed25519.PrivateKey) (*Identity, error) {
 	transport, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("draw a transport key: %w", err)
 	}
-	return &Identity{key: key, transport: transport, id: IDOf(key.Public().(ed25519.PublicKey))}, nil
+	return &Identity{key: key, transport: transport, id: IDOf(publicOf(key))}, nil
 }
+
+func publicOf(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
 
 // ID returns the id that is made of the identity's public key.
 func (i *Identity) ID() uuid.UUID { return i.id }
 
 // Transport returns the key for CURVE.
 func (i *Identity) Transport() *ecdh.PrivateKey { return i.transport }
+
+// Dir returns the directory that the identity is from, empty if it is in memory
+// only.
+func (i *Identity) Dir() string { return string(i.dir) }
+
+// Token returns what makes the identity a member of a network, nil if nothing does.
+// It may have expired.
+func (i *Identity) Token() *Token { return i.token }
 
 // Sign signs a message for a purpose, which keeps it from being taken for
 // anything else; [Card.Verify] is its counterpart.
@@ -77,21 +85,20 @@ func (i *Identity) Issue(incarnation uint64, now time.Time) (*Card, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw a sealing key: %w", err)
 	}
-	public := sealing.PublicKey().Bytes()
+	return i.issue(sealing, incarnation, now)
+}
+
+func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.Time) (*Card, error) {
 	m := oncecard.Card{
-		Identity: i.key.Public().(ed25519.PublicKey), Transport: i.transport.PublicKey().Bytes(),
-		Sealing: public, Incarnation: incarnation,
+		Identity: publicOf(i.key), Transport: i.transport.PublicKey().Bytes(),
+		Sealing: sealing.PublicKey().Bytes(), Incarnation: incarnation,
 		NotBefore: uint64(now.Unix()), Expiry: uint64(now.Add(Lifetime).Unix()),
 	}
 	octets, err := prove(i.key, &m, &m.Proof)
 	if err != nil {
 		return nil, fmt.Errorf("make a card: %w", err)
 	}
-	card := &Card{
-		ID: i.id, Identity: m.Identity, Transport: [32]byte(m.Transport),
-		Sealing: sealing.PublicKey(), SealingID: keyID(public), Incarnation: incarnation,
-		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: octets,
-	}
+	card := cardOf(&m, octets)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.card = card

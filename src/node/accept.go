@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -24,7 +25,15 @@ func (n *Node) accept(listener net.Listener, site *site) {
 			known()
 			return
 		}
-		n.work.Go(func() { n.receive(conn, known) })
+		visit, ok := n.throttle.admit(conn.RemoteAddr(), time.Now())
+		if !ok {
+			n.count("connections over the limit of their address")
+			_ = conn.Close()
+			known()
+			return
+		}
+		r := &receiver{node: n, verdict: make(chan bool, 1), visit: visit, known: known}
+		n.work.Go(func() { n.receive(r, conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
 			n.count("connections over the limit")
@@ -34,48 +43,62 @@ func (n *Node) accept(listener net.Listener, site *site) {
 	})
 }
 
-// receive serves a connection. known is called once, when its greeting has been
-// accepted or it has ended.
-func (n *Node) receive(conn net.Conn, known func()) {
-	r := &receiver{node: n, verdict: make(chan bool, 1)}
-	greeted := false
-	defer func() {
-		if !greeted {
-			known()
-		}
-	}()
-	l, err := link.Open(n.ctx, conn, n.linkConfig("ROUTER"))
-	if err != nil {
-		n.count("handshakes that failed")
-		n.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
+// receive serves a connection. Its frame is kept small: each connection has one.
+func (n *Node) receive(r *receiver, conn net.Conn) {
+	defer r.isKnown()
+	if r.link = n.shake(r, conn); r.link == nil {
 		return
 	}
-	defer l.Close()
-	identity := l.RemoteIdentity()
-	if len(identity) != 17 || identity[0] != 1 {
-		n.count("connections without a peer's identity")
-		return
-	}
-	r.link, r.peer = l, uuid.UUID(identity[1:])
+	defer r.link.Close()
 	if !n.register(r) {
 		return
 	}
-	impatient := time.AfterFunc(n.settings.greeting, func() {
+	r.impatient = time.AfterFunc(n.settings.greeting, func() {
 		n.count("greetings that never came")
-		_ = l.Close()
+		_ = r.link.Close()
 	})
-	err = l.Serve(func(b *link.Batch) error {
-		err := r.deliver(b)
-		if !greeted && r.remote != nil {
-			greeted = true
-			impatient.Stop()
-			known()
-		}
-		return err
-	})
-	impatient.Stop()
-	n.log(r.peer).Debug("connection of a peer ended", "address", conn.RemoteAddr(), "error", err)
+	r.ended(r.link.Serve(r.deliver))
 	n.unregister(r)
+}
+
+// shake does the handshake of a connection. It returns nil, with the connection
+// closed, if that fails or the far side is no peer.
+func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
+	config := n.linkConfig(zmtp.Router)
+	if config.Curve = n.curve(); n.secure {
+		config.Properties = n.properties()
+	}
+	var err error
+	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
+	if err != nil {
+		n.count("handshakes that failed")
+		r.visit.fails()
+		n.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
+		return nil
+	}
+	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
+		n.count("connections without a peer's identity")
+		_ = l.Close()
+		return nil
+	}
+	return l
+}
+
+// isKnown says, once, that the connection is no stranger's any more, or has ended.
+func (r *receiver) isKnown() {
+	if r.known == nil {
+		return
+	}
+	if r.impatient != nil {
+		r.impatient.Stop()
+	}
+	r.visit.ends()
+	r.known()
+	r.known = nil
+}
+
+func (r *receiver) ended(err error) {
+	r.node.log(r.peer).Debug("connection of a peer ended", "address", r.link.RemoteAddr(), "error", err)
 }
 
 // register gives a connection its number, unless the node is stopping.

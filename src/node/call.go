@@ -12,7 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -98,11 +100,17 @@ func (c *caller) run(ctx context.Context) {
 		return
 	}
 	c.node.do(func() { c.linked(l) })
-	err := l.Serve(func(b *link.Batch) error {
-		b.Release()
-		c.node.count("messages against the stream")
-		return nil
-	})
+	c.ended(l, l.Serve(c.deliver))
+}
+
+// deliver drops what comes against the stream: peers talk over their own connections.
+func (c *caller) deliver(b *link.Batch) error {
+	b.Release()
+	c.node.count("messages against the stream")
+	return nil
+}
+
+func (c *caller) ended(l *link.Link, err error) {
 	_ = l.Close()
 	c.node.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
 	c.node.do(func() {
@@ -210,12 +218,46 @@ type dialled struct {
 func (c *caller) open(ctx context.Context, endpoint string) dialled {
 	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
 	defer cancel()
-	conn, err := c.node.transport.Dial(ctx, endpoint)
-	if err != nil {
-		return dialled{endpoint, nil, err}
-	}
-	l, err := link.Open(ctx, conn, c.node.linkConfig("DEALER"))
+	l, err := c.dial(ctx, endpoint)
 	return dialled{endpoint, l, err}
+}
+
+// dial connects to an endpoint and makes sure that it is the peer's.
+func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) {
+	n := c.node
+	bare, key, err := unkeyed(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	config := n.linkConfig(zmtp.Dealer)
+	if config.Curve, err = n.curveTo(c.peer, key); err != nil {
+		return nil, err
+	}
+	if n.secure && identity.Owned(c.peer) {
+		config.Properties = n.properties()
+	}
+	conn, err := link.Connect(ctx, n.transport, bare)
+	if err != nil {
+		return nil, err
+	}
+	l, err := link.Open(ctx, conn, config)
+	if why := reason(err); why != nil {
+		n.refuse(c.peer, "", endpoint, why)
+	}
+	return l, err
+}
+
+// reason returns why a handshake failed if that tells that the far side cannot or
+// will not talk with us.
+func reason(err error) error {
+	var refused *zmtp.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return errRefused
+	case errors.Is(err, zmtp.ErrMechanism):
+		return err
+	}
+	return nil
 }
 
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks
@@ -229,7 +271,7 @@ func (n *Node) linkConfig(kind string) link.Config {
 		Reserve:    controlReserve,
 		Handshake:  min(n.settings.greeting, handshakemachine.DefaultHandshake),
 	}
-	if kind == "DEALER" {
+	if kind == zmtp.Dealer {
 		c.Identity = append([]byte{1}, n.id[:]...)
 	}
 	return c

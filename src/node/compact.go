@@ -8,7 +8,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 )
 
-// maxNotices is how many events about the network are left of those unread.
+// maxNotices is how many events are left of those unread that are not about peers.
 const maxNotices = 64
 
 // unread is what the queue holds of one peer since it last carried content.
@@ -21,8 +21,8 @@ type unread struct {
 
 // compact takes from a queue the events that cancel out: an enter and exit, a
 // join and leave, a suspect and recover, with no content of the peer between
-// them, and for each group all leaders but the last. Of those about the network
-// it leaves the latest. The order of the rest stays, and the last event of a peer
+// them, and for each group all leaders but the last. Of those that are not about
+// peers it leaves the latest. The order of the rest stays, and the last event of a peer
 // shows it as it is after those that were taken. What a snapshot holds and
 // what it does not never make up for each other. Taken events have no type until
 // the sweep.
@@ -32,6 +32,9 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 	for _, b := range queue {
 		for i := range b.events {
 			e := &b.events[i]
+			if e.notice() {
+				continue
+			}
 			if held && e.version > snapshot {
 				held = false
 				clear(open)
@@ -57,7 +60,7 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 	for _, b := range slices.Backward(queue) {
 		for i := range slices.Backward(b.events) {
 			e := &b.events[i]
-			if e.kind == api.EventTypeNetwork {
+			if e.notice() {
 				if notices++; notices > maxNotices {
 					e.kind = 0
 				}

@@ -21,7 +21,7 @@ type Event struct {
 	peer    *Peer
 	group   string
 	content [][]byte
-	text    string // of a network event
+	text    string // of a network event, or why a node was refused
 	at      time.Time
 	version uint64 // of what is known after the event, 0 if no snapshot holds it
 }
@@ -32,6 +32,10 @@ func (e *Event) Group() string       { return e.group }
 func (e *Event) Msg() [][]byte       { return e.content }
 func (e *Event) Time() time.Time     { return e.at }
 func (e *Event) Version() uint64     { return e.version }
+
+// Protection returns what protected content on its way, or what protects content
+// of the peer.
+func (e *Event) Protection() api.PeerProtection { return e.peer.Protection() }
 
 // Reason returns why a peer is gone, or what has changed in the network, or an
 // empty string for other events.
@@ -57,6 +61,11 @@ func (e *Event) Keep() *Event {
 	return &kept
 }
 
+// notice tells whether the event is not about a peer: anybody can cause such.
+func (e *Event) notice() bool {
+	return e.kind == api.EventTypeNetwork || e.kind == api.EventTypeRefused
+}
+
 // content tells whether the event carries a message, and so memory of a link.
 func (e *Event) carries() bool {
 	return e.kind == api.EventTypeWhisper || e.kind == api.EventTypeShout
@@ -68,6 +77,7 @@ type Batch struct {
 	events []Event
 	source *link.Batch // nil for events that carry no content
 	octets int         // that the content holds on to
+	frames [][]byte    // room for the frames of content that was opened
 }
 
 func (b *Batch) Size() int { return len(b.events) }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/wire"
@@ -107,7 +108,7 @@ func TestFloods(t *testing.T) {
 		}
 	}
 	mute := func(conn net.Conn) {
-		h := zmtp.NewHandshake(zmtp.Metadata{Type: zmtp.Dealer, Identity: identity(uuid.New())})
+		h := zmtp.NewHandshake(zmtp.Metadata{Type: zmtp.Dealer, Identity: routingID(uuid.New())})
 		_, _ = h.Run(conn) // it may fail; the count tells
 		for err := error(nil); err == nil; _, err = conn.Write([]byte("\x04\x07\x04PING\x00\x00")) {
 			time.Sleep(time.Second)
@@ -134,8 +135,8 @@ func TestFloods(t *testing.T) {
 				ana.wants("enter ben")
 				ben.wants("enter ana")
 				var attackers sync.WaitGroup
-				for range c.connections {
-					conn, err := l.memory.Host("10.0.0.66").Dial(t.Context(), ana.Endpoint())
+				for i := range c.connections {
+					conn, err := l.memory.Host(fmt.Sprint("10.0.0.", 60+i%4)).Dial(t.Context(), ana.Endpoint())
 					ana.must(err)
 					attackers.Go(func() {
 						defer conn.Close()
@@ -165,8 +166,9 @@ func TestStrangersCostLittle(t *testing.T) {
 	ana, ben := friends(t)
 	files, octets := descriptors(t), heap()
 	var conns []net.Conn
-	for range maxStrangers + 10 {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(ana.Endpoint(), "tcp://"))
+	for i := range maxStrangers + 10 {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%4))}}
+		conn, err := from.Dial("tcp", strings.TrimPrefix(ana.Endpoint(), "tcp://"))
 		ana.must(err)
 		conns = append(conns, conn)
 	}
@@ -287,18 +289,18 @@ func TestNonsenseByBeacon(t *testing.T) {
 	ana.talk(ben)
 }
 
-// TestImpostor claims the identity of a peer that is present, in ways that a plain
-// peer could; the peer stays and is heard.
+// TestImpostor claims to be a peer without identity that is present, in ways that a
+// plain peer could; the peer stays and is heard.
 func TestImpostor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
-		ana, ben := l.node("ana"), l.node("ben")
+		ana, ben := l.node("ana", with(api.NodeSecurityPlain)), l.node("ben", with(api.NodeSecurityPlain))
 		defer ana.Stop()
 		defer ben.Stop()
 		ana.wants("enter ben")
 		ben.wants("enter ana")
 		for i, headers := range [][]wire.Pair{nil, {{Key: "X-ONCE-INCARNATION", Value: "nonsense"}}, {{Key: "X-ONCE-INCARNATION", Value: "1"}}} {
-			s := l.stranger(ana, identity(ben.UUID()))
+			s := l.stranger(ana, routingID(ben.UUID()))
 			s.say(frame(&zremsg.Whisper{Sequence: 1, Content: text("it is me")}, []byte("it is me")))
 			s.say(frame(&zremsg.Goodbye{Sequence: 1}))
 			s.say(frame(&zremsg.Hello{Sequence: 1, Endpoint: "tcp://10.0.0.66:9", Name: "ben", Headers: headers}))
@@ -340,7 +342,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 				accepted <- conn
 			}
 		}()
-		s := l.stranger(ana, identity(mallory))
+		s := l.stranger(ana, routingID(mallory))
 		s.say(frame(&zremsg.Hello{Sequence: 1, Endpoint: fmt.Sprint("tcp://", listener.Addr()), Name: "mallory"}))
 		ana.wants("enter mallory")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -400,7 +402,7 @@ func TestThousandRestarts(t *testing.T) {
 		}
 	})
 	files, octets := descriptors(t), heap()
-	dealer := link.Config{Type: zmtp.Dealer, Identity: identity(mallory)}
+	dealer := link.Config{Type: zmtp.Dealer, Identity: routingID(mallory)}
 	for life := range 1000 {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(ana.Endpoint(), "tcp://"))
 		ana.must(err)

@@ -15,7 +15,7 @@ func (n *Node) listenForGossip() (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
 			ID: n.id, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
-			Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
+			Key: n.beaconKey(), Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
 		})
 	}
 	return err
@@ -48,8 +48,21 @@ func (n *Node) sighted(sightings []beacon.Sighting) {
 			case !zre.EndpointValid(s.Endpoint):
 				n.count("sightings without an endpoint")
 			default:
-				n.step(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})
+				n.sight(s)
 			}
 		}
 	})
+}
+
+// sight tells the core of a node, unless it cannot be talked with.
+func (n *Node) sight(s beacon.Sighting) {
+	var key *[32]byte
+	if s.Key != [32]byte{} {
+		key = &s.Key
+	}
+	if err := n.suits(key); err != nil && s.ID != n.id {
+		n.refuse(s.ID, "", s.Endpoint, err)
+		return
+	}
+	n.step(zre.Sighted{Peer: s.ID, Endpoint: keyed(s.Endpoint, key)})
 }

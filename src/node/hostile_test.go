@@ -64,7 +64,7 @@ func frame(m zremsg.Message, content ...[]byte) []byte {
 	return appendContent(b, content)
 }
 
-func identity(id uuid.UUID) []byte { return append([]byte{1}, id[:]...) }
+func routingID(id uuid.UUID) []byte { return append([]byte{1}, id[:]...) }
 
 var mallory = uuid.MustParse("00000000-0000-4000-8000-000000000666")
 
@@ -86,14 +86,14 @@ func TestHostileWords(t *testing.T) {
 	}{
 		{"no identity", nil, nil, "connections without a peer's identity"},
 		{"identity of another length", []byte("peer"), nil, "connections without a peer's identity"},
-		{"words before the greeting", identity(mallory), frame(&zremsg.Ping{}), "words before the greeting"},
-		{"no ZRE", identity(mallory), append(zmtp.AppendHeader(nil, 4, false), "abcd"...), "messages that are not ZRE"},
-		{"an empty message", identity(mallory), zmtp.AppendHeader(nil, 0, false), "messages that are not ZRE"},
-		{"a greeting cut short", identity(mallory), append(zmtp.AppendHeader(nil, 10, false), frame(hello)[2:12]...), "messages that are malformed"},
-		{"four billion groups", identity(mallory), billions(9 + len(hello.Endpoint)), "messages that are malformed"},
-		{"four billion headers", identity(mallory), billions(len(frame(hello)) - 4), "messages that are malformed"},
-		{"no endpoint", identity(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "ipc://x"}), "greetings without an endpoint"},
-		{"shout before the greeting", identity(mallory), frame(shout, []byte("x")), "words before the greeting"},
+		{"words before the greeting", routingID(mallory), frame(&zremsg.Ping{}), "words before the greeting"},
+		{"no ZRE", routingID(mallory), append(zmtp.AppendHeader(nil, 4, false), "abcd"...), "messages that are not ZRE"},
+		{"an empty message", routingID(mallory), zmtp.AppendHeader(nil, 0, false), "messages that are not ZRE"},
+		{"a greeting cut short", routingID(mallory), append(zmtp.AppendHeader(nil, 10, false), frame(hello)[2:12]...), "messages that are malformed"},
+		{"four billion groups", routingID(mallory), billions(9 + len(hello.Endpoint)), "messages that are malformed"},
+		{"four billion headers", routingID(mallory), billions(len(frame(hello)) - 4), "messages that are malformed"},
+		{"no endpoint", routingID(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "ipc://x"}), "greetings without an endpoint"},
+		{"shout before the greeting", routingID(mallory), frame(shout, []byte("x")), "words before the greeting"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func (l *lan) raw(to *actor, hello *zremsg.Hello) (*stranger, net.Listener) {
 		l.t.Fatal(err)
 	}
 	hello.Endpoint = fmt.Sprint("tcp://", listener.Addr())
-	s := l.stranger(to, identity(mallory))
+	s := l.stranger(to, routingID(mallory))
 	s.say(frame(hello))
 	go func() {
 		for {
@@ -182,7 +182,7 @@ func TestPlainPeerReconnects(t *testing.T) {
 		ana.wants("enter mallory")
 		s.close()
 		ana.idle(2 * time.Second)
-		again := l.stranger(ana, identity(mallory))
+		again := l.stranger(ana, routingID(mallory))
 		defer again.close()
 		again.say(frame(&zremsg.PingOK{Sequence: 2}))
 		again.say(frame(&zremsg.Whisper{Sequence: 3, Content: text("x")}, []byte("x")))
@@ -211,7 +211,7 @@ func TestStormOfGreetings(t *testing.T) {
 		}
 		ana.idle(time.Second)
 		hello.Headers[0].Value = "6"
-		late := l.stranger(ana, identity(mallory))
+		late := l.stranger(ana, routingID(mallory))
 		defer late.close()
 		late.say(frame(hello))
 		ana.idle(time.Second)
@@ -219,7 +219,7 @@ func TestStormOfGreetings(t *testing.T) {
 			t.Errorf("stale greetings counted %d times", got)
 		}
 		hello.Headers[0].Value, hello.Name = "8", strings.Repeat("m", 255)
-		next := l.stranger(ana, identity(mallory))
+		next := l.stranger(ana, routingID(mallory))
 		defer next.close()
 		next.say(frame(hello))
 		ana.wants("exit mallory replaced", "enter "+hello.Name)
@@ -240,7 +240,7 @@ func FuzzNode(f *testing.F) {
 			defer ben.Stop()
 			ana.wants("enter ben")
 			ben.wants("enter ana")
-			s := l.stranger(ana, identity(mallory))
+			s := l.stranger(ana, routingID(mallory))
 			defer s.close()
 			if greets {
 				raw, listener := l.raw(ana, &zremsg.Hello{Sequence: 1, Name: "mallory"})
@@ -264,7 +264,7 @@ func TestClaimsCostNothing(t *testing.T) {
 		ana := l.node("ana")
 		defer ana.Stop()
 		for range 10 {
-			s := l.stranger(ana, identity(mallory))
+			s := l.stranger(ana, routingID(mallory))
 			claim := append([]byte{2}, binary.BigEndian.AppendUint64(nil, 4<<30)...)
 			s.say(claim)
 			<-s.done // the node has closed the connection

@@ -215,6 +215,7 @@ func (in *inbox) recycle(b *Batch) {
 		b.source.Release()
 	}
 	clear(b.events)
-	*b = Batch{events: b.events[:0]}
+	clear(b.frames)
+	*b = Batch{events: b.events[:0], frames: b.frames[:0]}
 	in.pool.Put(b)
 }

@@ -18,6 +18,8 @@ type loop struct {
 	links   zre.LinkID               // the latest number of an inbound connection
 	scratch []byte                   // where control messages are encoded
 	version uint64                   // of what is known: the number of events
+
+	challenges map[uuid.UUID][]byte // of the peers that we have greeted
 }
 
 func newLoop(core *zre.Core) loop {
@@ -26,6 +28,8 @@ func newLoop(core *zre.Core) loop {
 		calls:   map[uuid.UUID]*caller{},
 		inbound: map[zre.LinkID]*receiver{},
 		speaks:  map[uuid.UUID]*receiver{},
+
+		challenges: map[uuid.UUID][]byte{},
 	}
 }
 
@@ -79,9 +83,12 @@ func (n *Node) carryOut(out zre.Output) {
 		n.call(out.Peer, out.Endpoints, out.Urgent)
 	case zre.Disconnect:
 		n.hangUp(out.Peer)
+		if n.table.find(out.Peer) == nil {
+			delete(n.loop.challenges, out.Peer)
+		}
 	case zre.Send:
 		if c := n.loop.calls[out.Peer]; c != nil && c.out != nil {
-			n.control(c.out, out.Message)
+			n.control(c, out.Message)
 		}
 	case zre.Admit:
 		n.admit(out.Peer, out.Link)
@@ -103,9 +110,10 @@ func (n *Node) event(e zre.Event) {
 	id := e.Peer.UUID()
 	switch e.Type {
 	case api.EventTypeEnter:
-		n.table.enter(e.Peer, n.loop.calls[id].out)
+		n.table.enter(e.Peer, n.loop.calls[id].out, n.loop.challenges[id])
 	case api.EventTypeExit:
 		n.table.exit(id)
+		delete(n.loop.challenges, id)
 		if r := n.loop.speaks[id]; r != nil {
 			n.inbox.dismiss(r)
 		}

@@ -11,13 +11,16 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,6 +28,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/gossip"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -32,10 +36,12 @@ import (
 // Node is a node in a network. Its methods may be called from any goroutine,
 // Recv and RecvBatch from one at a time.
 type Node struct {
-	id    uuid.UUID
+	id    uuid.UUID // settled at the start, as the name and the guard are
 	name  string
+	plain uuid.UUID // the id of a node without identity
 	table *table
 	inbox *inbox
+	guard
 
 	mu       sync.RWMutex // guards phase, settings while fresh, and address
 	phase    phase
@@ -56,6 +62,10 @@ type Node struct {
 
 	loop     loop // what the loop's goroutine owns
 	counters counters
+	refusals refusals
+	throttle throttle
+	sealed   sealedGroups
+	sessions atomic.Uint64 // the number of the sealed session that was opened last
 }
 
 // phase is how far a node's life has come.
@@ -70,19 +80,23 @@ const (
 // New returns a node that does nothing yet. Without a name it takes the first
 // six digits of its UUID.
 func New(name string) (*Node, error) {
-	id, err := uuid.NewRandom()
+	plain, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("draw a UUID: %w", err)
 	}
-	if name == "" {
-		name = strings.ToUpper(id.String()[:6])
+	who, err := identity.New()
+	if err != nil {
+		return nil, err
 	}
 	return &Node{
-		id:        id,
 		name:      name,
+		plain:     plain,
 		table:     newTable(),
 		inbox:     newInbox(),
-		settings:  defaults(),
+		settings:  defaults(who),
+		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
+		refusals:  refusals{at: map[refusal]time.Time{}},
+		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		transport: link.TCP{},
 		dials:     make(chan struct{}, maxDials),
 		done:      make(chan struct{}),
@@ -90,14 +104,39 @@ func New(name string) (*Node, error) {
 	}, nil
 }
 
-func (n *Node) UUID() uuid.UUID { return n.id }
-func (n *Node) Name() string    { return n.name }
+// UUID returns the id of the node's identity, or a random one if it has none.
+func (n *Node) UUID() uuid.UUID {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.uuid()
+}
+
+// uuid is UUID for who holds n.mu.
+func (n *Node) uuid() uuid.UUID {
+	switch s := &n.settings; {
+	case n.phase != fresh:
+		return n.id
+	case s.security == api.NodeSecurityPlain:
+		return n.plain
+	default:
+		return s.identity.UUID()
+	}
+}
+
+func (n *Node) Name() string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return cmp.Or(n.name, strings.ToUpper(n.uuid().String()[:6]))
+}
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	return n.address
+	if n.address == "" {
+		return ""
+	}
+	return keyed(n.address, n.publicKey())
 }
 
 // Start starts the node: it listens, announces itself and connects to those it
@@ -111,6 +150,13 @@ func (n *Node) Start() error {
 	s := &n.settings
 	if s.evasive >= s.silent || s.silent >= s.expired {
 		return api.ErrTimeouts
+	}
+	if err := n.arm(); err != nil {
+		return err
+	}
+	incarnation, err := n.reborn()
+	if err != nil {
+		return err
 	}
 	site, err := n.settle()
 	if err != nil {
@@ -131,17 +177,17 @@ func (n *Node) Start() error {
 		return errors.Join(err, listener.Close(), n.gossip.Close())
 	}
 	n.inbox.limit = s.inbox
-	n.begin(listener, site)
+	n.begin(listener, site, incarnation)
 	n.phase = running
 	n.settings.log.Info("node started", "name", n.name, "uuid", n.id, "endpoint", n.address)
 	return nil
 }
 
 // begin starts the goroutines of a node that listens.
-func (n *Node) begin(listener net.Listener, site *site) {
+func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 	config := n.settings.core()
 	config.ID, config.Name = n.id, n.name
-	config.Incarnation = uint64(time.Now().UnixNano())
+	config.Incarnation = incarnation
 	config.Beacons = site.beacon != nil
 	config.Heard, config.Endpoint = n.heard, n.address
 	n.loop = newLoop(zre.New(config))
@@ -156,6 +202,9 @@ func (n *Node) begin(listener net.Listener, site *site) {
 	if source := site.beacon; source != nil {
 		n.work.Go(func() { n.announce(source) })
 	}
+	if n.identity != nil {
+		n.work.Go(n.keepWatch)
+	}
 	if n.gossip != nil {
 		n.publish()
 		n.work.Go(func() { n.gossip.Run(n.ctx, config.Incarnation) })
@@ -164,7 +213,7 @@ func (n *Node) begin(listener net.Listener, site *site) {
 
 // announce runs the beacon and tells the loop whom it sights.
 func (n *Node) announce(source beacon.Beacon) {
-	err := source.Run(n.ctx, beacon.Announcement{ID: n.id, Port: n.port, Interval: n.settings.interval},
+	err := source.Run(n.ctx, beacon.Announcement{ID: n.id, Port: n.port, Key: n.beaconKey(), Interval: n.settings.interval},
 		func(s beacon.Sighting) { n.sighted([]beacon.Sighting{s}) })
 	if err != nil {
 		n.settings.log.Error("nodes cannot find each other by beacon", "error", err)
@@ -247,3 +296,15 @@ func (n *Node) absent() error {
 
 // log returns the node's log with a peer's id.
 func (n *Node) log(peer uuid.UUID) *slog.Logger { return n.settings.log.With("peer", peer) }
+
+// apart runs what takes a deep stack, as the arithmetic of keys does, so that the
+// goroutines that live as long as a connection stay small. It is called only by
+// those whom Stop waits for.
+func (n *Node) apart(do func()) {
+	done := make(chan struct{})
+	n.work.Go(func() {
+		do()
+		close(done)
+	})
+	<-done
+}

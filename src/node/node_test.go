@@ -201,7 +201,7 @@ func TestRestartReplaces(t *testing.T) {
 		ben.kill()
 		l.hub.Cut(nil)
 		l.memory.Refuse(ben.host, false)
-		again := l.nodeAt("10.0.0.9", "ben again", func(n *Node) { n.id = ben.id })
+		again := l.nodeAt("10.0.0.9", "ben again", func(n *Node) { _ = n.SetIdentity(ben.guard.identity) })
 		defer again.Stop()
 		ana.wants("exit ben replaced", "enter ben again")
 		again.wants("enter ana")

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -37,8 +38,12 @@ func (n *Node) PeerGroups() []string { return n.table.groupNames() }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
-	if !zre.EndpointValid(endpoint) {
-		return api.ErrEndpoint
+	_, key, err := unkeyed(endpoint)
+	if err == nil {
+		err = n.suits(key)
+	}
+	if err != nil || !zre.EndpointValid(endpoint) {
+		return errors.Join(api.ErrEndpoint, err)
 	}
 	return n.while(func() { n.step(zre.Required{Peer: id, Endpoint: endpoint}) })
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -35,11 +36,15 @@ type receiver struct {
 	gone    atomic.Bool // the peer's exit has been told: what it said later is not
 
 	// The reader's own.
-	remote   *remote // nil until the greeting is accepted
-	spoke    bool    // without one
-	sequence uint16
-	whisper  zremsg.Whisper
-	shout    zremsg.Shout
+	visit     visit
+	known     func()      // called once, when the greeting is accepted or the connection has ended
+	impatient *time.Timer // ends the connection if there is no greeting
+	remote    *remote     // nil until the greeting is accepted
+	spoke     bool        // without one
+	sequence  uint16
+	whisper   zremsg.Whisper
+	shout     zremsg.Shout
+	unsealer  unsealer
 }
 
 // deliver takes the messages of one read: it queues content for the application
@@ -59,7 +64,10 @@ func (r *receiver) deliver(b *link.Batch) error {
 			r.node.count("words before the greeting")
 			continue
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:
-			if r.content(run, id, frames, at) {
+			if inStep, err := r.content(run, id, frames, at); err != nil {
+				r.node.inbox.recycle(run)
+				return err
+			} else if inStep {
 				continue
 			}
 		}
@@ -89,6 +97,7 @@ func (r *receiver) resume(frame []byte) bool {
 	case accepted := <-r.verdict:
 		if accepted {
 			r.remote = r.node.table.find(r.peer)
+			r.isKnown()
 			r.sequence = binary.BigEndian.Uint16(frame[zremsg.SequenceOffset:]) - 1
 		}
 	default:
@@ -99,10 +108,10 @@ func (r *receiver) resume(frame []byte) bool {
 func (r *receiver) push(run *Batch) bool { return r.node.inbox.push(run, r) }
 
 // content adds a whisper or shout to a run of events. It tells whether that is
-// all there is to it: out of step, the loop must know.
-func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time) bool {
+// all there is to it: out of step, the loop must know. An error ends the
+// connection.
+func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time) (inStep bool, err error) {
 	e := Event{peer: r.remote.snapshot.Load(), at: at}
-	var err error
 	var sequence uint16
 	if id == zremsg.IDWhisper {
 		err = r.whisper.Decode(frames[0], frames[1:])
@@ -114,11 +123,20 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 	}
 	if err != nil {
 		r.node.count("messages that are malformed")
-		return true
+		return true, nil
+	}
+	inStep = r.inStep(sequence)
+	if e.peer.Badge().Seals() {
+		if err := r.unseal(run, &e); err != nil || len(e.content) == 0 {
+			return inStep, err
+		}
+	} else if _, only := r.node.settings.sealed[e.group]; only && e.peer.Protection() == api.PeerProtectionPlain {
+		r.node.count("content that is not sealed")
+		return inStep, nil
 	}
 	run.octets += eventOctets + len(e.content)*frameOctets
 	run.events = append(run.events, e)
-	return r.inStep(sequence)
+	return inStep, nil
 }
 
 // inStep adopts a message's sequence number and tells whether it is the next.
@@ -145,9 +163,6 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 		n.log(r.peer).Debug("malformed message", "message", id, "error", err)
 		return nil
 	}
-	if hello, ok := message.(*zremsg.Hello); ok {
-		hello.Endpoint = withZone(hello.Endpoint, r.link.RemoteAddr())
-	}
 	sequence := binary.BigEndian.Uint16(frames[0][zremsg.SequenceOffset:])
 	if id != zremsg.IDHello {
 		if !r.inStep(sequence) {
@@ -162,13 +177,29 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 		return nil
 	}
 	r.sequence = sequence
-	n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: message})
+	return r.greeted(message.(*zremsg.Hello))
+}
+
+// greeted takes a HELLO to the loop, if it shows what it has to, and waits until
+// the peer is present or turned away.
+func (r *receiver) greeted(hello *zremsg.Hello) error {
+	n, key := r.node, linkKey(r.link)
+	var badge *zre.Badge
+	var err error
+	n.apart(func() { badge, err = n.vet(r.peer, key, hello) })
+	if err != nil {
+		n.refuse(r.peer, hello.Name, hello.Endpoint, err)
+		return fmt.Errorf("%w: %w", errRejected, err)
+	}
+	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
+	n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 	if !<-r.verdict {
 		return errRejected
 	}
 	if r.remote = n.table.find(r.peer); r.remote == nil {
 		return errRejected
 	}
+	r.isKnown()
 	return nil
 }
 

@@ -4,20 +4,23 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 // Whisper queues a message for one peer. It copies the content, and waits while
 // the peer's queue is full.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
-	message := zremsg.Whisper{Content: content}
+	var message zremsg.Whisper
 	octets, err := n.measure(message.Size(), content)
 	if err != nil {
 		return err
@@ -26,87 +29,171 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 	if r == nil {
 		return n.absent()
 	}
-	out, b, err := r.reserve(ctx, octets)
+	sealed := r.seals()
+	if sealed {
+		if octets, err = n.measureSealed(message.Size(), content); err != nil {
+			return err
+		}
+	}
+	out, b, err := r.reserve(ctx, octets, func(out *outbound) error {
+		if sealed {
+			return n.ready(r, out)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
 	out.sequence++
 	message.Sequence = out.sequence
 	b, err = message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
-	appendContent(b, content)
+	if sealed {
+		out.sealer.sealInto(zmtp.AppendHeader(b, seal.Size(content), false), content)
+	} else {
+		appendContent(b, content)
+	}
 	out.Commit()
 	return err
 }
 
 // Shout queues a message for all peers in a group, and returns for how many. It
-// is encoded once. Peers whose queues are full get it last, so that they do not
-// hold up the others.
+// is encoded once, and sealed once. Peers whose queues are full get it last, so
+// that they do not hold up the others.
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
-	message := zremsg.Shout{Group: group, Content: content}
-	octets, err := n.measure(message.Size(), content)
-	if err != nil {
+	header := (&zremsg.Shout{Group: group}).Size()
+	if _, err := n.measure(header, content); err != nil {
 		return 0, err
 	}
 	members := n.table.members(group)
 	if len(members) == 0 {
-		if err := n.running(); err != nil {
-			return 0, err
-		}
-		return 0, nil
+		n.ungroup(group)
+		return 0, n.running()
 	}
-	scratch := shouts.Get().(*shout)
-	defer shouts.Put(scratch)
-	b, err := message.AppendTo(zmtp.AppendHeader(scratch.octets[:0], message.Size(), true))
+	s := shouts.Get().(*shout)
+	defer shouts.Put(s)
+	s.late = s.late[:0]
+	s.plain.octets, s.sealed.octets = s.plain.octets[:0], s.sealed.octets[:0]
+	var err error
+	_, only := n.settings.sealed[group]
+	if !only && slices.ContainsFunc(members, func(r *remote) bool { return !r.seals() }) {
+		err = s.plain.encode(group, func(b []byte) []byte { return appendContent(b, content) })
+	}
+	if err == nil && slices.ContainsFunc(members, (*remote).seals) {
+		return n.shoutSealed(ctx, s, group, members, content)
+	}
 	if err != nil {
 		return 0, err
 	}
-	scratch.octets = appendContent(b, content)
-	at := len(b) - message.Size() + zremsg.SequenceOffset
-	return scratch.send(ctx, members, octets, at)
+	return n.sendLate(ctx, s, n.sendNow(s, members, nil), nil)
+}
+
+// shoutSealed is the part of Shout for groups with members that get it sealed.
+func (n *Node) shoutSealed(ctx context.Context, s *shout, group string, members []*remote, content [][]byte) (uint32, error) {
+	if _, err := n.measureSealed(0, content); err != nil {
+		return 0, err
+	}
+	g, err := n.group(group)
+	if err != nil {
+		return 0, err
+	}
+	if err := g.regroup(members); err != nil {
+		g.mu.Unlock()
+		return 0, err
+	}
+	key := g.sender.Key()
+	err = s.sealed.encode(group, func(b []byte) []byte {
+		return g.sender.Append(zmtp.AppendHeader(b, g.sender.Size(content), false), content)
+	})
+	if err != nil {
+		g.mu.Unlock()
+		return 0, err
+	}
+	sent := n.sendNow(s, members, &key)
+	g.mu.Unlock()
+	return n.sendLate(ctx, s, sent, &key)
 }
 
 // shout is a message encoded for all of its receivers.
 type shout struct {
-	octets []byte
+	plain  encoded
+	sealed encoded
 	late   []*remote // those whose queues are full
+}
+
+// encoded is a message as it goes out; its sequence number is at an offset.
+type encoded struct {
+	octets []byte
+	at     int
 }
 
 var shouts = sync.Pool{New: func() any { return new(shout) }}
 
-// send queues the message for each member; its sequence number is at an offset.
-func (s *shout) send(ctx context.Context, members []*remote, octets, at int) (sent uint32, err error) {
-	s.late = s.late[:0]
+// encode encodes a shout, whose content put appends.
+func (e *encoded) encode(group string, put func([]byte) []byte) error {
+	message := zremsg.Shout{Group: group}
+	b, err := message.AppendTo(zmtp.AppendHeader(e.octets[:0], message.Size(), true))
+	e.at = len(b) - message.Size() + zremsg.SequenceOffset
+	e.octets = put(b)
+	return err
+}
+
+// of returns what a peer gets, which is nothing if that is empty.
+func (s *shout) of(r *remote) *encoded {
+	if r.seals() {
+		return &s.sealed
+	}
+	return &s.plain
+}
+
+// sendNow queues a shout for the members that can take it at once, and returns
+// for how many. Key opens it if it is sealed.
+func (n *Node) sendNow(s *shout, members []*remote, key *onceseal.Key) (sent uint32) {
 	for _, r := range members {
-		out := r.out.Load()
-		if out == nil {
+		e, out := s.of(r), r.out.Load()
+		if out == nil || len(e.octets) == 0 {
 			continue
 		}
-		b, err := out.TryReserve(octets)
+		if e == &s.sealed && n.hand(r, out, key) != nil {
+			s.late = append(s.late, r)
+			continue
+		}
+		b, err := out.TryReserve(len(e.octets))
 		if err != nil {
 			s.late = append(s.late, r)
 			continue
 		}
-		s.put(out, b, at)
+		e.put(out, b)
 		sent++
 	}
+	return sent
+}
+
+// sendLate queues a shout for those that had no room for it, when they have.
+func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32, key *onceseal.Key) (uint32, error) {
 	for _, r := range s.late {
-		out, b, err := r.reserve(ctx, octets)
+		e := s.of(r)
+		out, b, err := r.reserve(ctx, len(e.octets), func(out *outbound) error {
+			if e == &s.sealed {
+				return n.hand(r, out, key)
+			}
+			return nil
+		})
 		if errors.Is(err, api.ErrNoPeer) {
 			continue
 		}
 		if err != nil {
 			return sent, err
 		}
-		s.put(out, b, at)
+		e.put(out, b)
 		sent++
 	}
 	return sent, nil
 }
 
-func (s *shout) put(out *outbound, b []byte, at int) {
+func (e *encoded) put(out *outbound, b []byte) {
 	out.sequence++
-	copy(b, s.octets)
-	binary.BigEndian.PutUint16(b[at:], out.sequence)
+	copy(b, e.octets)
+	binary.BigEndian.PutUint16(b[e.at:], out.sequence)
 	out.Commit()
 }
 
@@ -127,6 +214,15 @@ func (n *Node) measure(header int, content [][]byte) (octets int, err error) {
 	return octets, nil
 }
 
+// measureSealed is measure for a message whose content is sealed.
+func (n *Node) measureSealed(header int, content [][]byte) (octets int, err error) {
+	size := seal.Size(content)
+	if header+size > n.settings.maxMessage {
+		return 0, api.ErrTooLarge
+	}
+	return zmtp.FrameSize(header) + zmtp.FrameSize(size), nil
+}
+
 // appendContent appends the frames of a message's content.
 func appendContent(b []byte, content [][]byte) []byte {
 	last := len(content) - 1
@@ -138,13 +234,20 @@ func appendContent(b []byte, content [][]byte) []byte {
 
 // control queues a message of the core for a peer. It never waits: a peer that
 // takes nothing at all gets a fresh connection and greeting instead.
-func (n *Node) control(out *outbound, message zremsg.Message) {
+func (n *Node) control(c *caller, message zremsg.Message) {
+	out := c.out
+	hello, greets := message.(*zremsg.Hello)
+	if greets {
+		n.present(hello, c.peer)
+	}
 	frame, err := message.AppendTo(zmtp.AppendHeader(n.loop.scratch[:0], message.Size(), false))
 	if err != nil {
 		n.settings.log.Error("message cannot be encoded", "message", message.ID(), "error", err)
 		return
 	}
-	n.loop.scratch = frame
+	if n.loop.scratch = frame; greets {
+		n.loop.scratch = nil // greetings are large and few
+	}
 	b, err := out.ReserveControl(len(frame))
 	if err != nil {
 		if errors.Is(err, link.ErrOverflow) {
@@ -153,8 +256,11 @@ func (n *Node) control(out *outbound, message zremsg.Message) {
 		}
 		return
 	}
-	if out.sequence++; message.ID() == zremsg.IDHello {
+	if out.sequence++; greets {
 		out.sequence = 1
+		if n.identity != nil {
+			out.sealer.shown.Store(n.identity.Card())
+		}
 	}
 	copy(b, frame)
 	binary.BigEndian.PutUint16(b[len(b)-message.Size()+zremsg.SequenceOffset:], out.sequence)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -14,8 +15,13 @@ import (
 // settings are what an application can choose before the node starts. All are
 // the node's own: none is global.
 type settings struct {
+	identity   *identity.Identity
+	chosen     bool             // the identity is the application's
+	security   api.NodeSecurity // 0 for the default
+	trust      api.NodeTrust    // 0 for the default
 	headers    map[string]string
 	groups     map[string]struct{} // joined before the start
+	sealed     map[string]struct{} // in which nothing plain is said
 	contests   map[string]struct{} // to be led, if need be
 	port       int                 // UDP port of beacons, 0 for none, unset for the default
 	interfaces []string
@@ -35,8 +41,10 @@ type settings struct {
 	log        *slog.Logger
 }
 
-func defaults() settings {
+func defaults(who *identity.Identity) settings {
 	return settings{
+		identity:   who,
+		sealed:     map[string]struct{}{},
 		headers:    map[string]string{},
 		groups:     map[string]struct{}{},
 		contests:   map[string]struct{}{},
@@ -90,6 +98,31 @@ func (n *Node) set(change func(*settings) error) error {
 func put[T any](n *Node, field func(*settings) *T, value T) error {
 	return n.set(func(s *settings) error {
 		*field(s) = value
+		return nil
+	})
+}
+
+func (n *Node) SetIdentity(who *identity.Identity) error {
+	return n.set(func(s *settings) error {
+		s.identity, s.chosen = who, true
+		return nil
+	})
+}
+
+func (n *Node) SetSecurity(security api.NodeSecurity) error {
+	return put(n, func(s *settings) *api.NodeSecurity { return &s.security }, security)
+}
+
+func (n *Node) SetTrust(trust api.NodeTrust) error {
+	return put(n, func(s *settings) *api.NodeTrust { return &s.trust }, trust)
+}
+
+func (n *Node) SetSealed(group string) error {
+	return n.set(func(s *settings) error {
+		if _, known := s.sealed[group]; !known && len(s.sealed) >= zre.MaxGroups {
+			return api.ErrGroups
+		}
+		s.sealed[group] = struct{}{}
 		return nil
 	})
 }

@@ -26,9 +26,11 @@ type table struct {
 
 // remote is a peer that is present, as the data path sees it.
 type remote struct {
-	id       uuid.UUID
-	snapshot atomic.Pointer[Peer]
-	out      atomic.Pointer[outbound] // nil once the peer is gone
+	id        uuid.UUID
+	challenge []byte // what its sessions have to answer
+	snapshot  atomic.Pointer[Peer]
+	out       atomic.Pointer[outbound] // nil once the peer is gone
+	session   atomic.Uint64            // number of the latest that it opened
 }
 
 // outbound is our connection to a peer and the ZRE session on it.
@@ -36,6 +38,7 @@ type outbound struct {
 	*link.Link
 	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
 	replaced chan struct{} // closed when the peer has another connection, or none
+	sealer   sealer
 }
 
 func newTable() *table {
@@ -80,8 +83,8 @@ func (t *table) groupNames() []string {
 	return slices.Sorted(maps.Keys(t.groups))
 }
 
-func (t *table) enter(p *Peer, out *outbound) {
-	r := &remote{id: p.UUID()}
+func (t *table) enter(p *Peer, out *outbound, challenge []byte) {
+	r := &remote{id: p.UUID(), challenge: challenge}
 	r.snapshot.Store(p)
 	r.out.Store(out)
 	t.mu.Lock()
@@ -128,15 +131,19 @@ func (r *remote) relink(out *outbound) {
 }
 
 // reserve waits for room in the queue of the peer's connection, and, if that is
-// lost, for the next. The caller fills in what it gets and calls Commit on the
-// connection.
-func (r *remote) reserve(ctx context.Context, octets int) (*outbound, []byte, error) {
+// lost, for the next. First it does what prepares a connection for the message. The
+// caller fills in what it gets and calls Commit on the connection.
+func (r *remote) reserve(ctx context.Context, octets int, prepare func(*outbound) error) (*outbound, []byte, error) {
 	for {
 		out := r.out.Load()
 		if out == nil {
 			return nil, nil, api.ErrNoPeer
 		}
-		b, err := out.Reserve(ctx, octets)
+		var b []byte
+		err := prepare(out)
+		if err == nil {
+			b, err = out.Reserve(ctx, octets)
+		}
 		if err == nil {
 			return out, b, nil
 		}

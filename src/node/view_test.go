@@ -143,7 +143,8 @@ func TestLeaders(t *testing.T) {
 		l := newLAN(t)
 		id := func(first byte) func(*Node) {
 			return func(n *Node) {
-				n.id[0] = first
+				_ = n.SetSecurity(api.NodeSecurityPlain)
+				n.plain[0] = first
 				n.settings.headers["ROLE"] = "any"
 				_ = n.Join("room")
 				_ = n.SetContestInGroup("room")

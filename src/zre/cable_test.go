@@ -110,7 +110,7 @@ func (c *cable) arrive(m zremsg.Message, sequence uint16) {
 		c.wanted = sequence
 		h.step(OutOfStep{peer, c.id})
 	}
-	h.step(Heard{peer, c.id, m})
+	h.step(Heard{Peer: peer, Link: c.id, Message: m})
 }
 
 // finish closes the connection once all that was sent has arrived, at the latest

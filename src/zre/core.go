@@ -103,6 +103,10 @@ func (c *Core) step(in Input) {
 		c.withLink(in.Peer, in.Link, (*peer).outOfStep)
 	case Muted:
 		c.withLink(in.Peer, in.Link, (*peer).muted)
+	case Expelled:
+		c.with(in.Peer, (*peer).expelled)
+	case Renewed:
+		c.renew()
 	case Join:
 		c.join(in.Group)
 	case Leave:
@@ -190,7 +194,7 @@ func (c *Core) meet(id uuid.UUID, endpoint string) *peer {
 
 func (c *Core) heard(in Heard) {
 	if hello, ok := in.Message.(*zremsg.Hello); ok {
-		c.greeted(in.Peer, in.Link, hello)
+		c.greeted(in, hello)
 		return
 	}
 	p := c.peers[in.Peer]
@@ -245,6 +249,15 @@ func (c *Core) tell(m zremsg.Message) {
 	for _, p := range c.sorted() {
 		if p.greets {
 			c.emit(Send{p.id, m})
+		}
+	}
+}
+
+// renew greets anew those who take a second HELLO for what it is.
+func (c *Core) renew() {
+	for _, p := range c.sorted() {
+		if p.greets && !p.plain() {
+			p.SendHello()
 		}
 	}
 }

@@ -139,7 +139,7 @@ func TestHostileElections(t *testing.T) {
 	counted, sent, told := 0, 0, 0
 	for range 1000 {
 		for _, m := range append(nonsense, claims...) {
-			for _, out := range victim.core.Step(victim.now(), Heard{mallory.id, link, m}) {
+			for _, out := range victim.core.Step(victim.now(), Heard{Peer: mallory.id, Link: link, Message: m}) {
 				switch out := out.(type) {
 				case Count:
 					counted++

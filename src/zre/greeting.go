@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/wire"
@@ -18,7 +16,8 @@ import (
 // them on as they are.
 const (
 	ReservedHeader    = "X-ONCE-"                          // prefix of all of them
-	headerIncarnation = ReservedHeader + "INCARNATION"     // decimal, higher at each start
+	HeaderPublicKey   = "X-PUBLICKEY"                      // of CURVE in Z85, as Zyre has it
+	HeaderIncarnation = ReservedHeader + "INCARNATION"     // decimal, higher at each start
 	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
 )
 
@@ -29,7 +28,8 @@ const MaxHeaders = 240
 // greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
 // one that greets twice, and both from a late word of a life that has ended.
 // A peer without one has started anew if it greets from another endpoint.
-func (c *Core) greeted(id uuid.UUID, link LinkID, hello *zremsg.Hello) {
+func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
+	id, link := in.Peer, in.Link
 	if !EndpointValid(hello.Endpoint) {
 		c.count("greetings without an endpoint")
 		c.emit(Reject{link})
@@ -50,6 +50,9 @@ func (c *Core) greeted(id uuid.UUID, link LinkID, hello *zremsg.Hello) {
 	if p == nil {
 		c.emit(Reject{link})
 		return
+	}
+	if p.badge = in.Badge; p.badge == nil {
+		p.badge = new(Badge)
 	}
 	p.greeted(link, hello, own, headers)
 }
@@ -101,7 +104,7 @@ func (p *peer) SendHello() {
 func (p *peer) greet() {
 	c := p.core
 	headers := append(slices.Clone(c.config.Headers),
-		wire.Pair{Key: headerIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)})
+		wire.Pair{Key: HeaderIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)})
 	if p.state.IsPresent() {
 		p.surprised = c.now
 	}
@@ -131,19 +134,21 @@ func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string)
 	headers = make(map[string]string, len(pairs))
 	for _, pair := range pairs {
 		switch {
-		case pair.Key == headerIncarnation:
+		case pair.Key == HeaderIncarnation:
 			own.incarnation, _ = strconv.ParseUint(pair.Value, 10, 64) // 0, as a plain peer's, if it is no number
 		case pair.Key == headerAnswer:
 			own.answer = true
-		case !strings.HasPrefix(pair.Key, ReservedHeader):
+		case !strings.HasPrefix(pair.Key, ReservedHeader) && pair.Key != HeaderPublicKey:
 			headers[pair.Key] = pair.Value
 		}
 	}
 	return own, headers
 }
 
-// EndpointValid tells whether an endpoint is one that can be dialled.
+// EndpointValid tells whether an endpoint is one that can be dialled. A bar and a
+// key may follow it, which mean nothing to the core.
 func EndpointValid(endpoint string) bool {
+	endpoint, _, _ = strings.Cut(endpoint, "|")
 	address, ok := strings.CutPrefix(endpoint, "tcp://")
 	if !ok {
 		return false

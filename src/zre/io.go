@@ -41,11 +41,13 @@ type (
 	Unlinked struct{ Peer uuid.UUID }
 	// Refused says that none of a peer's endpoints accepts connections.
 	Refused struct{ Peer uuid.UUID }
-	// Heard is a message other than WHISPER and SHOUT from a peer.
+	// Heard is a message other than WHISPER and SHOUT from a peer. Badge is what a
+	// HELLO has shown; nil is nothing.
 	Heard struct {
 		Peer    uuid.UUID
 		Link    LinkID
 		Message zremsg.Message
+		Badge   *Badge
 	}
 	// Resumed says that a peer speaks over a new connection without a HELLO.
 	Resumed struct {
@@ -62,6 +64,10 @@ type (
 		Peer uuid.UUID
 		Link LinkID
 	}
+	// Expelled says that a peer is not trusted, or no longer.
+	Expelled struct{ Peer uuid.UUID }
+	// Renewed says that the node has something new to show in its greeting.
+	Renewed struct{}
 	// Join and Leave are the application's.
 	Join  struct{ Group string }
 	Leave struct{ Group string }
@@ -84,6 +90,8 @@ func (Heard) isInput()     {}
 func (Resumed) isInput()   {}
 func (OutOfStep) isInput() {}
 func (Muted) isInput()     {}
+func (Expelled) isInput()  {}
+func (Renewed) isInput()   {}
 func (Join) isInput()      {}
 func (Leave) isInput()     {}
 func (Contest) isInput()   {}

@@ -35,7 +35,7 @@ func TestPeerMoves(t *testing.T) {
 		return said
 	}
 	hello := func(link LinkID, endpoint string) Heard {
-		return Heard{id, link, &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: headerIncarnation, Value: "7"}}}}
+		return Heard{Peer: id, Link: link, Message: &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
 	}
 	const old, moved = "tcp://10.0.0.2:5", "tcp://10.0.0.3:5"
 	for _, test := range []struct {

@@ -21,6 +21,7 @@ type Peer struct {
 	groups      []string // sorted; copied on each change
 	incarnation uint64
 	suspect     bool
+	badge       *Badge // nil before the greeting
 }
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }
@@ -230,6 +231,9 @@ func (p *peer) refused() {
 	}
 	p.fire(peermachine.EventRefused)
 }
+
+// expelled ends what there is with the peer, whether it is present or not.
+func (p *peer) expelled() { p.fire(peermachine.EventRefused) }
 
 func (p *peer) vanish() {
 	p.vanished = p.core.now

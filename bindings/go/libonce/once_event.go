@@ -24,6 +24,7 @@ const (
 	EventTypeRecover = api.EventTypeRecover // a peer that was suspect is heard again
 	EventTypeLeader  = api.EventTypeLeader  // a group has a leader
 	EventTypeNetwork = api.EventTypeNetwork // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
+	EventTypeRefused = api.EventTypeRefused // a node was seen that this one cannot or will not talk with; reason says why
 )
 
 // Event is something that happened in the network. An event tells who came,
@@ -45,7 +46,8 @@ func (e Event) Type() EventType {
 
 // Peer returns the peer that the event is about, as it was when the event
 // happened. The leader of a group may be the node itself. An event about the
-// network has a peer without UUID, name or anything.
+// network has a peer without UUID, name or anything; one that was refused has
+// what is known.
 //
 // State: draft.
 func (e Event) Peer() Peer {
@@ -75,6 +77,14 @@ func (e Event) Msg() [][]byte {
 // State: draft.
 func (e Event) Reason() string {
 	return e.engine.Reason()
+}
+
+// Protection returns what protected a whisper or shout on its way; for other
+// events, what protects content between the peer and this node.
+//
+// State: draft.
+func (e Event) Protection() PeerProtection {
+	return e.engine.Protection()
 }
 
 // Time returns when the event happened, in milliseconds since 1970.

@@ -12,6 +12,26 @@ import (
 	"github.com/sjohnr/at-once/src/node"
 )
 
+// NodeSecurity: how a node protects what it says.
+type NodeSecurity = api.NodeSecurity
+
+// The values of NodeSecurity.
+const (
+	NodeSecurityPlain  = api.NodeSecurityPlain  // not at all: for old networks and measurements
+	NodeSecurityAuto   = api.NodeSecurityAuto   // connections as Zyre's are, but content between nodes with an identity is sealed
+	NodeSecuritySecure = api.NodeSecuritySecure // all connections are encrypted, and only nodes that prove who they are come in
+)
+
+// NodeTrust: whom a node lets in.
+type NodeTrust = api.NodeTrust
+
+// The values of NodeTrust.
+const (
+	NodeTrustOpen     = api.NodeTrustOpen     // whoever has an identity; with security auto, others too
+	NodeTrustFirstUse = api.NodeTrustFirstUse // the same, but a name belongs to who came with it first
+	NodeTrustMembers  = api.NodeTrustMembers  // the members of the identity's network
+)
+
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
 	ErrArgument   = api.ErrArgument   // an argument is out of its limits
@@ -25,6 +45,8 @@ var (
 	ErrReserved   = api.ErrReserved   // names of headers in X-ONCE- are reserved: choose another
 	ErrHeaders    = api.ErrHeaders    // the node has 240 headers already
 	ErrGroups     = api.ErrGroups     // the node is in 4096 groups already: leave one first
+	ErrNoIdentity = api.ErrNoIdentity // a node without security has no identity: choose auto or secure
+	ErrMembers    = api.ErrMembers    // the node trusts members only, and is none: take an invite first
 	ErrTimeouts   = api.ErrTimeouts   // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
 )
 
@@ -81,6 +103,73 @@ func (n *Node) UUID() uuid.UUID {
 // State: draft.
 func (n *Node) Name() string {
 	return n.engine.Name()
+}
+
+// SetIdentity sets who the node is. Without it the node has a new identity in
+// memory, and so another UUID each time. If the identity is a member of a
+// network, security is secure and trust is members unless they are set.
+//
+//   - identity: the identity, which may be used for one node at a time
+//
+// It fails if there is none.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetIdentity(identity *Identity) error {
+	if err := check.Given("SetIdentity", "identity", identity != nil); err != nil {
+		return err
+	}
+	return n.engine.SetIdentity(identity.engine)
+}
+
+// SetSecurity sets how the node protects what it says; auto if it is not set.
+//
+//   - security: how
+//
+// It fails if there is no such security.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetSecurity(security NodeSecurity) error {
+	if err := check.Given("SetSecurity", "security", security.String() != ""); err != nil {
+		return err
+	}
+	return n.engine.SetSecurity(security)
+}
+
+// SetTrust sets whom the node lets in; open if it is not set.
+//
+//   - trust: whom
+//
+// It fails if there is no such trust.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetTrust(trust NodeTrust) error {
+	if err := check.Given("SetTrust", "trust", trust.String() != ""); err != nil {
+		return err
+	}
+	return n.engine.SetTrust(trust)
+}
+
+// SetSealed has content to and from a group always be sealed: peers without an
+// identity get none of it, and what they say in it is dropped.
+//
+//   - group: the group; 1 to 255 octets
+//
+// It fails if there are 4096 such groups already.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetSealed(group string) error {
+	if err := check.Text("SetSealed", "group", group, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.SetSealed(group)
 }
 
 // SetHeader sets a header that each peer gets with the node's greeting.
@@ -472,7 +561,10 @@ func (n *Node) SetContestInGroup(group string) error {
 // State: draft.
 func (n *Node) Recv(ctx context.Context) (Event, error) {
 	result, err := n.engine.Recv(ctx)
-	return Event{result}, err
+	if err != nil {
+		return Event{}, err
+	}
+	return Event{result}, nil
 }
 
 // RecvBatch waits for events and returns all that wait. The batch, and all
@@ -486,7 +578,10 @@ func (n *Node) Recv(ctx context.Context) (Event, error) {
 // State: draft.
 func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 	result, err := n.engine.RecvBatch(ctx)
-	return Batch{result}, err
+	if err != nil {
+		return Batch{}, err
+	}
+	return Batch{result}, nil
 }
 
 // Whisper sends a message to one peer. It is queued for the peer; if the
@@ -544,7 +639,8 @@ func (n *Node) Flush(ctx context.Context) error {
 }
 
 // Endpoint returns where the node accepts connections, empty before start.
-// Where it listens on all interfaces, the address is that of the first.
+// Where it listens on all interfaces, the address is that of the first. If it
+// is secure, a bar and its public key of CURVE in Z85 follow.
 //
 // State: draft.
 func (n *Node) Endpoint() string {
@@ -561,7 +657,10 @@ func (n *Node) Endpoint() string {
 // State: draft.
 func (n *Node) Snapshot() (View, error) {
 	result, err := n.engine.Snapshot()
-	return View{result}, err
+	if err != nil {
+		return View{}, err
+	}
+	return View{result}, nil
 }
 
 // Peers returns the peers that are present, in the order of their UUIDs.
@@ -580,7 +679,10 @@ func (n *Node) Peers() []Peer {
 // State: draft.
 func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
 	result, err := n.engine.Peer(peer)
-	return Peer{result}, err
+	if err != nil {
+		return Peer{}, err
+	}
+	return Peer{result}, nil
 }
 
 // PeersByGroup returns the peers in a group, in the order of their UUIDs.
@@ -613,14 +715,15 @@ func (n *Node) PeerGroups() []string {
 // if it is lost, the node connects again.
 //
 //   - peer: the peer's UUID
-//   - endpoint: where the peer accepts connections, as tcp://ADDRESS:PORT; 1
-//     to 255 octets
+//   - endpoint: where the peer accepts connections, as tcp://ADDRESS:PORT;
+//     if that is secure, with a bar and its public key of CURVE in Z85 after
+//     it, as endpoint returns it there; 1 to 300 octets
 //
 // It fails if it is no endpoint or the node does not run.
 //
 // State: draft.
 func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
-	if err := check.Text("RequirePeer", "endpoint", endpoint, 1, 255); err != nil {
+	if err := check.Text("RequirePeer", "endpoint", endpoint, 1, 300); err != nil {
 		return err
 	}
 	return n.engine.RequirePeer(peer, endpoint)
@@ -642,5 +745,8 @@ func (n *Node) Counts() map[string]uint64 {
 // State: draft.
 func NodeInterfaces() ([]Interface, error) {
 	result, err := node.Interfaces()
-	return interfacesOf(result), err
+	if err != nil {
+		return nil, err
+	}
+	return interfacesOf(result), nil
 }

@@ -4,8 +4,19 @@ package libonce
 
 import (
 	"github.com/google/uuid"
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/node"
+)
+
+// PeerProtection: what protects content on its way from one node to another.
+type PeerProtection = api.PeerProtection
+
+// The values of PeerProtection.
+const (
+	PeerProtectionPlain  = api.PeerProtectionPlain  // nothing: whoever is on the network can read and change it
+	PeerProtectionCurve  = api.PeerProtectionCurve  // the connection is encrypted, and both ends have proved their keys
+	PeerProtectionSealed = api.PeerProtectionSealed // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
 )
 
 // Peer is what a node knows of a peer. A peer as it was at one moment; it does
@@ -30,7 +41,8 @@ func (p Peer) Name() string {
 	return p.engine.Name()
 }
 
-// Endpoint returns where the peer accepts connections, as tcp://ADDRESS:PORT.
+// Endpoint returns where the peer accepts connections, as tcp://ADDRESS:PORT;
+// if it is secure, a bar and its public key of CURVE in Z85 follow.
 //
 // State: draft.
 func (p Peer) Endpoint() string {
@@ -77,6 +89,29 @@ func (p Peer) Suspect() bool {
 // State: draft.
 func (p Peer) Incarnation() uint64 {
 	return p.engine.Incarnation()
+}
+
+// Protection returns what protects content between the peer and this node.
+//
+// State: draft.
+func (p Peer) Protection() PeerProtection {
+	return p.engine.Protection()
+}
+
+// Identity returns the public key of the identity that the peer has proved, in
+// Z85, or an empty string if it has none. Its UUID is made of it.
+//
+// State: draft.
+func (p Peer) Identity() string {
+	return p.engine.Identity()
+}
+
+// Roles returns the roles that the peer has in the node's network, sorted;
+// none if it is no member.
+//
+// State: draft.
+func (p Peer) Roles() []string {
+	return p.engine.Roles()
 }
 
 func peersOf(engines []*node.Peer) []Peer {

@@ -44,5 +44,8 @@ func (v View) Leader(group string) (Peer, error) {
 		return Peer{}, err
 	}
 	result, err := v.engine.Leader(group)
-	return Peer{result}, err
+	if err != nil {
+		return Peer{}, err
+	}
+	return Peer{result}, nil
 }

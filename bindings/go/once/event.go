@@ -12,18 +12,19 @@ import (
 type Peer = libonce.Peer
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join], [*Leave],
-// [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader] and [*Notice]. It is
-// valid until the next event is taken; [Keep] makes a copy that lasts.
+// [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader], [*Refusal] and
+// [*Notice]. It is valid until the next event is taken; [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
 }
 
-// Origin says which peer an event is about, and when it happened.
+// Origin says which peer an event is about, and when it happened. Peer.Protection
+// tells what protected a message on its way, Peer.Identity by whose key.
 type Origin struct {
 	Peer    Peer // as it was then
 	Time    time.Time
-	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout or Notice
+	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout, Refusal or Notice
 }
 
 // About returns the origin itself.
@@ -82,6 +83,14 @@ type (
 	}
 )
 
+// Refusal says that a node was seen that this one cannot or will not talk with:
+// their security differs, or it is not trusted. Its Origin.Peer has what is known,
+// which may be made up. It is told once in ten minutes.
+type Refusal struct {
+	Origin
+	Text string // why, for people
+}
+
 // Notice says that an interface came, went or changed, or that nodes find each
 // other less well or again. Its Origin.Peer has no id, no name and nothing else.
 type Notice struct {
@@ -100,6 +109,7 @@ type typed struct {
 	suspect Suspect
 	recover Recover
 	leader  Leader
+	refusal Refusal
 	notice  Notice
 }
 
@@ -131,6 +141,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeRecover:
 		t.recover = Recover{origin}
 		return &t.recover
+	case libonce.EventTypeRefused:
+		t.refusal = Refusal{origin, e.Reason()}
+		return &t.refusal
 	case libonce.EventTypeNetwork:
 		t.notice = Notice{origin, e.Reason()}
 		return &t.notice
@@ -202,6 +215,8 @@ func Keep(event Event) Event {
 	case *Recover:
 		return copied(e)
 	case *Leader:
+		return copied(e)
+	case *Refusal:
 		return copied(e)
 	case *Notice:
 		return copied(e)

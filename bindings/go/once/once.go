@@ -25,6 +25,17 @@
 // the bounds of their context. When a connection breaks, what was under way on
 // it may be lost; the peer itself is not, if it can be reached again in time.
 //
+// # Security
+//
+// Each node has an [Identity], a key that its id is made of, so that nobody else
+// can have that id. Nodes with the default, [SecurityAuto], connect as Zyre's do,
+// and seal what they say to each other from end to end; what plain nodes say and
+// are told is plain. With [SecuritySecure] all connections are encrypted too, and
+// only nodes with an identity come in. [Peer].Protection tells which it is.
+//
+// Anybody can make an identity. [TrustFirstUse] keeps names with who came with them
+// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited.
+//
 // # Memory
 //
 // An [Event] is valid until the next one is taken. What should last longer is
@@ -62,6 +73,11 @@ type Config struct {
 	Groups  []string          // groups to be in from the start, each of 1 to 255 octets
 	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]
 	Headers map[string]string // what peers get with the greeting; names in X-ONCE- are reserved
+
+	Identity *Identity // who the node is; default: somebody new each time, in memory
+	Security Security  // default SecurityAuto; SecuritySecure if Identity is a member of a network
+	Trust    Trust     // whom to let in; default TrustOpen; TrustMembers if Identity is a member
+	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted
 
 	// Interfaces are names or addresses of the network interfaces to use.
 	// Default: all that are up and can broadcast; loopback if there are none.
@@ -145,6 +161,11 @@ func (c *Config) apply(lib *libonce.Node) error {
 			return err
 		}
 	}
+	for _, group := range c.Sealed {
+		if err := lib.SetSealed(group); err != nil {
+			return err
+		}
+	}
 	for _, server := range c.GossipConnect {
 		if err := lib.GossipConnect(server); err != nil {
 			return err
@@ -158,6 +179,9 @@ func (c *Config) apply(lib *libonce.Node) error {
 		port = 0
 	}
 	return first(
+		unless(c.Identity == nil, lib.SetIdentity, c.Identity),
+		unless(c.Security == 0, lib.SetSecurity, c.Security),
+		unless(c.Trust == 0, lib.SetTrust, c.Trust),
 		unless(len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
 		unless(c.BeaconPort == 0, lib.SetPort, port),
 		unless(c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
@@ -231,8 +255,8 @@ func (n *Node) Members(group string) []Peer { return n.lib.PeersByGroup(group) }
 // Peer returns a peer that is present, or [ErrNoPeer].
 func (n *Node) Peer(id uuid.UUID) (Peer, error) { return n.lib.Peer(id) }
 
-// Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, and
-// stays with it: if it is lost, the node connects again. It does not wait; an
+// Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, or
+// what its Endpoint returns if it is secure, and stays with it: if it is lost, the node connects again. It does not wait; an
 // [Enter] tells when the peer is present.
 func (n *Node) Connect(id uuid.UUID, endpoint string) error { return n.lib.RequirePeer(id, endpoint) }
 

@@ -13,6 +13,52 @@ import (
 // Version is the version of the whole project.
 const Version = "0.1.0"
 
+// NodeSecurity: how a node protects what it says.
+type NodeSecurity uint8
+
+// The values of NodeSecurity.
+const (
+	NodeSecurityPlain  NodeSecurity = 1 // not at all: for old networks and measurements
+	NodeSecurityAuto   NodeSecurity = 2 // connections as Zyre's are, but content between nodes with an identity is sealed
+	NodeSecuritySecure NodeSecurity = 3 // all connections are encrypted, and only nodes that prove who they are come in
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v NodeSecurity) String() string {
+	switch v {
+	case NodeSecurityPlain:
+		return "plain"
+	case NodeSecurityAuto:
+		return "auto"
+	case NodeSecuritySecure:
+		return "secure"
+	}
+	return ""
+}
+
+// NodeTrust: whom a node lets in.
+type NodeTrust uint8
+
+// The values of NodeTrust.
+const (
+	NodeTrustOpen     NodeTrust = 1 // whoever has an identity; with security auto, others too
+	NodeTrustFirstUse NodeTrust = 2 // the same, but a name belongs to who came with it first
+	NodeTrustMembers  NodeTrust = 3 // the members of the identity's network
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v NodeTrust) String() string {
+	switch v {
+	case NodeTrustOpen:
+		return "open"
+	case NodeTrustFirstUse:
+		return "first use"
+	case NodeTrustMembers:
+		return "members"
+	}
+	return ""
+}
+
 // Errors of once_node; they work with errors.Is.
 var (
 	ErrArgument   = errors.New("an argument is out of its limits")
@@ -26,7 +72,19 @@ var (
 	ErrReserved   = errors.New("names of headers in X-ONCE- are reserved: choose another")
 	ErrHeaders    = errors.New("the node has 240 headers already")
 	ErrGroups     = errors.New("the node is in 4096 groups already: leave one first")
+	ErrNoIdentity = errors.New("a node without security has no identity: choose auto or secure")
+	ErrMembers    = errors.New("the node trusts members only, and is none: take an invite first")
 	ErrTimeouts   = errors.New("the time-outs contradict each other: evasive must be less than silent, and silent less than expired")
+)
+
+// Errors of once_identity; they work with errors.Is.
+var (
+	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
+	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
+	ErrMode        = errors.New("others can read or change a secret file: take their rights away with chmod")
+	ErrNetwork     = errors.New("the identity is a member of another network: use another directory")
+	ErrName        = errors.New("the name is taken: choose another, or revoke the member that has it")
+	ErrUnknown     = errors.New("no such name or UUID")
 )
 
 // EventType: what an event tells.
@@ -44,6 +102,7 @@ const (
 	EventTypeRecover EventType = 8  // a peer that was suspect is heard again
 	EventTypeLeader  EventType = 9  // a group has a leader
 	EventTypeNetwork EventType = 10 // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
+	EventTypeRefused EventType = 11 // a node was seen that this one cannot or will not talk with; reason says why
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -69,6 +128,31 @@ func (v EventType) String() string {
 		return "leader"
 	case EventTypeNetwork:
 		return "network"
+	case EventTypeRefused:
+		return "refused"
+	}
+	return ""
+}
+
+// PeerProtection: what protects content on its way from one node to another.
+type PeerProtection uint8
+
+// The values of PeerProtection.
+const (
+	PeerProtectionPlain  PeerProtection = 1 // nothing: whoever is on the network can read and change it
+	PeerProtectionCurve  PeerProtection = 2 // the connection is encrypted, and both ends have proved their keys
+	PeerProtectionSealed PeerProtection = 3 // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v PeerProtection) String() string {
+	switch v {
+	case PeerProtectionPlain:
+		return "plain"
+	case PeerProtectionCurve:
+		return "curve"
+	case PeerProtectionSealed:
+		return "sealed"
 	}
 	return ""
 }

@@ -101,12 +101,13 @@ type Message interface {
 
 // Card binds keys to an identity.
 type Card struct {
-	// the identity's public key, of Ed25519; at most 32 octets
+	// the identity's public key, of Ed25519; at most 32 octets; aliases the
+	// frame
 	Identity []byte
-	// public key of CURVE, of X25519; at most 32 octets
+	// public key of CURVE, of X25519; at most 32 octets; aliases the frame
 	Transport []byte
 	// public key of HPKE with the key encapsulation MLKEM768-X25519 (0x647a);
-	// at most 2048 octets
+	// at most 2048 octets; aliases the frame
 	Sealing []byte
 	// higher at each start of the node
 	Incarnation uint64
@@ -146,9 +147,9 @@ func (m *Card) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("CARD", frame, content)
 	r.Header(Signature, uint8(IDCard))
 	r.Constant("version", 1, Version)
-	r.Bytes("identity", &m.Identity, 32)
-	r.Bytes("transport", &m.Transport, 32)
-	r.Bytes("sealing", &m.Sealing, 2048)
+	r.Borrow("identity", &m.Identity, 32)
+	r.Borrow("transport", &m.Transport, 32)
+	r.Borrow("sealing", &m.Sealing, 2048)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)

@@ -6,7 +6,17 @@
 // messages with one peer (WHISPER) or with a group (SHOUT). Every message is
 // one ZeroMQ frame, followed in WHISPER and SHOUT by the frames of its
 // content. ELECT, LEADER and GOODBYE are not in RFC 36; they are what Zyre
-// sends since 2017.
+// sends since 2017. @Once nodes say more in the headers of HELLO, which others
+// pass on as they are. X-ONCE-INCARNATION is a decimal number, higher at each
+// start. X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's
+// HELLO. To a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN
+// hold what once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to
+// the sender answer, and X-ONCE-PROOF, which comes last and only if the
+// connection has no CURVE, a signature of the card's identity by Ed25519 over
+// the words "once_hello 1", an octet of zero, the id of the receiver, and all
+// of the HELLO but this header. All are in base64 (RFC 4648, 5, without
+// padding). X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre
+// has it.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
@@ -103,9 +113,10 @@ type Message interface {
 
 	// Decode takes the message from its first frame and the frames after it.
 	// It overwrites the old value and re-uses its memory, so that decoding
-	// like messages into one value does not allocate. Strings are copied out
-	// of frame; frames of content alias content. After an error, which is a
-	// [*wire.Error], the message is partly old.
+	// like messages into one value does not allocate. What it holds is copied
+	// out of frame, but for fields that say that they alias it; frames of
+	// content alias content. After an error, which is a [*wire.Error], the
+	// message is partly old.
 	Decode(frame []byte, content [][]byte) error
 }
 

@@ -1,0 +1,208 @@
+package identity
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/wire"
+)
+
+// wants fails unless err is one of some.
+func wants(t testing.TB, err error, some ...error) {
+	t.Helper()
+	if !slices.ContainsFunc(some, func(want error) bool { return err == want || want != nil && errors.Is(err, want) }) {
+		t.Fatalf("%v, want %v", err, some)
+	}
+}
+
+func TestCardRefused(t *testing.T) {
+	own, _, v := fixture(t)
+	other, err := New()
+	must(t, err)
+	others, err := other.Issue(1, start)
+	must(t, err)
+	signed := func(change func(*oncecard.Card)) []byte {
+		var m oncecard.Card
+		must(t, m.Decode(slices.Clone(v.Card), nil))
+		change(&m)
+		return signedBy(t, own.key, &m, &m.Proof)
+	}
+	for _, test := range []struct {
+		octets []byte
+		id     uuid.UUID
+		after  time.Duration
+		err    error
+	}{
+		{v.Card, own.id, -skew, nil},
+		{v.Card, own.id, -skew - time.Second, ErrExpired},
+		{v.Card, own.id, Lifetime + skew - time.Second, nil},
+		{v.Card, own.id, Lifetime + skew, ErrExpired},
+		{v.Card, other.id, 0, ErrStranger},
+		{others.octets, own.id, 0, ErrStranger},
+		{v.Token, own.id, 0, ErrMalformed},
+		{make([]byte, MaxCard+1), own.id, 0, ErrMalformed},
+		{signed(func(m *oncecard.Card) {}), own.id, 0, nil},
+		{signed(func(m *oncecard.Card) { m.Expiry = m.NotBefore }), own.id, 0, ErrMalformed},
+		{signed(func(m *oncecard.Card) { m.Transport = nil }), own.id, 0, ErrMalformed},
+		{signed(func(m *oncecard.Card) { m.Sealing = m.Sealing[1:] }), own.id, 0, ErrMalformed},
+		{signed(func(m *oncecard.Card) { m.Sealing = append([]byte{0xFF, 0xFF}, m.Sealing[2:]...) }), own.id, 0, ErrMalformed},
+	} {
+		card, err := ParseCard(test.octets, test.id, start.Add(test.after))
+		wants(t, err, test.err)
+		if err == nil {
+			must(t, card.Valid(start))
+			wants(t, card.Valid(start.Add(Lifetime+skew)), ErrExpired)
+		}
+	}
+	if sealed := own.Sign("p", []byte("m")); !own.card.Verify("p", []byte("m"), sealed) || own.card.Verify("q", []byte("m"), sealed) {
+		t.Error("a signature does not hold for its purpose alone")
+	}
+}
+
+// signedBy returns a message with a proof that is right.
+func signedBy(t testing.TB, key ed25519.PrivateKey, m oncecard.Message, proof *[]byte) []byte {
+	octets, err := prove(key, m, proof)
+	must(t, err)
+	return octets
+}
+
+// TestTokenRefused has tokens that are signed for but are not as they must be.
+func TestTokenRefused(t *testing.T) {
+	_, network, _ := fixture(t)
+	for name, test := range map[string]struct {
+		change func(*oncecard.Token)
+		err    error
+	}{
+		"as it should be":    {func(m *oncecard.Token) {}, nil},
+		"no name":            {func(m *oncecard.Token) { m.Name = "" }, ErrMalformed},
+		"an empty role":      {func(m *oncecard.Token) { m.Roles = []string{"", "b"} }, ErrMalformed},
+		"a role twice":       {func(m *oncecard.Token) { m.Roles = []string{"b", "b"} }, ErrMalformed},
+		"roles out of order": {func(m *oncecard.Token) { m.Roles = []string{"b", "a"} }, ErrMalformed},
+		"a short key":        {func(m *oncecard.Token) { m.Network = m.Network[1:] }, ErrMalformed},
+		"no time":            {func(m *oncecard.Token) { m.Expiry = m.NotBefore }, ErrMalformed},
+		"far away":           {func(m *oncecard.Token) { m.Expiry = 1<<64 - 1 }, ErrMalformed},
+		"past":               {func(m *oncecard.Token) { m.NotBefore, m.Expiry = 1, 2 }, ErrExpired},
+		"another network":    {func(m *oncecard.Token) { m.Network = bytes.Repeat([]byte{1}, 32) }, ErrForged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := oncecard.Token{Network: publicOf(network), Member: [16]byte{1}, Name: "ana", Roles: []string{"a", "b"},
+				NotBefore: uint64(start.Unix()), Expiry: uint64(start.Unix()) + 60}
+			test.change(&m)
+			_, err := ParseToken(signedBy(t, network, &m, &m.Proof), start)
+			wants(t, err, test.err)
+		})
+	}
+}
+
+// TestRevocationRefused has members written in other ways than the one that there is.
+func TestRevocationRefused(t *testing.T) {
+	_, network, _ := fixture(t)
+	const id, higher = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+	list := func(pairs ...string) (members []wire.Pair) {
+		for pair := range slices.Chunk(pairs, 2) {
+			members = append(members, wire.Pair{Key: pair[0], Value: pair[1]})
+		}
+		return members
+	}
+	for _, test := range []struct {
+		members []wire.Pair
+		err     error
+	}{
+		{list(), nil},
+		{list(id, "0", higher, "1099511627775"), nil},
+		{list(higher, "1", id, "1"), ErrMalformed},
+		{list(strings.ToUpper(id), "1"), ErrMalformed},
+		{list("{"+id+"}", "1"), ErrMalformed},
+		{list("urn:uuid:"+id, "1"), ErrMalformed},
+		{list(strings.ReplaceAll(id, "-", ""), "1"), ErrMalformed},
+		{list("", "1"), ErrMalformed},
+		{list(id, ""), ErrMalformed},
+		{list(id, "01"), ErrMalformed},
+		{list(id, "+1"), ErrMalformed},
+		{list(id, "-1"), ErrMalformed},
+		{list(id, "1099511627776"), ErrMalformed},
+		{list(id, "18446744073709551616"), ErrMalformed},
+		{list(id, "1e3"), ErrMalformed},
+	} {
+		m := oncecard.Revocation{Network: publicOf(network), Number: 1, Members: test.members}
+		_, err := ParseRevocation(signedBy(t, network, &m, &m.Proof))
+		if !errors.Is(err, test.err) {
+			t.Errorf("%q: %v, want %v", test.members, err, test.err)
+		}
+	}
+	largest := make(map[uuid.UUID]time.Time)
+	for i := range oncecard.MaxRevocationMembers {
+		largest[uuid.UUID{14: byte(i >> 8), 15: byte(i)}] = unix(maxTime - 1)
+	}
+	if r, err := newRevocation(network, 1<<64-1, largest); err != nil || len(r.Members) != len(largest) {
+		t.Errorf("the largest: %v", err)
+	}
+	largest[uuid.Max] = start
+	_, err := newRevocation(network, 1, largest)
+	wants(t, err, wire.ErrLimit)
+}
+
+func FuzzCard(f *testing.F) {
+	own, _, v := fixture(f)
+	f.Add([]byte(v.Card))
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		var m oncecard.Card
+		if card, err := ParseCard(octets, own.id, start); err == nil && !bytes.Equal(card.Octets(), octets) {
+			t.Error("a card is not what it was")
+		}
+		again(t, &m, octets)
+	})
+}
+
+func FuzzToken(f *testing.F) {
+	_, _, v := fixture(f)
+	f.Add([]byte(v.Token))
+	f.Add([]byte(v.Revocation))
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		if token, err := ParseToken(octets, start); err == nil && !bytes.Equal(token.Octets(), octets) {
+			t.Error("a token is not what it was")
+		}
+		if r, err := ParseRevocation(octets); err == nil && !bytes.Equal(r.Octets(), octets) {
+			t.Error("a revocation is not what it was")
+		}
+		again(t, new(oncecard.Token), octets)
+		again(t, new(oncecard.Revocation), octets)
+	})
+}
+
+func FuzzInvite(f *testing.F) {
+	_, _, v := fixture(f)
+	f.Add(v.InviteText)
+	f.Add(v.RevocationText)
+	f.Fuzz(func(t *testing.T, text string) {
+		if seed, token, err := parseInvite(text, start); err == nil {
+			m := oncecard.Invite{Seed: seed, Token: token.Octets()}
+			octets, err := m.AppendTo(nil)
+			if err != nil || written(wordInvite, octets) != text {
+				t.Errorf("%q becomes %q, %v", text, written(wordInvite, octets), err)
+			}
+		}
+		if octets, err := unwritten(wordInvite, text, MaxCard); err == nil && written(wordInvite, octets) != text {
+			t.Errorf("%q and %q mean the same", text, written(wordInvite, octets))
+		}
+	})
+}
+
+// again decodes octets; if that can be done, they are the one encoding.
+func again(t *testing.T, m oncecard.Message, octets []byte) {
+	t.Helper()
+	if m.Decode(octets, nil) != nil {
+		return
+	}
+	if encoded, err := m.AppendTo(nil); err != nil || !bytes.Equal(encoded, octets) {
+		t.Errorf("%x becomes %x, %v", octets, encoded, err)
+	}
+}

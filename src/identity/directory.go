@@ -1,0 +1,148 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// maxFile is the most octets that a file may have.
+const maxFile = 16 << 20
+
+// The rights that nobody else may have: on what is secret, and on what is only to be
+// relied on.
+const (
+	ofSecret  fs.FileMode = 0o077
+	ofTrusted fs.FileMode = 0o022
+)
+
+// directory is where an identity or a network keeps its files. A file is replaced as
+// a whole, by who has the directory's lock, and is read without. An empty directory
+// keeps nothing.
+type directory string
+
+func (d directory) path(name string) string { return filepath.Join(string(d), name) }
+
+// read returns what is in a file on which nobody else has certain rights, and zero if
+// there is no such file.
+func read[T any](d directory, name string, rights fs.FileMode, parse func(text string) (T, error)) (value T, err error) {
+	path := d.path(name)
+	info, err := os.Stat(path)
+	if d == "" || errors.Is(err, fs.ErrNotExist) {
+		return value, nil
+	}
+	if err == nil {
+		err = errors.Join(private(string(d), ofTrusted), private(path, rights))
+	}
+	if err != nil {
+		return value, err
+	}
+	why := errors.New("no file, or too large")
+	if info.Mode().IsRegular() && info.Size() <= maxFile {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return value, err
+		}
+		value, why = parse(string(content))
+	}
+	if why != nil {
+		err = fmt.Errorf("%s: %w: %w; restore it, or remove it to do without", path, ErrMalformed, why)
+	}
+	return value, err
+}
+
+// private makes sure that nobody else has certain rights.
+func private(path string, rights fs.FileMode) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode()&rights != 0 && runtime.GOOS != "windows" {
+		err = fmt.Errorf("%s has mode %04o: %w", path, info.Mode().Perm(), ErrMode)
+	}
+	return err
+}
+
+// locked calls a function that no other process or goroutine calls for the same
+// directory at the same time. It waits for those that do, which takes as long as
+// writing a file.
+func (d directory) locked(do func() error) error {
+	if d == "" {
+		return do()
+	}
+	if err := private(string(d), ofTrusted); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(d.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close() // which unlocks it
+	if err := lock(file); err != nil {
+		return fmt.Errorf("lock %s: %w", file.Name(), err)
+	}
+	return do()
+}
+
+// write replaces a file. After a crash it has the old content or the new. The caller
+// has the lock.
+func (d directory) write(name string, mode fs.FileMode, content []byte) error {
+	path, temporary := d.path(name), d.path(name+".new")
+	if d == "" {
+		return nil
+	}
+	if len(content) > maxFile {
+		return fmt.Errorf("%s: %w", path, ErrFull)
+	}
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(temporary, path)
+	}
+	return err
+}
+
+// establish writes a file unless it is there, and tells whether it was not.
+func (d directory) establish(name string, mode fs.FileMode, content []byte) (fresh bool, err error) {
+	absent := func() bool {
+		_, err := os.Stat(d.path(name))
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	if !absent() {
+		return false, nil
+	}
+	err = d.locked(func() error {
+		if fresh = absent(); fresh {
+			return d.write(name, mode, content)
+		}
+		return nil
+	})
+	return fresh, err
+}
+
+// extend adds a line to a file. It does not if the file ends within a line, as after a
+// crash, or would get too large. The caller has the lock.
+func (d directory) extend(name, line string) (done bool, err error) {
+	if d == "" {
+		return true, nil
+	}
+	file, err := os.OpenFile(d.path(name), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	size, err := file.Seek(0, io.SeekEnd)
+	last := []byte{'\n'}
+	if size > 0 && err == nil {
+		_, err = file.ReadAt(last, size-1)
+	}
+	if err != nil || last[0] != '\n' || size+int64(len(line)) > maxFile {
+		return false, err
+	}
+	_, err = file.WriteString(line)
+	return err == nil, errors.Join(err, file.Sync())
+}

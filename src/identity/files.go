@@ -1,0 +1,154 @@
+package identity
+
+import (
+	"cmp"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sjohnr/at-once/src/z85"
+)
+
+// The files of an identity, beside identity.key and those of what it trusts.
+const (
+	fileCertificate = "transport.cert" // as CZMQ's zcert has it
+	fileTransport   = "transport.cert_secret"
+	fileIncarnation = "incarnation"
+	fileToken       = "token"
+)
+
+// Create makes a new identity in a directory, which it makes if it is missing. The
+// error is ErrExists if there is an identity already.
+func Create(dir string) (*Identity, error) { return create(dir, newSeed()) }
+
+func create(dir string, seed []byte) (*Identity, error) {
+	if err := directory(dir).createKey("identity", seed); err != nil {
+		return nil, err
+	}
+	return Load(dir)
+}
+
+// Open returns the identity in a directory, and makes it if there is none. Without a
+// directory it is a new one, in memory only.
+func Open(dir string) (*Identity, error) {
+	if dir == "" {
+		return New()
+	}
+	i, err := Create(dir)
+	if errors.Is(err, ErrExists) {
+		i, err = Load(dir)
+	}
+	return i, err
+}
+
+// Load returns the identity in a directory. A missing key for the transport is made.
+// The error is fs.ErrNotExist if there is no identity, ErrMode if others have rights
+// on its files, ErrMalformed if one is not right.
+func Load(dir string) (*Identity, error) {
+	d := directory(dir)
+	key, err := d.key("identity")
+	if err != nil {
+		return nil, err
+	}
+	i := &Identity{key: key, id: IDOf(publicOf(key)), dir: d}
+	if i.transport, err = d.transport(); err != nil {
+		return nil, err
+	}
+	i.token, err = d.token()
+	if err == nil && i.token != nil && i.token.Member != i.id {
+		err = fmt.Errorf("%s is %w", d.path(fileToken), ErrStranger)
+	}
+	return i, err
+}
+
+// Incarnation returns a number for a start of the node: the time in nanoseconds since
+// 1970, but more than at any start before that the directory knows of.
+func (i *Identity) Incarnation(now time.Time) (uint64, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	err := i.dir.locked(func() error {
+		last, err := read(i.dir, fileIncarnation, ofTrusted, func(text string) (uint64, error) {
+			return strconv.ParseUint(strings.TrimSuffix(text, "\n"), 10, 63)
+		})
+		if err != nil {
+			return err
+		}
+		i.incarnation = max(max(last, i.incarnation)+1, uint64(max(now.UnixNano(), 0)))
+		return i.dir.write(fileIncarnation, 0o600, fmt.Appendln(nil, i.incarnation))
+	})
+	return i.incarnation, err
+}
+
+func newSeed() []byte {
+	seed := make([]byte, ed25519.SeedSize)
+	rand.Read(seed)
+	return seed
+}
+
+// createKey makes the directory, and in it the file of a key of Ed25519.
+func (d directory) createKey(kind string, seed []byte) error {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return err
+	}
+	name := kind + ".key"
+	fresh, err := d.establish(name, 0o600, properties("Secret key of @Once. Who has it can pass for its owner.",
+		kind, "secret-key", z85.Encode(seed)))
+	if err == nil && !fresh {
+		err = fmt.Errorf("%s: %w", d.path(name), ErrExists)
+	}
+	return err
+}
+
+// key returns the key that createKey wrote.
+func (d directory) key(kind string) (ed25519.PrivateKey, error) {
+	name := kind + ".key"
+	key, err := read(d, name, ofSecret, func(text string) (ed25519.PrivateKey, error) {
+		seed, err := keyIn(text, kind, "secret-key")
+		return ed25519.NewKeyFromSeed(seed[:]), err
+	})
+	if err == nil && key == nil {
+		err = fmt.Errorf("%s: %w: make one with once %s new", d.path(name), fs.ErrNotExist, kind)
+	}
+	return key, err
+}
+
+// transport returns the key of the certificate, which it makes if it is missing.
+func (d directory) transport() (*ecdh.PrivateKey, error) {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	public := z85.Encode(key.PublicKey().Bytes())
+	if _, err = d.establish(fileTransport, 0o600, properties("Secret certificate of CURVE. Show it to nobody.",
+		"metadata\ncurve", "public-key", public, "secret-key", z85.Encode(key.Bytes()))); err != nil {
+		return nil, err
+	}
+	key, err = read(d, fileTransport, ofSecret, func(text string) (*ecdh.PrivateKey, error) {
+		secret, err := keyIn(text, "curve", "secret-key")
+		if err != nil {
+			return nil, err
+		}
+		return ecdh.X25519().NewPrivateKey(secret[:])
+	})
+	if err != nil || key == nil {
+		return nil, cmp.Or(err, fs.ErrNotExist)
+	}
+	_, err = d.establish(fileCertificate, 0o644, certificate(key.PublicKey()))
+	return key, err
+}
+
+// certificate writes a public key as zcert does.
+func certificate(key *ecdh.PublicKey) []byte {
+	return properties("Public certificate of CURVE. Who is to trust this node needs it.",
+		"metadata\ncurve", "public-key", z85.Encode(key.Bytes()))
+}
+
+// token returns the token in the directory, nil if there is none. It may have expired.
+func (d directory) token() (*Token, error) { return read(d, fileToken, ofTrusted, tokenIn) }

@@ -1,0 +1,166 @@
+package identity
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// maxPins is how many names are remembered.
+const maxPins = 65536
+
+const filePins = "trust"
+
+// Pin says whose a name is.
+type Pin struct {
+	Name string
+	ID   uuid.UUID
+	Seen time.Time // when the id was first seen
+}
+
+// Pins returns whose the names are, sorted by name, as of the latest Check.
+func (t *Trust) Pins() []Pin {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return byName(t.pins)
+}
+
+// Pins returns whose the names are for the identity in a directory, sorted by name.
+func Pins(dir string) ([]Pin, error) {
+	pins, err := directory(dir).pins()
+	return byName(pins), err
+}
+
+func byName(pins map[string]Pin) []Pin {
+	return slices.SortedFunc(maps.Values(pins), func(a, b Pin) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Forget forgets a name, or the name of an id, so that it can be somebody else's. It
+// returns how many names that were. Nodes that run with the identity take note.
+func Forget(dir string, nameOrID string) (n int, err error) {
+	d := directory(dir)
+	err = d.locked(func() error {
+		pins, err := d.pins()
+		known := len(pins)
+		id, notID := uuid.Parse(nameOrID)
+		maps.DeleteFunc(pins, func(name string, pin Pin) bool {
+			return name == nameOrID || notID == nil && pin.ID == id
+		})
+		if n = known - len(pins); n == 0 || err != nil {
+			return err
+		}
+		return d.keep(pins)
+	})
+	return n, err
+}
+
+// firstUse tells whether a claim's name is its own. Names are labels that an identity
+// may change, but not to one that is another's. Who has no card gets no name.
+func (t *Trust) firstUse(c Claim, now time.Time) error {
+	if known, err := t.known(c); known || err != nil || c.Card == nil || c.Name == "" {
+		return err
+	}
+	return t.own.dir.locked(func() error {
+		if err := t.refresh(); err != nil { // somebody else may have changed it
+			return err
+		}
+		if known, err := t.known(c); known || err != nil {
+			return err
+		}
+		return t.pin(c, now)
+	})
+}
+
+// known tells whether a claim's name is pinned. The error is ErrPinned if it is to
+// another id.
+func (t *Trust) known(c Claim) (bool, error) {
+	pin, known := t.pins[c.Name]
+	if known && pin.ID != c.ID {
+		return true, fmt.Errorf("%w: %q is %s, and now %s goes by it: if you know why, once trust forget %q",
+			ErrPinned, c.Name, pin.ID, c.ID, c.Name)
+	}
+	return known, nil
+}
+
+// pin gives a claim's name to its id, in place of the one that the id had. The caller
+// has the directory's lock.
+func (t *Trust) pin(c Claim, now time.Time) error {
+	pin, old := Pin{c.Name, c.ID, now}, ""
+	for name, p := range t.pins {
+		if p.ID == c.ID {
+			pin.Seen, old = p.Seen, name
+		}
+	}
+	if old == "" && len(t.pins) >= maxPins {
+		return fmt.Errorf("names on first use: %w", ErrFull)
+	}
+	done, err := t.own.dir.extend(filePins, pin.line())
+	if err != nil {
+		return err
+	}
+	delete(t.pins, old)
+	t.pins[pin.Name] = pin
+	if !done {
+		if err := t.own.dir.keep(t.pins); err != nil {
+			t.stamp = "" // so that the pins are read again
+			return err
+		}
+	}
+	t.stamp = t.own.dir.stamp(filePins, fileRevocation)
+	return nil
+}
+
+// pins reads whose the names are: in each line a name in quotes, an id and a time. Of
+// two names that an id has the later counts. A last line that was not written to its
+// end does not.
+func (d directory) pins() (map[string]Pin, error) {
+	pins, names := make(map[string]Pin), make(map[uuid.UUID]string)
+	_, err := read(d, filePins, ofTrusted, func(text string) (any, error) {
+		for line := range strings.Lines(text) {
+			if line[0] == '"' && !strings.HasSuffix(line, "\n") {
+				break
+			}
+			p, err := parsePin(line)
+			if err != nil {
+				return nil, fmt.Errorf("%.300q: %w", line, err)
+			}
+			delete(pins, names[p.ID])
+			pins[p.Name], names[p.ID] = p, p.Name
+		}
+		return nil, nil
+	})
+	return pins, err
+}
+
+func parsePin(line string) (p Pin, err error) {
+	quoted, _ := strconv.QuotedPrefix(line)
+	id, seen, _ := strings.Cut(strings.TrimSpace(line[len(quoted):]), " ")
+	if p.Name, err = strconv.Unquote(quoted); err != nil {
+		return p, err
+	}
+	if p.ID, err = uuid.Parse(id); err != nil {
+		return p, err
+	}
+	p.Seen, err = time.Parse(time.RFC3339, seen)
+	return p, err
+}
+
+func (p Pin) line() string {
+	return fmt.Sprintf("%q %s %s\n", p.Name, p.ID, p.Seen.UTC().Format(time.RFC3339))
+}
+
+// keep writes down whose the names are. The caller has the lock.
+func (d directory) keep(pins map[string]Pin) error {
+	var lines bytes.Buffer
+	for _, p := range byName(pins) {
+		lines.WriteString(p.line())
+	}
+	return d.write(filePins, 0o600, lines.Bytes())
+}

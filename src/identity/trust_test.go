@@ -1,0 +1,321 @@
+package identity
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+)
+
+// claim is that of an identity which shows all that it has.
+func claim(t testing.TB, i *Identity, name string) Claim {
+	t.Helper()
+	if i.Card() == nil {
+		_, err := i.Issue(1, start)
+		must(t, err)
+	}
+	c := Claim{ID: i.id, Name: name, Card: i.Card(), Key: &i.Card().Transport}
+	if i.token != nil {
+		c.Token = i.token.octets
+	}
+	return c
+}
+
+func with(c Claim, change func(*Claim)) Claim {
+	change(&c)
+	return c
+}
+
+func trust(t testing.TB, policy Policy, own *Identity) *Trust {
+	t.Helper()
+	tr, err := NewTrust(policy, own)
+	must(t, err)
+	return tr
+}
+
+func TestClaims(t *testing.T) {
+	n, others := newNetwork(t), newNetwork(t)
+	own, ana, eve := member(t, n, "own"), member(t, n, "ana"), member(t, others, "ana")
+	nobody, err := Open("")
+	must(t, err)
+	zyre := uuid.UUID{9, 6: 0x40, 8: 0x80}
+	friend, enemy := [32]byte(nobody.transport.PublicKey().Bytes()), [32]byte{1}
+	must(t, os.Mkdir(filepath.Join(own.Dir(), "peers"), 0o700))
+	put(t, own.Dir(), "peers/zyre.cert", []byte(nobody.Certificate()), 0o644)
+	put(t, own.Dir(), "peers/zyre.cert_secret", []byte("not read"), 0o600)
+	full := claim(t, ana, "ana")
+	for name, test := range map[string]struct {
+		Claim
+		after               time.Duration
+		open, first, member error // what each policy says
+		vouched             bool  // there is a token all the same
+	}{
+		"a member":                {Claim: full, vouched: true},
+		"without a name yet":      {Claim: with(full, func(c *Claim) { c.Name = "" }), vouched: true},
+		"without CURVE":           {Claim: with(full, func(c *Claim) { c.Key = nil }), vouched: true},
+		"without a card":          {Claim: with(full, func(c *Claim) { c.Card = nil }), open: ErrNoCard, first: ErrNoCard, member: ErrNoCard},
+		"an id in plain text":     {Claim: Claim{ID: ana.id}, open: ErrNoCard, first: ErrNoCard, member: ErrNoCard},
+		"somebody else's card":    {Claim: with(full, func(c *Claim) { c.ID = zyre }), open: ErrStranger, first: ErrStranger, member: ErrStranger},
+		"somebody in between":     {Claim: with(full, func(c *Claim) { c.Key = &enemy }), open: ErrKey, first: ErrKey, member: ErrKey},
+		"plain Zyre":              {Claim: Claim{ID: zyre, Name: "zed"}, member: ErrMember},
+		"Zyre with a known key":   {Claim: Claim{ID: zyre, Name: "zed", Key: &friend}, member: ErrMember},
+		"Zyre with a key":         {Claim: Claim{ID: zyre, Name: "zed", Key: &enemy}, open: ErrNoCard, first: ErrNoCard, member: ErrNoCard},
+		"a known key, our id":     {Claim: Claim{ID: ana.id, Key: &friend}, open: ErrNoCard, first: ErrNoCard, member: ErrNoCard},
+		"no token":                {Claim: claim(t, nobody, "nobody"), member: ErrMember},
+		"another network":         {Claim: claim(t, eve, "eve"), member: ErrMember},
+		"another name":            {Claim: with(full, func(c *Claim) { c.Name = "bob" }), member: ErrMember},
+		"another's token":         {Claim: with(claim(t, nobody, "ana"), func(c *Claim) { c.Token = full.Token }), member: ErrMember},
+		"no token but octets":     {Claim: with(full, func(c *Claim) { c.Token = []byte("token") }), member: ErrMember},
+		"an expired token":        {Claim: full, after: time.Hour + skew, member: ErrMember},
+		"a token of days to come": {Claim: full, after: -skew - time.Second, member: ErrMember},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for policy, want := range map[Policy]error{TrustOpen: test.open, TrustFirstUse: test.first, TrustMembers: test.member} {
+				tr := trust(t, policy, own)
+				token, err := tr.Check(test.Claim, start.Add(test.after))
+				wants(t, err, want)
+				if (token != nil) != test.vouched || token != nil && token.Member != test.ID {
+					t.Errorf("%s: the token is %+v", policy, token)
+				}
+				_ = os.Remove(filepath.Join(own.Dir(), filePins))
+			}
+		})
+	}
+	for _, policy := range []Policy{TrustMembers, 0, TrustMembers + 1} {
+		_, err := NewTrust(policy, nobody)
+		if policy == TrustMembers {
+			wants(t, err, api.ErrMembers)
+		} else if err == nil {
+			t.Errorf("%d is a policy", policy)
+		}
+	}
+	if got := fmt.Sprint(TrustOpen, TrustFirstUse, TrustMembers); got != "open first use members" {
+		t.Errorf("policies are %q", got)
+	}
+	for i := range maxCertificates {
+		must(t, os.Symlink("zyre.cert", filepath.Join(own.Dir(), "peers", fmt.Sprint(i, ".cert"))))
+	}
+	_, err = NewTrust(TrustOpen, own)
+	wants(t, err, ErrFull)
+}
+
+func TestFirstUse(t *testing.T) {
+	kept, err := Create(t.TempDir() + "/kept")
+	must(t, err)
+	memory, err := Open("")
+	must(t, err)
+	ids := [3]*Identity{}
+	for i := range ids {
+		ids[i], err = New()
+		must(t, err)
+	}
+	plain := func(name string) Claim { return Claim{ID: uuid.UUID{7, 6: 0x40, 8: 0x80}, Name: name} }
+	for _, own := range []*Identity{kept, memory} {
+		tr := trust(t, TrustFirstUse, own)
+		for _, step := range []struct {
+			claim Claim
+			err   error
+			pins  string
+		}{
+			{claim(t, ids[0], ""), nil, ""},
+			{plain("ana"), nil, ""},
+			{claim(t, ids[0], "ana"), nil, "ana=0"},
+			{claim(t, ids[0], "ana"), nil, "ana=0"},
+			{claim(t, ids[1], "ana"), ErrPinned, "ana=0"},
+			{plain("ana"), ErrPinned, "ana=0"},
+			{claim(t, ids[1], "ben \"b\"\n"), nil, "ana=0 ben \"b\"\n=1"},
+			{claim(t, ids[1], "ana"), ErrPinned, "ana=0 ben \"b\"\n=1"},
+			{claim(t, ids[1], "bob"), nil, "ana=0 bob=1"},
+			{claim(t, ids[2], "ben \"b\"\n"), nil, "ana=0 ben \"b\"\n=2 bob=1"},
+			{plain("zed"), nil, "ana=0 ben \"b\"\n=2 bob=1"},
+		} {
+			_, err := tr.Check(step.claim, start)
+			wants(t, err, step.err)
+			if err != nil && !strings.Contains(err.Error(), "once trust forget \"ana\"") {
+				t.Errorf("%v does not say what to do", err)
+			}
+			got := []string{}
+			for _, pin := range tr.Pins() {
+				i := slices.IndexFunc(ids[:], func(i *Identity) bool { return i.id == pin.ID })
+				got = append(got, fmt.Sprint(pin.Name, "=", i))
+			}
+			if strings.Join(got, " ") != step.pins {
+				t.Fatalf("pins are %q, want %q", got, step.pins)
+			}
+			if own == kept {
+				tr = trust(t, TrustFirstUse, load(t, own.Dir()))
+			}
+		}
+	}
+	if pins, err := kept.Pins(); err != nil || len(pins) != 3 || pins["ana"] != ids[0].id.String() {
+		t.Errorf("pins are %q, %v", pins, err)
+	}
+}
+
+// TestForget: a trust takes note of what another process does to its files.
+func TestForget(t *testing.T) {
+	n := newNetwork(t)
+	own := member(t, n, "own")
+	tr := trust(t, TrustFirstUse, own)
+	ana, eve := member(t, n, "ana"), member(t, n, "eve")
+	check := func(c Claim, want error) {
+		t.Helper()
+		_, err := tr.Check(c, start)
+		wants(t, err, want)
+	}
+	for _, who := range []string{"ana", ana.id.String(), strings.ToUpper(ana.id.String())} {
+		check(claim(t, ana, "ana"), nil)
+		check(claim(t, eve, "ana"), ErrPinned)
+		if forgotten, err := Forget(own.Dir(), who); forgotten != 1 || err != nil {
+			t.Fatalf("%d are forgotten, %v", forgotten, err)
+		}
+		check(claim(t, eve, "ana"), nil)
+		check(claim(t, ana, "ana"), ErrPinned)
+		must(t, os.Remove(filepath.Join(own.Dir(), filePins)))
+	}
+	wants(t, own.Forget("nobody"), api.ErrUnknown)
+	check(claim(t, ana, "ana"), nil)
+	put(t, own.Dir(), filePins, []byte("torn"), 0o600)
+	for range 2 {
+		check(claim(t, ana, "ana"), ErrMalformed)
+	}
+	must(t, os.Remove(filepath.Join(own.Dir(), filePins)))
+	must(t, os.Chmod(own.Dir(), 0o777))
+	check(claim(t, ana, "ana"), ErrMode)
+	must(t, os.Chmod(own.Dir(), 0o700))
+	check(claim(t, eve, "ana"), nil)
+}
+
+// TestPinsTorn: a name of which only a part was written is none, whatever part it is,
+// and in nobody's way. A file that has grown full of names that were changed shrinks.
+func TestPinsTorn(t *testing.T) {
+	dir, _ := filled(t)
+	own, file := load(t, dir), filepath.Join(dir, filePins)
+	whole := get(t, dir, filePins)
+	ana := claim(t, own, "ana")
+	check := func(pins int) {
+		t.Helper()
+		_, err := trust(t, TrustFirstUse, own).Check(ana, start)
+		must(t, err)
+		if got, err := Pins(dir); err != nil || len(got) != pins || !slices.ContainsFunc(got, func(p Pin) bool { return p.Name == "ana" }) {
+			t.Fatalf("pins are %q, %v", got, err)
+		}
+	}
+	for n := range whole {
+		put(t, dir, filePins, whole[:n], 0o600)
+		check(1)
+		put(t, dir, filePins, slices.Concat([]byte("\"bob\" 00000000-0000-0000-0000-000000000001 2023-11-14T22:13:20Z\n"), whole[:n]), 0o600)
+		check(2)
+	}
+	line := Pin{strings.Repeat("n", 250), own.id, start}.line()
+	put(t, dir, filePins, []byte(strings.Repeat(line, maxFile/len(line))), 0o600)
+	check(1)
+	if info, err := os.Stat(file); err != nil || info.Size() > 100 {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+func TestRevoked(t *testing.T) {
+	n, others := newNetwork(t), newNetwork(t)
+	own, ana := member(t, n, "own"), member(t, n, "ana")
+	tr := trust(t, TrustMembers, own)
+	check := func(want error) {
+		t.Helper()
+		for _, tr := range []*Trust{tr, trust(t, TrustMembers, load(t, own.Dir()))} {
+			_, err := tr.Check(claim(t, ana, "ana"), start)
+			wants(t, err, want)
+		}
+	}
+	check(nil)
+	none, err := n.revoke(uuid.UUID{6: 0x80, 8: 0x80}, start)
+	must(t, err)
+	list, err := n.revoke(ana.id, start)
+	must(t, err)
+	must(t, tr.Revoke(list.Octets()))
+	check(ErrMember)
+	must(t, tr.Revoke(none.Octets())) // which is older
+	check(ErrMember)
+	foreign, err := others.revoke(ana.id, start)
+	must(t, err)
+	wants(t, tr.Revoke(foreign.Octets()), ErrNetwork)
+	wants(t, tr.Revoke(nil), ErrMalformed)
+	invite, _, err := n.invite("ana", nil, ana.id, time.Hour, start.Add(time.Second))
+	must(t, err)
+	_, err = Join(ana.Dir(), invite, start)
+	must(t, err)
+	ana = load(t, ana.Dir())
+	check(nil)
+	list, err = n.revoke(ana.id, start.Add(time.Minute))
+	must(t, err)
+	must(t, load(t, own.Dir()).Revoke(list.Text())) // by another process
+	check(ErrMember)
+	put(t, own.Dir(), fileRevocation, []byte(foreign.Text()), 0o600)
+	check2 := func(want error) {
+		_, err := tr.Check(claim(t, ana, "ana"), start)
+		wants(t, err, want)
+	}
+	check2(ErrNetwork)
+	memory, err := New()
+	must(t, err)
+	wants(t, trust(t, TrustOpen, memory).Revoke(list.Octets()), ErrNetwork)
+}
+
+// TestPinsAtOnce: two trusts of one directory lose nothing of what the other writes.
+func TestPinsAtOnce(t *testing.T) {
+	own, err := Create(t.TempDir() + "/own")
+	must(t, err)
+	trusts := []*Trust{trust(t, TrustFirstUse, own), trust(t, TrustFirstUse, load(t, own.Dir()))}
+	var all sync.WaitGroup
+	for i := range 20 {
+		c := Claim{ID: uuid.UUID{byte(i)}, Name: fmt.Sprint(i % 10), Card: &Card{ID: uuid.UUID{byte(i)}}}
+		all.Go(func() { _, _ = trusts[i%2].Check(c, start) })
+	}
+	all.Wait()
+	pins, err := Pins(own.Dir())
+	if must(t, err); len(pins) != 10 {
+		t.Errorf("pins are %v", pins)
+	}
+	for _, pin := range pins {
+		if fmt.Sprint(pin.ID[0]%10) != pin.Name || !pin.Seen.Equal(start) {
+			t.Errorf("%+v", pin)
+		}
+	}
+}
+
+func TestPinsFull(t *testing.T) {
+	own, err := Create(t.TempDir() + "/own")
+	must(t, err)
+	pins := make(map[string]Pin)
+	for i := range maxPins {
+		name := fmt.Sprintf("%d %s", i, strings.Repeat("n", 100))
+		pins[name] = Pin{name, uuid.UUID{byte(i >> 8), byte(i)}, start}
+	}
+	must(t, own.dir.locked(func() error { return own.dir.keep(pins) }))
+	tr := trust(t, TrustFirstUse, own)
+	one := uuid.UUID{14: 1}
+	_, err = tr.Check(Claim{ID: one, Name: "one more", Card: &Card{ID: one}}, start)
+	wants(t, err, ErrFull)
+	_, err = tr.Check(Claim{ID: uuid.UUID{}, Name: "renamed", Card: &Card{}}, start)
+	must(t, err)
+	if len(tr.Pins()) != maxPins {
+		t.Errorf("there are %d pins", len(tr.Pins()))
+	}
+	long := Claim{ID: one, Name: strings.Repeat("\x00", 255), Card: &Card{ID: one}}
+	var lines strings.Builder
+	for i := 0; lines.Len()+len(Pin{long.Name, one, start}.line()) <= maxFile; i++ {
+		lines.WriteString(Pin{fmt.Sprint(i, strings.Repeat("\x00", 240)), uuid.UUID{byte(i >> 8), byte(i)}, start}.line())
+	}
+	put(t, own.Dir(), filePins, []byte(lines.String()), 0o600)
+	for range 2 {
+		_, err = tr.Check(long, start)
+		wants(t, err, ErrFull)
+	}
+}

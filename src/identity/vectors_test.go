@@ -1,0 +1,137 @@
+package identity
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/hpke"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncecard"
+)
+
+var update = flag.Bool("update", false, "write testdata/once_card.json anew")
+
+// start is when all that is made here becomes valid.
+var start = time.Unix(1_700_000_000, 0)
+
+// vectors are made of fixed keys, for other implementations too.
+type vectors struct {
+	IdentitySeed, TransportKey, SealingSeed, NetworkSeed hexed
+	ID                                                   uuid.UUID
+	Card, Token, Revocation, Invite                      hexed
+	InviteText, RevocationText                           string
+}
+
+type hexed []byte
+
+func (h hexed) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+func (h *hexed) UnmarshalText(t []byte) error {
+	*h = make([]byte, len(t)/2)
+	_, err := hex.Decode(*h, t)
+	return err
+}
+
+// fixture returns an identity with a card, the key of its network, and the vectors of
+// both.
+func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
+	t.Helper()
+	seed := func(octet byte) []byte { return bytes.Repeat([]byte{octet}, 32) }
+	v := vectors{IdentitySeed: seed(1), TransportKey: seed(2), SealingSeed: seed(3), NetworkSeed: seed(4)}
+	transport, err := ecdh.X25519().NewPrivateKey(v.TransportKey)
+	must(t, err)
+	sealing, err := hpke.MLKEM768X25519().NewPrivateKey(v.SealingSeed)
+	must(t, err)
+	own := &Identity{key: ed25519.NewKeyFromSeed(v.IdentitySeed), transport: transport}
+	own.id = IDOf(publicOf(own.key))
+	card, err := own.issue(sealing, 7, start)
+	must(t, err)
+	network := ed25519.NewKeyFromSeed(v.NetworkSeed)
+	own.token, err = newToken(network, "ana", []string{"sensor", "", "admin", "sensor"}, own.id, start, start.Add(time.Hour))
+	must(t, err)
+	r, err := newRevocation(network, 9, map[uuid.UUID]time.Time{{15: 2}: start, {15: 1}: start.Add(time.Second)})
+	must(t, err)
+	invite := oncecard.Invite{Seed: v.IdentitySeed, Token: own.token.octets}
+	v.Invite, err = invite.AppendTo(nil)
+	must(t, err)
+	v.ID, v.Card, v.Token, v.Revocation = own.id, card.octets, own.token.octets, r.octets
+	v.InviteText, v.RevocationText = written(wordInvite, v.Invite), r.Text()
+	return own, network, v
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestVectors makes what the vectors say of their seeds, and reads it.
+func TestVectors(t *testing.T) {
+	own, network, made := fixture(t)
+	const file = "testdata/once_card.json"
+	if *update {
+		text, err := json.MarshalIndent(made, "", "  ")
+		must(t, err)
+		must(t, os.WriteFile(file, append(text, '\n'), 0o644))
+	}
+	text, err := os.ReadFile(file)
+	must(t, err)
+	var v vectors
+	must(t, json.Unmarshal(text, &v))
+	if !reflect.DeepEqual(made, v) {
+		t.Fatalf("made\n%+v, want\n%+v", made, v)
+	}
+	card, err := ParseCard(v.Card, v.ID, start)
+	if err != nil || !reflect.DeepEqual(card, own.card) {
+		t.Errorf("card: %+v, %v", card, err)
+	}
+	token, err := ParseToken(v.Token, start)
+	if err != nil || !reflect.DeepEqual(token, own.token) || !slices.Equal(token.Roles, []string{"admin", "sensor"}) {
+		t.Errorf("token: %+v, %v", token, err)
+	}
+	r, err := revocationIn(v.RevocationText)
+	if err != nil || !r.Network.Equal(publicOf(network)) || r.Number != 9 || len(r.Members) != 2 || !r.Members[uuid.UUID{15: 2}].Equal(start) {
+		t.Errorf("revocation: %+v, %v", r, err)
+	}
+	seed, token, err := parseInvite(v.InviteText, start)
+	if err != nil || !bytes.Equal(seed, v.IdentitySeed) || token.Member != v.ID {
+		t.Errorf("invite: %x, %+v, %v", seed, token, err)
+	}
+}
+
+// TestChanged: no part of a message, and no message with one bit changed, is right.
+func TestChanged(t *testing.T) {
+	_, _, v := fixture(t)
+	for name, test := range map[string]struct {
+		octets []byte
+		parse  func([]byte) error
+	}{
+		"card":       {v.Card, func(b []byte) error { _, err := ParseCard(b, v.ID, start); return err }},
+		"token":      {v.Token, func(b []byte) error { _, err := ParseToken(b, start); return err }},
+		"revocation": {v.Revocation, func(b []byte) error { _, err := ParseRevocation(b); return err }},
+		"invite":     {v.Invite, func(b []byte) error { _, _, err := parseInvite(written(wordInvite, b), start); return err }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			must(t, test.parse(test.octets))
+			for n := range test.octets {
+				wants(t, test.parse(test.octets[:n]), ErrMalformed)
+			}
+			wants(t, test.parse(append(slices.Clone(test.octets), 0)), ErrMalformed)
+			for bit := range len(test.octets) * 8 {
+				changed := slices.Clone(test.octets)
+				changed[bit/8] ^= 1 << (bit % 8)
+				wants(t, test.parse(changed), ErrMalformed, ErrForged, ErrStranger, ErrExpired)
+			}
+		})
+	}
+}

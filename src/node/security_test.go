@@ -1,0 +1,207 @@
+package node
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/identity"
+)
+
+func with(security api.NodeSecurity) func(*Node) {
+	return func(n *Node) { _ = n.SetSecurity(security) }
+}
+
+func in(groups ...string) func(*Node) {
+	return func(n *Node) {
+		for _, g := range groups {
+			_ = n.Join(g)
+		}
+	}
+}
+
+// shouts expects a shout to reach so many.
+func (a *actor) shouts(group, what string, receivers uint32) {
+	a.lan.t.Helper()
+	got, err := a.Shout(a.lan.t.Context(), group, text(what))
+	if err != nil || got != receivers {
+		a.lan.t.Fatalf("%s shouts %q to %d, %v; want %d", a.Name(), what, got, err, receivers)
+	}
+}
+
+// protection returns what protects a peer.
+func (a *actor) protection(of *actor) string {
+	a.lan.t.Helper()
+	p, err := a.Peer(of.UUID())
+	a.must(err)
+	return p.Protection().String()
+}
+
+func TestSealedAmongThoseWhoCan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		secret := func(n *Node) { _ = n.SetSealed("secret") }
+		ana := l.node("ana", in("room", "secret"), secret)
+		defer ana.Stop()
+		ben := l.node("ben", in("room", "secret"), secret)
+		defer ben.Stop()
+		ana.wants("enter ben", "join ben room", "join ben secret")
+		ben.wants("enter ana", "join ana room", "join ana secret")
+		old := l.node("old", in("room", "secret"), with(api.NodeSecurityPlain))
+		defer old.Stop()
+		for _, a := range []*actor{ana, ben} {
+			a.wants("enter old", "join old room", "join old secret")
+		}
+		for range 4 {
+			old.next(time.Minute)
+		}
+		old.next(time.Minute)
+		old.next(time.Minute)
+
+		if s, p := ana.protection(ben), ana.protection(old); s != "sealed" || p != "plain" {
+			t.Fatalf("ben is %s, old is %s", s, p)
+		}
+		for i := range 3 {
+			ana.must(ana.Whisper(t.Context(), ben.UUID(), text(fmt.Sprint(i), "", "three")))
+			ben.wants(fmt.Sprintf(`whisper ana "%d" "" "three"`, i))
+			ana.must(ana.Whisper(t.Context(), old.UUID(), text("plain")))
+			old.wants(`whisper ana "plain"`)
+			ana.shouts("room", "hello", 2)
+			ben.wants(`shout ana room "hello"`)
+			old.wants(`shout ana room "hello"`)
+			ana.shouts("secret", "psst", 1)
+			ben.wants(`shout ana secret "psst"`)
+		}
+		old.shouts("room", "hi", 2)
+		ana.wants(`shout old room "hi"`)
+		old.shouts("secret", "hi", 2)
+		old.idle(time.Second)
+		ana.idle(time.Second)
+		if got := ana.Counts()["content that is not sealed"]; got != 1 {
+			t.Fatalf("counts %v", ana.Counts())
+		}
+	})
+}
+
+func TestSecureConversation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		secure := with(api.NodeSecuritySecure)
+		ana, ben := l.node("ana", secure, in("room")), l.node("ben", secure, in("room"))
+		defer ana.Stop()
+		defer ben.Stop()
+		ana.wants("enter ben", "join ben room")
+		ben.wants("enter ana", "join ana room")
+		if got := ana.protection(ben); got != "curve" {
+			t.Fatalf("ben is %s", got)
+		}
+		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("one", "two")))
+		ben.wants(`whisper ana "one" "two"`)
+		ana.shouts("room", "all", 1)
+		ben.wants(`shout ana room "all"`)
+
+		auto := l.node("auto")
+		defer auto.Stop()
+		ana.wants("refused " + errPlain.Error())
+		ben.wants("refused " + errPlain.Error())
+		auto.wants("refused "+errSecure.Error(), "refused "+errSecure.Error())
+		for _, a := range []*actor{ana, ben, auto} {
+			a.idle(refusalLife / 4)
+		}
+		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("still")))
+		ben.wants(`whisper ana "still"`)
+	})
+}
+
+// TestCardsAreRenewed lets a day pass, in which cards expire many times.
+func TestCardsAreRenewed(t *testing.T) {
+	for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecuritySecure} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t)
+			ana, ben := l.node("ana", with(security), in("room")), l.node("ben", with(security), in("room"))
+			defer ana.Stop()
+			defer ben.Stop()
+			ana.wants("enter ben", "join ben room")
+			ben.wants("enter ana", "join ana room")
+			first := ana.guard.identity.Card()
+			for hour := range 24 {
+				time.Sleep(time.Hour)
+				ana.must(ana.Whisper(t.Context(), ben.UUID(), text(fmt.Sprint(hour))))
+				ben.wants(fmt.Sprintf(`whisper ana "%d"`, hour))
+				ben.shouts("room", fmt.Sprint(hour), 1)
+				ana.wants(fmt.Sprintf(`shout ben room "%d"`, hour))
+			}
+			if p, err := ben.Peer(ana.UUID()); err != nil || p.Badge().Card.Expiry.Equal(first.Expiry) {
+				t.Fatalf("ben knows %+v, %v", p, err)
+			}
+			if key, _ := ana.guard.identity.SealingKey(first.SealingID); key != nil {
+				t.Fatal("the first sealing key is still there")
+			}
+		})
+	}
+}
+
+// member makes a node that is a member of a network.
+func member(t *testing.T, network *identity.Network, name string) func(*Node) {
+	t.Helper()
+	invite, err := network.Invite(name, "sensor", [16]byte{}, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := identity.JoinAt(t.TempDir(), invite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(n *Node) { _ = n.SetIdentity(who) }
+}
+
+func TestMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, err := identity.OpenNetwork(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLAN(t)
+		ana, ben := l.node("", member(t, network, "ana")), l.node("", member(t, network, "ben"))
+		defer ana.Stop()
+		defer ben.Stop()
+		ana.wants("enter ben")
+		ben.wants("enter ana")
+		if p, err := ana.Peer(ben.UUID()); err != nil || fmt.Sprint(p.Roles()) != "[sensor]" || p.Identity() != ben.guard.identity.PublicKey() {
+			t.Fatalf("ben is %+v, %v", p, err)
+		}
+		eve := l.node("eve", with(api.NodeSecuritySecure))
+		defer eve.Stop()
+		for _, a := range []*actor{ana, ben} {
+			a.wants("refused " + fmt.Sprintf("%v: %s shows no token", identity.ErrMember, eve.UUID()))
+		}
+		list, err := network.Revoke("ben")
+		ana.must(err)
+		ana.must(ana.guard.identity.Revoke(list))
+		if got := ana.next(2 * review); got != fmt.Sprintf("refused ben %v: the token of %s was revoked", identity.ErrMember, ben.UUID()) {
+			t.Fatalf("ana got %q", got)
+		}
+		ana.wants("exit ben refused")
+	})
+}
+
+func TestFirstUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana := l.node("ana", func(n *Node) { _ = n.SetTrust(api.NodeTrustFirstUse) })
+		defer ana.Stop()
+		ben := l.node("ben")
+		ana.wants("enter ben")
+		ben.Stop()
+		ana.wants("exit ben left")
+		for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecurityPlain} {
+			other := l.node("ben", with(security))
+			if got := ana.next(time.Minute); len(got) < 12 || got[:12] != "refused ben " {
+				t.Fatalf("ana got %q", got)
+			}
+			other.Stop()
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/src/seal"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Sessions that a peer may open over one connection: so many at once, and one more
+// each sessionPause. Each costs us a decapsulation and a signature.
+const (
+	maxSessions  = 32
+	sessionPause = time.Second
+)
+
+// maxKeys is how many keys of groups a peer may give us over one connection; of
+// each group the two latest count.
+const maxKeys = 4096
+
+// errSessions ends the connection of a peer that opens too many sessions.
+var errSessions = errors.New("too many sealed sessions")
+
+// unsealer is the receiving end of the sealed sessions on a connection. It is the
+// reader's own.
+type unsealer struct {
+	session *seal.Receiver // nil before the first
+	opened  int            // sessions, less those that the time has made good
+	since   time.Time      // of that count
+	groups  map[string]*[2]*seal.GroupReceiver
+}
+
+// unseal opens the content of an event in its place. What does not open is counted
+// and has no content then. An error ends the connection.
+func (r *receiver) unseal(run *Batch, e *Event) error {
+	frames, err := run.frames, errNotSealed
+	if len(e.content) == 1 && e.kind == api.EventTypeWhisper {
+		frames, err = r.whispered(e.content[0], frames)
+	} else if len(e.content) == 1 {
+		frames, err = r.shouted(e.group, e.content[0], frames)
+	}
+	e.content = nil
+	switch {
+	case err == nil:
+		e.content = slices.Clip(frames[len(run.frames):])
+		run.frames = frames
+		return nil
+	case errors.Is(err, errSessions):
+		return err
+	case errors.Is(err, errNotSealed):
+		r.node.count("content that is not sealed")
+	default:
+		r.node.count("content that does not open")
+		r.node.log(r.peer).Debug("content does not open", "error", err)
+	}
+	if errors.Is(err, seal.ErrKey) || errors.Is(err, seal.ErrGap) { // our greeting makes the peer begin anew
+		r.node.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+	}
+	return nil
+}
+
+// whispered opens what a peer has sealed for us alone, and appends its frames, or
+// none if it was but between the two nodes.
+func (r *receiver) whispered(frame []byte, frames [][]byte) ([][]byte, error) {
+	switch id, err := onceseal.Peek(frame); {
+	case err != nil:
+		return nil, errNotSealed
+	case id == onceseal.IDOpen:
+		return frames, r.accept(frame)
+	case r.unsealer.session == nil:
+		return nil, seal.ErrKey
+	}
+	content, key, err := r.unsealer.session.Open(frame, frames)
+	if key != nil {
+		return frames, r.take(key)
+	}
+	return content, err
+}
+
+// accept lets the peer open a session.
+func (r *receiver) accept(frame []byte) error {
+	u, now := &r.unsealer, time.Now()
+	if made := int(now.Sub(u.since) / sessionPause); made > 0 {
+		u.opened, u.since = max(0, u.opened-made), now
+	}
+	if u.opened++; u.opened > maxSessions {
+		return errSessions
+	}
+	var session *seal.Receiver
+	var number uint64
+	var err error
+	r.node.apart(func() {
+		session, number, err = seal.Accept(r.node.identity, r.remote.badge().Card, r.remote.challenge, r.remote.session.Load(), frame)
+	})
+	if err != nil {
+		return err
+	}
+	r.remote.session.Store(number)
+	u.session = session
+	return nil
+}
+
+// take notes the key of a group.
+func (r *receiver) take(key *onceseal.Key) error {
+	group, err := seal.NewGroupReceiver(r.peer, key)
+	if err != nil {
+		return err
+	}
+	u := &r.unsealer
+	if u.groups == nil {
+		u.groups = map[string]*[2]*seal.GroupReceiver{}
+	}
+	held := u.groups[key.Group]
+	if held == nil {
+		if len(u.groups) >= maxKeys {
+			r.node.count("keys over the limit")
+			return nil
+		}
+		held = new([2]*seal.GroupReceiver)
+		u.groups[key.Group] = held
+	}
+	held[0], held[1] = group, held[0]
+	return nil
+}
+
+// shouted opens what a peer has sealed for a group, and appends its frames.
+func (r *receiver) shouted(group string, frame []byte, frames [][]byte) ([][]byte, error) {
+	number, ok := seal.KeyOf(frame)
+	if !ok {
+		return nil, errNotSealed
+	}
+	if held := r.unsealer.groups[group]; held != nil {
+		for _, g := range held {
+			if g != nil && g.Key() == number {
+				return g.Open(frame, frames)
+			}
+		}
+	}
+	return nil, seal.ErrKey
+}
+
+// errNotSealed says that content came plain from a peer that seals.
+var errNotSealed = errors.New("content is not sealed")

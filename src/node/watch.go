@@ -1,0 +1,73 @@
+package node
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// review is how often the node looks whether those who are present may still be.
+const review = time.Minute
+
+// keepWatch renews the node's card, and ends what there is with peers whose cards
+// or memberships have run out or were revoked, until the node stops.
+func (n *Node) keepWatch() {
+	ticker := time.NewTicker(review)
+	defer ticker.Stop()
+	for renewed := time.Now(); ; {
+		select {
+		case <-n.ctx.Done():
+			return
+		case now := <-ticker.C:
+			if now.Sub(renewed) >= identity.Renewal {
+				renewed = now
+				n.do(func() { n.renew(now) })
+			}
+			n.look(now)
+		}
+	}
+}
+
+// renew shows a new card to all. It is the loop's, which alone sends greetings.
+func (n *Node) renew(now time.Time) {
+	if _, err := n.identity.Issue(n.identity.Card().Incarnation, now); err != nil {
+		n.settings.log.Error("the card cannot be renewed", "error", err)
+		return
+	}
+	n.step(zre.Renewed{})
+}
+
+// look judges each peer that is present anew.
+func (n *Node) look(now time.Time) {
+	for _, r := range n.table.all() {
+		p := r.snapshot.Load()
+		if out := r.out.Load(); out != nil {
+			n.age(r, out, now)
+		}
+		if err := n.recheck(p, now); err != nil {
+			n.refuse(p.UUID(), p.Name(), p.Endpoint(), err)
+			n.expel(p.UUID())
+		}
+	}
+}
+
+// recheck tells why a peer may be present no longer, or nil.
+func (n *Node) recheck(p *Peer, now time.Time) error {
+	badge := p.Badge()
+	claim := identity.Claim{ID: p.UUID(), Name: p.Name(), Card: badge.Card, Key: badge.Key}
+	if badge.Token != nil {
+		claim.Token = badge.Token.Octets()
+	}
+	if badge.Card != nil {
+		if err := badge.Card.Valid(now); err != nil {
+			return err
+		}
+	}
+	_, err := n.trust.Check(claim, now)
+	return err
+}
+
+func (n *Node) expel(peer uuid.UUID) { n.post(zre.Expelled{Peer: peer}) }
