@@ -140,6 +140,8 @@ func (c *chat) show(event once.Event) error {
 		return c.presence(e.Peer, "does not answer", e.Peer.Groups()...)
 	case *once.Recover:
 		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
+	case *once.Refusal:
+		return c.note("%s", refused(e))
 	case *once.Notice:
 		return c.note("%s", clean(e.Text))
 	case *once.Exit:

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
 // diagnosis runs the doctor and returns what it found, by check.
@@ -43,6 +50,8 @@ func TestDoctorFindsAllWell(t *testing.T) {
 	listener.sees(`\tenter\t\S+\tana`)
 	found := n.diagnosis(0)
 	n.wants(found, "tcp", fine, "tcp://127.0.0.1:")
+	n.wants(found, "identity", fine, "made for this time only")
+	n.wants(found, "security", fine, "auto: ")
 	n.wants(found, "beacons", fine, fmt.Sprintf("UDP port %d", n.port))
 	n.wants(found, "peers", fine, "2: ")
 	n.wants(found, "peers", fine, "ana")
@@ -61,12 +70,12 @@ func TestDoctorFindsOddities(t *testing.T) {
 	}
 	defer conn.Close()
 	p := n.start("doctor", "--json", "--wait", "5s")
-	curve := append([]byte("ZRE\x03"), make([]byte, 50)...)
+	secure := append([]byte("ZRE\x03"), bytes.Repeat([]byte{1}, 50)...)
 	listener.sees(`\tenter\t`) // the doctor
-	if _, err := conn.Write(curve); err != nil {
+	if _, err := conn.Write(secure); err != nil {
 		t.Fatal(err)
 	}
-	p.sees(`"check":"security","found":"1 beacons of nodes that speak CURVE only"`)
+	p.sees(`"warn","check":"refused","found":"somebody \(01010101\) at tcp://127\S+ was refused: it speaks only with encryption.*--security`)
 	p.sees(`"status":"warn","check":"names","found":"several peers are named ana"`)
 	p.exits(0)
 }
@@ -98,6 +107,7 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	}{
 		{syscall.EADDRINUSE, "end it"},
 		{syscall.EACCES, "above 1023"},
+		{&fs.PathError{Op: "open", Path: "ana", Err: syscall.EACCES}, "--identity"},
 		{errors.New("no interface"), "once interfaces"},
 	} {
 		if f := refusal(test.err); f.Status != fail || !strings.Contains(f.Advice, test.advice) {
@@ -106,6 +116,27 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	}
 	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
 		t.Errorf("connects to a port without a listener: %+v", f)
+	}
+}
+
+// TestDoctorFindsExpiry looks at a membership when it is over.
+func TestDoctorFindsExpiry(t *testing.T) {
+	network, err := once.OpenNetwork(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	invite, err := network.Invite("ana", "", uuid.Nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := once.JoinNetwork(t.TempDir(), invite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for days, want := range []string{fine, fail} {
+		if f := checkIdentity(who, who.UUID(), time.Now().AddDate(0, 0, 2*days)); f.Status != want || (want == fail) != (f.Advice == renewal) {
+			t.Errorf("after %d days: %+v", 2*days, f)
+		}
 	}
 }
 

@@ -31,6 +31,11 @@ type common struct {
 	bind       string
 	contest    []string
 	servers    []string
+	identity   string         // directory, or empty
+	who        *once.Identity // that of the directory, once the node has started
+	security   once.Security
+	trust      once.Trust
+	sealed     []string // groups
 	portFlag   *pflag.Flag
 	logLevel   slog.Level
 }
@@ -49,6 +54,13 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.bind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
 	flags.StringArrayVar(&c.servers, "gossip-connect", nil,
 		"find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
+	flags.StringVar(&c.identity, "identity", "",
+		"who this node is, as kept in `DIR`, which is made if it is missing (default: somebody new each time)")
+	flags.Var(word[once.Security]{&c.security}, "security",
+		"`plain|auto|secure`: encrypt nothing; content, for who can open it; or all connections (default auto; secure for a member)")
+	flags.Var(word[once.Trust]{&c.trust}, "trust",
+		"`open|first-use|members`: let in anybody; a name with the id it first had; or members of the network (default open; members for a member)")
+	flags.StringArrayVar(&c.sealed, "sealed", nil, "`GROUP` in which nothing is said or heard that is not encrypted; may be repeated")
 	flags.TextVar(&c.logLevel, "log-level", slog.LevelWarn, "least `LEVEL` to log: debug, info, warn or error")
 }
 
@@ -68,6 +80,12 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		}
 		headers[key] = value
 	}
+	if c.identity != "" {
+		var err error
+		if c.who, err = once.OpenIdentity(c.identity); err != nil {
+			return nil, err
+		}
+	}
 	port := int(c.port)
 	switch {
 	case !c.portFlag.Changed:
@@ -80,6 +98,10 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		Groups:        groups,
 		Contest:       c.contest,
 		Headers:       headers,
+		Identity:      c.who,
+		Security:      c.security,
+		Trust:         c.trust,
+		Sealed:        c.sealed,
 		Interfaces:    c.interfaces,
 		GossipConnect: c.servers,
 		BeaconPort:    port,
@@ -88,6 +110,28 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		GossipBind:    c.bind,
 		Logger:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
 	})
+}
+
+// word is a flag whose value is one of those that an enumeration has from 1 on.
+type word[T interface {
+	~uint8
+	String() string
+}] struct{ value *T }
+
+func (w word[T]) String() string { return (*w.value).String() }
+func (w word[T]) Type() string   { return "word" }
+
+func (w word[T]) Set(text string) error {
+	var words []string
+	for v := T(1); v.String() != ""; v++ {
+		name := strings.ReplaceAll(v.String(), " ", "-")
+		if name == text {
+			*w.value = v
+			return nil
+		}
+		words = append(words, name)
+	}
+	return fmt.Errorf("choose one of %s", strings.Join(words, ", "))
 }
 
 func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -29,10 +31,15 @@ less of it. A bar parts the frames of a message, and what is not printable is
 written as an escape sequence.
 
 With --json an event is an object. It has type (enter, exit, join, leave, whisper,
-shout, suspect, recover, leader, network), time, peer (the id), name, endpoint and
-headers, and where there is one, group, reason, and content: an array of frames. If
-a frame is not UTF-8, content_encoding is "base64" and all frames are encoded so.
-Network events have no peer; their reason says what changed on this host.`,
+shout, suspect, recover, leader, network, refused), time, peer (the id), name,
+endpoint and headers, and where there is one, group, reason, and content: an array
+of frames. If a frame is not UTF-8, content_encoding is "base64" and all frames are
+encoded so. Of a peer that is present, protection says what protects the message, or
+else what will: plain for nothing, curve for an encrypted connection, sealed for
+encryption from end to end; identity is its public key, if it has proved one.
+
+Network events have no peer; their reason says what changed on this host. Of a node
+that was refused, reason says why; the rest is as it was claimed, if it is known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'`,
 		Args: cobra.NoArgs,
@@ -85,6 +92,8 @@ type record struct {
 	Name            string            `json:"name"`
 	Endpoint        string            `json:"endpoint"`
 	Headers         map[string]string `json:"headers"`
+	Protection      string            `json:"protection,omitempty"`
+	Identity        string            `json:"identity,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
 	Content         []string          `json:"content,omitempty"`
@@ -96,11 +105,13 @@ type record struct {
 func newRecord(event once.Event) record {
 	origin := event.About()
 	r := record{
-		Time:     origin.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		Peer:     origin.Peer.UUID().String(),
-		Name:     origin.Peer.Name(),
-		Endpoint: origin.Peer.Endpoint(),
-		Headers:  origin.Peer.Headers(),
+		Time:       origin.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Peer:       origin.Peer.UUID().String(),
+		Name:       origin.Peer.Name(),
+		Endpoint:   origin.Peer.Endpoint(),
+		Headers:    origin.Peer.Headers(),
+		Protection: origin.Peer.Protection().String(),
+		Identity:   origin.Peer.Identity(),
 	}
 	switch e := event.(type) {
 	case *once.Enter:
@@ -122,7 +133,9 @@ func newRecord(event once.Event) record {
 	case *once.Leader:
 		r.Type, r.Group = "leader", e.Group
 	case *once.Notice:
-		r.Type, r.Reason, r.Peer = "network", e.Text, ""
+		r.Type, r.Reason, r.Peer, r.Protection = "network", e.Text, "", ""
+	case *once.Refusal:
+		r.Type, r.Reason, r.Protection = "refused", e.Text, ""
 	}
 	return r
 }
@@ -167,7 +180,8 @@ func textPrinter(terminal bool) func(io.Writer, once.Event) error {
 		r := newRecord(event)
 		if terminal {
 			_, err = fmt.Fprintf(w, "%s  %-8s  %-20s  %-12s  %s\n", event.About().Time.Format(time.TimeOnly),
-				r.Type, cut(r.Name, 20), cut(r.Group, 40), clean(r.Reason)+content(r.frames, textLimit))
+				r.Type, cut(cmp.Or(r.Name, strings.TrimPrefix(keyless(r.Endpoint), "tcp://")), 20), cut(r.Group, 40),
+				clean(r.Reason)+content(r.frames, textLimit))
 		} else {
 			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time,
 				r.Type, r.Peer, clean(r.Name), clean(r.Group), clean(r.Reason)+content(r.frames, 0))

@@ -68,9 +68,10 @@ commas separate the values.
 
 The exit status is 0 if all went well, 1 if not, 2 if the command was called
 wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.`,
-		Example: `  once chat --group room --name ana     talk, in one terminal and in another
-  once listen --json | jq .             what happens, for a program
-  once shout --group room "lunch!"      one message, from a script`,
+		Example: `  once chat --group room --name ana      talk, in one terminal and in another
+  once listen --json | jq .              what happens, for a program
+  once shout --group room "lunch!"       one message, from a script
+  once invite ben | ssh ben once join -  a network of members only`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -85,8 +86,17 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 	with := &common{port: defaultPort}
 	with.register(root.PersistentFlags())
 	root.AddCommand(chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with),
-		peersCommand(with), doctorCommand(with), interfacesCommand(), versionCommand())
+		peersCommand(with), doctorCommand(with), interfacesCommand(), versionCommand(),
+		identityCommand(with), networkCommand(), inviteCommand(), revokeCommand(), joinCommand(with), trustCommand(with))
 	return root, begun
+}
+
+// family completes a command that only has others.
+func family(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(members...)
+	return cmd
 }
 
 // isClosedPipe tells whether whoever reads the program's output has gone.

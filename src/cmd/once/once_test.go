@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 func TestConversation(t *testing.T) {
@@ -38,7 +42,7 @@ func TestConversation(t *testing.T) {
 	ben.says("back in the room")
 	ana.sees(`^\[room\] ben: back in the room$`)
 	ben.says("/peers")
-	ben.sees(`^ana\t[0-9a-f-]{36}\ttcp://127\.0\.0\.1:\d+\tnews,room,side$`)
+	ben.sees(`^ana\t[0-9a-f-]{36}\ttcp://127\.0\.0\.1:\d+\tsealed\tnews,room,side$`)
 	ben.says("/help")
 	ben.sees(`^  /quit `)
 
@@ -126,6 +130,9 @@ type event struct {
 	Endpoint string            `json:"endpoint"`
 	Headers  map[string]string `json:"headers"`
 	Reason   string            `json:"reason"`
+
+	Protection string `json:"protection"`
+	Identity   string `json:"identity"`
 }
 
 func (p *process) seesEvent() (e event) {
@@ -169,7 +176,8 @@ func TestListenJSON(t *testing.T) {
 			strings.Join(got.Content, "|") != strings.Join(want.Content, "|") {
 			t.Errorf("event %d is %+v, want %+v", i, got, want)
 		}
-		if got.Peer != id || got.Name != "péer\x1b" || len(got.Headers) != 2 || got.Headers["role"] != "te,st" {
+		if got.Peer != id || got.Name != "péer\x1b" || len(got.Headers) != 2 || got.Headers["role"] != "te,st" ||
+			got.Protection != "sealed" || len(got.Identity) != 40 {
 			t.Errorf("event %d is of %+v", i, got)
 		}
 	}
@@ -240,7 +248,7 @@ func TestPeers(t *testing.T) {
 	plain := n.start("peers", "--wait", "1500ms")
 	asJSON := n.start("peers", "--wait", "1500ms", "--json", "--name", "second")
 	id := one.sees(`\tenter\t(\S+)\tsecond`)[1]
-	match := plain.sees(`^tab\\there\t([0-9a-f-]{36})\ttcp://127\.0\.0\.1:\d+\ta,b$`)
+	match := plain.sees(`^tab\\there\t([0-9a-f-]{36})\ttcp://127\.0\.0\.1:\d+\tsealed\ta,b$`)
 	plain.exits(0)
 
 	var got peerRecord
@@ -248,7 +256,8 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	asJSON.exits(0)
-	if got.Peer != match[1] || got.Peer == id || got.Name != "tab\there" || strings.Join(got.Groups, ",") != "a,b" || got.Headers["k"] != "v" {
+	if got.Peer != match[1] || got.Peer == id || got.Name != "tab\there" || strings.Join(got.Groups, ",") != "a,b" || got.Headers["k"] != "v" ||
+		got.Protection != "sealed" || len(got.Identity) != 40 {
 		t.Errorf("--json lists %+v", got)
 	}
 }
@@ -308,6 +317,10 @@ func TestUsage(t *testing.T) {
 		{[]string{"listen", "--log-level", "loud"}, `invalid argument "loud"`},
 		{[]string{"listen", "--header", "k"}, `header "k": .*give K=V`},
 		{[]string{"listen", "--group", strings.Repeat("g", 256)}, `256 octets given, 1 to 255 octets allowed`},
+		{[]string{"listen", "--security", "loud"}, `"loud" for "--security" flag: choose one of plain, auto, secure\n`},
+		{[]string{"listen", "--trust", "first use"}, `choose one of open, first-use, members\n`},
+		{[]string{"identity", "sing"}, `unknown command "sing" for "once identity"`},
+		{[]string{"invite", "ana", "--id", "ana"}, `invalid argument "ana" for "--id"`},
 		{[]string{"peers", "--wait", "soon"}, `invalid argument "soon"`},
 		{[]string{"listen", "--\x1b[2J"}, `unknown flag: --\\x1b\[2J`},
 	} {
@@ -357,9 +370,13 @@ func TestInterfacesAndVersion(t *testing.T) {
 	p.complains(`no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
 }
 
+// TestHelp checks that all is described, and that examples are right.
 func TestHelp(t *testing.T) {
 	root, _ := newRoot()
-	for _, command := range root.Commands() {
+	commands := []*cobra.Command{root}
+	for len(commands) > 0 {
+		command := commands[0]
+		commands = append(commands[1:], command.Commands()...)
 		if command.Example == "" || command.Short == "" {
 			t.Errorf("%s: no example or description", command.CommandPath())
 		}
@@ -368,5 +385,15 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s: %q is too long for a terminal", command.CommandPath(), line)
 			}
 		}
+		for _, example := range examples.FindAllStringSubmatch(command.Example, -1) {
+			found, args, err := root.Find(strings.Fields(example[1]))
+			if err = errors.Join(err, found.ParseFlags(args), found.ValidateArgs(found.Flags().Args())); err != nil {
+				t.Errorf("%s: %q: %v", command.CommandPath(), example[1], err)
+			}
+		}
 	}
 }
+
+// examples matches the arguments of once in examples, up to what is the shell's or
+// stands apart.
+var examples = regexp.MustCompile(`\bonce ((?: ?[^ |<>]+)+)`)

@@ -26,8 +26,11 @@ func peersCommand(with *common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "peers [--wait 2s | --watch] [--json]",
 		Short: "list who is on the network",
-		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint and
-groups. A name may belong to several peers, an id to one only.
+		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
+protection and groups. A name may belong to several peers, an id to one only.
+Protection is plain for nothing, curve for an encrypted connection, and sealed for
+content that is encrypted from end to end. JSON has the public keys as well, that
+of CURVE after the endpoint and that of the identity, and the peer's roles.
 
 With --watch it goes on until interrupted: a terminal shows a table that is kept up
 to date and what has changed of late; else each change is a line, as listen has it.`,
@@ -45,7 +48,7 @@ to date and what has changed of late; else each change is a line, as listen has 
 				return watch(cmd.Context(), node, asJSON)
 			}
 			never := func() bool { return false }
-			if err := await(cmd.Context(), node, wait, never, ignore); !errors.Is(err, context.DeadlineExceeded) {
+			if err := await(cmd.Context(), node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
 			peers := node.Peers()
@@ -64,21 +67,31 @@ to date and what has changed of late; else each change is a line, as listen has 
 
 // peerRecord is a peer as JSON.
 type peerRecord struct {
-	Peer     string            `json:"peer"`
-	Name     string            `json:"name"`
-	Endpoint string            `json:"endpoint"`
-	Groups   []string          `json:"groups"`
-	Headers  map[string]string `json:"headers"`
+	Peer       string            `json:"peer"`
+	Name       string            `json:"name"`
+	Endpoint   string            `json:"endpoint"`
+	Protection string            `json:"protection"`
+	Identity   string            `json:"identity,omitempty"`
+	Roles      []string          `json:"roles,omitempty"`
+	Groups     []string          `json:"groups"`
+	Headers    map[string]string `json:"headers"`
 }
 
 func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
 	records := make([]peerRecord, len(peers))
 	for i, p := range peers {
-		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Groups(), p.Headers()}
+		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
+			p.Identity(), p.Roles(), p.Groups(), p.Headers()}
 	}
-	return printList(w, terminal, asJSON, "NAME\tID\tENDPOINT\tGROUPS", records, func(r peerRecord) []string {
-		return []string{r.Name, r.Peer, r.Endpoint, strings.Join(r.Groups, ",")}
+	return printList(w, terminal, asJSON, "NAME\tID\tENDPOINT\tPROTECTION\tGROUPS", records, func(r peerRecord) []string {
+		return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")}
 	})
+}
+
+// keyless returns an endpoint without the public key that may follow it.
+func keyless(endpoint string) string {
+	address, _, _ := strings.Cut(endpoint, "|")
+	return address
 }
 
 func interfacesCommand() *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 )
 
 // hint is what to do when nobody is found.
-const hint = "are all on the same --interface and --port? is --wait long enough? see once doctor"
+const hint = "are all on the same --interface and --port, with the same --security? is --wait long enough? see once doctor"
 
 // recipient is whom a message is for.
 type recipient struct {
@@ -72,4 +73,13 @@ func (r recipient) await(ctx context.Context, wait time.Duration, show func(once
 		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", r.title, wait, len(r.node.Peers()), hint)
 	}
 	return err
+}
+
+// refused tells of a node that was refused, as far as it is known.
+func refused(e *once.Refusal) string {
+	who := cmp.Or(cut(e.Peer.Name(), cellWidth), "somebody")
+	if id := e.Peer.UUID(); id != uuid.Nil {
+		who += " (" + id.String()[:8] + ")"
+	}
+	return fmt.Sprintf("%s at %s was refused: %s", who, cut(keyless(e.Peer.Endpoint()), cellWidth), clean(e.Text))
 }

@@ -70,7 +70,7 @@ func send(ctx context.Context, with *common, wait time.Duration, args []string, 
 		return err
 	}
 	defer node.Close()
-	if err := to(node).await(ctx, wait, ignore); err != nil {
+	if err := to(node).await(ctx, wait, warnOf); err != nil {
 		return err
 	}
 	if err := to(node).send(ctx, message); err != nil {
@@ -102,7 +102,13 @@ func read(ctx context.Context, args []string) ([]byte, error) {
 	return message, err
 }
 
-func ignore(once.Event) error { return nil }
+// warnOf tells of a node that was refused, and of no other event.
+func warnOf(event once.Event) error {
+	if e, ok := event.(*once.Refusal); ok {
+		fmt.Fprintln(os.Stderr, "once:", refused(e))
+	}
+	return nil
+}
 
 // await shows events until somebody is present, and then until it was quiet for
 // a moment. It fails with context.DeadlineExceeded if nobody was in time.

@@ -120,7 +120,7 @@ func TestTerminal(t *testing.T) {
 	screen.types("/nonsense\r")
 	screen.sees(`no command "/nonsense"`)
 	screen.types("/peers\r")
-	screen.sees(`NAME +ID +ENDPOINT +GROUPS\r\nb\\x1b\[5menx+… +[0-9a-f-]{36}  tcp://127`)
+	screen.sees(`NAME +ID +ENDPOINT +PROTECTION +GROUPS\r\nb\\x1b\[5menx+… +[0-9a-f-]{36}  tcp://127`)
 	screen.types("\x03") // Ctrl-C
 	ben.sees(` is gone \(left\)$`)
 	if err := cmd.Wait(); err != nil {
@@ -157,7 +157,7 @@ func TestTableIsKeptUpToDate(t *testing.T) {
 	screen.sees(`0 peers at [0-9:]{8}; Ctrl-C ends\r\n`)
 	ana := n.start("chat", "--group", "room", "--name", "ana")
 	screen.sees(`\x1b\[H\x1b\[J1 peers at `)
-	screen.sees(`NAME +ID +ENDPOINT +GROUPS\r\nana +\S+ +tcp://127\.0\.0\.1:\d+ +room\r\n`)
+	screen.sees(`NAME +ID +ENDPOINT +PROTECTION +GROUPS\r\nana +\S+ +tcp://127\.0\.0\.1:\d+ +sealed +room\r\n`)
 	screen.sees(`join +ana +room`)
 	ana.says("/quit")
 	screen.sees(`0 peers at (.|\r\n)*exit +ana +left`)

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// clockSlack is how far clocks may differ before it is worth a word.
+const clockSlack = 2 * time.Second
+
+func checkInterfaces() finding {
+	interfaces, err := once.Interfaces()
+	if err != nil {
+		return finding{fail, "interfaces", err.Error(), "the system does not list its network interfaces: run as a user who may see them"}
+	}
+	var remote []string
+	for _, i := range interfaces {
+		if !i.Loopback() && i.Broadcast() != "" {
+			remote = append(remote, fmt.Sprintf("%s (%s)", i.Name(), i.Address()))
+		}
+	}
+	switch {
+	case len(remote) > 0:
+		return finding{fine, "interfaces", strings.Join(remote, ", "), ""}
+	case len(interfaces) > 0:
+		return finding{warn, "interfaces", "loopback only", "nodes of this host can meet, others not: plug in a cable, or join a wireless network"}
+	}
+	return finding{fail, "interfaces", "none is up and can broadcast", "bring one up: ip link set lo up is the least"}
+}
+
+// refusal explains why a node does not start.
+func refusal(err error) finding {
+	advice := "see once interfaces for what --interface can name, and the flags --port, --endpoint, --identity, --security and --trust"
+	switch {
+	case errors.As(err, new(*fs.PathError)):
+		advice = "this user needs to read and write the directory of --identity: choose another, or change whose it is with chown"
+	case errors.Is(err, syscall.EADDRINUSE):
+		advice = "a program holds the port and does not share it: end it (ss -ulpn and ss -tlpn tell which), or choose another with --port or --endpoint"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		advice = "this user may not use the port: choose one above 1023 with --port or --endpoint"
+	}
+	return finding{fail, "node", err.Error(), advice}
+}
+
+// checkConnections connects to where the node accepts connections.
+func checkConnections(ctx context.Context, endpoint string) finding {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(keyless(endpoint), "tcp://"))
+	if err != nil {
+		return finding{fail, "tcp", err.Error(), "let the firewall pass TCP to this host; --endpoint tcp://*:5671 gives it one port to open"}
+	}
+	_ = conn.Close() // it has served its purpose
+	return finding{fine, "tcp", "accepts connections at " + keyless(endpoint), ""}
+}
+
+// checkIdentity judges who the node is, by an identity or, if that is nil, anew each
+// time.
+func checkIdentity(who *once.Identity, id uuid.UUID, now time.Time) finding {
+	found := id.String()
+	switch {
+	case who == nil:
+		return finding{fine, "identity", found + ", made for this time only", ""}
+	case who.Network() == "":
+		return finding{fine, "identity", found + " in " + who.Directory() + ", a member of no network", ""}
+	}
+	found += fmt.Sprintf(" in %s, as %s a member of %s until %s",
+		who.Directory(), who.MemberName(), who.Network(), who.MemberUntil().Format(time.DateTime))
+	return judge(now.Before(who.MemberUntil()), "identity", found, fail, found+", which is over", renewal)
+}
+
+// checkSecurity tells how the node protects what it says. Only a secure node's
+// endpoint has a key.
+func checkSecurity(with *common, endpoint string) finding {
+	found := "auto: content is sealed between nodes that have an identity, else plain"
+	switch {
+	case with.security == once.SecurityPlain:
+		found = "plain: whoever is on the network can read and change what is said"
+	case endpoint != keyless(endpoint):
+		found = "secure: all connections are encrypted; plain nodes do not come in"
+	}
+	return finding{fine, "security", found, ""}
+}
+
+// checkBeacons judges what was heard. The names are those of once.Node.Counts.
+func checkBeacons(with *common, counts map[string]uint64) []finding {
+	if with.port == 0 {
+		return []finding{{warn, "beacons", "none are sent: --port is 0", "without beacons, nodes must be told of each other"}}
+	}
+	own, others := counts["own beacons heard"], counts["beacons heard"]
+	findings := []finding{
+		judge(own > 0, "beacons", fmt.Sprintf("sent and heard back on UDP port %d; %d heard of others", with.port, others),
+			fail, fmt.Sprintf("sent, but not heard back on UDP port %d", with.port),
+			fmt.Sprintf("let the firewall pass UDP port %d, in and out (nft list ruleset shows what it drops)", with.port)),
+	}
+	if elsewhere := counts["beacons from other networks"]; elsewhere > 0 && len(with.interfaces) == 0 {
+		findings = append(findings, finding{warn, "addresses", fmt.Sprintf("%d beacons from addresses outside this host's networks", elsewhere),
+			"the hosts share a wire but not a network: compare their addresses and netmasks with once interfaces"})
+	}
+	return findings
+}
+
+// checkPeers judges who is there at a time.
+func checkPeers(peers []once.Peer, now time.Time) []finding {
+	var names, twice, ahead []string
+	for _, p := range peers {
+		if slices.Contains(names, p.Name()) && !slices.Contains(twice, p.Name()) {
+			twice = append(twice, p.Name())
+		}
+		names = append(names, p.Name())
+		if started := time.Unix(0, int64(p.Incarnation())); started.Sub(now) > clockSlack {
+			ahead = append(ahead, fmt.Sprintf("%s (%v)", p.Name(), started.Sub(now).Round(time.Second)))
+		}
+	}
+	return []finding{
+		judge(len(peers) > 0, "peers", fmt.Sprintf("%d: %s", len(peers), strings.Join(names, ", ")),
+			warn, "nobody else is here", "run once chat --group room on another host, and once doctor there if it stays so"),
+		judge(len(twice) == 0, "names", "no two peers have the same", warn, "several peers are named "+strings.Join(twice, ", "),
+			"tell them apart by id, or start them with another --name"),
+		judge(len(ahead) == 0, "clock", "no peer's is ahead of ours", warn, "peers have started in the future: "+strings.Join(ahead, ", "),
+			"a clock is wrong, here or there: a peer whose clock is set back may be taken for its older self when it restarts; use NTP"),
+	}
+}

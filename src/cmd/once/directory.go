@@ -1,0 +1,80 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// directory returns the first of the names that is not empty, or else where the
+// user has such a thing.
+func directory(kind string, names ...string) (string, error) {
+	if dir := cmp.Or(names...); dir != "" {
+		return dir, nil
+	}
+	config, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("%w: name a directory for the %s", err, kind)
+	}
+	return filepath.Join(config, "once", kind), nil
+}
+
+// load opens what is in such a directory.
+func load[T any](kind string, open func(string) (T, error), names ...string) (found T, err error) {
+	dir, err := directory(kind, names...)
+	if err != nil {
+		return found, err
+	}
+	return open(dir)
+}
+
+// inDirectory returns what a command does with what it opens in the directory that its
+// argument or else a flag names.
+func inDirectory[T any](kind string, flag *string, open func(string) (T, error), do func(T) error) func(*cobra.Command, []string) error {
+	return func(_ *cobra.Command, args []string) error {
+		found, err := load(kind, open, append(args, *flag)...)
+		if err != nil {
+			return err
+		}
+		return do(found)
+	}
+}
+
+// fresh returns what opens a directory in which load finds nothing.
+func fresh[T any](load, open func(string) (T, error)) func(string) (T, error) {
+	return func(dir string) (made T, err error) {
+		switch _, err = load(dir); {
+		case errors.Is(err, fs.ErrNotExist):
+			return open(dir)
+		case err == nil:
+			err = fmt.Errorf("%s: %w", dir, once.ErrExists)
+		}
+		return made, err
+	}
+}
+
+// readWord returns an argument, or standard input if it is -, without white space
+// around it.
+func readWord(ctx context.Context, arg, what string) (string, error) {
+	if arg == "-" && isTerminal(os.Stdin) {
+		advise("paste the %s, then press Enter and Ctrl-D", what)
+	}
+	text, err := read(ctx, []string{arg})
+	return strings.TrimSpace(string(text)), err
+}
+
+// advise tells a person at a terminal what to do next.
+func advise(format string, args ...any) {
+	if isTerminal(os.Stderr) {
+		fmt.Fprintf(os.Stderr, "once: "+format+"\n", args...)
+	}
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rsc.io/qr"
+)
+
+// home is a network on loopback, and a directory for identities and networks.
+type home struct {
+	network
+	dir string
+}
+
+func newHome(t *testing.T) home { return home{newNetwork(t), t.TempDir()} }
+
+func (h home) path(name string) string { return filepath.Join(h.dir, name) }
+
+// answer runs the program, which is to succeed, and returns what it writes.
+func (h home) answer(input string, args ...string) string {
+	h.t.Helper()
+	p := h.start(args...)
+	if input != "" {
+		p.says(input)
+	}
+	p.closeInput()
+	p.exits(0)
+	return strings.Join(p.seen, "\n")
+}
+
+// fields returns what identity show writes, by name.
+func (h home) fields(shown string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(shown) {
+		name, value, _ := strings.Cut(line, "  ")
+		fields[name] = strings.TrimSpace(value)
+	}
+	return fields
+}
+
+// join makes a member of the network in office, and returns its id.
+func (h home) join(name string) (id string) {
+	h.t.Helper()
+	invite := h.answer("", "invite", name, "--network", h.path("office"), "--role", "guest", "--role", "admin")
+	got := h.fields(h.answer(invite, "join", "-", h.path(name)))
+	if got["name"] != name || got["roles"] != "admin, guest" || got["directory"] != h.path(name) || got["member until"] == "" {
+		h.t.Errorf("%s has become %q", name, got)
+	}
+	return got["id"]
+}
+
+// TestMembers tells how a network of members comes about, and who stays outside.
+func TestMembers(t *testing.T) {
+	h := newHome(t)
+	h.answer("", "network", "new", h.path("office"))
+	h.join("ana")
+	id := h.join("ben")
+	h.join("cleo")
+	ana := h.start("listen", "--json", "--group", "room", "--identity", h.path("ana"))
+	ben := h.start("chat", "--group", "room", "--identity", h.path("ben"))
+	ana.sees(`"enter".*"peer":"` + id + `","name":"ben".*"protection":"curve","identity":"`)
+	ben.sees(`^\* ana joined room$`)
+	ben.says("hello")
+	ana.sees(`"shout".*"protection":"curve".*"hello"`)
+
+	p := h.start("peers", "--wait", "1s", "--identity", h.path("cleo"))
+	p.sees(`^ana\t\S+\ttcp://127\.0\.0\.1:\d+\tcurve\troom$`)
+	p.exits(0)
+	p = h.start("peers", "--wait", "1s", "--json", "--identity", h.path("cleo"))
+	p.sees(`"name":"ana".*"protection":"curve","identity":".{40,}","roles":\["admin","guest"\],"groups":\["room"\]`)
+	p.exits(0)
+
+	h.start("listen", "--name", "eve", "--security", "secure")
+	ana.sees(`"type":"refused".*"headers":null,"reason":"not a member of our network: .* shows no token"`)
+	ben.sees(`^\* somebody \([0-9a-f]{8}\) at \S+ was refused: not a member of our network`)
+	plain := h.start("listen", "--name", "plain", "--security", "plain")
+	ana.sees(`"type":"refused".*without encryption`)
+	plain.sees(`\trefused\t.*only with encryption.*: give both the same security$`)
+	h.wants(h.diagnosis(0, "--security", "plain"), "refused", warn, "only with encryption")
+	found := h.diagnosis(0, "--identity", h.path("cleo"))
+	h.wants(found, "identity", fine, "as cleo a member of ")
+	h.wants(found, "security", fine, "secure: ")
+	h.wants(found, "refused", warn, "was refused: ")
+
+	list := h.answer("", "revoke", "ben", "--network", h.path("office"))
+	h.answer(list, "trust", "revoke", "-", "--identity", h.path("cleo"))
+	p = h.start("listen", "--identity", h.path("cleo"))
+	p.sees(`\trefused\t` + id + `\t.*was revoked$`)
+	p.sees(`\tenter\t\S+\tana\t`)
+	if got := h.answer("", "network", "show", h.path("office")); !strings.HasSuffix(got, "\nrevoked       "+list) ||
+		strings.Count(got, "\nmember ") != 2 || strings.Contains(got, "  ben\n") {
+		t.Errorf("the network is:\n%s", got)
+	}
+}
+
+// TestFirstUse checks that a name stays with who came with it first.
+func TestFirstUse(t *testing.T) {
+	h := newHome(t)
+	ana := h.start("listen", "--identity", h.path("ana"), "--trust", "first-use")
+	start := func(identity string) *process {
+		return h.start("listen", "--name", "ben", "--identity", h.path(identity))
+	}
+	ben := start("ben")
+	id := ana.sees(`\tenter\t(\S+)\tben\t`)[1]
+	ben.interrupt()
+	ana.sees(`\texit\t`)
+	other := start("other")
+	ana.sees(`\trefused\t\S+\tben\t\tthe name belongs to somebody else: "ben" is ` + id)
+	other.interrupt()
+	other.exits(0)
+	if got := h.answer("", "trust", "list", "--identity", h.path("ana")); got != "ben\t"+id {
+		t.Errorf("ana trusts %q", got)
+	}
+	h.answer("", "trust", "forget", "ben", "--identity", h.path("ana"))
+	start("other")
+	otherID := ana.sees(`\tenter\t(\S+)\tben\t`)[1]
+	if got := h.answer("", "trust", "list", "--json", "--identity", h.path("ana")); got != `{"name":"ben","peer":"`+otherID+`"}` {
+		t.Errorf("ana trusts %q", got)
+	}
+}
+
+// TestIdentity has an identity made, shown and invited; the directory is the user's.
+func TestIdentity(t *testing.T) {
+	h := newHome(t)
+	run := func(args ...string) *process {
+		cmd := h.command(args...)
+		cmd.Env = append(cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+h.dir)
+		return h.run(cmd)
+	}
+	for range 2 {
+		p := run("identity", "show")
+		p.exits(1)
+		p.complains(`make one with once identity new\n$`)
+	}
+	id := run("identity", "new").sees(`^id +(\S+)$`)[1]
+	var who identityRecord
+	if err := json.Unmarshal([]byte(run("identity", "show", "--json").sees(`.*`)[0]), &who); err != nil {
+		t.Fatal(err)
+	}
+	if who.ID != id || len(who.PublicKey) != 40 || !strings.HasPrefix(who.Directory, h.dir) || who.Network != "" || who.MemberUntil != "" {
+		t.Errorf("the identity is %+v", who)
+	}
+	p := run("identity", "new")
+	p.exits(1)
+	p.complains(`there is one already`)
+	run("identity", "export").sees(`^    public-key = "\S{40}"$`)
+
+	run("network", "new").exits(0)
+	invite := run("invite", "ana", "--id", id).sees(`^once:.*`)[0]
+	run("join", invite).sees(`^id +` + id + `$`)
+}
+
+func TestIdentityFails(t *testing.T) {
+	h := newHome(t)
+	h.answer("", "identity", "new", h.path("ana"))
+	h.answer("", "network", "new", h.path("office"))
+	for _, test := range []struct {
+		args      string
+		status    int
+		complaint string
+	}{
+		{"identity show", 1, `HOME.*: name a directory for the identity`},
+		{"identity export none", 1, `none/identity.key: .*once identity new`},
+		{"trust list --identity none", 1, `none/identity.key: `},
+		{"network new office", 1, `office: there is one already`},
+		{"network show none", 1, `none/network.key: .*once network new`},
+		{"invite ana --network none", 1, `none/network.key: .*once network new`},
+		{"invite ana --network office --days 0", 2, `0 given, 1 to 3650 allowed`},
+		{"revoke zoe --network office", 1, `"zoe": no such name or UUID .once network show`},
+		{"join once:rubbish new", 1, `invite: malformed`},
+		{"trust forget zoe --identity ana", 1, `"zoe": no such name or UUID .once trust list`},
+		{"trust revoke rubbish --identity ana", 1, `malformed`},
+		{"listen --trust members --identity ana", 1, `trusts members only, and is none`},
+		{"listen --security plain --identity ana", 1, `choose auto or secure`},
+	} {
+		cmd := h.command(strings.Fields(test.args)...)
+		cmd.Dir = h.dir
+		p := h.run(cmd)
+		p.exits(test.status)
+		p.complains(test.complaint)
+	}
+	if found, err := filepath.Glob(h.path("n*")); err != nil || len(found) > 0 {
+		t.Errorf("made %q, %v", found, err)
+	}
+}
+
+// TestQR checks that the code as it is drawn, and the light around it, are the
+// modules of the invite.
+func TestQR(t *testing.T) {
+	h := newHome(t)
+	h.answer("", "network", "new", h.path("office"))
+	lines := strings.Split(h.answer("", "invite", "ana", "--network", h.path("office"), "--qr"), "\n")
+	code, err := qr.Encode(lines[0], qr.L)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := code.Size + 8
+	if len(lines) != 1+(size+1)/2 {
+		t.Fatalf("%d lines for %d modules", len(lines)-1, code.Size)
+	}
+	for y := range size {
+		for x, block := range []rune(lines[1+y/2]) {
+			dark := block == ' ' || block == []rune("▄▀")[y%2]
+			if x >= size || dark != code.Black(x-4, y-4) {
+				t.Fatalf("module %d of row %d is wrong", x, y)
+			}
+		}
+	}
+	if !regexp.MustCompile(`^█+$`).MatchString(lines[1]) {
+		t.Errorf("begins with %s", lines[1])
+	}
+}

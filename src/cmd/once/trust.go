@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+func trustCommand(with *common) *cobra.Command {
+	var asJSON bool
+	list := &cobra.Command{
+		Use:     "list [--json]",
+		Short:   "list the names that were trusted on first use, and whose they are",
+		Example: "  once trust list\n  once trust list --json | jq -r .name",
+		Args:    cobra.NoArgs,
+		RunE: inDirectory("identity", &with.identity, once.LoadIdentity, func(who *once.Identity) error {
+			return printPins(os.Stdout, isTerminal(os.Stdout), asJSON, who)
+		}),
+	}
+	jsonFlag(list.Flags(), &asJSON)
+	return family(&cobra.Command{
+		Use:   "trust",
+		Short: "see and change whom an identity trusts",
+		Long: `With --trust first-use a node keeps in the directory of its identity with whom a
+name first came, and refuses others of that name. With --trust members it lets in
+who is a member of its network and was not revoked.
+
+The identity is that of --identity (or ONCE_IDENTITY), and if that is not given,
+once/identity in the user's configuration directory.`,
+		Example: `  once trust list
+  once trust forget ben`,
+	}, list, &cobra.Command{
+		Use:   "forget NAME-or-UUID",
+		Short: "give a name up, or all of an id, so that it can be somebody else's",
+		Example: `  once trust forget ben
+  once trust forget --identity ./ana 5c0e9b4e-3c1f-8a4e-8a8f-0d5f6a3f9f0e`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			who, err := load("identity", once.LoadIdentity, with.identity)
+			if err != nil {
+				return err
+			}
+			if err = who.Forget(args[0]); err != nil {
+				err = fmt.Errorf("%q: %w (once trust list tells what there is)", args[0], err)
+			}
+			return err
+		},
+	}, &cobra.Command{
+		Use:   "revoke LIST|-",
+		Short: "let in no more whom the network has revoked",
+		Long: `Revoke takes in the list that once revoke has written. One that is older than what
+the identity has changes nothing. A node that runs takes note within a minute.`,
+		Example: "  once trust revoke - < revoked",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			who, err := load("identity", once.LoadIdentity, with.identity)
+			if err != nil {
+				return err
+			}
+			list, err := readWord(cmd.Context(), args[0], "list")
+			if err != nil {
+				return err
+			}
+			return who.Revoke(list)
+		},
+	})
+}
+
+// pinRecord is a name that was trusted on first use, as JSON.
+type pinRecord struct {
+	Name string `json:"name"`
+	Peer string `json:"peer"`
+}
+
+func printPins(w io.Writer, terminal, asJSON bool, who *once.Identity) error {
+	pins, err := who.Pins()
+	if err != nil {
+		return err
+	}
+	var records []pinRecord
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
+		records = append(records, pinRecord{name, pins[name]})
+	}
+	return printList(w, terminal, asJSON, "NAME\tID", records, func(r pinRecord) []string { return []string{r.Name, r.Peer} })
+}
