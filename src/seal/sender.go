@@ -25,7 +25,11 @@ func Open(own *identity.Identity, card, to *identity.Card, challenge []byte, num
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
-	encapsulation, exporter, err := hpke.NewSender(to.Sealing, hpke.HKDFSHA256(), hpke.ExportOnly(), info(agreed))
+	key, err := hpke.MLKEM768X25519().NewPublicKey(to.Sealing)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open a session: %w", err)
+	}
+	encapsulation, exporter, err := hpke.NewSender(key, hpke.HKDFSHA256(), hpke.ExportOnly(), info(agreed))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
