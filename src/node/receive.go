@@ -88,7 +88,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 
 // resume asks the loop, once, whether a peer may go on without a HELLO.
 func (r *receiver) resume(frame []byte) bool {
-	if r.spoke {
+	if r.spoke || !r.node.sameKey(r.peer, linkKey(r.link)) {
 		return false
 	}
 	r.spoke = true

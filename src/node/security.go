@@ -245,10 +245,24 @@ func (n *Node) vet(peer uuid.UUID, key *[32]byte, hello *zremsg.Hello) (*zre.Bad
 			return nil, fmt.Errorf("%s: %w", headerChallenge, identity.ErrMalformed)
 		}
 	}
+	if claim.Card == nil && !n.sameKey(peer, key) {
+		return nil, identity.ErrKey
+	}
 	badge.Card = claim.Card
 	var err error
 	badge.Token, err = n.trust.Check(claim, now)
 	return badge, err
+}
+
+// sameKey tells whether a peer without a card, if it is present, has proved the same
+// key of CURVE before.
+func (n *Node) sameKey(peer uuid.UUID, key *[32]byte) bool {
+	r := n.table.find(peer)
+	if r == nil {
+		return true
+	}
+	known := r.badge().Key
+	return known == nil && key == nil || known != nil && key != nil && *known == *key
 }
 
 // authentic tells whether a HELLO is by whom its card is of. Over CURVE the key of

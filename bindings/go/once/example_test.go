@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
@@ -230,4 +233,49 @@ func ExampleKeep() {
 	// kept
 	// for
 	// later
+}
+
+// A network is made, and two nodes become members of it. What they say is encrypted,
+// and each knows that the other is whom the network has invited.
+func ExampleJoinNetwork() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	directory, err := os.MkdirTemp("", "once")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(directory)
+	network, err := once.OpenNetwork(filepath.Join(directory, "network"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	member := func(name, roles string) *once.Node {
+		invite, err := network.Invite(name, roles, uuid.Nil, 365)
+		if err != nil {
+			log.Fatal(err)
+		}
+		identity, err := once.JoinNetwork(filepath.Join(directory, name), invite)
+		if err != nil {
+			log.Fatal(err)
+		}
+		config := loopback("")
+		config.Identity = identity
+		node, err := once.Start(ctx, config)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return node
+	}
+	ana, ben := member("ana", "sensor"), member("ben", "")
+	defer ana.Close()
+	defer ben.Close()
+
+	for event := range ben.Events(ctx) {
+		if e, ok := event.(*once.Enter); ok {
+			fmt.Println(e.Peer.Name(), e.Peer.Roles(), e.Peer.Protection(), e.Peer.UUID() == ana.ID())
+			break
+		}
+	}
+	// Output:
+	// ana [sensor] curve true
 }
