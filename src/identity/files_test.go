@@ -55,7 +55,7 @@ func TestIdentityStays(t *testing.T) {
 	}
 	_, err = Create(dir)
 	wants(t, err, ErrExists)
-	if again := load(t, dir); again.ID() != made.ID() || !again.key.Equal(made.key) || !again.transport.Equal(made.transport) || again.Dir() != dir {
+	if again := load(t, dir); again.ID() != made.ID() || !again.key.Equal(made.key) || !again.transport.Equal(made.transport) || again.Directory() != dir {
 		t.Error("an identity is not what it was")
 	}
 	must(t, os.Remove(filepath.Join(dir, fileCertificate)))
@@ -118,12 +118,12 @@ func TestIncarnation(t *testing.T) {
 				t.Fatalf("at %s: %d, %v, want %d", step.now, got, err, step.want)
 			}
 			if i.dir != "" {
-				i = load(t, i.Dir())
+				i = load(t, i.Directory())
 			}
 		}
 	}
 	for _, torn := range []string{"", "\n", "1e3\n", "-1\n", "1\n2\n", "18446744073709551615\n", "secret"} {
-		put(t, kept.Dir(), fileIncarnation, []byte(torn), 0o600)
+		put(t, kept.Directory(), fileIncarnation, []byte(torn), 0o600)
 		_, err = kept.Incarnation(start)
 		wants(t, err, ErrMalformed)
 	}

@@ -65,10 +65,6 @@ func (i *Identity) ID() uuid.UUID { return i.id }
 // Transport returns the key for CURVE.
 func (i *Identity) Transport() *ecdh.PrivateKey { return i.transport }
 
-// Dir returns the directory that the identity is from, empty if it is in memory
-// only.
-func (i *Identity) Dir() string { return string(i.dir) }
-
 // Token returns what makes the identity a member of a network, nil if nothing does.
 // It may have expired.
 func (i *Identity) Token() *Token { return i.token }

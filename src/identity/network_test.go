@@ -111,11 +111,11 @@ func TestJoin(t *testing.T) {
 		after       time.Duration
 		err         error
 	}{
-		"once more":              {ana.Dir(), first, 0, nil},
-		"another network":        {ana.Dir(), again(other, "ana", ana.id, start), 0, ErrNetwork},
+		"once more":              {ana.Directory(), first, 0, nil},
+		"another network":        {ana.Directory(), again(other, "ana", ana.id, start), 0, ErrNetwork},
 		"nobody there":           {t.TempDir(), first, 0, fs.ErrNotExist},
-		"another identity":       {elsewhere.Dir(), first, 0, ErrStranger},
-		"another brought along":  {ana.Dir(), stranger, 0, ErrStranger},
+		"another identity":       {elsewhere.Directory(), first, 0, ErrStranger},
+		"another brought along":  {ana.Directory(), stranger, 0, ErrStranger},
 		"expired":                {t.TempDir(), stranger, time.Hour + skew, ErrExpired},
 		"not yet":                {t.TempDir(), stranger, -skew - time.Second, ErrExpired},
 		"no invite":              {t.TempDir(), "", 0, ErrMalformed},
@@ -131,16 +131,16 @@ func TestJoin(t *testing.T) {
 		})
 	}
 	for range 2 {
-		_, err = Join(ana.Dir(), second, start)
+		_, err = Join(ana.Directory(), second, start)
 		must(t, err)
 	}
-	_, err = Join(ana.Dir(), first, start)
+	_, err = Join(ana.Directory(), first, start)
 	wants(t, err, ErrExists)
-	if got := load(t, ana.Dir()); got.MemberName() != "ana" || !got.token.NotBefore.Equal(start.Add(time.Minute)) || got.Network() != n.PublicKey() {
+	if got := load(t, ana.Directory()); got.MemberName() != "ana" || !got.token.NotBefore.Equal(start.Add(time.Minute)) || got.Network() != n.PublicKey() {
 		t.Errorf("ana is %+v", got.token)
 	}
-	put(t, elsewhere.Dir(), fileToken, get(t, ana.Dir(), fileToken), 0o600)
-	_, err = Load(elsewhere.Dir())
+	put(t, elsewhere.Directory(), fileToken, get(t, ana.Directory(), fileToken), 0o600)
+	_, err = Load(elsewhere.Directory())
 	wants(t, err, ErrStranger)
 }
 
@@ -163,14 +163,14 @@ func TestRevoke(t *testing.T) {
 		t.Fatalf("%+v, then %+v, and %q", first, second, n.names(t))
 	}
 	must(t, ana.adopt(second))
-	_, err = Join(ana.Dir(), early, start)
+	_, err = Join(ana.Directory(), early, start)
 	wants(t, err, ErrMember)
 	invite, token, err := n.invite("ana", nil, ana.id, time.Hour, start)
 	must(t, err)
 	if !token.NotBefore.Equal(start.Add(time.Minute+time.Second)) || second.Voids(token) {
 		t.Errorf("a token from %s on is void from the start", token.NotBefore)
 	}
-	_, err = Join(ana.Dir(), invite, start)
+	_, err = Join(ana.Directory(), invite, start)
 	must(t, err)
 	if got := n.names(t); len(got) != 1 {
 		t.Errorf("members are %q", got)

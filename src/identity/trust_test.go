@@ -48,9 +48,9 @@ func TestClaims(t *testing.T) {
 	must(t, err)
 	zyre := uuid.UUID{9, 6: 0x40, 8: 0x80}
 	friend, enemy := [32]byte(nobody.transport.PublicKey().Bytes()), [32]byte{1}
-	must(t, os.Mkdir(filepath.Join(own.Dir(), "peers"), 0o700))
-	put(t, own.Dir(), "peers/zyre.cert", []byte(nobody.Certificate()), 0o644)
-	put(t, own.Dir(), "peers/zyre.cert_secret", []byte("not read"), 0o600)
+	must(t, os.Mkdir(filepath.Join(own.Directory(), "peers"), 0o700))
+	put(t, own.Directory(), "peers/zyre.cert", []byte(nobody.Certificate()), 0o644)
+	put(t, own.Directory(), "peers/zyre.cert_secret", []byte("not read"), 0o600)
 	full := claim(t, ana, "ana")
 	for name, test := range map[string]struct {
 		Claim
@@ -85,7 +85,7 @@ func TestClaims(t *testing.T) {
 				if (token != nil) != test.vouched || token != nil && token.Member != test.ID {
 					t.Errorf("%s: the token is %+v", policy, token)
 				}
-				_ = os.Remove(filepath.Join(own.Dir(), filePins))
+				_ = os.Remove(filepath.Join(own.Directory(), filePins))
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestClaims(t *testing.T) {
 		t.Errorf("policies are %q", got)
 	}
 	for i := range maxCertificates {
-		must(t, os.Symlink("zyre.cert", filepath.Join(own.Dir(), "peers", fmt.Sprint(i, ".cert"))))
+		must(t, os.Symlink("zyre.cert", filepath.Join(own.Directory(), "peers", fmt.Sprint(i, ".cert"))))
 	}
 	_, err = NewTrust(TrustOpen, own)
 	wants(t, err, ErrFull)
@@ -151,7 +151,7 @@ func TestFirstUse(t *testing.T) {
 				t.Fatalf("pins are %q, want %q", got, step.pins)
 			}
 			if own == kept {
-				tr = trust(t, TrustFirstUse, load(t, own.Dir()))
+				tr = trust(t, TrustFirstUse, load(t, own.Directory()))
 			}
 		}
 	}
@@ -174,23 +174,23 @@ func TestForget(t *testing.T) {
 	for _, who := range []string{"ana", ana.id.String(), strings.ToUpper(ana.id.String())} {
 		check(claim(t, ana, "ana"), nil)
 		check(claim(t, eve, "ana"), ErrPinned)
-		if forgotten, err := Forget(own.Dir(), who); forgotten != 1 || err != nil {
+		if forgotten, err := Forget(own.Directory(), who); forgotten != 1 || err != nil {
 			t.Fatalf("%d are forgotten, %v", forgotten, err)
 		}
 		check(claim(t, eve, "ana"), nil)
 		check(claim(t, ana, "ana"), ErrPinned)
-		must(t, os.Remove(filepath.Join(own.Dir(), filePins)))
+		must(t, os.Remove(filepath.Join(own.Directory(), filePins)))
 	}
 	wants(t, own.Forget("nobody"), api.ErrUnknown)
 	check(claim(t, ana, "ana"), nil)
-	put(t, own.Dir(), filePins, []byte("torn"), 0o600)
+	put(t, own.Directory(), filePins, []byte("torn"), 0o600)
 	for range 2 {
 		check(claim(t, ana, "ana"), ErrMalformed)
 	}
-	must(t, os.Remove(filepath.Join(own.Dir(), filePins)))
-	must(t, os.Chmod(own.Dir(), 0o777))
+	must(t, os.Remove(filepath.Join(own.Directory(), filePins)))
+	must(t, os.Chmod(own.Directory(), 0o777))
 	check(claim(t, ana, "ana"), ErrMode)
-	must(t, os.Chmod(own.Dir(), 0o700))
+	must(t, os.Chmod(own.Directory(), 0o700))
 	check(claim(t, eve, "ana"), nil)
 }
 
@@ -229,7 +229,7 @@ func TestRevoked(t *testing.T) {
 	tr := trust(t, TrustMembers, own)
 	check := func(want error) {
 		t.Helper()
-		for _, tr := range []*Trust{tr, trust(t, TrustMembers, load(t, own.Dir()))} {
+		for _, tr := range []*Trust{tr, trust(t, TrustMembers, load(t, own.Directory()))} {
 			_, err := tr.Check(claim(t, ana, "ana"), start)
 			wants(t, err, want)
 		}
@@ -249,15 +249,15 @@ func TestRevoked(t *testing.T) {
 	wants(t, tr.Revoke(nil), ErrMalformed)
 	invite, _, err := n.invite("ana", nil, ana.id, time.Hour, start.Add(time.Second))
 	must(t, err)
-	_, err = Join(ana.Dir(), invite, start)
+	_, err = Join(ana.Directory(), invite, start)
 	must(t, err)
-	ana = load(t, ana.Dir())
+	ana = load(t, ana.Directory())
 	check(nil)
 	list, err = n.revoke(ana.id, start.Add(time.Minute))
 	must(t, err)
-	must(t, load(t, own.Dir()).Revoke(list.Text())) // by another process
+	must(t, load(t, own.Directory()).Revoke(list.Text())) // by another process
 	check(ErrMember)
-	put(t, own.Dir(), fileRevocation, []byte(foreign.Text()), 0o600)
+	put(t, own.Directory(), fileRevocation, []byte(foreign.Text()), 0o600)
 	check2 := func(want error) {
 		_, err := tr.Check(claim(t, ana, "ana"), start)
 		wants(t, err, want)
@@ -272,14 +272,14 @@ func TestRevoked(t *testing.T) {
 func TestPinsAtOnce(t *testing.T) {
 	own, err := Create(t.TempDir() + "/own")
 	must(t, err)
-	trusts := []*Trust{trust(t, TrustFirstUse, own), trust(t, TrustFirstUse, load(t, own.Dir()))}
+	trusts := []*Trust{trust(t, TrustFirstUse, own), trust(t, TrustFirstUse, load(t, own.Directory()))}
 	var all sync.WaitGroup
 	for i := range 20 {
 		c := Claim{ID: uuid.UUID{byte(i)}, Name: fmt.Sprint(i % 10), Card: &Card{ID: uuid.UUID{byte(i)}}}
 		all.Go(func() { _, _ = trusts[i%2].Check(c, start) })
 	}
 	all.Wait()
-	pins, err := Pins(own.Dir())
+	pins, err := Pins(own.Directory())
 	if must(t, err); len(pins) != 10 {
 		t.Errorf("pins are %v", pins)
 	}
@@ -313,7 +313,7 @@ func TestPinsFull(t *testing.T) {
 	for i := 0; lines.Len()+len(Pin{long.Name, one, start}.line()) <= maxFile; i++ {
 		lines.WriteString(Pin{fmt.Sprint(i, strings.Repeat("\x00", 240)), uuid.UUID{byte(i >> 8), byte(i)}, start}.line())
 	}
-	put(t, own.Dir(), filePins, []byte(lines.String()), 0o600)
+	put(t, own.Directory(), filePins, []byte(lines.String()), 0o600)
 	for range 2 {
 		_, err = tr.Check(long, start)
 		wants(t, err, ErrFull)

@@ -17,7 +17,7 @@ func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
 	ours, err := who.Create(filepath.Join(dir, "ours"))
 	must(t, err)
-	file := filepath.Join(ours.Dir(), "transport.cert")
+	file := filepath.Join(ours.Directory(), "transport.cert")
 	same := func(cert *goczmq.Cert, secret []byte) {
 		t.Helper()
 		defer cert.Destroy()
@@ -44,7 +44,7 @@ func TestCertificates(t *testing.T) {
 			theirs.SetMeta("public-key", meta)
 		}
 		must(t, theirs.Save(file))
-		loaded, err := who.Load(ours.Dir())
+		loaded, err := who.Load(ours.Directory())
 		if err != nil || !loaded.Transport().Equal(theirs.PrivateKey) || loaded.ID() != ours.ID() {
 			t.Fatalf("%q: %v", meta, err)
 		}

@@ -1,0 +1,94 @@
+package node
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+)
+
+// TestSealedByMany has many goroutines whisper and shout at once, while a third node
+// comes and goes, so that keys are handed out and drawn anew: all arrives, once, and
+// what each goroutine says in its order.
+func TestSealedByMany(t *testing.T) {
+	const speakers, each = 8, 200
+	join := func(n *Node) { _ = n.Join("room") }
+	ana, ben := live(t, "ana"), live(t, "ben", join)
+	ana.must(ben.RequirePeer(ana.UUID(), ana.Endpoint()))
+	ana.wants("enter ben", "join ben room")
+	ben.wants("enter ana")
+	var work sync.WaitGroup
+	for s := range speakers {
+		work.Go(func() {
+			for i := range each {
+				content := binary.BigEndian.AppendUint32([]byte{byte(s)}, uint32(i))
+				if err := ana.Whisper(t.Context(), ben.UUID(), [][]byte{content}); err != nil {
+					t.Error(err)
+				}
+				if _, err := ana.Shout(t.Context(), "room", [][]byte{content}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Go(func() {
+		for i := range 5 {
+			cat := live(t, fmt.Sprint("cat ", i), join)
+			ana.must(cat.RequirePeer(ana.UUID(), ana.Endpoint()))
+			until(t, "ana sees the cat", func() bool { _, err := ana.Peer(cat.UUID()); return err == nil })
+			cat.Stop()
+		}
+	})
+	var next [2][speakers]uint32
+	for left := 2 * speakers * each; left > 0; {
+		e, err := ben.Recv(t.Context())
+		ana.must(err)
+		if e.Type() != api.EventTypeWhisper && e.Type() != api.EventTypeShout {
+			continue
+		}
+		if p := e.Protection(); p != api.PeerProtectionSealed {
+			t.Fatalf("it came %s", p)
+		}
+		content := e.Msg()[0]
+		want := &next[e.Type()-api.EventTypeWhisper][content[0]]
+		if got := binary.BigEndian.Uint32(content[1:]); got != *want {
+			t.Fatalf("%s %d of %d, want %d", e.Type(), got, content[0], *want)
+		}
+		*want++
+		left--
+	}
+	work.Wait()
+	if bad := ben.Counts()["content that does not open"]; bad > 0 {
+		t.Errorf("counts %v", ben.Counts())
+	}
+}
+
+// TestSealedAcrossConnections cuts connections all the time: each new one has its own
+// session, and content flows again.
+func TestSealedAcrossConnections(t *testing.T) {
+	join := func(n *Node) { _ = n.Join("room") }
+	ana, ben := live(t, "ana"), live(t, "ben", join)
+	ana.must(ben.RequirePeer(ana.UUID(), ana.Endpoint()))
+	ana.wants("enter ben", "join ben room")
+	ben.wants("enter ana")
+	for i := range 10 {
+		ana.do(func() { _ = ana.loop.calls[ben.UUID()].out.Close() })
+		until(t, "it stands again", func() bool {
+			_, err := ana.Shout(t.Context(), "room", text(fmt.Sprint("shout ", i)))
+			ana.must(err)
+			ana.must(ana.Whisper(t.Context(), ben.UUID(), text(fmt.Sprint("whisper ", i))))
+			for end := time.Now().Add(time.Second); time.Now().Before(end); {
+				if got := ben.next(time.Second); got == fmt.Sprintf("whisper ana %q", fmt.Sprint("whisper ", i)) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	if bad := ben.Counts()["content that does not open"]; bad > 0 {
+		t.Errorf("counts %v", ben.Counts())
+	}
+}
