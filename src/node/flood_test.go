@@ -136,7 +136,7 @@ func TestFloods(t *testing.T) {
 				ben.wants("enter ana")
 				var attackers sync.WaitGroup
 				for i := range c.connections {
-					conn, err := l.memory.Host(fmt.Sprint("10.0.0.", 60+i%4)).Dial(t.Context(), ana.Endpoint())
+					conn, err := l.memory.Host(fmt.Sprintf("10.1.%d.%d", i>>8, i&255)).Dial(t.Context(), ana.Endpoint())
 					ana.must(err)
 					attackers.Go(func() {
 						defer conn.Close()
@@ -167,7 +167,7 @@ func TestStrangersCostLittle(t *testing.T) {
 	files, octets := descriptors(t), heap()
 	var conns []net.Conn
 	for i := range maxStrangers + 10 {
-		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%4))}}
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
 		conn, err := from.Dial("tcp", strings.TrimPrefix(ana.Endpoint(), "tcp://"))
 		ana.must(err)
 		conns = append(conns, conn)

@@ -52,16 +52,20 @@ func (n *Node) open(r *remote, out *outbound) error {
 	if s.fresh.Load() == badge {
 		return nil
 	}
-	session, open, err := seal.Open(n.identity, s.shown.Load(), badge.Card, badge.Challenge, n.sessions.Add(1))
-	if err != nil {
-		return err
-	}
-	err = n.aside(out, len(open), func(b []byte) {
-		s.session = session
-		copy(b, open)
-	})
-	if err != nil {
-		return err
+	for stale := true; stale; {
+		card := s.shown.Load()
+		session, open, err := seal.Open(n.identity, card, badge.Card, badge.Challenge, n.sessions.Add(1))
+		if err != nil {
+			return err
+		}
+		err = n.aside(out, len(open), func(b []byte) {
+			stale = s.shown.Load() != card // then it opens nothing, and another follows
+			s.session = session
+			copy(b, open)
+		})
+		if err != nil {
+			return err
+		}
 	}
 	if s.badge != badge {
 		s.badge, s.handed = badge, map[string]uint64{}

@@ -30,6 +30,7 @@ const (
 	headerCard      = zre.ReservedHeader + "CARD"
 	headerToken     = zre.ReservedHeader + "TOKEN"
 	headerChallenge = zre.ReservedHeader + "CHALLENGE"
+	headerGreeting  = zre.ReservedHeader + "GREETING"
 	headerProof     = zre.ReservedHeader + "PROOF"
 )
 
@@ -180,6 +181,8 @@ func (n *Node) present(hello *zremsg.Hello, to uuid.UUID) {
 		hello.Headers = append(hello.Headers, wire.Pair{Key: headerToken, Value: encoding.EncodeToString(token.Octets())})
 	}
 	if !n.secure {
+		number := strconv.FormatUint(n.sessions.Add(1), 10)
+		hello.Headers = append(hello.Headers, wire.Pair{Key: headerGreeting, Value: number})
 		proof := n.identity.Sign(helloPurpose, transcript(hello, to))
 		hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: encoding.EncodeToString(proof)})
 	}
@@ -228,6 +231,8 @@ func (n *Node) vet(peer uuid.UUID, key *[32]byte, hello *zremsg.Hello) (*zre.Bad
 			claim.Token, err = encoding.DecodeString(h.Value)
 		case headerChallenge:
 			badge.Challenge, err = encoding.DecodeString(h.Value)
+		case headerGreeting:
+			badge.Greeting, err = strconv.ParseUint(h.Value, 10, 64)
 		case headerProof:
 			proof, err = encoding.DecodeString(h.Value)
 		case zre.HeaderIncarnation:

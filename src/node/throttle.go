@@ -11,7 +11,8 @@ import (
 // somebody replays, costs two scalar multiplications, so an address may fail so
 // often at once and so often a second after that; if many addresses fail, each may
 // do so less often. Of the connections whose greeting has not been accepted, one
-// address may have half.
+// address may have half, and the last quarter is for addresses that have none: there
+// is room for the next unless hundreds are hostile.
 const (
 	failuresBurst = 64
 	failuresTight = 4 // while failuresTotal are not made good
@@ -19,7 +20,8 @@ const (
 	failuresRate  = 16 // a second, for each address
 	totalRate     = 256
 	maxOfAddress  = maxStrangers / 2
-	maxAddresses  = 4096 // known at a time; the rest share what one may
+	maxOfMany     = maxStrangers * 3 / 4 // of addresses that have more than one
+	maxAddresses  = 4096                 // known at a time; the rest share what one may
 )
 
 // throttle bounds what connections of strangers cost.
@@ -72,10 +74,11 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 	if t.total.failures >= failuresTotal {
 		burst = failuresTight
 	}
-	if a.failures >= float64(burst) || a.standing >= maxOfAddress {
+	if a.failures >= float64(burst) || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
 		return v, false
 	}
 	a.standing++
+	t.total.standing++
 	return v, true
 }
 
@@ -92,6 +95,7 @@ func (v visit) ends() {
 	v.throttle.mu.Lock()
 	defer v.throttle.mu.Unlock()
 	a := v.throttle.addresses[v.from]
+	v.throttle.total.standing--
 	if a.standing--; a.standing == 0 && a.failures == 0 {
 		delete(v.throttle.addresses, v.from)
 	}
@@ -106,15 +110,18 @@ func (t *throttle) forget(now time.Time) {
 	}
 }
 
-// prefixOf returns who is counted together: an IPv4 address, or what one network of
-// IPv6 has (RFC 4291, 2.5.4).
+// prefixOf returns who is counted together: an IPv4 or link-local address, or what
+// one network of IPv6 has (RFC 4291, 2.5.4).
 func prefixOf(addr net.Addr) netip.Prefix {
 	at, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
 		return netip.Prefix{}
 	}
 	ip, bits := at.Addr().Unmap().WithZone(""), 32
-	if ip.Is6() {
+	switch {
+	case ip.IsLinkLocalUnicast() && ip.Is6():
+		bits = 128
+	case ip.Is6():
 		bits = 64
 	}
 	from, _ := ip.Prefix(bits) // fails only for another number of bits

@@ -19,11 +19,18 @@ const (
 )
 
 // maxKeys is how many keys of groups a peer may give us over one connection; of
-// each group the two latest count.
-const maxKeys = 4096
+// each group the two latest count. maxMissing is how many messages to groups may be
+// missing before others: the key of each is made, and kept in case it comes late.
+const (
+	maxKeys    = 4096
+	maxMissing = 8192
+)
 
-// errSessions ends the connection of a peer that opens too many sessions.
-var errSessions = errors.New("too many sealed sessions")
+// These end the connection of a peer that costs too much.
+var (
+	errSessions = errors.New("too many sealed sessions")
+	errMissing  = errors.New("too many sealed messages are missing")
+)
 
 // unsealer is the receiving end of the sealed sessions on a connection. It is the
 // reader's own.
@@ -31,7 +38,14 @@ type unsealer struct {
 	session *seal.Receiver // nil before the first
 	opened  int            // sessions, less those that the time has made good
 	since   time.Time      // of that count
-	groups  map[string]*[2]*seal.GroupReceiver
+	groups  map[string]*[2]opener
+	missing uint64 // messages of all groups
+}
+
+// opener opens what is said to a group under one key.
+type opener struct {
+	*seal.GroupReceiver
+	next uint64 // number of the next message
 }
 
 // unseal opens the content of an event in its place. What does not open is counted
@@ -49,7 +63,7 @@ func (r *receiver) unseal(run *Batch, e *Event) error {
 		e.content = slices.Clip(frames[len(run.frames):])
 		run.frames = frames
 		return nil
-	case errors.Is(err, errSessions):
+	case errors.Is(err, errSessions), errors.Is(err, errMissing):
 		return err
 	case errors.Is(err, errNotSealed):
 		r.node.count("content that is not sealed")
@@ -93,13 +107,18 @@ func (r *receiver) accept(frame []byte) error {
 	var session *seal.Receiver
 	var number uint64
 	var err error
+	last := r.remote.session.Load()
 	r.node.apart(func() {
-		session, number, err = seal.Accept(r.node.identity, r.remote.badge().Card, r.remote.challenge, r.remote.session.Load(), frame)
+		session, number, err = seal.Accept(r.node.identity, r.remote.badge().Card, r.remote.challenge, last, frame)
 	})
 	if err != nil {
 		return err
 	}
-	r.remote.session.Store(number)
+	for !r.remote.session.CompareAndSwap(last, number) { // another connection was quicker
+		if last = r.remote.session.Load(); number <= last {
+			return seal.ErrReplay
+		}
+	}
 	u.session = session
 	return nil
 }
@@ -112,7 +131,7 @@ func (r *receiver) take(key *onceseal.Key) error {
 	}
 	u := &r.unsealer
 	if u.groups == nil {
-		u.groups = map[string]*[2]*seal.GroupReceiver{}
+		u.groups = map[string]*[2]opener{}
 	}
 	held := u.groups[key.Group]
 	if held == nil {
@@ -120,25 +139,39 @@ func (r *receiver) take(key *onceseal.Key) error {
 			r.node.count("keys over the limit")
 			return nil
 		}
-		held = new([2]*seal.GroupReceiver)
+		held = new([2]opener)
 		u.groups[key.Group] = held
 	}
-	held[0], held[1] = group, held[0]
+	held[0], held[1] = opener{group, key.Number}, held[0]
 	return nil
 }
 
 // shouted opens what a peer has sealed for a group, and appends its frames.
 func (r *receiver) shouted(group string, frame []byte, frames [][]byte) ([][]byte, error) {
-	number, ok := seal.KeyOf(frame)
-	if !ok {
+	var m onceseal.Group
+	if m.Decode(frame, nil) != nil {
 		return nil, errNotSealed
 	}
-	if held := r.unsealer.groups[group]; held != nil {
-		for _, g := range held {
-			if g != nil && g.Key() == number {
-				return g.Open(frame, frames)
+	u := &r.unsealer
+	held := u.groups[group]
+	if held == nil {
+		return nil, seal.ErrKey
+	}
+	for i := range held {
+		o := &held[i]
+		if o.GroupReceiver == nil || o.Key() != m.Key {
+			continue
+		}
+		content, err := o.Open(frame, frames)
+		if m.Number >= o.next && !errors.Is(err, seal.ErrGap) { // else no key was made
+			if u.missing += m.Number - o.next; u.missing > maxMissing {
+				return nil, errMissing
+			}
+			if err == nil {
+				o.next = m.Number + 1
 			}
 		}
+		return content, err
 	}
 	return nil, seal.ErrKey
 }

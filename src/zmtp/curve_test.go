@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"strings"
 	"testing"
 	"testing/cryptotest"
 
@@ -126,161 +125,6 @@ func TestCurveVectors(t *testing.T) {
 	}
 }
 
-// A conversation that stops anywhere leaves its hearer waiting.
-func TestCurvePrefixes(t *testing.T) {
-	step := 1
-	if testing.Short() {
-		step = 7
-	}
-	for cut, what := range overhear(t) {
-		for n := 0; n < len(what); n += step {
-			client, server := newClient(), newServer()
-			converse(client, server, func(turn int, b []byte) []byte {
-				switch {
-				case turn < cut:
-					return b
-				case turn == cut:
-					return b[:n]
-				}
-				return nil
-			})
-			hearer := []*Handshake{server, client}[cut%2]
-			if r, err := hearer.Result(); hearer.Next() == 0 || r != nil || err != nil {
-				t.Fatalf("turn %d cut after %d octets: %v, %v", cut, n, r, err)
-			}
-		}
-	}
-}
-
-// Whatever bit of a command is flipped on its way, the handshake does not succeed
-// for who hears it, and fails for a reason that has a name.
-func TestCurveBitFlips(t *testing.T) {
-	for flipped, what := range overhear(t) {
-		if flipped < 2 { // greetings have octets without a meaning
-			continue
-		}
-		for bit := range 8 * len(what) {
-			if testing.Short() && bit%8 != bit/8%8 {
-				continue
-			}
-			client, server := newClient(), newServer()
-			converse(client, server, func(turn int, b []byte) []byte {
-				if turn == flipped {
-					b[bit/8] ^= 1 << (bit % 8)
-				}
-				return b
-			})
-			hearer := []*Handshake{server, client}[flipped%2]
-			if r, err := hearer.Result(); r != nil || hearer.Next() == 0 && !typed(err) {
-				t.Fatalf("turn %d, bit %d: %v, %v", flipped, bit, r, err)
-			}
-		}
-	}
-}
-
-// What was said on another connection, to the same keys, has no use on this one;
-// nor has what is said out of turn.
-func TestCurveReplays(t *testing.T) {
-	old := overhear(t)
-	command := func(name string, data ...byte) []byte { return AppendCommand(nil, name, data) }
-	for _, test := range []struct {
-		name string
-		turn int
-		say  []byte // instead
-		want error
-	}{
-		{"old WELCOME", 3, old[3], ErrCurve},
-		{"old INITIATE, stale cookie", 4, old[4], ErrCurve},
-		{"old READY", 5, old[5], ErrCurve},
-		{"INITIATE before HELLO", 2, old[4], ErrProtocol},
-		{"HELLO again", 4, old[2], ErrProtocol},
-		{"READY before WELCOME", 3, old[5], ErrProtocol},
-		{"WELCOME again", 5, old[3], ErrProtocol},
-		{"HELLO to a client", 3, old[2], ErrProtocol},
-		{"WELCOME to a server", 2, old[3], ErrProtocol},
-		{"READY of NULL", 5, ready("Socket-Type", Router, "Identity", "server"), ErrCurve},
-		{"READY of NULL to a server", 2, ready("Socket-Type", Dealer), ErrProtocol},
-		{"ERROR to a server", 2, command(Error, 0), ErrProtocol},
-		{"empty HELLO", 2, command(hello), ErrProtocol},
-		{"empty WELCOME", 3, command(welcome), ErrProtocol},
-		{"empty INITIATE", 4, command(initiate), ErrProtocol},
-		{"empty READY", 5, command(Ready), ErrProtocol},
-		{"a MESSAGE", 4, []byte("\x00\x21" + messageName + strings.Repeat("x", 25)), ErrProtocol},
-	} {
-		client, server := newClient(), newServer()
-		converse(client, server, func(turn int, b []byte) []byte {
-			if turn == test.turn {
-				return bytes.Clone(test.say)
-			}
-			return b
-		})
-		hearer := []*Handshake{server, client}[test.turn%2]
-		if r, err := hearer.Result(); r != nil || !errors.Is(err, test.want) {
-			t.Errorf("%s: %v, %v, want %v", test.name, r, err, test.want)
-		}
-	}
-	// A HELLO that was overheard gets an answer, which is of no use without its keys.
-	server := newServer()
-	feed(server, slice(old[0], old[2], old[4]))
-	if _, err := server.Result(); !errors.Is(err, ErrCurve) {
-		t.Errorf("a whole conversation once more: %v", err)
-	}
-}
-
-// A client that does not hold the key that it shows is found out, and hears nothing.
-func TestCurveForgedInitiate(t *testing.T) {
-	thief := fixedKey(0x66)
-	box := func(c *curveSide, key *ecdh.PrivateKey, plain ...[]byte) []byte {
-		secret, err := precompute(key, c.far)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return appendBox(nil, "VOUCH---", random(), secret, slice(plain...))
-	}
-	shown := clientKey.PublicKey().Bytes()
-	for _, test := range []struct {
-		name  string
-		plain func(c *curveSide, short []byte) []byte
-		want  error
-	}{
-		{"vouched for by its own key", func(c *curveSide, short []byte) []byte {
-			return slice(shown, box(c, thief, short, c.remote[:]))
-		}, ErrCurve},
-		{"vouch for another connection", func(c *curveSide, _ []byte) []byte {
-			return slice(shown, box(c, clientKey, thief.PublicKey().Bytes(), c.remote[:]))
-		}, ErrCurve},
-		{"vouch to another server", func(c *curveSide, short []byte) []byte {
-			return slice(shown, box(c, clientKey, short, thief.PublicKey().Bytes()))
-		}, ErrCurve},
-		{"a key that leaves no secret", func(c *curveSide, short []byte) []byte {
-			return slice(make([]byte, keySize), box(c, thief, short, c.remote[:]))
-		}, ErrCurve},
-		{"bad metadata", func(c *curveSide, short []byte) []byte {
-			return slice(shown, box(c, clientKey, short, c.remote[:]), []byte("\x00"))
-		}, ErrProtocol},
-		{"the honest one, for comparison", func(c *curveSide, short []byte) []byte {
-			return slice(shown, box(c, clientKey, short, c.remote[:]), appendProperty(nil, "Socket-Type", []byte(Dealer)))
-		}, nil},
-	} {
-		client, server := newClient(), newServer()
-		var answer []byte
-		converse(client, server, func(turn int, b []byte) []byte {
-			switch turn {
-			case 4:
-				c := client.curve
-				plain := test.plain(c, c.short.PublicKey().Bytes())
-				return AppendCommand(nil, initiate, appendBox(bytes.Clone(c.cookie), "CurveZMQINITIATE", c.next(), c.box, plain))
-			case 5:
-				answer = b
-			}
-			return b
-		})
-		if _, err := server.Result(); !errors.Is(err, test.want) || (err == nil) != (len(answer) > 0) {
-			t.Errorf("%s: %v, want %v, answered with %q", test.name, err, test.want, answer)
-		}
-	}
-}
-
 // Without an answer from Admit nobody comes in; the client learns that, not why.
 func TestCurveAdmission(t *testing.T) {
 	reason := errors.New("a reason of our own")
@@ -302,6 +146,21 @@ func TestCurveAdmission(t *testing.T) {
 		if _, err := client.Result(); !errors.As(err, &refused) || refused.Reason != "400" {
 			t.Errorf("%s: client has %v", name, err)
 		}
+	}
+}
+
+// A client that does not admit the server says no more, not even that.
+func TestCurveServerIsNotAdmitted(t *testing.T) {
+	client, reason := newClient(), errors.New("a reason of our own")
+	client.curve.Admit = func(key [32]byte, addr net.Addr, m *Metadata) error {
+		if key != [32]byte(serverKey.PublicKey().Bytes()) || addr != farAddr || string(m.Identity) != "server" {
+			t.Errorf("asked to admit %x at %v, %+v", key, addr, m)
+		}
+		return reason
+	}
+	_, answer := twisted(client, newServer(), turnReady, func(b []byte) []byte { return b })
+	if r, err := client.Result(); r != nil || !errors.Is(err, ErrAdmission) || !errors.Is(err, reason) || answer != nil {
+		t.Errorf("client has %v, %v, and says %x", r, err, answer)
 	}
 }
 

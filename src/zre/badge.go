@@ -15,6 +15,13 @@ type Badge struct {
 	Token     *identity.Token // nil if it is no member of our network
 	Key       *[32]byte       // of CURVE, that the connection has proved; nil without
 	Challenge []byte          // what sessions to the peer have to answer
+	Greeting  uint64          // number of the greeting that showed this, higher with each; 0 if it is not signed
+}
+
+// repeats tells whether the greeting that shows a badge is one of before: somebody who
+// has overheard it says it again.
+func (b *Badge) repeats(last *Badge) bool {
+	return b != nil && b.Greeting > 0 && last != nil && b.Greeting <= last.Greeting
 }
 
 // Stranger returns a peer that is not present: what is known of one that was

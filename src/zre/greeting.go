@@ -39,7 +39,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	p := c.peers[id]
 	if p == nil {
 		p = c.meet(id, hello.Endpoint)
-	} else if known := p.incarnation; own.incarnation < known {
+	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
 		c.count("stale greetings")
 		c.emit(Reject{link})
 		return

@@ -11,12 +11,13 @@
 // start. X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's
 // HELLO. To a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN
 // hold what once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to
-// the sender answer, and X-ONCE-PROOF, which comes last and only if the
-// connection has no CURVE, a signature of the card's identity by Ed25519 over
-// the words "once_hello 1", an octet of zero, the id of the receiver, and all
-// of the HELLO but this header. All are in base64 (RFC 4648, 5, without
-// padding). X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre
-// has it.
+// the sender answer, X-ONCE-GREETING a decimal number that is higher with each
+// HELLO that the sender signs, so that none counts twice, and X-ONCE-PROOF,
+// which comes last, a signature of the card's identity by Ed25519 over the
+// words "once_hello 1", an octet of zero, the id of the receiver, and all of
+// the HELLO but this header. The last two are there only if the connection has
+// no CURVE. All but the numbers are in base64 (RFC 4648, 5, without padding).
+// X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre has it.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO

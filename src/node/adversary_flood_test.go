@@ -1,0 +1,137 @@
+package node
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/seal"
+)
+
+// TestOneOpening has a session opened over many connections at once. It opens on one.
+func TestOneOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		r := s.ana.table.find(s.ben.UUID())
+		for number := range uint64(10) {
+			_, open, err := seal.Open(s.ben.guard.identity, s.ben.guard.identity.Card(), s.ana.guard.identity.Card(), r.challenge, 1+number)
+			s.ben.must(err)
+			var opened atomic.Int32
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					to := &receiver{node: s.ana.Node, peer: r.id, remote: r}
+					if err := to.accept(bytes.Clone(open)); err == nil {
+						opened.Add(1)
+					} else if !errors.Is(err, seal.ErrReplay) {
+						t.Error(err)
+					}
+				})
+			}
+			if all.Wait(); opened.Load() != 1 {
+				t.Fatalf("session %d is opened %d times", number, opened.Load())
+			}
+		}
+	})
+}
+
+// TestFloodOfSessions opens more sessions than a peer may: the connection ends. So it
+// does not for one a second.
+func TestFloodOfSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		to := s.ben.table.find(s.ana.UUID())
+		out := to.out.Load()
+		opens := func(times int, pause time.Duration) (ended bool) {
+			for range times {
+				out.sealer.fresh.Store(nil)
+				s.ben.must(s.ben.ready(to, out))
+				time.Sleep(pause)
+			}
+			s.rest()
+			return to.out.Load() != out
+		}
+		if opens(2*maxSessions, sessionPause) || opens(maxSessions, 0) {
+			t.Error("the connection has ended")
+		}
+		if !opens(3, 0) { // one of which is made good
+			t.Error("the connection has not ended")
+		}
+		s.unharmed()
+	})
+}
+
+// TestFloodOfKeys gives ana more keys of groups than she keeps, and then makes her
+// make, and keep, the keys of messages that never came, until the connection ends.
+func TestFloodOfKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each, many = 1 << 10, 1024 // octets for a key and its record; messages that may be missing before one
+		s := newScene(t, api.NodeSecurityAuto)
+		to := s.ben.table.find(s.ana.UUID())
+		out := to.out.Load()
+		s.ben.talk(s.ana)
+		public, signer, err := ed25519.GenerateKey(nil)
+		s.ben.must(err)
+		key := func(i int) *onceseal.Key {
+			return &onceseal.Key{Group: fmt.Sprint("group", i), Chain: make([]byte, 32), Signer: public}
+		}
+		before := heap()
+		for i := range 2 * maxKeys {
+			k := key(i)
+			s.ben.must(s.ben.aside(out, seal.SizeKey(k), func(b []byte) { out.sealer.session.AppendKey(b[:0], k) }))
+			if i%64 == 0 {
+				s.ben.must(out.Flush(t.Context()))
+			}
+		}
+		s.rest()
+		if got := s.ana.Counts()["keys over the limit"]; got != maxKeys || len(s.ana.holds(s.ben).groups) != maxKeys {
+			t.Errorf("%d keys over the limit", got)
+		}
+		if took := heap() - before; took > maxKeys*each {
+			t.Errorf("the keys take %d octets", took)
+		}
+		gap := func(i int) bool { // one that only who signs can make, and need not seal
+			k := key(i)
+			words := frame(&zremsg.Shout{Sequence: 9, Group: k.Group},
+				groupMessage(s.ben, k, many, func([]byte) []byte { return make([]byte, 64) }, signer))
+			_, err := s.tap.between(s.ben, s.ana).inject(words)
+			s.rest()
+			return err == nil && to.out.Load() == out
+		}
+		gaps := 0
+		for gaps < 2*maxMissing/many && gap(gaps) {
+			gaps++
+		}
+		if gaps != maxMissing/many {
+			t.Errorf("the connection ends after %d gaps", gaps)
+		}
+		s.unharmed()
+	})
+}
+
+// TestOpeningWhileRenewing opens sessions while the card is renewed under which they
+// are opened. Nothing is lost.
+func TestOpeningWhileRenewing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		to := s.ben.table.find(s.ana.UUID())
+		for i := range 100 {
+			to.out.Load().sealer.fresh.Store(nil)
+			var renewal sync.WaitGroup
+			renewal.Go(func() { s.ben.do(func() { s.ben.renew(time.Now()) }) })
+			s.ben.must(s.ben.Whisper(t.Context(), s.ana.UUID(), text(fmt.Sprint(i))))
+			renewal.Wait()
+			s.ana.wants(fmt.Sprintf("whisper ben %q", fmt.Sprint(i)))
+			time.Sleep(2 * time.Second) // as long as a greeting waits for the next
+		}
+	})
+}

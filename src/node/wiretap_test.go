@@ -1,0 +1,140 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// wiretap keeps what passes over the connections that nodes make, and can put words
+// of its own between theirs.
+type wiretap struct {
+	mu   sync.Mutex
+	taps []*tapped
+}
+
+// on taps the connections that a node will make.
+func (w *wiretap) on(n *Node) { n.transport = tappedTransport{n.transport, w} }
+
+type tappedTransport struct {
+	link.Transport
+	tap *wiretap
+}
+
+func (t tappedTransport) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
+	conn, err := t.Transport.Dial(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	c := &tapped{Conn: conn, tap: t.tap}
+	t.tap.mu.Lock()
+	defer t.tap.mu.Unlock()
+	t.tap.taps = append(t.tap.taps, c)
+	return c, nil
+}
+
+// tapped is a connection, and what was said on it: by who dialled, and to that.
+type tapped struct {
+	net.Conn
+	tap         *wiretap
+	said, heard []byte // guarded by tap.mu
+	writing     sync.Mutex
+}
+
+func (c *tapped) Write(b []byte) (int, error) {
+	c.tap.mu.Lock()
+	c.said = append(c.said, b...)
+	c.tap.mu.Unlock()
+	return c.inject(b)
+}
+
+// inject writes what the node has not said.
+func (c *tapped) inject(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.Conn.Write(b)
+}
+
+func (c *tapped) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.tap.mu.Lock()
+	c.heard = append(c.heard, b[:n]...)
+	c.tap.mu.Unlock()
+	return n, err
+}
+
+func (c *tapped) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
+// all returns all octets that passed.
+func (w *wiretap) all() (octets []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.taps {
+		octets = slices.Concat(octets, []byte("|"), c.said, []byte("|"), c.heard)
+	}
+	return octets
+}
+
+// between returns the latest connection that a node has made to another.
+func (w *wiretap) between(from, to *actor) (last *tapped) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.taps {
+		if hostOf(c.LocalAddr()) == from.host && hostOf(c.RemoteAddr()) == to.host {
+			last = c
+		}
+	}
+	if last == nil {
+		from.lan.t.Fatalf("no connection from %s to %s", from.Name(), to.Name())
+	}
+	return last
+}
+
+// words returns the frames of each message that a node has said to another over its
+// latest connection, which is plain.
+func (w *wiretap) words(from, to *actor) (messages [][][]byte) {
+	c := w.between(from, to)
+	w.mu.Lock()
+	said := bytes.Clone(c.said[zmtp.GreetingSize:])
+	w.mu.Unlock()
+	p, m := &zmtp.Parser{MaxMessage: 1 << 20, MaxFrames: maxFrames}, &zmtp.Messages{}
+	from.must(p.Parse(said, m))
+	for i := range m.Len() {
+		messages = append(messages, slices.Clone(m.Message(i)))
+	}
+	return messages
+}
+
+// sealed returns the latest frame of once_seal with an id that a node has said to
+// another.
+func (w *wiretap) sealed(from, to *actor, want onceseal.ID) []byte {
+	from.lan.t.Helper()
+	for _, frames := range slices.Backward(w.words(from, to)) {
+		if id, err := onceseal.Peek(frames[len(frames)-1]); len(frames) == 2 && err == nil && id == want {
+			return bytes.Clone(frames[1])
+		}
+	}
+	from.lan.t.Fatalf("%s has said no %s to %s", from.Name(), want, to.Name())
+	return nil
+}
+
+// rest lets pass what is under way.
+func (l *lan) rest() {
+	time.Sleep(time.Second)
+	synctest.Wait()
+}
+
+// holds returns what a node has to open what another says.
+func (a *actor) holds(of *actor) (u unsealer) {
+	a.lan.rest()
+	a.do(func() { u = a.loop.speaks[of.UUID()].unsealer })
+	return u
+}
