@@ -10,6 +10,7 @@ PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-conf
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
+OURS        := TestBarrage|TestStrangersCostLittle|TestThousandRestarts|TestIdleConnectionIsSmall
 PREFIX      ?= $(shell go env GOPATH)/bin
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -79,6 +80,13 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 .PHONY: interop
 interop: deps ## test against gyre, libzmq and CZMQ
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go test -count=1 ./...
+
+.PHONY: czmq
+czmq: deps ## test the driver for libzmq (-tags czmq), and nodes on it but for what OURS tells of costs
+	go vet -tags czmq ./...
+	go run $(STATICCHECK) -tags czmq ./src/link/... ./src/node
+	go test -race -tags czmq -count=1 ./src/link/czmq ./src/link/linktest
+	go test -tags czmq -count=1 -skip '$(OURS)' ./src/node ./bindings/go/once
 
 .PHONY: lan
 lan: deps build ## try LANs made of network namespaces; needs root

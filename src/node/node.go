@@ -97,7 +97,7 @@ func New(name string) (*Node, error) {
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
 		refusals:  refusals{at: map[refusal]time.Time{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
-		transport: link.TCP{},
+		transport: newTransport(),
 		dials:     make(chan struct{}, maxDials),
 		done:      make(chan struct{}),
 		calls:     make(chan func(), 64),

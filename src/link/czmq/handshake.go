@@ -1,0 +1,109 @@
+//go:build czmq
+
+package czmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/z85"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// Handshake has libzmq do the handshake. A ROUTER and a server of CURVE wait for the
+// first message too, with which libzmq tells who sends it.
+func (c *conn) Handshake(ctx context.Context, config link.Config) (*zmtp.Result, error) {
+	result := &zmtp.Result{Remote: &zmtp.Metadata{Partial: true}}
+	curve, ready := config.Curve, &c.writable
+	if curve != nil && curve.Server != nil {
+		result.Key, curve = [32]byte(curve.Server.Bytes()), nil
+	}
+	if curve != nil {
+		if err := zap.start(); err != nil {
+			return nil, err
+		}
+		defer zap.stop()
+	}
+	if config.Type == zmtp.Router || curve != nil {
+		ready = &c.readable
+	}
+	if err := c.open(&config); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.end(context.Cause(ctx), true) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.await(ready)
+	if err == nil && ready == &c.readable {
+		err = c.hear(config.Type, curve, result)
+	}
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	if config.Curve == nil {
+		err = c.learn(result, err)
+	}
+	return result, err
+}
+
+// open connects a socket to the far side.
+func (c *conn) open(config *link.Config) error {
+	s, err := setUp(config)
+	if err != nil {
+		return err
+	}
+	if c.near, err = s.plug(); err != nil {
+		s.close(0)
+		return err
+	}
+	c.socket = s
+	c.limit(config)
+	if config.Curve == nil {
+		c.follower = zmtp.NewHandshake(zmtp.Metadata{Type: config.Type})
+	}
+	c.work.Go(c.relay)
+	c.work.Go(func() {
+		s.watch(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.wake()
+		})
+	})
+	return nil
+}
+
+// hear receives the first message, and learns of the far side. If we are its server,
+// curve is ours.
+func (c *conn) hear(kind string, curve *zmtp.Curve, result *zmtp.Result) error {
+	if kind == zmtp.Router {
+		id, _, err := c.socket.receive()
+		if err != nil {
+			return err
+		}
+		if c.id, c.begun = slices.Clone(id), true; id[0] != 0 { // else the ROUTER has made it up
+			result.Remote.Identity = c.id
+		}
+	}
+	err := c.receive()
+	if err == nil && curve != nil {
+		result.Key, err = c.admit(curve, result.Remote)
+	}
+	return err
+}
+
+// admit asks whether to let a client in. Nothing of its message is delivered yet.
+func (c *conn) admit(curve *zmtp.Curve, far *zmtp.Metadata) (key [32]byte, err error) {
+	if key, err = z85.Key(c.socket.user()); err != nil {
+		return key, fmt.Errorf("%w: nobody has told the key", zmtp.ErrCurve)
+	}
+	if err = errors.New("nobody is"); curve.Admit != nil {
+		err = curve.Admit(key, c.RemoteAddr(), far)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", zmtp.ErrAdmission, err)
+	}
+	return key, err
+}

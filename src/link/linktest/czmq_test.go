@@ -1,0 +1,7 @@
+//go:build czmq
+
+package linktest
+
+import "github.com/sjohnr/at-once/src/link/czmq"
+
+func init() { drivers["libzmq"] = driver{Transport: czmq.Transport{}, opaque: true} }
