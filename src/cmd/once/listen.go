@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -165,11 +166,13 @@ func encode(frames [][]byte) (content []string, encoding string) {
 
 // writeJSON writes a value as one line that is safe on a terminal.
 func writeJSON(w io.Writer, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
 		return err
 	}
-	_, err = w.Write(append(cleanJSON(text), '\n'))
+	_, err := w.Write(append(cleanJSON(bytes.TrimSpace(text.Bytes())), '\n'))
 	return err
 }
 
