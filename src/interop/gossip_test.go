@@ -1,13 +1,22 @@
 package interop
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/interop/zgossip"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/z85"
 )
 
 // czmqGossip is a gossip actor of CZMQ.
@@ -93,6 +102,45 @@ func TestGossipClient(t *testing.T) {
 	late := quietNode(t, "late", func(c *once.Config) { c.GossipConnect = []string{endpoint} })
 	client.says(of(late))
 	late.sees("enter hidden hidden")
+}
+
+// TestGossipKeys has CZMQ tell us of a node with a key as a secure Zyre node does,
+// and be told of one in the same way.
+func TestGossipKeys(t *testing.T) {
+	server := startGossip(t)
+	must(t, server.Do("BIND", "tcp://127.0.0.1:!"))
+	must(t, server.Do("PORT"))
+	ours, theirs := newIdentity(t), newIdentity(t)
+	sightings := make(chan beacon.Sighting, 100)
+	g, err := gossip.Listen(t.Context(), gossip.Config{
+		ID: uuid.New(), Key: ours.public(), Seeds: []string{"tcp://127.0.0.1:" + server.says("PORT ")},
+		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
+		Count: func(name string) { t.Error(name) },
+		Sight: func(list []beacon.Sighting) {
+			for _, s := range list {
+				sightings <- s
+			}
+		},
+	})
+	must(t, err)
+	g.Publish("tcp://10.0.0.1:1")
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { g.Run(ctx, 1) })
+	defer running.Wait()
+	defer cancel()
+	server.says("DELIVER " + hex(g.ID) + " tcp://10.0.0.1:1|" + z85.Encode(ours.PublicKey().Bytes()))
+
+	want := beacon.Sighting{ID: uuid.New(), Endpoint: "tcp://10.0.0.2:1", Key: theirs.public()}
+	must(t, server.Do("PUBLISH", hex(want.ID), want.Endpoint+"|"+theirs.PublicText()))
+	select {
+	case got := <-sightings:
+		if got != want {
+			t.Errorf("sighted %+v, want %+v", got, want)
+		}
+	case <-time.After(patience):
+		t.Error("CZMQ's tuple is not sighted")
+	}
 }
 
 // TestGossipServerRestarts has our server go and come: CZMQ and we connect again.

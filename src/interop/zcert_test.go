@@ -50,7 +50,7 @@ func TestCertificates(t *testing.T) {
 		}
 		trusting, err := who.Create(filepath.Join(t.TempDir(), "trusting"))
 		must(t, err)
-		peers := filepath.Join(trusting.Dir(), "peers")
+		peers := filepath.Join(trusting.Directory(), "peers")
 		must(t, os.Mkdir(peers, 0o700))
 		must(t, theirs.SavePublic(filepath.Join(peers, "zyre.cert")))
 		trust, err := who.NewTrust(who.TrustOpen, trusting)

@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ import (
 // cannot. It hears on a ROUTER, and says all on a DEALER.
 type zrePeer struct {
 	t              *testing.T
+	who            identity  // without keys it speaks NULL
 	id             uuid.UUID // without zero octets, which goczmq cuts an identity at
 	endpoint       string
 	router, dealer czmqSock
@@ -27,16 +29,51 @@ type zrePeer struct {
 // at an endpoint, or at one of its choice.
 func newPeer(t *testing.T, to, endpoint string) *zrePeer {
 	t.Helper()
-	p := &zrePeer{t: t, id: uuid.MustParse("a1a2a3a4-b1b2-41c2-81d2-e1e2e3e4e5e6")}
+	p := lonePeer(t, identity{}, endpoint)
+	p.connect(to)
+	return p
+}
+
+// lonePeer is newPeer for one that is not connected.
+func lonePeer(t *testing.T, who identity, endpoint string) *zrePeer {
+	t.Helper()
+	p := &zrePeer{t: t, who: who, id: uuid.MustParse("a1a2a3a4-b1b2-41c2-81d2-e1e2e3e4e5e6")}
 	p.router, p.dealer = newSock(t, goczmq.Router), newSock(t, goczmq.Dealer)
+	if who.Cert != nil {
+		p.router.SetZapDomain("global")
+		p.router.SetCurveServer(1)
+		who.Apply(p.router.Sock)
+		who.Apply(p.dealer.Sock)
+	}
 	if p.endpoint = endpoint; endpoint == "" {
 		p.endpoint = p.router.bind()
 	} else {
 		p.router.again("bind", func() error { _, err := p.router.Bind(endpoint); return err })
 	}
+	return p
+}
+
+// connect connects to us, whose endpoint has our key if we have one.
+func (p *zrePeer) connect(to string) {
+	p.t.Helper()
+	to, key, secure := strings.Cut(to, "|")
+	if secure {
+		p.dealer.SetCurveServerkey(key)
+	}
 	p.dealer.SetIdentity("\x01" + string(p.id[:]))
 	p.dealer.connect(to)
-	return p
+}
+
+// greet says HELLO, as Zyre does.
+func (p *zrePeer) greet(name string, groups ...string) {
+	p.t.Helper()
+	headers := []wire.Pair{{Key: "X-NAME", Value: name}}
+	if p.who.Cert != nil {
+		headers = append(headers, wire.Pair{Key: "X-PUBLICKEY", Value: p.who.PublicText()})
+	}
+	p.say(func(n uint16) zremsg.Message {
+		return &zremsg.Hello{Sequence: n, Endpoint: p.endpoint, Groups: groups, Status: 1, Name: name, Headers: headers}
+	})
 }
 
 // say sends the message that there is for the next sequence.
@@ -66,13 +103,37 @@ func (p *zrePeer) hears(from uuid.UUID) zremsg.Message {
 	return m
 }
 
-// TestLibzmqPeer talks frames of any number and size with a peer on libzmq.
+// talk has the peer, which is in the group CHAT, and us whisper and shout frames of
+// any number and size to each other.
+func (p *zrePeer) talk(ours *ourNode) {
+	p.t.Helper()
+	for i, content := range shapes() {
+		p.say(func(n uint16) zremsg.Message { return &zremsg.Whisper{Sequence: n} }, content...)
+		if e := ours.sees("whisper zyre " + string(bytes.Join(content, []byte("|")))); !same(e.(*once.Whisper).Content, content) {
+			p.t.Fatalf("whisper %d arrives changed", i)
+		}
+		p.say(func(n uint16) zremsg.Message { return &zremsg.Shout{Sequence: n, Group: "CHAT"} }, content...)
+		if e := ours.sees("shout zyre CHAT " + string(bytes.Join(content, []byte("|")))); !same(e.(*once.Shout).Content, content) {
+			p.t.Fatalf("shout %d arrives changed", i)
+		}
+		must(p.t, ours.Whisper(ours.ctx, p.id, content...))
+		if w, ok := p.hears(ours.ID()).(*zremsg.Whisper); !ok || !same(w.Content, content) {
+			p.t.Fatalf("our whisper %d arrives changed", i)
+		}
+		if n, err := ours.Shout(ours.ctx, "CHAT", content...); n != 1 || err != nil {
+			p.t.Fatalf("shout to %d, %v", n, err)
+		}
+		if s, ok := p.hears(ours.ID()).(*zremsg.Shout); !ok || s.Group != "CHAT" || !same(s.Content, content) {
+			p.t.Fatalf("our shout %d arrives changed", i)
+		}
+	}
+}
+
+// TestLibzmqPeer says all that there is to say with a peer on libzmq.
 func TestLibzmqPeer(t *testing.T) {
 	ours := startOurs(t, once.Config{Name: "ours", BeaconPort: once.NoBeacon, Endpoint: "tcp://127.0.0.1:*", Groups: []string{"CHAT"}})
 	p := newPeer(t, ours.Endpoint(), "")
-	p.say(func(n uint16) zremsg.Message {
-		return &zremsg.Hello{Sequence: n, Endpoint: p.endpoint, Groups: []string{"CHAT"}, Status: 1, Name: "zyre", Headers: []wire.Pair{{Key: "X-NAME", Value: "zyre"}}}
-	})
+	p.greet("zyre", "CHAT")
 	hello, ok := p.hears(ours.ID()).(*zremsg.Hello)
 	if !ok || hello.Endpoint != ours.Endpoint() || fmt.Sprint(hello.Groups) != "[CHAT]" || hello.Name != "ours" {
 		t.Fatalf("we say %+v", hello)
@@ -80,26 +141,7 @@ func TestLibzmqPeer(t *testing.T) {
 	ours.sees("enter zyre zyre")
 	ours.sees("join zyre CHAT")
 
-	for i, content := range shapes() {
-		p.say(func(n uint16) zremsg.Message { return &zremsg.Whisper{Sequence: n} }, content...)
-		if e := ours.sees("whisper zyre " + string(bytes.Join(content, []byte("|")))); !same(e.(*once.Whisper).Content, content) {
-			t.Fatalf("whisper %d arrives changed", i)
-		}
-		p.say(func(n uint16) zremsg.Message { return &zremsg.Shout{Sequence: n, Group: "CHAT"} }, content...)
-		if e := ours.sees("shout zyre CHAT " + string(bytes.Join(content, []byte("|")))); !same(e.(*once.Shout).Content, content) {
-			t.Fatalf("shout %d arrives changed", i)
-		}
-		must(t, ours.Whisper(ours.ctx, p.id, content...))
-		if w, ok := p.hears(ours.ID()).(*zremsg.Whisper); !ok || !same(w.Content, content) {
-			t.Fatalf("our whisper %d arrives changed", i)
-		}
-		if n, err := ours.Shout(ours.ctx, "CHAT", content...); n != 1 || err != nil {
-			t.Fatalf("shout to %d, %v", n, err)
-		}
-		if s, ok := p.hears(ours.ID()).(*zremsg.Shout); !ok || s.Group != "CHAT" || !same(s.Content, content) {
-			t.Fatalf("our shout %d arrives changed", i)
-		}
-	}
+	p.talk(ours)
 
 	p.say(func(n uint16) zremsg.Message { return &zremsg.Ping{Sequence: n} })
 	if m := p.hears(ours.ID()); m.ID() != zremsg.IDPingOK {
@@ -128,13 +170,11 @@ func TestLibzmqPeerRestarts(t *testing.T) {
 	for i := range 3 {
 		p := newPeer(t, ours.Endpoint(), "")
 		name := fmt.Sprintf("life %d", i)
-		p.say(func(n uint16) zremsg.Message {
-			return &zremsg.Hello{Sequence: n, Endpoint: p.endpoint, Status: 1, Name: name}
-		})
+		p.greet(name)
 		if i > 0 {
 			ours.sees(fmt.Sprintf("exit life %d", i-1))
 		}
-		ours.sees("enter " + name + " ")
+		ours.sees("enter " + name + " " + name)
 		if m := p.hears(ours.ID()); m.ID() != zremsg.IDHello {
 			t.Errorf("we greet %s with %v", name, m.ID())
 		}
@@ -153,11 +193,9 @@ func TestLibzmqPeerComesBack(t *testing.T) {
 	for i := range 3 {
 		p := newPeer(t, ours.Endpoint(), endpoint)
 		endpoint = p.endpoint
-		p.say(func(n uint16) zremsg.Message {
-			return &zremsg.Hello{Sequence: n, Endpoint: p.endpoint, Status: 1, Name: "zyre"}
-		})
+		p.greet("zyre")
 		if i == 0 {
-			ours.sees("enter zyre ")
+			ours.sees("enter zyre zyre")
 		}
 		if m := p.hears(ours.ID()); m.ID() != zremsg.IDHello {
 			t.Errorf("we greet it with %v", m.ID())

@@ -183,8 +183,10 @@ func FuzzOpen(f *testing.F) {
 }
 
 func BenchmarkSeal64(b *testing.B)  { benchmarkCipher(b, 64, false) }
+func BenchmarkSeal1K(b *testing.B)  { benchmarkCipher(b, 1<<10, false) }
 func BenchmarkSeal64K(b *testing.B) { benchmarkCipher(b, 64<<10, false) }
 func BenchmarkOpen64(b *testing.B)  { benchmarkCipher(b, 64, true) }
+func BenchmarkOpen1K(b *testing.B)  { benchmarkCipher(b, 1<<10, true) }
 func BenchmarkOpen64K(b *testing.B) { benchmarkCipher(b, 64<<10, true) }
 
 func benchmarkCipher(b *testing.B, size int, open bool) {

@@ -36,14 +36,14 @@ func freeUDP(tb testing.TB) int {
 
 // acquaint starts so many nodes at once and returns how long it takes until each
 // knows all others.
-func acquaint(tb testing.TB, nodes int, config func(i int) once.Config) time.Duration {
+func acquaint(tb testing.TB, nodes int, security once.Security, config func(i int) once.Config) time.Duration {
 	tb.Helper()
 	began := time.Now()
 	var all sync.WaitGroup
 	running := make([]*once.Node, nodes)
 	for i := range nodes {
 		c := config(i)
-		c.Interfaces = []string{"127.0.0.1"}
+		c.Interfaces, c.Security = []string{"127.0.0.1"}, security
 		node, err := once.Start(tb.Context(), c)
 		if err != nil {
 			tb.Fatal(err)
@@ -95,11 +95,15 @@ var ways = map[string]func(tb testing.TB) func(i int) once.Config{
 // TestAcquaint checks that all find all by either way.
 func TestAcquaint(t *testing.T) {
 	for name, way := range ways {
-		t.Run(name, func(t *testing.T) {
-			t.Logf("8 nodes know each other after %v", acquaint(t, 8, way(t)))
-		})
+		for _, security := range securities {
+			t.Run(fmt.Sprint(name, " ", security), func(t *testing.T) {
+				t.Logf("8 nodes know each other after %v", acquaint(t, 8, security, way(t)))
+			})
+		}
 	}
 }
+
+var securities = []once.Security{once.SecurityPlain, once.SecurityAuto, once.SecuritySecure}
 
 // figure prints a figure beside that of Zyre, as it was measured on a machine with
 // 2 cores; 0 is none.
@@ -122,15 +126,18 @@ func TestFigures(t *testing.T) {
 		"gossip": {2: 5, 16: 125, 32: 424},
 		"beacon": {2: 4, 16: 100, 32: 1090},
 	}
-	target := map[int]float64{32: 250, 64: 1200}
+	target := map[string]float64{"plain-32": 250, "auto-32": 250, "plain-64": 1200, "auto-64": 1200}
 	for _, name := range slices.Sorted(maps.Keys(ways)) {
-		for _, nodes := range []int{2, 8, 16, 32, 64} {
-			times := make([]time.Duration, 5)
-			for i := range times {
-				times[i] = acquaint(t, nodes, ways[name](t))
+		for _, nodes := range []int{2, 16, 32, 64} {
+			for _, security := range securities {
+				times := make([]time.Duration, 5)
+				for i := range times {
+					times[i] = acquaint(t, nodes, security, ways[name](t))
+				}
+				slices.Sort(times)
+				at := fmt.Sprintf("%s-%d", security, nodes)
+				figure(fmt.Sprintf("acquaint-%s-%s", name, at), 1000*times[2].Seconds(), zyre[name][nodes], target[at])
 			}
-			slices.Sort(times)
-			figure(fmt.Sprintf("acquaint-%s-%d", name, nodes), 1000*times[2].Seconds(), zyre[name][nodes], target[nodes])
 		}
 	}
 }

@@ -1,17 +1,35 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
 // A trial is one conversation between two processes.
 type trial struct {
+	Stack     string // empty is ours
+	Security  once.Security
 	Size      int  // octets of content
 	Receivers int  // nodes in the receiving process, at least 1
 	Echo      bool // every message is answered, and then the next one sent
+}
+
+func whispers(s once.Security, size int) trial {
+	return trial{Security: s, Size: size, Receivers: 1}
+}
+
+func shouts(s once.Security) trial     { return trial{Security: s, Size: 64, Receivers: 8} }
+func roundtrips(s once.Security) trial { return trial{Security: s, Size: 64, Receivers: 1, Echo: true} }
+
+// by returns the trial of another stack.
+func (t trial) by(stack string) trial {
+	t.Stack = stack
+	return t
 }
 
 // A result is what one trial gave. Each process fills in what it knows.
@@ -21,86 +39,80 @@ type result struct {
 	Allocs   float64 // for each message, in the process that allocated more
 }
 
-// A figure is a number from the results of a trial, and a target for the ratio
-// of ours to the reference's.
+// A figure is a number from the results of a trial, and a target for its ratio to
+// the number from another, the reference.
 type figure struct {
-	name     string
-	trial    trial
-	value    func(result) float64
-	target   float64
-	lower    bool // less is better
-	absolute bool // the target is for ours, not for the ratio
-	told     bool // as a comment, without a target
+	name            string
+	ours, reference trial
+	value           func(result) float64
+	target          float64
+	lower           bool // less is better
+	absolute        bool // the target is for ours, not for the ratio
+	told            bool // as a comment, without a target
 }
 
-var (
-	whisper64 = trial{Size: 64, Receivers: 1}
-	roundtrip = trial{Size: 64, Receivers: 1, Echo: true}
-
-	figures = []figure{
-		{name: "whisper-64", trial: whisper64, value: rate, target: 8},
-		{name: "whisper-1k", trial: trial{Size: 1 << 10, Receivers: 1}, value: rate, target: 4},
-		{name: "whisper-64k", trial: trial{Size: 64 << 10, Receivers: 1}, value: rate, target: 1.5},
-		{name: "shout-8x64", trial: trial{Size: 64, Receivers: 8}, value: rate, target: 6},
-		{name: "roundtrip-64-p50", trial: roundtrip, value: p50, target: 0.8, lower: true},
-		{name: "roundtrip-64-p99", trial: roundtrip, value: p99, lower: true, told: true},
-		{name: "allocs-64", trial: whisper64, value: allocs, target: 0, lower: true, absolute: true},
-	}
+const (
+	plain  = once.SecurityPlain
+	sealed = once.SecurityAuto
+	curve  = once.SecuritySecure
 )
+
+var figures = []figure{
+	{name: "whisper-64", ours: whispers(plain, 64), reference: whispers(plain, 64).by(reference), value: rate, target: 8},
+	{name: "whisper-1k", ours: whispers(plain, 1<<10), reference: whispers(plain, 1<<10).by(reference), value: rate, target: 4},
+	{name: "whisper-64k", ours: whispers(plain, 64<<10), reference: whispers(plain, 64<<10).by(reference), value: rate, target: 1.5},
+	{name: "shout-8x64", ours: shouts(plain), reference: whispers(plain, 64).by(reference), value: rate, target: 6},
+	{name: "roundtrip-64-p50", ours: roundtrips(plain), reference: roundtrips(plain).by(reference), value: p50, target: 0.8, lower: true},
+	{name: "roundtrip-64-p99", ours: roundtrips(plain), reference: roundtrips(plain).by(reference), value: p99, lower: true, told: true},
+	{name: "allocs-64", ours: whispers(plain, 64), reference: whispers(plain, 64).by(reference), value: allocs, lower: true, absolute: true},
+
+	{name: "curve-whisper-64", ours: whispers(curve, 64), reference: whispers(curve, 64).by(reference), value: rate, target: 3},
+	{name: "curve-whisper-1k", ours: whispers(curve, 1<<10), reference: whispers(curve, 1<<10).by(reference), value: rate, target: 2},
+	{name: "curve-whisper-64k", ours: whispers(curve, 64<<10), reference: whispers(curve, 64<<10).by(reference), value: rate, target: 1},
+	{name: "curve-roundtrip-64-p50", ours: roundtrips(curve), reference: roundtrips(plain).by(reference), value: p50, target: 1, lower: true},
+	{name: "curve-allocs-64", ours: whispers(curve, 64), reference: whispers(curve, 64).by(reference), value: allocs, lower: true, absolute: true},
+
+	{name: "sealed-whisper-64", ours: whispers(sealed, 64), reference: whispers(curve, 64), value: rate, target: 0.5},
+	{name: "sealed-whisper-1k", ours: whispers(sealed, 1<<10), reference: whispers(curve, 1<<10), value: rate, target: 0.5},
+	{name: "sealed-whisper-64k", ours: whispers(sealed, 64<<10), reference: whispers(curve, 64<<10), value: rate, target: 0.5},
+	{name: "sealed-shout-8x64", ours: shouts(sealed), reference: whispers(curve, 64).by(reference), value: rate, told: true},
+	{name: "sealed-allocs-64", ours: whispers(sealed, 64), reference: whispers(curve, 64), value: allocs, lower: true, absolute: true},
+}
 
 func rate(r result) float64   { return r.Rate }
 func p50(r result) float64    { return r.P50 }
 func p99(r result) float64    { return r.P99 }
 func allocs(r result) float64 { return r.Allocs }
 
-// results are those of one trial, in the order of the runs.
-type results struct{ ours, reference []result }
-
-// takeAll runs each trial of the figures, each stack going first in every other
-// run, so that what slows the machine for a while slows both.
-func takeAll(ctx context.Context, ours string, runs int, duration time.Duration) (map[trial]*results, error) {
-	taken := make(map[trial]*results)
-	for _, f := range figures {
-		taken[f.trial] = &results{}
-	}
+// takeAll runs each trial of the figures, the reference going first in every other
+// run, so that what slows the machine for a while slows both. It returns the results
+// of each in the order of the runs.
+func takeAll(ctx context.Context, ours string, runs int, duration time.Duration) (map[trial][]result, error) {
+	taken := make(map[trial][]result)
 	for i := range runs {
-		done := make(map[trial]bool)
 		for _, f := range figures {
-			if done[f.trial] {
-				continue
+			pair := []trial{f.ours, f.reference}
+			if i%2 == 1 {
+				slices.Reverse(pair)
 			}
-			done[f.trial] = true
-			if err := taken[f.trial].add(ctx, ours, f.trial, duration, i%2 == 0); err != nil {
-				return nil, fmt.Errorf("%s, run %d: %w", f.name, i+1, err)
+			for _, t := range pair {
+				if len(taken[t]) > i {
+					continue
+				}
+				r, err := measure(ctx, t.by(cmp.Or(t.Stack, ours)), duration)
+				if err != nil {
+					return nil, fmt.Errorf("%s, run %d, %s: %w", f.name, i+1, cmp.Or(t.Stack, ours), err)
+				}
+				taken[t] = append(taken[t], r)
 			}
 		}
 	}
 	return taken, nil
 }
 
-// add runs t with both stacks. The reference, which has no groups, shouts to one.
-func (r *results) add(ctx context.Context, ours string, t trial, duration time.Duration, oursFirst bool) error {
-	for _, mine := range []bool{oursFirst, !oursFirst} {
-		stack, list := ours, &r.ours
-		if !mine {
-			stack, list = reference, &r.reference
-		}
-		t := t
-		if stack == reference {
-			t.Receivers = 1
-		}
-		taken, err := measure(ctx, stack, t, duration)
-		if err != nil {
-			return fmt.Errorf("%s: %w", stack, err)
-		}
-		*list = append(*list, taken)
-	}
-	return nil
-}
-
 // report returns the figure's line, and whether the target is met.
-func (f figure) report(taken map[trial]*results) (line string, met bool) {
-	ours, reference := f.median(taken[f.trial].ours), f.median(taken[f.trial].reference)
+func (f figure) report(taken map[trial][]result) (line string, met bool) {
+	ours, reference := f.median(taken[f.ours]), f.median(taken[f.reference])
 	ratio := 0.0
 	if reference > 0 {
 		ratio = ours / reference

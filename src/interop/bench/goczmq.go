@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/sjohnr/at-once/bindings/go/once"
 	"github.com/zeromq/goczmq"
 )
 
@@ -19,8 +21,8 @@ const (
 type goczmqStack struct{}
 
 // Listen binds; the caller's first message says where to connect back to.
-func (goczmqStack) Listen(ctx context.Context, _ order, tell func(string) error) ([]peer, error) {
-	p, endpoint, err := newGoczmq()
+func (goczmqStack) Listen(ctx context.Context, o order, tell func(string) error) ([]peer, error) {
+	p, endpoint, err := newGoczmq(o.Trial.Security)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +44,7 @@ func (goczmqStack) Listen(ctx context.Context, _ order, tell func(string) error)
 }
 
 func (goczmqStack) Call(ctx context.Context, o order) (peer, error) {
-	p, endpoint, err := newGoczmq()
+	p, endpoint, err := newGoczmq(o.Trial.Security)
 	if err != nil {
 		return nil, err
 	}
@@ -62,22 +64,36 @@ type goczmqPeer struct {
 	want           uint16  // sequence of the one to receive next
 }
 
-// newGoczmq returns a peer that does not send anywhere yet, and its endpoint.
-func newGoczmq() (*goczmqPeer, string, error) {
+// newGoczmq returns a peer that does not send anywhere yet, and its endpoint. It
+// knows no security but CURVE, of which the key follows the endpoint.
+func newGoczmq(s once.Security) (*goczmqPeer, string, error) {
 	p := &goczmqPeer{router: goczmq.NewSock(goczmq.Router), dealer: goczmq.NewSock(goczmq.Dealer)}
 	binary.BigEndian.PutUint32(p.header[:], whisper)
 	p.router.SetRcvtimeo(pollTime)
 	p.dealer.SetSndtimeo(pollTime)
+	key := ""
+	if s != once.SecurityPlain {
+		cert := goczmq.NewCert()
+		defer cert.Destroy()
+		p.router.SetCurveServer(1)
+		cert.Apply(p.router)
+		cert.Apply(p.dealer)
+		key = "|" + cert.PublicText()
+	}
 	port, err := p.router.Bind("tcp://127.0.0.1:*")
 	if err != nil {
 		return nil, "", errors.Join(err, p.Close())
 	}
-	return p, fmt.Sprintf("tcp://127.0.0.1:%d", port), nil
+	return p, fmt.Sprintf("tcp://127.0.0.1:%d%s", port, key), nil
 }
 
 // connect tries again a few times, since Go's preemption signal can interrupt
 // libzmq, which goczmq reports like any other failure.
 func connect(s *goczmq.Sock, endpoint string) (err error) {
+	endpoint, key, encrypts := strings.Cut(endpoint, "|")
+	if encrypts {
+		s.SetCurveServerkey(key)
+	}
 	for range 5 {
 		if err = s.Connect(endpoint); err == nil {
 			return nil

@@ -64,6 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "# %s and %s, %d runs of %v, medians; %s, libzmq %d.%d, %s/%s, %d CPUs\n",
 		*ours, reference, *runs, *duration, runtime.Version(), goczmq.ZMQVersionMajor, goczmq.ZMQVersionMinor, runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	fmt.Fprintln(out, "# whisper: messages/s; shout: deliveries/s to 8 receivers, reference to one; higher is better, ratio >= target")
+	fmt.Fprintln(out, "# curve-: both over CURVE, but for the roundtrip of the reference; sealed-whisper: beside ours over CURVE")
 	fmt.Fprintln(out, "# roundtrip: microseconds; allocs: for each message, the worse end; lower is better, ratio (allocs: ours) <= target")
 	taken, err := takeAll(ctx, *ours, *runs, *duration)
 	if err != nil {

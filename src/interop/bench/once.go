@@ -21,7 +21,7 @@ type onceStack struct{}
 // Listen starts a node for each receiver and waits until all know the caller.
 func (onceStack) Listen(ctx context.Context, o order, tell func(string) error) (peers []peer, err error) {
 	for i := range o.Trial.Receivers {
-		p, err := newOnce(ctx, fmt.Sprintf("receiver %d", i), o.Beacon)
+		p, err := newOnce(ctx, fmt.Sprintf("receiver %d", i), o)
 		if err != nil {
 			closeAll(peers)
 			return nil, err
@@ -42,7 +42,7 @@ func (onceStack) Listen(ctx context.Context, o order, tell func(string) error) (
 
 // Call starts a node and waits until it knows all receivers.
 func (onceStack) Call(ctx context.Context, o order) (peer, error) {
-	p, err := newOnce(ctx, callerName, o.Beacon)
+	p, err := newOnce(ctx, callerName, o)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,10 @@ type oncePeer struct {
 	next   int
 }
 
-func newOnce(ctx context.Context, name string, beacon int) (*oncePeer, error) {
-	node, err := once.Start(ctx, once.Config{Name: name, Groups: []string{group}, Interfaces: []string{"127.0.0.1"}, BeaconPort: beacon})
+func newOnce(ctx context.Context, name string, o order) (*oncePeer, error) {
+	node, err := once.Start(ctx, once.Config{
+		Name: name, Groups: []string{group}, Interfaces: []string{"127.0.0.1"}, BeaconPort: o.Beacon, Security: o.Trial.Security,
+	})
 	return &oncePeer{node: node}, err
 }
 

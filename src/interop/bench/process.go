@@ -18,7 +18,6 @@ const patience = 20 * time.Second
 
 // An order tells a child process what to do.
 type order struct {
-	Stack    string
 	Trial    trial
 	Duration time.Duration
 	Caller   bool   // sends; otherwise listens
@@ -34,16 +33,20 @@ type child struct {
 	lines   *bufio.Scanner
 }
 
-// measure runs one trial between two new processes. They give up after duration
+// measure runs one trial between two new processes; the reference, which has no
+// groups, shouts to one receiver. They give up after duration
 // and patience together; if they do not even do that, they are killed.
-func measure(ctx context.Context, stack string, t trial, duration time.Duration) (r result, err error) {
+func measure(ctx context.Context, t trial, duration time.Duration) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, duration+patience+5*time.Second)
 	defer cancel()
+	if t.Stack == reference {
+		t.Receivers = 1
+	}
 	port, err := freePort()
 	if err != nil {
 		return result{}, err
 	}
-	o := order{Stack: stack, Trial: t, Duration: duration, Beacon: port}
+	o := order{Trial: t, Duration: duration, Beacon: port}
 	listener, err := start(ctx, o)
 	if err != nil {
 		return result{}, err
@@ -143,7 +146,7 @@ func runChild(ctx context.Context, text string, in io.Reader, out io.Writer) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Duration+patience)
 	defer cancel()
-	stack, err := stackNamed(o.Stack)
+	stack, err := stackNamed(o.Trial.Stack)
 	if err != nil {
 		return err
 	}
