@@ -17,17 +17,19 @@ import (
 // Config is what a link is opened with. A number that is zero stands for the
 // default.
 type Config struct {
-	Type       string            // our socket type: zmtp.Dealer or zmtp.Router
-	Identity   []byte            // at most 255 octets, the first not zero; may be empty
-	MaxMessage int               // octets of content in one message, all frames; default 16 MiB
-	MaxFrames  int               // frames in one message; default 1024
-	Outbox     int               // octets that may wait to be written; default 1 MiB
-	Reserve    int               // further octets, for ReserveControl; default 64 KiB
-	Handshake  time.Duration     // the longest that Open may take; default as in the model
-	Heartbeat  time.Duration     // silence after which the far side is asked for a sign of life; 0 is never
-	Pool       *Pool             // where buffers come from; default is a pool that all links share
-	Curve      *zmtp.Curve       // our side of the CURVE mechanism; nil is NULL, without security
-	Properties map[string][]byte // what else the far side is told in the handshake; with CURVE it is encrypted
+	Type       string        // our socket type: zmtp.Dealer or zmtp.Router
+	Identity   []byte        // at most 255 octets, the first not zero; may be empty
+	MaxMessage int           // octets of content in one message, all frames; default 16 MiB
+	MaxFrames  int           // frames in one message; default 1024
+	Outbox     int           // octets that may wait to be written; default 1 MiB
+	Reserve    int           // further octets, for ReserveControl; default 64 KiB
+	Handshake  time.Duration // the longest that Open may take; default as in the model
+	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
+	Pool       *Pool         // where buffers come from; default is a pool that all links share
+	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
+	// Properties are what else the far side is told in the handshake. With CURVE they
+	// are encrypted, and a server tells them only to a client that has told some too.
+	Properties map[string][]byte
 }
 
 const (

@@ -94,8 +94,8 @@ func (n *Node) closeSoon(l *link.Link) {
 }
 
 func (c *caller) run(ctx context.Context) {
-	defer c.cancel()
 	l := c.connect(ctx)
+	c.cancel() // a connection that stands needs no context
 	if l == nil {
 		return
 	}

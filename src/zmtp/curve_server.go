@@ -108,8 +108,13 @@ func (c *curveSide) openInitiate(data []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// SendCurveReady tells further properties only to a client that has told some: those
+// of libzmq before 4.3.2 do not survive a large READY (CVE-2019-13132).
 func (h *Handshake) SendCurveReady() {
 	c := h.curve
+	if len(h.remote.Others) == 0 {
+		h.local.Others = nil
+	}
 	data := appendBox(nil, "CurveZMQREADY---", c.next(), c.box, h.local.append(nil))
 	h.out = AppendCommand(h.out, Ready, data)
 	c.cipher.setKeys(c.box, "CurveZMQMESSAGES", "CurveZMQMESSAGEC")
