@@ -150,6 +150,19 @@ func TestCurveAdmission(t *testing.T) {
 }
 
 // A client that does not admit the server says no more, not even that.
+// TestCurveProperties: a server tells who it is to a client that has done so.
+func TestCurveProperties(t *testing.T) {
+	for _, shown := range []map[string][]byte{nil, {"X-Card": []byte("hers")}} {
+		client, server := newClient(), newServer()
+		client.local.Others, server.local.Others = shown, map[string][]byte{"X-Card": []byte("ours")}
+		converse(client, server, func(_ int, b []byte) []byte { return b })
+		near, err := client.Result()
+		if err != nil || len(near.Remote.Others) != len(shown) || shown != nil && string(near.Remote.Others["x-card"]) != "ours" {
+			t.Errorf("to who shows %q: %+v, %v", shown, near, err)
+		}
+	}
+}
+
 func TestCurveServerIsNotAdmitted(t *testing.T) {
 	client, reason := newClient(), errors.New("a reason of our own")
 	client.curve.Admit = func(key [32]byte, addr net.Addr, m *Metadata) error {
