@@ -55,7 +55,7 @@ func TestIdentityStays(t *testing.T) {
 	}
 	_, err = Create(dir)
 	wants(t, err, ErrExists)
-	if again := load(t, dir); again.ID() != made.ID() || !again.key.Equal(made.key) || !again.transport.Equal(made.transport) || again.Directory() != dir {
+	if again := load(t, dir); again.UUID() != made.UUID() || !again.key.Equal(made.key) || !again.transport.Equal(made.transport) || again.Directory() != dir {
 		t.Error("an identity is not what it was")
 	}
 	must(t, os.Remove(filepath.Join(dir, fileCertificate)))
@@ -64,7 +64,7 @@ func TestIdentityStays(t *testing.T) {
 	}
 	must(t, os.Remove(filepath.Join(dir, fileTransport)))
 	must(t, os.Remove(filepath.Join(dir, fileCertificate)))
-	if again := load(t, dir); again.ID() != made.ID() || again.transport.Equal(made.transport) {
+	if again := load(t, dir); again.UUID() != made.UUID() || again.transport.Equal(made.transport) {
 		t.Error("the transport has no new key")
 	}
 }
@@ -255,7 +255,7 @@ func TestCrash(t *testing.T) {
 		put(t, dir, name+".new", []byte("torn"), 0o600)
 	}
 	must(t, read())
-	if now := load(t, dir); now.ID() != was.ID() || !bytes.Equal(now.Token().Octets(), was.Token().Octets()) {
+	if now := load(t, dir); now.UUID() != was.UUID() || !bytes.Equal(now.Token().Octets(), was.Token().Octets()) {
 		t.Error("an identity is not what it was")
 	}
 	must(t, was.dir.keep(map[string]Pin{}))

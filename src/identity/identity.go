@@ -59,9 +59,6 @@ func New() (*Identity, error) {
 
 func publicOf(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
 
-// ID returns the id that is made of the identity's public key.
-func (i *Identity) ID() uuid.UUID { return i.id }
-
 // Transport returns the key for CURVE.
 func (i *Identity) Transport() *ecdh.PrivateKey { return i.transport }
 

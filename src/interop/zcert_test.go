@@ -45,7 +45,7 @@ func TestCertificates(t *testing.T) {
 		}
 		must(t, theirs.Save(file))
 		loaded, err := who.Load(ours.Directory())
-		if err != nil || !loaded.Transport().Equal(theirs.PrivateKey) || loaded.ID() != ours.ID() {
+		if err != nil || !loaded.Transport().Equal(theirs.PrivateKey) || loaded.UUID() != ours.UUID() {
 			t.Fatalf("%q: %v", meta, err)
 		}
 		trusting, err := who.Create(filepath.Join(t.TempDir(), "trusting"))

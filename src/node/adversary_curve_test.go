@@ -30,7 +30,7 @@ func TestSecureClaims(t *testing.T) {
 			return s.eve.card()
 		})
 	}
-	her := func(s *scene) uuid.UUID { return s.eve.identity.ID() }
+	her := func(s *scene) uuid.UUID { return s.eve.identity.UUID() }
 	his := func(s *scene) uuid.UUID { return s.ben.UUID() }
 	hisCard := func(s *scene) []byte { return s.ben.card() }
 	swapped := func(key string, value func(s *scene) []byte) func(*scene, *zremsg.Hello) {
@@ -113,7 +113,7 @@ func TestForgedBeacon(t *testing.T) {
 			func(s *scene) map[string][]byte { return s.eve.properties() }, identity.ErrStranger},
 		{"of a peer who is present, his card", func(s *scene) uuid.UUID { return s.ben.UUID() },
 			func(s *scene) map[string][]byte { return s.ben.properties() }, identity.ErrKey},
-		{"of somebody who is not", func(s *scene) uuid.UUID { return absent.ID() },
+		{"of somebody who is not", func(s *scene) uuid.UUID { return absent.UUID() },
 			func(*scene) map[string][]byte { return map[string][]byte{} }, identity.ErrNoCard},
 		{"of a peer without identity", func(*scene) uuid.UUID { return mallory },
 			func(*scene) map[string][]byte { return map[string][]byte{} }, identity.ErrNoCard},

@@ -29,7 +29,7 @@ func TestClaims(t *testing.T) {
 		want error
 	}
 	eve := func(name string, want error, as func(s *scene) *zremsg.Hello) claim {
-		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.eve.identity.ID(), as(s) }, want}
+		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.eve.identity.UUID(), as(s) }, want}
 	}
 	ben := func(name string, want error, as func(s *scene) *zremsg.Hello) claim {
 		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.ben.UUID(), as(s) }, want}

@@ -44,7 +44,7 @@ func TestContent(t *testing.T) {
 
 func TestKeyInSession(t *testing.T) {
 	p := newPair(t)
-	key := must(NewGroup(p.alice.ID(), "ROOM"))(t).Key()
+	key := must(NewGroup(p.alice.UUID(), "ROOM"))(t).Key()
 	frame := p.sender.AppendKey(nil, &key)
 	if len(frame) != SizeKey(&key) {
 		t.Errorf("%d octets, SizeKey says %d", len(frame), SizeKey(&key))
