@@ -273,7 +273,7 @@ func (c *Core) stop() {
 
 // slack is by how much a PING may be late, so that many go out in one go: to
 // wake up is what an idle node spends most on.
-func (c *Config) slack() time.Duration { return c.Evasive / 8 }
+func (c *Config) slack() time.Duration { return c.Evasive / 4 }
 
 // expire fires the time-outs that are due, and PINGs that are due soon.
 func (c *Core) expire(soon time.Duration) {
