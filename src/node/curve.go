@@ -1,0 +1,130 @@
+package node
+
+import (
+	"crypto/ecdh"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/z85"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// Properties of INITIATE and READY in which nodes show who they are (RFC 23).
+const (
+	propertyCard  = "X-Once-Card"
+	propertyToken = "X-Once-Token"
+)
+
+// suits tells whether the node can talk with who has a key of CURVE, or none.
+func (n *Node) suits(key *[32]byte) error {
+	switch {
+	case n.secure && key == nil:
+		return errPlain
+	case !n.secure && key != nil:
+		return errSecure
+	}
+	return nil
+}
+
+// curve returns our side of the CURVE mechanism for a connection that a peer makes
+// to us; nil is no security.
+func (n *Node) curve() *zmtp.Curve {
+	if !n.secure {
+		return nil
+	}
+	admit := func(key [32]byte, from net.Addr, m *zmtp.Metadata) error {
+		peer, err := peerOf(m.Identity)
+		if err == nil {
+			err = n.screen(peer, key, m)
+		}
+		if err != nil {
+			n.refuse(peer, "", from.String(), err)
+		}
+		return err
+	}
+	return &zmtp.Curve{Key: n.identity.Transport(), Admit: admit}
+}
+
+// curveTo is curve for a connection that we make to a peer that is said to have a
+// key.
+func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
+	if err := n.suits(key); err != nil || key == nil {
+		return nil, err
+	}
+	server, err := ecdh.X25519().NewPublicKey(key[:])
+	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
+		err := n.screen(peer, key, m)
+		if err != nil {
+			n.refuse(peer, "", at.String(), err)
+		}
+		return err
+	}
+	return &zmtp.Curve{Key: n.identity.Transport(), Server: server, Admit: admit}, err
+}
+
+// screen checks what the far side of a CURVE handshake shows, before anything else
+// is said. What a driver does not tell of it is checked with the greeting.
+func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
+	if m.Partial {
+		return nil
+	}
+	claim := identity.Claim{ID: peer, Key: &key, Token: m.Others[strings.ToLower(propertyToken)]}
+	now := time.Now()
+	if octets, ok := m.Others[strings.ToLower(propertyCard)]; ok {
+		var err error
+		if claim.Card, err = identity.ParseCard(octets, peer, now); err != nil {
+			return err
+		}
+	}
+	_, err := n.trust.Check(claim, now)
+	return err
+}
+
+// keyed returns an endpoint with a public key of CURVE, if there is one.
+func keyed(endpoint string, key *[32]byte) string {
+	if key == nil {
+		return endpoint
+	}
+	bare, _, _ := strings.Cut(endpoint, "|")
+	return bare + "|" + z85.Encode(key[:])
+}
+
+// unkeyed is the inverse of keyed.
+func unkeyed(endpoint string) (string, *[32]byte, error) {
+	bare, encoded, found := strings.Cut(endpoint, "|")
+	if !found {
+		return bare, nil, nil
+	}
+	key, err := z85.Key(encoded)
+	if err != nil {
+		return bare, nil, fmt.Errorf("%w: its key is not 40 characters of Z85", api.ErrEndpoint)
+	}
+	return bare, &key, nil
+}
+
+// errIdentity says that a connection is not that of a peer.
+var errIdentity = errors.New("no peer's identity")
+
+// peerOf returns whose ZMTP identity it is (RFC 36, "Interconnection Model").
+func peerOf(id []byte) (uuid.UUID, error) {
+	if len(id) != 17 || id[0] != 1 {
+		return uuid.Nil, errIdentity
+	}
+	return uuid.UUID(id[1:]), nil
+}
+
+// linkKey returns the key that the far side of a connection has proved, or nil.
+func linkKey(l *link.Link) *[32]byte {
+	if key, ok := l.RemoteKey(); ok {
+		return &key
+	}
+	return nil
+}
