@@ -89,7 +89,8 @@ func TestSecureConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
 		secure := with(api.NodeSecuritySecure)
-		ana, ben := l.node("ana", secure, in("room")), l.node("ben", secure, in("room"))
+		only := func(n *Node) { _ = n.SetSealed("room") }
+		ana, ben := l.node("ana", secure, only, in("room")), l.node("ben", secure, only, in("room"))
 		defer ana.Stop()
 		defer ben.Stop()
 		ana.wants("enter ben", "join ben room")

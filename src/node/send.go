@@ -74,8 +74,8 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	s.late = s.late[:0]
 	s.plain.octets, s.sealed.octets = s.plain.octets[:0], s.sealed.octets[:0]
 	var err error
-	_, only := n.settings.sealed[group]
-	if !only && slices.ContainsFunc(members, func(r *remote) bool { return !r.seals() }) {
+	_, s.only = n.settings.sealed[group]
+	if slices.ContainsFunc(members, func(r *remote) bool { return s.of(r) == &s.plain }) {
 		err = s.plain.encode(group, func(b []byte) []byte { return appendContent(b, content) })
 	}
 	if err == nil && slices.ContainsFunc(members, (*remote).seals) {
@@ -118,6 +118,7 @@ type shout struct {
 	plain  encoded
 	sealed encoded
 	late   []*remote // those whose queues are full
+	only   bool      // nobody gets it unprotected
 }
 
 // encoded is a message as it goes out; its sequence number is at an offset.
@@ -137,10 +138,13 @@ func (e *encoded) encode(group string, put func([]byte) []byte) error {
 	return err
 }
 
-// of returns what a peer gets, which is nothing if that is empty.
+// of returns what a peer gets, nil for nothing.
 func (s *shout) of(r *remote) *encoded {
-	if r.seals() {
+	switch badge := r.badge(); {
+	case badge.Seals():
 		return &s.sealed
+	case s.only && badge.Key == nil:
+		return nil
 	}
 	return &s.plain
 }
@@ -150,7 +154,7 @@ func (s *shout) of(r *remote) *encoded {
 func (n *Node) sendNow(s *shout, members []*remote, key *onceseal.Key) (sent uint32) {
 	for _, r := range members {
 		e, out := s.of(r), r.out.Load()
-		if out == nil || len(e.octets) == 0 {
+		if out == nil || e == nil || len(e.octets) == 0 {
 			continue
 		}
 		if e == &s.sealed && n.hand(r, out, key) != nil {
