@@ -79,7 +79,7 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 		err = s.plain.encode(group, func(b []byte) []byte { return appendContent(b, content) })
 	}
 	if err == nil && slices.ContainsFunc(members, (*remote).seals) {
-		return n.shoutSealed(ctx, s, group, members, content)
+		return n.shoutSealed(ctx, s, group, content)
 	}
 	if err != nil {
 		return 0, err
@@ -87,8 +87,10 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	return n.sendLate(ctx, s, n.sendNow(s, members, nil), nil)
 }
 
-// shoutSealed is the part of Shout for groups with members that get it sealed.
-func (n *Node) shoutSealed(ctx context.Context, s *shout, group string, members []*remote, content [][]byte) (uint32, error) {
+// shoutSealed is the part of Shout for groups with members that get it sealed. Who
+// they are is looked up under the group's lock: a list of before another shout may
+// still have somebody whom the key was drawn anew for.
+func (n *Node) shoutSealed(ctx context.Context, s *shout, group string, content [][]byte) (uint32, error) {
 	if _, err := n.measureSealed(0, content); err != nil {
 		return 0, err
 	}
@@ -96,6 +98,7 @@ func (n *Node) shoutSealed(ctx context.Context, s *shout, group string, members 
 	if err != nil {
 		return 0, err
 	}
+	members := n.table.members(group)
 	if err := g.regroup(members); err != nil {
 		g.mu.Unlock()
 		return 0, err
