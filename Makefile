@@ -70,7 +70,7 @@ soak: ## simulate SEEDS (20000) networks, and a large one; a seed that fails is 
 	go test ./src/zre -count=1 -timeout 1h -run Networks -seeds $(SEEDS)
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (10s)
+fuzz: ## run every fuzz target for FUZZTIME (10s, or 20000x for so many runs: a time may end as an error)
 	@go list ./... | while read -r package; do \
 	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
 	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
