@@ -25,19 +25,6 @@ type Pin struct {
 	Seen time.Time // when the id was first seen
 }
 
-// Pins returns whose the names are, sorted by name, as of the latest Check.
-func (t *Trust) Pins() []Pin {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return byName(t.pins)
-}
-
-// Pins returns whose the names are for the identity in a directory, sorted by name.
-func Pins(dir string) ([]Pin, error) {
-	pins, err := directory(dir).pins()
-	return byName(pins), err
-}
-
 func byName(pins map[string]Pin) []Pin {
 	return slices.SortedFunc(maps.Values(pins), func(a, b Pin) int { return cmp.Compare(a.Name, b.Name) })
 }

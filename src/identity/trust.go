@@ -147,16 +147,6 @@ func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
 	return token, nil
 }
 
-// Revoke adopts a revocation of our network if it is newer than the one that we have,
-// and keeps it in the directory.
-func (t *Trust) Revoke(octets []byte) error {
-	r, err := ParseRevocation(octets)
-	if err == nil {
-		err = t.own.adopt(r)
-	}
-	return err
-}
-
 // adopt keeps a revocation of the identity's network if it is newer. Each trust of the
 // identity takes note.
 func (i *Identity) adopt(r *Revocation) error {

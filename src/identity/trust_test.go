@@ -15,6 +15,28 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 )
 
+// listed returns whose the names are, as of the latest Check.
+func (t *Trust) listed() []Pin {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return byName(t.pins)
+}
+
+// pinsIn returns whose the names are in a directory.
+func pinsIn(dir string) ([]Pin, error) {
+	pins, err := directory(dir).pins()
+	return byName(pins), err
+}
+
+// revoke adopts a revocation as it came.
+func (t *Trust) revoke(octets []byte) error {
+	r, err := ParseRevocation(octets)
+	if err == nil {
+		err = t.own.adopt(r)
+	}
+	return err
+}
+
 // claim is that of an identity which shows all that it has.
 func claim(t testing.TB, i *Identity, name string) Claim {
 	t.Helper()
@@ -143,7 +165,7 @@ func TestFirstUse(t *testing.T) {
 				t.Errorf("%v does not say what to do", err)
 			}
 			got := []string{}
-			for _, pin := range tr.Pins() {
+			for _, pin := range tr.listed() {
 				i := slices.IndexFunc(ids[:], func(i *Identity) bool { return i.id == pin.ID })
 				got = append(got, fmt.Sprint(pin.Name, "=", i))
 			}
@@ -205,7 +227,7 @@ func TestPinsTorn(t *testing.T) {
 		t.Helper()
 		_, err := trust(t, TrustFirstUse, own).Check(ana, start)
 		must(t, err)
-		if got, err := Pins(dir); err != nil || len(got) != pins || !slices.ContainsFunc(got, func(p Pin) bool { return p.Name == "ana" }) {
+		if got, err := pinsIn(dir); err != nil || len(got) != pins || !slices.ContainsFunc(got, func(p Pin) bool { return p.Name == "ana" }) {
 			t.Fatalf("pins are %q, %v", got, err)
 		}
 	}
@@ -239,14 +261,14 @@ func TestRevoked(t *testing.T) {
 	must(t, err)
 	list, err := n.revoke(ana.id, start)
 	must(t, err)
-	must(t, tr.Revoke(list.Octets()))
+	must(t, tr.revoke(list.Octets()))
 	check(ErrMember)
-	must(t, tr.Revoke(none.Octets())) // which is older
+	must(t, tr.revoke(none.Octets())) // which is older
 	check(ErrMember)
 	foreign, err := others.revoke(ana.id, start)
 	must(t, err)
-	wants(t, tr.Revoke(foreign.Octets()), ErrNetwork)
-	wants(t, tr.Revoke(nil), ErrMalformed)
+	wants(t, tr.revoke(foreign.Octets()), ErrNetwork)
+	wants(t, tr.revoke(nil), ErrMalformed)
 	invite, _, err := n.invite("ana", nil, ana.id, time.Hour, start.Add(time.Second))
 	must(t, err)
 	_, err = Join(ana.Directory(), invite, start)
@@ -265,7 +287,7 @@ func TestRevoked(t *testing.T) {
 	check2(ErrNetwork)
 	memory, err := New()
 	must(t, err)
-	wants(t, trust(t, TrustOpen, memory).Revoke(list.Octets()), ErrNetwork)
+	wants(t, trust(t, TrustOpen, memory).revoke(list.Octets()), ErrNetwork)
 }
 
 // TestPinsAtOnce: two trusts of one directory lose nothing of what the other writes.
@@ -279,7 +301,7 @@ func TestPinsAtOnce(t *testing.T) {
 		all.Go(func() { _, _ = trusts[i%2].Check(c, start) })
 	}
 	all.Wait()
-	pins, err := Pins(own.Directory())
+	pins, err := pinsIn(own.Directory())
 	if must(t, err); len(pins) != 10 {
 		t.Errorf("pins are %v", pins)
 	}
@@ -305,8 +327,8 @@ func TestPinsFull(t *testing.T) {
 	wants(t, err, ErrFull)
 	_, err = tr.Check(Claim{ID: uuid.UUID{}, Name: "renamed", Card: &Card{}}, start)
 	must(t, err)
-	if len(tr.Pins()) != maxPins {
-		t.Errorf("there are %d pins", len(tr.Pins()))
+	if len(tr.listed()) != maxPins {
+		t.Errorf("there are %d pins", len(tr.listed()))
 	}
 	long := Claim{ID: one, Name: strings.Repeat("\x00", 255), Card: &Card{ID: one}}
 	var lines strings.Builder

@@ -41,15 +41,8 @@ func NewGroupReceiver(from uuid.UUID, key *onceseal.Key) (*GroupReceiver, error)
 	return g, nil
 }
 
-// Key returns the number of the key; see [KeyOf].
+// Key returns the number of the key, which the GROUP messages that it opens have.
 func (g *GroupReceiver) Key() uint64 { return g.key }
-
-// KeyOf returns the number of the key that opens a GROUP, if it is one.
-func KeyOf(frame []byte) (number uint64, ok bool) {
-	var m onceseal.Group
-	err := m.Decode(frame, nil)
-	return m.Key, err == nil
-}
 
 // Open opens a GROUP in place, and returns frames with those of its content
 // appended, which alias frame. A frame under another key is ErrKey. One that came

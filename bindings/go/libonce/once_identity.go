@@ -80,6 +80,24 @@ func (i *Identity) Certificate() string {
 	return i.engine.Certificate()
 }
 
+// IdentityLoad returns the identity in a directory, and makes nothing.
+//
+//   - directory: the directory; 1 to 4096 octets
+//
+// It returns the identity, or fails if there is none or a file is not right.
+//
+// State: draft.
+func IdentityLoad(directory string) (*Identity, error) {
+	if err := check.Text("IdentityLoad", "directory", directory, 1, 4096); err != nil {
+		return nil, err
+	}
+	result, err := identity.Load(directory)
+	if err != nil {
+		return nil, err
+	}
+	return &Identity{result}, nil
+}
+
 // IdentityJoinAt takes an invite with the identity that it brings, or with the
 // one in the directory.
 //

@@ -33,6 +33,24 @@ func NewNetwork(directory string) (*Network, error) {
 	return &Network{engine}, nil
 }
 
+// NetworkLoadNetwork returns the network in a directory, and makes nothing.
+//
+//   - directory: the directory; 1 to 4096 octets
+//
+// It returns the network, or fails if there is none or a file is not right.
+//
+// State: draft.
+func NetworkLoadNetwork(directory string) (*Network, error) {
+	if err := check.Text("NetworkLoadNetwork", "directory", directory, 1, 4096); err != nil {
+		return nil, err
+	}
+	result, err := identity.LoadNetwork(directory)
+	if err != nil {
+		return nil, err
+	}
+	return &Network{result}, nil
+}
+
 // PublicKey returns the network's public key, which is of Ed25519, in Z85.
 //
 // State: draft.

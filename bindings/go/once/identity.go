@@ -1,9 +1,6 @@
 package once
 
-import (
-	"github.com/sjohnr/at-once/bindings/go/libonce"
-	"github.com/sjohnr/at-once/src/identity"
-)
+import "github.com/sjohnr/at-once/bindings/go/libonce"
 
 // Identity is who a node is. Its methods are safe for concurrent use.
 type Identity = libonce.Identity
@@ -13,12 +10,7 @@ type Identity = libonce.Identity
 func OpenIdentity(directory string) (*Identity, error) { return libonce.NewIdentity(directory) }
 
 // LoadIdentity returns the identity in a directory, or fs.ErrNotExist.
-func LoadIdentity(directory string) (*Identity, error) {
-	if _, err := identity.Load(directory); err != nil {
-		return nil, err
-	}
-	return OpenIdentity(directory)
-}
+func LoadIdentity(directory string) (*Identity, error) { return libonce.IdentityLoad(directory) }
 
 // JoinNetwork takes an invite to a network, with the identity that it brings or the one in
 // the directory, which is made if it is missing.
@@ -35,10 +27,7 @@ func OpenNetwork(directory string) (*NetworkKey, error) { return libonce.NewNetw
 
 // LoadNetwork returns the network in a directory, or fs.ErrNotExist.
 func LoadNetwork(directory string) (*NetworkKey, error) {
-	if _, err := identity.LoadNetwork(directory); err != nil {
-		return nil, err
-	}
-	return OpenNetwork(directory)
+	return libonce.NetworkLoadNetwork(directory)
 }
 
 // ErrExists says that there is one already where a new one was to be made.
