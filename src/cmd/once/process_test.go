@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -136,6 +137,18 @@ func (p *process) sees(pattern string) []string {
 		case <-deadline:
 			p.t.Fatalf("%q never wrote %q, but:\n%s", p.cmd.Args[1:], pattern, strings.Join(p.seen, "\n"))
 		}
+	}
+}
+
+// seesAll waits for a line for each pattern, in whatever order they come.
+func (p *process) seesAll(patterns ...string) {
+	p.t.Helper()
+	for len(patterns) > 0 {
+		p.sees(strings.Join(patterns, "|"))
+		line := p.seen[len(p.seen)-1]
+		patterns = slices.DeleteFunc(patterns, func(pattern string) bool {
+			return regexp.MustCompile(pattern).MatchString(line)
+		})
 	}
 }
 
