@@ -8,10 +8,10 @@ import (
 
 // What is wrong with what somebody shows, for use with errors.Is.
 var (
-	ErrMalformed = errors.New("malformed")
-	ErrForged    = errors.New("the signature is not right")
-	ErrExpired   = errors.New("not valid at this time: look at the clocks of both sides")
-	ErrStranger  = errors.New("of another identity")
+	ErrMalformed = api.ErrMalformed
+	ErrForged    = api.ErrForged
+	ErrExpired   = api.ErrExpired
+	ErrStranger  = api.ErrStranger
 )
 
 // Why somebody is not believed.
@@ -28,5 +28,6 @@ var (
 	ErrMode    = api.ErrMode
 	ErrNetwork = api.ErrNetwork
 	ErrName    = api.ErrName
+	ErrRevoked = api.ErrRevoked
 	ErrFull    = errors.New("there is no room for more")
 )

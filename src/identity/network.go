@@ -174,7 +174,7 @@ func parseInvite(invite string, now time.Time) (seed []byte, token *Token, err e
 // Join takes an invite: it makes the identity in a directory a member of a network, and
 // makes the identity that the invite brings if there is none. A directory is for one
 // identity in one network: errors are ErrStranger and ErrNetwork, ErrExists if a newer
-// token is there, ErrMember if the token was taken back, and those of [Load] and
+// token is there, ErrRevoked if the token was taken back, and those of [Load] and
 // [ParseToken].
 func Join(dir, invite string, now time.Time) (*Token, error) {
 	seed, token, err := parseInvite(invite, now)
@@ -211,7 +211,7 @@ func (d directory) join(token *Token) error {
 		return err
 	}
 	if revoked.Voids(token) {
-		return fmt.Errorf("%w: the token was revoked", ErrMember)
+		return ErrRevoked
 	}
 	return d.write(fileToken, 0o600, []byte(token.line()))
 }

@@ -164,7 +164,7 @@ func TestRevoke(t *testing.T) {
 	}
 	must(t, ana.adopt(second))
 	_, err = Join(ana.Directory(), early, start)
-	wants(t, err, ErrMember)
+	wants(t, err, ErrRevoked)
 	invite, token, err := n.invite("ana", nil, ana.id, time.Hour, start)
 	must(t, err)
 	if !token.NotBefore.Equal(start.Add(time.Minute+time.Second)) || second.Voids(token) {

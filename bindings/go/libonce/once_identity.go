@@ -19,6 +19,11 @@ var (
 	ErrNetwork     = api.ErrNetwork     // the identity is a member of another network: use another directory
 	ErrName        = api.ErrName        // the name is taken: choose another, or revoke the member that has it
 	ErrUnknown     = api.ErrUnknown     // no such name or UUID
+	ErrMalformed   = api.ErrMalformed   // malformed
+	ErrForged      = api.ErrForged      // the signature is not right
+	ErrExpired     = api.ErrExpired     // not valid at this time: look at the clocks of both sides
+	ErrStranger    = api.ErrStranger    // of another identity
+	ErrRevoked     = api.ErrRevoked     // the network has taken the membership back: ask for another invite
 )
 
 // Identity is who a node is. An identity is a secret key that a node's UUID is

@@ -9,9 +9,27 @@ var (
 	ErrNoPeer   = libonce.ErrNoPeer     // no such peer is present
 	ErrTooLarge = libonce.ErrTooLarge   // the message is larger than Config.MaxMessage
 	ErrEndpoint = libonce.ErrEndpoint   // no tcp://ADDRESS:PORT
+	ErrServers  = libonce.ErrServers    // more than 64 of Config.GossipConnect
 	ErrReserved = libonce.ErrReserved   // a header's name begins with X-ONCE-
+	ErrHeaders  = libonce.ErrHeaders    // more than 240 of Config.Headers
 	ErrGroups   = libonce.ErrGroups     // the node is in 4096 groups already
 	ErrIdentity = libonce.ErrNoIdentity // SecurityPlain goes with no Identity, nor with Trust
 	ErrMembers  = libonce.ErrMembers    // TrustMembers needs an Identity that is a member: see [JoinNetwork]
 	ErrTimeouts = libonce.ErrTimeouts   // Evasive, Silent and Expired contradict each other
+)
+
+// Errors of identities and networks, wrapped or not; they work with errors.Is. That
+// there is none in a directory is fs.ErrNotExist.
+var (
+	ErrNoDirectory = libonce.ErrNoDirectory // the identity is in memory only
+	ErrExists      = libonce.ErrExists      // there is one already where a new one was to be made
+	ErrMode        = libonce.ErrMode        // others can read or change a secret file
+	ErrName        = libonce.ErrName        // another member has the name
+	ErrUnknown     = libonce.ErrUnknown     // no such name or id
+	ErrMalformed   = libonce.ErrMalformed   // an invite, a list or a file is not right
+	ErrForged      = libonce.ErrForged      // an invite or a list is not signed by its network
+	ErrExpired     = libonce.ErrExpired     // an invite is not valid at this time
+	ErrStranger    = libonce.ErrStranger    // an invite is for another identity than the directory's
+	ErrNetwork     = libonce.ErrNetwork     // the identity is a member of another network
+	ErrRevoked     = libonce.ErrRevoked     // the network has taken the membership back
 )

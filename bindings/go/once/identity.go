@@ -30,9 +30,6 @@ func LoadNetwork(directory string) (*NetworkKey, error) {
 	return libonce.NetworkLoadNetwork(directory)
 }
 
-// ErrExists says that there is one already where a new one was to be made.
-var ErrExists = libonce.ErrExists
-
 // Security is how a node protects what it says.
 type Security = libonce.NodeSecurity
 

@@ -256,8 +256,8 @@ func (n *Node) Members(group string) []Peer { return n.lib.PeersByGroup(group) }
 func (n *Node) Peer(id uuid.UUID) (Peer, error) { return n.lib.Peer(id) }
 
 // Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, or
-// what its Endpoint returns if it is secure, and stays with it: if it is lost, the node connects again. It does not wait; an
-// [Enter] tells when the peer is present.
+// what its Endpoint returns if it is secure, and stays with it: if it is lost, the
+// node connects again. It does not wait; an [Enter] tells when the peer is present.
 func (n *Node) Connect(id uuid.UUID, endpoint string) error { return n.lib.RequirePeer(id, endpoint) }
 
 // Whisper sends a message of one or more frames to one peer. It waits while the

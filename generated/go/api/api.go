@@ -85,6 +85,11 @@ var (
 	ErrNetwork     = errors.New("the identity is a member of another network: use another directory")
 	ErrName        = errors.New("the name is taken: choose another, or revoke the member that has it")
 	ErrUnknown     = errors.New("no such name or UUID")
+	ErrMalformed   = errors.New("malformed")
+	ErrForged      = errors.New("the signature is not right")
+	ErrExpired     = errors.New("not valid at this time: look at the clocks of both sides")
+	ErrStranger    = errors.New("of another identity")
+	ErrRevoked     = errors.New("the network has taken the membership back: ask for another invite")
 )
 
 // EventType: what an event tells.
