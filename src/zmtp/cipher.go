@@ -8,7 +8,9 @@ import (
 	//lint:ignore SA1019 secretbox would derive the key of the stream anew for each frame
 	"golang.org/x/crypto/poly1305"
 	//lint:ignore SA1019 as above
-	"golang.org/x/crypto/salsa20/salsa"
+	libsalsa "golang.org/x/crypto/salsa20/salsa"
+
+	"github.com/sjohnr/at-once/src/salsa"
 )
 
 // A MESSAGE of CURVE is a frame whose body is name, nonce, MAC and sealed octets,
@@ -49,8 +51,8 @@ type stream struct {
 // setKeys ends the handshake: messages are sealed with the key of a box and what
 // begins the nonces of either direction.
 func (c *Cipher) setKeys(box *[32]byte, out, in string) {
-	salsa.HSalsa20(&c.out.key, (*[16]byte)([]byte(out)), box, &salsa.Sigma)
-	salsa.HSalsa20(&c.in.key, (*[16]byte)([]byte(in)), box, &salsa.Sigma)
+	libsalsa.HSalsa20(&c.out.key, (*[16]byte)([]byte(out)), box, &libsalsa.Sigma)
+	libsalsa.HSalsa20(&c.in.key, (*[16]byte)([]byte(in)), box, &libsalsa.Sigma)
 }
 
 func (s *stream) seek(nonce uint64, block byte) {
