@@ -134,15 +134,6 @@ func Pairs(m map[string]string) []Pair {
 	return pairs
 }
 
-// Map returns the entries as a map, never nil.
-func Map(pairs []Pair) map[string]string {
-	m := make(map[string]string, len(pairs))
-	for _, p := range pairs {
-		m[p.Key] = p.Value
-	}
-	return m
-}
-
 // duplicate returns the index of the first pair whose key an earlier one has,
 // or -1. Keys in ascending order cost one comparison each and no memory.
 func duplicate(pairs []Pair) int {
