@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+
+	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
 )
 
 // FirstWait is a good wait before a connection is tried again; Longer makes the
@@ -15,7 +17,7 @@ import (
 const (
 	FirstWait   = 50 * time.Millisecond
 	lastWait    = 2 * time.Second
-	DialTime    = 5 * time.Second
+	DialTime    = machine.DefaultHandshake // the far side waits no longer
 	connectTime = 2 * time.Second
 )
 

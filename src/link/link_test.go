@@ -130,7 +130,7 @@ func TestOpenGivesUp(t *testing.T) {
 		want  error
 		after time.Duration
 	}{
-		"silent":   {func(net.Conn, context.CancelCauseFunc) {}, os.ErrDeadlineExceeded, 10 * time.Second},
+		"silent":   {func(net.Conn, context.CancelCauseFunc) {}, os.ErrDeadlineExceeded, DialTime},
 		"not ZMTP": {func(c net.Conn, _ context.CancelCauseFunc) { io.WriteString(c, "GET / HTTP/1.1") }, zmtp.ErrVersion, 0},
 		"gone": {func(c net.Conn, _ context.CancelCauseFunc) {
 			io.ReadFull(c, make([]byte, zmtp.GreetingSize))
@@ -147,7 +147,7 @@ func TestOpenGivesUp(t *testing.T) {
 					return
 				}
 			}
-		}, os.ErrDeadlineExceeded, 10 * time.Second},
+		}, os.ErrDeadlineExceeded, DialTime},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -53,7 +53,7 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 	if !n.register(r) {
 		return
 	}
-	r.impatient = time.AfterFunc(n.settings.greeting, func() {
+	r.impatient = time.AfterFunc(n.settings.greeting/2, func() { // the peer has the other half to try again
 		n.count("greetings that never came")
 		_ = r.link.Close()
 	})

@@ -115,7 +115,7 @@ type Timeout uint8
 const (
 	TimeoutHandshake Timeout = iota + 1 // from the connection until it is open, over all states
 
-	DefaultHandshake = 10000 * time.Millisecond
+	DefaultHandshake = 5000 * time.Millisecond
 	MinHandshake     = 50 * time.Millisecond
 	MaxHandshake     = 600000 * time.Millisecond
 )
