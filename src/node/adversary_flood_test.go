@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"sync"
@@ -79,10 +78,8 @@ func TestFloodOfKeys(t *testing.T) {
 		to := s.ben.table.find(s.ana.UUID())
 		out := to.out.Load()
 		s.ben.talk(s.ana)
-		public, signer, err := ed25519.GenerateKey(nil)
-		s.ben.must(err)
 		key := func(i int) *onceseal.Key {
-			return &onceseal.Key{Group: fmt.Sprint("group", i), Chain: make([]byte, 32), Signer: public}
+			return &onceseal.Key{Group: fmt.Sprint("group", i), Chain: make([]byte, 32)}
 		}
 		before := heap()
 		for i := range 2 * maxKeys {
@@ -99,10 +96,10 @@ func TestFloodOfKeys(t *testing.T) {
 		if took := heap() - before; took > maxKeys*each {
 			t.Errorf("the keys take %d octets", took)
 		}
-		gap := func(i int) bool { // one that only who signs can make, and need not seal
+		gap := func(i int) bool { // one that only who proves it can make, and need not seal
 			k := key(i)
-			words := frame(&zremsg.Shout{Sequence: 9, Group: k.Group},
-				groupMessage(s.ben, k, many, func([]byte) []byte { return make([]byte, 64) }, signer))
+			message, digest := groupMessage(s.ben, k, many, func([]byte) []byte { return make([]byte, 64) })
+			words := frame(&zremsg.Shout{Sequence: 9, Group: k.Group}, message, s.proof(s.ana, digest))
 			_, err := s.tap.between(s.ben, s.ana).inject(words)
 			s.rest()
 			return err == nil && to.out.Load() == out

@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
@@ -28,7 +27,7 @@ func (s *scene) groupKey() *onceseal.Key {
 		s.tap.sealed(s.ben, s.cleo, onceseal.IDOpen))
 	s.cleo.must(err)
 	for _, frames := range s.tap.words(s.ben, s.cleo) {
-		if id, err := onceseal.Peek(frames[len(frames)-1]); err != nil || id != onceseal.IDSealed {
+		if len(frames) != 2 {
 			continue
 		}
 		if _, key, err := r.Open(bytes.Clone(frames[1]), nil); err == nil && key != nil {
@@ -39,20 +38,26 @@ func (s *scene) groupKey() *onceseal.Key {
 	return nil
 }
 
-// groupMessage makes a GROUP of a sender by hand: sealed is for its number, or not.
-func groupMessage(from *actor, key *onceseal.Key, number uint64, seals func(additional []byte) []byte, signer ed25519.PrivateKey) []byte {
+// groupMessage makes a GROUP of a sender by hand, and the digest for its proof: sealed
+// is for its number, or not.
+func groupMessage(from *actor, key *onceseal.Key, number uint64, seals func(additional []byte) []byte) (message, digest []byte) {
 	id := from.UUID()
-	encode := func(sealed, proof []byte) []byte {
-		m := onceseal.Group{Key: key.Key, Number: number, Sealed: sealed, Proof: proof}
-		b, err := m.AppendTo(nil)
+	bound := slices.Concat(id[:], []byte{byte(len(key.Group))}, []byte(key.Group))
+	encode := func(sealed []byte) []byte {
+		b, err := (&onceseal.Group{Key: key.Key, Number: number, Sealed: sealed}).AppendTo(nil)
 		from.must(err)
 		return b
 	}
-	head := encode(make([]byte, len(seals(nil))), nil)[:24]
-	additional := slices.Concat(id[:], []byte{byte(len(key.Group))}, []byte(key.Group), head)
-	sealed := seals(additional)
-	digest := sha256.Sum256(append(additional, sealed...))
-	return encode(sealed, ed25519.Sign(signer, append([]byte("once_seal 1 group\x00"), digest[:]...)))
+	head := encode(make([]byte, len(seals(nil))))[:24]
+	message = encode(seals(slices.Concat(bound, head)))
+	sum := sha256.Sum256(slices.Concat(bound, message))
+	return message, sum[:]
+}
+
+// proof makes a PROOF as the sender does for one of its receivers.
+func (s *scene) proof(to *actor, digest []byte) []byte {
+	out := s.ben.table.find(to.UUID()).out.Load()
+	return out.sealer.session.AppendProof(nil, digest)
 }
 
 // ratchet seals content as who holds a key does for the message of a number.
@@ -72,6 +77,15 @@ func ratchet(key *onceseal.Key, number uint64, content string) func(additional [
 		aead, _ := chacha20poly1305.New(mac(chain, 1))
 		return aead.Seal(nil, make([]byte, aead.NonceSize()), plain, additional)
 	}
+}
+
+// forged is what cleo can say as ben with what he gave her: it is right but for a proof.
+func (s *scene) forged() []byte {
+	key := s.groupKey()
+	var m onceseal.Group
+	s.ana.must(m.Decode(s.tap.sealed(s.ben, s.cleo, onceseal.IDGroup), nil))
+	message, _ := groupMessage(s.ben, key, m.Number+1, ratchet(key, m.Number+1, "forged"))
+	return message
 }
 
 // TestInjectedWords puts words between those of ben on his own connection. None is
@@ -104,8 +118,13 @@ func TestInjectedWords(t *testing.T) {
 			{"his shout as a whisper", func() []byte { return whisper(said(s.ana, onceseal.IDGroup)) }, closed},
 			{"his whisper again", func() []byte { return whisper(said(s.ana, onceseal.IDSealed)) }, closed},
 			{"his whisper to another", func() []byte { return whisper(said(s.cleo, onceseal.IDSealed)) }, closed},
-			{"his shout again", func() []byte { return shout("room", said(s.ana, onceseal.IDGroup)) }, closed},
-			{"his shout, to another group", func() []byte { return shout("hall", said(s.ana, onceseal.IDGroup)) }, closed},
+			{"his shout again", func() []byte { return shout("room", s.tap.shout(s.ben, s.ana)...) }, closed},
+			{"his shout, to another group", func() []byte { return shout("hall", s.tap.shout(s.ben, s.ana)...) }, closed},
+			{"his shout with a proof to another", func() []byte {
+				return shout("room", said(s.ana, onceseal.IDGroup), s.tap.shout(s.ben, s.cleo)[1])
+			}, closed},
+			{"his shout without a proof", func() []byte { return shout("room", said(s.ana, onceseal.IDGroup)) }, plain},
+			{"his proof alone", func() []byte { return whisper(s.tap.shout(s.ben, s.ana)[1]) }, closed},
 			{"his opening again", func() []byte { return whisper(said(s.ana, onceseal.IDOpen)) }, closed},
 			{"his opening to another", func() []byte { return whisper(said(s.cleo, onceseal.IDOpen)) }, closed},
 			{"an opening of his under another challenge", func() []byte {
@@ -114,12 +133,12 @@ func TestInjectedWords(t *testing.T) {
 			{"an opening of his from before", func() []byte {
 				return whisper(opening(s, s.ana, s.ana.table.find(s.ben.UUID()).challenge, 1))
 			}, closed},
-			{"a shout by cleo with his key", func() []byte {
-				_, signer, _ := ed25519.GenerateKey(nil)
-				key := s.groupKey()
-				var m onceseal.Group
-				s.ana.must(m.Decode(said(s.cleo, onceseal.IDGroup), nil))
-				return shout("room", groupMessage(s.ben, key, m.Number+1, ratchet(key, m.Number+1, "forged"), signer))
+			{"a shout by cleo with his key", func() []byte { return shout("room", s.forged(), make([]byte, seal.SizeProof)) }, closed},
+			{"and with what he has proved to her", func() []byte {
+				return shout("room", s.forged(), s.tap.shout(s.ben, s.cleo)[1])
+			}, closed},
+			{"and with what he proves of another", func() []byte {
+				return shout("room", s.forged(), s.proof(s.ana, make([]byte, 32)))
 			}, closed},
 		} {
 			s.ben.talk(s.ana)

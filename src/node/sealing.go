@@ -115,6 +115,16 @@ func (n *Node) aside(out *outbound, octets int, put func([]byte)) error {
 // sealInto appends content to b, sealed. The caller holds the connection's outbox.
 func (s *sealer) sealInto(b []byte, content [][]byte) {
 	s.session.Append(b, content)
+	s.spend()
+}
+
+// prove fills b with the proof of a shout. The caller holds the connection's outbox.
+func (s *sealer) prove(b, digest []byte) {
+	s.session.AppendProof(b[:0], digest)
+	s.spend()
+}
+
+func (s *sealer) spend() {
 	if s.session.Spent() {
 		s.fresh.Store(nil)
 	}

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -90,5 +93,53 @@ func TestSealedAcrossConnections(t *testing.T) {
 	}
 	if bad := ben.Counts()["content that does not open"]; bad > 0 {
 		t.Errorf("counts %v", ben.Counts())
+	}
+}
+
+// TestLargest sends messages around the limit. What is taken arrives, and the
+// connection stands.
+func TestLargest(t *testing.T) {
+	const limit = 64 << 10
+	for _, security := range []api.NodeSecurity{api.NodeSecurityPlain, api.NodeSecurityAuto, api.NodeSecuritySecure} {
+		t.Run(security.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLAN(t)
+				small := func(n *Node) { n.settings.maxMessage = limit }
+				ana, ben := l.node("ana", small, with(security)), l.node("ben", small, with(security), in("room"))
+				defer ana.Stop()
+				defer ben.Stop()
+				ana.wants("enter ben", "join ben room")
+				ben.wants("enter ana")
+				arrives := func(kind api.EventType, size int, err error) (taken bool) {
+					if errors.Is(err, api.ErrTooLarge) {
+						return false
+					}
+					ana.must(err)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					if e, err := ben.Recv(ctx); err != nil || e.Type() != kind || len(e.Msg()[0]) != size {
+						t.Fatalf("%s of %d octets: got %v, %v", kind, size, e, err)
+					}
+					return true
+				}
+				for _, kind := range []api.EventType{api.EventTypeWhisper, api.EventTypeShout} {
+					largest := 0
+					for size := limit - 300; size <= limit; size++ {
+						content, err := [][]byte{make([]byte, size)}, error(nil)
+						if kind == api.EventTypeWhisper {
+							err = ana.Whisper(t.Context(), ben.UUID(), content)
+						} else {
+							_, err = ana.Shout(t.Context(), "room", content)
+						}
+						if arrives(kind, size, err) {
+							largest = size
+						}
+					}
+					if largest < limit-300 || largest == limit {
+						t.Errorf("the largest %s had %d octets", kind, largest)
+					}
+				}
+			})
+		})
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -84,14 +85,15 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	if err != nil {
 		return 0, err
 	}
-	return n.sendLate(ctx, s, n.sendNow(s, members, nil), nil)
+	return n.sendLate(ctx, s, n.sendNow(s, members))
 }
 
 // shoutSealed is the part of Shout for groups with members that get it sealed. Who
 // they are is looked up under the group's lock: a list of before another shout may
 // still have somebody whom the key was drawn anew for.
 func (n *Node) shoutSealed(ctx context.Context, s *shout, group string, content [][]byte) (uint32, error) {
-	if _, err := n.measureSealed(0, content); err != nil {
+	header := (&zremsg.Shout{Group: group}).Size()
+	if _, err := n.measureSealed(header+seal.SizeProof, content); err != nil {
 		return 0, err
 	}
 	g, err := n.group(group)
@@ -103,26 +105,38 @@ func (n *Node) shoutSealed(ctx context.Context, s *shout, group string, content 
 		g.mu.Unlock()
 		return 0, err
 	}
-	key := g.sender.Key()
+	s.give(g.sender.Key())
 	err = s.sealed.encode(group, func(b []byte) []byte {
-		return g.sender.Append(zmtp.AppendHeader(b, g.sender.Size(content), false), content)
+		b, digest := g.sender.Append(zmtp.AppendHeader(b, seal.Size(content), true), content)
+		copy(s.digest[:], digest)
+		return append(zmtp.AppendHeader(b, seal.SizeProof, false), noProof[:]...)
 	})
 	if err != nil {
 		g.mu.Unlock()
 		return 0, err
 	}
-	sent := n.sendNow(s, members, &key)
+	sent := n.sendNow(s, members)
 	g.mu.Unlock()
-	return n.sendLate(ctx, s, sent, &key)
+	return n.sendLate(ctx, s, sent)
 }
 
 // shout is a message encoded for all of its receivers.
 type shout struct {
 	plain  encoded
-	sealed encoded
-	late   []*remote // those whose queues are full
-	only   bool      // nobody gets it unprotected
+	sealed encoded           // with room for the proof at its end
+	digest [sha256.Size]byte // of what is sealed, for the proof
+	key    onceseal.Key      // that opens it
+	late   []*remote         // those whose queues are full
+	only   bool              // nobody gets it unprotected
 }
+
+// give keeps a copy of the key that opens what is sealed next.
+func (s *shout) give(key onceseal.Key) {
+	key.Chain = append(s.key.Chain[:0], key.Chain...)
+	s.key = key
+}
+
+var noProof [seal.SizeProof]byte
 
 // encoded is a message as it goes out; its sequence number is at an offset.
 type encoded struct {
@@ -153,14 +167,14 @@ func (s *shout) of(r *remote) *encoded {
 }
 
 // sendNow queues a shout for the members that can take it at once, and returns
-// for how many. Key opens it if it is sealed.
-func (n *Node) sendNow(s *shout, members []*remote, key *onceseal.Key) (sent uint32) {
+// for how many.
+func (n *Node) sendNow(s *shout, members []*remote) (sent uint32) {
 	for _, r := range members {
 		e, out := s.of(r), r.out.Load()
 		if out == nil || e == nil || len(e.octets) == 0 {
 			continue
 		}
-		if e == &s.sealed && n.hand(r, out, key) != nil {
+		if e == &s.sealed && n.hand(r, out, &s.key) != nil {
 			s.late = append(s.late, r)
 			continue
 		}
@@ -169,19 +183,19 @@ func (n *Node) sendNow(s *shout, members []*remote, key *onceseal.Key) (sent uin
 			s.late = append(s.late, r)
 			continue
 		}
-		e.put(out, b)
+		s.put(e, out, b)
 		sent++
 	}
 	return sent
 }
 
 // sendLate queues a shout for those that had no room for it, when they have.
-func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32, key *onceseal.Key) (uint32, error) {
+func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32) (uint32, error) {
 	for _, r := range s.late {
 		e := s.of(r)
 		out, b, err := r.reserve(ctx, len(e.octets), func(out *outbound) error {
 			if e == &s.sealed {
-				return n.hand(r, out, key)
+				return n.hand(r, out, &s.key)
 			}
 			return nil
 		})
@@ -191,16 +205,20 @@ func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32, key *oncesea
 		if err != nil {
 			return sent, err
 		}
-		e.put(out, b)
+		s.put(e, out, b)
 		sent++
 	}
 	return sent, nil
 }
 
-func (e *encoded) put(out *outbound, b []byte) {
+// put fills in what a receiver gets, and lets it go.
+func (s *shout) put(e *encoded, out *outbound, b []byte) {
 	out.sequence++
 	copy(b, e.octets)
 	binary.BigEndian.PutUint16(b[e.at:], out.sequence)
+	if e == &s.sealed {
+		out.sealer.prove(b[len(b)-seal.SizeProof:], s.digest[:])
+	}
 	out.Commit()
 }
 

@@ -52,10 +52,10 @@ type opener struct {
 // and has no content then. An error ends the connection.
 func (r *receiver) unseal(run *Batch, e *Event) error {
 	frames, err := run.frames, errNotSealed
-	if len(e.content) == 1 && e.kind == api.EventTypeWhisper {
+	if e.kind == api.EventTypeWhisper && len(e.content) == 1 {
 		frames, err = r.whispered(e.content[0], frames)
-	} else if len(e.content) == 1 {
-		frames, err = r.shouted(e.group, e.content[0], frames)
+	} else if e.kind == api.EventTypeShout && len(e.content) == 2 {
+		frames, err = r.shouted(e.group, e.content[0], e.content[1], frames)
 	}
 	e.content = nil
 	switch {
@@ -146,15 +146,16 @@ func (r *receiver) take(key *onceseal.Key) error {
 	return nil
 }
 
-// shouted opens what a peer has sealed for a group, and appends its frames.
-func (r *receiver) shouted(group string, frame []byte, frames [][]byte) ([][]byte, error) {
+// shouted opens what a peer has sealed for a group and proved for us, and appends its
+// frames.
+func (r *receiver) shouted(group string, frame, proof []byte, frames [][]byte) ([][]byte, error) {
 	var m onceseal.Group
 	if m.Decode(frame, nil) != nil {
 		return nil, errNotSealed
 	}
 	u := &r.unsealer
 	held := u.groups[group]
-	if held == nil {
+	if held == nil || u.session == nil {
 		return nil, seal.ErrKey
 	}
 	for i := range held {
@@ -162,7 +163,7 @@ func (r *receiver) shouted(group string, frame []byte, frames [][]byte) ([][]byt
 		if o.GroupReceiver == nil || o.Key() != m.Key {
 			continue
 		}
-		content, err := o.Open(frame, frames)
+		content, err := o.Open(u.session, frame, proof, frames)
 		if m.Number >= o.next && !errors.Is(err, seal.ErrGap) { // else no key was made
 			if u.missing += m.Number - o.next; u.missing > maxMissing {
 				return nil, errMissing

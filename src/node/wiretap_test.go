@@ -113,13 +113,22 @@ func (w *wiretap) words(from, to *actor) (messages [][][]byte) {
 	return messages
 }
 
-// sealed returns the latest frame of once_seal with an id that a node has said to
-// another.
+// sealed returns the latest message of once_seal with an id that a node has said to
+// another: a GROUP, or what is in a whisper.
 func (w *wiretap) sealed(from, to *actor, want onceseal.ID) []byte {
+	return w.latest(from, to, want)[0]
+}
+
+// shout returns the latest GROUP and its proof.
+func (w *wiretap) shout(from, to *actor) [][]byte { return w.latest(from, to, onceseal.IDGroup) }
+
+func (w *wiretap) latest(from, to *actor, want onceseal.ID) [][]byte {
 	from.lan.t.Helper()
 	for _, frames := range slices.Backward(w.words(from, to)) {
-		if id, err := onceseal.Peek(frames[len(frames)-1]); len(frames) == 2 && err == nil && id == want {
-			return bytes.Clone(frames[1])
+		if len(frames) > 1 {
+			if id, err := onceseal.Peek(frames[1]); err == nil && id == want {
+				return frames[1:]
+			}
 		}
 	}
 	from.lan.t.Fatalf("%s has said no %s to %s", from.Name(), want, to.Name())

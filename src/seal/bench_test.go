@@ -60,22 +60,29 @@ func BenchmarkAccept(b *testing.B) {
 }
 
 func BenchmarkGroup(b *testing.B) {
-	sender, receiver := newShout(b)
+	sender, p, receiver := newShout(b)
+	proof := make([]byte, 0, SizeProof)
 	each(b, "append", func(b *testing.B, content [][]byte) {
-		room := make([]byte, 0, sender.Size(content))
+		room := make([]byte, 0, Size(content))
 		for b.Loop() {
 			sender.Append(room, content)
+		}
+	})
+	b.Run("prove", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.sender.AppendProof(proof, sender.digest[:])
 		}
 	})
 	each(b, "open", func(b *testing.B, content [][]byte) {
 		receiver = join(b, sender)
 		start := receiver.chain
-		sealed := sender.Append(nil, content)
+		sealed, digest := sender.Append(nil, content)
 		frame, got := bytes.Clone(sealed), make([][]byte, 0, 1)
 		for b.Loop() {
 			copy(frame, sealed)
 			receiver.chain = start
-			if _, err := receiver.Open(frame, got); err != nil {
+			if _, err := receiver.Open(p.receiver, frame, p.sender.AppendProof(proof, digest), got); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -2,7 +2,6 @@ package seal
 
 import (
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/sha256"
 	"hash"
 	"slices"
@@ -10,9 +9,6 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/crypto/chacha20poly1305"
 )
-
-// groupPurpose begins what the signatures of GROUP are over.
-const groupPurpose = "once_seal 1 group\x00"
 
 // chainSize is how many octets the state of a chain and the key of a message have.
 const chainSize = 32
@@ -23,35 +19,49 @@ type chain struct {
 	number uint64 // of the message that the state is for
 	state  [chainSize]byte
 	bound  []byte // sender's id and group's name, with room for the head of a message
-	digest hash.Hash
+	hash   hash.Hash
+	digest [sha256.Size]byte // of the latest message
 }
 
 func newChain(from uuid.UUID, group string) chain {
 	bound := slices.Concat(from[:], []byte{byte(len(group))}, []byte(group))
-	return chain{bound: slices.Grow(bound, headSize), digest: sha256.New()}
+	return chain{bound: slices.Grow(bound, headSize), hash: sha256.New()}
 }
 
 // next gives the key of the next message, and moves the chain over it.
 func (c *chain) next(key *[chainSize]byte) {
-	mac := hmac.New(sha256.New, c.state[:])
-	mac.Write([]byte{1})
-	mac.Sum(key[:0])
-	mac.Reset()
-	mac.Write([]byte{2})
-	mac.Sum(c.state[:0])
+	*key = c.mac(1)
+	c.state = c.mac(2)
 	c.number++
+}
+
+// mac is HMAC-SHA256 (RFC 2104) of an octet with the state as key. Package crypto/hmac
+// would allocate for each message.
+func (c *chain) mac(octet byte) [sha256.Size]byte {
+	var inner [sha256.BlockSize + 1]byte
+	var outer [sha256.BlockSize + sha256.Size]byte
+	copy(inner[:], c.state[:])
+	copy(outer[:], c.state[:])
+	for i := range sha256.BlockSize {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5C
+	}
+	inner[sha256.BlockSize] = octet
+	digest := sha256.Sum256(inner[:])
+	copy(outer[sha256.BlockSize:], digest[:])
+	return sha256.Sum256(outer[:])
 }
 
 // additional returns the additional data of a message with that head, until the
 // next call.
 func (c *chain) additional(head []byte) []byte { return append(c.bound, head...) }
 
-// signed returns what the proof of a message is over.
-func (c *chain) signed(additional, sealed []byte) []byte {
-	c.digest.Reset()
-	c.digest.Write(additional)
-	c.digest.Write(sealed)
-	return c.digest.Sum([]byte(groupPurpose))
+// proof returns the digest in the PROOF of a message, until the next call.
+func (c *chain) proof(frame []byte) []byte {
+	c.hash.Reset()
+	c.hash.Write(c.bound)
+	c.hash.Write(frame)
+	return c.hash.Sum(c.digest[:0])
 }
 
 // noNonce is for keys that are used once.

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -44,6 +45,15 @@ func appendContent(b []byte, content [][]byte) []byte {
 		b = append(b, frame...)
 	}
 	return b
+}
+
+// proofSize is how many octets a PROOF has.
+const proofSize = 4 + 4 + sha256.Size
+
+func appendProof(b, digest []byte) []byte {
+	b = append(b, 0xAA, 0xA0|onceseal.Signature, byte(onceseal.IDProof), onceseal.Version)
+	b = binary.BigEndian.AppendUint32(b, sha256.Size)
+	return append(b, digest...)
 }
 
 // splitContent appends the frames of a CONTENT, which alias it, to frames.

@@ -25,16 +25,19 @@
 //
 // What is for a group is sealed once, with the sender keys of Signal and others
 // (Balbás, Collins and Gajland, arXiv 2301.07045). A sender has a chain, from which
-// each message takes a key before the chain moves on, and a key pair for signatures.
-// It gives its members both, each in a session: the chain as it is then, and the
-// public key. When a member has gone, it draws everything anew. The signature
-// keeps one member from speaking as another, who has the same chain. It is over a
-// digest, so that a large message is neither copied nor hashed twice.
+// each message takes a key before the chain moves on. It gives its members the chain
+// as it is then, each in a session. When a member has gone, it draws it anew.
+//
+// Who has a chain could speak as the sender. Signal's senders therefore sign each
+// message. Here each receiver gets a copy of its own anyway, and beside it the
+// digest of the message, sealed in the sender's session with that receiver: it costs
+// far less than a signature, and convinces nobody else. A relay that spreads a message
+// has to carry a PROOF for each receiver.
 //
 // # What is protected
 //
 //   - Content: only the receiver, or who had the sender's KEY, can open it.
-//   - Origin: it is by the identity that opened the session, or gave the KEY in one.
+//   - Origin: it is by the identity that opened the session, or proved it in one.
 //   - Replay: nothing opens twice, in another session, or for another group.
 //   - The past. Sealing keys are forgotten when the cards that name them expire,
 //     the key of a session with its [Sender] and [Receiver] (see [MaxAge]), that of
@@ -65,6 +68,6 @@ var (
 	ErrMalformed = errors.New("not as the protocol has it")
 	ErrReplay    = errors.New("came before, or too late")
 	ErrKey       = errors.New("for a key that is not known, or not any more")
-	ErrForged    = errors.New("does not open, or is not signed by its sender")
+	ErrForged    = errors.New("does not open, or is not proved by its sender")
 	ErrGap       = errors.New("too many messages are missing before this one")
 )

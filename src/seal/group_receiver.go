@@ -2,7 +2,6 @@ package seal
 
 import (
 	"cmp"
-	"crypto/ed25519"
 	"fmt"
 	"slices"
 
@@ -20,7 +19,6 @@ const maxSkip = 1024
 // caller keeps the receivers of the latest two.
 type GroupReceiver struct {
 	chain
-	signer  ed25519.PublicKey
 	skipped []skipped // by number
 }
 
@@ -33,10 +31,10 @@ type skipped struct {
 // NewGroupReceiver returns what opens the messages that a KEY is for. It was from
 // that node, in a session. An error is ErrMalformed.
 func NewGroupReceiver(from uuid.UUID, key *onceseal.Key) (*GroupReceiver, error) {
-	if len(key.Group) > onceseal.MaxKeyGroup || len(key.Chain) != chainSize || len(key.Signer) != ed25519.PublicKeySize {
+	if len(key.Group) > onceseal.MaxKeyGroup || len(key.Chain) != chainSize {
 		return nil, fmt.Errorf("take a group's key: %w: sizes", ErrMalformed)
 	}
-	g := &GroupReceiver{chain: newChain(from, key.Group), signer: slices.Clone(key.Signer)}
+	g := &GroupReceiver{chain: newChain(from, key.Group)}
 	g.key, g.number, g.state = key.Key, key.Number, [chainSize]byte(key.Chain)
 	return g, nil
 }
@@ -45,13 +43,14 @@ func NewGroupReceiver(from uuid.UUID, key *onceseal.Key) (*GroupReceiver, error)
 func (g *GroupReceiver) Key() uint64 { return g.key }
 
 // Open opens a GROUP in place, and returns frames with those of its content
-// appended, which alias frame. A frame under another key is ErrKey. One that came
-// already, is from before the KEY, or more than 1024 numbers below the highest is
-// ErrReplay. One before which more than 1024 are missing is ErrGap: what comes from
-// then on takes another KEY. What the signer has not signed for this group is
-// ErrForged. What is refused is not changed and changes nothing, but for what the
-// signer has signed although it does not open: its number is used.
-func (g *GroupReceiver) Open(frame []byte, frames [][]byte) ([][]byte, error) {
+// appended, which alias frame. Proof is the SEALED beside it, of a session of the
+// sender. A frame under another key is ErrKey. One that came already, is from before
+// the KEY, or more than 1024 numbers below the highest is ErrReplay. One before which
+// more than 1024 are missing is ErrGap: what comes from then on takes another KEY. What
+// the sender has not proved for this group is ErrForged; errors of [Receiver.Open] are
+// those of the proof. What is refused is not changed and changes nothing but the
+// session, unless the sender has proved what does not open: its number is used.
+func (g *GroupReceiver) Open(session *Receiver, frame, proof []byte, frames [][]byte) ([][]byte, error) {
 	var m onceseal.Group
 	if err := m.Decode(frame, nil); err != nil {
 		return frames, fmt.Errorf("open a group's message: %w: %w", ErrMalformed, err)
@@ -62,13 +61,12 @@ func (g *GroupReceiver) Open(frame []byte, frames [][]byte) ([][]byte, error) {
 	if err := g.expects(m.Number); err != nil {
 		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, err)
 	}
-	additional := g.additional(frame[:headSize])
-	if !ed25519.Verify(g.signer, g.signed(additional, m.Sealed), m.Proof) {
-		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, ErrForged)
+	if err := session.proved(proof, g.proof(frame)); err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, err)
 	}
 	var key [chainSize]byte
 	g.take(m.Number, &key)
-	plain, err := once(&key).Open(m.Sealed[:0], noNonce, m.Sealed, additional)
+	plain, err := once(&key).Open(m.Sealed[:0], noNonce, m.Sealed, g.additional(frame[:headSize]))
 	clear(key[:])
 	if err != nil {
 		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, ErrForged)

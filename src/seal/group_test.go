@@ -2,7 +2,6 @@ package seal
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"math"
 	"slices"
@@ -19,12 +18,34 @@ var (
 	bob   = uuid.UUID{15: 2, 6: 0x80, 8: 0x80}
 )
 
-// newShout returns a sender to a group and a receiver that has been there from the
-// beginning.
-func newShout(t testing.TB) (*GroupSender, *GroupReceiver) {
+// prover is a session in which a sender to a group proves what it says.
+type prover struct {
+	*pair
+	group *GroupSender
+}
+
+// newShout returns a sender to a group, its session, and a receiver that has been
+// there from the beginning.
+func newShout(t testing.TB) (*GroupSender, prover, *GroupReceiver) {
 	t.Helper()
 	sender := must(NewGroup(alice, "ROOM"))(t)
-	return sender, join(t, sender)
+	return sender, prover{newPair(t), sender}, join(t, sender)
+}
+
+// proof returns one of a frame.
+func (p prover) proof(frame []byte) []byte { return p.sender.AppendProof(nil, p.group.proof(frame)) }
+
+// hear has a receiver open a frame that is proved.
+func (p prover) hear(g *GroupReceiver, frame []byte) (string, error) {
+	return hear(func(frame []byte, frames [][]byte) ([][]byte, error) {
+		return g.Open(p.receiver, frame, p.proof(frame), frames)
+	}, frame)
+}
+
+// say seals a text.
+func (g *GroupSender) say(text string) []byte {
+	frame, _ := g.Append(nil, frames(text))
+	return frame
 }
 
 func join(t testing.TB, sender *GroupSender) *GroupReceiver {
@@ -51,11 +72,12 @@ func equal(a, b *GroupReceiver) bool {
 }
 
 func TestGroupContent(t *testing.T) {
-	sender, receiver := newShout(t)
+	sender, p, receiver := newShout(t)
 	for i, content := range contents() {
-		frame := sender.Append([]byte("before"), content)[len("before"):]
-		if len(frame) != sender.Size(content) {
-			t.Errorf("content %d: %d octets, Size says %d", i, len(frame), sender.Size(content))
+		frame, digest := sender.Append([]byte("before"), content)
+		frame = frame[len("before"):]
+		if len(frame) != Size(content) {
+			t.Errorf("content %d: %d octets, Size says %d", i, len(frame), Size(content))
 		}
 		var m onceseal.Group
 		if err := m.Decode(frame, nil); err != nil || m.Key != sender.key || m.Number != uint64(i) {
@@ -67,42 +89,54 @@ func TestGroupContent(t *testing.T) {
 		if m.Key != receiver.Key() {
 			t.Errorf("content %d: key %d, and the receiver has %d", i, m.Key, receiver.Key())
 		}
-		got, err := receiver.Open(frame, frames("before"))
+		proof := p.sender.AppendProof(nil, digest)
+		if len(proof) != SizeProof {
+			t.Errorf("a proof of %d octets", len(proof))
+		}
+		got, err := receiver.Open(p.receiver, frame, proof, frames("before"))
 		if err != nil || !same(got[1:], content) || string(got[0]) != "before" {
 			t.Errorf("content %d: %.80q, %v", i, got, err)
 		}
 	}
 }
 
-// Nothing that differs from what was sent opens, or changes anything.
+// Nothing that differs from what was sent and proved opens, or changes anything.
 func TestTamperedGroup(t *testing.T) {
-	sender, receiver := newShout(t)
-	sender.Append(nil, frames("skipped"))
-	first, second := sender.Append(nil, frames("first")), sender.Append(nil, frames("second"))
-	if _, err := hear(receiver.Open, first); err != nil {
+	sender, p, receiver := newShout(t)
+	sender.say("skipped")
+	first, second := sender.say("first"), sender.say("second")
+	if _, err := p.hear(receiver, first); err != nil {
 		t.Fatal(err)
 	}
 	before := receiver.clone()
-	for name, frame := range tampered(second) {
+	refused := func(what, name string, frame, proof []byte) {
 		was := bytes.Clone(frame)
-		content, err := receiver.Open(frame, nil)
+		content, err := receiver.Open(p.receiver, frame, proof, nil)
 		if content != nil || !equal(receiver, before) || !oneOf(err, ErrMalformed, ErrForged, ErrKey, ErrReplay, ErrGap) {
-			t.Fatalf("%s: %q, %v, or a change", name, content, err)
+			t.Fatalf("%s, %s: %q, %v, or a change", what, name, content, err)
 		}
 		if !bytes.Equal(frame, was) {
-			t.Fatalf("%s: the frame is changed", name)
+			t.Fatalf("%s, %s: the frame is changed", what, name)
 		}
 	}
-	if said, err := hear(receiver.Open, second); said != "second" || err != nil {
+	for name, frame := range tampered(second) {
+		refused("message", name, frame, p.proof(second))
+	}
+	for name, proof := range tampered(p.proof(second)) {
+		refused("proof", name, bytes.Clone(second), proof)
+	}
+	refused("proof", "of the first", bytes.Clone(second), p.proof(first))
+	refused("proof", "that is content", bytes.Clone(second), p.say("second"))
+	if said, err := p.hear(receiver, second); said != "second" || err != nil {
 		t.Errorf("%q, %v", said, err)
 	}
 }
 
 func TestGroupOrder(t *testing.T) {
-	sender, receiver := newShout(t)
+	sender, p, receiver := newShout(t)
 	var sent [][]byte
 	for range 4000 {
-		sent = append(sent, sender.Append(nil, frames("x")))
+		sent = append(sent, sender.say("x"))
 	}
 	for _, test := range []struct {
 		number, kept int
@@ -113,7 +147,7 @@ func TestGroupOrder(t *testing.T) {
 		{2053, 1024, nil}, {1028, 1024, ErrReplay}, {1029, 1023, nil}, {1029, 1023, ErrReplay}, {2052, 1022, nil},
 		{3999, 1022, ErrGap}, {3078, 1024, nil}, {3077, 1023, nil}, {3077, 1023, ErrReplay},
 	} {
-		_, err := hear(receiver.Open, sent[test.number])
+		_, err := p.hear(receiver, sent[test.number])
 		if !errors.Is(err, test.want) || len(receiver.skipped) != test.kept {
 			t.Errorf("%d: %v, %d keys kept, want %v, %d", test.number, err, len(receiver.skipped), test.want, test.kept)
 		}
@@ -123,83 +157,91 @@ func TestGroupOrder(t *testing.T) {
 // Who has all that a receiver has opens nothing that it has opened, or that came
 // before it.
 func TestThePastOfAGroup(t *testing.T) {
-	sender, receiver := newShout(t)
+	sender, p, receiver := newShout(t)
 	var past [][]byte
 	for i := range 10 {
-		past = append(past, sender.Append(nil, frames("secret")))
+		past = append(past, sender.say("secret"))
 		if i%2 == 0 {
 			continue // stays skipped
 		}
-		if _, err := hear(receiver.Open, past[i]); err != nil {
+		if _, err := p.hear(receiver, past[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	newcomer := join(t, sender)
 	for i, frame := range past {
-		said, err := hear(receiver.clone().Open, frame)
+		said, err := p.hear(receiver.clone(), frame)
 		if skipped := i%2 == 0; skipped != (err == nil) || !skipped && !errors.Is(err, ErrReplay) {
 			t.Errorf("message %d: %q, %v", i, said, err)
 		}
-		if _, err := hear(newcomer.Open, frame); !errors.Is(err, ErrReplay) {
+		if _, err := p.hear(newcomer, frame); !errors.Is(err, ErrReplay) {
 			t.Errorf("message %d, for a newcomer: %v", i, err)
 		}
 		// The state under any number, and every key, are of no use.
 		thief := receiver.clone()
 		thief.number, thief.skipped = uint64(i), nil
-		if said, err := hear(thief.Open, frame); !errors.Is(err, ErrForged) {
+		if said, err := p.hear(thief, frame); !errors.Is(err, ErrForged) {
 			t.Errorf("message %d, with the chain put back: %q, %v", i, said, err)
 		}
 		for _, s := range receiver.skipped {
 			thief := receiver.clone()
 			thief.number, thief.skipped = uint64(len(past)), []skipped{{uint64(i), s.key}}
-			if said, err := hear(thief.clone().Open, frame); (err == nil) != (s.number == uint64(i)) {
+			if said, err := p.hear(thief.clone(), frame); (err == nil) != (s.number == uint64(i)) {
 				t.Errorf("message %d, with the key of %d: %q, %v", i, s.number, said, err)
 			}
 		}
 	}
 	key := receiver.skipped[0].key
-	if _, err := hear(receiver.Open, past[0]); err != nil || *key != [chainSize]byte{} {
+	if _, err := p.hear(receiver, past[0]); err != nil || *key != [chainSize]byte{} {
 		t.Errorf("a key that was used is not wiped, or %v", err)
 	}
 }
 
 // Who has been a member opens nothing that is sealed after the key was drawn anew.
 func TestRedraw(t *testing.T) {
-	sender, gone := newShout(t)
-	before, signer := sender.Append(nil, frames("before")), sender.signer
-	if err := sender.Redraw(); err != nil || !bytes.Equal(signer, make([]byte, ed25519.PrivateKeySize)) {
-		t.Fatalf("%v, or the signer is not wiped", err)
+	sender, p, gone := newShout(t)
+	before := sender.say("before")
+	if err := sender.Redraw(); err != nil {
+		t.Fatal(err)
 	}
-	after, stays := sender.Append(nil, frames("after")), join(t, sender)
-	secret := sender.Append(nil, frames("secret"))
-	if said, err := hear(gone.Open, before); said != "before" || err != nil {
+	after, stays := sender.say("after"), join(t, sender)
+	secret := sender.say("secret")
+	if said, err := p.hear(gone, before); said != "before" || err != nil {
 		t.Errorf("%q, %v", said, err)
 	}
 	for _, frame := range [][]byte{after, secret} {
-		if _, err := hear(gone.Open, frame); !errors.Is(err, ErrKey) {
+		if _, err := p.hear(gone, frame); !errors.Is(err, ErrKey) {
 			t.Errorf("the key that it had: %v", err)
 		}
 		thief := gone.clone()
-		thief.key, thief.number, thief.signer = sender.key, 0, stays.signer // which is no secret
-		if said, err := hear(thief.Open, frame); !errors.Is(err, ErrForged) {
+		thief.key, thief.number = sender.key, 0
+		if said, err := p.hear(thief, frame); !errors.Is(err, ErrForged) {
 			t.Errorf("the chain that it had: %q, %v", said, err)
 		}
 	}
-	if said, err := hear(stays.Open, secret); said != "secret" || err != nil {
+	if said, err := p.hear(stays, secret); said != "secret" || err != nil {
 		t.Errorf("%q, %v", said, err)
 	}
 }
 
-// Who has the chain but not the signer can say nothing as the sender, nor give out
+// Who has the chain but not the session can say nothing as the sender, nor give out
 // what the sender said as its own or as said to another group.
 func TestForgedShout(t *testing.T) {
-	sender, receiver := newShout(t)
+	sender, p, receiver := newShout(t)
 	key := sender.Key()
-	frame := sender.Append(nil, frames("said"))
+	frame := sender.say("said")
 	forger := must(NewGroup(alice, "ROOM"))(t)
 	forger.key, forger.number, forger.state = key.Key, key.Number, [chainSize]byte(key.Chain)
-	if said, err := hear(receiver.Open, forger.Append(nil, frames("forged"))); !errors.Is(err, ErrForged) {
-		t.Errorf("%q, %v", said, err)
+	forged, mallory := forger.say("forged"), prover{newPair(t), forger}
+	mallory.sender.next = 40 // as fresh a number as any
+	for name, proof := range map[string][]byte{
+		"what the sender has proved": p.proof(frame),
+		"another's proof":            mallory.proof(forged),
+		"no proof":                   nil,
+	} {
+		if got, err := receiver.Open(p.receiver, bytes.Clone(forged), proof, nil); got != nil || !oneOf(err, ErrForged, ErrMalformed) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 	elsewhere := key
 	elsewhere.Group = "HALL"
@@ -207,30 +249,35 @@ func TestForgedShout(t *testing.T) {
 		"as another":    must(NewGroupReceiver(bob, &key))(t),
 		"another group": must(NewGroupReceiver(alice, &elsewhere))(t),
 	} {
-		if said, err := hear(other.Open, frame); !errors.Is(err, ErrForged) {
+		if said, err := p.hear(other, frame); !errors.Is(err, ErrForged) {
 			t.Errorf("%s: %q, %v", name, said, err)
 		}
 	}
-	if said, err := hear(receiver.Open, frame); said != "said" || err != nil {
+	if said, err := p.hear(receiver, frame); said != "said" || err != nil {
 		t.Errorf("%q, %v", said, err)
 	}
 }
 
-// A sender may sign what does not open.
-func TestSignedNonsense(t *testing.T) {
-	sender, receiver := newShout(t)
-	frame := sender.Append(nil, frames("said"))
-	end := len(frame) - ed25519.SignatureSize
-	frame[end-8] ^= 1
-	sealed := frame[headSize : end-4]
-	copy(frame[end:], ed25519.Sign(sender.signer, sender.signed(sender.additional(frame[:headSize]), sealed)))
+// A sender may prove what does not open.
+func TestProvedNonsense(t *testing.T) {
+	sender, p, receiver := newShout(t)
+	frame := sender.say("said")
+	frame[len(frame)-1] ^= 1
 	for _, want := range []error{ErrForged, ErrReplay} {
-		if _, err := hear(receiver.Open, frame); !errors.Is(err, want) {
+		if _, err := p.hear(receiver, frame); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}
 	}
-	if said, err := hear(receiver.Open, sender.Append(nil, frames("more"))); said != "more" || err != nil {
+	if said, err := p.hear(receiver, sender.say("more")); said != "more" || err != nil {
 		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// A proof is no content.
+func TestProofAlone(t *testing.T) {
+	sender, p, _ := newShout(t)
+	if content, key, err := p.receiver.Open(p.proof(sender.say("said")), nil); content != nil || key != nil || !errors.Is(err, ErrMalformed) {
+		t.Errorf("%q, %v, %v", content, key, err)
 	}
 }
 
@@ -238,9 +285,7 @@ func TestMalformedKeys(t *testing.T) {
 	key := must(NewGroup(alice, "ROOM"))(t).Key()
 	for name, change := range map[string]func(*onceseal.Key){
 		"a short chain":  func(k *onceseal.Key) { k.Chain = k.Chain[1:] },
-		"no signer":      func(k *onceseal.Key) { k.Signer = nil },
 		"a long name":    func(k *onceseal.Key) { k.Group = strings.Repeat("x", 256) },
-		"a long signer":  func(k *onceseal.Key) { k.Signer = make([]byte, 33) },
 		"no chain":       func(k *onceseal.Key) { k.Chain = nil },
 		"a longer chain": func(k *onceseal.Key) { k.Chain = make([]byte, 33) },
 	} {

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/hpke"
 	"fmt"
@@ -64,21 +65,10 @@ func accept(key hpke.PrivateKey, own, from *identity.Card, challenge []byte, m *
 // refused changes nothing, but for what was sealed properly and is ErrMalformed
 // inside: its number is used.
 func (r *Receiver) Open(frame []byte, frames [][]byte) ([][]byte, *onceseal.Key, error) {
-	var m onceseal.Sealed
-	if err := m.Decode(frame, nil); err != nil {
-		return frames, nil, fmt.Errorf("open a message: %w: %w", ErrMalformed, err)
-	}
-	if m.Session != r.number {
-		return frames, nil, fmt.Errorf("open a message of session %d in %d: %w", m.Session, r.number, ErrKey)
-	}
-	if !r.came.fresh(m.Number) {
-		return frames, nil, fmt.Errorf("open message %d: %w", m.Number, ErrReplay)
-	}
-	plain, err := r.aead.Open(m.Sealed[:0], r.at(m.Number), m.Sealed, frame[:headSize])
+	plain, err := r.unseal(frame)
 	if err != nil {
-		return frames, nil, fmt.Errorf("open message %d: %w", m.Number, ErrForged)
+		return frames, nil, err
 	}
-	r.came.take(m.Number)
 	if id, err := onceseal.Peek(plain); err != nil || id != onceseal.IDKey {
 		frames, err = splitContent(plain, frames)
 		return frames, nil, err
@@ -86,9 +76,46 @@ func (r *Receiver) Open(frame []byte, frames [][]byte) ([][]byte, *onceseal.Key,
 	defer clear(plain)
 	key := new(onceseal.Key)
 	if err := key.Decode(plain, nil); err != nil {
-		return frames, nil, fmt.Errorf("open message %d: %w: %w", m.Number, ErrMalformed, err)
+		return frames, nil, fmt.Errorf("open a key: %w: %w", ErrMalformed, err)
 	}
 	return frames, key, nil
+}
+
+// proved opens a SEALED in place, and returns an error unless it holds a PROOF with a
+// digest.
+func (r *Receiver) proved(frame, digest []byte) error {
+	plain, err := r.unseal(frame)
+	if err != nil {
+		return err
+	}
+	var m onceseal.Proof
+	if err := m.Decode(plain, nil); err != nil {
+		return fmt.Errorf("open a proof: %w: %w", ErrMalformed, err)
+	}
+	if !bytes.Equal(m.Digest, digest) {
+		return fmt.Errorf("open a proof: %w: it is of something else", ErrForged)
+	}
+	return nil
+}
+
+// unseal opens a SEALED in place, and returns what is in it.
+func (r *Receiver) unseal(frame []byte) ([]byte, error) {
+	var m onceseal.Sealed
+	if err := m.Decode(frame, nil); err != nil {
+		return nil, fmt.Errorf("open a message: %w: %w", ErrMalformed, err)
+	}
+	if m.Session != r.number {
+		return nil, fmt.Errorf("open a message of session %d in %d: %w", m.Session, r.number, ErrKey)
+	}
+	if !r.came.fresh(m.Number) {
+		return nil, fmt.Errorf("open message %d: %w", m.Number, ErrReplay)
+	}
+	plain, err := r.aead.Open(m.Sealed[:0], r.at(m.Number), m.Sealed, frame[:headSize])
+	if err != nil {
+		return nil, fmt.Errorf("open message %d: %w", m.Number, ErrForged)
+	}
+	r.came.take(m.Number)
+	return plain, nil
 }
 
 // window knows which of the last 64 numbers came, and that none before did.

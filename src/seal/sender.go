@@ -48,7 +48,8 @@ func Open(own *identity.Identity, card, to *identity.Card, challenge []byte, num
 // Spent tells whether the session has carried [MaxMessages] or [MaxOctets].
 func (s *Sender) Spent() bool { return s.next >= MaxMessages || s.octets >= MaxOctets }
 
-// Size returns how many octets content takes when a [Sender] has sealed it.
+// Size returns how many octets content takes when a [Sender] or a [GroupSender] has
+// sealed it.
 func Size(content [][]byte) int { return headSize + sizeContent(content) + tag }
 
 // SizeKey is Size for a KEY.
@@ -70,6 +71,15 @@ func (s *Sender) AppendKey(b []byte, key *onceseal.Key) []byte {
 		panic(err) // no GroupSender has such a key
 	}
 	return s.seal(b, key.Size())
+}
+
+// SizeProof is how many octets [Sender.AppendProof] appends.
+const SizeProof = headSize + proofSize + tag
+
+// AppendProof appends a SEALED with a PROOF of what a [GroupSender] has sealed, of
+// exactly [SizeProof], to b. It does not allocate if b has room.
+func (s *Sender) AppendProof(b, digest []byte) []byte {
+	return s.seal(appendProof(s.head(b, proofSize), digest), proofSize)
 }
 
 // head makes room, and appends what comes before size octets that are then sealed.

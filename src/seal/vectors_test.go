@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,11 +40,12 @@ func (b *text) UnmarshalText(s []byte) (err error) {
 	return err
 }
 
-// said is a frame, and either the content or the encoded KEY that is in it.
+// said is a frame, and either the content or the encoded KEY or PROOF that is in it.
 type said struct {
 	Frame   text
 	Content []text `json:",omitempty"`
 	Key     text   `json:",omitempty"`
+	Proof   text   `json:",omitempty"`
 }
 
 func (s *said) content() [][]byte {
@@ -66,12 +68,11 @@ type sessionVector struct {
 
 // groupVector is all that a sender has, and says.
 type groupVector struct {
-	From   uuid.UUID
-	Group  string
-	Key    text // its number
-	Chain  text // at number 0
-	Signer text // seed of the key pair
-	Said   []said
+	From  uuid.UUID
+	Group string
+	Key   text // its number
+	Chain text // at number 0
+	Said  []said
 }
 
 var spoken = []([]string){{"hello"}, {""}, {"several", "", "frames"}, {"\x00\xff", strings.Repeat("long", 80)}}
@@ -111,15 +112,21 @@ func TestDrawVectors(t *testing.T) {
 			v.Sealed = append(v.Sealed, newSaid(p.say(words...), words))
 		}
 		shout := load[groupVector](t, groupFile)
-		given := shout.sender(t).Key()
+		group := shout.sender(t)
+		given := group.Key()
 		v.Sealed = append(v.Sealed, said{Frame: p.sender.AppendKey(nil, &given), Key: must(given.AppendTo(nil))(t)})
+		for _, s := range shout.Said {
+			digest := group.proof(s.Frame)
+			v.Sealed = append(v.Sealed, said{Frame: p.sender.AppendProof(nil, digest), Proof: appendProof(nil, digest)})
+		}
 		store(t, sessionFile, v)
 	case "group":
-		chain, signer := sha256.Sum256([]byte("chain")), sha256.Sum256([]byte("signer"))
-		v := groupVector{From: alice, Group: "ROOM", Key: text("\x01\x23\x45\x67\x89\xAB\xCD\xEF"), Chain: chain[:], Signer: signer[:]}
+		chain := sha256.Sum256([]byte("chain"))
+		v := groupVector{From: alice, Group: "ROOM", Key: text("\x01\x23\x45\x67\x89\xAB\xCD\xEF"), Chain: chain[:]}
 		sender := v.sender(t)
 		for _, words := range spoken {
-			v.Said = append(v.Said, newSaid(sender.Append(nil, frames(words...)), words))
+			frame, _ := sender.Append(nil, frames(words...))
+			v.Said = append(v.Said, newSaid(frame, words))
 		}
 		store(t, groupFile, v)
 	default:
@@ -161,7 +168,7 @@ func (v *sessionVector) receiver(t testing.TB) *Receiver {
 func (v *groupVector) sender(t testing.TB) *GroupSender {
 	t.Helper()
 	g := must(NewGroup(v.From, v.Group))(t)
-	g.begin(binary.BigEndian.Uint64(v.Key), [chainSize]byte(v.Chain), v.Signer)
+	g.begin(binary.BigEndian.Uint64(v.Key), [chainSize]byte(v.Chain))
 	return g
 }
 
@@ -170,6 +177,12 @@ func TestSessionVectors(t *testing.T) {
 	r := v.receiver(t)
 	for i := range v.Sealed {
 		s := &v.Sealed[len(v.Sealed)-1-i] // backwards
+		if s.Proof != nil {
+			if err := r.proved(bytes.Clone(s.Frame), s.Proof[8:]); err != nil {
+				t.Errorf("%.40x: %v", s.Frame, err)
+			}
+			continue
+		}
 		content, key, err := r.Open(bytes.Clone(s.Frame), nil)
 		if err != nil || !same(content, s.content()) || (key != nil) != (s.Key != nil) {
 			t.Errorf("%.40x: %q, %v, %v", s.Frame, content, key, err)
@@ -182,17 +195,17 @@ func TestSessionVectors(t *testing.T) {
 
 func TestGroupVectors(t *testing.T) {
 	v := load[groupVector](t, groupFile)
-	sender := v.sender(t)
-	key := sender.Key()
+	p := prover{newPair(t), v.sender(t)}
+	key := p.group.Key()
 	receiver := must(NewGroupReceiver(v.From, &key))(t)
 	for _, s := range v.Said {
-		if frame := sender.Append(nil, s.content()); !bytes.Equal(frame, s.Frame) {
+		if frame, _ := p.group.Append(nil, s.content()); !bytes.Equal(frame, s.Frame) {
 			t.Errorf("%q is sealed as %x, want %x", s.Content, frame, s.Frame)
 		}
 	}
 	for i := range v.Said {
 		s := &v.Said[len(v.Said)-1-i]
-		if content, err := receiver.Open(bytes.Clone(s.Frame), nil); err != nil || !same(content, s.content()) {
+		if content, err := receiver.Open(p.receiver, bytes.Clone(s.Frame), p.proof(s.Frame), nil); err != nil || !same(content, s.content()) {
 			t.Errorf("%.40x: %q, %v", s.Frame, content, err)
 		}
 	}
@@ -220,16 +233,15 @@ func TestVectorsAreTheModel(t *testing.T) {
 		}
 	}
 	g := load[groupVector](t, groupFile)
-	chain, public := []byte(g.Chain), ed25519.NewKeyFromSeed(g.Signer).Public().(ed25519.PublicKey)
+	chain, proofs := []byte(g.Chain), v.Sealed[len(v.Sealed)-len(g.Said):]
 	for number, s := range g.Said {
-		end := len(s.Frame) - 4 - 64
 		additional := bytes.Join([][]byte{g.From[:], {byte(len(g.Group))}, []byte(g.Group), s.Frame[:24]}, nil)
-		digest := sha256.Sum256(append(bytes.Clone(additional), s.Frame[24:end]...))
-		if !ed25519.Verify(public, append([]byte("once_seal 1 group\x00"), digest[:]...), s.Frame[end+4:]) {
-			t.Errorf("GROUP %d: the proof is not right", number)
+		digest := sha256.Sum256(append(bytes.Clone(additional), s.Frame[24:]...))
+		if want := must((&onceseal.Proof{Digest: digest[:]}).AppendTo(nil))(t); !bytes.Equal(proofs[number].Proof, want) {
+			t.Errorf("GROUP %d: the proof is %x, want %x", number, proofs[number].Proof, want)
 		}
 		aead := must(chacha20poly1305.New(mac(chain, 1)))(t)
-		plain := must(aead.Open(nil, make([]byte, 12), s.Frame[24:end], additional))(t)
+		plain := must(aead.Open(nil, make([]byte, 12), s.Frame[24:], additional))(t)
 		if want := s.plain(t); !bytes.Equal(plain, want) {
 			t.Errorf("GROUP %d: %x, want %x", number, plain, want)
 		}
@@ -245,8 +257,8 @@ func mac(key []byte, octet byte) []byte {
 
 // plain returns what the codec makes of what is said.
 func (s *said) plain(t testing.TB) []byte {
-	if s.Key != nil {
-		return s.Key
+	if s.Key != nil || s.Proof != nil {
+		return slices.Concat(s.Key, s.Proof)
 	}
 	var m onceseal.Content
 	for _, frame := range s.Content {
@@ -274,7 +286,7 @@ func FuzzOpen(f *testing.F) {
 		for _, s := range v.Sealed {
 			known = known || bytes.Equal(s.Frame, b)
 		}
-		if _, _, err := r.Open(bytes.Clone(b), nil); (err == nil) != known || err != nil && !oneOf(err, ErrMalformed, ErrKey, ErrForged) {
+		if _, err := r.unseal(bytes.Clone(b)); (err == nil) != known || err != nil && !oneOf(err, ErrMalformed, ErrKey, ErrForged) {
 			t.Errorf("%v, though sealed: %v", err, known)
 		}
 		s := Sender{session: first.session}
@@ -289,24 +301,25 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzGroup: nothing opens but what was signed; nothing else changes anything.
+// FuzzGroup: nothing opens but what was sealed, even if the sender proves it; nothing
+// that it does not prove changes anything.
 func FuzzGroup(f *testing.F) {
 	v := load[groupVector](f, groupFile)
-	key := v.sender(f).Key()
+	p := prover{newPair(f), v.sender(f)}
+	key := p.group.Key()
 	fresh := must(NewGroupReceiver(v.From, &key))(f)
 	for _, s := range v.Said {
 		f.Add([]byte(s.Frame))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, known := fresh.clone(), false
-		for _, s := range v.Said {
-			known = known || bytes.Equal(s.Frame, b)
+		known := slices.ContainsFunc(v.Said, func(s said) bool { return bytes.Equal(s.Frame, b) })
+		r := fresh.clone()
+		if _, err := p.hear(r, b); (err == nil) != known || err != nil && !oneOf(err, ErrMalformed, ErrKey, ErrGap, ErrForged) {
+			t.Errorf("%v, though sealed: %v", err, known)
 		}
-		if _, err := r.Open(bytes.Clone(b), nil); (err == nil) != known || err != nil && !oneOf(err, ErrMalformed, ErrKey, ErrGap, ErrForged) {
-			t.Errorf("%v, though signed: %v", err, known)
-		}
-		if !known && !equal(r, fresh) {
-			t.Error("the receiver has changed")
+		r = fresh.clone()
+		if content, err := r.Open(p.receiver, bytes.Clone(b), p.proof([]byte("another")), nil); err == nil || !equal(r, fresh) {
+			t.Errorf("not proved, and %q, or the receiver has changed", content)
 		}
 	})
 }

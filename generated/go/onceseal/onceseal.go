@@ -5,31 +5,32 @@
 // What one node says to another, or to a group, so that only they can open it.
 // These messages are the content of WHISPER and SHOUT, one message in one
 // frame. A session goes one way, from a sender to one receiver, over whatever
-// lies between them. OPEN begins it, SEALED carries what is said in it: a KEY
-// or CONTENT. GROUP carries CONTENT to all whom the sender has given the KEY.
-// OPEN encapsulates a secret for the sealing key in the receiver's card by
-// HPKE (RFC 9180) in base mode, with MLKEM768-X25519 (0x647a), HKDF-SHA256
-// (0x0001) and export only (0xffff). Its info is the words "once_seal 1", an
-// octet of zero, the SHA-256 of the sender's card and of the receiver's card,
-// the challenge, which are 16 to 64 octets that the receiver has chosen for
-// the sender, and the number of the session. The exported secret of 44 octets
-// for the context "session" is a key of AES-256-GCM and a nonce, with whose
-// last 8 octets the number of each SEALED is combined by exclusive or. The
-// octets before those that are sealed are the additional data. A receiver
-// opens each number once, and none that is 64 or more below the highest. A KEY
-// is the state of a chain. The key of a GROUP message with the number of the
-// chain is HMAC-SHA256 with the chain as key over the octet 1, the next chain
-// the same over the octet 2. The message is sealed by ChaCha20-Poly1305 with a
-// nonce of zeros, as each key is used once; what goes with it as additional
-// data are the sender's id, the group's name behind one octet of its length,
-// and the octets of the message before those that are sealed. Its proof is
-// Ed25519 by the signer in KEY over the words "once_seal 1 group", an octet of
-// zero, and the SHA-256 of the additional data and the octets sealed. A
-// receiver passes over at most 1024 numbers, and opens each number once, and
-// none that is more than 1024 below the highest.
+// lies between them. OPEN begins it, SEALED carries what is said in it: a KEY,
+// a PROOF or CONTENT. GROUP carries CONTENT to all whom the sender has given
+// the KEY; each gets a SEALED with a PROOF beside it, that no other member has
+// made it. OPEN encapsulates a secret for the sealing key in the receiver's
+// card by HPKE (RFC 9180) in base mode, with MLKEM768-X25519 (0x647a),
+// HKDF-SHA256 (0x0001) and export only (0xffff). Its info is the words
+// "once_seal 1", an octet of zero, the SHA-256 of the sender's card and of the
+// receiver's card, the challenge, which are 16 to 64 octets that the receiver
+// has chosen for the sender, and the number of the session. The exported
+// secret of 44 octets for the context "session" is a key of AES-256-GCM and a
+// nonce, with whose last 8 octets the number of each SEALED is combined by
+// exclusive or. The octets before those that are sealed are the additional
+// data. A receiver opens each number once, and none that is 64 or more below
+// the highest. A KEY is the state of a chain. The key of a GROUP message with
+// the number of the chain is HMAC-SHA256 with the chain as key over the octet
+// 1, the next chain the same over the octet 2. The message is sealed by
+// ChaCha20-Poly1305 with a nonce of zeros, as each key is used once; what goes
+// with it as additional data are the sender's id, the group's name behind one
+// octet of its length, and the octets of the message before those that are
+// sealed. Its PROOF has the SHA-256 of the additional data and the octets
+// sealed. A receiver passes over at most 1024 numbers, and opens each number
+// once, and none that is more than 1024 below the highest.
 //
-//	once-seal = *( session / GROUP )
+//	once-seal = *( session / shout )
 //	session   = OPEN *SEALED
+//	shout     = GROUP SEALED
 //
 // A message may be used by one goroutine at a time.
 package onceseal
@@ -53,12 +54,11 @@ const (
 	MaxOpenProof         = 64
 	MaxSealedSealed      = 1073741824
 	MaxGroupSealed       = 1073741824
-	MaxGroupProof        = 64
 	MaxKeyGroup          = 255
 	MaxKeyChain          = 32
-	MaxKeySigner         = 32
 	MaxContentSizes      = 262144
 	MaxContentOctets     = 1073741824
+	MaxProofDigest       = 32
 )
 
 // ID tells the messages apart.
@@ -67,10 +67,11 @@ type ID uint8
 // The messages of the protocol.
 const (
 	IDOpen    ID = 1 // opens a session.
-	IDSealed  ID = 2 // carries a KEY or CONTENT in a session.
+	IDSealed  ID = 2 // carries a KEY, a PROOF or CONTENT in a session.
 	IDGroup   ID = 3 // carries CONTENT to a group.
 	IDKey     ID = 4 // gives a receiver the key of a group's messages from a number on.
 	IDContent ID = 5 // is what the application says, all frames in one.
+	IDProof   ID = 6 // says that the sender of the session has sealed a GROUP.
 )
 
 var names = [...]string{
@@ -79,6 +80,7 @@ var names = [...]string{
 	IDGroup:   "GROUP",
 	IDKey:     "KEY",
 	IDContent: "CONTENT",
+	IDProof:   "PROOF",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -158,14 +160,14 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
-// Sealed carries a KEY or CONTENT in a session.
+// Sealed carries a KEY, a PROOF or CONTENT in a session.
 type Sealed struct {
 	// number of the session
 	Session uint64
 	// of the message in its session, from 0 on, each higher than the last
 	Number uint64
-	// KEY or CONTENT, sealed, with a tag of 16 octets; at most 1073741824
-	// octets; aliases the frame
+	// KEY, PROOF or CONTENT, sealed, with a tag of 16 octets; at most
+	// 1073741824 octets; aliases the frame
 	Sealed []byte
 }
 
@@ -208,8 +210,6 @@ type Group struct {
 	// CONTENT, sealed, with a tag of 16 octets; at most 1073741824 octets;
 	// aliases the frame
 	Sealed []byte
-	// by the signer of the KEY; at most 64 octets; aliases the frame
-	Proof []byte
 }
 
 // ID returns IDGroup.
@@ -217,7 +217,7 @@ func (*Group) ID() ID { return IDGroup }
 
 // Size returns the length of the first frame in octets.
 func (m *Group) Size() int {
-	return 20 + wire.SizeBytes(m.Sealed) + wire.SizeBytes(m.Proof)
+	return 20 + wire.SizeBytes(m.Sealed)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -228,7 +228,6 @@ func (m *Group) AppendTo(b []byte) ([]byte, error) {
 	w.Uint64(m.Key)
 	w.Uint64(m.Number)
 	w.Bytes("sealed", m.Sealed, 1073741824)
-	w.Bytes("proof", m.Proof, 64)
 	return w.End()
 }
 
@@ -240,7 +239,6 @@ func (m *Group) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("key", &m.Key)
 	r.Uint64("number", &m.Number)
 	r.Borrow("sealed", &m.Sealed, 1073741824)
-	r.Borrow("proof", &m.Proof, 64)
 	return r.End()
 }
 
@@ -254,8 +252,6 @@ type Key struct {
 	Number uint64
 	// the chain at that number; at most 32 octets
 	Chain []byte
-	// public key of the signatures, of Ed25519; at most 32 octets
-	Signer []byte
 }
 
 // ID returns IDKey.
@@ -263,7 +259,7 @@ func (*Key) ID() ID { return IDKey }
 
 // Size returns the length of the first frame in octets.
 func (m *Key) Size() int {
-	return 20 + wire.SizeString(m.Group) + wire.SizeBytes(m.Chain) + wire.SizeBytes(m.Signer)
+	return 20 + wire.SizeString(m.Group) + wire.SizeBytes(m.Chain)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -275,7 +271,6 @@ func (m *Key) AppendTo(b []byte) ([]byte, error) {
 	w.Uint64(m.Key)
 	w.Uint64(m.Number)
 	w.Bytes("chain", m.Chain, 32)
-	w.Bytes("signer", m.Signer, 32)
 	return w.End()
 }
 
@@ -288,7 +283,6 @@ func (m *Key) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("key", &m.Key)
 	r.Uint64("number", &m.Number)
 	r.Bytes("chain", &m.Chain, 32)
-	r.Bytes("signer", &m.Signer, 32)
 	return r.End()
 }
 
@@ -330,6 +324,39 @@ func (m *Content) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Proof says that the sender of the session has sealed a GROUP.
+type Proof struct {
+	// SHA-256 over the GROUP and what goes with it; at most 32 octets; aliases
+	// the frame
+	Digest []byte
+}
+
+// ID returns IDProof.
+func (*Proof) ID() ID { return IDProof }
+
+// Size returns the length of the first frame in octets.
+func (m *Proof) Size() int {
+	return 4 + wire.SizeBytes(m.Digest)
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Proof) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("PROOF", b)
+	w.Header(Signature, uint8(IDProof))
+	w.Uint8(Version)
+	w.Bytes("digest", m.Digest, 32)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Proof) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("PROOF", frame, content)
+	r.Header(Signature, uint8(IDProof))
+	r.Constant("version", 1, Version)
+	r.Borrow("digest", &m.Digest, 32)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -355,6 +382,8 @@ func New(id ID) Message {
 		return new(Key)
 	case IDContent:
 		return new(Content)
+	case IDProof:
+		return new(Proof)
 	}
 	return nil
 }
