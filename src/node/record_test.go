@@ -184,7 +184,7 @@ func TestWhoHasGone(t *testing.T) {
 				renumbered := slices.Concat(before[:len("....")+8], group[len("....")+8:])
 				for what, frame := range map[string][]byte{"": group, "under the old number": renumbered} {
 					for _, held := range given.groups["room"] {
-						if held.GroupReceiver == nil {
+						if held == nil {
 							continue
 						}
 						content, err := opens(ana, held, frame)
@@ -205,7 +205,7 @@ func TestWhoHasGone(t *testing.T) {
 }
 
 // opens has a receiver for the room open a GROUP as if its sender had proved it.
-func opens(from *actor, held opener, group []byte) ([][]byte, error) {
+func opens(from *actor, held *seal.GroupReceiver, group []byte) ([][]byte, error) {
 	who, challenge, id := from.guard.identity, make([]byte, challengeSize), from.UUID()
 	session, open, err := seal.Open(who, who.Card(), who.Card(), challenge, 1)
 	from.must(err)

@@ -35,17 +35,11 @@ var (
 // unsealer is the receiving end of the sealed sessions on a connection. It is the
 // reader's own.
 type unsealer struct {
-	session *seal.Receiver // nil before the first
-	opened  int            // sessions, less those that the time has made good
-	since   time.Time      // of that count
-	groups  map[string]*[2]opener
-	missing uint64 // messages of all groups
-}
-
-// opener opens what is said to a group under one key.
-type opener struct {
-	*seal.GroupReceiver
-	next uint64 // number of the next message
+	session *seal.Receiver                     // nil before the first
+	opened  int                                // sessions, less those that the time has made good
+	since   time.Time                          // of that count
+	groups  map[string]*[2]*seal.GroupReceiver // the latest first
+	missing uint64                             // messages of all groups
 }
 
 // unseal opens the content of an event in its place. What does not open is counted
@@ -131,7 +125,7 @@ func (r *receiver) take(key *onceseal.Key) error {
 	}
 	u := &r.unsealer
 	if u.groups == nil {
-		u.groups = map[string]*[2]opener{}
+		u.groups = map[string]*[2]*seal.GroupReceiver{}
 	}
 	held := u.groups[key.Group]
 	if held == nil {
@@ -139,10 +133,10 @@ func (r *receiver) take(key *onceseal.Key) error {
 			r.node.count("keys over the limit")
 			return nil
 		}
-		held = new([2]opener)
+		held = new([2]*seal.GroupReceiver)
 		u.groups[key.Group] = held
 	}
-	held[0], held[1] = opener{group, key.Number}, held[0]
+	held[0], held[1] = group, held[0]
 	return nil
 }
 
@@ -158,18 +152,15 @@ func (r *receiver) shouted(group string, frame, proof []byte, frames [][]byte) (
 	if held == nil || u.session == nil {
 		return nil, seal.ErrKey
 	}
-	for i := range held {
-		o := &held[i]
-		if o.GroupReceiver == nil || o.Key() != m.Key {
+	for _, g := range held {
+		if g == nil || g.Key() != m.Key {
 			continue
 		}
-		content, err := o.Open(u.session, frame, proof, frames)
-		if m.Number >= o.next && !errors.Is(err, seal.ErrGap) { // else no key was made
-			if u.missing += m.Number - o.next; u.missing > maxMissing {
+		before := g.Number()
+		content, err := g.Open(u.session, frame, proof, frames)
+		if made := g.Number() - before; made > 1 {
+			if u.missing += made - 1; u.missing > maxMissing {
 				return nil, errMissing
-			}
-			if err == nil {
-				o.next = m.Number + 1
 			}
 		}
 		return content, err

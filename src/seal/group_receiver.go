@@ -42,6 +42,10 @@ func NewGroupReceiver(from uuid.UUID, key *onceseal.Key) (*GroupReceiver, error)
 // Key returns the number of the key, which the GROUP messages that it opens have.
 func (g *GroupReceiver) Key() uint64 { return g.key }
 
+// Number returns the number after the highest that was opened, or that of the KEY. By
+// as much as it grows so many keys of messages were made.
+func (g *GroupReceiver) Number() uint64 { return g.number }
+
 // Open opens a GROUP in place, and returns frames with those of its content
 // appended, which alias frame. Proof is the SEALED beside it, of a session of the
 // sender. A frame under another key is ErrKey. One that came already, is from before
