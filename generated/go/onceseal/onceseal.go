@@ -7,26 +7,26 @@
 // frame. A session goes one way, from a sender to one receiver, over whatever
 // lies between them. OPEN begins it, SEALED carries what is said in it: a KEY,
 // a PROOF or CONTENT. GROUP carries CONTENT to all whom the sender has given
-// the KEY; each gets a SEALED with a PROOF beside it, that no other member has
-// made it. OPEN encapsulates a secret for the sealing key in the receiver's
-// card by HPKE (RFC 9180) in base mode, with MLKEM768-X25519 (0x647a),
-// HKDF-SHA256 (0x0001) and export only (0xffff). Its info is the words
-// "once_seal 1", an octet of zero, the SHA-256 of the sender's card and of the
-// receiver's card, the challenge, which are 16 to 64 octets that the receiver
-// has chosen for the sender, and the number of the session. The exported
-// secret of 44 octets for the context "session" is a key of AES-256-GCM and a
-// nonce, with whose last 8 octets the number of each SEALED is combined by
-// exclusive or. The octets before those that are sealed are the additional
-// data. A receiver opens each number once, and none that is 64 or more below
-// the highest. A KEY is the state of a chain. The key of a GROUP message with
-// the number of the chain is HMAC-SHA256 with the chain as key over the octet
-// 1, the next chain the same over the octet 2. The message is sealed by
-// ChaCha20-Poly1305 with a nonce of zeros, as each key is used once; what goes
-// with it as additional data are the sender's id, the group's name behind one
-// octet of its length, and the octets of the message before those that are
-// sealed. Its PROOF has the SHA-256 of the additional data and the octets
-// sealed. A receiver passes over at most 1024 numbers, and opens each number
-// once, and none that is more than 1024 below the highest.
+// the KEY. In the frame after it each receiver gets a SEALED with the PROOF
+// that it is the sender's, and no other member's. OPEN encapsulates a secret
+// for the sealing key in the receiver's card by HPKE (RFC 9180) in base mode,
+// with MLKEM768-X25519 (0x647a), HKDF-SHA256 (0x0001) and export only
+// (0xffff). Its info is the words "once_seal 1", an octet of zero, the SHA-256
+// of the sender's card and of the receiver's card, the challenge, which are 16
+// to 64 octets that the receiver has chosen for the sender, and the number of
+// the session. The exported secret of 44 octets for the context "session" is a
+// key of AES-256-GCM and a nonce, with whose last 8 octets the number of each
+// SEALED is combined by exclusive or. The octets before those that are sealed
+// are the additional data. A receiver opens each number once, and none that is
+// 64 or more below the highest. A KEY is the state of a chain. The key of a
+// GROUP message with the number of the chain is HMAC-SHA256 with the chain as
+// key over the octet 1, the next chain the same over the octet 2. The message
+// is sealed by ChaCha20-Poly1305 with a nonce of zeros, as each key is used
+// once; what goes with it as additional data are the sender's id, the group's
+// name behind one octet of its length, and the octets of the message before
+// those that are sealed. Its PROOF has the SHA-256 of the additional data and
+// the octets sealed. A receiver passes over at most 1024 numbers, and opens
+// each number once, and none that is more than 1024 below the highest.
 //
 //	once-seal = *( session / shout )
 //	session   = OPEN *SEALED
