@@ -7,6 +7,7 @@ MAKEFLAGS   += --warn-undefined-variables --no-print-directory
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB      := golang.org/x/vulndb
+VULNS       ?= latest
 PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
@@ -59,8 +60,8 @@ install: ## build the program and install it, by default beside other Go program
 	@echo "installed $(PREFIX)/once"
 
 .PHONY: vuln
-vuln: ## look the dependencies up among known vulnerabilities, as a module has them
-	@version=$$(go list -m -f '{{.Version}}' $(VULNDB)@latest); echo "$(VULNDB) $$version"; \
+vuln: ## look the dependencies up among known vulnerabilities, of today or VULNS (a version of the module that has them)
+	@version=$$(go list -m -f '{{.Version}}' $(VULNDB)@$(VULNS)); echo "$(VULNDB) $$version"; \
 	go run "$(VULNDB)/cmd/indexdb@$$version" -vulns "$$(go env GOMODCACHE)/$(VULNDB)@$$version/data/osv" -out bin/vulndb
 	go run $(GOVULNCHECK) -db "file://$(CURDIR)/bin/vulndb" ./...
 	cd src/interop && go run $(GOVULNCHECK) -db "file://$(CURDIR)/bin/vulndb" ./...
