@@ -52,7 +52,7 @@ type chat struct {
 func runChat(ctx context.Context, with *common, groups []string, wait time.Duration) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	screen, err := openScreen(ctx, cancel)
+	screen, err := openScreen(ctx, cancel, promptOf(groups[0]))
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,6 @@ func runChat(ctx context.Context, with *common, groups []string, wait time.Durat
 
 // meet greets the user. If nobody types, it waits until somebody is in the group.
 func (c *chat) meet(ctx context.Context, wait time.Duration) error {
-	c.setGroup(c.group)
 	if c.piped {
 		return members(c.node, c.group).await(ctx, wait, c.show)
 	}
@@ -190,5 +189,7 @@ func (c *chat) label(peer once.Peer) string {
 
 func (c *chat) setGroup(group string) {
 	c.group = group
-	c.prompt(cut(group, cellWidth) + "> ")
+	c.prompt(promptOf(group))
 }
+
+func promptOf(group string) string { return cut(group, cellWidth) + "> " }

@@ -29,14 +29,14 @@ type screen struct {
 	log      io.Writer         // lines that are no part of the conversation
 	lines    chan string       // closed at the end of a pipe
 	err      error             // once lines is closed: why, nil for the end of input
-	prompt   func(text string) // sets that of the next line
+	prompt   func(text string) // sets that of the next line, and of this one when something arrives
 	close    func() error      // leaves the terminal as it was
 }
 
-// openScreen begins to read lines, until ctx ends. When the user ends the input at
+// openScreen prompts and begins to read lines, until ctx ends. When the user ends the input at
 // a terminal, it calls end. The goroutine that reads may be stuck in a read that
 // nothing can interrupt; it ends with the process then.
-func openScreen(ctx context.Context, end context.CancelCauseFunc) (*screen, error) {
+func openScreen(ctx context.Context, end context.CancelCauseFunc, prompt string) (*screen, error) {
 	s := &screen{
 		Writer:   os.Stdout,
 		terminal: isTerminal(os.Stdout),
@@ -60,7 +60,7 @@ func openScreen(ctx context.Context, end context.CancelCauseFunc) (*screen, erro
 	editor := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{os.Stdin, os.Stdout}, "")
+	}{os.Stdin, os.Stdout}, prompt)
 	s.Writer, s.log, s.prompt = editor, editor, editor.SetPrompt
 	s.close = func() error {
 		fmt.Println("\r")
