@@ -20,7 +20,7 @@ const (
 	maxMessage  = 64<<20 - 1<<10 // octets of content; with its header, less than the 64 MiB that nodes take
 )
 
-// common holds the flags that all commands share.
+// common holds the flags that all commands share that start a node.
 type common struct {
 	name       string
 	headers    []string // K=V
@@ -36,8 +36,8 @@ type common struct {
 	security   once.Security
 	trust      once.Trust
 	sealed     []string // groups
-	portFlag   *pflag.Flag
 	logLevel   slog.Level
+	given      func(flag string) bool // tells whether the user has given a flag; set when the command begins
 }
 
 func (c *common) register(flags *pflag.FlagSet) {
@@ -46,7 +46,6 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.interfaces, "interface", nil,
 		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that can broadcast)")
 	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none, which is the default with gossip")
-	c.portFlag = flags.Lookup("port")
 	flags.StringVar(&c.endpoint, "endpoint", "",
 		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
 	flags.StringVar(&c.advertise, "advertise", "",
@@ -54,14 +53,18 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.bind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
 	flags.StringArrayVar(&c.servers, "gossip-connect", nil,
 		"find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
-	flags.StringVar(&c.identity, "identity", "",
-		"who this node is, as kept in `DIR`, which is made if it is missing (default: somebody new each time)")
+	c.identityFlag(flags, "who this node is, as kept in `DIR`, which is made if it is missing (default: somebody new each time)")
 	flags.Var(word[once.Security]{&c.security}, "security",
 		"`plain|auto|secure`: encrypt nothing; content, for who can open it; or all connections (default auto; secure for a member)")
 	flags.Var(word[once.Trust]{&c.trust}, "trust",
 		"`open|first-use|members`: let in anybody; a name with the id it first had; or members of the network (default open; members for a member)")
 	flags.StringArrayVar(&c.sealed, "sealed", nil, "`GROUP` in which nothing is said or heard that is not encrypted; may be repeated")
 	flags.TextVar(&c.logLevel, "log-level", slog.LevelWarn, "least `LEVEL` to log: debug, info, warn or error")
+}
+
+// identityFlag is for commands that have to do with an identity.
+func (c *common) identityFlag(flags *pflag.FlagSet, usage string) {
+	flags.StringVar(&c.identity, "identity", "", usage)
 }
 
 // contestFlag is for commands that stay in groups.
@@ -88,7 +91,7 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 	}
 	port := int(c.port)
 	switch {
-	case !c.portFlag.Changed:
+	case !c.given("port"):
 		port = 0 // gossip, if there is any, is to replace beacons
 	case port == 0:
 		port = once.NoBeacon

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,6 +56,7 @@ func run() int {
 // line is found to be right and the command begins.
 func newRoot() (root *cobra.Command, begun *bool) {
 	begun = new(bool)
+	with := &common{port: defaultPort}
 	root = &cobra.Command{
 		Use:   "once",
 		Short: "find each other on a network and talk, without a server",
@@ -75,6 +77,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			with.given = cmd.Flags().Changed
 			if err := environment(cmd.Flags()); err != nil {
 				return err
 			}
@@ -83,11 +86,17 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 			return err
 		},
 	}
-	with := &common{port: defaultPort}
-	with.register(root.PersistentFlags())
-	root.AddCommand(chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with),
-		peersCommand(with), doctorCommand(with), interfacesCommand(), versionCommand(),
-		identityCommand(with), networkCommand(), inviteCommand(), revokeCommand(), joinCommand(with), trustCommand(with))
+	nodes := []*cobra.Command{chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with),
+		peersCommand(with), doctorCommand(with)}
+	for _, cmd := range nodes {
+		with.register(cmd.Flags())
+	}
+	identities := []*cobra.Command{identityCommand(with), joinCommand(with), trustCommand(with)}
+	for _, cmd := range identities {
+		with.identityFlag(cmd.PersistentFlags(), "`DIR` of the identity (default: see once identity --help)")
+	}
+	root.AddCommand(slices.Concat(nodes, identities)...)
+	root.AddCommand(networkCommand(), inviteCommand(), revokeCommand(), interfacesCommand(), versionCommand())
 	return root, begun
 }
 
