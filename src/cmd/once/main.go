@@ -86,17 +86,24 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 			return err
 		},
 	}
-	nodes := []*cobra.Command{chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with),
-		peersCommand(with), doctorCommand(with)}
-	for _, cmd := range nodes {
+	chapter := func(title string, commands ...*cobra.Command) []*cobra.Command {
+		root.AddGroup(&cobra.Group{ID: title, Title: title})
+		for _, cmd := range commands {
+			cmd.GroupID = title
+		}
+		root.AddCommand(commands...)
+		return commands
+	}
+	for _, cmd := range slices.Concat(
+		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
+		chapter("Look around:", peersCommand(with), doctorCommand(with))) {
 		with.register(cmd.Flags())
 	}
-	identities := []*cobra.Command{identityCommand(with), joinCommand(with), trustCommand(with)}
-	for _, cmd := range identities {
+	for _, cmd := range chapter("Who is who:", identityCommand(with), joinCommand(with), trustCommand(with)) {
 		with.identityFlag(cmd.PersistentFlags(), "`DIR` of the identity (default: see once identity --help)")
 	}
-	root.AddCommand(slices.Concat(nodes, identities)...)
-	root.AddCommand(networkCommand(), inviteCommand(), revokeCommand(), interfacesCommand(), versionCommand())
+	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
+	root.AddCommand(interfacesCommand(), versionCommand())
 	return root, begun
 }
 
