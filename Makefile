@@ -67,8 +67,9 @@ vuln: ## look the dependencies up among known vulnerabilities, of today or VULNS
 	cd src/interop && go run $(GOVULNCHECK) -db "file://$(CURDIR)/bin/vulndb" ./...
 
 .PHONY: race
-race: ## run all tests with the race detector
+race: ## run all tests with the race detector, and those of CURVE without assembly
 	go test -race -short ./...
+	go test -tags purego ./src/salsa ./src/zmtp
 
 .PHONY: soak
 soak: ## simulate SEEDS (20000) networks, and a large one; a seed that fails is printed
