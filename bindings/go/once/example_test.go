@@ -62,7 +62,8 @@ func Example() {
 	// ana says: welcome
 }
 
-// meet starts two nodes and waits until the first knows the second.
+// meet starts two nodes and waits until the first knows the second, and that it is in
+// the group if there is one.
 func meet(ctx context.Context, groups ...string) (*once.Node, *once.Node) {
 	ana, err := once.Start(ctx, loopback("ana", groups...))
 	if err != nil {
@@ -73,7 +74,14 @@ func meet(ctx context.Context, groups ...string) (*once.Node, *once.Node) {
 		log.Fatal(err)
 	}
 	for event := range ana.Events(ctx) {
-		if e, ok := event.(*once.Enter); ok && e.Peer.UUID() == ben.ID() {
+		here := false
+		switch e := event.(type) {
+		case *once.Enter:
+			here = e.Peer.UUID() == ben.ID() && len(groups) == 0
+		case *once.Join: // who enters joins then
+			here = e.Peer.UUID() == ben.ID()
+		}
+		if here {
 			break
 		}
 	}
