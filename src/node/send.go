@@ -71,7 +71,7 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 		return 0, n.running()
 	}
 	s := shouts.Get().(*shout)
-	defer shouts.Put(s)
+	defer s.release()
 	s.late = s.late[:0]
 	s.plain.octets, s.sealed.octets = s.plain.octets[:0], s.sealed.octets[:0]
 	var err error
@@ -134,6 +134,12 @@ type shout struct {
 func (s *shout) give(key onceseal.Key) {
 	key.Chain = append(s.key.Chain[:0], key.Chain...)
 	s.key = key
+}
+
+// release gives the shout back, without the key: the sender has moved on from it.
+func (s *shout) release() {
+	clear(s.key.Chain)
+	shouts.Put(s)
 }
 
 var noProof [seal.SizeProof]byte

@@ -15,7 +15,6 @@ import (
 type GroupSender struct {
 	chain
 	group string
-	given [chainSize]byte // the chain in the latest Key
 }
 
 // NewGroup returns what seals for a group, with a key that nobody has yet.
@@ -42,11 +41,10 @@ func (g *GroupSender) begin(key uint64, state [chainSize]byte) {
 	g.key, g.number, g.state = key, 0, state
 }
 
-// Key returns the key for a member: it opens what is sealed from now on. Its chain
-// stays until the next call.
+// Key returns the key for a member: it opens what is sealed from now on. Its chain is
+// the sender's own, which moves on with the next message.
 func (g *GroupSender) Key() onceseal.Key {
-	g.given = g.state
-	return onceseal.Key{Group: g.group, Key: g.key, Number: g.number, Chain: g.given[:]}
+	return onceseal.Key{Group: g.group, Key: g.key, Number: g.number, Chain: g.state[:]}
 }
 
 // Append appends a GROUP with content, of exactly [Size], to b. What content may be,

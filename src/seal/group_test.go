@@ -197,6 +197,18 @@ func TestThePastOfAGroup(t *testing.T) {
 	}
 }
 
+// A sender keeps nothing of the chain that it has moved on from, not even in a key that
+// it gave.
+func TestSenderForgets(t *testing.T) {
+	sender, p, _ := newShout(t)
+	key := sender.Key()
+	frame := sender.say("secret")
+	thief := must(NewGroupReceiver(alice, &key))(t)
+	if said, err := p.hear(thief, frame); !errors.Is(err, ErrForged) {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
 // Who has been a member opens nothing that is sealed after the key was drawn anew.
 func TestRedraw(t *testing.T) {
 	sender, p, gone := newShout(t)
@@ -229,6 +241,7 @@ func TestRedraw(t *testing.T) {
 func TestForgedShout(t *testing.T) {
 	sender, p, receiver := newShout(t)
 	key := sender.Key()
+	key.Chain = slices.Clone(key.Chain)
 	frame := sender.say("said")
 	forger := must(NewGroup(alice, "ROOM"))(t)
 	forger.key, forger.number, forger.state = key.Key, key.Number, [chainSize]byte(key.Chain)
