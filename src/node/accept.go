@@ -104,7 +104,7 @@ func (r *receiver) ended(err error) {
 // register gives a connection its number, unless the node is stopping.
 func (n *Node) register(r *receiver) (ok bool) {
 	n.do(func() {
-		if ok = !n.loop.stopped; ok {
+		if ok = !n.loop.core.Stopped(); ok { // else nobody would judge its greeting
 			n.loop.links++
 			r.id = n.loop.links
 			n.loop.inbound[r.id] = r

@@ -18,7 +18,6 @@ type loop struct {
 	links   zre.LinkID               // the latest number of an inbound connection
 	scratch []byte                   // where control messages are encoded
 	version uint64                   // of what is known: the number of events
-	stopped bool                     // the core has: nobody gets a verdict any more
 
 	challenges map[uuid.UUID][]byte // of the peers that we have greeted
 }

@@ -240,7 +240,6 @@ func (n *Node) Stop() {
 	}
 	n.do(func() {
 		n.step(zre.Stop{})
-		n.loop.stopped = true
 		for _, r := range n.loop.inbound {
 			r.hangUp()
 		}

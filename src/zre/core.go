@@ -121,6 +121,9 @@ func (c *Core) step(in Input) {
 	c.expire(0)
 }
 
+// Stopped tells whether the core has taken a [Stop]: it takes nothing after that.
+func (c *Core) Stopped() bool { return c.stopped }
+
 // Deadline returns when the core wants a Tick, or the zero time if never.
 func (c *Core) Deadline() time.Time {
 	if len(c.timers) == 0 {
