@@ -41,7 +41,18 @@ type inbox struct {
 	ignored atomic.Int64  // commands that meant nothing to us
 	period  time.Duration // of silence between two looks; 0 is no looking
 	missed  int           // periods of silence
+
+	finishing atomic.Bool // only what has come already is wanted
+	drained   int         // octets read since
+	paused    bool        // nothing came in the latest drainTime
 }
+
+// What has come already is what comes within drainTime of when it is asked for, and no
+// more than operating systems keep.
+const (
+	drainTime = 10 * time.Millisecond
+	drainMost = 16 << 20
+)
 
 func (l *Link) openInbox() {
 	l.opened = time.Now()
@@ -92,13 +103,36 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 		l.in.Release()
 		l.in = nil
 	}
+	l.end = err
 	return err
+}
+
+// Finish has Serve take in what has come already, wait for no more, and end with
+// io.EOF. It may be called at any time, and does not wait.
+func (l *Link) Finish() {
+	l.finishing.Store(true)
+	_ = l.conn.SetReadDeadline(time.Unix(1, 0)) // fails only if the link has ended
+}
+
+// drain prepares a read of what has come already, and tells whether there may be more.
+func (l *Link) drain() bool {
+	return l.drained < drainMost && l.conn.SetReadDeadline(time.Now().Add(drainTime)) == nil
 }
 
 // cycle reads once and deals with what came.
 func (l *Link) cycle(deliver func(*Batch) error) error {
+	finishing := l.finishing.Load()
+	if finishing && !l.drain() {
+		return io.EOF
+	}
 	n, err := l.read()
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && l.finishing.Load():
+		if l.paused {
+			return io.EOF
+		}
+		l.paused = finishing // else it was Finish that interrupted
+		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return l.look()
 	case err != nil:
@@ -110,7 +144,10 @@ func (l *Link) cycle(deliver func(*Batch) error) error {
 		return io.EOF
 	}
 	l.heard.Store(int64(time.Since(l.opened)))
-	l.missed = 0
+	l.missed, l.paused = 0, false
+	if finishing {
+		l.drained += n
+	}
 	l.adapt(n)
 	b := l.in.in
 	b.b = b.b[:len(b.b)+n]

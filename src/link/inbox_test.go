@@ -244,7 +244,7 @@ func TestSilence(t *testing.T) {
 		if after, err := end(); !errors.Is(err, ErrSilent) || after != 3*time.Second {
 			t.Errorf("%v after %v, want ErrSilent after 3s", err, after)
 		}
-		want := bytes.Repeat(ping(0, ""), 2)
+		want := bytes.Repeat(ping(3*time.Second, ""), 2)
 		if got, err := io.ReadAll(far); !bytes.Equal(got, want) {
 			t.Errorf("the far side got %q, %v, want two PINGs", got, err)
 		}

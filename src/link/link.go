@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,7 @@ type Link struct {
 
 	serving atomic.Bool
 	served  chan struct{} // closed when Serve has returned
+	end     error         // what it has returned
 	closing sync.Once
 }
 
@@ -191,6 +193,9 @@ func (l *Link) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-l.served:
+		if l.end != io.EOF {
+			return l.end
+		}
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -13,6 +13,7 @@ type outbox struct {
 	covered int            // octets of out that are sealed already, with CURVE
 	spare   *buffer        // what out becomes when the writer takes it; may be nil
 	flying  int            // octets that the writer is writing
+	flown   int            // of those, written
 	sent    int64          // octets written since the link was opened
 	excess  int            // octets beyond Outbox of a message that was let in alone
 	wrote   time.Duration  // from opened to the end of the last write
@@ -117,6 +118,28 @@ func (l *Link) Flush(ctx context.Context) error {
 		}
 	}
 	return l.broken
+}
+
+// Taken returns how many octets the far side has taken of late, as a number that only
+// grows, and whether it has yet to take some. Where the operating system does not tell
+// what has arrived, what it has accepted itself counts as taken.
+func (l *Link) Taken() (octets uint64, owes bool) {
+	l.mu.Lock()
+	octets, owes = uint64(l.sent)+uint64(l.flown), l.queued() > 0
+	l.mu.Unlock()
+	if l.raw != nil {
+		if acknowledged, under, ok := arrived(l.raw); ok {
+			return acknowledged, owes || under
+		}
+	}
+	return octets, owes
+}
+
+// Locked runs do while nobody reserves room or commits, which do must not do either.
+func (l *Link) Locked(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	do()
 }
 
 func (l *Link) queued() int {

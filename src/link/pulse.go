@@ -1,7 +1,9 @@
 package link
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -67,6 +69,14 @@ func (l *Link) rearm() error {
 	return l.conn.SetReadDeadline(time.Now().Add(l.period))
 }
 
+// ttl is how long the far side is to wait for our next sign of life, in tenths of a
+// second, before it takes the link for dead: as long as we wait for one of it, so that
+// a link that only we know to be lost does not stand in the way of the next.
+func (l *Link) ttl() []byte {
+	tenths := min(patience*l.period/(time.Second/10), math.MaxUint16)
+	return binary.BigEndian.AppendUint16(nil, uint16(tenths))
+}
+
 // look is called when reading was interrupted. Silence counts only while we
 // listen, not while deliver keeps us from it.
 func (l *Link) look() error {
@@ -77,7 +87,7 @@ func (l *Link) look() error {
 		return fmt.Errorf("%w: for %v", ErrSilent, patience*l.period)
 	}
 	if l.config.Heartbeat > 0 {
-		l.command(zmtp.Ping, []byte{0, 0})
+		l.command(zmtp.Ping, l.ttl())
 	}
 	return l.rearm()
 }

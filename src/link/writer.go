@@ -82,8 +82,11 @@ func (l *Link) send(b []byte, covered int) (err error) {
 	if l.remote.Cipher == nil {
 		covered = len(b)
 	}
-	if covered > 0 {
-		_, err = l.conn.Write(b[:covered])
+	for rest := b[:covered]; len(rest) > 0 && err == nil; {
+		n := min(len(rest), coverSize)
+		_, err = l.conn.Write(rest[:n])
+		rest = rest[n:]
+		l.advance(n, err)
 	}
 	for b = b[covered:]; len(b) > 0 && err == nil; {
 		portion, size := zmtp.Portion(b, coverSize)
@@ -92,8 +95,18 @@ func (l *Link) send(b []byte, covered int) (err error) {
 		_, err = l.conn.Write(cover.b)
 		l.config.Pool.put(cover)
 		b = b[len(portion):]
+		l.advance(len(portion), err)
 	}
 	return err
+}
+
+// advance notes that part of what is being written was.
+func (l *Link) advance(octets int, err error) {
+	if err == nil {
+		l.mu.Lock()
+		l.flown += octets
+		l.mu.Unlock()
+	}
 }
 
 // written takes note of the end of a write, and keeps the buffer for the next one.
@@ -103,7 +116,7 @@ func (l *Link) written(taken *buffer, err error) {
 	} else {
 		l.fail(err)
 	}
-	l.flying = 0
+	l.flying, l.flown = 0, 0
 	taken.b = taken.b[:0]
 	l.spare = taken
 	if l.waiting > 0 {
