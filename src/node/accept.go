@@ -32,7 +32,7 @@ func (n *Node) accept(listener net.Listener, site *site) {
 			known()
 			return
 		}
-		r := &receiver{node: n, verdict: make(chan bool, 1), visit: visit, known: known}
+		r := &receiver{node: n, verdict: make(chan verdict, 1), done: make(chan struct{}), visit: visit, known: known}
 		n.work.Go(func() { n.receive(r, conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
@@ -108,6 +108,7 @@ func (n *Node) register(r *receiver) (ok bool) {
 			n.loop.links++
 			r.id = n.loop.links
 			n.loop.inbound[r.id] = r
+			n.step(zre.Called{Peer: r.peer})
 		}
 	})
 	return ok
@@ -118,15 +119,19 @@ func (n *Node) unregister(r *receiver) {
 		delete(n.loop.inbound, r.id)
 		if n.loop.speaks[r.peer] == r {
 			delete(n.loop.speaks, r.peer)
+			if r.remote != nil {
+				r.remote.sequence.Store(uint32(r.sequence))
+			}
 		}
 		n.step(zre.Muted{Peer: r.peer, Link: r.id})
 	})
+	close(r.done)
 }
 
 func (n *Node) admit(peer uuid.UUID, id zre.LinkID) {
 	if r := n.loop.inbound[id]; r != nil {
 		n.loop.speaks[peer] = r
-		r.decide(true)
+		r.decide(verdictAdmitted)
 	}
 }
 

@@ -30,12 +30,14 @@ const controlReserve = 1 << 20
 // until one accepts, and then keeps an eye on the connection until it ends.
 type caller struct {
 	node      *Node
-	peer      uuid.UUID
+	peer      uuid.UUID // the loop's once the connection stands
 	endpoints atomic.Pointer[[]string]
 	urgent    chan struct{} // closed by the loop when the peer is more than sighted
 	hurried   bool          // the loop's: that is so
 	wait      time.Duration // before the first attempt
 	cancel    context.CancelFunc
+	at        string    // the line that the connection has
+	endpoint  string    // where it leads
 	out       *outbound // the loop's; nil until it stands
 }
 
@@ -87,9 +89,11 @@ func (n *Node) closeSoon(l *link.Link) {
 	n.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), n.settings.linger)
 		defer cancel()
-		if err := l.Shutdown(ctx); err != nil {
-			n.settings.log.Debug("connection closed with messages unsent", "address", l.RemoteAddr(), "error", err)
+		err := l.Shutdown(ctx)
+		if err != nil {
+			n.settings.log.Debug("connection closed before all was taken", "address", l.RemoteAddr(), "error", err)
 		}
+		n.do(func() { n.parted(l, err) })
 	})
 }
 
@@ -101,6 +105,7 @@ func (c *caller) run(ctx context.Context) {
 	}
 	c.node.do(func() { c.linked(l) })
 	c.ended(l, l.Serve(c.deliver))
+	c.node.lines.leave(c.at)
 }
 
 // deliver drops what comes against the stream: peers talk over their own connections.
@@ -112,10 +117,12 @@ func (c *caller) deliver(b *link.Batch) error {
 
 func (c *caller) ended(l *link.Link, err error) {
 	_ = l.Close()
-	c.node.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
-	c.node.do(func() {
-		if c.node.loop.calls[c.peer] == c {
-			c.node.step(zre.Unlinked{Peer: c.peer})
+	n := c.node
+	n.do(func() {
+		n.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
+		if n.loop.calls[c.peer] == c {
+			n.lost(c.peer, c.out)
+			n.step(zre.Unlinked{Peer: c.peer})
 		}
 	})
 }
@@ -128,10 +135,17 @@ func (c *caller) linked(l *link.Link) {
 		return
 	}
 	c.out = &outbound{Link: l, replaced: make(chan struct{})}
-	n.step(zre.Linked{Peer: c.peer, Endpoint: n.callback(l.LocalAddr())})
-	if r := n.table.find(c.peer); r != nil && r.out.Load() != c.out {
-		r.relink(c.out)
-	}
+	n.step(zre.Linked{
+		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l),
+	})
+}
+
+// adopt takes a connection that was made to one peer for one to another.
+func (n *Node) adopt(from, to uuid.UUID) {
+	c := n.loop.calls[from]
+	delete(n.loop.calls, from)
+	n.hangUp(to)
+	n.loop.calls[to], c.peer = c, to
 }
 
 // connect tries the endpoints until one accepts or ctx ends.
@@ -192,13 +206,14 @@ func (c *caller) attempt(ctx context.Context) (won *link.Link, refused bool) {
 			pending--
 			switch {
 			case r.err == nil && won == nil:
-				won = r.link
+				won, c.at, c.endpoint = r.link, r.line, r.endpoint
 				cancel()
 			case r.err == nil:
 				_ = r.link.Close()
+				c.node.lines.leave(r.line)
 			default:
 				c.node.log(c.peer).Debug("cannot connect", "endpoint", r.endpoint, "error", r.err)
-				if errors.Is(r.err, syscall.ECONNREFUSED) {
+				if errors.Is(r.err, syscall.ECONNREFUSED) || errors.Is(r.err, errSomebodyElse) {
 					refusals++
 				}
 				begin()
@@ -211,15 +226,26 @@ func (c *caller) attempt(ctx context.Context) (won *link.Link, refused bool) {
 // dialled is what became of an endpoint.
 type dialled struct {
 	endpoint string
+	line     string
 	link     *link.Link
 	err      error
 }
 
 func (c *caller) open(ctx context.Context, endpoint string) dialled {
+	at, _, err := unkeyed(endpoint)
+	if err == nil {
+		err = c.node.lines.enter(ctx, at)
+	}
+	if err != nil {
+		return dialled{endpoint: endpoint, err: err}
+	}
 	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
 	defer cancel()
 	l, err := c.dial(ctx, endpoint)
-	return dialled{endpoint, l, err}
+	if err != nil {
+		c.node.lines.leave(at)
+	}
+	return dialled{endpoint, at, l, err}
 }
 
 // dial connects to an endpoint and makes sure that it is the peer's.
@@ -233,6 +259,9 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	if config.Curve, err = n.curveTo(c.peer, key); err != nil {
 		return nil, err
 	}
+	if !identity.Owned(c.peer) { // libzmq then does not keep a connection that only we know to be lost
+		config.Heartbeat = n.settings.silent
+	}
 	if n.secure && identity.Owned(c.peer) {
 		config.Properties = n.properties()
 	}
@@ -244,7 +273,29 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	if why := reason(err); why != nil {
 		n.refuse(c.peer, "", endpoint, why)
 	}
+	if err == nil {
+		err = c.meant(l)
+	}
 	return l, err
+}
+
+// errSomebodyElse says that the peer is not where it was said to be.
+var errSomebodyElse = errors.New("another node is there")
+
+// meant makes sure that a connection leads to the peer, as far as the far side shows
+// who it is: nodes of RFC 36 do not.
+func (c *caller) meant(l *link.Link) error {
+	there, err := peerOf(l.RemoteIdentity())
+	if err != nil && !identity.Owned(c.peer) || linkKey(l) != nil || there == c.peer {
+		return nil
+	}
+	return errors.Join(errSomebodyElse, l.Close())
+}
+
+// shows tells whether the far side of a connection has shown who it is.
+func shows(l *link.Link) bool {
+	_, err := peerOf(l.RemoteIdentity())
+	return err == nil || linkKey(l) != nil
 }
 
 // reason returns why a handshake failed if that tells that the far side cannot or
@@ -261,20 +312,17 @@ func reason(err error) error {
 }
 
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks
-// for: the octet 1 and the node's UUID.
+// for: the octet 1 and the node's UUID. We show it to those who call us too.
 func (n *Node) linkConfig(kind string) link.Config {
-	c := link.Config{
+	return link.Config{
 		Type:       kind,
+		Identity:   append([]byte{1}, n.id[:]...),
 		MaxMessage: n.settings.maxMessage,
 		MaxFrames:  maxFrames,
 		Outbox:     n.settings.outbox,
 		Reserve:    controlReserve,
 		Handshake:  min(n.settings.greeting, handshakemachine.DefaultHandshake),
 	}
-	if kind == zmtp.Dealer {
-		c.Identity = append([]byte{1}, n.id[:]...)
-	}
-	return c
 }
 
 // callback returns where a peer can reach us that we reach from an address. A

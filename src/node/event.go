@@ -63,7 +63,7 @@ func (e *Event) Keep() *Event {
 
 // notice tells whether the event is not about a peer: anybody can cause such.
 func (e *Event) notice() bool {
-	return e.kind == api.EventTypeNetwork || e.kind == api.EventTypeRefused
+	return e.kind == api.EventTypeNetwork || e.kind == api.EventTypeRefused || e.kind == api.EventTypeUnreachable
 }
 
 // content tells whether the event carries a message, and so memory of a link.

@@ -43,7 +43,7 @@ func live(t *testing.T, name string, prepare ...func(*Node)) *actor {
 	if err := n.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(n.Stop)
+	t.Cleanup(func() { _ = n.Stop() })
 	return &actor{Node: n, lan: &lan{t: t}}
 }
 
@@ -227,7 +227,7 @@ func TestSightingsOfNobody(t *testing.T) {
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("a good peer waits %v", d)
 		}
-		ana.idle(time.Minute)
+		ana.unreached(time.Minute, maxRefusals)
 		if most := d.most.Load(); most > maxDials || most < maxDials/2 {
 			t.Errorf("%d dials at a time", most)
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -69,6 +70,9 @@ func TestGossipHeals(t *testing.T) {
 		}
 		l.memory.Partition(ana.host, ben.host, true)
 		ana.wants("suspect ben", "exit ben expired")
+		if got := ana.next(time.Minute); !strings.HasPrefix(got, "unreachable") || !strings.Contains(got, ben.Endpoint()) {
+			t.Errorf("ana got %q", got)
+		}
 		ana.idle(time.Minute)
 		l.memory.Partition(ana.host, ben.host, false)
 		if got := ana.next(10 * time.Second); got != "enter ben" {

@@ -6,6 +6,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -18,8 +20,13 @@ type loop struct {
 	links   zre.LinkID               // the latest number of an inbound connection
 	scratch []byte                   // where control messages are encoded
 	version uint64                   // of what is known: the number of events
+	home    string                   // where we accept connections, for people
 
 	challenges map[uuid.UUID][]byte // of the peers that we have greeted
+
+	parting map[*link.Link]Missed // what those we take leave of have yet to take
+	missed  missed                // content that was not confirmed, and that nobody was told of
+	flushes map[*flush]bool       // that wait
 }
 
 func newLoop(core *zre.Core) loop {
@@ -30,6 +37,10 @@ func newLoop(core *zre.Core) loop {
 		speaks:  map[uuid.UUID]*receiver{},
 
 		challenges: map[uuid.UUID][]byte{},
+
+		parting: map[*link.Link]Missed{},
+		missed:  missed{},
+		flushes: map[*flush]bool{},
 	}
 }
 
@@ -94,6 +105,20 @@ func (n *Node) carryOut(out zre.Output) {
 		n.admit(out.Peer, out.Link)
 	case zre.Reject:
 		n.reject(out.Link)
+	case zre.Finish:
+		n.finish(out.Link, out.Next)
+	case zre.Adopt:
+		n.adopt(out.From, out.To)
+	case zre.Proven:
+		if r, c := n.table.find(out.Peer), n.loop.calls[out.Peer]; r != nil && c != nil && c.out != nil {
+			r.relink(c.out)
+		}
+	case zre.Answered:
+		n.answered(out.Peer, out.Count)
+	case zre.Forgot:
+		n.forgot(out.Peer)
+	case zre.Unreachable:
+		n.unreachable(out)
 	case zre.Event:
 		n.event(out)
 	case zre.Update:
@@ -111,7 +136,16 @@ func (n *Node) event(e zre.Event) {
 	switch e.Type {
 	case api.EventTypeEnter:
 		n.table.enter(e.Peer, n.loop.calls[id].out, n.loop.challenges[id])
+	case api.EventTypeSuspect:
+		n.table.find(id).suspected()
+	case api.EventTypeRecover:
+		n.table.find(id).recovered()
 	case api.EventTypeExit:
+		if out := n.table.find(id).out.Load(); e.Reason == peermachine.ReasonStopped {
+			n.leave(e.Peer, out)
+		} else {
+			n.lost(id, out)
+		}
 		n.table.exit(id)
 		delete(n.loop.challenges, id)
 		if r := n.loop.speaks[id]; r != nil {
@@ -132,12 +166,16 @@ func (n *Node) event(e zre.Event) {
 	})
 }
 
-// heard tells the core when a peer was last heard over the connection that
-// counts, and whether the application is too slow to take what it sent.
-func (n *Node) heard(id uuid.UUID) (time.Time, bool) {
-	r := n.loop.speaks[id]
-	if r == nil {
-		return time.Time{}, false
+// signs tells the core what the connections from and to a peer tell of its life.
+func (n *Node) signs(id uuid.UUID) (s zre.Signs) {
+	if r := n.loop.speaks[id]; r != nil {
+		s.Heard, s.Waiting = r.link.Heard(), r.stalled.Load()
 	}
-	return r.link.Heard(), r.stalled.Load()
+	if c := n.loop.calls[id]; c != nil && c.out != nil {
+		taken, owes := c.out.Taken()
+		s.Took, s.Owes = c.out.owes && taken > c.out.taken, owes // that a PING left is no sign of life
+		c.out.taken, c.out.owes = taken, owes
+		s.Unsure = c.out.unsure()
+	}
+	return s
 }

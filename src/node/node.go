@@ -64,6 +64,7 @@ type Node struct {
 	counters counters
 	refusals refusals
 	throttle throttle
+	lines    lines
 	sealed   sealedGroups
 	sessions atomic.Uint64 // the number of the sealed session that was opened last
 }
@@ -94,6 +95,7 @@ func New(name string) (*Node, error) {
 		table:     newTable(),
 		inbox:     newInbox(),
 		settings:  defaults(who),
+		lines:     lines{at: map[string]chan struct{}{}},
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
 		refusals:  refusals{at: map[refusal]time.Time{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
@@ -189,8 +191,9 @@ func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 	config.ID, config.Name = n.id, n.name
 	config.Incarnation = incarnation
 	config.Beacons = site.beacon != nil
-	config.Heard, config.Endpoint = n.heard, n.address
+	config.Signs, config.Endpoint = n.signs, n.address
 	n.loop = newLoop(zre.New(config))
+	n.loop.home = n.address
 	for group := range n.settings.contests {
 		n.step(zre.Contest{Group: group})
 	}
@@ -222,8 +225,9 @@ func (n *Node) announce(source beacon.Beacon) {
 
 // Stop says goodbye to the peers, waits for at most the linger time until they
 // have taken what is queued, and closes all connections. Events that wait can
-// still be read.
-func (n *Node) Stop() {
+// still be read. If peers are not known to have got content, it returns an
+// *UndeliveredError, each time that it is called.
+func (n *Node) Stop() error {
 	n.mu.Lock()
 	was := n.phase
 	n.phase = stopped
@@ -232,10 +236,10 @@ func (n *Node) Stop() {
 	case fresh:
 		n.inbox.close()
 		close(n.done)
-		return
+		return nil
 	case stopped:
 		<-n.done
-		return
+		return n.loop.missed.err(nil)
 	case running:
 	}
 	n.do(func() {
@@ -250,13 +254,11 @@ func (n *Node) Stop() {
 	close(n.calls)
 	<-n.done
 	n.settings.log.Info("node stopped", "name", n.name, "uuid", n.id)
+	return n.loop.missed.err(nil)
 }
 
-// Close stops the node if it runs. Doing so twice is safe.
-func (n *Node) Close() error {
-	n.Stop()
-	return nil
-}
+// Close is Stop.
+func (n *Node) Close() error { return n.Stop() }
 
 // running tells why a node does not run, if it does not.
 func (n *Node) running() error {

@@ -99,6 +99,20 @@ func (a *actor) idle(d time.Duration) {
 	}
 }
 
+// unreached expects nothing for a while but that nodes are unreachable, so many at most.
+func (a *actor) unreached(d time.Duration, most int) {
+	a.lan.t.Helper()
+	for end := time.Now().Add(d); ; most-- {
+		got := a.next(time.Until(end))
+		if got == context.DeadlineExceeded.Error() {
+			return
+		}
+		if !strings.HasPrefix(got, "unreachable") || most == 0 {
+			a.lan.t.Fatalf("%s got %q", a.Name(), got)
+		}
+	}
+}
+
 func (a *actor) must(err error) {
 	a.lan.t.Helper()
 	if err != nil {

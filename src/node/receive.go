@@ -25,15 +25,26 @@ const (
 // errRejected ends the connection of a peer whose greeting is not accepted.
 var errRejected = errors.New("the greeting was not accepted")
 
+// verdict is what the loop says of who wants to speak for a peer.
+type verdict int
+
+const (
+	verdictRefused verdict = iota
+	verdictAdmitted
+	verdictWait // until another connection of the peer has ended; then it is to be asked again
+)
+
 // receiver reads one connection that a peer made to us.
 type receiver struct {
 	node    *Node
 	id      zre.LinkID
 	peer    uuid.UUID
 	link    *link.Link
-	verdict chan bool   // the loop's on the latest HELLO
-	stalled atomic.Bool // waits for the application
-	gone    atomic.Bool // the peer's exit has been told: what it said later is not
+	verdict chan verdict  // the loop's on the latest HELLO
+	ahead   *receiver     // the loop's: what comes first with verdictWait
+	done    chan struct{} // closed when the connection has ended, and the core knows
+	stalled atomic.Bool   // waits for the application
+	gone    atomic.Bool   // the peer's exit has been told: what it said later is not
 
 	// The reader's own.
 	visit     visit
@@ -92,17 +103,41 @@ func (r *receiver) resume(frame []byte) bool {
 		return false
 	}
 	r.spoke = true
-	r.node.post(zre.Resumed{Peer: r.peer, Link: r.id})
-	select {
-	case accepted := <-r.verdict:
-		if accepted {
-			r.remote = r.node.table.find(r.peer)
-			r.isKnown()
-			r.sequence = binary.BigEndian.Uint16(frame[zremsg.SequenceOffset:]) - 1
+	for r.judged(zre.Resumed{Peer: r.peer, Link: r.id}) {
+		select {
+		case v := <-r.verdict:
+			if v == verdictWait && r.awaits() {
+				continue
+			}
+			if r.remote = r.node.table.find(r.peer); v == verdictAdmitted && r.remote != nil {
+				r.isKnown()
+				r.sequence = uint16(r.remote.sequence.Load()) // what is missing since shows
+				return true
+			}
+		default:
 		}
-	default:
+		break
 	}
-	return r.remote != nil
+	r.remote = nil
+	return false
+}
+
+// judged has the loop take an input that asks for a verdict.
+func (r *receiver) judged(in zre.Input) bool {
+	r.node.post(in)
+	return true
+}
+
+// awaits waits for the end of the connection that comes first. It tells whether the
+// loop is to be asked again.
+func (r *receiver) awaits() bool {
+	r.isKnown()
+	select {
+	case <-r.ahead.done:
+		return true
+	case <-r.verdict: // the node stops, or a later connection waits in place of this
+		return false
+	}
 }
 
 func (r *receiver) push(run *Batch) bool { return r.node.inbox.push(run, r) }
@@ -192,9 +227,12 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
 	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
-	n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
-	if !<-r.verdict {
-		return errRejected
+	for again := true; again; {
+		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
+		v := <-r.verdict
+		if again = v == verdictWait && r.awaits(); v != verdictAdmitted && !again {
+			return errRejected
+		}
 	}
 	if r.remote = n.table.find(r.peer); r.remote == nil {
 		return errRejected
@@ -205,14 +243,25 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 
 // hangUp closes the connection; its reader then ends. It is the loop's.
 func (r *receiver) hangUp() {
-	r.decide(false)
+	r.decide(verdictRefused)
 	r.node.work.Go(func() { _ = r.link.Close() })
 }
 
+// finish has one connection of a peer take in what has come, and another wait for that.
+func (n *Node) finish(id, next zre.LinkID) {
+	r, heir := n.loop.inbound[id], n.loop.inbound[next]
+	if r == nil || heir == nil {
+		return
+	}
+	r.link.Finish()
+	heir.ahead = r
+	heir.decide(verdictWait)
+}
+
 // decide tells the reader, if it waits, whether its greeting is accepted.
-func (r *receiver) decide(accepted bool) {
+func (r *receiver) decide(v verdict) {
 	select {
-	case r.verdict <- accepted:
+	case r.verdict <- v:
 	default:
 	}
 }

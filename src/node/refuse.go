@@ -74,3 +74,14 @@ func (r *refusals) room(now time.Time) bool {
 	}
 	return len(r.at) < maxRefusals
 }
+
+// knows tells whether it was told of late why a node is none to talk with. The caller
+// holds the lock.
+func (r *refusals) knows(peer uuid.UUID, now time.Time) bool {
+	for key, at := range r.at {
+		if key.peer == peer && now.Sub(at) < refusalLife {
+			return true
+		}
+	}
+	return false
+}

@@ -43,7 +43,7 @@ func newScene(t *testing.T, security api.NodeSecurity) *scene {
 	prepare := []func(*Node){with(security), in("room"), s.tap.on}
 	s.ana, s.ben, s.cleo = s.node("ana", prepare...), s.node("ben", prepare...), s.node("cleo", prepare...)
 	for _, a := range []*actor{s.ana, s.ben, s.cleo} {
-		t.Cleanup(a.Stop)
+		t.Cleanup(func() { _ = a.Stop() })
 		for range 4 { // enter and join, of both others
 			a.next(time.Minute)
 		}
@@ -76,6 +76,9 @@ func (s *scene) issue(incarnation uint64, at time.Time) {
 // config is eve's, at either end of a connection; the server is whom she calls.
 func (s *scene) config(kind string, server *actor) link.Config {
 	c := link.Config{Type: kind, MaxMessage: 1 << 20}
+	if kind == zmtp.Router {
+		c.Identity = routingID(s.eve.identity.UUID())
+	}
 	if !s.ana.secure {
 		return c
 	}

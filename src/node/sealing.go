@@ -98,7 +98,7 @@ func (n *Node) aside(out *outbound, octets int, put func([]byte)) error {
 	if err != nil {
 		if errors.Is(err, link.ErrOverflow) {
 			n.count("control overflows")
-			n.closeSoon(out.Link)
+			_ = n.while(func() { n.closeSoon(out.Link) }) // a node that stops closes all of them
 			err = link.ErrClosed
 		}
 		return err

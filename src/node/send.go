@@ -42,9 +42,13 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 		}
 		return nil
 	})
+	if errors.Is(err, api.ErrNoPeer) {
+		return n.absent()
+	}
 	if err != nil {
 		return err
 	}
+	out.said.add(octets)
 	out.sequence++
 	message.Sequence = out.sequence
 	b, err = message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
@@ -59,7 +63,8 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 
 // Shout queues a message for all peers in a group, and returns for how many. It
 // is encoded once, and sealed once. Peers whose queues are full get it last, so
-// that they do not hold up the others.
+// that they do not hold up the others. Nor do peers that are suspect: what there is
+// no room for is not for them, and [Node.Flush] says so.
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	header := (&zremsg.Shout{Group: group}).Size()
 	if _, err := n.measure(header, content); err != nil {
@@ -199,13 +204,19 @@ func (n *Node) sendNow(s *shout, members []*remote) (sent uint32) {
 func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32) (uint32, error) {
 	for _, r := range s.late {
 		e := s.of(r)
-		out, b, err := r.reserve(ctx, len(e.octets), func(out *outbound) error {
+		wait, over := r.unlessSuspect(ctx)
+		out, b, err := r.reserve(wait, len(e.octets), func(out *outbound) error {
 			if e == &s.sealed {
 				return n.hand(r, out, &s.key)
 			}
 			return nil
 		})
+		over()
 		if errors.Is(err, api.ErrNoPeer) {
+			continue
+		}
+		if err != nil && ctx.Err() == nil && wait.Err() != nil {
+			r.skipped.add(len(e.octets))
 			continue
 		}
 		if err != nil {
@@ -219,6 +230,7 @@ func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32) (uint32, err
 
 // put fills in what a receiver gets, and lets it go.
 func (s *shout) put(e *encoded, out *outbound, b []byte) {
+	out.said.add(len(b))
 	out.sequence++
 	copy(b, e.octets)
 	binary.BigEndian.PutUint16(b[e.at:], out.sequence)
@@ -293,22 +305,21 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 			out.sealer.shown.Store(n.identity.Card())
 		}
 	}
+	if asks(message, n.table.find(c.peer)) {
+		out.asked = append(out.asked, out.said)
+	}
 	copy(b, frame)
 	binary.BigEndian.PutUint16(b[len(b)-message.Size()+zremsg.SequenceOffset:], out.sequence)
 	out.Commit()
 }
 
-// Flush waits until all that was queued for the peers is handed to the system.
-func (n *Node) Flush(ctx context.Context) error {
-	if err := n.running(); err != nil {
-		return err
+// asks tells whether a message asks a peer to confirm what was said before.
+func asks(message zremsg.Message, peer *remote) bool {
+	switch message.(type) {
+	case *zremsg.Confirm:
+		return true
+	case *zremsg.Ping:
+		return peer != nil && peer.snapshot.Load().Incarnation() == 0
 	}
-	for _, r := range n.table.all() {
-		if out := r.out.Load(); out != nil {
-			if err := out.Flush(ctx); err != nil && ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
-	}
-	return nil
+	return false
 }

@@ -31,14 +31,25 @@ type remote struct {
 	snapshot  atomic.Pointer[Peer]
 	out       atomic.Pointer[outbound] // nil once the peer is gone
 	session   atomic.Uint64            // number of the latest that it opened
+	sequence  atomic.Uint32            // of the latest message over a connection that has ended
+	skipped   tally                    // shouts that it had no room for while it was suspect
+	doubt     atomic.Pointer[doubt]
 }
 
 // outbound is our connection to a peer and the ZRE session on it.
 type outbound struct {
 	*link.Link
 	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
+	said     amount        // content; guarded likewise
 	replaced chan struct{} // closed when the peer has another connection, or none
 	sealer   sealer
+
+	// The loop's own.
+	taken     uint64   // octets that the peer had taken when last looked
+	owes      bool     // and there were some that it had not
+	asked     []amount // what was said before each time that the peer was asked and has not answered
+	answers   int
+	confirmed amount // what was said before the latest answer
 }
 
 func newTable() *table {
@@ -85,6 +96,7 @@ func (t *table) groupNames() []string {
 
 func (t *table) enter(p *Peer, out *outbound, challenge []byte) {
 	r := &remote{id: p.UUID(), challenge: challenge}
+	r.recovered()
 	r.snapshot.Store(p)
 	r.out.Store(out)
 	t.mu.Lock()
@@ -156,4 +168,29 @@ func (r *remote) reserve(ctx context.Context, octets int, prepare func(*outbound
 			return nil, nil, ctx.Err()
 		}
 	}
+}
+
+// doubt is whether a peer is suspect: then it ends.
+type doubt struct {
+	context.Context
+	begin context.CancelFunc
+}
+
+// suspected ends waits for room of which suspect peers have none.
+func (r *remote) suspected() { r.doubt.Load().begin() }
+
+func (r *remote) recovered() {
+	d := new(doubt)
+	d.Context, d.begin = context.WithCancel(context.Background())
+	if last := r.doubt.Swap(d); last != nil {
+		last.begin()
+	}
+}
+
+// unlessSuspect returns a context that ends with ctx, when the peer is suspect, or
+// when over is called.
+func (r *remote) unlessSuspect(ctx context.Context) (wait context.Context, over func()) {
+	wait, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(r.doubt.Load(), cancel)
+	return wait, func() { stop(); cancel() }
 }

@@ -24,7 +24,7 @@ const greetAgain = time.Second
 // requireAgain is how long a required peer that was lost is left alone.
 const requireAgain = time.Second
 
-// Config is what a core is made of. Heard must be set.
+// Config is what a core is made of. Signs must be set.
 type Config struct {
 	ID          uuid.UUID
 	Name        string
@@ -37,17 +37,17 @@ type Config struct {
 	Silent      time.Duration
 	Expired     time.Duration
 
-	// Heard tells when something last came in over the connection that a
-	// present peer made to us, and whether more waits there that the
-	// application is too slow to take.
-	Heard func(uuid.UUID) (at time.Time, waiting bool)
+	Signs func(uuid.UUID) Signs // asked for when a present peer seems to be quiet
 }
 
 // Core holds what a node knows. It is not safe for concurrent use.
 type Core struct {
 	config   Config
 	peers    map[uuid.UUID]*peer
+	places   places
+	lines    uint64 // the number of the latest connection that we made; no other life has the same ones
 	required map[uuid.UUID]string
+	missing  timer // when required peers that there was no room for are tried again
 	groups   map[string]struct{}
 	contests map[string]struct{}  // groups that we want to lead whenever we are in them
 	ballots  map[string]*election // of groups that we are in
@@ -60,14 +60,18 @@ type Core struct {
 
 // New returns a core that knows of nobody.
 func New(config Config) *Core {
-	return &Core{
+	c := &Core{
 		config:   config,
 		peers:    map[uuid.UUID]*peer{},
+		places:   places{},
+		lines:    config.Incarnation << 20,
 		required: map[uuid.UUID]string{},
 		groups:   map[string]struct{}{},
 		contests: map[string]struct{}{},
 		ballots:  map[string]*election{},
 	}
+	c.missing.due = c.miss
+	return c
 }
 
 // Step tells the core what happened and returns what is to be done about it.
@@ -88,15 +92,19 @@ func (c *Core) step(in Input) {
 		c.with(in.Peer, (*peer).vanish)
 	case Required:
 		c.required[in.Peer] = in.Endpoint
-		c.sighted(in.Peer, in.Endpoint)
+		if c.sighted(in.Peer, in.Endpoint); c.peers[in.Peer] == nil {
+			c.miss()
+		}
 	case Linked:
-		c.with(in.Peer, func(p *peer) { p.linked(in.Endpoint) })
+		c.with(in.Peer, func(p *peer) { p.linked(in) })
 	case Unlinked:
 		c.with(in.Peer, (*peer).unlinked)
 	case Refused:
 		c.with(in.Peer, (*peer).refused)
 	case Heard:
 		c.heard(in)
+	case Called:
+		c.with(in.Peer, (*peer).called)
 	case Resumed:
 		c.with(in.Peer, func(p *peer) { p.resumed(in.Link) })
 	case OutOfStep:
@@ -113,6 +121,8 @@ func (c *Core) step(in Input) {
 		c.leave(in.Group)
 	case Contest:
 		c.contest(in.Group)
+	case Ask:
+		c.with(in.Peer, (*peer).ask)
 	case Stop:
 		c.stop()
 	case Tick:
@@ -171,7 +181,7 @@ func (c *Core) sighted(id uuid.UUID, endpoint string) {
 		}
 		return
 	}
-	p.vanished = time.Time{}
+	p.vanished, p.sightedAt = time.Time{}, c.now
 	p.learn(endpoint)
 	p.fire(peermachine.EventSighting)
 }
@@ -186,13 +196,25 @@ func (c *Core) meet(id uuid.UUID, endpoint string) *peer {
 		c.count("peers over the limit")
 		return nil
 	}
-	p := &peer{core: c, Peer: Peer{id: id}, since: c.now}
+	p := &peer{core: c, Peer: Peer{id: id}, since: c.now, sightedAt: c.now}
 	p.timer.due = p.due
 	c.peers[id] = p
-	p.endpoints = []string{endpoint}
+	p.try(endpoint)
 	p.Dial()
 	p.schedule()
 	return p
+}
+
+// miss tries those required peers again for which there was no room.
+func (c *Core) miss() {
+	c.set(&c.missing, time.Time{})
+	for id, endpoint := range c.required {
+		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= MaxPeers/2 {
+			c.set(&c.missing, c.now.Add(requireAgain))
+		} else if c.peers[id] == nil {
+			c.meet(id, endpoint)
+		}
+	}
 }
 
 func (c *Core) heard(in Heard) {
@@ -213,7 +235,13 @@ func (c *Core) heard(in Heard) {
 		p.leaves(m.Group, m.Status)
 	case *zremsg.Ping:
 		p.fire(peermachine.EventPing)
+		p.doubt()
 	case *zremsg.PingOK:
+		p.answered()
+	case *zremsg.Confirm:
+		p.send(&zremsg.Confirmed{Connection: m.Connection, Count: m.Count})
+	case *zremsg.Confirmed:
+		p.confirmed(m)
 	case *zremsg.Elect:
 		c.elect(p, m.Group, m.ChallengerID)
 	case *zremsg.Leader:

@@ -43,7 +43,9 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 		c.count("stale greetings")
 		c.emit(Reject{link})
 		return
-	} else if p.state.IsPresent() && (own.incarnation > known || known == 0 && hello.Endpoint != p.endpoint) {
+	} else if p.succeeds(link) {
+		return
+	} else if p.heir = 0; p.state.IsPresent() && (own.incarnation > known || known == 0 && hello.Endpoint != p.endpoint) {
 		p.fire(peermachine.EventReplaced)
 		p = c.meet(id, hello.Endpoint)
 	}
@@ -60,9 +62,6 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 // greeted brings what we know of the peer into step with its HELLO.
 func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
-	if p.link != link && p.link != 0 {
-		p.core.emit(Reject{p.link})
-	}
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
 	p.link = link
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
@@ -75,10 +74,14 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 		p.Dial() // it has become urgent
 	}
 	p.word()
+	p.settle()
 	p.fire(peermachine.EventHello)
 	if moved { // our connection goes to an address that the peer may no longer have
-		p.core.emit(Disconnect{p.id})
-		p.unlinked()
+		p.renew()
+	}
+	p.speak()
+	if present && again && p.plain() && p.at != "" {
+		p.forgot()
 	}
 
 	// A plain peer that greets over a new connection has forgotten us, unless
@@ -91,8 +94,12 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 }
 
 // SendHello greets the peer, or puts that off if the peer has just been greeted
-// over the same connection.
+// over the same connection. A veiled peer is greeted when it is heard.
 func (p *peer) SendHello() {
+	if p.adopted || p.veiled() {
+		p.adopted = false
+		return
+	}
 	if again := p.greetedAt.Add(greetAgain); p.greets && p.core.now.Before(again) {
 		p.greetAt = again
 		p.schedule()

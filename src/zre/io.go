@@ -16,6 +16,15 @@ type Input interface{ isInput() }
 // LinkID names a connection that a peer made to us; 0 names none.
 type LinkID uint64
 
+// Signs are the signs of life of a present peer that do not pass through the core.
+type Signs struct {
+	Heard   time.Time // when something last came in over the connection that it made to us
+	Waiting bool      // more has come over it, which the application is too slow to take
+	Took    bool      // it has taken octets from our connection since it was last asked for
+	Owes    bool      // it has yet to take some
+	Unsure  bool      // content was sent, and no PING after it
+}
+
 type (
 	// Sighted says that a beacon, or someone who knows, told us of a peer.
 	Sighted struct {
@@ -31,11 +40,15 @@ type (
 		Peer     uuid.UUID
 		Endpoint string
 	}
-	// Linked says that our connection to a peer stands. Endpoint is where the
-	// peer can reach us: the address that the connection left from.
+	// Linked says that our connection to a peer stands, at one of its endpoints.
+	// Callback is where the peer can reach us: the address that the connection left
+	// from. Shown says that the far side has shown in the handshake that it is the
+	// peer, which plain ones cannot.
 	Linked struct {
 		Peer     uuid.UUID
 		Endpoint string
+		Callback string
+		Shown    bool
 	}
 	// Unlinked says that our connection to a peer is lost.
 	Unlinked struct{ Peer uuid.UUID }
@@ -49,6 +62,9 @@ type (
 		Message zremsg.Message
 		Badge   *Badge
 	}
+	// Called says that a connection was made to us in the name of a peer. Nothing
+	// was said over it yet.
+	Called struct{ Peer uuid.UUID }
 	// Resumed says that a peer speaks over a new connection without a HELLO.
 	Resumed struct {
 		Peer uuid.UUID
@@ -74,6 +90,8 @@ type (
 	// Contest says that the application wants the node to lead a group whenever
 	// it is in it.
 	Contest struct{ Group string }
+	// Ask says that a peer is to confirm what was said to it.
+	Ask struct{ Peer uuid.UUID }
 	// Stop ends the node: it says goodbye to all.
 	Stop struct{}
 	// Tick says that the time of [Core.Deadline] has come.
@@ -87,6 +105,7 @@ func (Linked) isInput()    {}
 func (Unlinked) isInput()  {}
 func (Refused) isInput()   {}
 func (Heard) isInput()     {}
+func (Called) isInput()    {}
 func (Resumed) isInput()   {}
 func (OutOfStep) isInput() {}
 func (Muted) isInput()     {}
@@ -95,6 +114,7 @@ func (Renewed) isInput()   {}
 func (Join) isInput()      {}
 func (Leave) isInput()     {}
 func (Contest) isInput()   {}
+func (Ask) isInput()       {}
 func (Stop) isInput()      {}
 func (Tick) isInput()      {}
 
@@ -128,6 +148,33 @@ type (
 	}
 	// Reject asks that a connection that a peer made to us be closed.
 	Reject struct{ Link LinkID }
+	// Finish asks that of a connection that a peer made to us only what has come
+	// already be taken in, and that it be closed then. What came over Next, the
+	// HELLO or the word without one, is to be told again after that.
+	Finish struct{ Link, Next LinkID }
+	// Proven says that our connection leads to the peer, so that content may go
+	// over it.
+	Proven struct{ Peer uuid.UUID }
+	// Answered says how often the peer, asked to confirm what was said over the
+	// connection that stands, has surely done so, counted from the first. What asks
+	// is a CONFIRM, or a PING to a plain peer.
+	Answered struct {
+		Peer  uuid.UUID
+		Count int
+	}
+	// Forgot says that what a peer has not confirmed so far it may never confirm,
+	// though our connection stands. It is counted anew how often it does.
+	Forgot struct{ Peer uuid.UUID }
+	// Adopt says that our connection to one peer, over which no content was sent,
+	// leads to another.
+	Adopt struct{ From, To uuid.UUID }
+	// Unreachable says that a peer was sighted, and that peer and node did not
+	// greet each other in time. Linked tells whether it accepts our connections,
+	// Greeted whether it has greeted us.
+	Unreachable struct {
+		Peer            *Peer
+		Linked, Greeted bool
+	}
 	// Event is for the application. Peer is the peer as it is after the event;
 	// if it leads a group, it may be the node itself.
 	Event struct {
@@ -144,11 +191,17 @@ type (
 	Count struct{ Name string }
 )
 
-func (Connect) isOutput()    {}
-func (Disconnect) isOutput() {}
-func (Send) isOutput()       {}
-func (Admit) isOutput()      {}
-func (Reject) isOutput()     {}
-func (Event) isOutput()      {}
-func (Update) isOutput()     {}
-func (Count) isOutput()      {}
+func (Connect) isOutput()     {}
+func (Disconnect) isOutput()  {}
+func (Send) isOutput()        {}
+func (Admit) isOutput()       {}
+func (Reject) isOutput()      {}
+func (Finish) isOutput()      {}
+func (Proven) isOutput()      {}
+func (Answered) isOutput()    {}
+func (Forgot) isOutput()      {}
+func (Adopt) isOutput()       {}
+func (Unreachable) isOutput() {}
+func (Event) isOutput()       {}
+func (Update) isOutput()      {}
+func (Count) isOutput()       {}

@@ -16,7 +16,7 @@ import (
 // connection: ours, to its old address, is made anew, and it stays present.
 func TestPeerMoves(t *testing.T) {
 	c := New(Config{ID: uuid.UUID{1}, Greeting: time.Minute, Evasive: time.Minute, Silent: time.Hour, Expired: 2 * time.Hour,
-		Heard: func(uuid.UUID) (time.Time, bool) { return time.Time{}, false }})
+		Signs: func(uuid.UUID) Signs { return Signs{} }})
 	id, now := uuid.UUID{2}, time.Unix(1e9, 0)
 	step := func(in Input) (said []string) {
 		now = now.Add(time.Second)
@@ -24,6 +24,8 @@ func TestPeerMoves(t *testing.T) {
 			switch out := out.(type) {
 			case Connect:
 				said = append(said, fmt.Sprint("connect ", out.Endpoints))
+			case Finish:
+				said = append(said, fmt.Sprint("finish ", out.Link))
 			case Disconnect:
 				said = append(said, "disconnect")
 			case Send:
@@ -43,11 +45,15 @@ func TestPeerMoves(t *testing.T) {
 		want []string
 	}{
 		{Sighted{id, old}, []string{"connect [" + old + "]"}},
-		{Linked{id, "tcp://10.0.0.1:1"}, []string{"send *zremsg.Hello"}},
+		{Linked{id, old, "tcp://10.0.0.1:1", true}, []string{"send *zremsg.Hello"}},
 		{hello(1, old), []string{"enter"}},
+		{hello(2, old), []string{"finish 1"}},
+		{Muted{id, 1}, []string{"send *zremsg.Ping"}},
 		{hello(2, old), nil},
+		{hello(3, moved), []string{"finish 2"}},
+		{Muted{id, 2}, []string{"send *zremsg.Ping"}},
 		{hello(3, moved), []string{"disconnect", "connect [" + moved + " " + old + "]"}},
-		{Linked{id, "tcp://10.0.0.1:1"}, []string{"send *zremsg.Hello"}},
+		{Linked{id, moved, "tcp://10.0.0.1:1", true}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
 		{hello(3, moved), nil},
 	} {
 		if got := step(test.in); !slices.Equal(got, test.want) {

@@ -42,17 +42,23 @@ type peer struct {
 	endpoints []string // to try, the latest first
 	status    uint8    // of the latest HELLO, JOIN or LEAVE
 	link      LinkID   // the connection that speaks for the peer, 0 if none
+	heir      LinkID   // the one that will when that has ended, 0 if none
 	left      []string // groups that the latest HELLO no longer names
 	joined    []string // groups that the latest HELLO names anew
 
-	callback  string    // where the peer can reach us, for our HELLO
-	greets    bool      // our connection stands and has carried a HELLO
+	line
+	late      int       // PING-OKs that may yet come for PINGs of earlier connections
+	calls     bool      // the peer has made a connection to us of late
+	adopted   bool      // our connection has carried a HELLO before it was known to be this peer's
 	asks      bool      // the next HELLO wants one in return
 	greetedAt time.Time // of the latest HELLO to the peer
 	surprised time.Time // by the latest that it did not expect
 	greetAt   time.Time // when a HELLO that was put off is due
 	since     time.Time // of the present state
 	heard     time.Time // the latest sign of life that we know of
+	took      time.Time // when it was last found to have taken what we sent
+	refusals  bool      // the latest attempts to connect were refused
+	sightedAt time.Time // the latest
 	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
 
 	timer timer
@@ -69,7 +75,10 @@ func (p *peer) fire(e peermachine.Event) {
 		p.schedule()
 		return
 	}
-	p.state, p.since = next, p.core.now
+	if next.Timeout() != p.state.Timeout() || !p.state.IsPresent() { // else the clock goes on
+		p.since = p.core.now
+	}
+	p.state = next
 	if next.Final() {
 		p.end()
 	}
@@ -82,12 +91,13 @@ func (p *peer) end() {
 	for _, group := range p.groups {
 		p.core.departs(p.id, group)
 	}
-	p.greetAt = time.Time{}
+	p.try()
 	p.core.emit(Disconnect{p.id})
-	if p.link != 0 {
+	if p.link != 0 { // who waits for its end goes on with a new life
 		p.core.emit(Reject{p.link})
-		p.link = 0
 	}
+	p.link, p.heir = 0, 0
+	p.drop()
 }
 
 // schedule puts the peer's timer where it belongs.
@@ -135,27 +145,53 @@ func (p *peer) due() {
 	case !p.greetAt.IsZero() && !p.greetAt.After(c.now):
 		p.greet()
 		p.schedule()
+	case p.state.IsSevered() && p.waits():
 	case p.state.IsPresent() && !p.state.IsSevered() && p.alive():
 	default:
-		p.fire(peermachine.EventTimeout)
+		was := p.state
+		if p.fire(peermachine.EventTimeout); was == peermachine.StateProbing && p.state == peermachine.StateSuspect {
+			p.suspected()
+		}
 	}
 }
 
-// alive finds out whether there were signs of life that the core was not told
-// of: content, which does not pass through it, and content that waits because
-// our application is slow. In that case the peer cannot hear from us either, so
-// it gets the answer to the PING that we have not yet read.
+// waits puts off the end of a peer that we cannot reach while what it said waits for
+// our application: its last word may be among that.
+func (p *peer) waits() bool {
+	if !p.core.config.Signs(p.id).Waiting {
+		return false
+	}
+	p.since = p.core.now
+	p.schedule()
+	return true
+}
+
+// alive finds out whether there were signs of life that the core was not told of:
+// content, which does not pass through it; content that waits because our application
+// is slow, in which case the peer cannot hear from us either, and is asked; and that
+// the peer takes what we send. While there is some to take, its beacons are a sign
+// too, unless it takes nothing for long.
 func (p *peer) alive() bool {
-	heard, waiting := p.core.config.Heard(p.id)
-	if waiting {
-		heard = p.core.now
-		p.SendPingOK()
+	now, s := p.core.now, p.core.config.Signs(p.id)
+	if s.Took || !s.Owes {
+		p.took = now
+	}
+	heard := s.Heard
+	if s.Waiting || s.Took || s.Owes && p.sightedAt.After(p.since) && now.Sub(p.took) < p.core.config.Silent {
+		heard = now
+	}
+	if s.Waiting {
+		p.SendPing()
+	}
+	if s.Unsure && p.asked == p.answers {
+		p.ask()
 	}
 	if !heard.After(p.heard) {
 		return false
 	}
 	p.heard = heard
 	p.fire(peermachine.EventWord)
+	p.doubt()
 	return true
 }
 
@@ -170,7 +206,7 @@ func (p *peer) word() {
 // learn puts an endpoint before the others that are tried, and forgets the last
 // of too many: a peer that changed its address is where it was sighted last.
 func (p *peer) learn(endpoint string) {
-	if p.endpoints[0] == endpoint {
+	if len(p.endpoints) > 0 && p.endpoints[0] == endpoint {
 		return
 	}
 	tried := []string{endpoint}
@@ -179,61 +215,62 @@ func (p *peer) learn(endpoint string) {
 			tried = append(tried, other)
 		}
 	}
-	p.endpoints = tried
+	p.try(tried...)
 	if !p.greets {
 		p.Dial()
 	}
 }
 
-func (p *peer) linked(callback string) {
-	p.greets, p.callback = false, callback
-	p.asks = p.link == 0
-	p.fire(peermachine.EventLinked)
-}
-
-// unlinked, muted, refused and vanish judge what the loss of a connection and
-// the beacon's goodbye mean together.
-func (p *peer) unlinked() {
-	p.greets, p.greetAt = false, time.Time{}
-	if p.leaving() && p.link == 0 { // else its last words may still come
-		p.fire(peermachine.EventGoodbye)
-		return
-	}
-	p.fire(peermachine.EventLinkLost)
-}
-
 // resumed takes a plain peer's new connection for the next part of the old one:
 // libzmq connects again without telling the program, and so without a HELLO.
 func (p *peer) resumed(link LinkID) {
-	if !p.plain() || !p.state.IsPresent() {
+	if !p.plain() || !p.state.IsPresent() || p.succeeds(link) {
 		return
 	}
-	if p.link != 0 {
-		p.core.emit(Reject{p.link})
-	}
-	p.link = link
+	p.link, p.heir = link, 0
 	p.word()
 	p.core.emit(Admit{p.id, link})
+	p.speak()
 }
 
+// succeeds has a connection of the peer wait for the end of the one that speaks for
+// it, if there is another: what came over that comes first. One may wait at a time.
+func (p *peer) succeeds(link LinkID) bool {
+	if p.link == 0 || p.link == link {
+		return false
+	}
+	if p.heir != 0 && p.heir != link {
+		p.core.emit(Reject{p.heir})
+	}
+	p.heir = link
+	p.core.emit(Finish{p.link, link})
+	return true
+}
+
+// muted, refused and vanish judge what the loss of a connection and the beacon's
+// goodbye mean together.
 func (p *peer) muted() {
-	p.link = 0
+	p.link, p.calls = 0, false
 	if p.leaving() {
 		p.fire(peermachine.EventGoodbye)
 		return
 	}
 	p.fire(peermachine.EventMuted)
+	if rival := p.rival(); rival != nil && p.at == "" {
+		p.yield(rival)
+	}
 }
 
 func (p *peer) refused() {
-	if p.state.IsPresent() && p.link != 0 {
+	p.refusals = true
+	if p.state.IsPresent() && (p.link != 0 || p.heir != 0) {
 		return // it still speaks to us: the attempts go on
 	}
 	p.fire(peermachine.EventRefused)
 }
 
 // expelled ends what there is with the peer, whether it is present or not.
-func (p *peer) expelled() { p.fire(peermachine.EventRefused) }
+func (p *peer) expelled() { p.fire(peermachine.EventExpelled) }
 
 func (p *peer) vanish() {
 	p.vanished = p.core.now
@@ -256,12 +293,27 @@ func (p *peer) outOfStep() {
 // The actions of the machine.
 
 func (p *peer) Forget()     {}
-func (p *peer) SendPing()   { p.send(&zremsg.Ping{}) }
 func (p *peer) SendPingOK() { p.send(&zremsg.PingOK{}) }
 
 func (p *peer) Dial() {
-	_, required := p.core.required[p.id]
-	p.core.emit(Connect{p.id, p.endpoints, required || p.link != 0 || p.state.IsPresent()})
+	p.refusals = false
+	if free := p.free(); len(free) > 0 {
+		_, required := p.core.required[p.id]
+		p.core.emit(Connect{p.id, free, required || p.link != 0 || p.state.IsPresent()})
+	}
+}
+
+// TellUnreachable says that somebody who is there cannot be met. Who refused our
+// attempts, and was not sighted of late, is not there any more.
+func (p *peer) TellUnreachable() {
+	if p.refusals && p.core.now.Sub(p.sightedAt) > p.core.config.Greeting/2 {
+		return
+	}
+	snapshot := p.Peer
+	if snapshot.endpoint == "" && len(p.endpoints) > 0 {
+		snapshot.endpoint = p.endpoints[0]
+	}
+	p.core.emit(Unreachable{&snapshot, p.at != "", p.link != 0})
 }
 
 // SendGoodbye spares plain peers that hear our beacon: it tells them, and those
@@ -290,6 +342,18 @@ func (p *peer) Resync() {
 func (p *peer) TellSuspect() {
 	p.suspect = true
 	p.event(api.EventTypeSuspect, "", 0)
+}
+
+// suspected looks for another connection to a peer that does not answer: to a plain
+// one there may be one that it reads, and another peer may be at its endpoint.
+func (p *peer) suspected() {
+	s := p.core.config.Signs(p.id)
+	switch rival := p.rival(); {
+	case rival != nil:
+		p.yield(rival)
+	case p.plain() && p.at != "" && !s.Owes:
+		p.renew()
+	}
 }
 
 func (p *peer) TellRecover() {

@@ -24,6 +24,7 @@ type zyre struct {
 }
 
 type zyrePeer struct {
+	endpoint string
 	ready    bool
 	groups   map[string]bool
 	queue    []zremsg.Message // until the connection stands
@@ -69,7 +70,7 @@ func sortedIDs[V any](m map[uuid.UUID]V) []uuid.UUID {
 func (z *zyre) step(in Input) {
 	switch in := in.(type) {
 	case Sighted:
-		z.require(in.Peer)
+		z.require(in.Peer, in.Endpoint)
 	case Vanished:
 		z.remove(in.Peer)
 	case Linked:
@@ -80,7 +81,9 @@ func (z *zyre) step(in Input) {
 			p.queue = nil
 		}
 	case Unlinked:
-		z.h.dial(in.Peer)
+		if p := z.peers[in.Peer]; p != nil {
+			z.h.dial(in.Peer, []string{p.endpoint})
+		}
 	case OutOfStep:
 		z.remove(in.Peer)
 	case Heard:
@@ -88,18 +91,27 @@ func (z *zyre) step(in Input) {
 	}
 }
 
-func (z *zyre) require(id uuid.UUID) *zyrePeer {
+// require finds a peer or makes it known. Another at the same endpoint is left alone
+// from then on.
+func (z *zyre) require(id uuid.UUID, endpoint string) *zyrePeer {
 	p := z.peers[id]
 	if p == nil {
-		p = &zyrePeer{groups: map[string]bool{}, heard: z.h.now()}
+		for _, other := range sortedIDs(z.peers) {
+			if z.peers[other].endpoint == endpoint {
+				z.h.hangUp(other)
+			}
+		}
+		p = &zyrePeer{endpoint: endpoint, groups: map[string]bool{}, heard: z.h.now()}
 		z.peers[id] = p
-		z.h.dial(id)
+		z.h.dial(id, []string{endpoint})
 		z.send(id, &zremsg.Hello{
 			Endpoint: z.h.endpoint(), Groups: slices.Sorted(maps.Keys(z.h.own)), Status: z.status, Name: "plain",
 		})
 	}
 	return p
 }
+
+func (z *zyre) knowsNot(id uuid.UUID) bool { return z.peers[id] == nil || !z.peers[id].ready }
 
 func (z *zyre) remove(id uuid.UUID) {
 	if z.peers[id] != nil {
@@ -118,7 +130,7 @@ func (z *zyre) hear(in Heard) {
 		if p != nil && p.ready {
 			z.remove(in.Peer)
 		}
-		p = z.require(in.Peer)
+		p = z.require(in.Peer, hello.Endpoint)
 		p.ready = true
 		for _, group := range hello.Groups {
 			p.groups[group] = true

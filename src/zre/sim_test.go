@@ -49,16 +49,22 @@ func (w *world) disturb() {
 		return
 	}
 	h := w.hosts[w.random.IntN(len(w.hosts))]
-	switch n := w.random.IntN(20); {
+	for range 3 {
+		w.hosts[w.random.IntN(len(w.hosts))].chat()
+	}
+	switch n := w.random.IntN(22); {
 	case !h.up():
+	case n >= 20:
+		h.busy = w.now.Add([]time.Duration{5, 25, 40}[w.random.IntN(3)] * time.Second)
 	case n < 1:
 		h.crash(w.chance(0.5))
 		w.after(w.delay()*time.Duration(1+w.random.IntN(100)), h.restart)
 	case n < 2:
+		h.chat() // and ends at once
 		h.stop()
 		w.after(w.delay()*time.Duration(1+w.random.IntN(100)), h.restart)
 	case n < 7:
-		if cables := h.cables(); len(cables) > 0 {
+		if cables := h.standing(); len(cables) > 0 {
 			cables[w.random.IntN(len(cables))].cut(false)
 		}
 	case n < 8:
@@ -69,6 +75,16 @@ func (w *world) disturb() {
 		h.change(group(w.random.IntN(4)))
 	}
 	w.after(time.Duration(w.random.IntN(2000))*time.Millisecond, w.disturb)
+}
+
+// chat has a host whisper to one of those it knows.
+func (h *host) chat() {
+	if h.core == nil {
+		return
+	}
+	if ids := sortedIDs(h.view); len(ids) > 0 {
+		h.whisper(ids[h.world.random.IntN(len(ids))])
+	}
 }
 
 // restart starts a host that is down.
@@ -107,14 +123,23 @@ func (w *world) live(disturbed, healing time.Duration) {
 	w.after(time.Second, w.disturb)
 	w.run(disturbed)
 	w.calm = true
+	for _, h := range w.hosts {
+		h.busy = time.Time{}
+	}
 	w.run(healing - time.Minute)
-	hellos := w.hellos
+	hellos, dials := w.hellos, w.dials
 	w.run(time.Minute)
 	if err := w.converged(); err != nil {
 		w.t.Fatalf("%v", err)
 	}
 	if w.hellos > hellos {
 		w.t.Fatalf("there were %d greetings in a minute in which nothing happened", w.hellos-hellos)
+	}
+	if w.dials > dials {
+		w.t.Fatalf("there were %d attempts to connect in a minute in which nothing happened", w.dials-dials)
+	}
+	if lost := w.converse(); len(lost) > 0 {
+		w.t.Fatalf("%d messages did not arrive, of them %v", len(lost), lost[0])
 	}
 }
 

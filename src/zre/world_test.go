@@ -30,8 +30,10 @@ const (
 //	         overtaken by later ones
 //	cables:  one direction each, in order, delayed; cut at random, with all that
 //	         is under way on them lost; stalled while the two are parted
-//	hosts:   ours and plain ones (see zyre); they stop, crash and start again,
-//	         their clocks jump forward
+//	hosts:   ours and plain ones (see zyre); they stop, crash and start again, at
+//	         another port or the same, as themselves or, plain ones always, as
+//	         somebody else; their clocks jump forward, their applications are slow
+//	content: numbered, between all; some takes long on its way
 //	parts:   who cannot reach whom, both ways or one
 type world struct {
 	t         testing.TB
@@ -41,7 +43,11 @@ type world struct {
 	order     int
 	hosts     []*host
 	links     LinkID
-	loss      float64 // of beacons
+	dials     int
+	handover  bool             // plain hosts read the latest connection of an identity, else the first
+	taken     map[way]int      // the number of the latest content that arrived
+	got       map[content]bool // all of it
+	loss      float64          // of beacons
 	interval  time.Duration
 	calm      bool // nothing goes wrong any more
 	parted    map[[2]*host]bool
@@ -61,20 +67,26 @@ type life struct {
 
 // host is a node with what surrounds it.
 type host struct {
-	world    *world
-	number   int
-	id       uuid.UUID
-	core     *Core // nil while it is down, and of plain hosts
-	zyre     *zyre // of plain hosts that are up
-	plain    bool
-	lives    uint64 // ours have it as incarnation
-	ahead    time.Duration
-	calls    map[uuid.UUID]*cable // connections that it makes
-	in       map[LinkID]*cable
-	heard    map[uuid.UUID]time.Time
-	own      map[string]bool
-	contests map[string]bool
-	timer    time.Time // of the core, by the world's time
+	world     *world
+	number    int
+	id        uuid.UUID
+	core      *Core // nil while it is down, and of plain hosts
+	zyre      *zyre // of plain hosts that are up
+	plain     bool
+	lives     uint64 // ours have it as incarnation
+	ahead     time.Duration
+	calls     map[uuid.UUID]*cable // connections that it makes
+	cables    map[*cable]bool      // those that it made, until they are gone
+	ways      map[uuid.UUID]*cable // those that content may go over
+	numbers   map[uuid.UUID]int    // of the latest content sent
+	sequences map[uuid.UUID]uint16 // of the latest message of each
+	fixed     bool                 // it has the same port each time
+	busy      time.Time            // its application takes nothing until then
+	in        map[LinkID]*cable
+	heard     map[uuid.UUID]time.Time
+	own       map[string]bool
+	contests  map[string]bool
+	timer     time.Time // of the core, by the world's time
 	belief
 }
 
@@ -103,10 +115,11 @@ func (h *happenings) Pop() any {
 func newWorld(t testing.TB, seed uint64, hosts, plain int) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1e9, 0), loss: 0.3, interval: time.Second,
-		parted: map[[2]*host]bool{}, trouble: map[[2]*host]time.Time{}, pasts: map[life][]string{},
+		taken: map[way]int{}, got: map[content]bool{}, parted: map[[2]*host]bool{}, trouble: map[[2]*host]time.Time{}, pasts: map[life][]string{},
 	}
+	w.handover = w.chance(0.5)
 	for i := range hosts + plain {
-		h := &host{world: w, number: i, id: w.newID(), plain: i >= hosts, own: map[string]bool{}, contests: map[string]bool{}}
+		h := &host{world: w, number: i, id: w.newID(), plain: i >= hosts, fixed: i >= hosts || w.chance(0.3), own: map[string]bool{}, contests: map[string]bool{}}
 		for g := range 4 {
 			if w.chance(0.3) {
 				h.contests[group(g)] = true
@@ -179,7 +192,23 @@ func (w *world) troubled(a, b *host) {
 func (h *host) up() bool       { return h.core != nil || h.zyre != nil }
 func (h *host) now() time.Time { return h.world.now.Add(h.ahead) }
 
-func (h *host) endpoint() string { return fmt.Sprintf("tcp://10.0.0.%d:%d", h.number, 1000+h.lives) }
+func (h *host) endpoint() string {
+	port := 1000 + h.lives
+	if h.fixed {
+		port = 1000
+	}
+	return fmt.Sprintf("tcp://10.0.0.%d:%d", h.number, port)
+}
+
+// listener returns who listens at an endpoint, nil if nobody does.
+func (w *world) listener(endpoint string) *host {
+	for _, h := range w.hosts {
+		if h.up() && h.endpoint() == endpoint {
+			return h
+		}
+	}
+	return nil
+}
 
 // life names the host's present life as those who meet it see it.
 func (h *host) life() life {
@@ -193,16 +222,21 @@ func (h *host) life() life {
 func (h *host) start() {
 	h.lives++
 	h.calls, h.in, h.heard = map[uuid.UUID]*cable{}, map[LinkID]*cable{}, map[uuid.UUID]time.Time{}
+	h.cables, h.ways, h.numbers = map[*cable]bool{}, map[uuid.UUID]*cable{}, map[uuid.UUID]int{}
+	h.sequences = map[uuid.UUID]uint16{}
 	h.belief = newBelief()
 	h.timer = time.Time{}
 	if h.plain {
 		h.id = h.world.newID()
 		h.zyre = newZyre(h)
 	} else {
+		if h.fixed && h.world.chance(0.3) {
+			h.id = h.world.newID()
+		}
 		h.core = New(Config{
 			ID: h.id, Name: h.id.String()[:6], Incarnation: h.lives, Beacons: true,
 			Greeting: greeting, Evasive: evasive, Silent: silent, Expired: expired,
-			Heard: func(id uuid.UUID) (time.Time, bool) { return h.heard[id], false },
+			Signs: h.signs,
 		})
 		for _, group := range slices.Sorted(maps.Keys(h.contests)) {
 			h.step(Contest{group})
@@ -247,14 +281,14 @@ func (h *host) stop() {
 	if h.core != nil {
 		h.step(Stop{})
 	}
-	for _, c := range h.cables() {
+	for _, c := range h.standing() {
 		c.finish()
 	}
 	h.down()
 }
 
 func (h *host) crash(off bool) {
-	for _, c := range h.cables() {
+	for _, c := range h.standing() {
 		c.cut(off)
 	}
 	h.down()
@@ -267,9 +301,9 @@ func (h *host) down() {
 	h.core, h.zyre, h.calls, h.in = nil, nil, nil, nil
 }
 
-// cables returns all connections of the host that stand, in the order in which
+// standing returns all connections of the host that stand, in the order in which
 // they were made.
-func (h *host) cables() []*cable {
+func (h *host) standing() []*cable {
 	var all []*cable
 	for _, c := range h.calls {
 		if c.up {
@@ -344,7 +378,9 @@ func (h *host) carryOut(out Output) {
 	switch out := out.(type) {
 	case Connect:
 		if c := h.calls[out.Peer]; c == nil || c.dead || c.up {
-			h.dial(out.Peer)
+			h.dial(out.Peer, out.Endpoints)
+		} else {
+			c.endpoints = out.Endpoints
 		}
 	case Disconnect:
 		h.hangUp(out.Peer)
@@ -356,7 +392,34 @@ func (h *host) carryOut(out Output) {
 		}
 	case Reject:
 		if c := h.in[out.Link]; c != nil {
+			c.dismissed = true
 			c.cut(false)
+		}
+	case Finish:
+		if c := h.in[out.Link]; c != nil {
+			c.heir = h.in[out.Next]
+			h.world.after(1, c.drain)
+		}
+	case Adopt:
+		if c := h.calls[out.From]; c != nil {
+			delete(h.calls, out.From)
+			h.hangUp(out.To)
+			h.calls[out.To], c.peer = c, out.To
+			if len(c.said) > 0 {
+				h.fail("a connection that content went over is given away")
+			}
+		}
+	case Proven:
+		h.ways[out.Peer] = h.calls[out.Peer]
+	case Answered:
+		h.confirmed(out)
+	case Forgot:
+		if c := h.calls[out.Peer]; c != nil {
+			c.said, c.asked = nil, nil
+		}
+	case Unreachable:
+		if id := out.Peer.id; h.world.number(id) >= 0 && !h.hadTrouble(id, 3*greeting) && h.world.now.Sub(h.jumped) > greeting {
+			h.fail("host %d counts as unreachable, though all was well", h.world.number(id))
 		}
 	case Event:
 		h.check(out)

@@ -14,17 +14,18 @@ type EventType = api.EventType
 
 // The values of EventType.
 const (
-	EventTypeEnter   = api.EventTypeEnter   // a peer is present
-	EventTypeExit    = api.EventTypeExit    // a peer is gone; reason says why
-	EventTypeJoin    = api.EventTypeJoin    // a peer has joined a group
-	EventTypeLeave   = api.EventTypeLeave   // a peer has left a group
-	EventTypeWhisper = api.EventTypeWhisper // a peer has sent this node a message
-	EventTypeShout   = api.EventTypeShout   // a peer has sent a group a message
-	EventTypeSuspect = api.EventTypeSuspect // a peer owes a sign of life
-	EventTypeRecover = api.EventTypeRecover // a peer that was suspect is heard again
-	EventTypeLeader  = api.EventTypeLeader  // a group has a leader
-	EventTypeNetwork = api.EventTypeNetwork // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
-	EventTypeRefused = api.EventTypeRefused // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeEnter       = api.EventTypeEnter       // a peer is present
+	EventTypeExit        = api.EventTypeExit        // a peer is gone; reason says why
+	EventTypeJoin        = api.EventTypeJoin        // a peer has joined a group
+	EventTypeLeave       = api.EventTypeLeave       // a peer has left a group
+	EventTypeWhisper     = api.EventTypeWhisper     // a peer has sent this node a message
+	EventTypeShout       = api.EventTypeShout       // a peer has sent a group a message
+	EventTypeSuspect     = api.EventTypeSuspect     // a peer owes a sign of life
+	EventTypeRecover     = api.EventTypeRecover     // a peer that was suspect is heard again
+	EventTypeLeader      = api.EventTypeLeader      // a group has a leader
+	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
+	EventTypeRefused     = api.EventTypeRefused     // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
 // Event is something that happened in the network. An event tells who came,

@@ -34,20 +34,21 @@ const (
 
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
-	ErrArgument   = api.ErrArgument   // an argument is out of its limits
-	ErrNotRunning = api.ErrNotRunning // the node does not run: start it first
-	ErrStarted    = api.ErrStarted    // the node has been started: settings are made before, and a node starts once
-	ErrStopped    = api.ErrStopped    // the node has stopped
-	ErrNoPeer     = api.ErrNoPeer     // no such peer is present: wait until it enters
-	ErrTooLarge   = api.ErrTooLarge   // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
-	ErrServers    = api.ErrServers    // the node has 64 gossip servers already
-	ErrEndpoint   = api.ErrEndpoint   // no endpoint: give tcp://ADDRESS:PORT
-	ErrReserved   = api.ErrReserved   // names of headers in X-ONCE- are reserved: choose another
-	ErrHeaders    = api.ErrHeaders    // the node has 240 headers already
-	ErrGroups     = api.ErrGroups     // the node is in 4096 groups already: leave one first
-	ErrNoIdentity = api.ErrNoIdentity // a node without security has no identity: choose auto or secure
-	ErrMembers    = api.ErrMembers    // the node trusts members only, and is none: take an invite first
-	ErrTimeouts   = api.ErrTimeouts   // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
+	ErrArgument    = api.ErrArgument    // an argument is out of its limits
+	ErrNotRunning  = api.ErrNotRunning  // the node does not run: start it first
+	ErrStarted     = api.ErrStarted     // the node has been started: settings are made before, and a node starts once
+	ErrStopped     = api.ErrStopped     // the node has stopped
+	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
+	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
+	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
+	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
+	ErrEndpoint    = api.ErrEndpoint    // no endpoint: give tcp://ADDRESS:PORT
+	ErrReserved    = api.ErrReserved    // names of headers in X-ONCE- are reserved: choose another
+	ErrHeaders     = api.ErrHeaders     // the node has 240 headers already
+	ErrGroups      = api.ErrGroups      // the node is in 4096 groups already: leave one first
+	ErrNoIdentity  = api.ErrNoIdentity  // a node without security has no identity: choose auto or secure
+	ErrMembers     = api.ErrMembers     // the node trusts members only, and is none: take an invite first
+	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
 )
 
 // NodeLogFn takes one line of the node's log; it may be called from any
@@ -498,9 +499,12 @@ func (n *Node) Start() error {
 // have taken what is queued, and closes all connections. Events that wait can
 // still be read; after the last one, recv fails.
 //
+// It fails if it has and peers are not known to have got what was said to
+// them.
+//
 // State: draft.
-func (n *Node) Stop() {
-	n.engine.Stop()
+func (n *Node) Stop() error {
+	return n.engine.Stop()
 }
 
 // Join joins a group, which exists as soon as somebody is in it. Joining a
@@ -626,10 +630,14 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	return n.engine.Shout(ctx, group, content)
 }
 
-// Flush waits until all that was queued for the peers is handed to the
-// network.
+// Flush waits until each peer has confirmed all that was said to it before. It
+// has all of that in its own queue of events then, where it can still be lost
+// if the peer's program ends before it reads it. What was said to a peer that
+// is gone since, or over a connection that was lost, is not known to be
+// delivered; who that is and how much is in the error, once.
 //
-// It fails if the wait was ended or if the node has stopped.
+// It fails if something is not, if the wait was ended, or if the node has
+// stopped.
 //
 // If ctx ends first, it returns ctx's error.
 //

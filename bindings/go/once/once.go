@@ -124,6 +124,7 @@ type Node struct {
 	lib    *libonce.Node
 	unwind func() bool
 	done   chan struct{}
+	lost   error // what close returned; set before done is closed
 	typed  typed
 }
 
@@ -281,17 +282,18 @@ func (n *Node) Flush(ctx context.Context) error { return n.lib.Flush(ctx) }
 // Done returns a channel that is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} { return n.done }
 
-// Close stops the node; see the package's documentation.
+// Close stops the node; see the package's documentation. It returns an
+// [*UndeliveredError] if peers are not known to have got what was said to them.
 func (n *Node) Close() error {
 	if n.unwind() {
 		n.close()
 	}
 	<-n.done
-	return nil
+	return n.lost
 }
 
 func (n *Node) close() {
-	n.lib.Stop()
+	n.lost = n.lib.Stop()
 	close(n.done)
 }
 

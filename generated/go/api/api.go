@@ -61,20 +61,21 @@ func (v NodeTrust) String() string {
 
 // Errors of once_node; they work with errors.Is.
 var (
-	ErrArgument   = errors.New("an argument is out of its limits")
-	ErrNotRunning = errors.New("the node does not run: start it first")
-	ErrStarted    = errors.New("the node has been started: settings are made before, and a node starts once")
-	ErrStopped    = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
-	ErrNoPeer     = errors.New("no such peer is present: wait until it enters")
-	ErrTooLarge   = errors.New("the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts")
-	ErrServers    = errors.New("the node has 64 gossip servers already")
-	ErrEndpoint   = errors.New("no endpoint: give tcp://ADDRESS:PORT")
-	ErrReserved   = errors.New("names of headers in X-ONCE- are reserved: choose another")
-	ErrHeaders    = errors.New("the node has 240 headers already")
-	ErrGroups     = errors.New("the node is in 4096 groups already: leave one first")
-	ErrNoIdentity = errors.New("a node without security has no identity: choose auto or secure")
-	ErrMembers    = errors.New("the node trusts members only, and is none: take an invite first")
-	ErrTimeouts   = errors.New("the time-outs contradict each other: evasive must be less than silent, and silent less than expired")
+	ErrArgument    = errors.New("an argument is out of its limits")
+	ErrNotRunning  = errors.New("the node does not run: start it first")
+	ErrStarted     = errors.New("the node has been started: settings are made before, and a node starts once")
+	ErrStopped     = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
+	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
+	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
+	ErrTooLarge    = errors.New("the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts")
+	ErrServers     = errors.New("the node has 64 gossip servers already")
+	ErrEndpoint    = errors.New("no endpoint: give tcp://ADDRESS:PORT")
+	ErrReserved    = errors.New("names of headers in X-ONCE- are reserved: choose another")
+	ErrHeaders     = errors.New("the node has 240 headers already")
+	ErrGroups      = errors.New("the node is in 4096 groups already: leave one first")
+	ErrNoIdentity  = errors.New("a node without security has no identity: choose auto or secure")
+	ErrMembers     = errors.New("the node trusts members only, and is none: take an invite first")
+	ErrTimeouts    = errors.New("the time-outs contradict each other: evasive must be less than silent, and silent less than expired")
 )
 
 // Errors of once_identity; they work with errors.Is.
@@ -97,17 +98,18 @@ type EventType uint8
 
 // The values of EventType.
 const (
-	EventTypeEnter   EventType = 1  // a peer is present
-	EventTypeExit    EventType = 2  // a peer is gone; reason says why
-	EventTypeJoin    EventType = 3  // a peer has joined a group
-	EventTypeLeave   EventType = 4  // a peer has left a group
-	EventTypeWhisper EventType = 5  // a peer has sent this node a message
-	EventTypeShout   EventType = 6  // a peer has sent a group a message
-	EventTypeSuspect EventType = 7  // a peer owes a sign of life
-	EventTypeRecover EventType = 8  // a peer that was suspect is heard again
-	EventTypeLeader  EventType = 9  // a group has a leader
-	EventTypeNetwork EventType = 10 // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
-	EventTypeRefused EventType = 11 // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeEnter       EventType = 1  // a peer is present
+	EventTypeExit        EventType = 2  // a peer is gone; reason says why
+	EventTypeJoin        EventType = 3  // a peer has joined a group
+	EventTypeLeave       EventType = 4  // a peer has left a group
+	EventTypeWhisper     EventType = 5  // a peer has sent this node a message
+	EventTypeShout       EventType = 6  // a peer has sent a group a message
+	EventTypeSuspect     EventType = 7  // a peer owes a sign of life
+	EventTypeRecover     EventType = 8  // a peer that was suspect is heard again
+	EventTypeLeader      EventType = 9  // a group has a leader
+	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
+	EventTypeRefused     EventType = 11 // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -135,6 +137,8 @@ func (v EventType) String() string {
 		return "network"
 	case EventTypeRefused:
 		return "refused"
+	case EventTypeUnreachable:
+		return "unreachable"
 	}
 	return ""
 }

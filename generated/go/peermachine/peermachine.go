@@ -88,8 +88,11 @@ const (
 	EventTimeout
 	EventWord
 	EventMuted
+	EventDoubted
 	EventSighting
 	EventRefused
+	EventDisplaced
+	EventExpelled
 	EventGoodbye
 	EventReplaced
 	EventStop
@@ -104,8 +107,11 @@ var eventNames = [...]string{
 	EventTimeout:   "timeout",
 	EventWord:      "word",
 	EventMuted:     "muted",
+	EventDoubted:   "doubted",
 	EventSighting:  "sighting",
 	EventRefused:   "refused",
+	EventDisplaced: "displaced",
+	EventExpelled:  "expelled",
 	EventGoodbye:   "goodbye",
 	EventReplaced:  "replaced",
 	EventStop:      "stop",
@@ -125,6 +131,7 @@ const (
 	ReasonExpired                    // nothing was heard of the peer for the whole of the expired time-out
 	ReasonReplaced                   // a newer incarnation of the peer has taken its place
 	ReasonRefused                    // the peer does not let us in
+	ReasonExpelled                   // we do not let the peer in any more
 	ReasonNetwork                    // the connection was lost and could not be made again
 	ReasonStopped                    // this node has stopped
 )
@@ -135,6 +142,7 @@ var reasonNames = [...]string{
 	ReasonExpired:  "expired",
 	ReasonReplaced: "replaced",
 	ReasonRefused:  "refused",
+	ReasonExpelled: "expelled",
 	ReasonNetwork:  "network",
 	ReasonStopped:  "stopped",
 }
@@ -217,16 +225,20 @@ type Actions interface {
 	// Dial: greeting.link lost, suspect.link lost, severed.link lost,
 	// present.link lost.
 	Dial()
-	// SendPing: ready.timeout, suspect.muted, present.muted.
+	// SendPing: ready.timeout, suspect.muted, suspect.doubted,
+	// relinking.linked, stranded.linked, present.muted, present.doubted.
 	SendPing()
 	// TellSuspect: probing.timeout, relinking.timeout.
 	TellSuspect()
-	// TellRecover: suspect.word, stranded.linked.
+	// TellRecover: suspect.word.
 	TellRecover()
 	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
-	// present.goodbye, present.refused, present.replaced, present.stop.
+	// severed.displaced, present.goodbye, present.refused, present.expelled,
+	// present.replaced, present.stop.
 	TellExit(Reason)
-	// Forget: known.timeout, known.refused, known.goodbye, known.replaced,
+	// TellUnreachable: known.timeout.
+	TellUnreachable()
+	// Forget: known.displaced, known.expelled, known.goodbye, known.replaced,
 	// known.stop.
 	Forget()
 	// Resync: present.hello.
@@ -278,10 +290,17 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		return StateSighted, true
 	case EventTimeout:
 		// The greetings were not exchanged in time.
-		do.Forget()
+		do.TellUnreachable()
 		return StateGone, true
 	case EventRefused:
-		// Nobody accepts connections at the peer's endpoint.
+		// Nobody accepts connections at the peer's endpoint; we go on trying.
+		return StateSighted, true
+	case EventDisplaced:
+		// Another peer is at its endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
 		do.Forget()
 		return StateGone, true
 	case EventGoodbye:
@@ -316,10 +335,17 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		return StateGreeting, true
 	case EventTimeout:
 		// The greetings were not exchanged in time.
-		do.Forget()
+		do.TellUnreachable()
 		return StateGone, true
 	case EventRefused:
-		// Nobody accepts connections at the peer's endpoint.
+		// Nobody accepts connections at the peer's endpoint; we go on trying.
+		return StateGreeting, true
+	case EventDisplaced:
+		// Another peer is at its endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
 		do.Forget()
 		return StateGone, true
 	case EventGoodbye:
@@ -354,10 +380,17 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		return StateGreeted, true
 	case EventTimeout:
 		// The greetings were not exchanged in time.
-		do.Forget()
+		do.TellUnreachable()
 		return StateGone, true
 	case EventRefused:
-		// Nobody accepts connections at the peer's endpoint.
+		// Nobody accepts connections at the peer's endpoint; we go on trying.
+		return StateGreeted, true
+	case EventDisplaced:
+		// Another peer is at its endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
 		do.Forget()
 		return StateGone, true
 	case EventGoodbye:
@@ -407,6 +440,10 @@ func stepReady(e Event, do Actions) (State, bool) {
 		// The peer's connection to us is lost; it may be gone.
 		do.SendPing()
 		return StateProbing, true
+	case EventDoubted:
+		// Another peer says that it is where our connection leads.
+		do.SendPing()
+		return StateProbing, true
 	case EventLinkLost:
 		// Our connection to the peer is lost.
 		do.Dial()
@@ -418,6 +455,10 @@ func stepReady(e Event, do Actions) (State, bool) {
 	case EventRefused:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
@@ -463,6 +504,10 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		// The peer's connection to us is lost; it may be gone.
 		do.SendPing()
 		return StateProbing, true
+	case EventDoubted:
+		// Another peer says that it is where our connection leads.
+		do.SendPing()
+		return StateProbing, true
 	case EventLinkLost:
 		// Our connection to the peer is lost.
 		do.Dial()
@@ -474,6 +519,10 @@ func stepProbing(e Event, do Actions) (State, bool) {
 	case EventRefused:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
@@ -497,6 +546,11 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		return StateReady, true
 	case EventMuted:
 		// The peer's connection to us is lost too; we ask once more.
+		do.SendPing()
+		return StateSuspect, true
+	case EventDoubted:
+		// Another peer says that it is where our connection leads; we ask once
+		// more.
 		do.SendPing()
 		return StateSuspect, true
 	case EventLinkLost:
@@ -532,6 +586,10 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
+		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
@@ -549,15 +607,22 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 func stepRelinking(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventLinked:
-		// The connection stands again; a greeting brings both sides into step.
+		// A connection stands again, which is no sign of life yet. A greeting
+		// brings both sides into step, and the answer to a PING proves whose
+		// connection it is. The clock goes on.
 		do.SendHello()
-		return StateReady, true
+		do.SendPing()
+		return StateProbing, true
 	case EventTimeout:
 		// It takes too long to connect again.
 		do.TellSuspect()
 		return StateStranded, true
 	case EventRefused:
 		// Nobody accepts connections at the peer's endpoint any more.
+		do.TellExit(ReasonNetwork)
+		return StateGone, true
+	case EventDisplaced:
+		// Another peer is at its endpoint, and its own connection to us is lost.
 		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventMuted:
@@ -584,9 +649,17 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		// The peer greets again: its groups and headers are brought into step.
 		do.Resync()
 		return StateRelinking, true
+	case EventDoubted:
+		// Another peer says that it is where our connection leads.
+		do.SendPing()
+		return StateProbing, true
 	case EventGoodbye:
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
@@ -605,16 +678,21 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 func stepStranded(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventLinked:
-		// The connection stands again; a greeting brings both sides into step.
+		// A connection stands again; the peer still owes a sign of life. The clock
+		// goes on.
 		do.SendHello()
-		do.TellRecover()
-		return StateReady, true
+		do.SendPing()
+		return StateSuspect, true
 	case EventTimeout:
 		// The connection could not be made again.
 		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventRefused:
 		// Nobody accepts connections at the peer's endpoint any more.
+		do.TellExit(ReasonNetwork)
+		return StateGone, true
+	case EventDisplaced:
+		// Another peer is at its endpoint, and its own connection to us is lost.
 		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventMuted:
@@ -641,9 +719,17 @@ func stepStranded(e Event, do Actions) (State, bool) {
 		// The peer greets again: its groups and headers are brought into step.
 		do.Resync()
 		return StateStranded, true
+	case EventDoubted:
+		// Another peer says that it is where our connection leads.
+		do.SendPing()
+		return StateProbing, true
 	case EventGoodbye:
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.

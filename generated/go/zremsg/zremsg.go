@@ -6,22 +6,24 @@
 // messages with one peer (WHISPER) or with a group (SHOUT). Every message is
 // one ZeroMQ frame, followed in WHISPER and SHOUT by the frames of its
 // content. ELECT, LEADER and GOODBYE are not in RFC 36; they are what Zyre
-// sends since 2017. @Once nodes say more in the headers of HELLO, which others
-// pass on as they are. X-ONCE-INCARNATION is a decimal number, higher at each
-// start. X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's
-// HELLO. To a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN
-// hold what once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to
-// the sender answer, X-ONCE-GREETING a decimal number that is higher with each
-// HELLO that the sender signs, so that none counts twice, and X-ONCE-PROOF,
-// which comes last, a signature of the card's identity by Ed25519 over the
-// words "once_hello 1", an octet of zero, the id of the receiver, and all of
-// the HELLO but this header. The last two are there only if the connection has
-// no CURVE. All but the numbers are in base64 (RFC 4648, 5, without padding).
+// sends since 2017. CONFIRM and CONFIRMED pass between @Once nodes only. @Once
+// nodes say more in the headers of HELLO, which others pass on as they are.
+// X-ONCE-INCARNATION is a decimal number, higher at each start.
+// X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's HELLO. To
+// a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN hold what
+// once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to the sender
+// answer, X-ONCE-GREETING a decimal number that is higher with each HELLO that
+// the sender signs, so that none counts twice, and X-ONCE-PROOF, which comes
+// last, a signature of the card's identity by Ed25519 over the words
+// "once_hello 1", an octet of zero, the id of the receiver, and all of the
+// HELLO but this header. The last two are there only if the connection has no
+// CURVE. All but the numbers are in base64 (RFC 4648, 5, without padding).
 // X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre has it.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
 //	traffic   = WHISPER / SHOUT / JOIN / LEAVE / PING / PING-OK / election / HELLO
+//	          / CONFIRM / CONFIRMED
 //	election  = ELECT / LEADER
 //	goodbye   = GOODBYE
 //
@@ -66,29 +68,33 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDHello   ID = 1  // greets a peer, so that it can connect back to the sender.
-	IDWhisper ID = 2  // carries content to one peer.
-	IDShout   ID = 3  // carries content to a group; every member gets a copy.
-	IDJoin    ID = 4  // says that the sender has joined a group.
-	IDLeave   ID = 5  // says that the sender has left a group.
-	IDPing    ID = 6  // asks a peer that has been quiet for a sign of life.
-	IDPingOK  ID = 7  // answers a PING.
-	IDElect   ID = 8  // starts or carries on the election of a group's leader.
-	IDLeader  ID = 9  // announces the outcome of an election.
-	IDGoodbye ID = 10 // says that the sender leaves the network.
+	IDHello     ID = 1  // greets a peer, so that it can connect back to the sender.
+	IDWhisper   ID = 2  // carries content to one peer.
+	IDShout     ID = 3  // carries content to a group; every member gets a copy.
+	IDJoin      ID = 4  // says that the sender has joined a group.
+	IDLeave     ID = 5  // says that the sender has left a group.
+	IDPing      ID = 6  // asks a peer that has been quiet for a sign of life.
+	IDPingOK    ID = 7  // answers a PING.
+	IDElect     ID = 8  // starts or carries on the election of a group's leader.
+	IDLeader    ID = 9  // announces the outcome of an election.
+	IDGoodbye   ID = 10 // says that the sender leaves the network.
+	IDConfirm   ID = 11 // asks a peer to say that it has taken in all that the sender has said over this connection.
+	IDConfirmed ID = 12 // answers a CONFIRM, over the connection that the sender has made.
 )
 
 var names = [...]string{
-	IDHello:   "HELLO",
-	IDWhisper: "WHISPER",
-	IDShout:   "SHOUT",
-	IDJoin:    "JOIN",
-	IDLeave:   "LEAVE",
-	IDPing:    "PING",
-	IDPingOK:  "PING-OK",
-	IDElect:   "ELECT",
-	IDLeader:  "LEADER",
-	IDGoodbye: "GOODBYE",
+	IDHello:     "HELLO",
+	IDWhisper:   "WHISPER",
+	IDShout:     "SHOUT",
+	IDJoin:      "JOIN",
+	IDLeave:     "LEAVE",
+	IDPing:      "PING",
+	IDPingOK:    "PING-OK",
+	IDElect:     "ELECT",
+	IDLeader:    "LEADER",
+	IDGoodbye:   "GOODBYE",
+	IDConfirm:   "CONFIRM",
+	IDConfirmed: "CONFIRMED",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -518,6 +524,89 @@ func (m *Goodbye) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Confirm asks a peer to say that it has taken in all that the sender has said
+// over this connection.
+type Confirm struct {
+	// cyclic number of this message in its session; HELLO carries 1, each
+	// later message one more
+	Sequence uint16
+	// names the connection among all that the sender ever makes
+	Connection uint64
+	// counts the CONFIRMs on the connection from 1
+	Count uint64
+}
+
+// ID returns IDConfirm.
+func (*Confirm) ID() ID { return IDConfirm }
+
+// Size returns the length of the first frame in octets.
+func (m *Confirm) Size() int {
+	return 22
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Confirm) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("CONFIRM", b)
+	w.Header(Signature, uint8(IDConfirm))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Uint64(m.Connection)
+	w.Uint64(m.Count)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Confirm) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("CONFIRM", frame, content)
+	r.Header(Signature, uint8(IDConfirm))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Uint64("connection", &m.Connection)
+	r.Uint64("count", &m.Count)
+	return r.End()
+}
+
+// Confirmed answers a CONFIRM, over the connection that the sender has made.
+type Confirmed struct {
+	// cyclic number of this message in its session; HELLO carries 1, each
+	// later message one more
+	Sequence uint16
+	// as in the CONFIRM
+	Connection uint64
+	// as in the CONFIRM
+	Count uint64
+}
+
+// ID returns IDConfirmed.
+func (*Confirmed) ID() ID { return IDConfirmed }
+
+// Size returns the length of the first frame in octets.
+func (m *Confirmed) Size() int {
+	return 22
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Confirmed) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("CONFIRMED", b)
+	w.Header(Signature, uint8(IDConfirmed))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Uint64(m.Connection)
+	w.Uint64(m.Count)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Confirmed) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("CONFIRMED", frame, content)
+	r.Header(Signature, uint8(IDConfirmed))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Uint64("connection", &m.Connection)
+	r.Uint64("count", &m.Count)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -554,6 +643,10 @@ func New(id ID) Message {
 		return new(Leader)
 	case IDGoodbye:
 		return new(Goodbye)
+	case IDConfirm:
+		return new(Confirm)
+	case IDConfirmed:
+		return new(Confirmed)
 	}
 	return nil
 }

@@ -1,0 +1,35 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// unreachable tells the application, once in a while, that a node is heard of and
+// cannot be met: of the ways to each other one does not work.
+func (n *Node) unreachable(out zre.Unreachable) {
+	n.count("nodes unreachable")
+	p := out.Peer
+	endpoint, _, _ := unkeyed(p.Endpoint())
+	why := fmt.Sprintf("it is heard of, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
+	switch {
+	case out.Linked:
+		why = fmt.Sprintf("it is heard of and accepts connections, but does not connect back: open the TCP port of %s in this host's firewall", n.loop.home)
+	case out.Greeted:
+		why = fmt.Sprintf("it has connected to this node, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
+	}
+	key, now := refusal{p.UUID(), why}, time.Now()
+	n.refusals.Lock()
+	at, told := n.refusals.at[key]
+	if told && now.Sub(at) < refusalLife || n.refusals.knows(p.UUID(), now) || !n.refusals.room(now) {
+		n.refusals.Unlock()
+		return
+	}
+	n.refusals.at[key] = now
+	n.refusals.Unlock()
+	n.log(p.UUID()).Warn("node unreachable", "name", p.Name(), "endpoint", p.Endpoint(), "reason", why)
+	n.inbox.post(Event{kind: api.EventTypeUnreachable, peer: p, text: why, at: now})
+}

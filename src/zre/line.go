@@ -1,0 +1,187 @@
+package zre
+
+import (
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+)
+
+// line is our connection to a peer as long as it stands.
+type line struct {
+	at       string    // the endpoint that it leads to, empty if there is none
+	shown    bool      // the far side has shown in the handshake that it is the peer
+	proven   bool      // it leads to the peer: it was shown, or the peer has answered over it
+	greets   bool      // it has carried a HELLO
+	callback string    // where the peer can reach us, for our HELLO
+	number   uint64    // of all that the node has made
+	asked    int       // how often the peer was asked to confirm
+	answers  int       // and has answered
+	askedAt  time.Time // the first time that is not answered
+}
+
+// maxLate is how many PING-OKs may come late, for PINGs of earlier connections. Each
+// costs a PING more to be sure; what is beyond it is lost rather than late.
+const maxLate = 7
+
+func (p *peer) linked(in Linked) {
+	present := p.state.IsPresent()
+	p.core.lines++
+	p.line = line{at: in.Endpoint, shown: in.Shown, proven: in.Shown || !present, callback: in.Callback, number: p.core.lines}
+	p.asks = p.link == 0
+	p.fire(peermachine.EventLinked)
+	if present && in.Shown {
+		p.core.emit(Proven{p.id})
+	}
+}
+
+// forgot notes that a plain peer has greeted us as one that does not know us, or takes
+// us for another than before: what it had not confirmed by then it may never confirm.
+func (p *peer) forgot() {
+	p.owe()
+	p.core.emit(Forgot{p.id})
+	if !p.proven {
+		p.SendPing()
+	}
+}
+
+// owe counts what is not answered as what may be answered late.
+func (p *peer) owe() {
+	if p.plain() {
+		p.late = min(p.late+p.asked-p.answers, maxLate)
+	}
+	p.asked, p.answers = 0, 0
+}
+
+// drop takes a connection off the books.
+func (p *peer) drop() {
+	at := p.at
+	p.owe()
+	p.line, p.greetAt = line{}, time.Time{}
+	if at != "" {
+		p.core.vacate(at, p.id)
+	}
+}
+
+// unlinked judges what the loss of our connection means.
+func (p *peer) unlinked() {
+	p.drop()
+	switch rival := p.rival(); {
+	case p.leaving() && p.link == 0: // else its last words may still come
+		p.fire(peermachine.EventGoodbye)
+	case rival != nil && p.link == 0:
+		p.fire(peermachine.EventLinkLost)
+		p.yield(rival)
+	default:
+		p.fire(peermachine.EventLinkLost)
+	}
+}
+
+// renew ends a connection that is of no use, and makes another.
+func (p *peer) renew() {
+	p.core.emit(Disconnect{p.id})
+	p.unlinked()
+}
+
+// called notes that the peer connects to us, and so lives.
+func (p *peer) called() {
+	p.calls = true
+	p.speak()
+}
+
+// veiled tells whether somebody else may be at the far end of our connection: a plain
+// peer whose connection to us is lost too may have ended, and another have its place.
+func (p *peer) veiled() bool {
+	return p.state.IsPresent() && !p.shown && p.plain() && p.link == 0 && !p.calls
+}
+
+// speak begins what was held back while the peer was veiled.
+func (p *peer) speak() {
+	if p.at != "" && !p.greets && p.state.IsPresent() && !p.veiled() {
+		p.SendHello()
+		p.SendPing()
+	}
+}
+
+// SendPing asks the peer for a sign of life. What a plain one answers also tells that
+// it has what was said before.
+func (p *peer) SendPing() {
+	if p.plain() {
+		p.ask()
+	} else {
+		p.send(&zremsg.Ping{})
+	}
+}
+
+// ask asks the peer to confirm what was said over our connection. A plain one does so
+// with PING-OKs, which do not tell what they answer: for each that may come late, for
+// a PING of a connection that was lost, it is asked once more.
+func (p *peer) ask() {
+	if !p.greets {
+		return
+	}
+	if p.asked == p.answers {
+		p.askedAt = p.core.now
+	}
+	if !p.plain() {
+		p.asked++
+		p.send(&zremsg.Confirm{Connection: p.number, Count: uint64(p.asked)})
+		return
+	}
+	for range p.late + 1 {
+		p.asked++
+		p.send(&zremsg.Ping{})
+	}
+}
+
+// confirmed takes in a CONFIRMED.
+func (p *peer) confirmed(m *zremsg.Confirmed) {
+	if p.at == "" || m.Connection != p.number || m.Count <= uint64(p.answers) || m.Count > uint64(p.asked) {
+		p.core.count("confirmations out of place")
+		return
+	}
+	p.sure(int(m.Count), int(m.Count))
+}
+
+// answered takes in a PING-OK. It is for one of this connection only if none that may
+// come late is missing.
+func (p *peer) answered() {
+	if p.plain() && p.answers < p.asked {
+		p.sure(p.answers+1, p.answers+1-p.late)
+	}
+}
+
+// sure notes that so many answers came, of which so many are surely to what was asked
+// over this connection.
+func (p *peer) sure(answers, sure int) {
+	p.answers, p.askedAt = answers, p.core.now
+	if sure <= 0 {
+		return
+	}
+	if !p.proven {
+		p.proven = true
+		p.core.emit(Proven{p.id})
+	}
+	p.core.emit(Answered{p.id, sure})
+}
+
+// doubt is what we do when a plain peer asks for a sign of life: it may not read our
+// connection. libzmq's ROUTER reads one of two connections that have one identity. If
+// the peer has long owed an answer, though it is heard and takes what we send, the
+// connection is of no use and is made anew.
+func (p *peer) doubt() {
+	if !p.plain() || p.at == "" {
+		return
+	}
+	if p.asked == p.answers {
+		p.ask()
+		return
+	}
+	if p.core.now.Sub(p.askedAt) < p.core.config.Silent {
+		return
+	}
+	if s := p.core.config.Signs(p.id); !s.Took && !s.Owes {
+		p.core.count("connections of no use")
+		p.renew()
+	}
+}
