@@ -33,6 +33,8 @@ type election struct {
 	waiting    map[uuid.UUID]struct{} // members who have not answered our challenge
 	told       []*peer                // plain members who had ELECT from us, and so understand LEADER
 	challenged time.Time              // when we did so last
+	unsure     bool                   // we announced ourselves before all had answered
+	again      bool                   // and challenge once more, since a plain member named another then
 }
 
 // ballot returns the election of a group that the node is in, else nil.
@@ -80,6 +82,8 @@ func (c *Core) arrives(p *peer, group string) {
 	case e.state == electionmachine.StateChallenging:
 		e.waiting[p.id] = struct{}{}
 		e.challengeTo(p)
+	case e.state == electionmachine.StateSupporting && p.plain():
+		e.challengeTo(p) // it counts the answers of all members
 	case e.leader == c.config.ID && p.plain():
 		e.challenge() // it understands LEADER only after ELECT
 	case e.leader == c.config.ID:
@@ -127,6 +131,8 @@ func (c *Core) elect(p *peer, group, id string) {
 	case e.contests() && less(self, r):
 		e.defend(c.peers[r])
 	case e.leads(r):
+	case e.state == electionmachine.StateSettled && r == e.leader && p.id != r:
+		// A word of the election that is over; who challenges anew says so itself.
 	default:
 		e.challenger = r
 		e.fire(electionmachine.EventBetter)
@@ -134,18 +140,20 @@ func (c *Core) elect(p *peer, group, id string) {
 }
 
 // lead takes in a peer's LEADER. That of the leader itself counts; other members
-// pass it on for the sake of those who count them.
+// pass it on for the sake of those who count them, and of those who doubt.
 func (c *Core) lead(p *peer, group, id string) {
 	e, r := c.motion(p, group, id)
-	if e == nil || p.id != r {
+	if e == nil {
 		return
 	}
-	if p.plain() {
-		for other := range e.claims {
-			if o := c.peers[other]; o != nil && o.plain() {
-				delete(e.claims, other) // a plain leader does not defend itself
-			}
-		}
+	if p.plain() && r != c.config.ID {
+		e.dispute()
+	}
+	if p.id != r {
+		return
+	}
+	if p.plain() || e.state == electionmachine.StateSupporting && r == e.challenger {
+		e.overrule()
 	}
 	e.claims[r] = true
 	if e.contests() && less(c.config.ID, r) {
@@ -155,6 +163,26 @@ func (c *Core) lead(p *peer, group, id string) {
 		e.fire(electionmachine.EventLeader)
 	}
 	e.settle()
+}
+
+// overrule forgets the claims of plain members: a plain leader does not defend itself.
+func (e *election) overrule() {
+	for id := range e.claims {
+		if p := e.core.peers[id]; p != nil && p.plain() {
+			delete(e.claims, id)
+		}
+	}
+}
+
+// dispute takes in that a plain member names another leader. If it had not answered
+// us when we announced ourselves, it was in an election of its own, which our LEADER
+// has ended, with either of the two as the outcome. Now that none is on, one more
+// challenge gets an answer from all.
+func (e *election) dispute() {
+	if e.unsure && e.state == electionmachine.StateSettled {
+		e.unsure, e.again = false, true
+		e.core.set(&e.timer, e.core.now.Add(challengeAgain))
+	}
 }
 
 // motion returns the election that a message is about, and the member whom it is
@@ -250,9 +278,11 @@ func (e *election) due() {
 	e.core.set(&e.timer, time.Time{})
 	switch {
 	case e.state != electionmachine.StateSettled:
+		unsure := e.state == electionmachine.StateChallenging && !e.again
 		e.fire(electionmachine.EventTimeout)
+		e.unsure = unsure
 		e.settle()
-	case e.contests() && (e.leader == uuid.Nil || !less(e.leader, e.core.config.ID)):
+	case e.contests() && (e.again || e.leader == uuid.Nil || !less(e.leader, e.core.config.ID)):
 		e.challenge()
 	case e.leader == uuid.Nil:
 		for id := range e.claims {
@@ -270,8 +300,13 @@ func (e *election) fire(event electionmachine.Event) {
 	}
 	e.state = next
 	at := time.Time{}
-	if next.Timeout() == electionmachine.TimeoutElection {
+	switch next {
+	case electionmachine.StateSettled:
+		e.again = false
+	case electionmachine.StateChallenging:
 		at = e.core.now.Add(electionmachine.DefaultElection)
+	case electionmachine.StateSupporting: // the challenger's own time-out comes first
+		at = e.core.now.Add(electionmachine.DefaultElection + challengeAgain)
 	}
 	e.core.set(&e.timer, at)
 }
@@ -280,7 +315,7 @@ func (e *election) fire(event electionmachine.Event) {
 
 func (e *election) SendElect() {
 	e.challenger, e.challenged = e.core.config.ID, e.core.now
-	e.waiting, e.told = map[uuid.UUID]struct{}{}, nil
+	e.waiting, e.told, e.unsure = map[uuid.UUID]struct{}{}, nil, false
 	for _, p := range e.members() {
 		e.waiting[p.id] = struct{}{}
 		e.challengeTo(p)
@@ -298,8 +333,11 @@ func (e *election) Support() {
 	}
 }
 
+// Follow passes on to plain members who leads. Zyre stops at a LEADER while it knows
+// of no election: one that has ended its own already gets ELECT before it.
 func (e *election) Follow() {
 	for _, p := range e.told {
+		p.send(&zremsg.Elect{Group: e.group, ChallengerID: hexadecimal(e.challenger)})
 		e.announceTo(p, e.challenger)
 	}
 	e.told = nil
@@ -307,6 +345,7 @@ func (e *election) Follow() {
 
 func (e *election) Lead() {
 	self := e.core.config.ID
+	e.overrule()
 	e.claims[self] = true
 	for _, p := range e.members() {
 		if !p.plain() {
