@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,12 +23,20 @@ const patience = 20 * time.Second // for what takes a second on a quiet machine
 var scratch string
 
 func TestMain(m *testing.M) {
+	if config := os.Getenv(zyreEnv); config != "" {
+		zyreMain(config)
+	}
 	// CZMQ allows 1,024 sockets by default and takes over signals.
 	err := errors.Join(os.Setenv("ZSYS_MAX_SOCKETS", "0"), os.Setenv("ZSYS_SIGHANDLER", "false"))
 	if err == nil {
 		scratch, err = os.MkdirTemp("", "interop")
 	}
 	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // those in parallel wait more than they compute
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -47,46 +56,71 @@ var buildGyre = sync.OnceValues(func() (program string, err error) {
 	return program, nil
 })
 
-// gyreNode is a running gyrenode.
-type gyreNode struct {
-	t      *testing.T
-	uuid   string
-	stdin  io.WriteCloser
-	events chan Event // closed when the process has ended
-	stop   func()     // ends the process; may be called twice
+// plainNode is a running process that is a node of gyre, or one like Zyre's.
+type plainNode struct {
+	t        *testing.T
+	name     string
+	uuid     string
+	endpoint string // where it accepts connections; gyre does not tell
+	stdin    io.WriteCloser
+	events   chan Event // closed when the process has ended
+	process  *os.Process
+	stop     func() // ends the process; may be called twice
 }
 
 // startGyre starts a node on the loopback interface, or whatever device is.
-func startGyre(t *testing.T, name, device string, port int) *gyreNode {
+func startGyre(t *testing.T, name, device string, port int) *plainNode {
 	t.Helper()
 	program, err := buildGyre()
 	must(t, err)
 	node := exec.Command(program, "-name", name, "-interface", device, "-port", strconv.Itoa(port))
 	node.Env = append(os.Environ(), "BEACON_BROADCAST=1") // as ZRE has it, instead of multicast
+	return startPlain(t, name, node)
+}
+
+// startPlain starts the process of a node, and waits until it is ready.
+func startPlain(t *testing.T, name string, node *exec.Cmd) *plainNode {
+	t.Helper()
 	var complaints bytes.Buffer
 	node.Stderr = &complaints
-	g := &gyreNode{t: t, events: make(chan Event, 1024)}
-	g.stdin, err = node.StdinPipe()
+	g := &plainNode{t: t, name: name, events: make(chan Event, 1024)}
+	stdin, err := node.StdinPipe()
 	must(t, err)
 	stdout, err := node.StdoutPipe()
 	must(t, err)
 	must(t, node.Start())
+	g.stdin, g.process = stdin, node.Process
 	go g.read(json.NewDecoder(stdout))
 	g.stop = sync.OnceFunc(func() {
 		g.stdin.Close()
 		for range g.events {
 		}
 		if err := node.Wait(); err != nil || complaints.Len() > 0 {
-			t.Logf("gyre %s: %v: %s", name, err, complaints.String())
+			t.Logf("%s: %v: %s", name, err, complaints.String())
 		}
 	})
 	t.Cleanup(g.stop)
-	g.uuid = g.sees("ready " + name).Peer
+	select {
+	case ready := <-g.events:
+		g.uuid, g.endpoint = ready.Peer, ready.Addr
+	case <-time.After(patience):
+	}
+	if g.uuid == "" {
+		g.stop()
+		t.Fatalf("%s does not start", name)
+	}
 	return g
 }
 
+// kill ends the process without a word, as kill -9 does.
+func (g *plainNode) kill() {
+	g.t.Helper()
+	must(g.t, g.process.Kill())
+	g.stop()
+}
+
 // read passes events on until the process ends its output.
-func (g *gyreNode) read(out *json.Decoder) {
+func (g *plainNode) read(out *json.Decoder) {
 	defer close(g.events)
 	for {
 		var e Event
@@ -97,13 +131,13 @@ func (g *gyreNode) read(out *json.Decoder) {
 	}
 }
 
-func (g *gyreNode) do(do, to, content string) {
+func (g *plainNode) do(do, to, content string) {
 	g.t.Helper()
 	must(g.t, json.NewEncoder(g.stdin).Encode(Command{do, to, []byte(content)}))
 }
 
 // sees waits for an event, given as its String, and drops those before it.
-func (g *gyreNode) sees(want string) Event {
+func (g *plainNode) sees(want string) Event {
 	g.t.Helper()
 	timeout, others := time.After(patience), []string{}
 	for {
@@ -118,7 +152,7 @@ func (g *gyreNode) sees(want string) Event {
 			}
 		case <-timeout:
 		}
-		g.t.Fatalf("gyre has not seen %.60q but %.60q", want, others)
+		g.t.Fatalf("%s has not seen %.60q but %.60q", g.name, want, others)
 	}
 }
 
