@@ -6,7 +6,8 @@
 // symmetric: who dialled and who accepted makes no difference. CURVE (RFC 26)
 // has a client and a server. Its states are named for the command that we wait
 // for; what does not open under the keys of the connection is a violation,
-// which is not answered.
+// which is not answered. No model has ZMTP's commands: ZRE is what an open
+// connection carries.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
