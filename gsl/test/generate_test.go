@@ -73,7 +73,7 @@ func printed(t *testing.T, dir string) map[string]string {
 // project names one model; its kind is the first word of its name.
 func project(name, api string) string {
 	kind, _, _ := strings.Cut(name, "_")
-	return `<project name = "` + kind + `" script = "gsl/project.gsl" module = "example.org/bad">
+	return `<project name = "` + kind + `" script = "gsl/project.gsl" module = "example.org/bad" license = "MPL-2.0">
 		<` + kind + ` name = "` + name + `" api = "` + api + `" />
 	</project>`
 }
@@ -113,6 +113,7 @@ func TestBadModels(t *testing.T) {
 
 func TestBadProjects(t *testing.T) {
 	const tiny = "gsl/testdata/good/tiny_msg.xml"
+	unlicensed := strings.Replace(project("protocol_msg", "gsl/gone.xml"), ` license = "MPL-2.0"`, "", 1)
 	for _, test := range []struct {
 		name, project string
 		want          []string
@@ -121,6 +122,9 @@ func TestBadProjects(t *testing.T) {
 			"gsl/gone.xml: protocol_gone: cannot be read: Could not find XML file: gsl/gone.xml"}},
 		{"a model with another name", project("protocol_msg", tiny), []string{
 			tiny + ": protocol_msg: is called 'tiny_msg' inside: use one name"}},
+		{"no license", unlicensed, []string{
+			"project.xml: protocol: has no attribute license, which zproject's Python binding needs: name the license, as in MPL-2.0",
+			"gsl/gone.xml: protocol_msg: cannot be read: Could not find XML file: gsl/gone.xml"}},
 	} {
 		t.Run(test.name, func(t *testing.T) { checkFaults(t, test.project, test.want) })
 	}
