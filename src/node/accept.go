@@ -98,6 +98,12 @@ func (r *receiver) isKnown() {
 }
 
 func (r *receiver) ended(err error) {
+	switch tooLarge := errors.Is(err, zmtp.ErrTooLarge); {
+	case tooLarge && r.remote == nil:
+		r.node.count("greetings over the limit")
+	case tooLarge:
+		r.node.count("messages over the limit")
+	}
 	r.node.log(r.peer).Debug("connection of a peer ended", "address", r.link.RemoteAddr(), "error", err)
 }
 
@@ -108,9 +114,25 @@ func (n *Node) register(r *receiver) (ok bool) {
 			n.loop.links++
 			r.id = n.loop.links
 			n.loop.inbound[r.id] = r
+			n.expect(r)
 		}
 	})
 	return ok
+}
+
+// expect lets a plain peer that is present go on over another connection with whatever
+// it was about to say; see resume. There is one such connection at a time: anybody can
+// claim to be such a peer.
+func (n *Node) expect(r *receiver) {
+	peer := n.table.find(r.peer)
+	if peer == nil || peer.snapshot.Load().Incarnation() != 0 {
+		return
+	}
+	if last := n.loop.inbound[peer.heir]; last != nil && n.loop.speaks[r.peer] != last {
+		last.hangUp()
+	}
+	peer.heir = r.id
+	r.link.Widen()
 }
 
 func (n *Node) unregister(r *receiver) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -23,8 +24,8 @@ import (
 const maxDials = 64
 
 // controlReserve is how many octets of control messages may wait for a peer
-// whose queue is full of content.
-const controlReserve = 1 << 20
+// whose queue is full of content: some greetings, however large.
+const controlReserve = 3 * zremsg.MaxHello
 
 // caller makes one connection to a peer: it tries the peer's endpoints in turn
 // until one accepts, and then keeps an eye on the connection until it ends.
@@ -112,6 +113,9 @@ func (c *caller) deliver(b *link.Batch) error {
 
 func (c *caller) ended(l *link.Link, err error) {
 	_ = l.Close()
+	if errors.Is(err, zmtp.ErrTooLarge) {
+		c.node.count("messages against the stream")
+	}
 	c.node.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
 	c.node.do(func() {
 		if c.node.loop.calls[c.peer] == c {
@@ -261,12 +265,15 @@ func reason(err error) error {
 }
 
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks
-// for: the octet 1 and the node's UUID.
+// for: the octet 1 and the node's UUID. What the far side says may be as large as a
+// greeting, and no larger while the node has not accepted one: on the connections that
+// we make, never.
 func (n *Node) linkConfig(kind string) link.Config {
 	c := link.Config{
 		Type:       kind,
-		MaxMessage: n.settings.maxMessage,
+		MaxMessage: max(n.settings.maxMessage, zremsg.MaxHello),
 		MaxFrames:  maxFrames,
+		Greeting:   zremsg.MaxHello,
 		Outbox:     n.settings.outbox,
 		Reserve:    controlReserve,
 		Handshake:  min(n.settings.greeting, handshakemachine.DefaultHandshake),

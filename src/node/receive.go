@@ -75,7 +75,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 			return net.ErrClosed
 		}
 		run = r.node.inbox.batch(b)
-		if err := r.control(id, frames); err != nil {
+		if err := r.control(b, i, id); err != nil {
 			r.node.inbox.recycle(run)
 			return err
 		}
@@ -97,6 +97,7 @@ func (r *receiver) resume(frame []byte) bool {
 	case accepted := <-r.verdict:
 		if accepted {
 			r.remote = r.node.table.find(r.peer)
+			r.link.Widen()
 			r.isKnown()
 			r.sequence = binary.BigEndian.Uint16(frame[zremsg.SequenceOffset:]) - 1
 		}
@@ -149,10 +150,10 @@ func (r *receiver) inStep(sequence uint16) bool {
 	return false
 }
 
-// control takes a message to the loop and waits until that has dealt with it;
-// a HELLO, until the peer is present or turned away.
-func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
-	n := r.node
+// control takes message i of a batch to the loop and waits until that has dealt with
+// it; a HELLO, until the peer is present or turned away.
+func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
+	n, frames := r.node, b.Message(i)
 	if id == zremsg.IDWhisper || id == zremsg.IDShout {
 		n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		return nil
@@ -176,7 +177,9 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 		}
 		return nil
 	}
-	r.sequence = sequence
+	if r.sequence = sequence; r.remote == nil { // a stranger's greeting may wait for long
+		b.Drop(i + 1)
+	}
 	return r.greeted(message.(*zremsg.Hello))
 }
 
@@ -199,6 +202,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	if r.remote = n.table.find(r.peer); r.remote == nil {
 		return errRejected
 	}
+	r.link.Widen()
 	r.isKnown()
 	return nil
 }

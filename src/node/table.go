@@ -14,6 +14,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // table holds the peers that are present and who is in which group, for those
@@ -31,6 +32,7 @@ type remote struct {
 	snapshot  atomic.Pointer[Peer]
 	out       atomic.Pointer[outbound] // nil once the peer is gone
 	session   atomic.Uint64            // number of the latest that it opened
+	heir      zre.LinkID               // the loop's: the latest connection that may go on without a greeting
 }
 
 // outbound is our connection to a peer and the ZRE session on it.
