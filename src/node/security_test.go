@@ -147,7 +147,12 @@ func TestCardsAreRenewed(t *testing.T) {
 // member makes a node that is a member of a network.
 func member(t *testing.T, network *identity.Network, name string) func(*Node) {
 	t.Helper()
-	invite, err := network.Invite(name, "sensor", [16]byte{}, 30)
+	return memberAs(t, network, name, "sensor")
+}
+
+func memberAs(t *testing.T, network *identity.Network, name, roles string) func(*Node) {
+	t.Helper()
+	invite, err := network.Invite(name, roles, [16]byte{}, 30)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,6 @@ const (
 	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
 )
 
-// MaxHeaders is how many headers an application may set: what HELLO can carry
-// less those that the protocol itself uses.
-const MaxHeaders = 240
-
 // greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
 // one that greets twice, and both from a late word of a life that has ended.
 // A peer without one has started anew if it greets from another endpoint.

@@ -2,12 +2,24 @@ package zre
 
 import (
 	"bytes"
+	"iter"
 	"maps"
 	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 )
+
+// Fits tells whether a node may be in a group beside others: its HELLO names them all.
+func Fits(group string, others iter.Seq[string]) bool {
+	count, octets := 1, len(group)
+	for other := range others {
+		count++
+		octets += len(other)
+	}
+	return count <= zremsg.MaxHelloGroups && octets <= zremsg.MaxHelloGroupsOctets
+}
 
 // OwnGroups returns the node's own groups, sorted.
 func (c *Core) OwnGroups() []string { return slices.Sorted(maps.Keys(c.groups)) }
@@ -27,7 +39,7 @@ func (p *peer) joins(group string, status uint8) {
 	at, found := slices.BinarySearch(p.groups, group)
 	switch {
 	case found:
-	case len(p.groups) >= MaxGroups:
+	case !Fits(group, slices.Values(p.groups)):
 		p.core.count("groups over the limit")
 	default:
 		p.groups = slices.Insert(slices.Clone(p.groups), at, group)
