@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -142,5 +144,69 @@ func TestHeadersOfTheProtocolFit(t *testing.T) {
 	}
 	if room := zremsg.MaxHelloHeaders - zremsg.MaxApplicationHeaders; len(own) > room {
 		t.Errorf("they are %d, of %d", len(own), room)
+	}
+}
+
+// TestGreetingsWeighWhatTheyTake holds what a node keeps of greetings against what the
+// model has them count for, 256 octets for each entry beside its text: most of it is
+// groups of short names that only one peer is in. Who goes takes it along.
+func TestGreetingsWeighWhatTheyTake(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		groups, size int // of each peer, and the octets of each name
+	}{{"many groups", zremsg.MaxHelloGroups, 6}, {"long groups", zremsg.MaxHelloGroupsOctets / 255, 255}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const peers, little = 20, 8 << 20 // octets that empty places in maps take
+				l := newLAN(t)
+				ana := l.node("ana")
+				defer ana.Stop()
+				before := settled()
+				weight := 0
+				enters := func(p int) {
+					id, endpoint := uuid.UUID{15: byte(p + 1)}, "tcp://10.0.0.66:9"
+					hello := &zremsg.Hello{Sequence: 1, Endpoint: endpoint}
+					for g := range c.groups {
+						hello.Groups = append(hello.Groups, fmt.Sprintf("%0*d", c.size, p*c.groups+g))
+					}
+					for h := range zremsg.MaxHelloHeaders {
+						hello.Headers = append(hello.Headers, wire.Pair{Key: fmt.Sprintf("%03d", h), Value: strings.Repeat("v", 285)})
+					}
+					weight += c.groups*(256+c.size) + zremsg.MaxHelloHeaders*(256+288)
+					frame, err := hello.AppendTo(nil)
+					ana.must(err)
+					ana.must(hello.Decode(frame, nil))
+					ana.do(func() {
+						ana.step(zre.Sighted{Peer: id, Endpoint: endpoint})
+						ana.loop.calls[id].out = &outbound{replaced: make(chan struct{})}
+						ana.loop.core.Step(time.Now(), zre.Linked{Peer: id, Endpoint: ana.address})
+						ana.step(zre.Heard{Peer: id, Link: zre.LinkID(p + 1), Message: hello})
+						ana.loop.calls[id].cancel()
+						delete(ana.loop.calls, id)
+					})
+				}
+				for p := range peers {
+					enters(p)
+				}
+				if got := len(ana.Peers()); got != peers {
+					t.Fatalf("%d peers; counts %v", got, ana.Counts())
+				}
+				took := settled() - before
+				t.Logf("they take %d KiB, and count for %d", took>>10, weight>>10)
+				if took > weight+weight/8 {
+					t.Errorf("they take %d octets, and count for %d", took, weight)
+				}
+				for _, p := range ana.Peers() {
+					ana.post(zre.Expelled{Peer: p.UUID()})
+				}
+				for range peers * (2 + c.groups) { // enter, joins, exit
+					ana.next(time.Second)
+				}
+				ana.idle(time.Second) // which gives back the last event
+				if left := settled() - before; left > little {
+					t.Errorf("%d octets are left", left)
+				}
+			})
+		})
 	}
 }

@@ -52,6 +52,7 @@ type Core struct {
 	contests map[string]struct{}  // groups that we want to lead whenever we are in them
 	ballots  map[string]*election // of groups that we are in
 	status   uint8
+	weight   int // of what all peers have said of themselves; see room
 	timers   timers
 	now      time.Time
 	out      []Output

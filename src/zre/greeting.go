@@ -31,6 +31,11 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 		c.emit(Reject{link})
 		return
 	}
+	if !c.room(c.peers[id], weigh(hello)) {
+		c.count("greetings over the limit of all")
+		c.emit(Reject{link})
+		return
+	}
 	own, headers := splitHeaders(hello.Headers)
 	p := c.peers[id]
 	if p == nil {
@@ -61,6 +66,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	}
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
 	p.link = link
+	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
 	groups := slices.Clone(hello.Groups)
 	slices.Sort(groups)

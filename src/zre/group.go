@@ -39,10 +39,11 @@ func (p *peer) joins(group string, status uint8) {
 	at, found := slices.BinarySearch(p.groups, group)
 	switch {
 	case found:
-	case !Fits(group, slices.Values(p.groups)):
+	case !Fits(group, slices.Values(p.groups)), !p.core.room(p, p.weight+entryOctets+len(group)):
 		p.core.count("groups over the limit")
 	default:
 		p.groups = slices.Insert(slices.Clone(p.groups), at, group)
+		p.weighs(p.weight + entryOctets + len(group))
 		p.member(api.EventTypeJoin, group)
 		p.core.arrives(p, group)
 	}
@@ -52,6 +53,7 @@ func (p *peer) leaves(group string, status uint8) {
 	p.step(status)
 	if at, found := slices.BinarySearch(p.groups, group); found {
 		p.groups = slices.Delete(slices.Clone(p.groups), at, at+1)
+		p.weighs(p.weight - entryOctets - len(group))
 		p.member(api.EventTypeLeave, group)
 		p.core.departs(p.id, group)
 	}

@@ -76,8 +76,9 @@ const (
 
 // Limits of what the messages say together.
 const (
-	MaxApplicationHeaders = 240   // headers that an application may give a node; HELLO has room for the protocol's own beside them
-	MaxApplicationOctets  = 65536 // octets of an application's headers, names and values, and of the node's name together; HELLO has 8192 for the protocol's own beside them
+	MaxApplicationHeaders = 240       // headers that an application may give a node; HELLO has room for the protocol's own beside them
+	MaxApplicationOctets  = 65536     // octets of an application's headers, names and values, and of the node's name together; HELLO has 8192 for the protocol's own beside them
+	MaxGreetings          = 268435456 // octets of the names, endpoints, headers and groups of all peers that a node knows, with 256 for each header and group that it keeps: 16 KiB for each of 16384 peers; a HELLO or JOIN for which there is no room is refused
 )
 
 // ID tells the messages apart.
