@@ -65,17 +65,24 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
-	if config.Curve = n.curve(); n.secure {
+	if config.Curve = n.curve(&r.visit); n.secure {
 		config.Properties = n.properties()
 	}
 	var err error
 	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
-	if err != nil {
+	switch {
+	case errors.Is(err, errDebt):
+		n.count("connections over the limit of their address")
+		return nil
+	case err != nil:
 		n.count("handshakes that failed")
-		r.visit.fails()
+		if r.visit.owes {
+			n.count("keys computed in vain")
+		}
 		n.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
 		return nil
 	}
+	r.visit.refund()
 	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
 		n.count("connections without a peer's identity")
 		_ = l.Close()

@@ -35,8 +35,8 @@ func (n *Node) suits(key *[32]byte) error {
 }
 
 // curve returns our side of the CURVE mechanism for a connection that a peer makes
-// to us; nil is no security.
-func (n *Node) curve() *zmtp.Curve {
+// to us, on a visit; nil is no security.
+func (n *Node) curve(v *visit) *zmtp.Curve {
 	if !n.secure {
 		return nil
 	}
@@ -50,7 +50,8 @@ func (n *Node) curve() *zmtp.Curve {
 		}
 		return err
 	}
-	return &zmtp.Curve{Key: n.identity.Transport(), Admit: admit}
+	afford := func() error { return v.afford(time.Now()) }
+	return &zmtp.Curve{Key: n.identity.Transport(), Admit: admit, Afford: afford}
 }
 
 // curveTo is curve for a connection that we make to a peer that is said to have a

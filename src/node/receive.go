@@ -188,15 +188,21 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
 	var badge *zre.Badge
-	var err error
+	err := r.visit.afford(time.Now())
+	if err != nil {
+		n.count("greetings over the limit of their address")
+		return err
+	}
 	n.apart(func() { badge, err = n.vet(r.peer, key, hello) })
 	if err != nil {
 		n.refuse(r.peer, hello.Name, hello.Endpoint, err)
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
+	r.visit.refund()
 	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
 	n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 	if !<-r.verdict {
+		_ = r.visit.afford(time.Now()) // it may be one that was overheard: it is in vain
 		return errRejected
 	}
 	if r.remote = n.table.find(r.peer); r.remote == nil {
