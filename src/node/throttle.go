@@ -37,18 +37,10 @@ type throttle struct {
 // errDebt says that an address owes too much.
 var errDebt = errors.New("its address has cost too much of late")
 
-// account is what an address has cost of late.
+// account is what an address owes, and what it has.
 type account struct {
-	failures float64 // that it owes for, less those that the time has made good
-	at       time.Time
-	standing int
-}
-
-func (a *account) settle(now time.Time, rate float64) {
-	if elapsed := now.Sub(a.at); elapsed > 0 { // who comes at the same time may come in another order
-		a.failures = max(0, a.failures-elapsed.Seconds()*rate)
-		a.at = now
-	}
+	allowance // of arithmetic in vain
+	standing  int
 }
 
 // visit is a connection of a stranger.
@@ -79,7 +71,7 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 		}
 	}
 	a.settle(now, failuresRate)
-	if a.failures >= t.burst() || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
+	if a.used >= t.burst() || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
 		return v, false
 	}
 	a.standing++
@@ -89,7 +81,7 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 
 // burst returns what an address may owe at present.
 func (t *throttle) burst() float64 {
-	if t.total.failures >= failuresTotal {
+	if t.total.used >= failuresTotal {
 		return failuresTight
 	}
 	return failuresBurst
@@ -107,12 +99,12 @@ func (v *visit) afford(now time.Time) error {
 	a := t.addresses[v.from]
 	a.settle(now, failuresRate)
 	t.total.settle(now, totalRate)
-	if a.failures >= t.burst() {
+	if a.used >= t.burst() {
 		return errDebt
 	}
 	v.owes = true
-	a.failures++
-	t.total.failures = min(t.total.failures+1, failuresTotal+totalRate)
+	a.used++
+	t.total.used = min(t.total.used+1, failuresTotal+totalRate)
 	return nil
 }
 
@@ -125,7 +117,7 @@ func (v *visit) refund() {
 	defer v.throttle.mu.Unlock()
 	v.owes = false
 	for _, a := range []*account{v.throttle.addresses[v.from], &v.throttle.total} {
-		a.failures = max(0, a.failures-1)
+		a.used = max(0, a.used-1)
 	}
 }
 
@@ -137,7 +129,7 @@ func (v *visit) ends() {
 	v.throttle = nil
 	a := t.addresses[v.from]
 	t.total.standing--
-	if a.standing--; a.standing == 0 && a.failures == 0 {
+	if a.standing--; a.standing == 0 && a.used == 0 {
 		delete(t.addresses, v.from)
 	}
 }
@@ -145,7 +137,7 @@ func (v *visit) ends() {
 // forget drops the addresses that have nothing against them.
 func (t *throttle) forget(now time.Time) {
 	for from, a := range t.addresses {
-		if a.settle(now, failuresRate); a.failures == 0 && a.standing == 0 {
+		if a.settle(now, failuresRate); a.used == 0 && a.standing == 0 {
 			delete(t.addresses, from)
 		}
 	}

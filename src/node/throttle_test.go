@@ -150,12 +150,12 @@ func TestThrottleBooks(t *testing.T) {
 		}
 		standing := 0
 		for from, a := range th.addresses {
-			if standing += a.standing; a.standing < 0 || a.failures < 0 || a.failures >= failuresBurst+1 {
-				t.Fatalf("%v has %d standing and %v failures", from, a.standing, a.failures)
+			if standing += a.standing; a.standing < 0 || a.used < 0 || a.used >= failuresBurst+1 {
+				t.Fatalf("%v has %d standing and %v failures", from, a.standing, a.used)
 			}
 		}
-		if standing != len(visits) || standing != th.total.standing || th.total.failures < 0 || th.total.failures > failuresTotal+totalRate || len(th.addresses) > maxAddresses+1 {
-			t.Fatalf("%d stand of %d, in all %d with %v failures, of %d addresses", standing, len(visits), th.total.standing, th.total.failures, len(th.addresses))
+		if standing != len(visits) || standing != th.total.standing || th.total.used < 0 || th.total.used > failuresTotal+totalRate || len(th.addresses) > maxAddresses+1 {
+			t.Fatalf("%d stand of %d, in all %d with %v failures, of %d addresses", standing, len(visits), th.total.standing, th.total.used, len(th.addresses))
 		}
 	}
 }
