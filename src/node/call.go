@@ -246,7 +246,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	}
 	l, err := link.Open(ctx, conn, config)
 	if why := reason(err); why != nil {
-		n.refuse(c.peer, "", endpoint, why)
+		n.refuse(&n.sightings, c.peer, "", endpoint, why)
 	}
 	return l, err
 }

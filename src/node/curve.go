@@ -46,7 +46,7 @@ func (n *Node) curve(v *visit) *zmtp.Curve {
 			err = n.screen(peer, key, m)
 		}
 		if err != nil {
-			n.refuse(peer, "", from.String(), err)
+			n.refuse(&n.meetings, peer, "", from.String(), err)
 		}
 		return err
 	}
@@ -64,7 +64,7 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
 		err := n.screen(peer, key, m)
 		if err != nil {
-			n.refuse(peer, "", at.String(), err)
+			n.refuse(&n.meetings, peer, "", at.String(), err)
 		}
 		return err
 	}

@@ -21,7 +21,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -60,12 +59,13 @@ type Node struct {
 	done   chan struct{}  // closed when the loop has ended
 	calls  chan func()    // run by the loop, one at a time
 
-	loop     loop // what the loop's goroutine owns
-	counters counters
-	refusals refusals
-	throttle throttle
-	sealed   sealedGroups
-	sessions atomic.Uint64 // the number of the sealed session that was opened last
+	loop      loop // what the loop's goroutine owns
+	counters  counters
+	sightings refusals // of nodes that are only said to be somewhere
+	meetings  refusals // of those that have said something themselves
+	throttle  throttle
+	sealed    sealedGroups
+	sessions  atomic.Uint64 // the number of the sealed session that was opened last
 }
 
 // phase is how far a node's life has come.
@@ -95,7 +95,6 @@ func New(name string) (*Node, error) {
 		inbox:     newInbox(),
 		settings:  defaults(who),
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
-		refusals:  refusals{at: map[refusal]time.Time{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		transport: newTransport(),
 		dials:     make(chan struct{}, maxDials),

@@ -195,7 +195,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	n.apart(func() { badge, err = n.vet(r.peer, key, hello) })
 	if err != nil {
-		n.refuse(r.peer, hello.Name, hello.Endpoint, err)
+		n.refuse(&n.meetings, r.peer, hello.Name, hello.Endpoint, err)
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
 	r.visit.refund()
