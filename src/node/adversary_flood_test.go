@@ -69,7 +69,7 @@ func TestFloodOfSessions(t *testing.T) {
 	})
 }
 
-// TestFloodOfKeys gives ana more keys of groups than she keeps, and then makes her
+// TestFloodOfKeys gives ana keys of more groups than she keeps, and then makes her
 // make, and keep, the keys of messages that never came, until the connection ends.
 func TestFloodOfKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -90,14 +90,14 @@ func TestFloodOfKeys(t *testing.T) {
 			}
 		}
 		s.rest()
-		if got := s.ana.Counts()["keys over the limit"]; got != maxKeys || len(s.ana.holds(s.ben).groups) != maxKeys {
-			t.Errorf("%d keys over the limit", got)
+		if got := len(s.ana.holds(s.ben).groups); got > maxKeys || got < maxKeys/2 {
+			t.Errorf("%d keys are kept", got)
 		}
 		if took := heap() - before; took > maxKeys*each {
 			t.Errorf("the keys take %d octets", took)
 		}
 		gap := func(i int) { // one that only who proves it can make, and need not seal
-			k := key(i)
+			k := key(2*maxKeys - 1 - i)
 			message, digest := groupMessage(s.ben, k, many, func([]byte) []byte { return make([]byte, 64) })
 			words := frame(&zremsg.Shout{Sequence: 9, Group: k.Group}, message, s.proof(s.ana, digest))
 			_, err := s.tap.between(s.ben, s.ana).inject(words)

@@ -2,11 +2,13 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -18,13 +20,14 @@ const (
 	sessionsRate = 1
 )
 
-// maxKeys is how many keys of groups a peer may give us over one connection; of
-// each group the two latest count. maxMissing is how many messages to groups may be
+// maxKeys is of how many groups a peer's keys are kept, which it gives us over one
+// connection, until those are forgotten that the node is not in: twice as many as it can
+// be in. Of each group the two latest count. maxMissing is how many messages to groups may be
 // missing at once before others, and missingRate how many more a second: the key of each
 // is made, which takes some microseconds. Of these maxMissing are kept, and some of one
 // group, in case the messages come late.
 const (
-	maxKeys     = 4096
+	maxKeys     = 2 * zremsg.MaxHelloGroups
 	maxMissing  = 8192
 	missingRate = 1024
 )
@@ -130,14 +133,25 @@ func (r *receiver) take(key *onceseal.Key) error {
 	held := u.groups[key.Group]
 	if held == nil {
 		if len(u.groups) >= maxKeys {
-			r.node.count("keys over the limit")
-			return nil
+			var own []string
+			r.node.do(func() { own = r.node.loop.core.OwnGroups() })
+			u.leave(own)
 		}
 		held = new([2]*seal.GroupReceiver)
 		u.groups[key.Group] = held
 	}
 	held[0], held[1] = group, held[0]
 	return nil
+}
+
+// leave forgets the keys of groups that the node is not in; own are those that it is in,
+// sorted. Until there are too many they are kept: what was said before the peer knew that
+// the node has left is still to come.
+func (u *unsealer) leave(own []string) {
+	maps.DeleteFunc(u.groups, func(group string, _ *[2]*seal.GroupReceiver) bool {
+		_, in := slices.BinarySearch(own, group)
+		return !in
+	})
 }
 
 // shouted opens what a peer has sealed for a group and proved for us, and appends its
