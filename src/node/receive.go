@@ -22,6 +22,17 @@ const (
 	maxFrames  = 1 + maxContent
 )
 
+// Greetings that a peer may send over one connection: so many at once, and so many more a
+// second, though it needs no more than one. Each costs us two signatures and, when we
+// answer, a session.
+const (
+	maxGreetings  = 32
+	greetingsRate = 2
+)
+
+// errGreetings ends the connection of a peer that greets too often.
+var errGreetings = errors.New("too many greetings")
+
 // errRejected ends the connection of a peer whose greeting is not accepted.
 var errRejected = errors.New("the greeting was not accepted")
 
@@ -41,6 +52,7 @@ type receiver struct {
 	impatient *time.Timer // ends the connection if there is no greeting
 	remote    *remote     // nil until the greeting is accepted
 	spoke     bool        // without one
+	greetings allowance
 	sequence  uint16
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
@@ -188,6 +200,10 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
 	var badge *zre.Badge
+	if !r.greetings.use(1, time.Now(), maxGreetings, greetingsRate) {
+		n.count("greetings too often")
+		return errGreetings
+	}
 	err := r.visit.afford(time.Now())
 	if err != nil {
 		n.count("greetings over the limit of their address")
