@@ -12,7 +12,7 @@ PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-conf
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
-OURS        := TestBarrage|TestStrangersCostLittle|TestThousandRestarts|TestIdleConnectionIsSmall
+OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall
 PREFIX      ?= $(shell go env GOPATH)/bin
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

@@ -93,8 +93,10 @@ func TestEveryLimit(t *testing.T) {
 		{"text", 301, 300, func(m *tinymsg.Every) { m.Text += "t" }},
 		{"list", 4, 3, func(m *tinymsg.Every) { m.List = make([]string, 4) }},
 		{"list", 5, 4, func(m *tinymsg.Every) { m.List[1] = "fives" }},
+		{"list", 10, 9, func(m *tinymsg.Every) { m.List = []string{"four", "four", "22"} }},
 		{"table", 4, 3, func(m *tinymsg.Every) { m.Table = make([]wire.Pair, 4) }},
 		{"table", 5, 4, func(m *tinymsg.Every) { m.Table[1].Value = "fives" }},
+		{"table", 21, 20, func(m *tinymsg.Every) { m.Table[0].Key = strings.Repeat("k", 19) }},
 		{"blob", 6, 5, func(m *tinymsg.Every) { m.Blob = make([]byte, 6) }},
 		{"content", 3, 2, func(m *tinymsg.Every) { m.Content = make([][]byte, 3) }},
 	} {

@@ -125,7 +125,8 @@ func (d directory) establish(name string, mode fs.FileMode, content []byte) (fre
 }
 
 // extend adds a line to a file. It does not if the file ends within a line, as after a
-// crash, or would get too large. The caller has the lock.
+// crash, or would get too large. The caller has the lock; what it adds is there after a
+// crash only if it was synced.
 func (d directory) extend(name, line string) (done bool, err error) {
 	if d == "" {
 		return true, nil
@@ -144,5 +145,17 @@ func (d directory) extend(name, line string) (done bool, err error) {
 		return false, err
 	}
 	_, err = file.WriteString(line)
-	return err == nil, errors.Join(err, file.Sync())
+	return err == nil, err
+}
+
+// sync waits until what is in a file is there after a crash too. It takes no lock.
+func (d directory) sync(name string) error {
+	if d == "" {
+		return nil
+	}
+	file, err := os.OpenFile(d.path(name), os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }

@@ -143,7 +143,7 @@ func filled(t testing.TB) (dir string, read func() error) {
 	must(t, err)
 	i := load(t, dir)
 	must(t, i.adopt(r))
-	must(t, i.dir.keep(map[string]Pin{"a \"b\" \x00\xFF\n": {"a \"b\" \x00\xFF\n", token.Member, start}}))
+	must(t, i.dir.keep(map[string]Pin{"a \"b\" \x00\xFF\n": {"a \"b\" \x00\xFF\n", token.Member, start, false}}))
 	must(t, os.Mkdir(filepath.Join(dir, "peers"), 0o700))
 	put(t, dir, "peers/b.cert", []byte(i.Certificate()), 0o644)
 	_, err = i.Incarnation(start)

@@ -13,16 +13,24 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxPins is how many names are remembered.
-const maxPins = 65536
+// maxPins is how many names are remembered. Names can be made up: no more than so many are
+// noted an hour, and if there are too many, one part in so many of those goes, the oldest
+// first, that nobody has used again after an hour or more.
+const (
+	maxPins   = 65536
+	maxNotes  = 4096
+	longAfter = time.Hour
+	evicted   = 8
+)
 
 const filePins = "trust"
 
 // Pin says whose a name is.
 type Pin struct {
-	Name string
-	ID   uuid.UUID
-	Seen time.Time // when the id was first seen
+	Name  string
+	ID    uuid.UUID
+	Seen  time.Time // when the id was first seen
+	Again bool      // the id came by it long after that too
 }
 
 func byName(pins map[string]Pin) []Pin {
@@ -49,49 +57,62 @@ func Forget(dir string, nameOrID string) (n int, err error) {
 }
 
 // firstUse tells whether a claim's name is its own. Names are labels that an identity
-// may change, but not to one that is another's. Who has no card gets no name.
-func (t *Trust) firstUse(c Claim, now time.Time) error {
-	if known, err := t.known(c); known || err != nil || c.Card == nil || c.Name == "" {
-		return err
+// may change, but not to one that is another's. Who has no card gets no name. It tells
+// whether a name was noted that is still to be synced.
+func (t *Trust) firstUse(c Claim, now time.Time) (noted bool, err error) {
+	if known, err := t.known(c, now); known || err != nil || c.Card == nil || c.Name == "" {
+		return false, err
 	}
-	return t.own.dir.locked(func() error {
+	return true, t.own.dir.locked(func() error {
 		if err := t.refresh(); err != nil { // somebody else may have changed it
 			return err
 		}
-		if known, err := t.known(c); known || err != nil {
+		if known, err := t.known(c, now); known || err != nil {
 			return err
 		}
 		return t.pin(c, now)
 	})
 }
 
-// known tells whether a claim's name is pinned. The error is ErrPinned if it is to
-// another id.
-func (t *Trust) known(c Claim) (bool, error) {
+// known tells whether a claim's name is pinned, and all is noted of it. The error is
+// ErrPinned if it is to another id.
+func (t *Trust) known(c Claim, now time.Time) (bool, error) {
 	pin, known := t.pins[c.Name]
 	if known && pin.ID != c.ID {
 		return true, fmt.Errorf("%w: %q is %s, and now %s goes by it: if you know why, once trust forget %q",
 			ErrPinned, c.Name, pin.ID, c.ID, c.Name)
 	}
-	return known, nil
+	return known && (pin.Again || now.Sub(pin.Seen) < longAfter), nil
 }
 
 // pin gives a claim's name to its id, in place of the one that the id had. The caller
 // has the directory's lock.
 func (t *Trust) pin(c Claim, now time.Time) error {
-	pin, old := Pin{c.Name, c.ID, now}, ""
+	pin, old := Pin{Name: c.Name, ID: c.ID, Seen: now}, ""
 	for name, p := range t.pins {
 		if p.ID == c.ID {
 			pin.Seen, old = p.Seen, name
 		}
 	}
-	if old == "" && len(t.pins) >= maxPins {
+	pin.Again = old == pin.Name
+	if now.Sub(t.since) >= time.Hour {
+		t.since, t.notes = now, 0
+	}
+	if t.notes >= maxNotes && !pin.Again {
+		return fmt.Errorf("names on first use: %w within the hour: more than %d are new", ErrFull, maxNotes)
+	}
+	crowded := old == "" && len(t.pins) >= maxPins
+	if crowded && !t.evict() {
 		return fmt.Errorf("names on first use: %w", ErrFull)
 	}
-	done, err := t.own.dir.extend(filePins, pin.line())
-	if err != nil {
-		return err
+	done := false
+	if !crowded {
+		var err error
+		if done, err = t.own.dir.extend(filePins, pin.line()); err != nil {
+			return err
+		}
 	}
+	t.notes++
 	delete(t.pins, old)
 	t.pins[pin.Name] = pin
 	if !done {
@@ -104,8 +125,18 @@ func (t *Trust) pin(c Claim, now time.Time) error {
 	return nil
 }
 
-// pins reads whose the names are: in each line a name in quotes, an id and a time. Of
-// two names that an id has the later counts. A last line that was not written to its
+// evict forgets some names that nobody has used again, and tells whether there were any.
+func (t *Trust) evict() bool {
+	unused := slices.DeleteFunc(byName(t.pins), func(p Pin) bool { return p.Again })
+	slices.SortStableFunc(unused, func(a, b Pin) int { return a.Seen.Compare(b.Seen) })
+	for _, p := range unused[:(len(unused)+evicted-1)/evicted] {
+		delete(t.pins, p.Name)
+	}
+	return len(unused) > 0
+}
+
+// pins reads whose the names are: in each line a name in quotes, an id, a time, and the
+// word again if it was used long after that. Of two names that an id has the later counts. A last line that was not written to its
 // end does not.
 func (d directory) pins() (map[string]Pin, error) {
 	pins, names := make(map[string]Pin), make(map[uuid.UUID]string)
@@ -129,6 +160,7 @@ func (d directory) pins() (map[string]Pin, error) {
 func parsePin(line string) (p Pin, err error) {
 	quoted, _ := strconv.QuotedPrefix(line)
 	id, seen, _ := strings.Cut(strings.TrimSpace(line[len(quoted):]), " ")
+	seen, p.Again = strings.CutSuffix(seen, " again")
 	if p.Name, err = strconv.Unquote(quoted); err != nil {
 		return p, err
 	}
@@ -140,7 +172,11 @@ func parsePin(line string) (p Pin, err error) {
 }
 
 func (p Pin) line() string {
-	return fmt.Sprintf("%q %s %s\n", p.Name, p.ID, p.Seen.UTC().Format(time.RFC3339))
+	used := ""
+	if p.Again {
+		used = " again"
+	}
+	return fmt.Sprintf("%q %s %s%s\n", p.Name, p.ID, p.Seen.UTC().Format(time.RFC3339), used)
 }
 
 // keep writes down whose the names are. The caller has the lock.

@@ -39,6 +39,8 @@ type Trust struct {
 	mu      sync.Mutex
 	stamp   string         // of the files of pins and revoked when they were read
 	pins    map[string]Pin // by name
+	notes   int            // names noted since
+	since   time.Time
 	revoked *Revocation
 }
 
@@ -100,30 +102,39 @@ type Claim struct {
 // Key, else it is for the caller to see to. Errors are ErrNoCard, ErrStranger, ErrKey,
 // ErrPinned, ErrFull and ErrMember, or say that a file cannot be read or written.
 func (t *Trust) Check(c Claim, now time.Time) (*Token, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.refresh(); err != nil {
-		return nil, err
-	}
-	switch {
-	case c.Card == nil && (Owned(c.ID) || c.Key != nil && !t.peers[*c.Key]):
-		return nil, fmt.Errorf("%s: %w", c.ID, ErrNoCard)
-	case c.Card != nil && c.Card.ID != c.ID:
-		return nil, fmt.Errorf("%s shows the card of %s: %w", c.ID, c.Card.ID, ErrStranger)
-	case c.Card != nil && c.Key != nil && c.Card.Transport != *c.Key:
-		return nil, fmt.Errorf("%s: %w", c.ID, ErrKey)
-	}
-	token, err := t.member(c, now)
-	switch t.policy {
-	case TrustOpen:
-		err = nil
-	case TrustFirstUse:
-		err = t.firstUse(c, now)
+	token, noted, err := t.check(c, now)
+	if noted && err == nil { // others need not wait for the disk
+		err = t.own.dir.sync(filePins)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return token, nil
+}
+
+// check is Check, and tells whether a name was noted that is still to be synced.
+func (t *Trust) check(c Claim, now time.Time) (token *Token, noted bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(); err != nil {
+		return nil, false, err
+	}
+	switch {
+	case c.Card == nil && (Owned(c.ID) || c.Key != nil && !t.peers[*c.Key]):
+		return nil, false, fmt.Errorf("%s: %w", c.ID, ErrNoCard)
+	case c.Card != nil && c.Card.ID != c.ID:
+		return nil, false, fmt.Errorf("%s shows the card of %s: %w", c.ID, c.Card.ID, ErrStranger)
+	case c.Card != nil && c.Key != nil && c.Card.Transport != *c.Key:
+		return nil, false, fmt.Errorf("%s: %w", c.ID, ErrKey)
+	}
+	token, err = t.member(c, now)
+	switch t.policy {
+	case TrustOpen:
+		err = nil
+	case TrustFirstUse:
+		noted, err = t.firstUse(c, now)
+	}
+	return token, noted, err
 }
 
 // member returns the token of a claim if it makes a member of our network.

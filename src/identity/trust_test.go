@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -228,7 +229,7 @@ func TestPinsTorn(t *testing.T) {
 		_, err := trust(t, TrustFirstUse, own).Check(ana, start)
 		must(t, err)
 		if got, err := pinsIn(dir); err != nil || len(got) != pins || !slices.ContainsFunc(got, func(p Pin) bool { return p.Name == "ana" }) {
-			t.Fatalf("pins are %q, %v", got, err)
+			t.Fatalf("pins are %v, %v", got, err)
 		}
 	}
 	for n := range whole {
@@ -237,7 +238,7 @@ func TestPinsTorn(t *testing.T) {
 		put(t, dir, filePins, slices.Concat([]byte("\"bob\" 00000000-0000-0000-0000-000000000001 2023-11-14T22:13:20Z\n"), whole[:n]), 0o600)
 		check(2)
 	}
-	line := Pin{strings.Repeat("n", 250), own.id, start}.line()
+	line := Pin{strings.Repeat("n", 250), own.id, start, false}.line()
 	put(t, dir, filePins, []byte(strings.Repeat(line, maxFile/len(line))), 0o600)
 	check(1)
 	if info, err := os.Stat(file); err != nil || info.Size() > 100 {
@@ -318,7 +319,7 @@ func TestPinsFull(t *testing.T) {
 	pins := make(map[string]Pin)
 	for i := range maxPins {
 		name := fmt.Sprintf("%d %s", i, strings.Repeat("n", 100))
-		pins[name] = Pin{name, uuid.UUID{byte(i >> 8), byte(i)}, start}
+		pins[name] = Pin{name, uuid.UUID{byte(i >> 8), byte(i)}, start, true}
 	}
 	must(t, own.dir.locked(func() error { return own.dir.keep(pins) }))
 	tr := trust(t, TrustFirstUse, own)
@@ -332,12 +333,72 @@ func TestPinsFull(t *testing.T) {
 	}
 	long := Claim{ID: one, Name: strings.Repeat("\x00", 255), Card: &Card{ID: one}}
 	var lines strings.Builder
-	for i := 0; lines.Len()+len(Pin{long.Name, one, start}.line()) <= maxFile; i++ {
-		lines.WriteString(Pin{fmt.Sprint(i, strings.Repeat("\x00", 240)), uuid.UUID{byte(i >> 8), byte(i)}, start}.line())
+	for i := 0; lines.Len()+len(Pin{long.Name, one, start, false}.line()) <= maxFile; i++ {
+		lines.WriteString(Pin{fmt.Sprint(i, strings.Repeat("\x00", 240)), uuid.UUID{byte(i >> 8), byte(i)}, start, false}.line())
 	}
 	put(t, own.Directory(), filePins, []byte(lines.String()), 0o600)
 	for range 2 {
 		_, err = tr.Check(long, start)
 		wants(t, err, ErrFull)
+	}
+}
+
+// TestMadeUpNames has identities that nobody needs take names: so many are noted an hour.
+func TestMadeUpNames(t *testing.T) {
+	own, err := Create(t.TempDir() + "/own")
+	must(t, err)
+	tr := trust(t, TrustFirstUse, own)
+	taken := func(from, many int, now time.Time) (names int) {
+		for n := range many {
+			id := uuid.UUID{1, byte((from + n) >> 8), byte(from + n)}
+			switch _, err := tr.Check(Claim{ID: id, Name: fmt.Sprint(from + n), Card: &Card{ID: id}}, now); {
+			case err == nil:
+				names++
+			case !errors.Is(err, ErrFull):
+				t.Fatal(err)
+			}
+		}
+		return names
+	}
+	if got := taken(0, maxNotes+100, start); got != maxNotes {
+		t.Errorf("%d names are noted in an hour", got)
+	}
+	if got := taken(maxNotes, 100, start.Add(time.Hour)); got != 100 {
+		t.Errorf("%d names are noted an hour later", got)
+	}
+	if pins, err := pinsIn(own.Directory()); err != nil || len(pins) != maxNotes+100 {
+		t.Errorf("%d names are in the file, %v", len(pins), err)
+	}
+}
+
+// TestNamesNobodyUses fills the room with names. Those go that nobody has used again, the
+// oldest first; one that was stays its id's.
+func TestNamesNobodyUses(t *testing.T) {
+	own, err := Create(t.TempDir() + "/own")
+	must(t, err)
+	tr := trust(t, TrustFirstUse, own)
+	check := func(id uuid.UUID, name string, now time.Time) error {
+		_, err := tr.Check(Claim{ID: id, Name: name, Card: &Card{ID: id}}, now)
+		return err
+	}
+	ana := uuid.UUID{15: 1}
+	must(t, check(ana, "ana", start))
+	must(t, check(ana, "ana", start.Add(longAfter)))
+	pins, err := own.dir.pins()
+	must(t, err)
+	for i := len(pins); i < maxPins; i++ {
+		name := fmt.Sprint(i)
+		pins[name] = Pin{name, uuid.UUID{1, byte(i >> 8), byte(i)}, start.Add(time.Duration(i) * time.Second), false}
+	}
+	must(t, own.dir.locked(func() error { return own.dir.keep(pins) }))
+	now := start.Add(24 * time.Hour)
+	must(t, check(uuid.UUID{15: 2}, "ben", now))
+	wants(t, check(uuid.UUID{15: 3}, "ana", now), ErrPinned)
+	must(t, check(ana, "ana", now))
+	tr = trust(t, TrustFirstUse, load(t, own.Directory()))
+	wants(t, check(uuid.UUID{15: 3}, "ben", now), ErrPinned)
+	first, last := fmt.Sprint(1), fmt.Sprint(maxPins-1)
+	if _, old := tr.pins[first]; old || tr.pins[last].Name != last || !tr.pins["ana"].Again || len(tr.pins) != maxPins-maxPins/evicted+1 {
+		t.Errorf("%d names are left", len(tr.pins))
 	}
 }

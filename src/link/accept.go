@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -24,21 +25,27 @@ const (
 // ErrTooMany says that a connection was closed because too many stand.
 var ErrTooMany = errors.New("link: connections over the limit")
 
+// tellAgain is how long a listener that goes on failing is not told of again.
+const tellAgain = time.Minute
+
 // Accept takes connections until ctx ends, and closes the listener then. At most
 // so many stand at a time: each counts from take, which must not wait, until over
-// is called, once. Further ones are closed. Errors, ErrTooMany among them, go to
-// fault; after those of the listener it goes on a little later.
+// is called, once. Further ones are closed, and ErrTooMany goes to fault for each. After
+// errors of the listener it goes on a little later: the first goes to fault, and then no
+// more than one each minute, with how many there were since.
 func Accept(ctx context.Context, l net.Listener, most int, take func(conn net.Conn, over func()), fault func(error)) {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	standing := make(chan struct{}, most)
+	var failing failures
 	for {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
+			failing.tell(nil, fault)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default:
-			fault(err)
+			failing.tell(err, fault)
 			Pause(ctx, FirstWait) // out of descriptors, say: let some go
 			continue
 		}
@@ -50,6 +57,30 @@ func Accept(ctx context.Context, l net.Listener, most int, take func(conn net.Co
 			fault(ErrTooMany)
 		}
 	}
+}
+
+// failures are those of a listener.
+type failures struct {
+	untold int
+	last   error
+	told   time.Time
+}
+
+// tell takes what became of an attempt, and tells of those that failed.
+func (f *failures) tell(err error, fault func(error)) {
+	if err != nil {
+		f.untold++
+		f.last = err
+	}
+	since := time.Since(f.told)
+	if f.untold == 0 || since < tellAgain {
+		return
+	}
+	if f.untold > 1 {
+		f.last = fmt.Errorf("%w (%d times in %v)", f.last, f.untold, since.Round(time.Second))
+	}
+	f.untold, f.told = 0, time.Now()
+	fault(f.last)
 }
 
 // Connect connects to an endpoint, but does not wait long for the first answer.

@@ -27,6 +27,24 @@ func (b *Batch) Message(i int) [][]byte { return b.found.Message(i) }
 // messages have.
 func (b *Batch) Octets() int { return cap(b.in.b) }
 
+// Drop lets go of the messages before i and of their memory. The frames of the others
+// move, so nobody may hold on to any.
+func (b *Batch) Drop(i int) {
+	old, size := b.in, 0
+	gone := b.found.Ends[i-1]
+	for _, frame := range b.found.Frames[gone:] {
+		size += len(frame)
+	}
+	b.in = b.pool.get(size)
+	clear(b.found.Frames[:gone])
+	for at, frame := range b.found.Frames[gone:] {
+		from := len(b.in.b)
+		b.in.b = append(b.in.b, frame...)
+		b.found.Frames[gone+at] = b.in.b[from:len(b.in.b):len(b.in.b)]
+	}
+	b.pool.put(old)
+}
+
 // Retain adds a reference. Only who holds one may call it.
 func (b *Batch) Retain() { b.refs.Add(1) }
 

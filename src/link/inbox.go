@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync/atomic"
@@ -23,6 +24,9 @@ const (
 	slack        = 4  // a buffer kept while waiting is at most so many times too large
 )
 
+// greetingFrames is how many frames a message may have while Config.Greeting holds.
+const greetingFrames = 64
+
 // inbox is the receiving half of a link. All but heard and ignored belongs to the
 // goroutine in Serve.
 type inbox struct {
@@ -31,6 +35,8 @@ type inbox struct {
 	size   int    // of the next buffer
 	limit  int    // of size
 	leans  int    // small reads in a row
+
+	stranger bool // Config.Greeting holds
 
 	pull    func(fd uintptr) bool // tries to read
 	pulled  int                   // what became of it
@@ -60,7 +66,13 @@ func (l *Link) openInbox() {
 		l.period = l.config.Heartbeat
 	}
 	l.size, l.limit = smallBuffer, busyBuffer
-	l.parser = zmtp.Parser{MaxMessage: l.config.MaxMessage, MaxFrames: l.config.MaxFrames, Cipher: l.remote.Cipher}
+	l.parser.Cipher = l.remote.Cipher
+	if l.Widen(); l.config.Greeting > 0 {
+		l.stranger = true
+		l.limit = smallBuffer
+		l.parser.MaxMessage = min(l.config.Greeting, l.config.MaxMessage)
+		l.parser.MaxFrames = min(greetingFrames, l.config.MaxFrames)
+	}
 	l.pull = func(fd uintptr) bool {
 		l.pulled, l.pullErr = tryRead(fd, l.space())
 		if l.pullErr == syscall.EAGAIN {
@@ -69,6 +81,13 @@ func (l *Link) openInbox() {
 		}
 		return true
 	}
+}
+
+// Widen lets what follows be as large as Config.MaxMessage and MaxFrames say, in place of
+// Config.Greeting. It may be called before Serve, or by deliver.
+func (l *Link) Widen() {
+	l.stranger, l.limit = false, busyBuffer
+	l.parser.MaxMessage, l.parser.MaxFrames = l.config.MaxMessage, l.config.MaxFrames
 }
 
 // Heard returns when octets last came from the far side.
@@ -149,16 +168,21 @@ func (l *Link) cycle(deliver func(*Batch) error) error {
 		l.drained += n
 	}
 	l.adapt(n)
-	b := l.in.in
-	b.b = b.b[:len(b.b)+n]
-	broken := l.parser.Parse(b.b, &l.in.found)
-	if err := l.obey(&l.in.found); err != nil {
-		return err
+	l.in.in.b = l.in.in.b[:len(l.in.in.b)+n]
+	for {
+		stranger := l.stranger
+		broken := l.parser.Parse(l.in.in.b, &l.in.found)
+		if err := l.obey(&l.in.found); err != nil {
+			return err
+		}
+		if err := l.hand(deliver); err != nil {
+			return err
+		}
+		if l.stranger == stranger || l.in == nil {
+			return broken
+		}
+		// Deliver has called Widen: other limits hold for what is left.
 	}
-	if err := l.hand(deliver); err != nil {
-		return err
-	}
-	return broken
 }
 
 // read reads into the free part of l.in, which it provides. 0 octets are the end.
@@ -182,16 +206,26 @@ func (l *Link) read() (int, error) {
 }
 
 // space returns room to read into. A message that is larger than its buffer gets
-// one twice as large, so that memory follows what came, not what was announced.
+// one twice as large, so that memory follows what came, not what was announced. A
+// stranger's buffer grows no further than its message can, and takes little at a time
+// after that: many tiny messages take far more memory than octets.
 func (l *Link) space() []byte {
 	if l.in == nil {
 		l.in = l.config.Pool.batch(l.size)
-	} else if len(l.in.in.b) == cap(l.in.in.b) {
+	} else if b := l.in.in; len(b.b) == cap(b.b) {
+		most := math.MaxInt
+		if l.stranger {
+			most = l.parser.MaxMessage + smallBuffer
+		}
 		l.in.found.Reset()
-		l.in.in = l.config.Pool.grow(l.in.in, 1)
+		l.in.in = l.config.Pool.grow(b, 1, most)
 		l.parser.Move(l.in.in.b, &l.in.found)
 	}
-	return l.in.in.b[len(l.in.in.b):cap(l.in.in.b)]
+	room := l.in.in.b[len(l.in.in.b):cap(l.in.in.b)]
+	if l.stranger {
+		room = room[:min(len(room), smallBuffer)]
+	}
+	return room
 }
 
 // park is called before waiting. It gives the buffer back if there is nothing in
@@ -239,7 +273,9 @@ func (l *Link) hand(deliver func(*Batch) error) error {
 		}
 		return nil
 	}
-	l.limit = max(busyBuffer, min(messagesRead*(len(batch.in.b)/batch.Len()), largeBuffer))
+	if !l.stranger {
+		l.limit = max(busyBuffer, min(messagesRead*(len(batch.in.b)/batch.Len()), largeBuffer))
+	}
 	l.in = nil
 	if len(rest) > 0 {
 		l.in = l.config.Pool.batch(max(l.size, 2*len(rest)))

@@ -433,3 +433,51 @@ func TestIdleHoldsNothing(t *testing.T) {
 		}
 	})
 }
+
+// A far side that is not known yet may say little at a time. What follows a greeting, and
+// came with it, is held against the limits of those who are.
+func TestGreeting(t *testing.T) {
+	const greeting = 300_000
+	bounded := router
+	bounded.MaxMessage, bounded.Greeting = 1<<20, greeting
+	hello := frames(bytes.Repeat([]byte("h"), greeting))
+	var many [][]byte
+	for range 2 * greetingFrames {
+		many = append(many, []byte("frame"))
+	}
+	large := frames(make([]byte, greeting), make([]byte, greeting))
+	for _, c := range []struct {
+		name   string
+		widens bool
+		words  [][]byte
+		come   int // messages
+		err    error
+	}{
+		{"as large as it may be", false, [][]byte{hello, hello}, 2, io.EOF},
+		{"an octet more", false, [][]byte{hello, frames(make([]byte, greeting+1))}, 1, zmtp.ErrTooLarge},
+		{"many frames", false, [][]byte{hello, frames(many...)}, 1, zmtp.ErrTooLarge},
+		{"more after it", true, [][]byte{frames([]byte("h")), large, frames(many...), large}, 4, io.EOF},
+		{"more after a large one", true, [][]byte{hello, frames(many...), large}, 3, io.EOF},
+		{"too much after it", true, [][]byte{hello, frames(make([]byte, 1<<20+1))}, 1, zmtp.ErrTooLarge},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEach(t, dealer, bounded, func(t *testing.T, near, far *Link) {
+				go func() {
+					_ = send(t.Context(), near, bytes.Join(c.words, nil)) // the far side may have ended it
+					_ = near.Shutdown(t.Context())
+				}()
+				come := 0
+				err := far.Serve(func(b *Batch) error {
+					defer b.Release()
+					if come += b.Len(); c.widens {
+						far.Widen()
+					}
+					return nil
+				})
+				if come != c.come || !errors.Is(err, c.err) {
+					t.Errorf("%d messages came, want %d; %v, want %v", come, c.come, err, c.err)
+				}
+			})
+		})
+	}
+}

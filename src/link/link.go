@@ -22,6 +22,7 @@ type Config struct {
 	Identity   []byte        // at most 255 octets, the first not zero; may be empty
 	MaxMessage int           // octets of content in one message, all frames; default 16 MiB
 	MaxFrames  int           // frames in one message; default 1024
+	Greeting   int           // octets of content in one message, of few frames, until Widen is called; 0 is MaxMessage
 	Outbox     int           // octets that may wait to be written; default 1 MiB
 	Reserve    int           // further octets, for ReserveControl; default 64 KiB
 	Handshake  time.Duration // the longest that Open may take; default as in the model
@@ -84,7 +85,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("link: no socket type %q", c.Type)
 	case len(c.Identity) > zmtp.MaxIdentity || len(c.Identity) > 0 && c.Identity[0] == 0:
 		return errors.New("link: identity is longer than 255 octets or begins with zero")
-	case c.MaxMessage < 0 || c.MaxFrames < 0 || c.Outbox < 0 || c.Reserve < 0 || c.Handshake < 0 || c.Heartbeat < 0:
+	case c.MaxMessage < 0 || c.MaxFrames < 0 || c.Greeting < 0 || c.Outbox < 0 || c.Reserve < 0 || c.Handshake < 0 || c.Heartbeat < 0:
 		return errors.New("link: negative limit")
 	}
 	if c.Curve != nil {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 )
@@ -168,7 +169,7 @@ func (l *Link) take(n int, err error) ([]byte, error) {
 	if l.out == nil {
 		l.out = l.config.Pool.get(n)
 	} else if len(l.out.b)+n > cap(l.out.b) {
-		l.out = l.config.Pool.grow(l.out, n)
+		l.out = l.config.Pool.grow(l.out, n, math.MaxInt)
 	}
 	from := len(l.out.b)
 	l.out.b = l.out.b[:from+n]

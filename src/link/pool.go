@@ -44,18 +44,23 @@ func (p *Pool) get(n int) *buffer {
 	return &buffer{make([]byte, 0, smallBuffer<<c)}
 }
 
-// put takes a buffer back.
+// put takes a buffer back, unless its size is between those of the pool.
 func (p *Pool) put(b *buffer) {
-	if c := class(cap(b.b)); c < len(p.buffers) {
+	if c := class(cap(b.b)); c < len(p.buffers) && cap(b.b) == smallBuffer<<c {
 		b.b = b.b[:0]
 		p.buffers[c].Put(b)
 	}
 }
 
 // grow returns a buffer with the octets of b and room for n more, at least twice
-// as large; b goes back to the pool.
-func (p *Pool) grow(b *buffer, n int) *buffer {
-	larger := p.get(max(2*cap(b.b), len(b.b)+n))
+// as large, or of most octets if that is less; b goes back to the pool.
+func (p *Pool) grow(b *buffer, n, most int) *buffer {
+	larger := &buffer{}
+	if size := max(2*cap(b.b), len(b.b)+n); size > most {
+		larger.b = make([]byte, 0, max(most, len(b.b)+n))
+	} else {
+		larger = p.get(size)
+	}
 	larger.b = append(larger.b, b.b...)
 	p.put(b)
 	return larger

@@ -65,17 +65,24 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
-	if config.Curve = n.curve(); n.secure {
+	if config.Curve = n.curve(&r.visit); n.secure {
 		config.Properties = n.properties()
 	}
 	var err error
 	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
-	if err != nil {
+	switch {
+	case errors.Is(err, errDebt):
+		n.count("connections over the limit of their address")
+		return nil
+	case err != nil:
 		n.count("handshakes that failed")
-		r.visit.fails()
+		if r.visit.owes {
+			n.count("keys computed in vain")
+		}
 		n.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
 		return nil
 	}
+	r.visit.refund()
 	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
 		n.count("connections without a peer's identity")
 		_ = l.Close()
@@ -98,6 +105,12 @@ func (r *receiver) isKnown() {
 }
 
 func (r *receiver) ended(err error) {
+	switch tooLarge := errors.Is(err, zmtp.ErrTooLarge); {
+	case tooLarge && r.remote == nil:
+		r.node.count("greetings over the limit")
+	case tooLarge:
+		r.node.count("messages over the limit")
+	}
 	r.node.log(r.peer).Debug("connection of a peer ended", "address", r.link.RemoteAddr(), "error", err)
 }
 
@@ -109,9 +122,25 @@ func (n *Node) register(r *receiver) (ok bool) {
 			r.id = n.loop.links
 			n.loop.inbound[r.id] = r
 			n.step(zre.Called{Peer: r.peer})
+			n.expect(r)
 		}
 	})
 	return ok
+}
+
+// expect lets a plain peer that is present go on over another connection with whatever
+// it was about to say; see resume. There is one such connection at a time: anybody can
+// claim to be such a peer.
+func (n *Node) expect(r *receiver) {
+	peer := n.table.find(r.peer)
+	if peer == nil || peer.snapshot.Load().Incarnation() != 0 {
+		return
+	}
+	if last := n.loop.inbound[peer.heir]; last != nil && n.loop.speaks[r.peer] != last {
+		last.hangUp()
+	}
+	peer.heir = r.id
+	r.link.Widen()
 }
 
 func (n *Node) unregister(r *receiver) {

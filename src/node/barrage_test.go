@@ -106,11 +106,11 @@ func TestBarrage(t *testing.T) {
 		t.Errorf("the good peer took %v", took)
 	}
 	mayFail := int(addresses * (failuresBurst + failuresRate*lasted.Seconds() + each))
-	if got := counts["handshakes that failed"]; got > uint64(mayFail) || got < failuresBurst {
-		t.Errorf("%d handshakes failed, of at most %d", got, mayFail)
+	if got := counts["keys computed in vain"]; got > uint64(mayFail) || got == 0 {
+		t.Errorf("keys were computed in vain %d times, of at most %d", got, mayFail)
 	}
-	if most := uint64(maxStrangers + mayFail); heard > most || turnedAway == 0 || faults.Load() > 0 {
-		t.Errorf("%d were heard, of at most %d, %d turned away, and %d never made", heard, most, turnedAway, faults.Load())
+	if enough := made.Load() > int64(10*mayFail); enough && turnedAway == 0 || faults.Load() > 0 {
+		t.Errorf("%d were turned away, and %d never made", turnedAway, faults.Load())
 	}
 	if took := heap() - octets; took > mostOctets {
 		t.Errorf("it takes %d octets", took)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -23,8 +24,8 @@ import (
 const maxDials = 64
 
 // controlReserve is how many octets of control messages may wait for a peer
-// whose queue is full of content.
-const controlReserve = 1 << 20
+// whose queue is full of content: some greetings, however large.
+const controlReserve = 3 * zremsg.MaxHello
 
 // caller makes one connection to a peer: it tries the peer's endpoints in turn
 // until one accepts, and then keeps an eye on the connection until it ends.
@@ -118,6 +119,9 @@ func (c *caller) deliver(b *link.Batch) error {
 func (c *caller) ended(l *link.Link, err error) {
 	_ = l.Close()
 	n := c.node
+	if errors.Is(err, zmtp.ErrTooLarge) {
+		n.count("messages against the stream")
+	}
 	n.do(func() {
 		n.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
 		if n.loop.calls[c.peer] == c {
@@ -271,7 +275,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	}
 	l, err := link.Open(ctx, conn, config)
 	if why := reason(err); why != nil {
-		n.refuse(c.peer, "", endpoint, why)
+		n.refuse(&n.sightings, c.peer, "", endpoint, why)
 	}
 	if err == nil {
 		err = c.meant(l)
@@ -312,13 +316,16 @@ func reason(err error) error {
 }
 
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks
-// for: the octet 1 and the node's UUID. We show it to those who call us too.
+// for: the octet 1 and the node's UUID. We show it to those who call us too. What the
+// far side says may be as large as a greeting, and no larger while the node has not
+// accepted one: on the connections that we make, never.
 func (n *Node) linkConfig(kind string) link.Config {
 	return link.Config{
 		Type:       kind,
 		Identity:   append([]byte{1}, n.id[:]...),
-		MaxMessage: n.settings.maxMessage,
+		MaxMessage: max(n.settings.maxMessage, zremsg.MaxHello),
 		MaxFrames:  maxFrames,
+		Greeting:   zremsg.MaxHello,
 		Outbox:     n.settings.outbox,
 		Reserve:    controlReserve,
 		Handshake:  min(n.settings.greeting, handshakemachine.DefaultHandshake),

@@ -35,8 +35,8 @@ func (n *Node) suits(key *[32]byte) error {
 }
 
 // curve returns our side of the CURVE mechanism for a connection that a peer makes
-// to us; nil is no security.
-func (n *Node) curve() *zmtp.Curve {
+// to us, on a visit; nil is no security.
+func (n *Node) curve(v *visit) *zmtp.Curve {
 	if !n.secure {
 		return nil
 	}
@@ -46,11 +46,12 @@ func (n *Node) curve() *zmtp.Curve {
 			err = n.screen(peer, key, m)
 		}
 		if err != nil {
-			n.refuse(peer, "", from.String(), err)
+			n.refuse(&n.meetings, peer, "", from.String(), err)
 		}
 		return err
 	}
-	return &zmtp.Curve{Key: n.identity.Transport(), Admit: admit}
+	afford := func() error { return v.afford(time.Now()) }
+	return &zmtp.Curve{Key: n.identity.Transport(), Admit: admit, Afford: afford}
 }
 
 // curveTo is curve for a connection that we make to a peer that is said to have a
@@ -63,7 +64,7 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
 		err := n.screen(peer, key, m)
 		if err != nil {
-			n.refuse(peer, "", at.String(), err)
+			n.refuse(&n.meetings, peer, "", at.String(), err)
 		}
 		return err
 	}

@@ -61,7 +61,7 @@ func (n *Node) sight(s beacon.Sighting) {
 		key = &s.Key
 	}
 	if err := n.suits(key); err != nil && s.ID != n.id {
-		n.refuse(s.ID, "", s.Endpoint, err)
+		n.refuse(&n.sightings, s.ID, "", s.Endpoint, err)
 		return
 	}
 	n.step(zre.Sighted{Peer: s.ID, Endpoint: keyed(s.Endpoint, key)})

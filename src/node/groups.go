@@ -25,7 +25,7 @@ func (n *Node) SetContestInGroup(group string) error {
 func (n *Node) enlist(group string, in zre.Input, set func(*settings) map[string]struct{}) error {
 	if early, err := n.early(func(s *settings) error {
 		groups := set(s)
-		if _, in := groups[group]; !in && len(groups) >= zre.MaxGroups {
+		if _, in := groups[group]; !in && !zre.Fits(group, maps.Keys(groups)) {
 			return api.ErrGroups
 		}
 		groups[group] = struct{}{}

@@ -272,3 +272,32 @@ func TestClaimsCostNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestGreetingTooOften has a peer that is present greet as fast as it can: what that costs
+// is bounded, as the connection ends. At the pace at which nodes greet it stands.
+func TestGreetingTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana := l.node("ana")
+		defer ana.Stop()
+		hello := &zremsg.Hello{Sequence: 1, Name: "mallory", Headers: []wire.Pair{{Key: "X-ONCE-INCARNATION", Value: "7"}}}
+		s, listener := l.raw(ana, hello)
+		defer s.close()
+		defer listener.Close()
+		ana.wants("enter mallory")
+		for range 10 * maxGreetings {
+			s.say(frame(hello))
+			time.Sleep(time.Second)
+		}
+		if got := ana.Counts()["greetings too often"]; got > 0 {
+			t.Errorf("counts: %v", ana.Counts())
+		}
+		for range maxGreetings + 1 {
+			s.say(frame(hello))
+		}
+		s.done <- <-s.done // the node has closed the connection
+		if got := ana.Counts()["greetings too often"]; got != 1 {
+			t.Errorf("counts: %v", ana.Counts())
+		}
+	})
+}

@@ -147,6 +147,7 @@ func (n *Node) event(e zre.Event) {
 			n.lost(id, out)
 		}
 		n.table.exit(id)
+		n.ungroup(e.Peer.Groups()...)
 		delete(n.loop.challenges, id)
 		if r := n.loop.speaks[id]; r != nil {
 			n.inbox.dismiss(r)
@@ -155,6 +156,8 @@ func (n *Node) event(e zre.Event) {
 		n.table.join(id, e.Group)
 	case api.EventTypeLeave:
 		n.table.leave(id, e.Group)
+		n.unhand(id, e.Group)
+		n.ungroup(e.Group)
 	}
 	if r := n.table.find(id); r != nil {
 		r.snapshot.Store(e.Peer)

@@ -21,7 +21,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -60,13 +59,14 @@ type Node struct {
 	done   chan struct{}  // closed when the loop has ended
 	calls  chan func()    // run by the loop, one at a time
 
-	loop     loop // what the loop's goroutine owns
-	counters counters
-	refusals refusals
-	throttle throttle
-	lines    lines
-	sealed   sealedGroups
-	sessions atomic.Uint64 // the number of the sealed session that was opened last
+	loop      loop // what the loop's goroutine owns
+	counters  counters
+	sightings refusals // of nodes that are only said to be somewhere
+	meetings  refusals // of those that have said something themselves
+	throttle  throttle
+	lines     lines
+	sealed    sealedGroups
+	sessions  atomic.Uint64 // the number of the sealed session that was opened last
 }
 
 // phase is how far a node's life has come.
@@ -97,7 +97,6 @@ func New(name string) (*Node, error) {
 		settings:  defaults(who),
 		lines:     lines{at: map[string]chan struct{}{}},
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
-		refusals:  refusals{at: map[refusal]time.Time{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		transport: newTransport(),
 		dials:     make(chan struct{}, maxDials),

@@ -22,6 +22,17 @@ const (
 	maxFrames  = 1 + maxContent
 )
 
+// Greetings that a peer may send over one connection: so many at once, and so many more a
+// second, though it needs no more than one. Each costs us two signatures and, when we
+// answer, a session.
+const (
+	maxGreetings  = 32
+	greetingsRate = 2
+)
+
+// errGreetings ends the connection of a peer that greets too often.
+var errGreetings = errors.New("too many greetings")
+
 // errRejected ends the connection of a peer whose greeting is not accepted.
 var errRejected = errors.New("the greeting was not accepted")
 
@@ -52,6 +63,7 @@ type receiver struct {
 	impatient *time.Timer // ends the connection if there is no greeting
 	remote    *remote     // nil until the greeting is accepted
 	spoke     bool        // without one
+	greetings allowance
 	sequence  uint16
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
@@ -71,7 +83,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 		case err != nil:
 			r.node.count("messages that are not ZRE")
 			continue
-		case r.remote == nil && id != zremsg.IDHello && !r.resume(frames[0]):
+		case r.remote == nil && id != zremsg.IDHello && !r.resume():
 			r.node.count("words before the greeting")
 			continue
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:
@@ -86,7 +98,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 			return net.ErrClosed
 		}
 		run = r.node.inbox.batch(b)
-		if err := r.control(id, frames); err != nil {
+		if err := r.control(b, i, id); err != nil {
 			r.node.inbox.recycle(run)
 			return err
 		}
@@ -98,34 +110,30 @@ func (r *receiver) deliver(b *link.Batch) error {
 }
 
 // resume asks the loop, once, whether a peer may go on without a HELLO.
-func (r *receiver) resume(frame []byte) bool {
+func (r *receiver) resume() bool {
 	if r.spoke || !r.node.sameKey(r.peer, linkKey(r.link)) {
 		return false
 	}
 	r.spoke = true
-	for r.judged(zre.Resumed{Peer: r.peer, Link: r.id}) {
+	for {
+		r.node.post(zre.Resumed{Peer: r.peer, Link: r.id})
 		select {
 		case v := <-r.verdict:
 			if v == verdictWait && r.awaits() {
 				continue
 			}
 			if r.remote = r.node.table.find(r.peer); v == verdictAdmitted && r.remote != nil {
+				r.link.Widen()
 				r.isKnown()
 				r.sequence = uint16(r.remote.sequence.Load()) // what is missing since shows
 				return true
 			}
+			r.remote = nil
+			return false
 		default:
+			return false
 		}
-		break
 	}
-	r.remote = nil
-	return false
-}
-
-// judged has the loop take an input that asks for a verdict.
-func (r *receiver) judged(in zre.Input) bool {
-	r.node.post(in)
-	return true
 }
 
 // awaits waits for the end of the connection that comes first. It tells whether the
@@ -184,10 +192,10 @@ func (r *receiver) inStep(sequence uint16) bool {
 	return false
 }
 
-// control takes a message to the loop and waits until that has dealt with it;
-// a HELLO, until the peer is present or turned away.
-func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
-	n := r.node
+// control takes message i of a batch to the loop and waits until that has dealt with
+// it; a HELLO, until the peer is present or turned away.
+func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
+	n, frames := r.node, b.Message(i)
 	if id == zremsg.IDWhisper || id == zremsg.IDShout {
 		n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		return nil
@@ -211,7 +219,9 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 		}
 		return nil
 	}
-	r.sequence = sequence
+	if r.sequence = sequence; r.remote == nil { // a stranger's greeting may wait for long
+		b.Drop(i + 1)
+	}
 	return r.greeted(message.(*zremsg.Hello))
 }
 
@@ -220,23 +230,34 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
 	var badge *zre.Badge
-	var err error
+	if !r.greetings.use(1, time.Now(), maxGreetings, greetingsRate) {
+		n.count("greetings too often")
+		return errGreetings
+	}
+	err := r.visit.afford(time.Now())
+	if err != nil {
+		n.count("greetings over the limit of their address")
+		return err
+	}
 	n.apart(func() { badge, err = n.vet(r.peer, key, hello) })
 	if err != nil {
-		n.refuse(r.peer, hello.Name, hello.Endpoint, err)
+		n.refuse(&n.meetings, r.peer, hello.Name, hello.Endpoint, err)
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
+	r.visit.refund()
 	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
 	for again := true; again; {
 		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 		v := <-r.verdict
 		if again = v == verdictWait && r.awaits(); v != verdictAdmitted && !again {
+			_ = r.visit.afford(time.Now()) // it may be one that was overheard: it is in vain
 			return errRejected
 		}
 	}
 	if r.remote = n.table.find(r.peer); r.remote == nil {
 		return errRejected
 	}
+	r.link.Widen()
 	r.isKnown()
 	return nil
 }

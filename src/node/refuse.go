@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -20,11 +21,14 @@ var (
 	errRefused = errors.New("it does not let this node in, and does not say why: it may trust members only")
 )
 
-// A refusal is told anew after refusalLife; of so many at most it is known that
-// they were told, and more are counted but not told.
+// A refusal is told anew after refusalLife. So many are told at once, and so many more a
+// second: nodes that are made up fill neither memory nor the application's queue, and
+// hide others for as long as somebody makes them up.
 const (
-	refusalLife = 10 * time.Minute
-	maxRefusals = 1024
+	refusalLife   = 10 * time.Minute
+	refusalsBurst = 64
+	refusalsRate  = 1
+	maxRefusals   = 1024 // more than are told in refusalLife
 )
 
 // refusal is who was refused, and why.
@@ -33,15 +37,18 @@ type refusal struct {
 	reason string
 }
 
-// refusals are those that were told, and when.
+// refusals are those that were told, and when. There are two: those of nodes that are
+// only said to be somewhere, as anybody can say of anybody, hide none of those that have
+// said something themselves.
 type refusals struct {
 	sync.Mutex
-	at map[refusal]time.Time
+	at    map[refusal]time.Time
+	tells allowance
 }
 
 // refuse tells the application, once in a while, that a node is not talked with.
 // The node itself does not learn why.
-func (n *Node) refuse(peer uuid.UUID, name, endpoint string, why error) {
+func (n *Node) refuse(among *refusals, peer uuid.UUID, name, endpoint string, why error) {
 	n.count("nodes refused")
 	if errors.Is(why, zmtp.ErrMechanism) {
 		why = errPlain
@@ -50,34 +57,34 @@ func (n *Node) refuse(peer uuid.UUID, name, endpoint string, why error) {
 		}
 	}
 	key, now := refusal{peer, why.Error()}, time.Now()
-	n.refusals.Lock()
-	if at, told := n.refusals.at[key]; told && now.Sub(at) < refusalLife || !n.refusals.room(now) {
-		n.refusals.Unlock()
+	if !among.tell(key, now) {
 		return
 	}
-	n.refusals.at[key] = now
-	n.refusals.Unlock()
 	n.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
 	n.inbox.post(Event{kind: api.EventTypeRefused, peer: zre.Stranger(peer, name, endpoint), text: key.reason, at: now})
 }
 
-// room forgets old refusals if there are too many, and tells whether there is room
-// for another. The caller holds the lock.
-func (r *refusals) room(now time.Time) bool {
-	if len(r.at) < maxRefusals {
-		return true
+// tell tells whether a refusal is to be told, and notes that it is.
+func (r *refusals) tell(key refusal, now time.Time) bool {
+	r.Lock()
+	defer r.Unlock()
+	if at, told := r.at[key]; told && now.Sub(at) < refusalLife || !r.tells.use(1, now, refusalsBurst, refusalsRate) {
+		return false
 	}
-	for key, at := range r.at {
-		if now.Sub(at) >= refusalLife {
-			delete(r.at, key)
-		}
+	if len(r.at) >= maxRefusals {
+		maps.DeleteFunc(r.at, func(_ refusal, at time.Time) bool { return now.Sub(at) >= refusalLife })
 	}
-	return len(r.at) < maxRefusals
+	if r.at == nil {
+		r.at = map[refusal]time.Time{}
+	}
+	r.at[key] = now
+	return true
 }
 
-// knows tells whether it was told of late why a node is none to talk with. The caller
-// holds the lock.
+// knows tells whether it was told of late why a node is none to talk with.
 func (r *refusals) knows(peer uuid.UUID, now time.Time) bool {
+	r.Lock()
+	defer r.Unlock()
 	for key, at := range r.at {
 		if key.peer == peer && now.Sub(at) < refusalLife {
 			return true

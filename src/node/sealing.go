@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
@@ -197,9 +199,22 @@ func (g *sealedGroup) regroup(members []*remote) error {
 	return nil
 }
 
-// ungroup forgets a group that has no members any more.
-func (n *Node) ungroup(name string) {
+// ungroup forgets those of groups that have no members any more.
+func (n *Node) ungroup(names ...string) {
 	n.sealed.Lock()
-	delete(n.sealed.groups, name)
-	n.sealed.Unlock()
+	defer n.sealed.Unlock()
+	for _, name := range names {
+		if len(n.table.members(name)) == 0 {
+			delete(n.sealed.groups, name)
+		}
+	}
+}
+
+// unhand forgets that a peer has the key of a group, which it has left.
+func (n *Node) unhand(peer uuid.UUID, group string) {
+	if out := n.table.find(peer).out.Load(); out != nil {
+		out.sealer.mu.Lock()
+		delete(out.sealer.handed, group)
+		out.sealer.mu.Unlock()
+	}
 }

@@ -143,3 +143,39 @@ func TestLargest(t *testing.T) {
 		})
 	}
 }
+
+// TestManyGroups joins more groups than a node can be in, one by one, and leaves each
+// after it has heard what was said there, over one connection. So does the other side.
+// What either keeps for the groups does not grow.
+func TestManyGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const groups, few = 10_000, 2
+		l := newLAN(t)
+		ana, ben := l.node("ana"), l.node("ben")
+		defer ana.Stop()
+		defer ben.Stop()
+		ana.wants("enter ben")
+		ben.wants("enter ana")
+		out := ana.table.find(ben.UUID()).out.Load()
+		for i := range groups {
+			from, to := ana, ben
+			if i%10 == 0 {
+				from, to = ben, ana
+			}
+			group := fmt.Sprint("group ", i)
+			to.must(to.Join(group))
+			from.wants(fmt.Sprintf("join %s %s", to.Name(), group))
+			from.shouts(group, "hello", 1)
+			to.wants(fmt.Sprintf("shout %s %s %q", from.Name(), group, "hello"))
+			to.must(to.Leave(group))
+			from.wants(fmt.Sprintf("leave %s %s", to.Name(), group))
+		}
+		if ana.table.find(ben.UUID()).out.Load() != out || ben.Counts()["content that does not open"] > 0 {
+			t.Errorf("the connection was lost; counts %v", ben.Counts())
+		}
+		handed, sealed := len(out.sealer.handed), len(ana.sealed.groups)
+		if held := len(ben.holds(ana).groups); handed > few || sealed > few || held > maxKeys {
+			t.Errorf("%d keys count as handed out, %d groups are sealed, and the keys of %d are held", handed, sealed, held)
+		}
+	})
+}

@@ -2,11 +2,13 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
 )
 
@@ -147,7 +149,12 @@ func TestCardsAreRenewed(t *testing.T) {
 // member makes a node that is a member of a network.
 func member(t *testing.T, network *identity.Network, name string) func(*Node) {
 	t.Helper()
-	invite, err := network.Invite(name, "sensor", [16]byte{}, 30)
+	return memberAs(t, network, name, "sensor")
+}
+
+func memberAs(t *testing.T, network *identity.Network, name, roles string) func(*Node) {
+	t.Helper()
+	invite, err := network.Invite(name, roles, [16]byte{}, 30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,6 +210,36 @@ func TestFirstUse(t *testing.T) {
 				t.Fatalf("ana got %q", got)
 			}
 			other.Stop()
+		}
+	})
+}
+
+// TestRefusalsOfNobody has a thousand nodes sighted that nobody can talk with and nobody
+// is. Few are told, and true ones that come after are, sighted or met.
+func TestRefusalsOfNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const forged, soon = 2000, 10 * time.Second
+		s := newScene(t, api.NodeSecurityAuto)
+		for i := range forged {
+			id := mallory
+			id[0], id[1] = byte(i), byte(i>>8)
+			s.ana.sighted([]beacon.Sighting{{ID: id, Endpoint: "tcp://10.6.0.1:1", Key: [32]byte{1}}})
+		}
+		told := 0
+		for s.ana.next(100*time.Millisecond) == "refused "+errSecure.Error() {
+			told++
+		}
+		if told == 0 || told > maxNotices+1 {
+			t.Errorf("%d of %d are told", told, forged)
+		}
+		_, _ = s.confront(s.eve.identity.UUID(), nil, frame(s.greeting())) // without a card
+		if got := s.ana.next(soon); !strings.HasPrefix(got, "refused eve ") {
+			t.Errorf("ana got %q", got)
+		}
+		secure := s.node("secure", with(api.NodeSecuritySecure))
+		defer secure.Stop()
+		if got := s.ana.next(soon); got != "refused "+errSecure.Error() {
+			t.Errorf("ana got %q", got)
 		}
 	})
 }

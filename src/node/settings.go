@@ -2,11 +2,13 @@ package node
 
 import (
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
@@ -119,7 +121,7 @@ func (n *Node) SetTrust(trust api.NodeTrust) error {
 
 func (n *Node) SetSealed(group string) error {
 	return n.set(func(s *settings) error {
-		if _, known := s.sealed[group]; !known && len(s.sealed) >= zre.MaxGroups {
+		if _, known := s.sealed[group]; !known && !zre.Fits(group, maps.Keys(s.sealed)) {
 			return api.ErrGroups
 		}
 		s.sealed[group] = struct{}{}
@@ -132,7 +134,14 @@ func (n *Node) SetHeader(name, value string) error {
 		if strings.HasPrefix(name, zre.ReservedHeader) {
 			return api.ErrReserved
 		}
-		if _, known := s.headers[name]; !known && len(s.headers) >= zre.MaxHeaders {
+		count, octets := 1, zremsg.MaxHelloName+len(name)+len(value) // the name may still change
+		for other, v := range s.headers {
+			if other != name {
+				count++
+				octets += len(other) + len(v)
+			}
+		}
+		if count > zremsg.MaxApplicationHeaders || octets > zremsg.MaxApplicationOctets {
 			return api.ErrHeaders
 		}
 		s.headers[name] = value

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // table holds the peers that are present and who is in which group, for those
@@ -34,6 +35,7 @@ type remote struct {
 	sequence  atomic.Uint32            // of the latest message over a connection that has ended
 	skipped   tally                    // shouts that it had no room for while it was suspect
 	doubt     atomic.Pointer[doubt]
+	heir      zre.LinkID // the loop's: the latest connection that may go on without a greeting
 }
 
 // outbound is our connection to a peer and the ZRE session on it.

@@ -1,21 +1,24 @@
 package node
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// What one address may cost a node. A handshake of CURVE that fails, or that
-// somebody replays, costs two scalar multiplications, so an address may fail so
-// often at once and so often a second after that; if many addresses fail, each may
-// do so less often. Of the connections whose greeting has not been accepted, one
-// address may have half, and the last quarter is for addresses that have none: there
-// is room for the next unless hundreds are hostile.
+// What one address may cost a node. The arithmetic of keys, in a handshake of CURVE or
+// for what a greeting shows, is in vain if that fails or if somebody replays it. So each
+// stranger owes for it until it has proved to be worth it: an address may owe so much at
+// once, and so much is forgiven a second; if many addresses owe, each may owe less. Who
+// goes before it has come to that owes nothing, none owes more than it may, and all
+// together not more than a second beyond that. Of the connections whose greeting has
+// not been accepted, one address may have half, and the last quarter is for addresses
+// that have none: there is room for the next unless hundreds are hostile.
 const (
 	failuresBurst = 64
-	failuresTight = 4 // while failuresTotal are not made good
+	failuresTight = 4 // while all owe failuresTotal
 	failuresTotal = 1024
 	failuresRate  = 16 // a second, for each address
 	totalRate     = 256
@@ -31,22 +34,20 @@ type throttle struct {
 	total     account
 }
 
-// account is what an address has cost of late.
-type account struct {
-	failures float64 // less those that the time has made good
-	at       time.Time
-	standing int
-}
+// errDebt says that an address owes too much.
+var errDebt = errors.New("its address has cost too much of late")
 
-func (a *account) settle(now time.Time, rate float64) {
-	a.failures = max(0, a.failures-now.Sub(a.at).Seconds()*rate)
-	a.at = now
+// account is what an address owes, and what it has.
+type account struct {
+	allowance // of arithmetic in vain
+	standing  int
 }
 
 // visit is a connection of a stranger.
 type visit struct {
-	throttle *throttle
+	throttle *throttle // nil once it is over
 	from     netip.Prefix
+	owes     bool
 }
 
 // admit lets a connection in, unless its address has cost too much.
@@ -54,7 +55,7 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.total.settle(now, totalRate)
-	v = visit{t, prefixOf(addr)}
+	v = visit{throttle: t, from: prefixOf(addr)}
 	a := t.addresses[v.from]
 	if a == nil {
 		if len(t.addresses) >= maxAddresses {
@@ -70,11 +71,7 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 		}
 	}
 	a.settle(now, failuresRate)
-	burst := failuresBurst
-	if t.total.failures >= failuresTotal {
-		burst = failuresTight
-	}
-	if a.failures >= float64(burst) || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
+	if a.used >= t.burst() || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
 		return v, false
 	}
 	a.standing++
@@ -82,29 +79,65 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 	return v, true
 }
 
-// fails says that the handshake has failed.
-func (v visit) fails() {
+// burst returns what an address may owe at present.
+func (t *throttle) burst() float64 {
+	if t.total.used >= failuresTotal {
+		return failuresTight
+	}
+	return failuresBurst
+}
+
+// afford has the address owe for arithmetic that the stranger is about to cause, unless
+// it owes too much. Who is no stranger any more owes nothing.
+func (v *visit) afford(now time.Time) error {
+	t := v.throttle
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.addresses[v.from]
+	a.settle(now, failuresRate)
+	t.total.settle(now, totalRate)
+	if a.used >= t.burst() {
+		return errDebt
+	}
+	v.owes = true
+	a.used++
+	t.total.used = min(t.total.used+1, failuresTotal+totalRate)
+	return nil
+}
+
+// refund says that the latest arithmetic was not in vain.
+func (v *visit) refund() {
+	if v.throttle == nil || !v.owes {
+		return
+	}
 	v.throttle.mu.Lock()
 	defer v.throttle.mu.Unlock()
-	v.throttle.addresses[v.from].failures++
-	v.throttle.total.failures++
+	v.owes = false
+	for _, a := range []*account{v.throttle.addresses[v.from], &v.throttle.total} {
+		a.used = max(0, a.used-1)
+	}
 }
 
 // ends says that the connection is no stranger's any more, or has ended.
-func (v visit) ends() {
-	v.throttle.mu.Lock()
-	defer v.throttle.mu.Unlock()
-	a := v.throttle.addresses[v.from]
-	v.throttle.total.standing--
-	if a.standing--; a.standing == 0 && a.failures == 0 {
-		delete(v.throttle.addresses, v.from)
+func (v *visit) ends() {
+	t := v.throttle
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v.throttle = nil
+	a := t.addresses[v.from]
+	t.total.standing--
+	if a.standing--; a.standing == 0 && a.used == 0 {
+		delete(t.addresses, v.from)
 	}
 }
 
 // forget drops the addresses that have nothing against them.
 func (t *throttle) forget(now time.Time) {
 	for from, a := range t.addresses {
-		if a.settle(now, failuresRate); a.failures == 0 && a.standing == 0 {
+		if a.settle(now, failuresRate); a.used == 0 && a.standing == 0 {
 			delete(t.addresses, from)
 		}
 	}

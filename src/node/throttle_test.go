@@ -5,8 +5,17 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/wire"
+	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 func newThrottle() *throttle { return &throttle{addresses: map[netip.Prefix]*account{}} }
@@ -33,6 +42,7 @@ const (
 	fails = iota
 	succeeds
 	stays
+	shy // goes before the arithmetic of keys
 )
 
 func TestThrottle(t *testing.T) {
@@ -57,6 +67,7 @@ func TestThrottle(t *testing.T) {
 		"failures in between do": {
 			{0, one, failuresBurst - 1, fails, failuresBurst - 1}, {0, one, 1000, succeeds, 1000}, {0, one, 10, fails, 1},
 		},
+		"who goes in time costs nothing": {{0, one, 10_000, shy, 10_000}, {0, one, 1, fails, 1}},
 		"one has half of what may stand": {{0, one, 1000, stays, maxOfAddress}, {0, other, 10, succeeds, 10}},
 		"many leave a quarter for the next": {
 			{0, hosts(10), 1000, stays, maxOfMany + 8}, {0, hosts(100), 10, stays, 90}, {0, []string{"10.9.9.9"}, 10, stays, 1},
@@ -88,8 +99,14 @@ func TestThrottle(t *testing.T) {
 					if !ok {
 						continue
 					}
-					if let++; a.fate == fails {
-						v.fails()
+					let++
+					if a.fate == fails || a.fate == succeeds {
+						if err := v.afford(now); err != nil {
+							t.Errorf("%s, part %d: %v", name, i, err)
+						}
+					}
+					if a.fate == succeeds {
+						v.refund()
 					}
 					if a.fate != stays {
 						v.ends()
@@ -116,7 +133,10 @@ func TestThrottleBooks(t *testing.T) {
 		case n > 0 && random.IntN(2) == 0:
 			at := random.IntN(n)
 			if random.IntN(3) > 0 {
-				visits[at].fails()
+				_ = visits[at].afford(now)
+			}
+			if random.IntN(3) == 0 {
+				visits[at].refund()
 			}
 			visits[at].ends()
 			visits[at], visits = visits[n-1], visits[:n-1]
@@ -130,12 +150,98 @@ func TestThrottleBooks(t *testing.T) {
 		}
 		standing := 0
 		for from, a := range th.addresses {
-			if standing += a.standing; a.standing < 0 || a.failures < 0 {
-				t.Fatalf("%v has %d standing and %v failures", from, a.standing, a.failures)
+			if standing += a.standing; a.standing < 0 || a.used < 0 || a.used >= failuresBurst+1 {
+				t.Fatalf("%v has %d standing and %v failures", from, a.standing, a.used)
 			}
 		}
-		if standing != len(visits) || standing != th.total.standing || th.total.failures < 0 || len(th.addresses) > maxAddresses+1 {
-			t.Fatalf("%d stand of %d, in all %d with %v failures, of %d addresses", standing, len(visits), th.total.standing, th.total.failures, len(th.addresses))
+		if standing != len(visits) || standing != th.total.standing || th.total.used < 0 || th.total.used > failuresTotal+totalRate || len(th.addresses) > maxAddresses+1 {
+			t.Fatalf("%d stand of %d, in all %d with %v failures, of %d addresses", standing, len(visits), th.total.standing, th.total.used, len(th.addresses))
 		}
+	}
+}
+
+// TestVolley lets many connections of an address cause arithmetic at the same time, all
+// in vain: few may, and when they are gone the address waits for one to be forgiven.
+func TestVolley(t *testing.T) {
+	th, now := newThrottle(), time.Now()
+	visits := make([]visit, 500)
+	for i := range visits {
+		visits[i], _ = th.admit(at("10.0.0.1"), now)
+	}
+	afforded := 0
+	for i := range visits {
+		if visits[i].afford(now) == nil {
+			afforded++
+		}
+	}
+	for i := range visits {
+		visits[i].ends()
+	}
+	if afforded != failuresBurst {
+		t.Errorf("%d cause arithmetic", afforded)
+	}
+	if _, ok := th.admit(at("10.0.0.1"), now); ok {
+		t.Error("the address owes nothing")
+	}
+	if _, ok := th.admit(at("10.0.0.1"), now.Add(time.Second/failuresRate+1)); !ok {
+		t.Error("the address is locked out")
+	}
+}
+
+// TestAbortedHandshakes has 500 connections from an address end before they are through
+// their handshake, with and without the arithmetic of keys, or show in vain who they are.
+// A good node behind the same address comes in soon.
+func TestAbortedHandshakes(t *testing.T) {
+	const connections, soon = 500, time.Second
+	for name, c := range map[string]struct {
+		security api.NodeSecurity
+		says     func(t *testing.T, l *lan, to *actor, conn net.Conn)
+	}{
+		"half-open":         {api.NodeSecurityAuto, func(*testing.T, *lan, *actor, net.Conn) {}},
+		"half-open, secure": {api.NodeSecuritySecure, func(*testing.T, *lan, *actor, net.Conn) {}},
+		"arithmetic": {api.NodeSecuritySecure, func(t *testing.T, _ *lan, to *actor, conn net.Conn) {
+			_, _ = conn.Write(curveHello(t, to))
+		}},
+		"greetings": {api.NodeSecurityAuto, func(t *testing.T, _ *lan, to *actor, conn net.Conn) {
+			k, err := link.Open(t.Context(), conn, link.Config{Type: zmtp.Dealer, Identity: routingID(mallory)})
+			if err == nil {
+				(&stranger{Link: k}).say(frame(&zremsg.Hello{Endpoint: "tcp://10.0.0.66:9", Headers: []wire.Pair{{Key: headerCard, Value: "none"}}}))
+				_ = k.Flush(t.Context())
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLAN(t)
+				ana := l.node("ana", with(c.security))
+				defer ana.Stop()
+				endpoint, _, err := unkeyed(ana.Endpoint())
+				ana.must(err)
+				var attackers sync.WaitGroup
+				for range connections {
+					attackers.Go(func() {
+						conn, err := l.memory.Host(outside).Dial(t.Context(), endpoint)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						defer conn.Close()
+						c.says(t, l, ana, conn)
+						time.Sleep(100 * time.Millisecond)
+					})
+				}
+				attackers.Wait()
+				start := time.Now()
+				ben := l.nodeAt(outside, "ben", with(c.security))
+				defer ben.Stop()
+				for !strings.HasPrefix(ana.next(time.Minute), "enter") {
+				}
+				took := time.Since(start)
+				t.Logf("the good one takes %v; counts %v", took, ana.Counts())
+				if took > soon {
+					t.Errorf("the good one takes %v", took)
+				}
+			})
+		})
 	}
 }

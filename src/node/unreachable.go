@@ -22,14 +22,9 @@ func (n *Node) unreachable(out zre.Unreachable) {
 		why = fmt.Sprintf("it has connected to this node, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	}
 	key, now := refusal{p.UUID(), why}, time.Now()
-	n.refusals.Lock()
-	at, told := n.refusals.at[key]
-	if told && now.Sub(at) < refusalLife || n.refusals.knows(p.UUID(), now) || !n.refusals.room(now) {
-		n.refusals.Unlock()
+	if n.meetings.knows(p.UUID(), now) || n.sightings.knows(p.UUID(), now) || !n.sightings.tell(key, now) {
 		return
 	}
-	n.refusals.at[key] = now
-	n.refusals.Unlock()
 	n.log(p.UUID()).Warn("node unreachable", "name", p.Name(), "endpoint", p.Endpoint(), "reason", why)
 	n.inbox.post(Event{kind: api.EventTypeUnreachable, peer: p, text: why, at: now})
 }

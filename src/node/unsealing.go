@@ -2,28 +2,34 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// Sessions that a peer may open over one connection: so many at once, and one more
-// each sessionPause. Each costs us a decapsulation and a signature.
+// Sessions that a peer may open over one connection: so many at once, and so many more a
+// second. Each costs us a decapsulation and a signature.
 const (
 	maxSessions  = 32
-	sessionPause = time.Second
+	sessionsRate = 1
 )
 
-// maxKeys is how many keys of groups a peer may give us over one connection; of
-// each group the two latest count. maxMissing is how many messages to groups may be
-// missing before others: the key of each is made, and kept in case it comes late.
+// maxKeys is of how many groups a peer's keys are kept, which it gives us over one
+// connection, until those are forgotten that the node is not in: twice as many as it can
+// be in. Of each group the two latest count. maxMissing is how many messages to groups may be
+// missing at once before others, and missingRate how many more a second: the key of each
+// is made, which takes some microseconds. Of these maxMissing are kept, and some of one
+// group, in case the messages come late.
 const (
-	maxKeys    = 4096
-	maxMissing = 8192
+	maxKeys     = 2 * zremsg.MaxHelloGroups
+	maxMissing  = 8192
+	missingRate = 1024
 )
 
 // These end the connection of a peer that costs too much.
@@ -36,10 +42,10 @@ var (
 // reader's own.
 type unsealer struct {
 	session *seal.Receiver                     // nil before the first
-	opened  int                                // sessions, less those that the time has made good
-	since   time.Time                          // of that count
+	opened  allowance                          // of sessions
 	groups  map[string]*[2]*seal.GroupReceiver // the latest first
-	missing uint64                             // messages of all groups
+	missing allowance                          // of messages of all groups
+	kept    uint64                             // keys of messages that are missing, at most
 }
 
 // unseal opens the content of an event in its place. What does not open is counted
@@ -91,11 +97,8 @@ func (r *receiver) whispered(frame []byte, frames [][]byte) ([][]byte, error) {
 
 // accept lets the peer open a session.
 func (r *receiver) accept(frame []byte) error {
-	u, now := &r.unsealer, time.Now()
-	if made := int(now.Sub(u.since) / sessionPause); made > 0 {
-		u.opened, u.since = max(0, u.opened-made), now
-	}
-	if u.opened++; u.opened > maxSessions {
+	u := &r.unsealer
+	if !u.opened.use(1, time.Now(), maxSessions, sessionsRate) {
 		return errSessions
 	}
 	var session *seal.Receiver
@@ -130,14 +133,25 @@ func (r *receiver) take(key *onceseal.Key) error {
 	held := u.groups[key.Group]
 	if held == nil {
 		if len(u.groups) >= maxKeys {
-			r.node.count("keys over the limit")
-			return nil
+			var own []string
+			r.node.do(func() { own = r.node.loop.core.OwnGroups() })
+			u.leave(own)
 		}
 		held = new([2]*seal.GroupReceiver)
 		u.groups[key.Group] = held
 	}
 	held[0], held[1] = group, held[0]
 	return nil
+}
+
+// leave forgets the keys of groups that the node is not in; own are those that it is in,
+// sorted. Until there are too many they are kept: what was said before the peer knew that
+// the node has left is still to come.
+func (u *unsealer) leave(own []string) {
+	maps.DeleteFunc(u.groups, func(group string, _ *[2]*seal.GroupReceiver) bool {
+		_, in := slices.BinarySearch(own, group)
+		return !in
+	})
 }
 
 // shouted opens what a peer has sealed for a group and proved for us, and appends its
@@ -159,13 +173,30 @@ func (r *receiver) shouted(group string, frame, proof []byte, frames [][]byte) (
 		before := g.Number()
 		content, err := g.Open(u.session, frame, proof, frames)
 		if made := g.Number() - before; made > 1 {
-			if u.missing += made - 1; u.missing > maxMissing {
+			if !u.missing.use(float64(made-1), time.Now(), maxMissing, missingRate) {
 				return nil, errMissing
 			}
+			u.keep(g, made-1)
 		}
 		return content, err
 	}
 	return nil, seal.ErrKey
+}
+
+// keep notes that keys of messages that are missing were kept for a group, and forgets
+// those of the others if they may be too many.
+func (u *unsealer) keep(of *seal.GroupReceiver, keys uint64) {
+	if u.kept += keys; u.kept <= maxMissing {
+		return
+	}
+	for _, held := range u.groups {
+		for _, g := range held {
+			if g != nil && g != of {
+				g.Forget()
+			}
+		}
+	}
+	u.kept = keys
 }
 
 // errNotSealed says that content came plain from a peer that seals.

@@ -48,7 +48,7 @@ func (n *Node) look(now time.Time) {
 			n.age(r, out, now)
 		}
 		if err := n.recheck(p, now); err != nil {
-			n.refuse(p.UUID(), p.Name(), p.Endpoint(), err)
+			n.refuse(&n.meetings, p.UUID(), p.Name(), p.Endpoint(), err)
 			n.expel(p.UUID())
 		}
 	}

@@ -78,6 +78,12 @@ func (g *GroupReceiver) Open(session *Receiver, frame, proof []byte, frames [][]
 	return splitContent(plain, frames)
 }
 
+// Forget forgets the keys of messages that others have overtaken: those are ErrReplay.
+func (g *GroupReceiver) Forget() {
+	g.forget(0, len(g.skipped))
+	g.skipped = nil
+}
+
 // expects returns why a message cannot be opened, or nil.
 func (g *GroupReceiver) expects(number uint64) error {
 	if _, kept := g.find(number); number < g.number && !kept {

@@ -152,6 +152,12 @@ func TestGroupOrder(t *testing.T) {
 			t.Errorf("%d: %v, %d keys kept, want %v, %d", test.number, err, len(receiver.skipped), test.want, test.kept)
 		}
 	}
+	receiver.Forget()
+	for number, want := range map[int]error{3076: ErrReplay, 3079: nil} {
+		if _, err := p.hear(receiver, sent[number]); !errors.Is(err, want) || len(receiver.skipped) > 0 {
+			t.Errorf("%d after all are forgotten: %v, %d keys kept", number, err, len(receiver.skipped))
+		}
+	}
 }
 
 // Who has all that a receiver has opens nothing that it has opened, or that came

@@ -139,29 +139,37 @@ func (r *Reader) Borrow(field string, value *[]byte, limit int) {
 	}
 }
 
-// Strings reads a list of at most limit entries of at most each octets.
-func (r *Reader) Strings(field string, value *[]string, limit, each int) {
+// Strings reads a list of at most limit entries of at most each octets, together sum.
+func (r *Reader) Strings(field string, value *[]string, limit, each, sum int) {
 	count, ok := r.count(field, limit, longPrefix)
 	if !ok {
 		return
 	}
 	*value = resize(*value, count)
+	total := 0
 	for i := range *value {
 		r.LongString(field, &(*value)[i], each)
+		total += len((*value)[i])
+		r.sums(field, total, sum)
 	}
 }
 
 // Pairs reads a dictionary of at most limit entries, whose keys have at most
-// 255 octets and whose values at most each. A key given twice is a fault.
-func (r *Reader) Pairs(field string, value *[]Pair, limit, each int) {
+// 255 octets and whose values at most each, all together sum. A key given twice is a
+// fault.
+func (r *Reader) Pairs(field string, value *[]Pair, limit, each, sum int) {
 	count, ok := r.count(field, limit, pairPrefix)
 	if !ok {
 		return
 	}
 	*value = resize(*value, count)
+	total := 0
 	for i := range *value {
-		r.String(field, &(*value)[i].Key, maxString)
-		r.LongString(field, &(*value)[i].Value, each)
+		p := &(*value)[i]
+		r.String(field, &p.Key, maxString)
+		r.LongString(field, &p.Value, each)
+		total += len(p.Key) + len(p.Value)
+		r.sums(field, total, sum)
 	}
 	if r.err != nil {
 		return
@@ -215,6 +223,13 @@ func (r *Reader) count(field string, limit, least int) (int, bool) {
 		return 0, false
 	}
 	return int(count), true
+}
+
+// sums holds the octets of the entries so far against their limit.
+func (r *Reader) sums(field string, total, sum int) {
+	if total > sum {
+		r.fail(field, ErrLimit, uint64(total), uint64(sum))
+	}
 }
 
 // next takes size octets; it returns nil after a fault.

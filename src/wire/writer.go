@@ -70,9 +70,10 @@ func (w *Writer) Bytes(field string, value []byte, limit int) {
 	}
 }
 
-// Strings appends a list of at most limit entries of at most each octets.
-func (w *Writer) Strings(field string, value []string, limit, each int) {
-	if !w.fits(field, len(value), limit) {
+// Strings appends a list of at most limit entries of at most each octets, together
+// sum.
+func (w *Writer) Strings(field string, value []string, limit, each, sum int) {
+	if !w.fits(field, len(value), limit) || !w.fits(field, SizeStrings(value)-longPrefix*(1+len(value)), sum) {
 		return
 	}
 	w.Uint32(uint32(len(value)))
@@ -82,9 +83,10 @@ func (w *Writer) Strings(field string, value []string, limit, each int) {
 }
 
 // Pairs appends a dictionary of at most limit entries, whose keys have at most
-// 255 octets and whose values at most each. A key given twice is a fault.
-func (w *Writer) Pairs(field string, value []Pair, limit, each int) {
-	if !w.fits(field, len(value), limit) {
+// 255 octets and whose values at most each, all together sum. A key given twice is a
+// fault.
+func (w *Writer) Pairs(field string, value []Pair, limit, each, sum int) {
+	if !w.fits(field, len(value), limit) || !w.fits(field, SizePairs(value)-longPrefix-pairPrefix*len(value), sum) {
 		return
 	}
 	if i := duplicate(value); i >= 0 {

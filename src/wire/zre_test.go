@@ -52,6 +52,7 @@ func TestOffsets(t *testing.T) {
 // the buffer stays as it was.
 func TestLimits(t *testing.T) {
 	text := func(n int) string { return strings.Repeat("x", n) }
+	texts := func(count, n int) []string { return slices.Repeat([]string{text(n)}, count) }
 	entries := func(n int) (pairs []wire.Pair) {
 		for i := range n {
 			pairs = append(pairs, wire.Pair{Key: text(1) + string(rune('0'+i/64)) + string(rune('0'+i%64))})
@@ -69,6 +70,8 @@ func TestLimits(t *testing.T) {
 		{"headers", 257, 256, &zremsg.Hello{Headers: entries(256)}, &zremsg.Hello{Headers: entries(257)}},
 		{"headers", 256, 255, &zremsg.Hello{Headers: []wire.Pair{{Key: text(255)}}}, &zremsg.Hello{Headers: []wire.Pair{{Key: text(256)}}}},
 		{"headers", 65537, 65536, &zremsg.Hello{Headers: []wire.Pair{{Value: text(65536)}}}, &zremsg.Hello{Headers: []wire.Pair{{Value: text(65537)}}}},
+		{"groups", 262145, 262144, &zremsg.Hello{Groups: texts(4096, 64)}, &zremsg.Hello{Groups: append(texts(4095, 64), text(65))}},
+		{"headers", 73729, 73728, &zremsg.Hello{Headers: []wire.Pair{{Value: text(65536)}, {Key: "key", Value: text(8189)}}}, &zremsg.Hello{Headers: []wire.Pair{{Value: text(65536)}, {Key: "keys", Value: text(8189)}}}},
 		{"content", zremsg.MaxWhisperContent + 1, zremsg.MaxWhisperContent, &zremsg.Whisper{Content: make([][]byte, zremsg.MaxWhisperContent)}, &zremsg.Whisper{Content: make([][]byte, zremsg.MaxWhisperContent+1)}},
 		{"challenger id", 33, 32, &zremsg.Elect{ChallengerID: text(32)}, &zremsg.Elect{ChallengerID: text(33)}},
 	} {
@@ -90,6 +93,57 @@ func TestLimits(t *testing.T) {
 		}
 		if string(after) != "before" {
 			t.Errorf("%s over its limit: the buffer is %q", test.field, after)
+		}
+	}
+}
+
+// TestLargest has a HELLO that is at each of its limits: it has as many octets as the
+// model says.
+func TestLargest(t *testing.T) {
+	hello := zremsg.Hello{
+		Endpoint: strings.Repeat("e", 255), Name: strings.Repeat("n", 255),
+		Groups: slices.Repeat([]string{strings.Repeat("g", 64)}, 4096),
+	}
+	for i := range 256 {
+		hello.Headers = append(hello.Headers, wire.Pair{Key: string(rune(i)), Value: strings.Repeat("v", 288-len(string(rune(i))))})
+	}
+	frame, err := hello.AppendTo(nil)
+	must(t, err)
+	if len(frame) != zremsg.MaxHello {
+		t.Errorf("%d octets, the model says %d", len(frame), zremsg.MaxHello)
+	}
+	must(t, new(zremsg.Hello).Decode(frame, nil))
+}
+
+// Lists whose entries are within their limits, but not together.
+func TestSums(t *testing.T) {
+	text := strings.Repeat("x", 255)
+	frame := func(groups []string, headers []wire.Pair) []byte {
+		w := wire.NewWriter("HELLO", nil)
+		w.Header(zremsg.Signature, uint8(zremsg.IDHello))
+		w.Uint8(zremsg.Version)
+		w.Uint16(1)
+		w.String("endpoint", "", 255)
+		w.Strings("groups", groups, 4096, 255, math.MaxInt)
+		w.Uint8(0)
+		w.String("name", "", 255)
+		w.Pairs("headers", headers, 256, 65536, math.MaxInt)
+		b, err := w.End()
+		must(t, err)
+		return b
+	}
+	for field, b := range map[string][]byte{
+		"groups":  frame(slices.Repeat([]string{text}, 4096), nil),
+		"headers": frame(nil, []wire.Pair{{Key: "a", Value: strings.Repeat(text, 256)}, {Key: "b", Value: strings.Repeat(text, 256)}}),
+	} {
+		var fault *wire.Error
+		var err error
+		octets := allocated(func() { err = new(zremsg.Hello).Decode(b, nil) })
+		if !errors.As(err, &fault) || !errors.Is(err, wire.ErrLimit) || fault.Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
+		if octets > zremsg.MaxHello+4096*16+1024 {
+			t.Errorf("%s: allocates %d octets", field, octets)
 		}
 	}
 }

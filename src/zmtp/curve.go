@@ -43,6 +43,9 @@ type Curve struct {
 	// with the key. Admit may be called by several goroutines at a time, and must not
 	// block: the time of the handshake runs on.
 	Admit func(key [32]byte, addr net.Addr, m *Metadata) error
+	// Afford is asked by a server before the first arithmetic of keys that a client has
+	// it do; its error ends the handshake. Nil affords all. It must not block either.
+	Afford func() error
 }
 
 // Check returns an error if the keys are missing or of another curve.

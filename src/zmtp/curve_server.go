@@ -25,6 +25,11 @@ func (h *Handshake) readHello(data []byte) (err error) {
 	if len(data) != helloSize || data[0] != 1 || data[1] != 0 || len(bytes.Trim(data[2:helloKey], "\x00")) > 0 {
 		return fmt.Errorf("%w: HELLO is not one of CURVE 1.0", ErrProtocol)
 	}
+	if c.Afford != nil {
+		if err := c.Afford(); err != nil {
+			return err
+		}
+	}
 	c.far = data[helloKey:helloBox]
 	if c.hello, err = precompute(c.Key, c.far); err != nil {
 		return err

@@ -46,6 +46,14 @@ type Parser struct {
 	begin  int    // where the message under way begins
 	size   int    // octets of content of its frames that are whole
 	frames []span // where the content of these is
+	opened opened
+}
+
+// opened is a sealed frame that was opened, but was too large.
+type opened struct {
+	is    bool
+	flags byte
+	size  int // of its content, at its end
 }
 
 // span is a part of the buffer.
@@ -56,7 +64,8 @@ type span struct{ from, to int }
 func (p *Parser) Begin() int { return p.begin }
 
 // Parse looks at b, the whole of a buffer that has grown since the last time,
-// and adds what is complete to m. An error is final.
+// and adds what is complete to m. An error is final, but for ErrTooLarge where the
+// limits are made wider before the next call.
 func (p *Parser) Parse(b []byte, m *Messages) error {
 	for p.parsed < len(b) {
 		flags, head, n, err := p.header(b[p.parsed:])
@@ -69,19 +78,32 @@ func (p *Parser) Parse(b []byte, m *Messages) error {
 		}
 		to := from + n
 		if p.Cipher != nil {
-			var content []byte
-			if flags, content, err = p.Cipher.Open(b[from:to]); err == nil {
-				err = p.fits(flags, uint64(len(content)))
-			}
-			if err != nil {
+			if flags, n, err = p.open(b[from:to]); err != nil {
 				return err
 			}
-			from = to - len(content)
+			from = to - n
 		}
 		p.parsed = to
 		p.take(flags, b[from:to:to], from, m)
 	}
 	return nil
+}
+
+// open opens a sealed frame in place and returns its flags and the octets of content at
+// its end. One that is too large stays open, for limits that are wider.
+func (p *Parser) open(b []byte) (flags byte, size int, err error) {
+	o := p.opened
+	if p.opened.is = false; !o.is {
+		var content []byte
+		if o.flags, content, err = p.Cipher.Open(b); err != nil {
+			return 0, 0, err
+		}
+		o.size = len(content)
+	}
+	if err = p.fits(o.flags, uint64(o.size)); err != nil {
+		p.opened = opened{true, o.flags, o.size}
+	}
+	return o.flags, o.size, err
 }
 
 // header reads the header at the start of b: flags, its own length, and the

@@ -1,6 +1,7 @@
 package zre
 
 import (
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,9 +13,8 @@ import (
 
 // Limits of one node, so that a hostile network costs bounded memory.
 const (
-	MaxPeers     = 16384                 // peers known at a time, half of them by sighting; what comes later is dropped and counted
-	MaxGroups    = zremsg.MaxHelloGroups // groups of one node, as many as HELLO can name
-	maxEndpoints = 8                     // endpoints kept for one peer
+	MaxPeers     = 16384 // peers known at a time, half of them by sighting; what comes later is dropped and counted
+	maxEndpoints = 8     // endpoints kept for one peer
 )
 
 // greetAgain is the shortest time between two HELLOs over one connection.
@@ -52,6 +52,7 @@ type Core struct {
 	contests map[string]struct{}  // groups that we want to lead whenever we are in them
 	ballots  map[string]*election // of groups that we are in
 	status   uint8
+	weight   int // of what all peers have said of themselves; see room
 	timers   timers
 	now      time.Time
 	out      []Output
@@ -146,10 +147,10 @@ func (c *Core) Deadline() time.Time {
 func (c *Core) Full(in Input) bool {
 	switch in := in.(type) {
 	case Join:
-		return !c.in(in.Group) && len(c.groups) >= MaxGroups
+		return !c.in(in.Group) && !Fits(in.Group, maps.Keys(c.groups))
 	case Contest:
 		_, already := c.contests[in.Group]
-		return !already && len(c.contests) >= MaxGroups
+		return !already && !Fits(in.Group, maps.Keys(c.contests))
 	}
 	return false
 }

@@ -21,10 +21,6 @@ const (
 	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
 )
 
-// MaxHeaders is how many headers an application may set: what HELLO can carry
-// less those that the protocol itself uses.
-const MaxHeaders = 240
-
 // greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
 // one that greets twice, and both from a late word of a life that has ended.
 // A peer without one has started anew if it greets from another endpoint.
@@ -32,6 +28,11 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	id, link := in.Peer, in.Link
 	if !EndpointValid(hello.Endpoint) {
 		c.count("greetings without an endpoint")
+		c.emit(Reject{link})
+		return
+	}
+	if !c.room(c.peers[id], weigh(hello)) {
+		c.count("greetings over the limit of all")
 		c.emit(Reject{link})
 		return
 	}
@@ -64,6 +65,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	present, again := p.state.IsPresent(), p.link != link
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
 	p.link = link
+	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
 	groups := slices.Clone(hello.Groups)
 	slices.Sort(groups)

@@ -2,12 +2,24 @@ package zre
 
 import (
 	"bytes"
+	"iter"
 	"maps"
 	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 )
+
+// Fits tells whether a node may be in a group beside others: its HELLO names them all.
+func Fits(group string, others iter.Seq[string]) bool {
+	count, octets := 1, len(group)
+	for other := range others {
+		count++
+		octets += len(other)
+	}
+	return count <= zremsg.MaxHelloGroups && octets <= zremsg.MaxHelloGroupsOctets
+}
 
 // OwnGroups returns the node's own groups, sorted.
 func (c *Core) OwnGroups() []string { return slices.Sorted(maps.Keys(c.groups)) }
@@ -27,10 +39,11 @@ func (p *peer) joins(group string, status uint8) {
 	at, found := slices.BinarySearch(p.groups, group)
 	switch {
 	case found:
-	case len(p.groups) >= MaxGroups:
+	case !Fits(group, slices.Values(p.groups)), !p.core.room(p, p.weight+entryOctets+len(group)):
 		p.core.count("groups over the limit")
 	default:
 		p.groups = slices.Insert(slices.Clone(p.groups), at, group)
+		p.weighs(p.weight + entryOctets + len(group))
 		p.member(api.EventTypeJoin, group)
 		p.core.arrives(p, group)
 	}
@@ -40,6 +53,7 @@ func (p *peer) leaves(group string, status uint8) {
 	p.step(status)
 	if at, found := slices.BinarySearch(p.groups, group); found {
 		p.groups = slices.Delete(slices.Clone(p.groups), at, at+1)
+		p.weighs(p.weight - entryOctets - len(group))
 		p.member(api.EventTypeLeave, group)
 		p.core.departs(p.id, group)
 	}

@@ -41,6 +41,7 @@ type peer struct {
 	state     peermachine.State
 	endpoints []string // to try, the latest first
 	status    uint8    // of the latest HELLO, JOIN or LEAVE
+	weight    int      // of what the peer has said of itself
 	link      LinkID   // the connection that speaks for the peer, 0 if none
 	heir      LinkID   // the one that will when that has ended, 0 if none
 	left      []string // groups that the latest HELLO no longer names
@@ -88,6 +89,7 @@ func (p *peer) fire(e peermachine.Event) {
 // end takes a peer that is gone off the books and closes its connections.
 func (p *peer) end() {
 	delete(p.core.peers, p.id)
+	p.weighs(0)
 	for _, group := range p.groups {
 		p.core.departs(p.id, group)
 	}

@@ -44,8 +44,8 @@ var (
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
 	ErrEndpoint    = api.ErrEndpoint    // no endpoint: give tcp://ADDRESS:PORT
 	ErrReserved    = api.ErrReserved    // names of headers in X-ONCE- are reserved: choose another
-	ErrHeaders     = api.ErrHeaders     // the node has 240 headers already
-	ErrGroups      = api.ErrGroups      // the node is in 4096 groups already: leave one first
+	ErrHeaders     = api.ErrHeaders     // the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones
+	ErrGroups      = api.ErrGroups      // the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first
 	ErrNoIdentity  = api.ErrNoIdentity  // a node without security has no identity: choose auto or secure
 	ErrMembers     = api.ErrMembers     // the node trusts members only, and is none: take an invite first
 	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
@@ -173,13 +173,14 @@ func (n *Node) SetSealed(group string) error {
 	return n.engine.SetSealed(group)
 }
 
-// SetHeader sets a header that each peer gets with the node's greeting.
+// SetHeader sets a header that each peer gets with the node's greeting. There
+// may be 240, whose names and values have at most 65281 octets together.
 //
 //   - name: the header's name; names in X-ONCE- are reserved; 1 to 255
 //     octets
-//   - value: the header's value; at most 65536 octets
+//   - value: the header's value; at most 65280 octets
 //
-// It fails if the name is reserved or there are 240 headers already.
+// It fails if the name is reserved or the greeting has no room for the header.
 //
 // Only a node that has not been started takes it.
 //
@@ -188,7 +189,7 @@ func (n *Node) SetHeader(name string, value string) error {
 	if err := check.Text("SetHeader", "name", name, 1, 255); err != nil {
 		return err
 	}
-	if err := check.Text("SetHeader", "value", value, 0, 65536); err != nil {
+	if err := check.Text("SetHeader", "value", value, 0, 65280); err != nil {
 		return err
 	}
 	return n.engine.SetHeader(name, value)
@@ -422,7 +423,7 @@ func (n *Node) SetLinger(interval time.Duration) error {
 
 // SetMaxMessage sets how large one message may be, all its frames together;
 // 67108864 (64 MiB) if it is not set. A peer that sends a larger one is
-// disconnected.
+// disconnected, unless a greeting may be as large.
 //
 //   - size: octets; 65536 to 1073741824
 //
@@ -508,11 +509,12 @@ func (n *Node) Stop() error {
 }
 
 // Join joins a group, which exists as soon as somebody is in it. Joining a
-// group twice changes nothing.
+// group twice changes nothing. A node may be in 4096 groups, whose names have
+// at most 262144 octets together.
 //
 //   - group: the group; 1 to 255 octets
 //
-// It fails if it is in 4096 groups already or has stopped.
+// It fails if its greeting has no room for the group or it has stopped.
 //
 // State: draft.
 func (n *Node) Join(group string) error {

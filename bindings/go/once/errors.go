@@ -11,8 +11,8 @@ var (
 	ErrEndpoint = libonce.ErrEndpoint   // no tcp://ADDRESS:PORT
 	ErrServers  = libonce.ErrServers    // more than 64 of Config.GossipConnect
 	ErrReserved = libonce.ErrReserved   // a header's name begins with X-ONCE-
-	ErrHeaders  = libonce.ErrHeaders    // more than 240 of Config.Headers
-	ErrGroups   = libonce.ErrGroups     // the node is in 4096 groups already
+	ErrHeaders  = libonce.ErrHeaders    // more of Config.Headers than the greeting has room for
+	ErrGroups   = libonce.ErrGroups     // more groups than the greeting has room for
 	ErrIdentity = libonce.ErrNoIdentity // SecurityPlain goes with no Identity, nor with Trust
 	ErrMembers  = libonce.ErrMembers    // TrustMembers needs an Identity that is a member: see [JoinNetwork]
 	ErrTimeouts = libonce.ErrTimeouts   // Evasive, Silent and Expired contradict each other

@@ -72,7 +72,7 @@ type Config struct {
 	Name    string            // public name, at most 255 octets; default: six digits of the id
 	Groups  []string          // groups to be in from the start, each of 1 to 255 octets
 	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]
-	Headers map[string]string // what peers get with the greeting; names in X-ONCE- are reserved
+	Headers map[string]string // what peers get with the greeting: at most 240, of 65281 octets together; names in X-ONCE- are reserved
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
 	Security Security  // default SecurityAuto; SecuritySecure if Identity is a member of a network

@@ -34,21 +34,28 @@ const (
 	VersionOffset = 3
 )
 
-// Limits of fields: octets of a text, entries of a list, frames of content.
+// Limits of fields: octets of a text, entries of a list and their octets together,
+// frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxCardIdentity      = 32
-	MaxCardTransport     = 32
-	MaxCardSealing       = 2048
-	MaxCardProof         = 64
-	MaxTokenNetwork      = 32
-	MaxTokenName         = 255
-	MaxTokenRoles        = 16
-	MaxTokenProof        = 64
-	MaxRevocationNetwork = 32
-	MaxRevocationMembers = 4096
-	MaxRevocationProof   = 64
-	MaxInviteSeed        = 32
-	MaxInviteToken       = 2048
+	MaxCard                    = 2220
+	MaxCardIdentity            = 32
+	MaxCardTransport           = 32
+	MaxCardSealing             = 2048
+	MaxCardProof               = 64
+	MaxToken                   = 1488
+	MaxTokenNetwork            = 32
+	MaxTokenName               = 255
+	MaxTokenRoles              = 16
+	MaxTokenRolesOctets        = 1024
+	MaxTokenProof              = 64
+	MaxRevocation              = 249976
+	MaxRevocationNetwork       = 32
+	MaxRevocationMembers       = 4096
+	MaxRevocationMembersOctets = 229376
+	MaxRevocationProof         = 64
+	MaxInvite                  = 2092
+	MaxInviteSeed              = 32
+	MaxInviteToken             = 2048
 )
 
 // ID tells the messages apart.
@@ -166,7 +173,7 @@ type Token struct {
 	// the name that the member goes by; at most 255 octets
 	Name string
 	// what the member may be in the network, as text that applications agree
-	// on; at most 16 entries of at most 64 octets
+	// on; at most 16 entries of at most 64 octets, together 1024
 	Roles []string
 	// when the token becomes valid
 	NotBefore uint64
@@ -192,7 +199,7 @@ func (m *Token) AppendTo(b []byte) ([]byte, error) {
 	w.Bytes("network", m.Network, 32)
 	w.UUID(m.Member)
 	w.String("name", m.Name, 255)
-	w.Strings("roles", m.Roles, 16, 64)
+	w.Strings("roles", m.Roles, 16, 64, 1024)
 	w.Uint64(m.NotBefore)
 	w.Uint64(m.Expiry)
 	w.Bytes("proof", m.Proof, 64)
@@ -207,7 +214,7 @@ func (m *Token) Decode(frame []byte, content [][]byte) error {
 	r.Bytes("network", &m.Network, 32)
 	r.UUID("member", &m.Member)
 	r.String("name", &m.Name, 255)
-	r.Strings("roles", &m.Roles, 16, 64)
+	r.Strings("roles", &m.Roles, 16, 64, 1024)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("proof", &m.Proof, 64)
@@ -222,7 +229,7 @@ type Revocation struct {
 	Number uint64
 	// ids of members in lower case, each with the decimal time up to which
 	// tokens that became valid are void; at most 4096 entries; keys of at most
-	// 255 octets, values of at most 20 octets
+	// 255 octets, values of at most 20 octets, together 229376
 	Members []wire.Pair
 	// by the network's key; at most 64 octets
 	Proof []byte
@@ -243,7 +250,7 @@ func (m *Revocation) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Bytes("network", m.Network, 32)
 	w.Uint64(m.Number)
-	w.Pairs("members", m.Members, 4096, 20)
+	w.Pairs("members", m.Members, 4096, 20, 229376)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
 }
@@ -255,7 +262,7 @@ func (m *Revocation) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
 	r.Uint64("number", &m.Number)
-	r.Pairs("members", &m.Members, 4096, 20)
+	r.Pairs("members", &m.Members, 4096, 20, 229376)
 	r.Bytes("proof", &m.Proof, 64)
 	return r.End()
 }

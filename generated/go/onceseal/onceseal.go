@@ -48,16 +48,23 @@ const (
 	VersionOffset = 3
 )
 
-// Limits of fields: octets of a text, entries of a list, frames of content.
+// Limits of fields: octets of a text, entries of a list and their octets together,
+// frames of content. That of a message is of the octets of its first frame.
 const (
+	MaxOpen              = 1212
 	MaxOpenEncapsulation = 1120
 	MaxOpenProof         = 64
+	MaxSealed            = 1073741848
 	MaxSealedSealed      = 1073741824
+	MaxGroup             = 1073741848
 	MaxGroupSealed       = 1073741824
+	MaxKey               = 312
 	MaxKeyGroup          = 255
 	MaxKeyChain          = 32
+	MaxContent           = 1074003980
 	MaxContentSizes      = 262144
 	MaxContentOctets     = 1073741824
+	MaxProof             = 40
 	MaxProofDigest       = 32
 )
 

@@ -35,10 +35,16 @@ const (
 	VersionOffset = 3
 )
 
-// Limits of fields: octets of a text, entries of a list, frames of content.
+// Limits of fields: octets of a text, entries of a list and their octets together,
+// frames of content. That of a message is of the octets of its first frame.
 const (
+	MaxHello        = 4
+	MaxPublish      = 1292
 	MaxPublishKey   = 255
 	MaxPublishValue = 1024
+	MaxPing         = 4
+	MaxPong         = 4
+	MaxInvalid      = 4
 )
 
 // ID tells the messages apart.

@@ -46,21 +46,43 @@ const (
 	SequenceOffset = 4
 )
 
-// Limits of fields: octets of a text, entries of a list, frames of content.
+// Limits of fields: octets of a text, entries of a list and their octets together,
+// frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxHelloEndpoint     = 255
-	MaxHelloGroups       = 4096
-	MaxHelloName         = 255
-	MaxHelloHeaders      = 256
-	MaxWhisperContent    = 65536
-	MaxShoutGroup        = 255
-	MaxShoutContent      = 65536
-	MaxJoinGroup         = 255
-	MaxLeaveGroup        = 255
-	MaxElectGroup        = 255
-	MaxElectChallengerID = 32
-	MaxLeaderGroup       = 255
-	MaxLeaderLeaderID    = 32
+	MaxHello              = 354063
+	MaxHelloEndpoint      = 255
+	MaxHelloGroups        = 4096
+	MaxHelloGroupsOctets  = 262144
+	MaxHelloName          = 255
+	MaxHelloHeaders       = 256
+	MaxHelloHeadersOctets = 73728
+	MaxWhisper            = 6
+	MaxWhisperContent     = 65536
+	MaxShout              = 262
+	MaxShoutGroup         = 255
+	MaxShoutContent       = 65536
+	MaxJoin               = 263
+	MaxJoinGroup          = 255
+	MaxLeave              = 263
+	MaxLeaveGroup         = 255
+	MaxPing               = 6
+	MaxPingOK             = 6
+	MaxElect              = 295
+	MaxElectGroup         = 255
+	MaxElectChallengerID  = 32
+	MaxLeader             = 295
+	MaxLeaderGroup        = 255
+	MaxLeaderLeaderID     = 32
+	MaxGoodbye            = 6
+	MaxConfirm            = 22
+	MaxConfirmed          = 22
+)
+
+// Limits of what the messages say together.
+const (
+	MaxApplicationHeaders = 240       // headers that an application may give a node; HELLO has room for the protocol's own beside them
+	MaxApplicationOctets  = 65536     // octets of an application's headers, names and values, and of the node's name together; HELLO has 8192 for the protocol's own beside them
+	MaxGreetings          = 268435456 // octets of the names, endpoints, headers and groups of all peers that a node knows, with 256 for each header and group that it keeps: 16 KiB for each of 16384 peers; a HELLO or JOIN for which there is no room is refused
 )
 
 // ID tells the messages apart.
@@ -135,14 +157,16 @@ type Hello struct {
 	// where the sender accepts connections, as tcp://ADDRESS:PORT; at most 255
 	// octets
 	Endpoint string
-	// the groups the sender is in; at most 4096 entries of at most 255 octets
+	// the groups the sender is in; at most 4096 entries of at most 255 octets,
+	// together 262144
 	Groups []string
 	// cyclic count of the sender's joins and leaves
 	Status uint8
 	// the sender's public name; at most 255 octets
 	Name string
 	// properties of the sender; names in X-ONCE- are reserved; at most 256
-	// entries; keys of at most 255 octets, values of at most 65536 octets
+	// entries; keys of at most 255 octets, values of at most 65536 octets,
+	// together 73728
 	Headers []wire.Pair
 }
 
@@ -161,10 +185,10 @@ func (m *Hello) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Uint16(m.Sequence)
 	w.String("endpoint", m.Endpoint, 255)
-	w.Strings("groups", m.Groups, 4096, 255)
+	w.Strings("groups", m.Groups, 4096, 255, 262144)
 	w.Uint8(m.Status)
 	w.String("name", m.Name, 255)
-	w.Pairs("headers", m.Headers, 256, 65536)
+	w.Pairs("headers", m.Headers, 256, 65536, 73728)
 	return w.End()
 }
 
@@ -175,10 +199,10 @@ func (m *Hello) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
 	r.String("endpoint", &m.Endpoint, 255)
-	r.Strings("groups", &m.Groups, 4096, 255)
+	r.Strings("groups", &m.Groups, 4096, 255, 262144)
 	r.Uint8("status", &m.Status)
 	r.String("name", &m.Name, 255)
-	r.Pairs("headers", &m.Headers, 256, 65536)
+	r.Pairs("headers", &m.Headers, 256, 65536, 73728)
 	return r.End()
 }
 

@@ -18,6 +18,8 @@
 //   - Curve.Admit is asked after libzmq's handshake, so that who is not admitted hears
 //     no ERROR: its connection ends.
 //   - Config.Properties are not sent.
+//   - Libzmq holds messages up to Config.MaxMessage also while Config.Greeting holds; then
+//     the connection ends.
 //   - An open connection that libzmq ends, for whatever reason, ends with ErrHungUp.
 //   - After Shutdown nothing more is read but the end.
 //

@@ -21,6 +21,11 @@ func (c *conn) Handshake(ctx context.Context, config link.Config) (*zmtp.Result,
 	if curve != nil && curve.Server != nil {
 		result.Key, curve = [32]byte(curve.Server.Bytes()), nil
 	}
+	if curve != nil && curve.Afford != nil { // libzmq does not tell when it comes to that
+		if err := curve.Afford(); err != nil {
+			return nil, err
+		}
+	}
 	if curve != nil {
 		if err := zap.start(); err != nil {
 			return nil, err

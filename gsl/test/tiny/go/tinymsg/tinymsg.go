@@ -24,15 +24,26 @@ const (
 	SequenceOffset = 21
 )
 
-// Limits of fields: octets of a text, entries of a list, frames of content.
+// Limits of fields: octets of a text, entries of a list and their octets together,
+// frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxEveryName    = 8
-	MaxEveryText    = 300
-	MaxEveryList    = 3
-	MaxEveryTable   = 3
-	MaxEveryBlob    = 5
-	MaxEveryContent = 2
-	MaxParcelLoad   = 5
+	MaxEvery            = 442
+	MaxEveryName        = 8
+	MaxEveryText        = 300
+	MaxEveryList        = 3
+	MaxEveryListOctets  = 9
+	MaxEveryTable       = 3
+	MaxEveryTableOctets = 20
+	MaxEveryBlob        = 5
+	MaxEveryContent     = 2
+	MaxParcel           = 34
+	MaxParcelLoad       = 5
+	MaxHello            = 25
+)
+
+// Limits of what the messages say together.
+const (
+	MaxTalk = 1000 // octets that all say together
 )
 
 // ID tells the messages apart.
@@ -99,10 +110,10 @@ type Every struct {
 	Name string
 	// a long text; at most 300 octets
 	Text string
-	// some texts; at most 3 entries of at most 4 octets
+	// some texts; at most 3 entries of at most 4 octets, together 9
 	List []string
 	// some pairs; at most 3 entries; keys of at most 255 octets, values of at
-	// most 4 octets
+	// most 4 octets, together 20
 	Table []wire.Pair
 	// some octets; at most 5 octets
 	Blob []byte
@@ -133,8 +144,8 @@ func (m *Every) AppendTo(b []byte) ([]byte, error) {
 	w.Uint64(m.Huge)
 	w.String("name", m.Name, 8)
 	w.LongString("text", m.Text, 300)
-	w.Strings("list", m.List, 3, 4)
-	w.Pairs("table", m.Table, 3, 4)
+	w.Strings("list", m.List, 3, 4, 9)
+	w.Pairs("table", m.Table, 3, 4, 20)
 	w.Bytes("blob", m.Blob, 5)
 	w.UUID(m.Key)
 	w.Frames("content", m.Content, 2)
@@ -154,8 +165,8 @@ func (m *Every) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("huge", &m.Huge)
 	r.String("name", &m.Name, 8)
 	r.LongString("text", &m.Text, 300)
-	r.Strings("list", &m.List, 3, 4)
-	r.Pairs("table", &m.Table, 3, 4)
+	r.Strings("list", &m.List, 3, 4, 9)
+	r.Pairs("table", &m.Table, 3, 4, 20)
 	r.Bytes("blob", &m.Blob, 5)
 	r.UUID("key", &m.Key)
 	r.Frames("content", &m.Content, 2)

@@ -1,0 +1,27 @@
+package node
+
+import "time"
+
+// allowance is what may be used at once, of which time gives so much back each second.
+type allowance struct {
+	used float64 // less what time has given back
+	at   time.Time
+}
+
+// settle gives back what the time since the last call does.
+func (a *allowance) settle(now time.Time, rate float64) {
+	if elapsed := now.Sub(a.at); elapsed > 0 { // who comes at the same time may come in another order
+		a.used = max(0, a.used-elapsed.Seconds()*rate)
+		a.at = now
+	}
+}
+
+// use uses so much, unless less is left of burst.
+func (a *allowance) use(much float64, now time.Time, burst, rate float64) (ok bool) {
+	a.settle(now, rate)
+	if a.used+much > burst {
+		return false
+	}
+	a.used += much
+	return true
+}
