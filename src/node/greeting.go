@@ -2,7 +2,6 @@ package node
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,8 +34,6 @@ const challengeSize = 16
 // errProof says that a greeting is not by whom its card is of.
 var errProof = errors.New("the greeting is not signed by the identity: somebody else may have sent it")
 
-var encoding = base64.RawURLEncoding
-
 // present completes a HELLO to a peer with what the node shows of itself. Its
 // proof binds the greeting to who sends it and to whom.
 func (n *Node) present(hello *zremsg.Hello, to uuid.UUID) {
@@ -48,16 +45,16 @@ func (n *Node) present(hello *zremsg.Hello, to uuid.UUID) {
 		return
 	}
 	hello.Headers = append(hello.Headers,
-		wire.Pair{Key: headerCard, Value: encoding.EncodeToString(n.card())},
-		wire.Pair{Key: headerChallenge, Value: encoding.EncodeToString(n.challenge(to))})
+		wire.Pair{Key: headerCard, Value: identity.Base64(n.card())},
+		wire.Pair{Key: headerChallenge, Value: identity.Base64(n.challenge(to))})
 	if token := n.identity.Token(); token != nil {
-		hello.Headers = append(hello.Headers, wire.Pair{Key: headerToken, Value: encoding.EncodeToString(token.Octets())})
+		hello.Headers = append(hello.Headers, wire.Pair{Key: headerToken, Value: identity.Base64(token.Octets())})
 	}
 	if !n.secure {
 		number := strconv.FormatUint(n.sessions.Add(1), 10)
 		hello.Headers = append(hello.Headers, wire.Pair{Key: headerGreeting, Value: number})
 		proof := n.identity.Sign(helloPurpose, transcript(hello, to))
-		hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: encoding.EncodeToString(proof)})
+		hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: identity.Base64(proof)})
 	}
 }
 
@@ -99,17 +96,19 @@ func shownIn(hello *zremsg.Hello, peer uuid.UUID, key *[32]byte, now time.Time) 
 		switch h.Key {
 		case headerCard:
 			var octets []byte
-			if octets, err = encoding.DecodeString(h.Value); err == nil {
+			if octets, err = identity.ParseBase64(h.Value); err == nil {
 				s.claim.Card, err = identity.ParseCard(octets, peer, now)
 			}
 		case headerToken:
-			s.claim.Token, err = encoding.DecodeString(h.Value)
+			s.claim.Token, err = identity.ParseBase64(h.Value)
 		case headerChallenge:
-			s.challenge, err = encoding.DecodeString(h.Value)
+			s.challenge, err = identity.ParseBase64(h.Value)
 		case headerGreeting:
-			s.greeting, err = strconv.ParseUint(h.Value, 10, 64)
+			if s.greeting, err = strconv.ParseUint(h.Value, 10, 64); err == nil && strconv.FormatUint(s.greeting, 10) != h.Value {
+				err = identity.ErrMalformed // zeros before the number
+			}
 		case headerProof:
-			s.proof, err = encoding.DecodeString(h.Value)
+			s.proof, err = identity.ParseBase64(h.Value)
 		case zre.HeaderIncarnation:
 			s.incarnation = h.Value
 		}

@@ -182,11 +182,11 @@ func (s *scene) unharmed() {
 
 // reissued returns a card with changes that nobody has signed.
 func reissued(s *scene, card string, change func(*oncecard.Card)) string {
-	octets, err := encoding.DecodeString(card)
+	octets, err := identity.ParseBase64(card)
 	var m oncecard.Card
 	s.ana.must(errors.Join(err, m.Decode(octets, nil)))
 	change(&m)
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
-	return encoding.EncodeToString(octets)
+	return identity.Base64(octets)
 }
