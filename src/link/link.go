@@ -29,6 +29,7 @@ type Config struct {
 	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
 	// Properties are what else the far side is told in the handshake. With CURVE they
 	// are encrypted, and a server tells them only to a client that has told some too.
+	// See [Link.TakeProperties].
 	Properties map[string][]byte
 }
 
@@ -68,7 +69,6 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 		conn.Close()
 		return nil, err
 	}
-	remote.Remote.Others, c.Properties = nil, nil // idle links are many
 	l := &Link{config: c, conn: conn, raw: rawConn(conn), remote: remote, served: make(chan struct{})}
 	l.openInbox()
 	l.openOutbox()
@@ -148,6 +148,15 @@ func (l *Link) RemoteType() string { return l.remote.Remote.Type }
 // RemoteKey returns the key that the far side has proved to hold; ok is false if the
 // link has no security.
 func (l *Link) RemoteKey() (key [32]byte, ok bool) { return l.remote.Key, l.config.Curve != nil }
+
+// TakeProperties returns what else each side has told the other in the handshake: ours
+// as Config.Properties names them, theirs by lower-case name. It does so once, because
+// idle links are many, and before Serve. Ours are nil with a driver that shows none.
+func (l *Link) TakeProperties() (ours, theirs map[string][]byte) {
+	ours, theirs = l.config.Properties, l.remote.Remote.Others
+	l.config.Properties, l.remote.Remote.Others = nil, nil
+	return ours, theirs
+}
 
 // LocalAddr returns our address.
 func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }

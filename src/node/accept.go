@@ -65,9 +65,7 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
-	if config.Curve = n.curve(); n.secure {
-		config.Properties = n.properties()
-	}
+	config.Curve, config.Properties = n.curve(), n.properties()
 	var err error
 	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
 	if err != nil {
@@ -76,6 +74,7 @@ func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 		n.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
 		return nil
 	}
+	r.nonces = challengesOf(l)
 	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
 		n.count("connections without a peer's identity")
 		_ = l.Close()

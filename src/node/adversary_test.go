@@ -36,8 +36,10 @@ func TestClaims(t *testing.T) {
 		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.ben.UUID(), as(s) }, want}
 	}
 	changed := func(name string, change func(*zremsg.Hello)) claim {
-		return ben(name, errProof, func(s *scene) *zremsg.Hello {
-			hello := s.overheard(s.ana)
+		return eve(name, errProof, func(s *scene) *zremsg.Hello {
+			hello := s.greeting()
+			hello.Groups = []string{"room"}
+			hello = s.signed(hello)
 			change(hello)
 			return hello
 		})
@@ -65,7 +67,7 @@ func TestClaims(t *testing.T) {
 		eve("no proof", errProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), headerProof) }),
 		eve("a proof for another", errProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.present(hello, s.ben.UUID())
+			s.eve.present(hello, s.ben.UUID(), new(nonces))
 			return hello
 		}),
 		eve("more after the proof", errProof, func(s *scene) *zremsg.Hello {
@@ -90,7 +92,7 @@ func TestClaims(t *testing.T) {
 			*header(hello, zre.HeaderIncarnation) = *header(theirs, zre.HeaderIncarnation)
 			hello.Headers = append(hello.Headers, wire.Pair{Key: headerCard, Value: *header(theirs, headerCard)},
 				wire.Pair{Key: headerChallenge, Value: *header(theirs, headerChallenge)})
-			proof := s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID()))
+			proof := s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID(), noNonce))
 			hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: identity.Base64(proof)})
 			return hello
 		}),
@@ -182,7 +184,7 @@ func TestOneEncoding(t *testing.T) {
 					value := header(hello, c.header)
 					*value = c.change(*value)
 				}
-				proof := identity.Base64(s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID())))
+				proof := identity.Base64(s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID(), noNonce)))
 				if c.header == headerProof {
 					proof = c.change(proof)
 				}

@@ -127,7 +127,7 @@ func (c *caller) linked(l *link.Link) {
 		n.closeSoon(l)
 		return
 	}
-	c.out = &outbound{Link: l, replaced: make(chan struct{})}
+	c.out = &outbound{Link: l, nonces: challengesOf(l), replaced: make(chan struct{})}
 	n.step(zre.Linked{Peer: c.peer, Endpoint: n.callback(l.LocalAddr())})
 	if r := n.table.find(c.peer); r != nil && r.out.Load() != c.out {
 		r.relink(c.out)
@@ -233,7 +233,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	if config.Curve, err = n.curveTo(c.peer, key); err != nil {
 		return nil, err
 	}
-	if n.secure && identity.Owned(c.peer) {
+	if !n.secure || identity.Owned(c.peer) {
 		config.Properties = n.properties()
 	}
 	conn, err := link.Connect(ctx, n.transport, bare)

@@ -71,7 +71,8 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 }
 
 // screen checks what the far side of a CURVE handshake shows, before anything else
-// is said. What a driver does not tell of it is checked with the greeting.
+// is said. What a driver does not tell of it is checked with the greeting, and whether
+// the card is new too, if both sides show a nonce.
 func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	if m.Partial {
 		return nil
@@ -79,8 +80,12 @@ func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	claim := identity.Claim{ID: peer, Key: &key, Token: m.Others[strings.ToLower(propertyToken)]}
 	now := time.Now()
 	if octets, ok := m.Others[strings.ToLower(propertyCard)]; ok {
+		at := now
+		if len(m.Others[strings.ToLower(propertyNonce)]) == nonceSize {
+			at = identity.Anytime // the greeting will prove that it is new
+		}
 		var err error
-		if claim.Card, err = identity.ParseCard(octets, peer, now); err != nil {
+		if claim.Card, err = identity.ParseCard(octets, peer, at); err != nil {
 			return err
 		}
 	}

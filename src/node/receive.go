@@ -31,6 +31,7 @@ type receiver struct {
 	id      zre.LinkID
 	peer    uuid.UUID
 	link    *link.Link
+	nonces  nonces
 	verdict chan bool   // the loop's on the latest HELLO
 	stalled atomic.Bool // waits for the application
 	gone    atomic.Bool // the peer's exit has been told: what it said later is not
@@ -186,7 +187,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
 	var badge *zre.Badge
 	var err error
-	n.apart(func() { badge, err = n.vet(r.peer, key, hello) })
+	n.apart(func() { badge, err = n.vet(r.peer, key, hello, &r.nonces) })
 	if err != nil {
 		n.refuse(r.peer, hello.Name, hello.Endpoint, err)
 		return fmt.Errorf("%w: %w", errRejected, err)

@@ -50,15 +50,22 @@ func (n *Node) refuse(peer uuid.UUID, name, endpoint string, why error) {
 		}
 	}
 	key, now := refusal{peer, why.Error()}, time.Now()
-	n.refusals.Lock()
-	if at, told := n.refusals.at[key]; told && now.Sub(at) < refusalLife || !n.refusals.room(now) {
-		n.refusals.Unlock()
+	if !n.refusals.first(key, now) {
 		return
 	}
-	n.refusals.at[key] = now
-	n.refusals.Unlock()
 	n.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
 	n.inbox.post(Event{kind: api.EventTypeRefused, peer: zre.Stranger(peer, name, endpoint), text: key.reason, at: now})
+}
+
+// first tells whether something is to be told: it was not, or long ago.
+func (r *refusals) first(key refusal, now time.Time) bool {
+	r.Lock()
+	defer r.Unlock()
+	if at, told := r.at[key]; told && now.Sub(at) < refusalLife || !r.room(now) {
+		return false
+	}
+	r.at[key] = now
+	return true
 }
 
 // room forgets old refusals if there are too many, and tells whether there is room

@@ -61,10 +61,8 @@ func (n *Node) recheck(p *Peer, now time.Time) error {
 	if badge.Token != nil {
 		claim.Token = badge.Token.Octets()
 	}
-	if badge.Card != nil {
-		if err := badge.Card.Valid(now); err != nil {
-			return err
-		}
+	if err := badge.Valid(now); err != nil {
+		return err
 	}
 	_, err := n.trust.Check(claim, now)
 	return err
