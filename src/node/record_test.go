@@ -148,7 +148,7 @@ func TestWhoHasGone(t *testing.T) {
 			ana.must(err)
 			ana.must(ana.guard.identity.Revoke(list))
 			ana.next(2 * review)
-			ana.wants("exit eve refused")
+			ana.wants("exit eve expelled")
 		},
 	} {
 		t.Run(how, func(t *testing.T) {

@@ -184,7 +184,7 @@ func TestMembers(t *testing.T) {
 		if got := ana.next(2 * review); got != fmt.Sprintf("refused ben %v: the token of %s was revoked", identity.ErrMember, ben.UUID()) {
 			t.Fatalf("ana got %q", got)
 		}
-		ana.wants("exit ben refused")
+		ana.wants("exit ben expelled")
 	})
 }
 

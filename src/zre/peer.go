@@ -233,7 +233,7 @@ func (p *peer) refused() {
 }
 
 // expelled ends what there is with the peer, whether it is present or not.
-func (p *peer) expelled() { p.fire(peermachine.EventRefused) }
+func (p *peer) expelled() { p.fire(peermachine.EventExpelled) }
 
 func (p *peer) vanish() {
 	p.vanished = p.core.now

@@ -70,9 +70,10 @@ func (e Event) Msg() [][]byte {
 	return e.engine.Msg()
 }
 
-// Reason returns why a peer is gone: left, expired, replaced, refused, network
-// or stopped; for an event about the network, what has changed, for people;
-// for other events an empty string.
+// Reason returns why a peer is gone: left, expired, replaced, refused (it does
+// not let this node in), expelled (this node does not let it in), network or
+// stopped; for an event about the network, what has changed, for people; for
+// other events an empty string.
 //
 // State: draft.
 func (e Event) Reason() string {

@@ -38,7 +38,8 @@ const (
 	Left     Reason = "left"     // it said goodbye
 	Expired  Reason = "expired"  // nothing was heard of it for Config.Expired
 	Replaced Reason = "replaced" // it has started anew; an Enter follows
-	Refused  Reason = "refused"  // it does not let us in
+	Refused  Reason = "refused"  // it does not let us in; a Refusal says why
+	Expelled Reason = "expelled" // we do not let it in; a Refusal says why
 	Network  Reason = "network"  // the connection was lost and could not be made again
 	Stopped  Reason = "stopped"  // this node has stopped
 )

@@ -90,6 +90,7 @@ const (
 	EventMuted
 	EventSighting
 	EventRefused
+	EventExpelled
 	EventGoodbye
 	EventReplaced
 	EventStop
@@ -106,6 +107,7 @@ var eventNames = [...]string{
 	EventMuted:     "muted",
 	EventSighting:  "sighting",
 	EventRefused:   "refused",
+	EventExpelled:  "expelled",
 	EventGoodbye:   "goodbye",
 	EventReplaced:  "replaced",
 	EventStop:      "stop",
@@ -125,6 +127,7 @@ const (
 	ReasonExpired                    // nothing was heard of the peer for the whole of the expired time-out
 	ReasonReplaced                   // a newer incarnation of the peer has taken its place
 	ReasonRefused                    // the peer does not let us in
+	ReasonExpelled                   // we do not let the peer in
 	ReasonNetwork                    // the connection was lost and could not be made again
 	ReasonStopped                    // this node has stopped
 )
@@ -135,6 +138,7 @@ var reasonNames = [...]string{
 	ReasonExpired:  "expired",
 	ReasonReplaced: "replaced",
 	ReasonRefused:  "refused",
+	ReasonExpelled: "expelled",
 	ReasonNetwork:  "network",
 	ReasonStopped:  "stopped",
 }
@@ -224,10 +228,11 @@ type Actions interface {
 	// TellRecover: suspect.word, stranded.linked.
 	TellRecover()
 	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
-	// present.goodbye, present.refused, present.replaced, present.stop.
+	// present.goodbye, present.refused, present.expelled, present.replaced,
+	// present.stop.
 	TellExit(Reason)
-	// Forget: known.timeout, known.refused, known.goodbye, known.replaced,
-	// known.stop.
+	// Forget: known.timeout, known.refused, known.expelled, known.goodbye,
+	// known.replaced, known.stop.
 	Forget()
 	// Resync: present.hello.
 	Resync()
@@ -284,6 +289,10 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		// Nobody accepts connections at the peer's endpoint.
 		do.Forget()
 		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
+		do.Forget()
+		return StateGone, true
 	case EventGoodbye:
 		// The peer left before it came.
 		do.Forget()
@@ -322,6 +331,10 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// Nobody accepts connections at the peer's endpoint.
 		do.Forget()
 		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
+		do.Forget()
+		return StateGone, true
 	case EventGoodbye:
 		// The peer left before it came.
 		do.Forget()
@@ -358,6 +371,10 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		return StateGone, true
 	case EventRefused:
 		// Nobody accepts connections at the peer's endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
 		do.Forget()
 		return StateGone, true
 	case EventGoodbye:
@@ -419,6 +436,10 @@ func stepReady(e Event, do Actions) (State, bool) {
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
+		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
@@ -474,6 +495,10 @@ func stepProbing(e Event, do Actions) (State, bool) {
 	case EventRefused:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
@@ -532,6 +557,10 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
+		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
@@ -587,6 +616,10 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 	case EventGoodbye:
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
@@ -644,6 +677,10 @@ func stepStranded(e Event, do Actions) (State, bool) {
 	case EventGoodbye:
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in any more.
+		do.TellExit(ReasonExpelled)
 		return StateGone, true
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
