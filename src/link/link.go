@@ -27,6 +27,10 @@ type Config struct {
 	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
 	Pool       *Pool         // where buffers come from; default is a pool that all links share
 	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
+	// Refused is told by Serve what the far side says with ERROR on an open link, where it
+	// does not end the link: whoever has said it closes it, or not. With nil it does, and
+	// Serve returns a zmtp.RefusedError.
+	Refused func(reason string)
 	// Properties are what else the far side is told in the handshake. With CURVE they
 	// are encrypted, and a server tells them only to a client that has told some too.
 	// See [Link.TakeProperties].

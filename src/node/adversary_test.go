@@ -190,7 +190,7 @@ func TestOneEncoding(t *testing.T) {
 				}
 				hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: proof})
 				_, _ = s.confront(s.eve.identity.UUID(), nil, frame(hello)) // that ana ends it is as good as that eve does
-				s.refused("eve "+c.header, identity.ErrMalformed)
+				s.refused("eve", fmt.Errorf("%s: %w", c.header, identity.ErrMalformed))
 			})
 		})
 	}

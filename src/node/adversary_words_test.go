@@ -211,7 +211,7 @@ func TestReplay(t *testing.T) {
 		s.answer(listener)
 		time.Sleep(refusalLife)
 		replay()
-		if got := s.ana.next(time.Minute); got != "refused ben "+errProof.Error() {
+		if got := s.ana.next(time.Minute); got != "refused ben "+notLetIn(errProof).Error() {
 			t.Errorf("ana is told %q", got)
 		}
 		s.ana.idle(time.Minute)

@@ -230,6 +230,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 		return nil, err
 	}
 	config := n.linkConfig(zmtp.Dealer)
+	config.Refused = c.refused
 	if config.Curve, err = n.curveTo(c.peer, key); err != nil {
 		return nil, err
 	}
@@ -243,8 +244,20 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	l, err := link.Open(ctx, conn, config)
 	if why := reason(err); why != nil {
 		n.refuse(c.peer, "", endpoint, why)
+		if !errors.Is(why, zmtp.ErrMechanism) {
+			n.do(c.turnedAway)
+		}
 	}
 	return l, err
+}
+
+// turnedAway ends what there is with a peer that is present and did not let us in again.
+// Anybody may have said so in a handshake: it does not count while the peer speaks to us.
+func (c *caller) turnedAway() {
+	n := c.node
+	if n.loop.calls[c.peer] == c && n.loop.speaks[c.peer] == nil && n.table.find(c.peer) != nil {
+		n.step(zre.TurnedAway{Peer: c.peer})
+	}
 }
 
 // reason returns why a handshake failed if that tells that the far side cannot or
@@ -252,8 +265,10 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 func reason(err error) error {
 	var refused *zmtp.RefusedError
 	switch {
-	case errors.As(err, &refused):
+	case errors.As(err, &refused) && refusalSaid(refused.Reason) == 0:
 		return errRefused
+	case errors.As(err, &refused):
+		return errorSaid(refused.Reason)
 	case errors.Is(err, zmtp.ErrMechanism):
 		return err
 	}

@@ -46,7 +46,10 @@ func (n *Node) curve() *zmtp.Curve {
 			err = n.screen(peer, key, m)
 		}
 		if err != nil {
-			n.refuse(peer, "", from.String(), err)
+			n.refuse(peer, "", from.String(), notLetIn(err))
+			if showsNonce(m) {
+				err = fmt.Errorf("%w: %w", err, &zmtp.RefusedError{Reason: refusalOf(err).String()})
+			}
 		}
 		return err
 	}
@@ -63,7 +66,7 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
 		err := n.screen(peer, key, m)
 		if err != nil {
-			n.refuse(peer, "", at.String(), err)
+			n.refuse(peer, "", at.String(), notLetIn(err))
 		}
 		return err
 	}
@@ -81,7 +84,7 @@ func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	now := time.Now()
 	if octets, ok := m.Others[strings.ToLower(propertyCard)]; ok {
 		at := now
-		if len(m.Others[strings.ToLower(propertyNonce)]) == nonceSize {
+		if showsNonce(m) {
 			at = identity.Anytime // the greeting will prove that it is new
 		}
 		var err error

@@ -120,8 +120,8 @@ func shownIn(hello *zremsg.Hello, peer uuid.UUID, key *[32]byte) (s shown, err e
 			}
 			copy(s.nonce[:], octets)
 		case headerGreeting:
-			if s.greeting, err = strconv.ParseUint(h.Value, 10, 64); err == nil && strconv.FormatUint(s.greeting, 10) != h.Value {
-				err = identity.ErrMalformed // zeros before the number
+			if s.greeting, err = strconv.ParseUint(h.Value, 10, 64); err != nil || strconv.FormatUint(s.greeting, 10) != h.Value {
+				err = identity.ErrMalformed // zeros before the number, say
 			}
 		case headerProof:
 			s.proof, err = identity.ParseBase64(h.Value)

@@ -63,6 +63,7 @@ type Node struct {
 	loop     loop // what the loop's goroutine owns
 	counters counters
 	refusals refusals
+	shuns    shuns
 	throttle throttle
 	sealed   sealedGroups
 	sessions atomic.Uint64 // the number of the sealed session that was opened last
@@ -96,6 +97,7 @@ func New(name string) (*Node, error) {
 		settings:  defaults(who),
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
 		refusals:  refusals{at: map[refusal]time.Time{}},
+		shuns:     shuns{known: map[shunned]shun{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		transport: newTransport(),
 		dials:     make(chan struct{}, maxDials),

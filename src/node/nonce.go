@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 // propertyNonce is the property of READY and INITIATE in which a node challenges the
@@ -30,6 +31,11 @@ func newNonce() []byte {
 	nonce := make([]byte, nonceSize)
 	rand.Read(nonce)
 	return nonce
+}
+
+// showsNonce tells whether the far side of a handshake is an @Once node.
+func showsNonce(m *zmtp.Metadata) bool {
+	return len(m.Others[strings.ToLower(propertyNonce)]) == nonceSize
 }
 
 // challengesOf returns the nonces of a link that has just been opened.

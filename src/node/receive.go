@@ -35,6 +35,7 @@ type receiver struct {
 	verdict chan bool   // the loop's on the latest HELLO
 	stalled atomic.Bool // waits for the application
 	gone    atomic.Bool // the peer's exit has been told: what it said later is not
+	away    atomic.Bool // the peer is not let in, and has been told
 
 	// The reader's own.
 	visit     visit
@@ -46,6 +47,7 @@ type receiver struct {
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
 	unsealer  unsealer
+	dropped   map[string]struct{} // groups in which plain content was dropped
 }
 
 // deliver takes the messages of one read: it queues content for the application
@@ -55,6 +57,9 @@ func (r *receiver) deliver(b *link.Batch) error {
 	at := time.Now()
 	run := r.node.inbox.batch(b)
 	for i := range b.Len() {
+		if r.away.Load() {
+			break
+		}
 		frames := b.Message(i)
 		id, err := zremsg.Peek(frames[0])
 		switch {
@@ -132,7 +137,7 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 			return inStep, err
 		}
 	} else if _, only := r.node.settings.sealed[e.group]; only && e.peer.Protection() == api.PeerProtectionPlain {
-		r.node.count("content that is not sealed")
+		r.dropPlain(e.peer, e.group)
 		return inStep, nil
 	}
 	run.octets += eventOctets + len(e.content)*frameOctets
@@ -185,13 +190,23 @@ func (r *receiver) control(id zremsg.ID, frames [][]byte) error {
 // the peer is present or turned away.
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
+	where := shunnedAt(r.peer, hello.Endpoint)
+	if _, theirs := n.shuns.of(where); theirs && n.table.find(r.peer) == nil {
+		n.count("greetings of who does not let us in")
+		return errRejected
+	}
 	var badge *zre.Badge
 	var err error
 	n.apart(func() { badge, err = n.vet(r.peer, key, hello, &r.nonces) })
 	if err != nil {
-		n.refuse(r.peer, hello.Name, hello.Endpoint, err)
+		n.refuse(r.peer, hello.Name, hello.Endpoint, notLetIn(err))
+		r.shun(where)
+		if r.turnAway(err); r.away.Load() {
+			return nil
+		}
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
+	n.shuns.remove(where)
 	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
 	n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 	if !<-r.verdict {
@@ -204,9 +219,13 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	return nil
 }
 
-// hangUp closes the connection; its reader then ends. It is the loop's.
+// hangUp closes the connection, if that is not under way; its reader then ends. It is
+// the loop's, and the reader's.
 func (r *receiver) hangUp() {
 	r.decide(false)
+	if r.away.Load() {
+		return
+	}
 	r.node.work.Go(func() { _ = r.link.Close() })
 }
 

@@ -90,6 +90,7 @@ const (
 	EventMuted
 	EventSighting
 	EventRefused
+	EventTurnedAway
 	EventExpelled
 	EventGoodbye
 	EventReplaced
@@ -99,20 +100,21 @@ const (
 )
 
 var eventNames = [...]string{
-	EventLinked:    "linked",
-	EventHello:     "hello",
-	EventLinkLost:  "link lost",
-	EventTimeout:   "timeout",
-	EventWord:      "word",
-	EventMuted:     "muted",
-	EventSighting:  "sighting",
-	EventRefused:   "refused",
-	EventExpelled:  "expelled",
-	EventGoodbye:   "goodbye",
-	EventReplaced:  "replaced",
-	EventStop:      "stop",
-	EventPing:      "ping",
-	EventOutOfStep: "out of step",
+	EventLinked:     "linked",
+	EventHello:      "hello",
+	EventLinkLost:   "link lost",
+	EventTimeout:    "timeout",
+	EventWord:       "word",
+	EventMuted:      "muted",
+	EventSighting:   "sighting",
+	EventRefused:    "refused",
+	EventTurnedAway: "turned away",
+	EventExpelled:   "expelled",
+	EventGoodbye:    "goodbye",
+	EventReplaced:   "replaced",
+	EventStop:       "stop",
+	EventPing:       "ping",
+	EventOutOfStep:  "out of step",
 }
 
 // String returns the event's name.
@@ -228,11 +230,11 @@ type Actions interface {
 	// TellRecover: suspect.word, stranded.linked.
 	TellRecover()
 	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
-	// present.goodbye, present.refused, present.expelled, present.replaced,
-	// present.stop.
+	// present.goodbye, present.turned away, present.expelled,
+	// present.replaced, present.stop.
 	TellExit(Reason)
-	// Forget: known.timeout, known.refused, known.expelled, known.goodbye,
-	// known.replaced, known.stop.
+	// Forget: known.timeout, known.refused, known.turned away, known.expelled,
+	// known.goodbye, known.replaced, known.stop.
 	Forget()
 	// Resync: present.hello.
 	Resync()
@@ -289,6 +291,10 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		// Nobody accepts connections at the peer's endpoint.
 		do.Forget()
 		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
+		do.Forget()
+		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in.
 		do.Forget()
@@ -331,6 +337,10 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// Nobody accepts connections at the peer's endpoint.
 		do.Forget()
 		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
+		do.Forget()
+		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in.
 		do.Forget()
@@ -371,6 +381,10 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		return StateGone, true
 	case EventRefused:
 		// Nobody accepts connections at the peer's endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
 		do.Forget()
 		return StateGone, true
 	case EventExpelled:
@@ -432,7 +446,7 @@ func stepReady(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
-	case EventRefused:
+	case EventTurnedAway:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
@@ -492,7 +506,7 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
-	case EventRefused:
+	case EventTurnedAway:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
@@ -553,7 +567,7 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
-	case EventRefused:
+	case EventTurnedAway:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
@@ -617,6 +631,10 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in any more.
+		do.TellExit(ReasonRefused)
+		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in any more.
 		do.TellExit(ReasonExpelled)
@@ -677,6 +695,10 @@ func stepStranded(e Event, do Actions) (State, bool) {
 	case EventGoodbye:
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
+		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in any more.
+		do.TellExit(ReasonRefused)
 		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in any more.
