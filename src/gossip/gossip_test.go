@@ -398,3 +398,14 @@ func FuzzServer(f *testing.F) {
 		})
 	})
 }
+
+// TestVersions takes apart what our own nodes tell: a version is written in one way.
+func TestVersions(t *testing.T) {
+	for text, ok := range map[string]bool{"tcp://10.0.0.1:9|7": true, "|7": true, "|0": false, "tcp://10.0.0.1:9|0": true,
+		"tcp://10.0.0.1:9|07": false, "tcp://10.0.0.1:9|+7": false, "tcp://10.0.0.1:9|": false, "tcp://10.0.0.1:9": false} {
+		value, version, got := parse(text, true)
+		if got != ok || ok && (&tuple{value: value, version: version}).text(true) != text {
+			t.Errorf("%q is %q of version %d, %v; want %v", text, value, version, got, ok)
+		}
+	}
+}

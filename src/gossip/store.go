@@ -165,7 +165,8 @@ func parse(text string, ours bool) (value string, version uint64, ok bool) {
 		return "", 0, false
 	}
 	version, err := strconv.ParseUint(text[at+1:], 10, 64)
-	return text[:at], version, err == nil && (at > 0 || version > 0)
+	written := strconv.FormatUint(version, 10) == text[at+1:] // as we write it
+	return text[:at], version, err == nil && written && (at > 0 || version > 0)
 }
 
 // Why a tuple tells of no node.

@@ -54,7 +54,8 @@ func IDOf(key ed25519.PublicKey) uuid.UUID {
 // to show a card.
 func Owned(id uuid.UUID) bool { return id.Version() == 8 && id.Variant() == uuid.RFC4122 }
 
-// ParseCard returns the card of id that octets hold, if it is right and valid now.
+// ParseCard returns the card of id that octets hold, if it is right and valid now; with
+// [Anytime], if it is right.
 // Errors are ErrMalformed, ErrExpired, ErrStranger or ErrForged.
 func ParseCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
 	var m oncecard.Card
@@ -94,6 +95,9 @@ func (c *Card) Valid(now time.Time) error {
 	return valid(uint64(c.NotBefore.Unix()), uint64(c.Expiry.Unix()), now)
 }
 
+// Lifetime returns how long the card is valid by the clock of who has issued it.
+func (c *Card) Lifetime() time.Duration { return c.Expiry.Sub(c.NotBefore) }
+
 // Verify tells whether the identity has signed a message for a purpose; see
 // [Identity.Sign].
 func (c *Card) Verify(purpose string, message, signature []byte) bool {
@@ -114,15 +118,15 @@ func decode(m oncecard.Message, octets []byte, most int) error {
 // maxTime is far from where time.Time wraps, in seconds since 1970.
 const maxTime = 1 << 40
 
-// anytime stands for a time when whatever is valid at some time is.
-var anytime = unix(maxTime + 1)
+// Anytime stands for a time when whatever is valid at some time is.
+var Anytime = unix(maxTime + 1)
 
 // valid tells whether now is in a time that is given in seconds since 1970.
 func valid(notBefore, expiry uint64, now time.Time) error {
 	if notBefore >= expiry || expiry > maxTime {
 		return fmt.Errorf("%w: times", ErrMalformed)
 	}
-	if now.Equal(anytime) {
+	if now.Equal(Anytime) {
 		return nil
 	}
 	if now.Add(skew).Before(unix(notBefore)) || !now.Add(-skew).Before(unix(expiry)) {

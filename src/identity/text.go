@@ -17,21 +17,33 @@ const (
 	wordRevocation = "once-revoked:"
 )
 
-var encoding = base64.RawURLEncoding.Strict() // RFC 4648, 5
+var encoding = base64.RawURLEncoding.Strict()
 
-func written(word string, octets []byte) string { return word + encoding.EncodeToString(octets) }
+// Base64 returns octets as text (RFC 4648, 5, without padding).
+func Base64(octets []byte) string { return encoding.EncodeToString(octets) }
 
-// unwritten is the inverse of written, for at most so many octets.
-func unwritten(word, text string, most int) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(text, word)
-	if !ok || len(encoded) > encoding.EncodedLen(most) || strings.ContainsAny(encoded, "\r\n") {
-		return nil, fmt.Errorf("%w: not %s and at most %d octets in base64", ErrMalformed, word, most)
+// ParseBase64 is the inverse of [Base64]. Each text has one meaning at most, and no two
+// the same: bits to spare, padding and line breaks are refused.
+func ParseBase64(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") { // which package base64 would skip
+		return nil, fmt.Errorf("%w: line breaks in base64", ErrMalformed)
 	}
-	octets, err := encoding.DecodeString(encoded)
+	octets, err := encoding.DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return octets, nil
+}
+
+func written(word string, octets []byte) string { return word + Base64(octets) }
+
+// unwritten is the inverse of written, for at most so many octets.
+func unwritten(word, text string, most int) ([]byte, error) {
+	encoded, ok := strings.CutPrefix(text, word)
+	if !ok || len(encoded) > encoding.EncodedLen(most) {
+		return nil, fmt.Errorf("%w: not %s and at most %d octets in base64", ErrMalformed, word, most)
+	}
+	return ParseBase64(encoded)
 }
 
 // properties writes a section of the ZeroMQ Property Language (RFC 4) with names and

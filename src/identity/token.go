@@ -69,7 +69,7 @@ func newToken(network ed25519.PrivateKey, name string, roles []string, member uu
 	if err != nil {
 		return nil, err
 	}
-	return ParseToken(octets, anytime)
+	return ParseToken(octets, Anytime)
 }
 
 // tokenIn returns the token that a line of a file holds. It may have expired.
@@ -78,7 +78,7 @@ func tokenIn(line string) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseToken(octets, anytime)
+	return ParseToken(octets, Anytime)
 }
 
 func (t *Token) line() string { return written(wordToken, t.octets) + "\n" }

@@ -29,8 +29,13 @@ type Config struct {
 	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
 	Pool       *Pool         // where buffers come from; default is a pool that all links share
 	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
+	// Refused is told by Serve what the far side says with ERROR on an open link, where it
+	// does not end the link: whoever has said it closes it, or not. With nil it does, and
+	// Serve returns a zmtp.RefusedError.
+	Refused func(reason string)
 	// Properties are what else the far side is told in the handshake. With CURVE they
 	// are encrypted, and a server tells them only to a client that has told some too.
+	// See [Link.TakeProperties].
 	Properties map[string][]byte
 }
 
@@ -71,7 +76,6 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 		conn.Close()
 		return nil, err
 	}
-	remote.Remote.Others, c.Properties = nil, nil // idle links are many
 	l := &Link{config: c, conn: conn, raw: rawConn(conn), remote: remote, served: make(chan struct{})}
 	l.openInbox()
 	l.openOutbox()
@@ -151,6 +155,15 @@ func (l *Link) RemoteType() string { return l.remote.Remote.Type }
 // RemoteKey returns the key that the far side has proved to hold; ok is false if the
 // link has no security.
 func (l *Link) RemoteKey() (key [32]byte, ok bool) { return l.remote.Key, l.config.Curve != nil }
+
+// TakeProperties returns what else each side has told the other in the handshake: ours
+// as Config.Properties names them, theirs by lower-case name. It does so once, because
+// idle links are many, and before Serve. Ours are nil with a driver that shows none.
+func (l *Link) TakeProperties() (ours, theirs map[string][]byte) {
+	ours, theirs = l.config.Properties, l.remote.Remote.Others
+	l.config.Properties, l.remote.Remote.Others = nil, nil
+	return ours, theirs
+}
 
 // LocalAddr returns our address.
 func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }

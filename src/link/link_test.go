@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -233,6 +234,28 @@ func TestRefusalEndsLink(t *testing.T) {
 	if err := near.Serve(discard); !errors.As(err, &refused) || refused.Reason != "go off" {
 		t.Errorf("ended with %v", err)
 	}
+}
+
+// TestRefusalIsTold: who wants to know what is refused goes on with the link.
+func TestRefusalIsTold(t *testing.T) {
+	onEach(t, dealer, router, func(t *testing.T, near, far *Link) {
+		told, got := make(chan string, 2), make(chan struct{}, 1)
+		near.config.Refused = func(reason string) { told <- reason }
+		wait := serve(near, func(b *Batch) error { b.Release(); got <- struct{}{}; return nil })
+		far.Refuse("no")
+		far.Refuse(strings.Repeat("x", 300))
+		if first, second := <-told, <-told; first != "no" || second != strings.Repeat("x", 255) {
+			t.Errorf("told %q and %q", first, second)
+		}
+		if err := send(t.Context(), far, frames([]byte("still here"))); err != nil {
+			t.Error(err)
+		}
+		<-got
+		far.Close()
+		if err := wait(); !errors.Is(err, io.EOF) {
+			t.Errorf("ended with %v", err)
+		}
+	})
 }
 
 func TestCloseIsIdempotent(t *testing.T) {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -25,7 +26,7 @@ func (l *Link) obey(found *zmtp.Messages) error {
 			err = l.pong(data)
 		case zmtp.Pong: // that it was heard is all it says
 		case zmtp.Error:
-			err = zmtp.ParseError(data)
+			err = l.refused(zmtp.ParseError(data))
 		default:
 			l.ignored.Add(1)
 		}
@@ -36,6 +37,20 @@ func (l *Link) obey(found *zmtp.Messages) error {
 	found.Commands = found.Commands[:0]
 	return nil
 }
+
+// refused tells what the far side says with ERROR to who wants to know.
+func (l *Link) refused(err error) error {
+	var said *zmtp.RefusedError
+	if l.config.Refused == nil || !errors.As(err, &said) {
+		return err
+	}
+	l.config.Refused(said.Reason)
+	return nil
+}
+
+// Refuse tells the far side that something of it is not accepted, if there is room; see
+// [Config.Refused]. It is not for connections that bring their own ZMTP.
+func (l *Link) Refuse(reason string) { l.command(zmtp.Error, zmtp.ErrorData(reason)) }
 
 // pong answers a PING. An answer for which there is no room is dropped: what fills
 // the outbox will be as good a sign of life.

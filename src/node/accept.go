@@ -65,9 +65,7 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
-	if config.Curve = n.curve(&r.visit); n.secure {
-		config.Properties = n.properties()
-	}
+	config.Curve, config.Properties = n.curve(&r.visit), n.properties()
 	var err error
 	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
 	switch {
@@ -83,6 +81,7 @@ func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 		return nil
 	}
 	r.visit.refund()
+	r.nonces = challengesOf(l)
 	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
 		n.count("connections without a peer's identity")
 		_ = l.Close()

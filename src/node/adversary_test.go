@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,8 +36,10 @@ func TestClaims(t *testing.T) {
 		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.ben.UUID(), as(s) }, want}
 	}
 	changed := func(name string, change func(*zremsg.Hello)) claim {
-		return ben(name, errProof, func(s *scene) *zremsg.Hello {
-			hello := s.overheard(s.ana)
+		return eve(name, errProof, func(s *scene) *zremsg.Hello {
+			hello := s.greeting()
+			hello.Groups = []string{"room"}
+			hello = s.signed(hello)
 			change(hello)
 			return hello
 		})
@@ -64,7 +67,7 @@ func TestClaims(t *testing.T) {
 		eve("no proof", errProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), headerProof) }),
 		eve("a proof for another", errProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.present(hello, s.ben.UUID())
+			s.eve.present(hello, s.ben.UUID(), new(nonces))
 			return hello
 		}),
 		eve("more after the proof", errProof, func(s *scene) *zremsg.Hello {
@@ -89,8 +92,8 @@ func TestClaims(t *testing.T) {
 			*header(hello, zre.HeaderIncarnation) = *header(theirs, zre.HeaderIncarnation)
 			hello.Headers = append(hello.Headers, wire.Pair{Key: headerCard, Value: *header(theirs, headerCard)},
 				wire.Pair{Key: headerChallenge, Value: *header(theirs, headerChallenge)})
-			proof := s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID()))
-			hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: encoding.EncodeToString(proof)})
+			proof := s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID(), noNonce))
+			hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: identity.Base64(proof)})
 			return hello
 		}),
 		ben("his greeting to another", errProof, func(s *scene) *zremsg.Hello { return s.overheard(s.cleo) }),
@@ -114,7 +117,7 @@ func TestClaims(t *testing.T) {
 		changed("another status", func(h *zremsg.Hello) { h.Status++ }),
 		changed("another sequence", func(h *zremsg.Hello) { h.Sequence++ }),
 		changed("another challenge", func(h *zremsg.Hello) {
-			*header(h, headerChallenge) = encoding.EncodeToString(make([]byte, challengeSize))
+			*header(h, headerChallenge) = identity.Base64(make([]byte, challengeSize))
 		}),
 		changed("a header more", func(h *zremsg.Hello) {
 			h.Headers = slices.Insert(h.Headers, 0, wire.Pair{Key: "X-ROLE", Value: "admin"})
@@ -141,6 +144,53 @@ func TestClaims(t *testing.T) {
 					t.Errorf("ended with %v, answered with %x, called %d times", err, answer, s.calls.Load())
 				}
 				s.refused(hello.Name, c.want)
+			})
+		})
+	}
+}
+
+// TestOneEncoding shows each header of HELLO in another form that stands for the same,
+// and signs for that form: what is shown is written in one way only.
+func TestOneEncoding(t *testing.T) {
+	spare := func(text string) string { // sets a bit of the last character that no octet has
+		const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+		last := len(text) - 1
+		return text[:last] + alphabet[strings.IndexByte(alphabet, text[last])|1:][:1]
+	}
+	inserted := func(what string) func(string) string {
+		return func(text string) string { return text[:4] + what + text[4:] }
+	}
+	before := func(text string) string { return "0" + text }
+	for _, c := range []struct {
+		name, header string
+		change       func(string) string
+	}{
+		{"a line break", headerCard, inserted("\n")},
+		{"a line break", headerToken, inserted("\r")},
+		{"a line break", headerChallenge, inserted("\r\n")},
+		{"a line break", headerProof, inserted("\n")},
+		{"spare bits", headerToken, spare},
+		{"spare bits", headerChallenge, spare},
+		{"spare bits", headerProof, spare},
+		{"a zero", headerGreeting, before},
+	} {
+		t.Run(c.header+" with "+c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				hello := s.greeting()
+				hello.Headers = append(hello.Headers, wire.Pair{Key: headerToken, Value: identity.Base64(make([]byte, 16))})
+				hello = without(s.signed(hello), headerProof)
+				if c.header != headerProof {
+					value := header(hello, c.header)
+					*value = c.change(*value)
+				}
+				proof := identity.Base64(s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID(), noNonce)))
+				if c.header == headerProof {
+					proof = c.change(proof)
+				}
+				hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: proof})
+				_, _ = s.confront(s.eve.identity.UUID(), nil, frame(hello)) // that ana ends it is as good as that eve does
+				s.refused("eve", fmt.Errorf("%s: %w", c.header, identity.ErrMalformed))
 			})
 		})
 	}

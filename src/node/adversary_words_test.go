@@ -162,24 +162,78 @@ func TestInjectedWords(t *testing.T) {
 	})
 }
 
+// record returns all that ben has said to ana, and what eve adds.
+func (s *scene) record() (record [][]byte) {
+	s.t.Helper()
+	s.unharmed()
+	s.ben.shouts("room", "x", 2)
+	s.ana.wants(`shout ben room "x"`)
+	s.cleo.wants(`shout ben room "x"`)
+	s.rest()
+	for _, frames := range s.tap.words(s.ben, s.ana) {
+		record = append(record, appendContent(nil, frames))
+	}
+	return append(record, frame(&zremsg.Leave{Sequence: 8, Group: "room", Status: 2}), frame(&zremsg.Goodbye{Sequence: 9}))
+}
+
 // TestReplay says all that ben has said once more, over a connection of eve's, and what
-// she adds. His greeting was heard before, so nothing of it counts, and his connection
-// stays. When he has gone it brings him back for nobody, and in his next life it is as
-// stale.
+// she adds: as she is, and with the nonce that ben has shown. His greeting was for a
+// connection that had another nonce of ana's: it is refused while he is there, and when
+// he has gone, though eve answers where he was.
 func TestReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, api.NodeSecurityAuto)
-		s.unharmed()
-		s.ben.shouts("room", "x", 2)
-		s.ana.wants(`shout ben room "x"`)
-		s.cleo.wants(`shout ben room "x"`)
-		s.rest()
-		var record [][]byte
-		for _, frames := range s.tap.words(s.ben, s.ana) {
-			record = append(record, appendContent(nil, frames))
+		record, his := s.record(), s.tap.between(s.ben, s.ana)
+		replay := func() {
+			t.Helper()
+			for _, shown := range [][]byte{nil, s.challenged(s.ben, s.ana)} {
+				_, err := s.confront(s.ben.UUID(), func(c *link.Config) {
+					if shown != nil {
+						c.Properties = map[string][]byte{propertyNonce: shown}
+					}
+				}, record...)
+				if errors.Is(err, link.ErrClosed) {
+					t.Errorf("ended with %v", err)
+				}
+			}
 		}
-		record = append(record, frame(&zremsg.Leave{Sequence: 8, Group: "room", Status: 2}), frame(&zremsg.Goodbye{Sequence: 9}))
-		his := s.tap.between(s.ben, s.ana)
+		replay()
+		s.refused("ben", errProof)
+		if s.tap.between(s.ben, s.ana) != his {
+			t.Error("ben has another connection")
+		}
+		endpoint := s.ben.Endpoint()
+		s.ben.Stop()
+		s.ana.wants("exit ben left")
+		s.cleo.wants("exit ben left")
+		listener, err := s.memory.Host(s.ben.host).Listen(t.Context(), endpoint)
+		s.ana.must(err)
+		s.answer(listener)
+		time.Sleep(refusalLife)
+		replay()
+		if got := s.ana.next(time.Minute); got != "refused ben "+notLetIn(errProof).Error() {
+			t.Errorf("ana is told %q", got)
+		}
+		s.ana.idle(time.Minute)
+	})
+}
+
+// challenged returns the nonce that a node has shown in its latest connection to another.
+func (s *scene) challenged(from, to *actor) []byte {
+	c := s.tap.between(from, to)
+	s.tap.mu.Lock()
+	defer s.tap.mu.Unlock()
+	_, value, _ := bytes.Cut(c.said, []byte(propertyNonce))
+	return bytes.Clone(value[4:][:nonceSize])
+}
+
+// TestReplayUnchallenged is TestReplay for nodes whose driver shows no nonces. His
+// greeting was heard before, so nothing of it counts, and his connection stays. When he
+// has gone it brings him back for nobody, and in his next life it is as stale.
+func TestReplayUnchallenged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto, blinded)
+		record, his := s.record(), s.tap.between(s.ben, s.ana)
 		replay := func() {
 			t.Helper()
 			if answer, err := s.confront(s.ben.UUID(), nil, record...); errors.Is(err, link.ErrClosed) || len(answer) > 0 {
@@ -198,7 +252,7 @@ func TestReplay(t *testing.T) {
 		s.cleo.wants("exit ben left")
 		replay()
 		s.ana.idle(time.Minute)
-		s.ben = s.nodeAt(s.ben.host, "ben", in("room"), func(n *Node) { _ = n.SetIdentity(s.ben.guard.identity) })
+		s.ben = s.nodeAt(s.ben.host, "ben", in("room"), blinded, func(n *Node) { _ = n.SetIdentity(s.ben.guard.identity) })
 		defer s.ben.Stop()
 		for _, a := range []*actor{s.ana, s.cleo} {
 			a.wants("enter ben", "join ben room")

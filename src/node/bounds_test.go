@@ -131,10 +131,11 @@ func TestHeadersOfTheProtocolFit(t *testing.T) {
 	own := []wire.Pair{
 		{Key: zre.HeaderIncarnation, Value: number}, {Key: zre.ReservedHeader + "ANSWER-EXPECTED", Value: "1"},
 		{Key: zre.HeaderPublicKey, Value: strings.Repeat("k", 40)},
-		{Key: headerCard, Value: encoding.EncodeToString(make([]byte, oncecard.MaxCard))},
-		{Key: headerToken, Value: encoding.EncodeToString(make([]byte, oncecard.MaxToken))},
-		{Key: headerChallenge, Value: encoding.EncodeToString(make([]byte, challengeSize))},
-		{Key: headerGreeting, Value: number}, {Key: headerProof, Value: encoding.EncodeToString(make([]byte, 64))},
+		{Key: headerCard, Value: identity.Base64(make([]byte, oncecard.MaxCard))},
+		{Key: headerToken, Value: identity.Base64(make([]byte, oncecard.MaxToken))},
+		{Key: headerChallenge, Value: identity.Base64(make([]byte, challengeSize))},
+		{Key: headerNonce, Value: identity.Base64(make([]byte, 16))},
+		{Key: headerGreeting, Value: number}, {Key: headerProof, Value: identity.Base64(make([]byte, 64))},
 	}
 	octets := 0
 	for _, p := range own {

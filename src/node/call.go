@@ -138,7 +138,7 @@ func (c *caller) linked(l *link.Link) {
 		n.closeSoon(l)
 		return
 	}
-	c.out = &outbound{Link: l, replaced: make(chan struct{})}
+	c.out = &outbound{Link: l, nonces: challengesOf(l), replaced: make(chan struct{})}
 	n.step(zre.Linked{
 		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l),
 	})
@@ -260,13 +260,14 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 		return nil, err
 	}
 	config := n.linkConfig(zmtp.Dealer)
+	config.Refused = c.refused
 	if config.Curve, err = n.curveTo(c.peer, key); err != nil {
 		return nil, err
 	}
 	if !identity.Owned(c.peer) { // libzmq then does not keep a connection that only we know to be lost
 		config.Heartbeat = n.settings.silent
 	}
-	if n.secure && identity.Owned(c.peer) {
+	if !n.secure || identity.Owned(c.peer) {
 		config.Properties = n.properties()
 	}
 	conn, err := link.Connect(ctx, n.transport, bare)
@@ -276,11 +277,23 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 	l, err := link.Open(ctx, conn, config)
 	if why := reason(err); why != nil {
 		n.refuse(&n.sightings, c.peer, "", endpoint, why)
+		if !errors.Is(why, zmtp.ErrMechanism) {
+			n.do(c.turnedAway)
+		}
 	}
 	if err == nil {
 		err = c.meant(l)
 	}
 	return l, err
+}
+
+// turnedAway ends what there is with a peer that is present and did not let us in again.
+// Anybody may have said so in a handshake: it does not count while the peer speaks to us.
+func (c *caller) turnedAway() {
+	n := c.node
+	if n.loop.calls[c.peer] == c && n.loop.speaks[c.peer] == nil && n.table.find(c.peer) != nil {
+		n.step(zre.TurnedAway{Peer: c.peer})
+	}
 }
 
 // errSomebodyElse says that the peer is not where it was said to be.
@@ -307,8 +320,10 @@ func shows(l *link.Link) bool {
 func reason(err error) error {
 	var refused *zmtp.RefusedError
 	switch {
-	case errors.As(err, &refused):
+	case errors.As(err, &refused) && refusalSaid(refused.Reason) == 0:
 		return errRefused
+	case errors.As(err, &refused):
+		return errorSaid(refused.Reason)
 	case errors.Is(err, zmtp.ErrMechanism):
 		return err
 	}

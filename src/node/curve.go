@@ -46,7 +46,10 @@ func (n *Node) curve(v *visit) *zmtp.Curve {
 			err = n.screen(peer, key, m)
 		}
 		if err != nil {
-			n.refuse(&n.meetings, peer, "", from.String(), err)
+			n.refuse(&n.meetings, peer, "", from.String(), notLetIn(err))
+			if showsNonce(m) {
+				err = fmt.Errorf("%w: %w", err, &zmtp.RefusedError{Reason: refusalOf(err).String()})
+			}
 		}
 		return err
 	}
@@ -64,7 +67,7 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
 		err := n.screen(peer, key, m)
 		if err != nil {
-			n.refuse(&n.meetings, peer, "", at.String(), err)
+			n.refuse(&n.meetings, peer, "", at.String(), notLetIn(err))
 		}
 		return err
 	}
@@ -72,7 +75,8 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 }
 
 // screen checks what the far side of a CURVE handshake shows, before anything else
-// is said. What a driver does not tell of it is checked with the greeting.
+// is said. What a driver does not tell of it is checked with the greeting, and whether
+// the card is new too, if both sides show a nonce.
 func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	if m.Partial {
 		return nil
@@ -80,8 +84,12 @@ func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	claim := identity.Claim{ID: peer, Key: &key, Token: m.Others[strings.ToLower(propertyToken)]}
 	now := time.Now()
 	if octets, ok := m.Others[strings.ToLower(propertyCard)]; ok {
+		at := now
+		if showsNonce(m) {
+			at = identity.Anytime // the greeting will prove that it is new
+		}
 		var err error
-		if claim.Card, err = identity.ParseCard(octets, peer, now); err != nil {
+		if claim.Card, err = identity.ParseCard(octets, peer, at); err != nil {
 			return err
 		}
 	}

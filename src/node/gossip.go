@@ -64,5 +64,8 @@ func (n *Node) sight(s beacon.Sighting) {
 		n.refuse(&n.sightings, s.ID, "", s.Endpoint, err)
 		return
 	}
+	if shunned, _ := n.shuns.of(shunnedAt(s.ID, s.Endpoint)); shunned && n.table.find(s.ID) == nil {
+		return
+	}
 	n.step(zre.Sighted{Peer: s.ID, Endpoint: keyed(s.Endpoint, key)})
 }

@@ -76,9 +76,14 @@ func (n *Node) card() []byte {
 	return n.identity.Card().Octets()
 }
 
-// properties returns what the node shows in a CURVE handshake.
+// properties returns what the node shows in the handshake of one connection: a nonce,
+// and if that has CURVE, who it is.
 func (n *Node) properties() map[string][]byte {
-	shown := map[string][]byte{propertyCard: n.card()}
+	shown := map[string][]byte{propertyNonce: newNonce()}
+	if !n.secure {
+		return shown
+	}
+	shown[propertyCard] = n.card()
 	if token := n.identity.Token(); token != nil {
 		shown[propertyToken] = token.Octets()
 	}

@@ -63,6 +63,7 @@ type Node struct {
 	counters  counters
 	sightings refusals // of nodes that are only said to be somewhere
 	meetings  refusals // of those that have said something themselves
+	shuns     shuns
 	throttle  throttle
 	lines     lines
 	sealed    sealedGroups
@@ -97,6 +98,7 @@ func New(name string) (*Node, error) {
 		settings:  defaults(who),
 		lines:     lines{at: map[string]chan struct{}{}},
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
+		shuns:     shuns{known: map[shunned]shun{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		transport: newTransport(),
 		dials:     make(chan struct{}, maxDials),

@@ -51,11 +51,13 @@ type receiver struct {
 	id      zre.LinkID
 	peer    uuid.UUID
 	link    *link.Link
+	nonces  nonces
 	verdict chan verdict  // the loop's on the latest HELLO
 	ahead   *receiver     // the loop's: what comes first with verdictWait
 	done    chan struct{} // closed when the connection has ended, and the core knows
 	stalled atomic.Bool   // waits for the application
 	gone    atomic.Bool   // the peer's exit has been told: what it said later is not
+	away    atomic.Bool   // the peer is not let in, and has been told
 
 	// The reader's own.
 	visit     visit
@@ -68,6 +70,7 @@ type receiver struct {
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
 	unsealer  unsealer
+	dropped   map[string]struct{} // groups in which plain content was dropped
 }
 
 // deliver takes the messages of one read: it queues content for the application
@@ -77,6 +80,9 @@ func (r *receiver) deliver(b *link.Batch) error {
 	at := time.Now()
 	run := r.node.inbox.batch(b)
 	for i := range b.Len() {
+		if r.away.Load() {
+			break
+		}
 		frames := b.Message(i)
 		id, err := zremsg.Peek(frames[0])
 		switch {
@@ -174,7 +180,7 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 			return inStep, err
 		}
 	} else if _, only := r.node.settings.sealed[e.group]; only && e.peer.Protection() == api.PeerProtectionPlain {
-		r.node.count("content that is not sealed")
+		r.dropPlain(e.peer, e.group)
 		return inStep, nil
 	}
 	run.octets += eventOctets + len(e.content)*frameOctets
@@ -229,6 +235,11 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 // the peer is present or turned away.
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
+	where := shunnedAt(r.peer, hello.Endpoint)
+	if _, theirs := n.shuns.of(where); theirs && n.table.find(r.peer) == nil {
+		n.count("greetings of who does not let us in")
+		return errRejected
+	}
 	var badge *zre.Badge
 	if !r.greetings.use(1, time.Now(), maxGreetings, greetingsRate) {
 		n.count("greetings too often")
@@ -239,12 +250,17 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		n.count("greetings over the limit of their address")
 		return err
 	}
-	n.apart(func() { badge, err = n.vet(r.peer, key, hello) })
+	n.apart(func() { badge, err = n.vet(r.peer, key, hello, &r.nonces) })
 	if err != nil {
-		n.refuse(&n.meetings, r.peer, hello.Name, hello.Endpoint, err)
+		n.refuse(&n.meetings, r.peer, hello.Name, hello.Endpoint, notLetIn(err))
+		r.shun(where)
+		if r.turnAway(err); r.away.Load() {
+			return nil
+		}
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
 	r.visit.refund()
+	n.shuns.remove(where)
 	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
 	for again := true; again; {
 		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
@@ -262,9 +278,13 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	return nil
 }
 
-// hangUp closes the connection; its reader then ends. It is the loop's.
+// hangUp closes the connection, if that is not under way; its reader then ends. It is
+// the loop's, and the reader's.
 func (r *receiver) hangUp() {
 	r.decide(verdictRefused)
+	if r.away.Load() {
+		return
+	}
 	r.node.work.Go(func() { _ = r.link.Close() })
 }
 

@@ -24,7 +24,7 @@ func disguises(octets []byte) (texts []string) {
 	texts = append(texts, string(octets), hex.EncodeToString(octets), strings.ToUpper(hex.EncodeToString(octets)),
 		z85.Encode(octets[:len(octets)/4*4]))
 	for shift := range 3 { // by which it may be in base64, among others
-		text := encoding.EncodeToString(slices.Concat(make([]byte, shift), octets))
+		text := identity.Base64(slices.Concat(make([]byte, shift), octets))
 		texts = append(texts, text[(shift*8+5)/6:len(text)-1])
 	}
 	return texts

@@ -19,6 +19,7 @@ var (
 	errSecure = errors.New("it speaks only over encrypted connections, and this node over plain ones: give both the same security")
 
 	errRefused = errors.New("it does not let this node in, and does not say why: it may trust members only")
+	errUnknown = errors.New("it refuses this node for a reason that this node does not know: it may be of a later version")
 )
 
 // A refusal is told anew after refusalLife. So many are told at once, and so many more a

@@ -38,9 +38,9 @@ type scene struct {
 
 const outside = "10.0.0.66"
 
-func newScene(t *testing.T, security api.NodeSecurity) *scene {
+func newScene(t *testing.T, security api.NodeSecurity, prepare ...func(*Node)) *scene {
 	s := &scene{lan: newLAN(t)}
-	prepare := []func(*Node){with(security), in("room"), s.tap.on}
+	prepare = append(prepare, with(security), in("room"), s.tap.on)
 	s.ana, s.ben, s.cleo = s.node("ana", prepare...), s.node("ben", prepare...), s.node("cleo", prepare...)
 	for _, a := range []*actor{s.ana, s.ben, s.cleo} {
 		t.Cleanup(func() { _ = a.Stop() })
@@ -55,16 +55,21 @@ func newScene(t *testing.T, security api.NodeSecurity) *scene {
 	listener, err := s.memory.Host(outside).Listen(t.Context(), "tcp://*:*")
 	s.ana.must(err)
 	s.home = fmt.Sprint("tcp://", listener.Addr())
-	go link.Accept(t.Context(), listener, 64, func(conn net.Conn, over func()) {
+	s.answer(listener)
+	return s
+}
+
+// answer takes calls for eve.
+func (s *scene) answer(listener net.Listener) {
+	go link.Accept(s.t.Context(), listener, 64, func(conn net.Conn, over func()) {
 		s.calls.Add(1)
 		go func() {
 			defer over()
-			if k, err := link.Open(t.Context(), conn, s.config(zmtp.Router, nil)); err == nil {
+			if k, err := link.Open(s.t.Context(), conn, s.config(zmtp.Router, nil)); err == nil {
 				_ = k.Serve(func(b *link.Batch) error { s.told.Add(int32(b.Len())); b.Release(); return nil })
 			}
 		}()
-	}, func(err error) { t.Error(err) })
-	return s
+	}, func(err error) { s.t.Error(err) })
 }
 
 // issue gives eve a card.
@@ -84,6 +89,7 @@ func (s *scene) config(kind string, server *actor) link.Config {
 	}
 	if c.Properties = s.shows; server != nil || s.shows == nil {
 		c.Properties = s.eve.properties()
+		delete(c.Properties, propertyNonce)
 	}
 	c.Curve = &zmtp.Curve{Key: s.eve.identity.Transport(), Admit: func(_ [32]byte, _ net.Addr, m *zmtp.Metadata) error {
 		s.shown.Store(m)
@@ -128,9 +134,9 @@ func (s *scene) greeting() *zremsg.Hello {
 	return &zremsg.Hello{Endpoint: s.home, Name: "eve", Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: incarnation}}}
 }
 
-// signed completes a HELLO as a node does.
+// signed completes a HELLO as a node does whose driver shows no properties.
 func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
-	s.eve.present(hello, s.ana.UUID())
+	s.eve.present(hello, s.ana.UUID(), new(nonces))
 	return hello
 }
 
@@ -185,11 +191,11 @@ func (s *scene) unharmed() {
 
 // reissued returns a card with changes that nobody has signed.
 func reissued(s *scene, card string, change func(*oncecard.Card)) string {
-	octets, err := encoding.DecodeString(card)
+	octets, err := identity.ParseBase64(card)
 	var m oncecard.Card
 	s.ana.must(errors.Join(err, m.Decode(octets, nil)))
 	change(&m)
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
-	return encoding.EncodeToString(octets)
+	return identity.Base64(octets)
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -78,10 +79,23 @@ func TestSealedAmongThoseWhoCan(t *testing.T) {
 		}
 		old.shouts("room", "hi", 2)
 		ana.wants(`shout old room "hi"`)
-		old.shouts("secret", "hi", 2)
+		ben.wants(`shout old room "hi"`)
+		for range 3 { // both sides are told, once
+			old.shouts("secret", "hi", 2)
+		}
+		for range 2 {
+			if got := old.next(time.Second); got != "refused ana "+api.EventRefusalSealed.Text() && got != "refused ben "+api.EventRefusalSealed.Text() {
+				t.Errorf("old got %q", got)
+			}
+		}
+		for _, a := range []*actor{ana, ben} {
+			a.wants(`refused old this node drops what it says to group "secret", where only what is sealed counts`)
+			a.talk(old)
+			old.talk(a)
+			a.idle(time.Second)
+		}
 		old.idle(time.Second)
-		ana.idle(time.Second)
-		if got := ana.Counts()["content that is not sealed"]; got != 1 {
+		if got := ana.Counts()["content that is not sealed"]; got != 3 {
 			t.Fatalf("counts %v", ana.Counts())
 		}
 	})
@@ -183,34 +197,70 @@ func TestMembers(t *testing.T) {
 		eve := l.node("eve", with(api.NodeSecuritySecure))
 		defer eve.Stop()
 		for _, a := range []*actor{ana, ben} {
-			a.wants("refused " + fmt.Sprintf("%v: %s shows no token", identity.ErrMember, eve.UUID()))
+			a.wants("refused " + notLetIn(fmt.Errorf("%w: %s shows no token", identity.ErrMember, eve.UUID())).Error())
+			eve.wants("refused " + api.EventRefusalMember.Text())
 		}
 		list, err := network.Revoke("ben")
 		ana.must(err)
 		ana.must(ana.guard.identity.Revoke(list))
-		if got := ana.next(2 * review); got != fmt.Sprintf("refused ben %v: the token of %s was revoked", identity.ErrMember, ben.UUID()) {
+		revoked := fmt.Errorf("%w: the token of %s was revoked", identity.ErrMember, ben.UUID())
+		if got := ana.next(2 * review); got != "refused ben "+notLetIn(revoked).Error() {
 			t.Fatalf("ana got %q", got)
 		}
 		ana.wants("exit ben expelled")
+		ben.wants("refused ana "+api.EventRefusalMember.Text(), "exit ana refused")
 	})
 }
 
+// TestFirstUse lets a node come by a name that is another's. Each side is told once who
+// refuses whom, and why, and the one who is refused tries again in silence. It comes in
+// when the name is forgotten.
 func TestFirstUse(t *testing.T) {
+	for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecurityPlain} {
+		t.Run(security.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, dir := newLAN(t), t.TempDir()
+				who, err := identity.Open(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ana := l.node("ana", func(n *Node) { _, _ = n.SetIdentity(who), n.SetTrust(api.NodeTrustFirstUse) })
+				defer ana.Stop()
+				ben := l.node("ben")
+				ana.wants("enter ben")
+				ben.Stop()
+				ana.wants("exit ben left")
+				other := l.node("ben", with(security))
+				defer other.Stop()
+				refuses(ana, other, api.EventRefusalName)
+				if _, err := identity.Forget(dir, "ben"); err != nil {
+					t.Fatal(err)
+				}
+				for a, want := range map[*actor]string{ana: "enter ben", other: "enter ana"} {
+					if got := a.next(turnedAwayLife + time.Minute); got != want {
+						t.Errorf("%s got %q, want %q", a.Name(), got, want)
+					}
+				}
+				ana.talk(other)
+				other.talk(ana)
+			})
+		})
+	}
+}
+
+// TestMembersUnencrypted lets a node that is no member greet one that trusts members.
+func TestMembersUnencrypted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		network, err := identity.OpenNetwork(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
 		l := newLAN(t)
-		ana := l.node("ana", func(n *Node) { _ = n.SetTrust(api.NodeTrustFirstUse) })
+		ana := l.node("", member(t, network, "ana"), with(api.NodeSecurityAuto))
 		defer ana.Stop()
 		ben := l.node("ben")
-		ana.wants("enter ben")
-		ben.Stop()
-		ana.wants("exit ben left")
-		for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecurityPlain} {
-			other := l.node("ben", with(security))
-			if got := ana.next(time.Minute); len(got) < 12 || got[:12] != "refused ben " {
-				t.Fatalf("ana got %q", got)
-			}
-			other.Stop()
-		}
+		defer ben.Stop()
+		refuses(ana, ben, api.EventRefusalMember)
 	})
 }
 
@@ -242,4 +292,27 @@ func TestRefusalsOfNobody(t *testing.T) {
 			t.Errorf("ana got %q", got)
 		}
 	})
+}
+
+// refuses expects that a node refuses another, and that nothing is told twice until that
+// is due.
+func refuses(one, other *actor, why api.EventRefusal) {
+	t := one.lan.t
+	t.Helper()
+	events := func(a *actor) (lines []string) {
+		for line := a.next(refusalLife / 3); len(lines) < 9 && line != context.DeadlineExceeded.Error(); line = a.next(refusalLife / 3) {
+			lines = append(lines, line)
+		}
+		return lines
+	}
+	ours, theirs := events(one), events(other)
+	if len(ours) != 1 || !strings.HasPrefix(ours[0], "refused "+other.Name()+" this node does not let it in: ") {
+		t.Errorf("%s got %q", one.Name(), ours)
+	}
+	if len(theirs) == 3 && theirs[0] == "enter "+one.Name() && theirs[2] == "exit "+one.Name()+" refused" {
+		theirs = theirs[1:2] // it was greeted before its own greeting had come
+	}
+	if len(theirs) != 1 || !strings.HasPrefix(theirs[0], "refused ") || !strings.HasSuffix(theirs[0], why.Text()) {
+		t.Errorf("%s got %q", other.Name(), theirs)
+	}
 }

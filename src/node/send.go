@@ -281,7 +281,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 	out := c.out
 	hello, greets := message.(*zremsg.Hello)
 	if greets {
-		n.present(hello, c.peer)
+		n.present(hello, c.peer, &out.nonces)
 	}
 	frame, err := message.AppendTo(zmtp.AppendHeader(n.loop.scratch[:0], message.Size(), false))
 	if err != nil {

@@ -194,6 +194,16 @@ func endpointOf(host string, port uint16) string {
 	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
+// hostIn returns the host that an endpoint names, without the zone of an address.
+func hostIn(endpoint string) string {
+	bare, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "tcp://"), "|")
+	host, _, err := net.SplitHostPort(bare)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
 func hostOf(a net.Addr) string {
 	host, _, err := net.SplitHostPort(a.String())
 	if err != nil {

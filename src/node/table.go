@@ -41,6 +41,7 @@ type remote struct {
 // outbound is our connection to a peer and the ZRE session on it.
 type outbound struct {
 	*link.Link
+	nonces   nonces
 	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
 	said     amount        // content; guarded likewise
 	replaced chan struct{} // closed when the peer has another connection, or none

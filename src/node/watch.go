@@ -3,8 +3,6 @@ package node
 import (
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -48,8 +46,8 @@ func (n *Node) look(now time.Time) {
 			n.age(r, out, now)
 		}
 		if err := n.recheck(p, now); err != nil {
-			n.refuse(&n.meetings, p.UUID(), p.Name(), p.Endpoint(), err)
-			n.expel(p.UUID())
+			n.refuse(&n.meetings, p.UUID(), p.Name(), p.Endpoint(), notLetIn(err))
+			n.expel(p, err)
 		}
 	}
 }
@@ -61,13 +59,20 @@ func (n *Node) recheck(p *Peer, now time.Time) error {
 	if badge.Token != nil {
 		claim.Token = badge.Token.Octets()
 	}
-	if badge.Card != nil {
-		if err := badge.Card.Valid(now); err != nil {
-			return err
-		}
+	if err := badge.Valid(now); err != nil {
+		return err
 	}
 	_, err := n.trust.Check(claim, now)
 	return err
 }
 
-func (n *Node) expel(peer uuid.UUID) { n.post(zre.Expelled{Peer: peer}) }
+// expel ends what there is with a peer, and tells it why.
+func (n *Node) expel(p *Peer, why error) {
+	n.do(func() {
+		if r := n.loop.speaks[p.UUID()]; r != nil {
+			r.turnAway(why)
+		}
+		n.shuns.add(shunnedAt(p.UUID(), p.Endpoint()), false)
+		n.step(zre.Expelled{Peer: p.UUID()})
+	})
+}

@@ -60,6 +60,15 @@ func ParsePing(data []byte) (ttl time.Duration, context []byte, err error) {
 	return time.Duration(tenths) * (time.Second / 10), data[2:], nil
 }
 
+// ErrorData returns the data of an ERROR, whose reason is cut after 255 octets.
+func ErrorData(reason string) []byte {
+	reason = reason[:min(len(reason), maxReason)]
+	return append([]byte{byte(len(reason))}, reason...)
+}
+
+// maxReason is the most octets that the reason of an ERROR may have.
+const maxReason = 255
+
 // ParseError returns the refusal that the data of an ERROR stands for, or
 // ErrProtocol if it is malformed.
 func ParseError(data []byte) error {

@@ -39,7 +39,7 @@ type Curve struct {
 	Server *ecdh.PublicKey  // the far side's, if we are the client; nil makes us the server
 	// Admit is asked by a server whether to let a client in that has proved to hold
 	// key; nil lets nobody in. What an error says stays here: the client hears but
-	// the status 400 of RFC 27. A client asks it about the server; nil is content
+	// the status 400 of RFC 27, or the reason of a RefusedError that it wraps. A client asks it about the server; nil is content
 	// with the key. Admit may be called by several goroutines at a time, and must not
 	// block: the time of the handshake runs on.
 	Admit func(key [32]byte, addr net.Addr, m *Metadata) error

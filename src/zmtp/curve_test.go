@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"testing/cryptotest"
 
@@ -127,11 +129,21 @@ func TestCurveVectors(t *testing.T) {
 
 // Without an answer from Admit nobody comes in; the client learns that, not why.
 func TestCurveAdmission(t *testing.T) {
-	reason := errors.New("a reason of our own")
+	reason, long := errors.New("a reason of our own"), strings.Repeat("x", 300)
 	for name, admit := range map[string]func([32]byte, net.Addr, *Metadata) error{
 		"nobody":  nil,
 		"refused": func([32]byte, net.Addr, *Metadata) error { return reason },
+		"told": func([32]byte, net.Addr, *Metadata) error {
+			return fmt.Errorf("%w: %w", reason, &RefusedError{"member"})
+		},
+		"told more than there is room for": func([32]byte, net.Addr, *Metadata) error {
+			return fmt.Errorf("%w: %w", reason, &RefusedError{long})
+		},
 	} {
+		want := map[string]string{"told": "member", "told more than there is room for": long[:255]}[name]
+		if want == "" {
+			want = "400"
+		}
 		client, server := newClient(), newServer()
 		server.curve.Admit = admit
 		var said []byte
@@ -139,11 +151,11 @@ func TestCurveAdmission(t *testing.T) {
 		if _, err := server.Result(); !errors.Is(err, ErrAdmission) || admit != nil && !errors.Is(err, reason) {
 			t.Errorf("%s: server has %v", name, err)
 		}
-		if want := AppendCommand(nil, Error, []byte("\x03400")); !bytes.Equal(said, want) {
-			t.Errorf("%s: server says %q, want %q", name, said, want)
+		if command := AppendCommand(nil, Error, append([]byte{byte(len(want))}, want...)); !bytes.Equal(said, command) {
+			t.Errorf("%s: server says %q, want %q", name, said, command)
 		}
 		var refused *RefusedError
-		if _, err := client.Result(); !errors.As(err, &refused) || refused.Reason != "400" {
+		if _, err := client.Result(); !errors.As(err, &refused) || refused.Reason != want {
 			t.Errorf("%s: client has %v", name, err)
 		}
 	}

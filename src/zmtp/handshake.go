@@ -239,9 +239,11 @@ func (h *Handshake) SendGreeting() {
 func (h *Handshake) SendReady() { h.out = AppendCommand(h.out, Ready, h.local.append(nil)) }
 
 func (h *Handshake) SendError() {
-	reason := "socket types do not match"
-	if errors.Is(h.err, ErrAdmission) {
+	reason, told := "socket types do not match", new(RefusedError)
+	if errors.As(h.err, &told) {
+		reason = told.Reason
+	} else if errors.Is(h.err, ErrAdmission) {
 		reason = "400"
 	}
-	h.out = AppendCommand(h.out, Error, append([]byte{byte(len(reason))}, reason...))
+	h.out = AppendCommand(h.out, Error, ErrorData(reason))
 }

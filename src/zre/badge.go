@@ -1,6 +1,9 @@
 package zre
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -15,6 +18,7 @@ type Badge struct {
 	Token     *identity.Token // nil if it is no member of our network
 	Key       *[32]byte       // of CURVE, that the connection has proved; nil without
 	Challenge []byte          // what sessions to the peer have to answer
+	Proved    time.Time       // when the card was shown with a proof that is new, by our clock; zero if its times have to tell
 	Greeting  uint64          // number of the greeting that showed this, higher with each; 0 if it is not signed
 }
 
@@ -22,6 +26,22 @@ type Badge struct {
 // has overheard it says it again.
 func (b *Badge) repeats(last *Badge) bool {
 	return b != nil && b.Greeting > 0 && last != nil && b.Greeting <= last.Greeting
+}
+
+// Valid returns an error if the card of a badge counts no longer: a peer has to show a
+// new one. One that was proved to be new counts for its lifetime from then on, whatever
+// the clock of either side shows; setting ours does not matter, because the time that has
+// passed is measured apart from it. Of any other its times have to tell.
+func (b *Badge) Valid(now time.Time) error {
+	switch {
+	case b.Card == nil:
+		return nil
+	case b.Proved.IsZero():
+		return b.Card.Valid(now)
+	case now.Sub(b.Proved) >= b.Card.Lifetime():
+		return fmt.Errorf("%w: it has shown no new card for %v", identity.ErrExpired, now.Sub(b.Proved).Round(time.Second))
+	}
+	return nil
 }
 
 // Stranger returns a peer that is not present: what is known of one that was

@@ -102,6 +102,8 @@ func (c *Core) step(in Input) {
 		c.with(in.Peer, (*peer).unlinked)
 	case Refused:
 		c.with(in.Peer, (*peer).refused)
+	case TurnedAway:
+		c.with(in.Peer, (*peer).turnedAway)
 	case Heard:
 		c.heard(in)
 	case Called:

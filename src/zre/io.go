@@ -54,6 +54,8 @@ type (
 	Unlinked struct{ Peer uuid.UUID }
 	// Refused says that none of a peer's endpoints accepts connections.
 	Refused struct{ Peer uuid.UUID }
+	// TurnedAway says that a peer does not let us in, as it has told us.
+	TurnedAway struct{ Peer uuid.UUID }
 	// Heard is a message other than WHISPER and SHOUT from a peer. Badge is what a
 	// HELLO has shown; nil is nothing.
 	Heard struct {
@@ -98,25 +100,26 @@ type (
 	Tick struct{}
 )
 
-func (Sighted) isInput()   {}
-func (Vanished) isInput()  {}
-func (Required) isInput()  {}
-func (Linked) isInput()    {}
-func (Unlinked) isInput()  {}
-func (Refused) isInput()   {}
-func (Heard) isInput()     {}
-func (Called) isInput()    {}
-func (Resumed) isInput()   {}
-func (OutOfStep) isInput() {}
-func (Muted) isInput()     {}
-func (Expelled) isInput()  {}
-func (Renewed) isInput()   {}
-func (Join) isInput()      {}
-func (Leave) isInput()     {}
-func (Contest) isInput()   {}
-func (Ask) isInput()       {}
-func (Stop) isInput()      {}
-func (Tick) isInput()      {}
+func (Sighted) isInput()    {}
+func (Vanished) isInput()   {}
+func (Required) isInput()   {}
+func (Linked) isInput()     {}
+func (Unlinked) isInput()   {}
+func (Refused) isInput()    {}
+func (TurnedAway) isInput() {}
+func (Heard) isInput()      {}
+func (Called) isInput()     {}
+func (Resumed) isInput()    {}
+func (OutOfStep) isInput()  {}
+func (Muted) isInput()      {}
+func (Expelled) isInput()   {}
+func (Renewed) isInput()    {}
+func (Join) isInput()       {}
+func (Leave) isInput()      {}
+func (Contest) isInput()    {}
+func (Ask) isInput()        {}
+func (Stop) isInput()       {}
+func (Tick) isInput()       {}
 
 // Output is something to be done, in the order in which it is returned.
 type Output interface{ isOutput() }

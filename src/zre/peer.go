@@ -271,6 +271,9 @@ func (p *peer) refused() {
 	p.fire(peermachine.EventRefused)
 }
 
+// turnedAway ends what there is with a peer that wants none of it.
+func (p *peer) turnedAway() { p.fire(peermachine.EventTurnedAway) }
+
 // expelled ends what there is with the peer, whether it is present or not.
 func (p *peer) expelled() { p.fire(peermachine.EventExpelled) }
 

@@ -23,9 +23,25 @@ const (
 	EventTypeSuspect     = api.EventTypeSuspect     // a peer owes a sign of life
 	EventTypeRecover     = api.EventTypeRecover     // a peer that was suspect is heard again
 	EventTypeLeader      = api.EventTypeLeader      // a group has a leader
-	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
-	EventTypeRefused     = api.EventTypeRefused     // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery works less or again, or a clock is wrong; reason says what, and the event has no peer
+	EventTypeRefused     = api.EventTypeRefused     // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
+)
+
+// EventRefusal: why another node refuses this one, as it says. The name is
+// what it says over ZMTP, as the reason of an ERROR: on an open connection to
+// who has shown X-Once-Nonce, else in the handshake. After sealed the
+// conversation goes on; after the others the connection is closed.
+type EventRefusal = api.EventRefusal
+
+// The values of EventRefusal.
+const (
+	EventRefusalProof   = api.EventRefusalProof   // it does not let this node in: what this node has shown of its identity is not right
+	EventRefusalExpired = api.EventRefusalExpired // it does not let this node in: the card has run out, or a clock is wrong
+	EventRefusalName    = api.EventRefusalName    // it does not let this node in: there the name belongs to somebody else
+	EventRefusalMember  = api.EventRefusalMember  // it does not let this node in: it trusts members of its network only, and this node has shown no membership that counts there
+	EventRefusalFault   = api.EventRefusalFault   // it does not let this node in, for a fault of its own that its log tells
+	EventRefusalSealed  = api.EventRefusalSealed  // it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity
 )
 
 // Event is something that happened in the network. An event tells who came,
@@ -71,9 +87,10 @@ func (e Event) Msg() [][]byte {
 	return e.engine.Msg()
 }
 
-// Reason returns why a peer is gone: left, expired, replaced, refused, network
-// or stopped; for an event about the network, what has changed, for people;
-// for other events an empty string.
+// Reason returns why a peer is gone: left, expired, replaced, refused (it does
+// not let this node in), expelled (this node does not let it in), network or
+// stopped; for an event about the network what has changed, and for refused
+// who refuses whom and why, both for people; for other events an empty string.
 //
 // State: draft.
 func (e Event) Reason() string {

@@ -38,7 +38,8 @@ const (
 	Left     Reason = "left"     // it said goodbye
 	Expired  Reason = "expired"  // nothing was heard of it for Config.Expired
 	Replaced Reason = "replaced" // it has started anew; an Enter follows
-	Refused  Reason = "refused"  // it does not let us in
+	Refused  Reason = "refused"  // it does not let us in; a Refusal says why
+	Expelled Reason = "expelled" // we do not let it in; a Refusal says why
 	Network  Reason = "network"  // the connection was lost and could not be made again
 	Stopped  Reason = "stopped"  // this node has stopped
 )
@@ -83,9 +84,10 @@ type (
 	}
 )
 
-// Refusal says that a node was seen that this one cannot or will not talk with:
-// their security differs, or it is not trusted. Its Origin.Peer has what is known,
-// which may be made up. It is told once in ten minutes.
+// Refusal says that this node and another do not talk, or that one drops what the other
+// says: their security differs, or one does not trust the other. Text says who refuses
+// whom: "it does not let this node in", "this node does not let it in". Its Origin.Peer
+// has what is known, which may be made up. It is told once in ten minutes.
 type Refusal struct {
 	Origin
 	Text string // why, for people

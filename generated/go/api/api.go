@@ -107,8 +107,8 @@ const (
 	EventTypeSuspect     EventType = 7  // a peer owes a sign of life
 	EventTypeRecover     EventType = 8  // a peer that was suspect is heard again
 	EventTypeLeader      EventType = 9  // a group has a leader
-	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
-	EventTypeRefused     EventType = 11 // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery works less or again, or a clock is wrong; reason says what, and the event has no peer
+	EventTypeRefused     EventType = 11 // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
@@ -139,6 +139,60 @@ func (v EventType) String() string {
 		return "refused"
 	case EventTypeUnreachable:
 		return "unreachable"
+	}
+	return ""
+}
+
+// EventRefusal: why another node refuses this one, as it says. The name is
+// what it says over ZMTP, as the reason of an ERROR: on an open connection to
+// who has shown X-Once-Nonce, else in the handshake. After sealed the
+// conversation goes on; after the others the connection is closed.
+type EventRefusal uint8
+
+// The values of EventRefusal.
+const (
+	EventRefusalProof   EventRefusal = 1 // it does not let this node in: what this node has shown of its identity is not right
+	EventRefusalExpired EventRefusal = 2 // it does not let this node in: the card has run out, or a clock is wrong
+	EventRefusalName    EventRefusal = 3 // it does not let this node in: there the name belongs to somebody else
+	EventRefusalMember  EventRefusal = 4 // it does not let this node in: it trusts members of its network only, and this node has shown no membership that counts there
+	EventRefusalFault   EventRefusal = 5 // it does not let this node in, for a fault of its own that its log tells
+	EventRefusalSealed  EventRefusal = 6 // it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v EventRefusal) String() string {
+	switch v {
+	case EventRefusalProof:
+		return "proof"
+	case EventRefusalExpired:
+		return "expired"
+	case EventRefusalName:
+		return "name"
+	case EventRefusalMember:
+		return "member"
+	case EventRefusalFault:
+		return "fault"
+	case EventRefusalSealed:
+		return "sealed"
+	}
+	return ""
+}
+
+// Text returns what the value means, or an empty string for none of the values.
+func (v EventRefusal) Text() string {
+	switch v {
+	case EventRefusalProof:
+		return "it does not let this node in: what this node has shown of its identity is not right"
+	case EventRefusalExpired:
+		return "it does not let this node in: the card has run out, or a clock is wrong"
+	case EventRefusalName:
+		return "it does not let this node in: there the name belongs to somebody else"
+	case EventRefusalMember:
+		return "it does not let this node in: it trusts members of its network only, and this node has shown no membership that counts there"
+	case EventRefusalFault:
+		return "it does not let this node in, for a fault of its own that its log tells"
+	case EventRefusalSealed:
+		return "it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity"
 	}
 	return ""
 }

@@ -10,11 +10,14 @@
 // identity, to who is to become a member. Each proof is Ed25519 (RFC 8032)
 // over the words "once_card 1", an octet of zero, and all octets of the
 // message before the field proof. Times are seconds since 1970, and hold for
-// whom they name from not before until, but not at, expiry. Cards and tokens
-// travel in the headers X-ONCE-CARD and X-ONCE-TOKEN of HELLO in base64 (RFC
-// 4648, 5, without padding), and in the properties X-Once-Card and
-// X-Once-Token of CURVE's INITIATE and READY as they are. An invite is written
-// as once: and base64.
+// whom they name from not before until, but not at, expiry, by the clock of
+// who is shown them, give or take two minutes. A card that comes with a proof
+// that it is new (see zre_msg) is not held against a clock: it is valid from
+// then on for as long as from not before to expiry. For tokens clocks always
+// count. Cards and tokens travel in the headers X-ONCE-CARD and X-ONCE-TOKEN
+// of HELLO in base64 (RFC 4648, 5, without padding), and in the properties
+// X-Once-Card and X-Once-Token of CURVE's INITIATE and READY as they are. An
+// invite is written as once: and base64.
 //
 //	once-card = CARD / TOKEN / REVOCATION / INVITE
 //

@@ -92,6 +92,7 @@ const (
 	EventSighting
 	EventRefused
 	EventDisplaced
+	EventTurnedAway
 	EventExpelled
 	EventGoodbye
 	EventReplaced
@@ -101,22 +102,23 @@ const (
 )
 
 var eventNames = [...]string{
-	EventLinked:    "linked",
-	EventHello:     "hello",
-	EventLinkLost:  "link lost",
-	EventTimeout:   "timeout",
-	EventWord:      "word",
-	EventMuted:     "muted",
-	EventDoubted:   "doubted",
-	EventSighting:  "sighting",
-	EventRefused:   "refused",
-	EventDisplaced: "displaced",
-	EventExpelled:  "expelled",
-	EventGoodbye:   "goodbye",
-	EventReplaced:  "replaced",
-	EventStop:      "stop",
-	EventPing:      "ping",
-	EventOutOfStep: "out of step",
+	EventLinked:     "linked",
+	EventHello:      "hello",
+	EventLinkLost:   "link lost",
+	EventTimeout:    "timeout",
+	EventWord:       "word",
+	EventMuted:      "muted",
+	EventDoubted:    "doubted",
+	EventSighting:   "sighting",
+	EventRefused:    "refused",
+	EventDisplaced:  "displaced",
+	EventTurnedAway: "turned away",
+	EventExpelled:   "expelled",
+	EventGoodbye:    "goodbye",
+	EventReplaced:   "replaced",
+	EventStop:       "stop",
+	EventPing:       "ping",
+	EventOutOfStep:  "out of step",
 }
 
 // String returns the event's name.
@@ -233,13 +235,13 @@ type Actions interface {
 	// TellRecover: suspect.word.
 	TellRecover()
 	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
-	// severed.displaced, present.goodbye, present.refused, present.expelled,
-	// present.replaced, present.stop.
+	// severed.displaced, present.goodbye, present.turned away,
+	// present.expelled, present.replaced, present.stop.
 	TellExit(Reason)
 	// TellUnreachable: known.timeout.
 	TellUnreachable()
-	// Forget: known.displaced, known.expelled, known.goodbye, known.replaced,
-	// known.stop.
+	// Forget: known.displaced, known.turned away, known.expelled,
+	// known.goodbye, known.replaced, known.stop.
 	Forget()
 	// Resync: present.hello.
 	Resync()
@@ -299,6 +301,10 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		// Another peer is at its endpoint.
 		do.Forget()
 		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
+		do.Forget()
+		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in.
 		do.Forget()
@@ -344,6 +350,10 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// Another peer is at its endpoint.
 		do.Forget()
 		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
+		do.Forget()
+		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in.
 		do.Forget()
@@ -387,6 +397,10 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		return StateGreeted, true
 	case EventDisplaced:
 		// Another peer is at its endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
 		do.Forget()
 		return StateGone, true
 	case EventExpelled:
@@ -452,7 +466,7 @@ func stepReady(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
-	case EventRefused:
+	case EventTurnedAway:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
@@ -516,7 +530,7 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
-	case EventRefused:
+	case EventTurnedAway:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
@@ -582,7 +596,7 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
-	case EventRefused:
+	case EventTurnedAway:
 		// The peer does not let us in any more.
 		do.TellExit(ReasonRefused)
 		return StateGone, true
@@ -657,6 +671,10 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
 		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in any more.
+		do.TellExit(ReasonRefused)
+		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in any more.
 		do.TellExit(ReasonExpelled)
@@ -726,6 +744,10 @@ func stepStranded(e Event, do Actions) (State, bool) {
 	case EventGoodbye:
 		// The peer leaves.
 		do.TellExit(ReasonLeft)
+		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in any more.
+		do.TellExit(ReasonRefused)
 		return StateGone, true
 	case EventExpelled:
 		// We do not let the peer in any more.

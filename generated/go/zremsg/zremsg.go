@@ -12,13 +12,26 @@
 // X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's HELLO. To
 // a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN hold what
 // once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to the sender
-// answer, X-ONCE-GREETING a decimal number that is higher with each HELLO that
-// the sender signs, so that none counts twice, and X-ONCE-PROOF, which comes
-// last, a signature of the card's identity by Ed25519 over the words
-// "once_hello 1", an octet of zero, the id of the receiver, and all of the
-// HELLO but this header. The last two are there only if the connection has no
-// CURVE. All but the numbers are in base64 (RFC 4648, 5, without padding).
-// X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre has it.
+// answer, X-ONCE-NONCE the sender's nonce, X-ONCE-GREETING a decimal number
+// that is higher with each HELLO that the sender signs, so that none counts
+// twice, and X-ONCE-PROOF, which comes last, a signature of the card's
+// identity by Ed25519 over the words "once_hello 1", an octet of zero, the
+// receiver's nonce, the id of the receiver, and all of the HELLO but this
+// header. All but the numbers are in base64 (RFC 4648, 5, without padding,
+// line breaks or bits to spare). X-PUBLICKEY is the sender's public key of
+// CURVE in Z85, as Zyre has it. A nonce is 16 random octets that each side of
+// a connection shows the other in the property X-Once-Nonce of ZMTP's READY,
+// or INITIATE, which others pass on as it is. If both have shown one, a HELLO
+// that counts is new, and the clocks of the two sides do not matter to it: who
+// has shown one turns a HELLO away whose X-ONCE-NONCE is not what it was
+// shown, or whose proof is not over what it has shown, because it was made for
+// another connection, or the handshake was changed on its way. A driver that
+// cannot show properties leaves out X-ONCE-NONCE, and compares none; then the
+// receiver's nonce in the proof is zeros, and the card's times are held
+// against the clock of the receiver. There a HELLO that was overheard can be
+// taken anew while the card is valid and the receiver knows no later one of
+// its sender: it brings back who has gone, but no content can be said in its
+// name.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO

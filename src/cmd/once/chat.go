@@ -140,7 +140,7 @@ func (c *chat) show(event once.Event) error {
 	case *once.Recover:
 		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
 	case *once.Refusal:
-		return c.note("%s", refused(e))
+		return c.note("%s", refused(e.Peer, e.Text))
 	case *once.Notice:
 		return c.note("%s", clean(e.Text))
 	case *once.Exit:

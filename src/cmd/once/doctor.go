@@ -100,7 +100,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		case *once.Notice:
 			odd = append(odd, finding{warn, "network", e.Text, "it happened while the doctor looked: see whether it lasts"})
 		case *once.Refusal:
-			odd = append(odd, finding{warn, "refused", refused(e),
+			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text),
 				"if it should come in: start both with the same --security, and where members meet, invite it (once invite)"})
 		}
 		return nil

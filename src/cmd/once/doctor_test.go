@@ -75,7 +75,7 @@ func TestDoctorFindsOddities(t *testing.T) {
 	if _, err := conn.Write(secure); err != nil {
 		t.Fatal(err)
 	}
-	p.sees(`"warn","check":"refused","found":"somebody \(01010101\) at tcp://127\S+ was refused: it speaks only over encrypted connections.*--security`)
+	p.sees(`"warn","check":"refused","found":"somebody \(01010101\) at tcp://127\S+: it speaks only over encrypted connections.*--security`)
 	p.sees(`"status":"warn","check":"names","found":"several peers are named ana"`)
 	p.exits(0)
 }

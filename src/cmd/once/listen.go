@@ -40,7 +40,8 @@ else what will: plain for nothing, curve for an encrypted connection, sealed for
 encryption from end to end; identity is its public key, if it has proved one.
 
 Network events have no peer; their reason says what changed on this host. Of a node
-that was refused, reason says why; the rest is as it was claimed, if it is known.`,
+that this one refuses, or that refuses this one, reason says why; the rest is as it
+was claimed, if it is known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'`,
 		Args: cobra.NoArgs,

@@ -75,8 +75,8 @@ func TestMembers(t *testing.T) {
 	p.exits(0)
 
 	h.start("listen", "--name", "eve", "--security", "secure")
-	ana.sees(`"type":"refused".*"headers":null,"reason":"not a member of our network: .* shows no token"`)
-	ben.sees(`^\* somebody \([0-9a-f]{8}\) at \S+ was refused: not a member of our network`)
+	ana.sees(`"type":"refused".*"headers":null,"reason":"this node does not let it in: not a member of our network: .* shows no token"`)
+	ben.sees(`^\* somebody \([0-9a-f]{8}\) at \S+: this node does not let it in: not a member of our network`)
 	plain := h.start("listen", "--name", "plain", "--security", "plain")
 	ana.sees(`"type":"refused".*over plain connections`)
 	plain.sees(`\trefused\t.*only over encrypted connections.*: give both the same security$`)
@@ -84,7 +84,7 @@ func TestMembers(t *testing.T) {
 	found := h.diagnosis(0, "--identity", h.path("cleo"))
 	h.wants(found, "identity", fine, "as cleo a member of ")
 	h.wants(found, "security", fine, "secure: ")
-	h.wants(found, "refused", warn, "was refused: ")
+	h.wants(found, "refused", warn, "over plain connections")
 
 	list := h.answer("", "revoke", "ben", "--network", h.path("office"))
 	h.answer(list, "trust", "revoke", "-", "--identity", h.path("cleo"))
@@ -99,7 +99,7 @@ func TestMembers(t *testing.T) {
 // TestFirstUse checks that a name stays with who came with it first.
 func TestFirstUse(t *testing.T) {
 	h := newHome(t)
-	ana := h.start("listen", "--identity", h.path("ana"), "--trust", "first-use")
+	ana := h.start("listen", "--name", "ana", "--identity", h.path("ana"), "--trust", "first-use")
 	start := func(identity string) *process {
 		return h.start("listen", "--name", "ben", "--identity", h.path(identity))
 	}
@@ -107,8 +107,13 @@ func TestFirstUse(t *testing.T) {
 	id := ana.sees(`\tenter\t(\S+)\tben\t`)[1]
 	ben.interrupt()
 	ana.sees(`\texit\t`)
+	p := h.start("whisper", "--name", "ben", "--wait", "1s", "ana", "hi")
+	p.exits(1)
+	p.complains(`it does not let this node in: there the name belongs to somebody else`)
+	ana.sees(`\trefused\t\S+\tben\t`)
 	other := start("other")
-	ana.sees(`\trefused\t\S+\tben\t\tthe name belongs to somebody else: "ben" is ` + id)
+	other.sees(`\trefused\t\S+\t\S*\t\tit does not let this node in: there the name belongs to somebody else$`)
+	ana.sees(`\trefused\t\S+\tben\t\tthis node does not let it in: the name belongs to somebody else: "ben" is ` + id)
 	other.interrupt()
 	other.exits(0)
 	if got := h.answer("", "trust", "list", "--identity", h.path("ana")); got != "ben\t"+id {
@@ -212,4 +217,23 @@ func TestQR(t *testing.T) {
 	if !regexp.MustCompile(`^█+$`).MatchString(lines[1]) {
 		t.Errorf("begins with %s", lines[1])
 	}
+}
+
+// TestSealedOnly has a message dropped by the only one whom it is for: both are told,
+// and that is no success. What another takes is one.
+func TestSealedOnly(t *testing.T) {
+	n := newNetwork(t)
+	ana := n.start("listen", "--name", "ana", "--group", "room", "--sealed", "room")
+	shout := func(status int) *process {
+		p := n.start("shout", "--name", "old", "--security", "plain", "--group", "room", "hi")
+		p.exits(status)
+		p.complains(`^once: .*ana \([0-9a-f]{8}\) at \S+: it drops what this node says to a group`)
+		return p
+	}
+	shout(1).complains(`nobody took the message`)
+	ana.sees(`\trefused\t\S+\told\t\tthis node drops what it says to group "room"`)
+	ben := n.start("listen", "--name", "ben", "--group", "room")
+	ben.sees(`\tenter\t\S+\tana\t`)
+	shout(0)
+	ben.sees(`\tshout\t\S+\told\troom\thi$`)
 }

@@ -75,11 +75,12 @@ func (r recipient) await(ctx context.Context, wait time.Duration, show func(once
 	return err
 }
 
-// refused tells of a node that was refused, as far as it is known.
-func refused(e *once.Refusal) string {
-	who := cmp.Or(cut(e.Peer.Name(), cellWidth), "somebody")
-	if id := e.Peer.UUID(); id != uuid.Nil {
+// refused tells of a node that does not talk with this one, as far as it is known, and
+// who refuses whom.
+func refused(peer once.Peer, text string) string {
+	who := cmp.Or(cut(peer.Name(), cellWidth), "somebody")
+	if id := peer.UUID(); id != uuid.Nil {
 		who += " (" + id.String()[:8] + ")"
 	}
-	return fmt.Sprintf("%s at %s was refused: %s", who, cut(keyless(e.Peer.Endpoint()), cellWidth), clean(e.Text))
+	return fmt.Sprintf("%s at %s: %s", who, cut(keyless(peer.Endpoint()), cellWidth), clean(text))
 }

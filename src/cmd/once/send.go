@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +27,9 @@ func shoutCommand(with *common) *cobra.Command {
 		Use:   "shout --group GROUP [--wait 5s] TEXT...|-",
 		Short: "send one message to all who are in a group",
 		Long: `Shout waits until somebody is in the group, sends the message, and exits when it
-is handed to the network. The words of TEXT are joined by blanks; - sends standard
-input, octet by octet, as one message of less than 64 MiB.`,
+is handed to the network; with status 1 if all of them refuse it. The words of TEXT
+are joined by blanks; - sends standard input, octet by octet, as one message of less
+than 64 MiB.`,
 		Example: `  once shout --group room lunch is ready
   once shout --group backup --wait 30s - < report.txt`,
 		Args: cobra.MinimumNArgs(1),
@@ -46,8 +49,8 @@ func whisperCommand(with *common) *cobra.Command {
 		Use:   "whisper [--wait 5s] NAME-or-UUID TEXT...|-",
 		Short: "send one message to one peer",
 		Long: `Whisper waits until the peer is there, sends the message, and exits when it is
-handed to the network. A name that several peers have is an error that lists their
-ids. TEXT and - are as in shout.`,
+handed to the network; with status 1 if the peer refuses it. A name that several
+peers have is an error that lists their ids. TEXT and - are as in shout.`,
 		Example: `  once whisper ana are you there?
   once whisper 5c0e9b4e-3c1f-4a4e-8a8f-0d5f6a3f9f0e - < key.bin`,
 		Args: cobra.MinimumNArgs(2),
@@ -73,10 +76,36 @@ func send(ctx context.Context, with *common, wait time.Duration, args []string, 
 	if err := to(node).await(ctx, wait, warnOf); err != nil {
 		return err
 	}
-	if err := to(node).send(ctx, message); err != nil {
-		return err
+	peers := to(node).peers()
+	if err = to(node).send(ctx, message); err == nil {
+		err = node.Flush(ctx)
 	}
-	return node.Flush(ctx)
+	return cmp.Or(refusedBy(peers, node), err)
+}
+
+// refusedBy closes a node that has sent a message to some peers, and tells which of them
+// have refused it until then. If all have, nobody took it, which is an error.
+func refusedBy(peers []once.Peer, node *once.Node) error {
+	_ = node.Close() // what a peer says while it reads the message comes before the end
+	var told []string
+	for event := range node.Events(context.Background()) { // which ends, as the node has
+		if e, ok := event.(*once.Refusal); ok {
+			peers = slices.DeleteFunc(peers, func(peer once.Peer) bool {
+				if peer.UUID() != e.Peer.UUID() {
+					return false
+				}
+				told = append(told, refused(peer, e.Text))
+				return true
+			})
+		}
+	}
+	if len(told) > 0 && len(peers) == 0 {
+		return fmt.Errorf("nobody took the message: %s", strings.Join(told, "; "))
+	}
+	for _, line := range told {
+		fmt.Fprintln(os.Stderr, "once:", line)
+	}
+	return nil
 }
 
 // read returns the message that the arguments are, or ask to read.
@@ -102,10 +131,10 @@ func read(ctx context.Context, args []string) ([]byte, error) {
 	return message, err
 }
 
-// warnOf tells of a node that was refused, and of no other event.
+// warnOf tells who refuses whom, and of no other event.
 func warnOf(event once.Event) error {
 	if e, ok := event.(*once.Refusal); ok {
-		fmt.Fprintln(os.Stderr, "once:", refused(e))
+		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text))
 	}
 	return nil
 }
