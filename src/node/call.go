@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
@@ -40,6 +41,7 @@ type caller struct {
 	at        string    // the line that the connection has
 	endpoint  string    // where it leads
 	out       *outbound // the loop's; nil until it stands
+	since     time.Time // the loop's: when it stood
 }
 
 // call begins to connect to a peer, or tells who already tries of more
@@ -54,13 +56,29 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 	c := &caller{node: n, peer: peer, urgent: make(chan struct{})}
 	c.hurry(urgent)
 	if last != nil { // the connection that stood was lost
-		c.wait = link.FirstWait
+		c.wait = last.again()
 	}
 	c.endpoints.Store(&endpoints)
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(n.ctx)
 	n.loop.calls[peer] = c
 	n.work.Go(func() { c.run(ctx) })
+}
+
+// again returns how long to wait before the next connection to a peer whose last one
+// is lost. Where they never stand for long, as where the far side does not take our
+// greeting, the wait gets longer each time. It stays below the greeting time-out, so
+// that a peer that greets us meanwhile is answered in time, and while the peer is
+// present as short as where nothing can be reached.
+func (c *caller) again() time.Duration {
+	most := min(c.node.settings.greeting, peermachine.DefaultGreeting) / 2
+	switch {
+	case time.Since(c.since) >= most:
+		return link.FirstWait
+	case c.node.table.find(c.peer) != nil:
+		return link.Longer(c.wait)
+	}
+	return min(max(2*c.wait, link.FirstWait), most)
 }
 
 func (c *caller) hurry(urgent bool) {
@@ -138,7 +156,7 @@ func (c *caller) linked(l *link.Link) {
 		n.closeSoon(l)
 		return
 	}
-	c.out = &outbound{Link: l, replaced: make(chan struct{})}
+	c.out, c.since = &outbound{Link: l, replaced: make(chan struct{})}, time.Now()
 	n.step(zre.Linked{
 		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l),
 	})
