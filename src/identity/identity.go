@@ -36,6 +36,7 @@ type Identity struct {
 	sealing     []sealingKey // the latest first
 	card        *Card        // nil before the first Issue
 	incarnation uint64       // the latest
+	hold        *hold        // of the node that runs with it, nil if none does
 }
 
 // sealingKey is a secret key and the card that it is in.

@@ -142,7 +142,7 @@ func (n *Node) Endpoint() string {
 
 // Start starts the node: it listens, announces itself and connects to those it
 // sights.
-func (n *Node) Start() error {
+func (n *Node) Start() (err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.phase != fresh {
@@ -159,6 +159,11 @@ func (n *Node) Start() error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			n.release()
+		}
+	}()
 	site, err := n.settle()
 	if err != nil {
 		return err
@@ -252,6 +257,7 @@ func (n *Node) Stop() error {
 	n.work.Wait()
 	close(n.calls)
 	<-n.done
+	n.release()
 	n.settings.log.Info("node stopped", "name", n.name, "uuid", n.id)
 	return n.loop.missed.err(nil)
 }

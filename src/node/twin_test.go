@@ -2,12 +2,15 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
 )
 
@@ -35,6 +38,44 @@ func copies(t *testing.T) func(*Node) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestOneNodeToAnIdentity starts nodes with the same directory.
+func TestOneNodeToAnIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, dir := newLAN(t), t.TempDir()
+		in := func(n *Node) {
+			who, err := identity.Open(dir)
+			if err = errors.Join(err, n.SetIdentity(who)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cleo, ana := l.node("cleo"), l.node("ana", in)
+		defer cleo.Stop()
+		cleo.wants("enter ana")
+		second, err := New("second")
+		ana.must(err)
+		in(second)
+		if err := second.Start(); !errors.Is(err, api.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+			t.Errorf("a second node: %v", err)
+		}
+		second.Stop()
+		cleo.idle(time.Minute)
+		ana.Stop()
+		cleo.wants("exit ana left")
+		again := l.node("again", in)
+		cleo.wants("enter again")
+		again.Stop()
+		cleo.wants("exit again left")
+
+		ana.must(errors.Join(os.Remove(filepath.Join(dir, "in-use")), os.Mkdir(filepath.Join(dir, "in-use"), 0o700)))
+		unguarded := l.node("unguarded", in)
+		defer unguarded.Stop()
+		if got := unguarded.next(time.Minute); !strings.HasPrefix(got, "network the directory of the identity cannot be told") {
+			t.Errorf("where nothing can be locked: %q", got)
+		}
+		cleo.wants("enter unguarded")
+	})
 }
 
 // TestTwins starts a second node with the identity of the first. The newer is the one

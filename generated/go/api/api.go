@@ -82,6 +82,7 @@ var (
 var (
 	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
 	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
+	ErrInUse       = errors.New("another node runs with this identity: stop that one, or give this one another directory")
 	ErrMode        = errors.New("others can read or change a secret file: take their rights away with chmod")
 	ErrNetwork     = errors.New("the identity is a member of another network: use another directory")
 	ErrName        = errors.New("the name is taken: choose another, or revoke the member that has it")
