@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
 )
 
@@ -92,7 +94,7 @@ func TestTwins(t *testing.T) {
 		defer twin.Stop()
 		cleo.wants("exit ana replaced", "enter twin")
 		time.Sleep(time.Minute) // virtual
-		const span = 10 * time.Minute
+		const span = 8 * time.Minute
 		before := cleo.Counts()["stale greetings"]
 		time.Sleep(span) // virtual
 		again := cleo.Counts()["stale greetings"] - before
@@ -100,6 +102,78 @@ func TestTwins(t *testing.T) {
 		if again == 0 || again > uint64(span/time.Second) {
 			t.Errorf("ana was turned away %d times in %v, want more than 0 and less than each second", again, span)
 		}
-		cleo.idle(time.Minute)
+		cleo.idle(time.Second)
+		for _, a := range []struct{ self, other *actor }{{ana, twin}, {twin, ana}} {
+			if got := a.self.twins(); len(got) != 1 || !strings.HasPrefix(got[0], a.other.Endpoint()+" another node has this node's identity") {
+				t.Errorf("%s has heard of the twins %q", a.self.Name(), got)
+			}
+		}
+	})
+}
+
+// twins returns what the unread events tell of twins.
+func (a *actor) twins() (told []string) {
+	a.lan.t.Helper()
+	ctx, cancel := context.WithTimeout(a.lan.t.Context(), time.Millisecond)
+	defer cancel()
+	for {
+		switch e, err := a.Recv(ctx); {
+		case err != nil:
+			return told
+		case e.Type() != api.EventTypeTwin:
+		case e.Peer().UUID() != a.UUID():
+			a.lan.t.Errorf("%s has a twin %s", a.UUID(), e.Peer().UUID())
+		default:
+			told = append(told, e.Peer().Endpoint()+" "+e.Reason())
+		}
+	}
+}
+
+// TestTwinByGossip has the older of two nodes be told of the newer by gossip alone.
+func TestTwinByGossip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		one := copies(t)
+		hub := l.node("hub", gossips("tcp://10.0.0.1:5670"))
+		defer hub.Stop()
+		ana := l.node("ana", one, gossips("", "tcp://10.0.0.1:5670"))
+		defer ana.Stop()
+		hub.wants("enter ana")
+		twin := l.node("twin", one, gossips("", "tcp://10.0.0.1:5670"))
+		defer twin.Stop()
+		hub.wants("exit ana replaced", "enter twin")
+		time.Sleep(time.Minute) // virtual
+		if got := ana.twins(); len(got) != 1 || !strings.HasPrefix(got[0], twin.Endpoint()) {
+			t.Errorf("ana has heard of the twins %q", got)
+		}
+	})
+}
+
+// TestPretendedTwins sends sightings in a node's own name.
+func TestPretendedTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ana := newLAN(t).node("ana")
+		defer ana.Stop()
+		pretend := func(ports int) (told []string) {
+			for port := range ports {
+				ana.sighted([]beacon.Sighting{{ID: ana.UUID(), Endpoint: fmt.Sprintf("tcp://10.0.0.%d:%d", port%200, 1+port)}})
+				ana.sighted([]beacon.Sighting{{ID: ana.UUID(), Endpoint: fmt.Sprintf("tcp://10.0.1.%d:%d", port%200, 1+port)}})
+			}
+			return ana.twins()
+		}
+		if got := pretend(5000); len(got) != maxTwins || ana.Counts()["sightings of a twin"] != 10000 {
+			t.Errorf("%d are told of, want %d; counts: %v", len(got), maxTwins, ana.Counts())
+		}
+		since := time.Now().Format(time.DateTime)
+		for range 3 {
+			time.Sleep(refusalLife / 3) // virtual
+			got := pretend(1)
+			if again := time.Now().Format(time.DateTime); len(got) > 1 || len(got) == 1 && !strings.Contains(got[0], "first seen "+since) {
+				t.Errorf("at %s, since %s: %q", again, since, got)
+			}
+		}
+		if got := pretend(5000); len(got) != maxTwins-1 {
+			t.Errorf("%d are told of when the others are forgotten, want %d", len(got), maxTwins-1)
+		}
 	})
 }

@@ -25,6 +25,7 @@ const (
 	EventTypeLeader      = api.EventTypeLeader      // a group has a leader
 	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery or the directory of the identity works less or again; reason says what, and the event has no peer
 	EventTypeRefused     = api.EventTypeRefused     // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeTwin        = api.EventTypeTwin        // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
@@ -48,7 +49,8 @@ func (e Event) Type() EventType {
 // Peer returns the peer that the event is about, as it was when the event
 // happened. The leader of a group may be the node itself. An event about the
 // network has a peer without UUID, name or anything; one that was refused has
-// what is known.
+// what is known; a twin has this node's UUID, and the endpoint at which it was
+// seen.
 //
 // State: draft.
 func (e Event) Peer() Peer {
@@ -72,8 +74,8 @@ func (e Event) Msg() [][]byte {
 }
 
 // Reason returns why a peer is gone: left, expired, replaced, refused, network
-// or stopped; for an event about the network, what has changed, for people;
-// for other events an empty string.
+// or stopped; for an event about the network, one that was refused or a twin,
+// what there is to know, for people; for other events an empty string.
 //
 // State: draft.
 func (e Event) Reason() string {

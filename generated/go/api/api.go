@@ -110,6 +110,7 @@ const (
 	EventTypeLeader      EventType = 9  // a group has a leader
 	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery or the directory of the identity works less or again; reason says what, and the event has no peer
 	EventTypeRefused     EventType = 11 // a node was seen that this one cannot or will not talk with; reason says why
+	EventTypeTwin        EventType = 12 // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
@@ -138,6 +139,8 @@ func (v EventType) String() string {
 		return "network"
 	case EventTypeRefused:
 		return "refused"
+	case EventTypeTwin:
+		return "twin"
 	case EventTypeUnreachable:
 		return "unreachable"
 	}

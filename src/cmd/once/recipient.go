@@ -75,6 +75,11 @@ func (r recipient) await(ctx context.Context, wait time.Duration, show func(once
 	return err
 }
 
+// twin tells of another node with the identity of this one.
+func twin(e *once.Twin) string {
+	return fmt.Sprintf("at %s %s", cut(keyless(e.Peer.Endpoint()), cellWidth), clean(e.Text))
+}
+
 // refused tells of a node that was refused, as far as it is known.
 func refused(e *once.Refusal) string {
 	who := cmp.Or(cut(e.Peer.Name(), cellWidth), "somebody")
