@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +119,61 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
 		t.Errorf("connects to a port without a listener: %+v", f)
 	}
+}
+
+// TestDoctorSparesWhoRuns looks around with the identity of a node that runs: nobody
+// loses that node. Another node with the identity does not start.
+func TestDoctorSparesWhoRuns(t *testing.T) {
+	h := newHome(t)
+	listener := h.start("listen", "--group", "room")
+	ana := h.start("chat", "--group", "room", "--name", "ana", "--identity", h.path("ana"))
+	id := listener.sees(`\tenter\t(\S+)\tana`)[1]
+	who := fmt.Sprintf("%s, by process %d on ", h.path("ana"), ana.cmd.Process.Pid)
+	found := h.diagnosis(0, "--identity", h.path("ana"))
+	h.wants(found, "node", warn, who)
+	h.wants(found, "identity", fine, id+" in "+h.path("ana"))
+	h.wants(found, "peers", fine, "ana")
+	second := h.start("listen", "--identity", h.path("ana"))
+	second.exits(1)
+	second.complains(regexp.QuoteMeta(who) + ".*: stop that one, or give this one another directory")
+	if shown := h.answer("", "identity", "show", h.path("ana")); !strings.Contains(shown, id) {
+		t.Errorf("the identity is shown as %q", shown)
+	}
+	ana.says("/quit")
+	listener.sees(`\texit\t` + id + `\tana\t\tleft$`)
+	if seen := strings.Join(listener.seen, "\n"); strings.Contains(seen, "replaced") {
+		t.Errorf("somebody was replaced:\n%s", seen)
+	}
+	ana.exits(0)
+	h.wants(h.diagnosis(0, "--identity", h.path("ana")), "identity", fine, id)
+
+	ana = h.start("listen", "--identity", h.path("ana"))
+	listener.sees(`\tenter\t` + id)
+	if err := ana.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ana.exits(-1)
+	h.answer("", "peers", "--wait", "1s", "--identity", h.path("ana")) // a lock does not outlive its process
+}
+
+// TestDoctorFindsTwin looks around with a copy of the identity of a node that runs.
+func TestDoctorFindsTwin(t *testing.T) {
+	h := newHome(t)
+	id := h.fields(h.answer("", "identity", "new", h.path("ana")))["id"]
+	if out, err := exec.Command("cp", "-r", h.path("ana"), h.path("copy")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ana := h.start("chat", "--group", "room", "--identity", h.path("ana"))
+	records := h.start("listen", "--json", "--group", "room")
+	records.sees(`"enter".*` + id)
+	h.wants(h.diagnosis(1, "--identity", h.path("copy")), "twin", fail, "another node has this node's identity")
+	ana.sees(`^\* at tcp://127.0.0.1:\d+ another node has this node's identity, and was first seen .*once identity new`)
+	ana.says("/quit")
+	ana.exits(0)
+	ana = h.start("listen", "--json", "--identity", h.path("ana"))
+	copied := h.start("listen", "--identity", h.path("copy"))
+	ana.sees(`"type":"twin",.*"peer":"` + id + `".*"endpoint":"tcp://127.0.0.1:\d+","headers":null,"reason":"another node`)
+	copied.sees(`\ttwin\t` + id + `\t`)
 }
 
 // TestDoctorFindsExpiry looks at a membership when it is over.
