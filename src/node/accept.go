@@ -160,6 +160,9 @@ func (n *Node) unregister(r *receiver) {
 func (n *Node) admit(peer uuid.UUID, id zre.LinkID) {
 	if r := n.loop.inbound[id]; r != nil {
 		n.loop.speaks[peer] = r
+		if c := n.loop.calls[peer]; c != nil {
+			c.welcome = true
+		}
 		r.decide(verdictAdmitted)
 	}
 }

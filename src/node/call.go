@@ -28,6 +28,12 @@ const maxDials = 64
 // whose queue is full of content: some greetings, however large.
 const controlReserve = 3 * zremsg.MaxHello
 
+// A far side that has ended so many connections at once that the next has to wait for
+// this long does not let us in.
+const turnedAway = time.Second
+
+var errTurnedAway = errors.New("it ends each connection after our greeting, and does not say why: it may not trust this node, or talk with another that has this node's identity")
+
 // caller makes one connection to a peer: it tries the peer's endpoints in turn
 // until one accepts, and then keeps an eye on the connection until it ends.
 type caller struct {
@@ -42,6 +48,7 @@ type caller struct {
 	endpoint  string    // where it leads
 	out       *outbound // the loop's; nil until it stands
 	since     time.Time // the loop's: when it stood
+	welcome   bool      // the loop's: the peer has greeted us meanwhile
 }
 
 // call begins to connect to a peer, or tells who already tries of more
@@ -56,7 +63,9 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 	c := &caller{node: n, peer: peer, urgent: make(chan struct{})}
 	c.hurry(urgent)
 	if last != nil { // the connection that stood was lost
-		c.wait = last.again()
+		if c.wait = last.again(); c.wait >= turnedAway {
+			n.refuse(&n.sightings, peer, "", endpoints[0], errTurnedAway)
+		}
 	}
 	c.endpoints.Store(&endpoints)
 	var ctx context.Context
@@ -73,7 +82,7 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 func (c *caller) again() time.Duration {
 	most := min(c.node.settings.greeting, peermachine.DefaultGreeting) / 2
 	switch {
-	case time.Since(c.since) >= most:
+	case c.welcome || time.Since(c.since) >= most:
 		return link.FirstWait
 	case c.node.table.find(c.peer) != nil:
 		return link.Longer(c.wait)
