@@ -66,6 +66,7 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
 	if config.Curve = n.curve(&r.visit); n.secure {
+		n.freshen(time.Now())
 		config.Properties = n.properties()
 	}
 	var err error

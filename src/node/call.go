@@ -294,6 +294,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 		config.Heartbeat = n.settings.silent
 	}
 	if n.secure && identity.Owned(c.peer) {
+		n.freshen(time.Now())
 		config.Properties = n.properties()
 	}
 	conn, err := link.Connect(ctx, n.transport, bare)

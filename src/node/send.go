@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -281,6 +282,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 	out := c.out
 	hello, greets := message.(*zremsg.Hello)
 	if greets {
+		n.freshen(time.Now())
 		n.present(hello, c.peer)
 	}
 	frame, err := message.AppendTo(zmtp.AppendHeader(n.loop.scratch[:0], message.Size(), false))
