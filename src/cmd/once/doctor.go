@@ -31,9 +31,10 @@ func doctorCommand(with *common) *cobra.Command {
 		Use:   "doctor [--wait 3s] [--json]",
 		Short: "find out why nodes do not find each other, and what to do",
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
-heard, whether it accepts connections, who it is and how it protects what it says,
-who is there, who is refused, and what is odd about them. If a node runs with the
-identity already, it is left alone, and another looks around.
+heard, whether its gossip servers answer, whether it accepts connections, who it
+is and how it protects what it says, who is there, who is refused, and what is
+odd about them. If a node runs with the identity already, it is left alone, and
+another looks around.
 Each line is ok, warn or fail, with what was found; the next says what to do. The
 exit status is 1 if something fails.`,
 		Example: `  once doctor
@@ -125,6 +126,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	findings = append(findings, checkConnections(ctx, node.Endpoint()))
 	findings = append(findings, checkIdentity(with.who, id, time.Now()), checkSecurity(as, node.Endpoint()))
 	findings = append(findings, checkBeacons(as, node.Counts())...)
+	findings = append(findings, checkServers(ctx, as.servers)...)
 	findings = append(findings, odd...)
 	if as != with && with.who.Network() != "" {
 		return findings, nil // members show themselves to members only

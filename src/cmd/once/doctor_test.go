@@ -9,7 +9,9 @@ import (
 	"net"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,8 +26,14 @@ func (n network) diagnosis(status int, flags ...string) map[string]finding {
 	n.t.Helper()
 	p := n.start(append([]string{"doctor", "--json", "--wait", "1s"}, flags...)...)
 	p.exits(status)
+	return n.findings(p.seen)
+}
+
+// findings reads what the doctor has found, by check.
+func (n network) findings(lines []string) map[string]finding {
+	n.t.Helper()
 	found := map[string]finding{}
-	for _, line := range p.seen {
+	for _, line := range lines {
 		var f finding
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			n.t.Fatalf("%s: %v", line, err)
@@ -119,6 +127,48 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
 		t.Errorf("connects to a port without a listener: %+v", f)
 	}
+}
+
+// TestDoctorChecksGossip looks around where nodes find each other by gossip: with a
+// server, with what is none, and with nothing at all.
+func TestDoctorChecksGossip(t *testing.T) {
+	n := newNetwork(t)
+	server := "tcp://127.0.0.1:" + strconv.Itoa(n.port) // UDP has it, so that TCP is free
+	gossips := func(cmd *exec.Cmd) *exec.Cmd {
+		cmd.Env = append(cmd.Env, "ONCE_PORT=")
+		return cmd
+	}
+	diagnosis := func(status int) (found map[string]finding) {
+		p := n.run(gossips(n.command("doctor", "--json", "--wait", "1s", "--gossip-connect", server)))
+		p.exits(status)
+		return n.findings(p.seen)
+	}
+	found := diagnosis(1)
+	n.wants(found, "gossip", fail, server+" does not: ")
+	n.wants(found, "beacons", fine, "by gossip")
+
+	other, err := net.Listen("tcp4", strings.TrimPrefix(server, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var talk sync.WaitGroup
+	talk.Go(func() {
+		for conn, err := other.Accept(); err == nil; conn, err = other.Accept() {
+			_, _ = conn.Write([]byte("HTTP/1.0 400 Bad Request\r\n")) // who called may be gone
+			_ = conn.Close()
+		}
+	})
+	n.wants(diagnosis(1), "gossip", fail, "does not speak ZMTP")
+	_ = other.Close() // ends the accepting
+	talk.Wait()
+
+	hub := n.run(gossips(n.command("listen", "--name", "hub", "--gossip-bind", server)))
+	ana := n.run(gossips(n.command("listen", "--name", "ana", "--gossip-connect", server)))
+	hub.sees(`\tenter\t\S+\tana`)
+	ana.sees(`\tenter\t\S+\thub`)
+	found = diagnosis(0)
+	n.wants(found, "gossip", fine, server+" answers")
+	n.wants(found, "peers", fine, "2: ")
 }
 
 // TestDoctorSparesWhoRuns looks around with the identity of a node that runs: nobody
