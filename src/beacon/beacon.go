@@ -36,7 +36,7 @@ type Beacon interface {
 	// Run announces until ctx ends, says goodbye and returns nil. The first
 	// beacon goes out at once, the next ones sooner than the interval, later
 	// ones less often where many are heard; all waits vary by a tenth. It calls sight for every beacon that others send,
-	// from one goroutine and never after Run has returned; while sight runs,
+	// also if their id is the node's own, from one goroutine and never after Run has returned; while sight runs,
 	// further beacons wait in a bounded queue and are then dropped.
 	//
 	// Run returns an error at once if the announcement is invalid or the

@@ -128,7 +128,7 @@ func (h *Hub) send(n *hubNode, port uint16) {
 	defer h.mu.Unlock()
 	s := Sighting{ID: n.self.ID, Endpoint: endpoint(n.host, port), Key: n.self.Key, Gone: port == 0}
 	for _, to := range h.nodes {
-		if to.self.ID == n.self.ID || h.cut != nil && h.cut(n.host, to.host) {
+		if to == n || h.cut != nil && h.cut(n.host, to.host) {
 			continue
 		}
 		if h.loss > 0 && n.random.Float64() < h.loss {

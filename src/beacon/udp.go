@@ -12,8 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
@@ -24,7 +22,7 @@ const (
 // Names under which [UDP.Count] counts the datagrams heard.
 const (
 	CountHeard     = "beacons heard"               // sightings, and the node's own beacons
-	CountOwn       = "own beacons heard"           // sent and heard by the node itself
+	CountOwn       = "own beacons heard"           // sent and heard by the node itself, or somebody's goodbye in its name
 	CountElsewhere = "beacons from other networks" // than those of the interfaces
 	CountMalformed = "beacons that are not ZRE's"  // or of an unknown version, or lack their key
 )
@@ -117,7 +115,7 @@ func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sightin
 	u.plan = newSchedule(announce.Interval, rand.Float64)
 	var receivers sync.WaitGroup
 	for _, conn := range u.ears {
-		receivers.Go(func() { u.hear(ctx, conn, announce.ID, sight) })
+		receivers.Go(func() { u.hear(ctx, conn, announce, sight) })
 	}
 	u.tell(ctx, announce)
 	err := u.Close()
@@ -127,7 +125,7 @@ func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sightin
 
 // hear reads datagrams until conn is closed. It stores nothing: what sight does
 // not take waits in the socket's buffer, and is dropped when that is full.
-func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self uuid.UUID, sight func(Sighting)) {
+func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, sight func(Sighting)) {
 	health := health{what: "hear beacons", say: u.Notice}
 	buffer := make([]byte, 2*keyedSize)
 	for {
@@ -152,7 +150,7 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self uuid.UUID, sight
 }
 
 // take judges one datagram.
-func (u *UDP) take(datagram []byte, from netip.Addr, self uuid.UUID, sight func(Sighting)) {
+func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, sight func(Sighting)) {
 	if !u.onNetwork(from) {
 		u.Count(CountElsewhere)
 		return
@@ -161,9 +159,8 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self uuid.UUID, sight func(
 	switch {
 	case !ok:
 		u.Count(CountMalformed)
-	case id == self:
+	case id == self.ID && (port == 0 || port == self.Port && u.echo(from)):
 		u.Count(CountOwn)
-		u.echo(from)
 	default:
 		u.Count(CountHeard)
 		if port != 0 {
@@ -181,15 +178,19 @@ func (u *UDP) onNetwork(from netip.Addr) bool {
 	return slices.ContainsFunc(u.interfaces, func(i Interface) bool { return i.hears(from) })
 }
 
-// echo notes that our own beacon was heard from one of our addresses.
-func (u *UDP) echo(from netip.Addr) {
+// echo notes that a beacon like our own was heard from an address, and tells whether
+// that is one of ours.
+func (u *UDP) echo(from netip.Addr) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	own := slices.ContainsFunc(u.interfaces, func(i Interface) bool { return i.Local() == from })
 	for _, o := range u.outlets {
 		if o.iface.Local() == from {
 			o.echoed.Store(true)
+			own = true
 		}
 	}
+	return own
 }
 
 // tell sends beacons on all interfaces until ctx ends, and goodbye then.

@@ -220,6 +220,21 @@ func TestUDPIgnores(t *testing.T) {
 	}
 }
 
+// TestUDPTwins lets others use a node's id, at another port and from another address.
+func TestUDPTwins(t *testing.T) {
+	port := freePort(t)
+	node := runUDP(t, 1, port, loopback(t))
+	node.listens(t)
+	broadcast(t, "127.0.0.1", port, encode(id(1), 0, noKey), encode(id(1), 7, noKey))
+	broadcast(t, "127.0.0.2", port, encode(id(1), 1, noKey))
+	for _, want := range []string{"tcp://127.0.0.1:7", "tcp://127.0.0.2:1"} {
+		if got := <-node.seen; got != (Sighting{ID: id(1), Endpoint: want}) {
+			t.Errorf("saw %+v, want the twin at %s", got, want)
+		}
+	}
+	node.listens(t)
+}
+
 func TestUDPHearsOnlyItsNetworks(t *testing.T) {
 	port, narrow := freePort(t), loopback(t)
 	narrow.Addr = netip.MustParsePrefix("127.0.0.1/30")

@@ -36,7 +36,8 @@ type Config struct {
 	Log       *slog.Logger
 	Count     func(name string) // something unusual was seen
 
-	// Sight takes what was sighted, the same nodes again and again. It is called
+	// Sight takes what was sighted, the same nodes again and again, and under the
+	// node's own id another that has it and started later. It is called
 	// from several goroutines, never after Run has returned; while it runs, the
 	// connection that told of it is not read.
 	Sight func([]beacon.Sighting)

@@ -257,6 +257,38 @@ func TestOlderNeverReplacesNewer(t *testing.T) {
 	})
 }
 
+// TestTwin has a node hear of another that has its id and started later, and of nothing
+// else under that id.
+func TestTwin(t *testing.T) {
+	virtual(t, func(t *testing.T, w *network) {
+		hub := w.start(1, 100)
+		ours, theirs := w.dial("10.0.0.8", 1, mark+"8"), w.dial("10.0.0.9", 1, "")
+		ours.says(&zgossipmsg.Hello{})
+		theirs.says(&zgossipmsg.Hello{})
+		for _, test := range []struct {
+			from  *other
+			value string
+			twin  bool
+		}{
+			{ours, "tcp://10.0.0.5:7|99", false}, // an earlier life
+			{ours, endpointOf(1) + "|101", false},
+			{ours, "tcp://10.0.0.5:7|100", false},
+			{ours, "|999", false},
+			{theirs, "tcp://10.0.0.5:7", false},
+			{ours, "tcp://10.0.0.5:7|999", true},
+		} {
+			test.from.says(&zgossipmsg.Publish{Key: keyOf(1), Value: test.value, TTL: 60000})
+			pass(10 * time.Millisecond)
+			if got := hub.sights(); slices.Contains(got, 1) != test.twin {
+				t.Errorf("after %q it has sighted %v", test.value, got)
+			}
+			if got := hub.store.find(keyOf(1)).value; got != endpointOf(1) {
+				t.Errorf("after %q it tells that it is at %q", test.value, got)
+			}
+		}
+	})
+}
+
 func TestHostileWords(t *testing.T) {
 	long := strings.Repeat("x", maxValue+1)
 	frame := func(m zgossipmsg.Message) []byte { return appendFrame(nil, m) }

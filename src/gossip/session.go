@@ -243,9 +243,14 @@ func (s *session) StoreTuple() {
 		life = min(life, time.Duration(s.publish.TTL)*time.Millisecond)
 	}
 	t := &tuple{key: s.publish.Key, value: value, version: version, from: s, expires: now.Add(life)}
+	if t.key == s.store.own && (version <= s.version || value == s.value || value == "") {
+		return // what the node said, or did in an earlier life
+	}
 	switch s.store.take(t, now) {
 	case stale:
-		return
+		if t.key != s.store.own {
+			return
+		}
 	case excess:
 		s.Count("gossip over the limit")
 		return

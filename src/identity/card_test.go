@@ -206,3 +206,24 @@ func again(t *testing.T, m oncecard.Message, octets []byte) {
 		t.Errorf("%x becomes %x, %v", octets, encoded, err)
 	}
 }
+
+// TestRenew renews a card by the wall clock, whichever way that was set.
+func TestRenew(t *testing.T) {
+	i, err := New()
+	must(t, err)
+	first, err := i.Issue(7, start)
+	must(t, err)
+	for _, step := range []struct {
+		after time.Duration // start
+		fresh bool
+	}{
+		{0, false}, {Renewal - time.Second, false}, {Renewal, true}, {Renewal + time.Minute, false},
+		{Renewal - time.Second, true}, {48 * time.Hour, true}, {-time.Hour, true}, {-time.Hour, false},
+	} {
+		last := i.Card()
+		must(t, i.Renew(start.Add(step.after)))
+		if card := i.Card(); (card != last) != step.fresh || card.Incarnation != first.Incarnation || card.Valid(start.Add(step.after)) != nil {
+			t.Errorf("after %v the card is %+v", step.after, card)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // maxFile is the most octets that a file may have.
@@ -55,6 +56,11 @@ func read[T any](d directory, name string, rights fs.FileMode, parse func(text s
 	return value, err
 }
 
+// readOnly tells whether an error says that this user cannot change a file.
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
+
 // private makes sure that nobody else has certain rights.
 func private(path string, rights fs.FileMode) error {
 	info, err := os.Stat(path)
@@ -76,7 +82,7 @@ func (d directory) locked(do func() error) error {
 	}
 	file, err := os.OpenFile(d.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("nothing in %s can be changed: %w: make it writable for this user first", d, err)
 	}
 	defer file.Close() // which unlocks it
 	if err := lock(file); err != nil {

@@ -11,6 +11,7 @@
 //	identity.key                          the key, in Z85
 //	transport.cert, transport.cert_secret the key for CURVE, as CZMQ's zcert has it
 //	incarnation                           the latest
+//	in-use                                which process runs a node with it, if the file is locked
 //	token                                 what makes it a member of a network
 //	revocation                            whose tokens the network has taken back
 //	trust                                 whose the names are
@@ -19,7 +20,8 @@
 // A network is another Ed25519 key, in a directory of its own: network.key, the tokens
 // that it gave in members, and revocation. What is secret is for its owner alone, and
 // nothing may be written by others; where that is not so, nothing is read. Programs
-// that change a directory at the same time wait for each other with a file lock.
+// that change a directory at the same time wait for each other with a file lock. One
+// that cannot be changed can be used, but no second node is kept from using it too.
 //
 // What comes from outside is checked in the order of what a check costs: sizes and
 // the one encoding that a card can have, its time, the id that it should be of,

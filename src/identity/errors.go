@@ -25,6 +25,7 @@ var (
 // What keeps files from being read or written.
 var (
 	ErrExists  = api.ErrExists
+	ErrInUse   = api.ErrInUse
 	ErrMode    = api.ErrMode
 	ErrNetwork = api.ErrNetwork
 	ErrName    = api.ErrName

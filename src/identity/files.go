@@ -69,21 +69,37 @@ func Load(dir string) (*Identity, error) {
 }
 
 // Incarnation returns a number for a start of the node: the time in nanoseconds since
-// 1970, but more than at any start before that the directory knows of.
+// 1970, but more than at any start before that the directory knows of. An error beside
+// a number that is not 0 says that the directory will not know of this one.
 func (i *Identity) Incarnation(now time.Time) (uint64, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	err := i.dir.locked(func() error {
-		last, err := read(i.dir, fileIncarnation, ofTrusted, func(text string) (uint64, error) {
-			return strconv.ParseUint(strings.TrimSuffix(text, "\n"), 10, 63)
-		})
-		if err != nil {
+	var next uint64
+	unkept := i.dir.locked(func() (err error) {
+		if next, err = i.next(now); err != nil {
 			return err
 		}
-		i.incarnation = max(max(last, i.incarnation)+1, uint64(max(now.UnixNano(), 0)))
-		return i.dir.write(fileIncarnation, 0o600, fmt.Appendln(nil, i.incarnation))
+		return i.dir.write(fileIncarnation, 0o600, fmt.Appendln(nil, next))
 	})
-	return i.incarnation, err
+	if next == 0 { // the directory has no lock, or no right number
+		var err error
+		if next, err = i.next(now); err != nil {
+			return 0, err
+		}
+	}
+	i.incarnation = next
+	return next, unkept
+}
+
+// next returns the number after the latest that is known.
+func (i *Identity) next(now time.Time) (uint64, error) {
+	last, err := read(i.dir, fileIncarnation, ofTrusted, func(text string) (uint64, error) {
+		return strconv.ParseUint(strings.TrimSuffix(text, "\n"), 10, 63)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return max(max(last, i.incarnation)+1, uint64(max(now.UnixNano(), 0))), nil
 }
 
 func newSeed() []byte {
@@ -140,7 +156,9 @@ func (d directory) transport() (*ecdh.PrivateKey, error) {
 	if err != nil || key == nil {
 		return nil, cmp.Or(err, fs.ErrNotExist)
 	}
-	_, err = d.establish(fileCertificate, 0o644, certificate(key.PublicKey()))
+	if _, err = d.establish(fileCertificate, 0o644, certificate(key.PublicKey())); readOnly(err) {
+		err = nil // the key holds all that it says
+	}
 	return key, err
 }
 

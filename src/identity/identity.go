@@ -32,10 +32,12 @@ type Identity struct {
 	dir       directory // empty if it is in memory only
 	token     *Token    // nil if it is in no network
 
+	renewing    sync.Mutex
 	mu          sync.Mutex
 	sealing     []sealingKey // the latest first
 	card        *Card        // nil before the first Issue
 	incarnation uint64       // the latest
+	hold        *hold        // of the node that runs with it, nil if none does
 }
 
 // sealingKey is a secret key and the card that it is in.
@@ -97,6 +99,20 @@ func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.T
 	i.card = card
 	i.sealing = append([]sealingKey{{sealing, card}}, i.sealing[:min(len(i.sealing), keptKeys-1)]...)
 	return card, nil
+}
+
+// Renew issues another card if that is due: the latest is older than Renewal, or from
+// the future, by the wall clock. A card expires by that as well, and it goes on while
+// the machine sleeps.
+func (i *Identity) Renew(now time.Time) error {
+	i.renewing.Lock()
+	defer i.renewing.Unlock()
+	card := i.Card() // its times are the wall clock's only
+	if !now.Before(card.NotBefore) && now.Before(card.NotBefore.Add(Renewal)) {
+		return nil
+	}
+	_, err := i.Issue(card.Incarnation, now)
+	return err
 }
 
 // Card returns the latest card, nil before the first.

@@ -65,6 +65,7 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
+	n.freshen()
 	config.Curve, config.Properties = n.curve(&r.visit), n.properties()
 	var err error
 	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
@@ -159,6 +160,9 @@ func (n *Node) unregister(r *receiver) {
 func (n *Node) admit(peer uuid.UUID, id zre.LinkID) {
 	if r := n.loop.inbound[id]; r != nil {
 		n.loop.speaks[peer] = r
+		if c := n.loop.calls[peer]; c != nil {
+			c.welcome = true
+		}
 		r.decide(verdictAdmitted)
 	}
 }

@@ -138,7 +138,13 @@ func TestOpeningWhileRenewing(t *testing.T) {
 		for i := range 100 {
 			to.out.Load().sealer.fresh.Store(nil)
 			var renewal sync.WaitGroup
-			renewal.Go(func() { s.ben.do(func() { s.ben.renew(time.Now()) }) })
+			renewal.Go(func() {
+				s.ben.do(func() {
+					_, err := s.ben.guard.identity.Issue(s.ben.guard.identity.Card().Incarnation, time.Now())
+					s.ben.must(err)
+					s.ben.renew(nil)
+				})
+			})
 			s.ben.must(s.ben.Whisper(t.Context(), s.ana.UUID(), text(fmt.Sprint(i))))
 			renewal.Wait()
 			s.ana.wants(fmt.Sprintf("whisper ben %q", fmt.Sprint(i)))

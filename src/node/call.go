@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
@@ -27,6 +28,12 @@ const maxDials = 64
 // whose queue is full of content: some greetings, however large.
 const controlReserve = 3 * zremsg.MaxHello
 
+// A far side that has ended so many connections at once that the next has to wait for
+// this long does not let us in.
+const turnedAway = time.Second
+
+var errTurnedAway = errors.New("it ends each connection after our greeting, and does not say why: it may not trust this node, or talk with another that has this node's identity")
+
 // caller makes one connection to a peer: it tries the peer's endpoints in turn
 // until one accepts, and then keeps an eye on the connection until it ends.
 type caller struct {
@@ -40,6 +47,8 @@ type caller struct {
 	at        string    // the line that the connection has
 	endpoint  string    // where it leads
 	out       *outbound // the loop's; nil until it stands
+	since     time.Time // the loop's: when it stood
+	welcome   bool      // the loop's: the peer has greeted us meanwhile
 }
 
 // call begins to connect to a peer, or tells who already tries of more
@@ -54,13 +63,31 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 	c := &caller{node: n, peer: peer, urgent: make(chan struct{})}
 	c.hurry(urgent)
 	if last != nil { // the connection that stood was lost
-		c.wait = link.FirstWait
+		if c.wait = last.again(); c.wait >= turnedAway {
+			n.refuse(&n.sightings, peer, "", endpoints[0], errTurnedAway)
+		}
 	}
 	c.endpoints.Store(&endpoints)
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(n.ctx)
 	n.loop.calls[peer] = c
 	n.work.Go(func() { c.run(ctx) })
+}
+
+// again returns how long to wait before the next connection to a peer whose last one
+// is lost. Where they never stand for long, as where the far side does not take our
+// greeting, the wait gets longer each time. It stays below the greeting time-out, so
+// that a peer that greets us meanwhile is answered in time, and while the peer is
+// present as short as where nothing can be reached.
+func (c *caller) again() time.Duration {
+	most := min(c.node.settings.greeting, peermachine.DefaultGreeting) / 2
+	switch {
+	case c.welcome || time.Since(c.since) >= most:
+		return link.FirstWait
+	case c.node.table.find(c.peer) != nil:
+		return link.Longer(c.wait)
+	}
+	return min(max(2*c.wait, link.FirstWait), most)
 }
 
 func (c *caller) hurry(urgent bool) {
@@ -138,7 +165,7 @@ func (c *caller) linked(l *link.Link) {
 		n.closeSoon(l)
 		return
 	}
-	c.out = &outbound{Link: l, nonces: challengesOf(l), replaced: make(chan struct{})}
+	c.out, c.since = &outbound{Link: l, nonces: challengesOf(l), replaced: make(chan struct{})}, time.Now()
 	n.step(zre.Linked{
 		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l),
 	})
@@ -268,6 +295,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 		config.Heartbeat = n.settings.silent
 	}
 	if !n.secure || identity.Owned(c.peer) {
+		n.freshen()
 		config.Properties = n.properties()
 	}
 	conn, err := link.Connect(ctx, n.transport, bare)

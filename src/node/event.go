@@ -21,7 +21,7 @@ type Event struct {
 	peer    *Peer
 	group   string
 	content [][]byte
-	text    string // of a network event, or why a node was refused
+	text    string // of a network event, why a node was refused, or what a twin means
 	at      time.Time
 	version uint64 // of what is known after the event, 0 if no snapshot holds it
 }
@@ -63,7 +63,11 @@ func (e *Event) Keep() *Event {
 
 // notice tells whether the event is not about a peer: anybody can cause such.
 func (e *Event) notice() bool {
-	return e.kind == api.EventTypeNetwork || e.kind == api.EventTypeRefused || e.kind == api.EventTypeUnreachable
+	switch e.kind {
+	case api.EventTypeNetwork, api.EventTypeRefused, api.EventTypeUnreachable, api.EventTypeTwin:
+		return true
+	}
+	return false
 }
 
 // content tells whether the event carries a message, and so memory of a link.

@@ -43,6 +43,8 @@ func (n *Node) sighted(sightings []beacon.Sighting) {
 	n.do(func() {
 		for _, s := range sightings {
 			switch {
+			case s.ID == n.id:
+				n.twin(s)
 			case s.Gone:
 				n.step(zre.Vanished{Peer: s.ID})
 			case !zre.EndpointValid(s.Endpoint):
@@ -60,7 +62,7 @@ func (n *Node) sight(s beacon.Sighting) {
 	if s.Key != [32]byte{} {
 		key = &s.Key
 	}
-	if err := n.suits(key); err != nil && s.ID != n.id {
+	if err := n.suits(key); err != nil {
 		n.refuse(&n.sightings, s.ID, "", s.Endpoint, err)
 		return
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"strings"
 	"time"
 
@@ -56,16 +57,43 @@ func (n *Node) arm() (err error) {
 func (n *Node) reborn() (incarnation uint64, err error) {
 	n.id = n.uuid()
 	n.name = cmp.Or(n.name, strings.ToUpper(n.id.String()[:6]))
-	now := time.Now()
+	now := n.wall()
 	if n.identity == nil {
 		return uint64(now.UnixNano()), nil
 	}
-	if incarnation, err = n.identity.Incarnation(now); err != nil {
+	if incarnation, err = n.take(now); err != nil {
 		return 0, err
 	}
 	n.sessions.Store(incarnation)
-	_, err = n.identity.Issue(incarnation, now)
+	if _, err = n.identity.Issue(incarnation, now); err != nil {
+		n.release()
+	}
 	return incarnation, err
+}
+
+// take takes the identity for this node alone, and returns the number of this life. What
+// its directory cannot be told of that is no reason not to start.
+func (n *Node) take(now time.Time) (incarnation uint64, err error) {
+	held := n.identity.Hold()
+	if errors.Is(held, identity.ErrInUse) {
+		return 0, held
+	}
+	incarnation, err = n.identity.Incarnation(now)
+	if incarnation == 0 {
+		n.identity.Release()
+		return 0, err
+	}
+	if why := cmp.Or(held, err); why != nil {
+		n.warn("the directory of the identity cannot be told of this start, and so keeps no second node from starting with it: " + why.Error())
+	}
+	return incarnation, nil
+}
+
+// release gives the identity back.
+func (n *Node) release() {
+	if n.identity != nil {
+		n.identity.Release()
+	}
 }
 
 // card returns the octets of the node's card, or nil.

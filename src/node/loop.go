@@ -23,6 +23,7 @@ type loop struct {
 	home    string                   // where we accept connections, for people
 
 	challenges map[uuid.UUID][]byte // of the peers that we have greeted
+	twins      map[string]*twin     // by port: the id is theirs as well
 
 	parting map[*link.Link]Missed // what those we take leave of have yet to take
 	missed  missed                // content that was not confirmed, and that nobody was told of
@@ -37,6 +38,7 @@ func newLoop(core *zre.Core) loop {
 		speaks:  map[uuid.UUID]*receiver{},
 
 		challenges: map[uuid.UUID][]byte{},
+		twins:      map[string]*twin{},
 
 		parting: map[*link.Link]Missed{},
 		missed:  missed{},

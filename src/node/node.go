@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -48,6 +49,7 @@ type Node struct {
 	address  string // where we accept connections, as tcp://ADDRESS:PORT
 	port     uint16 // of address
 
+	wall      func() time.Time // what cards are dated by
 	transport link.Transport
 	beacon    beacon.Beacon  // nil if the settings are to choose
 	gossip    *gossip.Gossip // nil for none
@@ -100,6 +102,7 @@ func New(name string) (*Node, error) {
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
 		shuns:     shuns{known: map[shunned]shun{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
+		wall:      time.Now,
 		transport: newTransport(),
 		dials:     make(chan struct{}, maxDials),
 		done:      make(chan struct{}),
@@ -144,7 +147,7 @@ func (n *Node) Endpoint() string {
 
 // Start starts the node: it listens, announces itself and connects to those it
 // sights.
-func (n *Node) Start() error {
+func (n *Node) Start() (err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.phase != fresh {
@@ -161,6 +164,11 @@ func (n *Node) Start() error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			n.release()
+		}
+	}()
 	site, err := n.settle()
 	if err != nil {
 		return err
@@ -254,6 +262,7 @@ func (n *Node) Stop() error {
 	n.work.Wait()
 	close(n.calls)
 	<-n.done
+	n.release()
 	n.settings.log.Info("node stopped", "name", n.name, "uuid", n.id)
 	return n.loop.missed.err(nil)
 }

@@ -138,7 +138,9 @@ func (n *Node) age(r *remote, out *outbound, now time.Time) {
 	s := &out.sealer
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fresh.Load() == nil || now.Sub(s.opened) < seal.MaxAge {
+	// The wall clock, which the second takes, goes on while the machine sleeps, but may be set back.
+	old := max(now.Sub(s.opened), now.Round(0).Sub(s.opened))
+	if s.fresh.Load() == nil || old < seal.MaxAge {
 		return
 	}
 	s.fresh.Store(nil)

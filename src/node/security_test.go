@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -157,6 +158,49 @@ func TestCardsAreRenewed(t *testing.T) {
 				t.Fatal("the first sealing key is still there")
 			}
 		})
+	}
+}
+
+// TestCardAfterSleep wakes a node whose card has expired by the wall clock, while no time
+// has passed by the one that the node waits with. It shows another before it is refused.
+func TestCardAfterSleep(t *testing.T) {
+	for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecuritySecure} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t)
+			ana, ben := l.node("ana", with(security)), l.node("ben", with(security))
+			defer ana.Stop()
+			defer ben.Stop()
+			ana.wants("enter ben")
+			ben.wants("enter ana")
+			_, err := ana.guard.identity.Issue(ana.guard.identity.Card().Incarnation, time.Now().Add(-identity.Lifetime-time.Hour))
+			ana.must(err)
+			cleo := l.node("cleo", with(security))
+			defer cleo.Stop()
+			cleo.seesAll("enter ana", "enter ben")
+			ana.wants("enter cleo")
+			time.Sleep(review + time.Second) // virtual
+			for _, a := range []*actor{ben, cleo} {
+				p, err := a.Peer(ana.UUID())
+				a.must(err)
+				if p.Badge().Card.SealingID != ana.guard.identity.Card().SealingID {
+					t.Errorf("%s has a card of ana until %s", a.Name(), p.Badge().Card.Expiry)
+				}
+			}
+			ana.idle(time.Hour)
+		})
+	}
+}
+
+// seesAll expects the next events in whatever order.
+func (a *actor) seesAll(lines ...string) {
+	a.lan.t.Helper()
+	var got []string
+	for range lines {
+		got = append(got, a.next(time.Minute))
+	}
+	slices.Sort(got)
+	if slices.Sort(lines); !slices.Equal(got, lines) {
+		a.lan.t.Errorf("%s got %q, want %q", a.Name(), got, lines)
 	}
 }
 

@@ -281,6 +281,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 	out := c.out
 	hello, greets := message.(*zremsg.Hello)
 	if greets {
+		n.freshen()
 		n.present(hello, c.peer, &out.nonces)
 	}
 	frame, err := message.AppendTo(zmtp.AppendHeader(n.loop.scratch[:0], message.Size(), false))

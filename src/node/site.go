@@ -98,6 +98,16 @@ var nobody = new(zre.Peer)
 // notice tells of a change of the network.
 func (n *Node) notice(text string) {
 	n.settings.log.Info("network", "change", text)
+	n.note(text)
+}
+
+// warn tells of what works less than it should.
+func (n *Node) warn(text string) {
+	n.settings.log.Warn(text)
+	n.note(text)
+}
+
+func (n *Node) note(text string) {
 	n.inbox.post(Event{kind: api.EventTypeNetwork, peer: nobody, text: text, at: time.Now()})
 }
 

@@ -15,27 +15,37 @@ const review = time.Minute
 func (n *Node) keepWatch() {
 	ticker := time.NewTicker(review)
 	defer ticker.Stop()
-	for renewed := time.Now(); ; {
+	for shown := n.identity.Card(); ; {
 		select {
 		case <-n.ctx.Done():
 			return
 		case now := <-ticker.C:
-			if now.Sub(renewed) >= identity.Renewal {
-				renewed = now
-				n.do(func() { n.renew(now) })
-			}
+			n.do(func() { shown = n.renew(shown) })
 			n.look(now)
 		}
 	}
 }
 
-// renew shows a new card to all. It is the loop's, which alone sends greetings.
-func (n *Node) renew(now time.Time) {
-	if _, err := n.identity.Issue(n.identity.Card().Incarnation, now); err != nil {
-		n.settings.log.Error("the card cannot be renewed", "error", err)
+// renew shows the node's card to all if it is another than the one shown last. It is
+// the loop's, which alone sends greetings.
+func (n *Node) renew(shown *identity.Card) *identity.Card {
+	n.freshen()
+	card := n.identity.Card()
+	if card != shown {
+		n.step(zre.Renewed{})
+	}
+	return card
+}
+
+// freshen renews the node's card if that is due. Whoever is about to show it calls it:
+// just after the machine has slept the next look may be far.
+func (n *Node) freshen() {
+	if n.identity == nil {
 		return
 	}
-	n.step(zre.Renewed{})
+	if err := n.identity.Renew(n.wall()); err != nil {
+		n.settings.log.Error("the card cannot be renewed", "error", err)
+	}
 }
 
 // look judges each peer that is present anew.

@@ -23,8 +23,9 @@ const (
 	EventTypeSuspect     = api.EventTypeSuspect     // a peer owes a sign of life
 	EventTypeRecover     = api.EventTypeRecover     // a peer that was suspect is heard again
 	EventTypeLeader      = api.EventTypeLeader      // a group has a leader
-	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery works less or again, or a clock is wrong; reason says what, and the event has no peer
+	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery or the directory of the identity works less or again, or a clock is wrong; reason says what, and the event has no peer
 	EventTypeRefused     = api.EventTypeRefused     // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
+	EventTypeTwin        = api.EventTypeTwin        // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
@@ -64,7 +65,8 @@ func (e Event) Type() EventType {
 // Peer returns the peer that the event is about, as it was when the event
 // happened. The leader of a group may be the node itself. An event about the
 // network has a peer without UUID, name or anything; one that was refused has
-// what is known.
+// what is known; a twin has this node's UUID, and the endpoint at which it was
+// seen.
 //
 // State: draft.
 func (e Event) Peer() Peer {
@@ -89,8 +91,9 @@ func (e Event) Msg() [][]byte {
 
 // Reason returns why a peer is gone: left, expired, replaced, refused (it does
 // not let this node in), expelled (this node does not let it in), network or
-// stopped; for an event about the network what has changed, and for refused
-// who refuses whom and why, both for people; for other events an empty string.
+// stopped; for an event about the network what has changed, for refused who
+// refuses whom and why, for a twin and for unreachable what there is to know,
+// all of them for people; for other events an empty string.
 //
 // State: draft.
 func (e Event) Reason() string {

@@ -15,6 +15,7 @@ import (
 var (
 	ErrNoDirectory = api.ErrNoDirectory // the identity is in memory only: give it a directory
 	ErrExists      = api.ErrExists      // there is one already: choose another directory, or remove it if nobody needs it any more
+	ErrInUse       = api.ErrInUse       // another node runs with this identity: stop that one, or give this one another directory
 	ErrMode        = api.ErrMode        // others can read or change a secret file: take their rights away with chmod
 	ErrNetwork     = api.ErrNetwork     // the identity is a member of another network: use another directory
 	ErrName        = api.ErrName        // the name is taken: choose another, or revoke the member that has it
@@ -30,8 +31,8 @@ var (
 // made of, and what goes with it: a key for CURVE, the membership of a
 // network, and the names that this node has come to trust. It may live in a
 // directory, so that the node is the same each time it starts, or in memory
-// only. All methods may be called from any thread. A directory is for one node
-// at a time.
+// only. All methods may be called from any thread. One node at a time runs
+// with an identity: two would be taken for each other.
 //
 // State: draft.
 type Identity struct{ engine *identity.Identity }

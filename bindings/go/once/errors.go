@@ -23,6 +23,7 @@ var (
 var (
 	ErrNoDirectory = libonce.ErrNoDirectory // the identity is in memory only
 	ErrExists      = libonce.ErrExists      // there is one already where a new one was to be made
+	ErrInUse       = libonce.ErrInUse       // another node runs with the identity; the error's text says which process
 	ErrMode        = libonce.ErrMode        // others can read or change a secret file
 	ErrName        = libonce.ErrName        // another member has the name
 	ErrUnknown     = libonce.ErrUnknown     // no such name or id

@@ -12,8 +12,8 @@ import (
 type Peer = libonce.Peer
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join], [*Leave],
-// [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader], [*Refusal] and
-// [*Notice]. It is valid until the next event is taken; [Keep] makes a copy that lasts.
+// [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader], [*Refusal],
+// [*Twin] and [*Notice]. It is valid until the next event is taken; [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
@@ -24,7 +24,7 @@ type Event interface {
 type Origin struct {
 	Peer    Peer // as it was then
 	Time    time.Time
-	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout, Refusal or Notice
+	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout, Refusal, Twin or Notice
 }
 
 // About returns the origin itself.
@@ -93,6 +93,15 @@ type Refusal struct {
 	Text string // why, for people
 }
 
+// Twin says that another node with this node's identity was seen: somebody has copied
+// the identity's directory. Peers talk with the one that has started later, and turn the
+// other away. Its Origin.Peer has the id of both, and the endpoint of the other. It is
+// told once in ten minutes; whoever overhears the network can pretend it.
+type Twin struct {
+	Origin
+	Text string // since when, and what to do, for people
+}
+
 // Notice says that an interface came, went or changed, or that nodes find each
 // other less well or again. Its Origin.Peer has no id, no name and nothing else.
 type Notice struct {
@@ -112,6 +121,7 @@ type typed struct {
 	recover Recover
 	leader  Leader
 	refusal Refusal
+	twin    Twin
 	notice  Notice
 }
 
@@ -146,6 +156,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeRefused:
 		t.refusal = Refusal{origin, e.Reason()}
 		return &t.refusal
+	case libonce.EventTypeTwin:
+		t.twin = Twin{origin, e.Reason()}
+		return &t.twin
 	case libonce.EventTypeNetwork:
 		t.notice = Notice{origin, e.Reason()}
 		return &t.notice
@@ -219,6 +232,8 @@ func Keep(event Event) Event {
 	case *Leader:
 		return copied(e)
 	case *Refusal:
+		return copied(e)
+	case *Twin:
 		return copied(e)
 	case *Notice:
 		return copied(e)

@@ -82,6 +82,7 @@ var (
 var (
 	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
 	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
+	ErrInUse       = errors.New("another node runs with this identity: stop that one, or give this one another directory")
 	ErrMode        = errors.New("others can read or change a secret file: take their rights away with chmod")
 	ErrNetwork     = errors.New("the identity is a member of another network: use another directory")
 	ErrName        = errors.New("the name is taken: choose another, or revoke the member that has it")
@@ -107,8 +108,9 @@ const (
 	EventTypeSuspect     EventType = 7  // a peer owes a sign of life
 	EventTypeRecover     EventType = 8  // a peer that was suspect is heard again
 	EventTypeLeader      EventType = 9  // a group has a leader
-	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery works less or again, or a clock is wrong; reason says what, and the event has no peer
+	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery or the directory of the identity works less or again, or a clock is wrong; reason says what, and the event has no peer
 	EventTypeRefused     EventType = 11 // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
+	EventTypeTwin        EventType = 12 // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )
 
@@ -137,6 +139,8 @@ func (v EventType) String() string {
 		return "network"
 	case EventTypeRefused:
 		return "refused"
+	case EventTypeTwin:
+		return "twin"
 	case EventTypeUnreachable:
 		return "unreachable"
 	}

@@ -141,6 +141,8 @@ func (c *chat) show(event once.Event) error {
 		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
 	case *once.Refusal:
 		return c.note("%s", refused(e.Peer, e.Text))
+	case *once.Twin:
+		return c.note("%s", twin(e))
 	case *once.Notice:
 		return c.note("%s", clean(e.Text))
 	case *once.Exit:

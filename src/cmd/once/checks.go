@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -94,8 +96,12 @@ func checkSecurity(with *common, endpoint string) finding {
 
 // checkBeacons judges what was heard. The names are those of once.Node.Counts.
 func checkBeacons(with *common, counts map[string]uint64) []finding {
-	if with.port == 0 {
+	switch {
+	case with.beacons():
+	case with.port == 0 && with.bind == "" && len(with.servers) == 0:
 		return []finding{{warn, "beacons", "none are sent: --port is 0", "without beacons, nodes must be told of each other"}}
+	default:
+		return []finding{{fine, "beacons", "none are sent: nodes find each other by gossip", ""}}
 	}
 	own, others := counts["own beacons heard"], counts["beacons heard"]
 	findings := []finding{
@@ -108,6 +114,40 @@ func checkBeacons(with *common, counts map[string]uint64) []finding {
 			"the hosts share a wire but not a network: compare their addresses and netmasks with once interfaces"})
 	}
 	return findings
+}
+
+// checkServers finds out whether each gossip server answers.
+func checkServers(ctx context.Context, servers []string) []finding {
+	findings := make([]finding, len(servers))
+	var all sync.WaitGroup
+	for i, server := range servers {
+		all.Go(func() {
+			err := answers(ctx, server)
+			findings[i] = judge(err == nil, "gossip", server+" answers", fail, fmt.Sprintf("%s does not: %v", server, err),
+				"start a node there with --gossip-bind, let the firewalls on the way pass its TCP port, or leave the server out")
+		})
+	}
+	all.Wait()
+	return findings
+}
+
+// answers connects to an endpoint and waits for the signature that everybody who speaks
+// ZMTP begins with (RFC 23).
+func answers(ctx context.Context, endpoint string) error {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(endpoint, "tcp://"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var signature [10]byte
+	if err = conn.SetDeadline(time.Now().Add(time.Second)); err == nil {
+		_, err = io.ReadFull(conn, signature[:])
+	}
+	if err == nil && (signature[0] != 0xFF || signature[9] != 0x7F) {
+		err = errors.New("what accepts connections there does not speak ZMTP")
+	}
+	return err
 }
 
 // checkPeers judges who is there at a time.

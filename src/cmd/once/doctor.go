@@ -31,8 +31,10 @@ func doctorCommand(with *common) *cobra.Command {
 		Use:   "doctor [--wait 3s] [--json]",
 		Short: "find out why nodes do not find each other, and what to do",
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
-heard, whether it accepts connections, who it is and how it protects what it says,
-who is there, who is refused, and what is odd about them.
+heard, whether its gossip servers answer, whether it accepts connections, who it
+is and how it protects what it says, who is there, who is refused, and what is
+odd about them. If a node runs with the identity already, it is left alone, and
+another looks around.
 Each line is ok, warn or fail, with what was found; the next says what to do. The
 exit status is 1 if something fails.`,
 		Example: `  once doctor
@@ -90,6 +92,13 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
 	findings := []finding{checkInterfaces()}
 	node, err := with.start(ctx, io.Discard)
+	as := with
+	if errors.Is(err, once.ErrInUse) {
+		findings = append(findings, finding{warn, "node", "one runs already: " + err.Error(),
+			"if that is the node that you mean, all is well: it is left alone, and somebody new has found what follows"})
+		as = with.somebodyNew()
+		node, err = as.start(ctx, io.Discard)
+	}
 	if err != nil {
 		return append(findings, refusal(err)), nil
 	}
@@ -99,6 +108,8 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		switch e := event.(type) {
 		case *once.Notice:
 			odd = append(odd, finding{warn, "network", e.Text, "it happened while the doctor looked: see whether it lasts"})
+		case *once.Twin:
+			odd = append(odd, finding{fail, "twin", twin(e), "the identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"})
 		case *once.Refusal:
 			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text),
 				"if it should come in: start both with the same --security, and where members meet, invite it (once invite)"})
@@ -108,9 +119,17 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return nil, err
 	}
+	id := node.ID()
+	if as != with {
+		id = with.who.UUID()
+	}
 	findings = append(findings, checkConnections(ctx, node.Endpoint()))
-	findings = append(findings, checkIdentity(with.who, node.ID(), time.Now()), checkSecurity(with, node.Endpoint()))
-	findings = append(findings, checkBeacons(with, node.Counts())...)
+	findings = append(findings, checkIdentity(with.who, id, time.Now()), checkSecurity(as, node.Endpoint()))
+	findings = append(findings, checkBeacons(as, node.Counts())...)
+	findings = append(findings, checkServers(ctx, as.servers)...)
 	findings = append(findings, odd...)
+	if as != with && with.who.Network() != "" {
+		return findings, nil // members show themselves to members only
+	}
 	return append(findings, checkPeers(node.Peers(), time.Now())...), nil
 }

@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,8 +26,14 @@ func (n network) diagnosis(status int, flags ...string) map[string]finding {
 	n.t.Helper()
 	p := n.start(append([]string{"doctor", "--json", "--wait", "1s"}, flags...)...)
 	p.exits(status)
+	return n.findings(p.seen)
+}
+
+// findings reads what the doctor has found, by check.
+func (n network) findings(lines []string) map[string]finding {
+	n.t.Helper()
 	found := map[string]finding{}
-	for _, line := range p.seen {
+	for _, line := range lines {
 		var f finding
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			n.t.Fatalf("%s: %v", line, err)
@@ -117,6 +127,103 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
 		t.Errorf("connects to a port without a listener: %+v", f)
 	}
+}
+
+// TestDoctorChecksGossip looks around where nodes find each other by gossip: with a
+// server, with what is none, and with nothing at all.
+func TestDoctorChecksGossip(t *testing.T) {
+	n := newNetwork(t)
+	server := "tcp://127.0.0.1:" + strconv.Itoa(n.port) // UDP has it, so that TCP is free
+	gossips := func(cmd *exec.Cmd) *exec.Cmd {
+		cmd.Env = append(cmd.Env, "ONCE_PORT=")
+		return cmd
+	}
+	diagnosis := func(status int) (found map[string]finding) {
+		p := n.run(gossips(n.command("doctor", "--json", "--wait", "1s", "--gossip-connect", server)))
+		p.exits(status)
+		return n.findings(p.seen)
+	}
+	found := diagnosis(1)
+	n.wants(found, "gossip", fail, server+" does not: ")
+	n.wants(found, "beacons", fine, "by gossip")
+
+	other, err := net.Listen("tcp4", strings.TrimPrefix(server, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var talk sync.WaitGroup
+	talk.Go(func() {
+		for conn, err := other.Accept(); err == nil; conn, err = other.Accept() {
+			_, _ = conn.Write([]byte("HTTP/1.0 400 Bad Request\r\n")) // who called may be gone
+			_ = conn.Close()
+		}
+	})
+	n.wants(diagnosis(1), "gossip", fail, "does not speak ZMTP")
+	_ = other.Close() // ends the accepting
+	talk.Wait()
+
+	hub := n.run(gossips(n.command("listen", "--name", "hub", "--gossip-bind", server)))
+	ana := n.run(gossips(n.command("listen", "--name", "ana", "--gossip-connect", server)))
+	hub.sees(`\tenter\t\S+\tana`)
+	ana.sees(`\tenter\t\S+\thub`)
+	found = diagnosis(0)
+	n.wants(found, "gossip", fine, server+" answers")
+	n.wants(found, "peers", fine, "2: ")
+}
+
+// TestDoctorSparesWhoRuns looks around with the identity of a node that runs: nobody
+// loses that node. Another node with the identity does not start.
+func TestDoctorSparesWhoRuns(t *testing.T) {
+	h := newHome(t)
+	listener := h.start("listen", "--group", "room")
+	ana := h.start("chat", "--group", "room", "--name", "ana", "--identity", h.path("ana"))
+	id := listener.sees(`\tenter\t(\S+)\tana`)[1]
+	who := fmt.Sprintf("%s, by process %d on ", h.path("ana"), ana.cmd.Process.Pid)
+	found := h.diagnosis(0, "--identity", h.path("ana"))
+	h.wants(found, "node", warn, who)
+	h.wants(found, "identity", fine, id+" in "+h.path("ana"))
+	h.wants(found, "peers", fine, "ana")
+	second := h.start("listen", "--identity", h.path("ana"))
+	second.exits(1)
+	second.complains(regexp.QuoteMeta(who) + ".*: stop that one, or give this one another directory")
+	if shown := h.answer("", "identity", "show", h.path("ana")); !strings.Contains(shown, id) {
+		t.Errorf("the identity is shown as %q", shown)
+	}
+	ana.says("/quit")
+	listener.sees(`\texit\t` + id + `\tana\t\tleft$`)
+	if seen := strings.Join(listener.seen, "\n"); strings.Contains(seen, "replaced") {
+		t.Errorf("somebody was replaced:\n%s", seen)
+	}
+	ana.exits(0)
+	h.wants(h.diagnosis(0, "--identity", h.path("ana")), "identity", fine, id)
+
+	ana = h.start("listen", "--identity", h.path("ana"))
+	listener.sees(`\tenter\t` + id)
+	if err := ana.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ana.exits(-1)
+	h.answer("", "peers", "--wait", "1s", "--identity", h.path("ana")) // a lock does not outlive its process
+}
+
+// TestDoctorFindsTwin looks around with a copy of the identity of a node that runs.
+func TestDoctorFindsTwin(t *testing.T) {
+	h := newHome(t)
+	id := h.fields(h.answer("", "identity", "new", h.path("ana")))["id"]
+	if out, err := exec.Command("cp", "-r", h.path("ana"), h.path("copy")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ana := h.start("chat", "--group", "room", "--identity", h.path("ana"))
+	records := h.start("listen", "--json", "--group", "room")
+	records.sees(`"enter".*` + id)
+	h.wants(h.diagnosis(1, "--identity", h.path("copy")), "twin", fail, "another node has this node's identity")
+	ana.sees(`^\* at tcp://127.0.0.1:\d+ another node has this node's identity, and was first seen .*once identity new`)
+	ana.says("/quit")
+	ana.exits(0)
+	ana = h.start("listen", "--json", "--identity", h.path("ana"))
+	copied := h.start("listen", "--identity", h.path("copy"))
+	ana.sees(`"type":"twin",.*"peer":"` + id + `".*"endpoint":"tcp://127.0.0.1:\d+","headers":null,"reason":"another node`)
+	copied.sees(`\ttwin\t` + id + `\t`)
 }
 
 // TestDoctorFindsExpiry looks at a membership when it is over.

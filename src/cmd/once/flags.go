@@ -115,6 +115,24 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 	})
 }
 
+// beacons tells whether the node has beacons: gossip, if there is any, replaces those that
+// were not asked for.
+func (c *common) beacons() bool {
+	return c.port != 0 && (c.bind == "" && len(c.servers) == 0 || c.given("port"))
+}
+
+// somebodyNew returns the same for a node beside one that runs with the identity, which
+// may also have the endpoints that were asked for. Only open trust takes no membership.
+func (c *common) somebodyNew() *common {
+	other := *c
+	other.identity, other.who, other.trust = "", nil, once.TrustOpen
+	other.endpoint, other.advertise, other.bind = "", "", ""
+	if other.security == 0 && c.who.Network() != "" {
+		other.security = once.SecuritySecure
+	}
+	return &other
+}
+
 // word is a flag whose value is one of those that an enumeration has from 1 on.
 type word[T interface {
 	~uint8

@@ -75,6 +75,11 @@ func (r recipient) await(ctx context.Context, wait time.Duration, show func(once
 	return err
 }
 
+// twin tells of another node with the identity of this one.
+func twin(e *once.Twin) string {
+	return fmt.Sprintf("at %s %s", cut(keyless(e.Peer.Endpoint()), cellWidth), clean(e.Text))
+}
+
 // refused tells of a node that does not talk with this one, as far as it is known, and
 // who refuses whom.
 func refused(peer once.Peer, text string) string {

@@ -1,0 +1,62 @@
+package identity
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// makeReadOnly keeps this goroutine from changing a directory. To root, modes mean
+// nothing: it gets a mount of its own, in a thread that ends with the goroutine.
+func makeReadOnly(t *testing.T, dir string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		must(t, os.Chmod(dir, 0o500))
+		t.Cleanup(func() { _ = os.Chmod(dir, 0o700) }) // so that it can be removed
+		return
+	}
+	runtime.LockOSThread()
+	if err := syscall.Unshare(syscall.CLONE_FS | syscall.CLONE_NEWNS); err != nil {
+		t.Skipf("no mount namespace: %v", err)
+	}
+	must(t, syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
+	must(t, syscall.Mount(dir, dir, "", syscall.MS_BIND, ""))
+	must(t, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	t.Cleanup(func() { must(t, syscall.Unmount(dir, 0)) })
+}
+
+// TestReadOnly starts lives with an identity in a directory that cannot be changed.
+func TestReadOnly(t *testing.T) {
+	for _, test := range []struct {
+		what    string
+		prepare func(t *testing.T, dir string)
+	}{
+		{"read-only", makeReadOnly},
+		{"without a lock", func(t *testing.T, dir string) {
+			must(t, os.Remove(filepath.Join(dir, "lock")))
+			must(t, os.Mkdir(filepath.Join(dir, "lock"), 0o700))
+		}},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "identity")
+			made, err := Create(dir)
+			must(t, err)
+			last, err := made.Incarnation(start)
+			must(t, err)
+			test.prepare(t, dir)
+			i := load(t, dir)
+			for _, want := range []uint64{last + 1, last + 2} { // though the clock has not gone on
+				next, err := i.Incarnation(start)
+				if next != want || err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "writable") {
+					t.Errorf("incarnation %d, %v, want %d and what to do", next, err, want)
+				}
+			}
+			if _, err := Forget(dir, "ana"); err == nil || !strings.Contains(err.Error(), "writable") {
+				t.Errorf("a change: %v, want what to do", err)
+			}
+		})
+	}
+}

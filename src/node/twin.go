@@ -1,0 +1,50 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// maxTwins is how many twins are remembered; further ones are counted only. Anybody
+// can send a sighting in this node's name.
+const maxTwins = 16
+
+// twin is another node with this node's id.
+type twin struct {
+	since time.Time // when it was first seen
+	seen  time.Time // the latest
+	told  time.Time
+}
+
+// twin tells the application, once in a while, of another node with this node's id. A
+// host with several addresses is one, so that the port tells them apart.
+func (n *Node) twin(s beacon.Sighting) {
+	if s.Gone {
+		return
+	}
+	n.count("sightings of a twin")
+	now, port := time.Now(), s.Endpoint[strings.LastIndexByte(s.Endpoint, ':')+1:]
+	maps.DeleteFunc(n.loop.twins, func(_ string, t *twin) bool { return now.Sub(t.seen) >= refusalLife })
+	t := n.loop.twins[port]
+	switch {
+	case t == nil && len(n.loop.twins) >= maxTwins:
+		return
+	case t == nil:
+		t = &twin{since: now, told: now.Add(-refusalLife)}
+		n.loop.twins[port] = t
+	}
+	if t.seen = now; now.Sub(t.told) < refusalLife {
+		return
+	}
+	t.told = now
+	text := fmt.Sprintf("another node has this node's identity, and was first seen %s: peers talk only with the one that "+
+		"started later, so stop one, or give it an identity of its own (once identity new)", t.since.Format(time.DateTime))
+	n.settings.log.Warn(text, "uuid", n.id, "endpoint", s.Endpoint)
+	n.inbox.post(Event{kind: api.EventTypeTwin, peer: zre.Stranger(n.id, n.name, s.Endpoint), text: text, at: now})
+}
