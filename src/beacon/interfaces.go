@@ -70,17 +70,17 @@ func Interfaces() ([]Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beacon: cannot list network interfaces: %w", err)
 	}
+	addresses, err := addressesOf(system)
+	if err != nil {
+		return nil, fmt.Errorf("beacon: cannot list addresses: %w", err)
+	}
 	var usable []Interface
 	for _, ifi := range system {
 		if ifi.Flags&net.FlagUp == 0 || ifi.Flags&net.FlagRunning == 0 {
 			continue
 		}
-		addrs, err := ifi.Addrs()
-		if err != nil {
-			continue // it went away since it was listed
-		}
-		for _, addr := range addrs {
-			if i, ok := newInterface(ifi, addr); ok {
+		for _, prefix := range addresses[ifi.Index] {
+			if i, ok := newInterface(ifi, prefix); ok {
 				usable = append(usable, i)
 			}
 		}
@@ -88,12 +88,11 @@ func Interfaces() ([]Interface, error) {
 	return usable, nil
 }
 
-// newInterface reports whether addr of ifi can be used.
-func newInterface(ifi net.Interface, addr net.Addr) (Interface, bool) {
-	prefix, err := netip.ParsePrefix(addr.String())
+// newInterface reports whether an address of ifi can be used.
+func newInterface(ifi net.Interface, prefix netip.Prefix) (Interface, bool) {
 	ip := prefix.Addr()
 	loopback := ifi.Flags&net.FlagLoopback != 0
-	if err != nil || loopback != ip.IsLoopback() { // an address that a host keeps on lo is no network
+	if loopback != ip.IsLoopback() { // an address that a host keeps on lo is no network
 		return Interface{}, false
 	}
 	i := Interface{Name: ifi.Name, Index: ifi.Index, Addr: prefix, Loopback: loopback}

@@ -31,11 +31,7 @@ func TestNewInterface(t *testing.T) {
 		{lo, "10.0.0.1/24", ""},
 		{lo, "::1/128", ""},
 	} {
-		ip, network, err := net.ParseCIDR(test.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, ok := newInterface(net.Interface{Name: "x0", Index: 3, Flags: test.flags}, &net.IPNet{IP: ip, Mask: network.Mask})
+		got, ok := newInterface(net.Interface{Name: "x0", Index: 3, Flags: test.flags}, netip.MustParsePrefix(test.addr))
 		if ok != (test.broadcast != "") {
 			t.Errorf("%s: usable %v", test.addr, ok)
 		}

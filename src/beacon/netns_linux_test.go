@@ -3,6 +3,8 @@ package beacon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -39,6 +41,7 @@ func inNamespace(t *testing.T, tools ...string) bool {
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	t.Logf("%s", out)
 	return false
 }
 
@@ -157,6 +160,62 @@ func TestUDPFirewall(t *testing.T) {
 	}
 	b.drain()
 	b.sees(t, at(1, seenAt))
+}
+
+// TestManyInterfaces looks at a thousand. That costs little more than to have the
+// system list them: their addresses are not listed for each anew.
+func TestManyInterfaces(t *testing.T) {
+	if !inNamespace(t, "ip") {
+		return
+	}
+	const many = 1000
+	var script strings.Builder
+	for n := range many / 2 {
+		fmt.Fprintf(&script, "link add a%[1]d type veth peer name b%[1]d\n", n)
+		for device, bits := range map[string]int{"a": 24, "b": 30} {
+			fmt.Fprintf(&script, "link set %s%d addrgenmode none\nlink set %[1]s%[2]d up\n", device, n)
+			fmt.Fprintf(&script, "addr add 10.%d.%d.%d/%d dev %s%d\n", n/250, n%250, bits, bits, device, n)
+		}
+	}
+	batch := exec.Command("ip", "-batch", "-")
+	batch.Stdin = strings.NewReader(script.String())
+	if out, err := batch.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	waitFor(t, "all to be up", func() bool {
+		all, err := Interfaces()
+		return err == nil && len(all) == many
+	})
+	list := cost(t, func() error { _, err := net.Interfaces(); return err })
+	look := cost(t, func() error { _, err := Select(nil); return err })
+	t.Logf("the system lists %d interfaces in %v of CPU; a look costs %v", many, list, look)
+	if look > 5*list {
+		t.Errorf("a look costs %.1f times as much as to list the interfaces", float64(look)/float64(list))
+	}
+}
+
+// cost returns the CPU time that it takes to do something once, the least of some.
+func cost(t *testing.T, do func() error) time.Duration {
+	t.Helper()
+	least := time.Hour
+	for range 5 {
+		began := cpu(t)
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		least = min(least, cpu(t)-began)
+	}
+	return least
+}
+
+// cpu returns the CPU time of this process so far.
+func cpu(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // interfacesNamed waits until an interface is up and has an address, which takes
