@@ -153,17 +153,16 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self uuid.UUID, sight
 
 // take judges one datagram.
 func (u *UDP) take(datagram []byte, from netip.Addr, self uuid.UUID, sight func(Sighting)) {
-	if !u.onNetwork(from) {
-		u.Count(CountElsewhere)
-		return
-	}
 	id, port, key, ok := decode(datagram)
 	switch {
+	case ok && id == self && u.echo(from):
+		u.Count(CountOwn)
+	case !u.onNetwork(from):
+		u.Count(CountElsewhere)
 	case !ok:
 		u.Count(CountMalformed)
 	case id == self:
 		u.Count(CountOwn)
-		u.echo(from)
 	default:
 		u.Count(CountHeard)
 		if port != 0 {
@@ -181,15 +180,17 @@ func (u *UDP) onNetwork(from netip.Addr) bool {
 	return slices.ContainsFunc(u.interfaces, func(i Interface) bool { return i.hears(from) })
 }
 
-// echo notes that our own beacon was heard from one of our addresses.
-func (u *UDP) echo(from netip.Addr) {
+// echo notes that our own beacon was heard from one of our addresses, if it is one.
+func (u *UDP) echo(from netip.Addr) (ours bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, o := range u.outlets {
-		if o.iface.Local() == from {
+		if o.local == from {
 			o.echoed.Store(true)
+			ours = true
 		}
 	}
+	return ours
 }
 
 // tell sends beacons on all interfaces until ctx ends, and goodbye then.
@@ -241,6 +242,7 @@ func (u *UDP) newOutlet(i Interface, interval time.Duration) *outlet {
 	say := func(text string) { u.Notice(fmt.Sprintf("interface %v: %s", i, text)) }
 	o := &outlet{
 		iface:   i,
+		local:   i.Local(),
 		sending: health{what: "send beacons", say: say, patience: 2 * interval},
 		hearing: health{what: "hear own beacons", say: say, patience: 2 * interval},
 	}
