@@ -172,7 +172,7 @@ func TestManyInterfaces(t *testing.T) {
 	var script strings.Builder
 	for n := range many / 2 {
 		fmt.Fprintf(&script, "link add a%[1]d type veth peer name b%[1]d\n", n)
-		for device, bits := range map[string]int{"a": 24, "b": 30} {
+		for device, bits := range map[string]int{"a": 24, "b": 32} {
 			fmt.Fprintf(&script, "link set %s%d addrgenmode none\nlink set %[1]s%[2]d up\n", device, n)
 			fmt.Fprintf(&script, "addr add 10.%d.%d.%d/%d dev %s%d\n", n/250, n%250, bits, bits, device, n)
 		}

@@ -21,8 +21,9 @@ const (
 	readPause   = 100 * time.Millisecond // after the system failed to read
 )
 
-// Names under which [UDP.Count] counts the datagrams heard.
+// Names under which [UDP.Count] counts datagrams.
 const (
+	CountSent      = "beacons sent"
 	CountHeard     = "beacons heard"               // sightings, and the node's own beacons
 	CountOwn       = "own beacons heard"           // sent and heard by the node itself
 	CountElsewhere = "beacons from other networks" // than those of the interfaces
@@ -265,7 +266,9 @@ func (u *UDP) broadcast(datagram []byte) {
 		}
 		err := o.send(datagram, u.port)
 		o.sending.report(err)
-		o.sent = err == nil
+		if o.sent = err == nil; o.sent {
+			u.Count(CountSent)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -61,10 +62,28 @@ type endpoint struct {
 }
 
 // definite says whether the endpoint names one host and one port.
-func (e endpoint) definite() bool { return e.host != "" && e.from > 0 && e.from == e.to }
+func (e endpoint) definite() bool {
+	return e.host != "" && e.from > 0 && e.from == e.to
+}
 
 func (e endpoint) address(port int) string {
 	return net.JoinHostPort(e.host, strconv.Itoa(port))
+}
+
+// Loopback tells whether an endpoint, which a bar and a key may follow, is one that
+// only its own host can reach.
+func Loopback(endpoint string) bool {
+	address, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "tcp://"), "|")
+	host, _, err := net.SplitHostPort(address)
+	ip, _ := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || ip.Unmap().IsLoopback())
+}
+
+// OneHost tells whether both ends of a connection are on the same host.
+func OneHost(local, remote net.Addr) bool {
+	near, err1 := netip.ParseAddrPort(local.String())
+	far, err2 := netip.ParseAddrPort(remote.String())
+	return err1 == nil && err2 == nil && (far.Addr().Unmap().IsLoopback() || near.Addr() == far.Addr())
 }
 
 func parseEndpoint(s string) (e endpoint, err error) {

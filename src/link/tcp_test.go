@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 )
 
@@ -41,6 +42,35 @@ func TestParseEndpoint(t *testing.T) {
 		}
 		if err != nil && !errors.Is(err, ErrEndpoint) {
 			t.Errorf("%s: %v is not ErrEndpoint", test.in, err)
+		}
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"tcp://127.0.0.1:1": true, "tcp://127.9.9.9:1|key": true, "tcp://[::1]:1": true, "tcp://[::ffff:127.0.0.1]:1": true, "tcp://localhost:1": true,
+		"tcp://10.0.0.1:1": false, "tcp://[fe80::1%eth0]:1": false, "tcp://example.org:1": false, "tcp://127.0.0.1": false, "127.0.0.1": false, "": false,
+	} {
+		if Loopback(endpoint) != want {
+			t.Errorf("%q: %v", endpoint, !want)
+		}
+	}
+}
+
+func TestOneHost(t *testing.T) {
+	at := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+	for _, test := range []struct {
+		local, remote string
+		want          bool
+	}{
+		{"127.0.0.1:1", "127.0.0.1:2", true},
+		{"[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.2]:2", true},
+		{"10.0.0.1:1", "10.0.0.1:2", true},
+		{"10.0.0.1:1", "10.0.0.2:1", false},
+		{"[fe80::1%eth0]:1", "[fe80::1%wlan0]:1", false},
+	} {
+		if got := OneHost(at(test.local), at(test.remote)); got != test.want {
+			t.Errorf("%s and %s: %v", test.local, test.remote, got)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type site struct {
 	interfaces atomic.Pointer[[]beacon.Interface]
 	fixed      bool // the interfaces do not change
 	listen     string
+	listener   net.Addr      // where it does
 	beacon     beacon.Beacon // nil for none
 }
 
@@ -57,7 +58,8 @@ func (n *Node) settle() (*site, error) {
 
 // settleIn makes the node heard, and follows the interfaces from then on.
 func (n *Node) settleIn(s *site, listener net.Addr) error {
-	n.port, n.address = portOf(listener), s.endpoint(listener)
+	s.listener = listener
+	n.port, n.address = portOf(listener), s.endpoint()
 	var udp *beacon.UDP
 	if port := n.settings.udpPort(); port != 0 && s.beacon == nil {
 		var err error
@@ -81,9 +83,11 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 				n.notice(text)
 			}
 			n.mu.Lock()
-			n.address = s.endpoint(listener)
-			n.publish()
+			n.address = s.endpoint()
 			n.mu.Unlock()
+			if n.gossip != nil {
+				n.gossip.Publish()
+			}
 			if slices.ContainsFunc(is, func(i beacon.Interface) bool { return !i.Loopback && !slices.Contains(was, i) }) {
 				n.do(n.abandon)
 			}
@@ -139,14 +143,36 @@ func (s *site) covers(local net.Addr) bool {
 	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })
 }
 
-// endpoint returns where to reach a node that listens at an address.
-func (s *site) endpoint(listener net.Addr) string {
-	host := hostOf(listener)
-	interfaces := *s.interfaces.Load()
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() && len(interfaces) > 0 {
+// endpoint returns where to reach the node: where it listens or, if that is on all
+// interfaces, at the first one's address. While there is none, it is unspecified.
+func (s *site) endpoint() string {
+	host := hostOf(s.listener)
+	if interfaces := *s.interfaces.Load(); s.everywhere() && len(interfaces) > 0 {
 		host = interfaces[0].Local().String()
 	}
-	return endpointOf(host, portOf(listener))
+	return endpointOf(host, portOf(s.listener))
+}
+
+// everywhere tells whether the node listens on all interfaces.
+func (s *site) everywhere() bool {
+	ip, err := netip.ParseAddr(hostOf(s.listener))
+	return err == nil && ip.IsUnspecified()
+}
+
+// reachedFrom returns where the node is reached by those who are told so over a
+// connection from an address of this host, and by whom they tell in turn. It is that
+// address, if the node listens there and uses it; not loopback, which tells nothing
+// of where the others are. It is empty while there is no address at all.
+func (s *site) reachedFrom(local net.Addr) string {
+	ip, err := netip.ParseAddr(hostOf(local))
+	switch {
+	case !s.everywhere():
+	case err == nil && !ip.Unmap().IsLoopback() && s.covers(local):
+		return endpointOf(ip.Unmap().WithZone("").String(), portOf(s.listener))
+	case len(*s.interfaces.Load()) == 0:
+		return ""
+	}
+	return s.endpoint()
 }
 
 // withZone completes the endpoint that a peer names, if that is link-local: which

@@ -215,8 +215,9 @@ func (n *Node) SetPort(port int) error {
 }
 
 // SetInterface names the network interfaces that the node uses. Without it the
-// node uses all that are up and can broadcast, and loopback if there are no
-// others.
+// node uses all that are up, and loopback as well if none of them can
+// broadcast. No beacons go out where there is no broadcast, as on tunnels:
+// peers meet there by gossip.
 //
 //   - value: names or addresses of interfaces, separated by commas; at most
 //     1024 octets

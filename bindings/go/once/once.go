@@ -80,7 +80,7 @@ type Config struct {
 	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted
 
 	// Interfaces are names or addresses of the network interfaces to use.
-	// Default: all that are up and can broadcast; loopback if there are none.
+	// Default: all that are up, and loopback as well if none of them can broadcast.
 	Interfaces []string
 	// BeaconPort is the UDP port on which nodes find each other; those with
 	// different ports do not. Default 5670, or none if the node gossips;

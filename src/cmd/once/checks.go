@@ -24,19 +24,31 @@ func checkInterfaces() finding {
 	if err != nil {
 		return finding{fail, "interfaces", err.Error(), "the system does not list its network interfaces: run as a user who may see them"}
 	}
+	return judgeInterfaces(interfaceRecords(interfaces))
+}
+
+func judgeInterfaces(interfaces []interfaceRecord) finding {
 	var remote []string
+	announced := false
 	for _, i := range interfaces {
-		if !i.Loopback() && i.Broadcast() != "" {
-			remote = append(remote, fmt.Sprintf("%s (%s)", i.Name(), i.Address()))
+		switch {
+		case i.Loopback:
+		case i.Broadcast != "":
+			announced = true
+			remote = append(remote, fmt.Sprintf("%s (%s)", i.Name, i.Address))
+		default:
+			remote = append(remote, fmt.Sprintf("%s (%s, without beacons)", i.Name, i.Address))
 		}
 	}
-	switch {
+	switch found := strings.Join(remote, ", "); {
+	case announced:
+		return finding{fine, "interfaces", found, ""}
 	case len(remote) > 0:
-		return finding{fine, "interfaces", strings.Join(remote, ", "), ""}
+		return finding{warn, "interfaces", found, "nodes on other hosts are met there by gossip only: see --gossip-bind and --gossip-connect"}
 	case len(interfaces) > 0:
 		return finding{warn, "interfaces", "loopback only", "nodes of this host can meet, others not: plug in a cable, or join a wireless network"}
 	}
-	return finding{fail, "interfaces", "none is up and can broadcast", "bring one up: ip link set lo up is the least"}
+	return finding{fail, "interfaces", "none is up and has an address", "bring one up: ip link set lo up is the least"}
 }
 
 // refusal explains why a node does not start.
@@ -55,8 +67,9 @@ func refusal(err error) finding {
 
 // checkConnections connects to where the node accepts connections.
 func checkConnections(ctx context.Context, endpoint string) finding {
+	address := strings.TrimPrefix(keyless(endpoint), "tcp://")
 	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(keyless(endpoint), "tcp://"))
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return finding{fail, "tcp", err.Error(), "let the firewall pass TCP to this host; --endpoint tcp://*:5671 gives it one port to open"}
 	}
@@ -94,8 +107,13 @@ func checkSecurity(with *common, endpoint string) finding {
 
 // checkBeacons judges what was heard. The names are those of once.Node.Counts.
 func checkBeacons(with *common, counts map[string]uint64) []finding {
-	if with.port == 0 {
+	switch sent := counts["beacons sent"]; {
+	case with.port == 0:
 		return []finding{{warn, "beacons", "none are sent: --port is 0", "without beacons, nodes must be told of each other"}}
+	case sent == 0 && with.gossips() && !with.given("port"):
+		return []finding{{fine, "beacons", "none are sent: gossip replaces them", ""}}
+	case sent == 0:
+		return []finding{{fail, "beacons", "none could be sent", "an interface is needed that is up and can broadcast (once interfaces); elsewhere nodes meet by gossip"}}
 	}
 	own, others := counts["own beacons heard"], counts["beacons heard"]
 	findings := []finding{

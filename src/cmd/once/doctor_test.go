@@ -95,10 +95,43 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	p.exits(1)
 	p.complains(`^once: something does not work`)
 
-	counts := map[string]uint64{"beacons heard": 3, "beacons from other networks": 2}
-	for i, want := range []string{fail + " beacons", warn + " addresses"} {
-		if f := checkBeacons(&common{port: 5670}, counts)[i]; f.Status+" "+f.Check != want {
-			t.Errorf("%+v, want %s", f, want)
+	bare := &common{port: 5670, given: func(string) bool { return false }}
+	gossiping := &common{port: 5670, given: bare.given, servers: []string{"tcp://192.0.2.1:1"}}
+	both := &common{port: 5670, given: func(string) bool { return true }, servers: gossiping.servers}
+	unheard := map[string]uint64{"beacons sent": 4, "beacons heard": 3, "beacons from other networks": 2}
+	for _, test := range []struct {
+		with   *common
+		counts map[string]uint64
+		want   []string // status and what was found
+	}{
+		{bare, unheard, []string{fail + " sent, but not heard back", warn + " 2 beacons from addresses"}},
+		{bare, nil, []string{fail + " none could be sent"}},
+		{gossiping, nil, []string{fine + " none are sent: gossip"}},
+		{both, nil, []string{fail + " none could be sent"}},
+	} {
+		findings := checkBeacons(test.with, test.counts)
+		if len(findings) != len(test.want) {
+			t.Fatalf("%+v, want %q", findings, test.want)
+		}
+		for i, want := range test.want {
+			if f := findings[i]; !strings.HasPrefix(f.Status+" "+f.Found, want) {
+				t.Errorf("%+v, want %s", f, want)
+			}
+		}
+	}
+	eth := interfaceRecord{Name: "eth0", Address: "192.0.2.1", Broadcast: "192.0.2.255"}
+	tun, lo := interfaceRecord{Name: "tun0", Address: "10.8.0.2"}, interfaceRecord{Name: "lo", Loopback: true, Broadcast: "127.255.255.255"}
+	for _, test := range []struct {
+		interfaces []interfaceRecord
+		want       string
+	}{
+		{[]interfaceRecord{lo, eth, tun}, fine + " eth0 (192.0.2.1), tun0 (10.8.0.2, without beacons)"},
+		{[]interfaceRecord{lo, tun}, warn + " tun0 (10.8.0.2, without beacons)"},
+		{[]interfaceRecord{lo}, warn + " loopback only"},
+		{nil, fail + " none is up and has an address"},
+	} {
+		if f := judgeInterfaces(test.interfaces); f.Status+" "+f.Found != test.want {
+			t.Errorf("%+v, want %s", f, test.want)
 		}
 	}
 	for _, test := range []struct {

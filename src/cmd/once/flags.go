@@ -44,7 +44,7 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.name, "name", "", "public `NAME` of this node (default: six digits of its id)")
 	flags.StringArrayVar(&c.headers, "header", nil, "what peers are told of this node, as `K=V`; may be repeated")
 	flags.StringArrayVar(&c.interfaces, "interface", nil,
-		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that can broadcast)")
+		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that are up)")
 	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none, which is the default with gossip")
 	flags.StringVar(&c.endpoint, "endpoint", "",
 		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
@@ -72,6 +72,9 @@ func (c *common) contestFlag(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.contest, "contest", nil,
 		"`GROUP` to join and to lead, if no other member that contests has a lower id; may be repeated")
 }
+
+// gossips tells whether the node finds others by gossip.
+func (c *common) gossips() bool { return c.bind != "" || len(c.servers) > 0 }
 
 // start starts a node that is in groups and logs to w.
 func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*once.Node, error) {
