@@ -40,7 +40,7 @@ func (i Interface) Local() netip.Addr {
 
 // hears tells whether a datagram from an address came from a host of this network.
 func (i Interface) hears(from netip.Addr) bool {
-	return i.Broadcast.IsValid() && i.Addr.Contains(from.WithZone("")) && from.Zone() == i.Local().Zone()
+	return i.Broadcast.IsValid() && from != i.Broadcast && i.Addr.Contains(from.WithZone("")) && from.Zone() == i.Local().Zone()
 }
 
 func (i Interface) String() string {

@@ -164,6 +164,10 @@ func TestHears(t *testing.T) {
 	for from, want := range map[string][]bool{
 		"192.0.2.9":     {true, false, false},
 		"192.0.3.9":     {false, false, false},
+		"192.0.2.255":   {false, false, false},
+		"0.0.0.0":       {false, false, false},
+		"224.0.0.1":     {false, false, false},
+		"127.0.0.1":     {false, false, false},
 		"fe80::9%eth0":  {false, true, false},
 		"fe80::9%wlan0": {false, false, false},
 		"fe80::9":       {false, false, false},

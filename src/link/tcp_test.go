@@ -32,6 +32,12 @@ func TestParseEndpoint(t *testing.T) {
 		{"tcp://127.0.0.1:0-8", endpoint{}, false},
 		{"tcp://127.0.0.1:8-", endpoint{}, false},
 		{"tcp://127.0.0.1:http", endpoint{}, false},
+		{"tcp://0.0.0.0:5000", endpoint{"0.0.0.0", 5000, 5000}, true},
+		{"tcp://[::]:5000", endpoint{"::", 5000, 5000}, true},
+		{"tcp://224.0.0.1:5000", endpoint{}, false},
+		{"tcp://[ff02::1%eth0]:5000", endpoint{}, false},
+		{"tcp://[::ffff:224.0.0.1]:5000", endpoint{}, false},
+		{"tcp://255.255.255.255:5000", endpoint{}, false},
 		{"udp://127.0.0.1:5000", endpoint{}, false},
 		{"127.0.0.1:5000", endpoint{}, false},
 		{"", endpoint{}, false},
@@ -42,6 +48,15 @@ func TestParseEndpoint(t *testing.T) {
 		}
 		if err != nil && !errors.Is(err, ErrEndpoint) {
 			t.Errorf("%s: %v is not ErrEndpoint", test.in, err)
+		}
+	}
+}
+
+// What stands for all addresses is none to connect to.
+func TestDialNowhere(t *testing.T) {
+	for _, endpoint := range []string{"tcp://*:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://[::ffff:0.0.0.0]:1", "tcp://127.0.0.1:*", "tcp://127.0.0.1:1-2"} {
+		if _, err := (TCP{}).Dial(t.Context(), endpoint); !errors.Is(err, ErrEndpoint) {
+			t.Errorf("%s: %v", endpoint, err)
 		}
 	}
 }

@@ -245,7 +245,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
 	r.visit.refund()
-	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
+	hello.Endpoint = keyed(seenFrom(r.link, hello.Endpoint), key)
 	for again := true; again; {
 		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 		v := <-r.verdict

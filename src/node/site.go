@@ -175,12 +175,16 @@ func (s *site) reachedFrom(local net.Addr) string {
 	return s.endpoint()
 }
 
-// withZone completes the endpoint that a peer names, if that is link-local: which
-// link it is on is told by the address that the peer connects from.
-func withZone(endpoint string, from net.Addr) string {
+// seenFrom returns an endpoint that a peer names, as it is for this host. One that is
+// link-local lacks the link, which the address tells that the peer connects from. A
+// peer on another host that names loopback names no endpoint: it leads to ourselves.
+func seenFrom(l *link.Link, endpoint string) string {
+	if link.Loopback(endpoint) && !link.OneHost(l.LocalAddr(), l.RemoteAddr()) {
+		return ""
+	}
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(endpoint, "tcp://"))
 	ip, bad := netip.ParseAddr(host)
-	at, unknown := netip.ParseAddrPort(from.String())
+	at, unknown := netip.ParseAddrPort(l.RemoteAddr().String())
 	if err != nil || bad != nil || unknown != nil || !ip.Is6() || !ip.IsLinkLocalUnicast() {
 		return endpoint
 	}

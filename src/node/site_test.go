@@ -1,10 +1,16 @@
 package node
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/synctest"
 
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
 )
 
@@ -51,4 +57,60 @@ func TestCovers(t *testing.T) {
 			t.Errorf("%s: %v", local, !want)
 		}
 	}
+}
+
+// What peers can never connect to is refused when it is set, by name.
+func TestEndpointsThatCannotBe(t *testing.T) {
+	n, err := New("ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := []string{"tcp://0.0.0.0:1", "tcp://*:1", "tcp://[::]:1", "tcp://[::ffff:0.0.0.0]:1", "tcp://192.0.2.1:0", "tcp://192.0.2.1:*",
+		"tcp://224.0.0.1:1", "tcp://[ff02::1%eth0]:1", "tcp://255.255.255.255:1", "192.0.2.1:1"}
+	nowhere := []string{"tcp://224.0.0.1:*", "tcp://255.255.255.255:1", "tcp://[ff02::1]:1", "tcp://192.0.2.1", "192.0.2.1:1"}
+	peer := func(endpoint string) error { return n.RequirePeer(uuid.New(), endpoint) }
+	for _, test := range []struct {
+		field    string
+		set      func(string) error
+		bad, has []string
+	}{
+		{"advertised endpoint", n.SetAdvertisedEndpoint, nobody, []string{"tcp://192.0.2.1:1", "tcp://host.example:1", "tcp://127.0.0.1:1"}},
+		{"gossip connect", n.GossipConnect, nobody, []string{"tcp://192.0.2.1:1", "tcp://host.example:1"}},
+		{"endpoint of a peer", peer, nobody, nil},
+		{"endpoint", n.SetEndpoint, nowhere, []string{"", "tcp://*:*", "tcp://0.0.0.0:1", "tcp://[::]:1-2", "tcp://192.0.2.1:0"}},
+		{"gossip bind", n.GossipBind, nowhere, []string{"tcp://*:*", "tcp://0.0.0.0:1"}},
+	} {
+		for _, endpoint := range test.bad {
+			err := test.set(endpoint)
+			if !errors.Is(err, api.ErrEndpoint) || !strings.HasPrefix(err.Error(), test.field) || !strings.Contains(err.Error(), endpoint) {
+				t.Errorf("%s %s: %v", test.field, endpoint, err)
+			}
+		}
+		for _, endpoint := range test.has {
+			if err := test.set(endpoint); err != nil {
+				t.Errorf("%s %s: %v", test.field, endpoint, err)
+			}
+		}
+	}
+}
+
+// What is sighted at no address of one host is counted, and nobody is called.
+func TestSightedNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana := l.node("ana")
+		defer ana.Stop()
+		nowhere := []string{"tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://*:1", "tcp://224.0.0.1:1", "tcp://255.255.255.255:1", "tcp://10.0.0.9:0"}
+		for _, endpoint := range nowhere {
+			ana.sighted([]beacon.Sighting{{ID: mallory, Endpoint: endpoint}})
+		}
+		ana.do(func() {
+			if len(ana.loop.calls) > 0 {
+				t.Error("somebody is called")
+			}
+		})
+		if got := ana.Counts()["sightings without an endpoint"]; got != uint64(len(nowhere)) {
+			t.Errorf("counts: %v", ana.Counts())
+		}
+	})
 }

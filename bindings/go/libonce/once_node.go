@@ -255,6 +255,7 @@ func (n *Node) SetEndpoint(endpoint string) error {
 
 // SetAdvertisedEndpoint sets what peers are told of where to reach the node,
 // if that is not where it accepts connections: it may be behind a router, say.
+// It is the address or name of one host, and a port.
 //
 //   - endpoint: the endpoint, as tcp://ADDRESS:PORT; 1 to 255 octets
 //

@@ -154,8 +154,9 @@ type Hello struct {
 	// cyclic number of this message in its session; HELLO carries 1, each
 	// later message one more
 	Sequence uint16
-	// where the sender accepts connections, as tcp://ADDRESS:PORT; at most 255
-	// octets
+	// where the sender accepts connections, as tcp://ADDRESS:PORT: the address
+	// or name of one host, not loopback unless that is the receiver's too; at
+	// most 255 octets
 	Endpoint string
 	// the groups the sender is in; at most 4096 entries of at most 255 octets,
 	// together 262144
