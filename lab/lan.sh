@@ -80,6 +80,14 @@ tunnel() {
     done
 }
 
+# plug HOST DEVICE NUMBER puts a network card into a host and its cable into the bridge.
+plug() {
+    ip -n sw link add "$1-$2" type veth peer name "$2" netns "$1"
+    ip -n sw link set "$1-$2" master lan up
+    ip -n "$1" addr add "10.9.0.$3/24" dev "$2"
+    ip -n "$1" link set "$2" up
+}
+
 # start HOST... starts a node on each, and gyre HOST one of gyre.
 start() {
     local name words
@@ -199,6 +207,13 @@ row() {
             [[ $(sight "$name") == "${want[$name]}" ]] || echo "  $name sees: $(sight "$name")and should: ${want[$name]}"
         done
     fi
+}
+
+# tells HOST TEXT expects that its node has said something of the network.
+tells() {
+    local verdict=ok
+    grep '"type":"network"' "$work/$1" | grep -q "$2" || verdict=FAIL failed=1
+    printf '  %-40s %-67s %s\n' "$1 tells" "$2" $verdict
 }
 
 # ticks HOST tells how long its node has had the CPU, in hundredths of a second.
@@ -389,6 +404,33 @@ begin
 for n in 1 2; do filter "h$n"; done
 acquainted h1 h2
 meets "and now they do" 12
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; ip -n "h$n" link set lo down; ip -n "h$n" link set eth0 down; done
+begin
+start h1 h2
+want[h1]="" want[h2]=""
+stays "no interface is up yet" 2
+tells h1 "waiting for an interface: no network interface is up"
+begin
+for n in 1 2; do ip -n "h$n" link set eth0 up; done
+acquainted h1 h2
+meets "and now they are" 4
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; done
+args=([h2]="--interface usb0")
+begin
+start h1 h2
+want[h1]="" want[h2]=""
+stays "one that was named is not there yet" 2
+tells h2 'no usable network interface .*usb0.*; there are: lo .*, eth0 (10.9.0.2)'
+begin
+plug h2 usb0 22
+acquainted h1 h2
+meets "and now it is" 4
 
 tear
 network

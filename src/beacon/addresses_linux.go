@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// maxName is how many octets the name of an interface has at most.
+const maxName = syscall.IFNAMSIZ - 1
+
 // addressesOf returns the addresses of all interfaces by index. It asks the system
 // once; net.Interface.Addrs has it list those of all interfaces for each.
 func addressesOf([]net.Interface) (map[int][]netip.Prefix, error) {

@@ -7,6 +7,10 @@ import (
 	"net/netip"
 )
 
+// maxName is how many octets the name of an interface has at most. Windows has the
+// longest.
+const maxName = 255
+
 // addressesOf returns the addresses of interfaces by index.
 func addressesOf(system []net.Interface) (map[int][]netip.Prefix, error) {
 	addresses := map[int][]netip.Prefix{}

@@ -187,3 +187,14 @@ func unnamed(usable []Interface) (chosen []Interface, err error) {
 	}
 	return chosen, err
 }
+
+// CheckName fails if no interface can ever have a name or address.
+func CheckName(name string) error {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return nil
+	}
+	if name == "" || len(name) > maxName || strings.ContainsAny(name, "/:") {
+		return fmt.Errorf("no name or address of a network interface: names have 1 to %d octets, and neither slashes nor colons", maxName)
+	}
+	return nil
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/wire"
@@ -154,12 +155,15 @@ func (n *Node) SetHeader(name, value string) error {
 
 func (n *Node) SetInterface(value string) error {
 	return n.set(func(s *settings) error {
-		s.interfaces = nil
+		var names []string
 		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				s.interfaces = append(s.interfaces, name)
+			name = strings.TrimSpace(name)
+			if err := beacon.CheckName(name); err != nil {
+				return fmt.Errorf("interface %q: %w: %w", name, api.ErrArgument, err)
 			}
+			names = append(names, name)
 		}
+		s.interfaces = names
 		return nil
 	})
 }

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -24,7 +27,8 @@ const anywhere = "tcp://*:*"
 // and by which beacon it is found.
 type site struct {
 	interfaces atomic.Pointer[[]beacon.Interface]
-	fixed      bool // the interfaces do not change
+	missing    error // what the node waits for: interfaces that were named, or any
+	fixed      bool  // the interfaces do not change
 	listen     string
 	listener   net.Addr      // where it does
 	beacon     beacon.Beacon // nil for none
@@ -40,12 +44,15 @@ func (n *Node) settle() (*site, error) {
 		return at, nil
 	}
 	interfaces, err := beacon.Select(s.interfaces)
+	if errors.Is(err, beacon.ErrNoInterface) || errors.As(err, new(*beacon.UnknownInterfaceError)) {
+		at.missing, err = err, nil
+	}
 	if err != nil && (s.udpPort() != 0 || len(s.interfaces) > 0 || s.endpoint == "") {
 		return nil, err
 	}
 	at.interfaces.Store(&interfaces)
 	remote := func(i beacon.Interface) bool { return !i.Loopback }
-	at.fixed = len(s.interfaces) > 0 && !slices.ContainsFunc(interfaces, remote)
+	at.fixed = len(s.interfaces) > 0 && at.missing == nil && !slices.ContainsFunc(interfaces, remote)
 	switch {
 	case s.endpoint != "":
 	case at.fixed && len(interfaces) == 1:
@@ -68,6 +75,9 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 		}
 		udp.Count, udp.Notice = n.count, n.notice
 		s.beacon = udp
+	}
+	if s.missing != nil {
+		n.remark(slog.LevelWarn, fmt.Sprintf("waiting for an interface: %v", s.missing))
 	}
 	if s.fixed {
 		return nil
@@ -100,8 +110,11 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 var nobody = new(zre.Peer)
 
 // notice tells of a change of the network.
-func (n *Node) notice(text string) {
-	n.settings.log.Info("network", "change", text)
+func (n *Node) notice(text string) { n.remark(slog.LevelInfo, text) }
+
+// remark tells the application, and the log at a level, of the network.
+func (n *Node) remark(level slog.Level, text string) {
+	n.settings.log.Log(n.ctx, level, "network", "change", text)
 	n.inbox.post(Event{kind: api.EventTypeNetwork, peer: nobody, text: text, at: time.Now()})
 }
 

@@ -59,6 +59,33 @@ func TestCovers(t *testing.T) {
 	}
 }
 
+// A node starts before its interface is there, says so, and takes nobody meanwhile.
+func TestStartsBeforeItsInterface(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		var logged []string
+		ana := l.node("ana", func(n *Node) {
+			n.beacon, n.settings.endpoint, n.settings.port = nil, "", 0
+			n.SetLog(func(level int, message string, attributes map[string]string) {
+				if level == 4 {
+					logged = append(logged, message+": "+attributes["change"])
+				}
+			})
+			if err := n.SetInterface("127.0.0.1, nonesuch0"); err != nil {
+				t.Fatal(err)
+			}
+		})
+		defer ana.Stop()
+		got := ana.next(0)
+		if !strings.HasPrefix(got, `network waiting for an interface: no usable network interface "nonesuch0"; there are: `) || !strings.Contains(got, "(127.0.0.1)") {
+			t.Errorf("ana got %q", got)
+		}
+		if len(logged) != 1 || "network "+strings.TrimPrefix(logged[0], "network: ") != got {
+			t.Errorf("logged as a warning: %q", logged)
+		}
+	})
+}
+
 // What peers can never connect to is refused when it is set, by name.
 func TestEndpointsThatCannotBe(t *testing.T) {
 	n, err := New("ana")
@@ -90,6 +117,11 @@ func TestEndpointsThatCannotBe(t *testing.T) {
 			if err := test.set(endpoint); err != nil {
 				t.Errorf("%s %s: %v", test.field, endpoint, err)
 			}
+		}
+	}
+	for _, names := range []string{"", ",", "lo,", "192.0.2.0/24", strings.Repeat("e", 256)} {
+		if err := n.SetInterface(names); !errors.Is(err, api.ErrArgument) || !strings.HasPrefix(err.Error(), "interface ") {
+			t.Errorf("interface %q: %v", names, err)
 		}
 	}
 }

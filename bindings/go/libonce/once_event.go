@@ -23,7 +23,7 @@ const (
 	EventTypeSuspect     = api.EventTypeSuspect     // a peer owes a sign of life
 	EventTypeRecover     = api.EventTypeRecover     // a peer that was suspect is heard again
 	EventTypeLeader      = api.EventTypeLeader      // a group has a leader
-	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
+	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went, changed or is waited for, or discovery works less or again; reason says what, and the event has no peer
 	EventTypeRefused     = api.EventTypeRefused     // a node was seen that this one cannot or will not talk with; reason says why
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )

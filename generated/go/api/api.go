@@ -107,7 +107,7 @@ const (
 	EventTypeSuspect     EventType = 7  // a peer owes a sign of life
 	EventTypeRecover     EventType = 8  // a peer that was suspect is heard again
 	EventTypeLeader      EventType = 9  // a group has a leader
-	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery works less or again; reason says what, and the event has no peer
+	EventTypeNetwork     EventType = 10 // an interface came, went, changed or is waited for, or discovery works less or again; reason says what, and the event has no peer
 	EventTypeRefused     EventType = 11 // a node was seen that this one cannot or will not talk with; reason says why
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -68,6 +69,9 @@ func refusal(err error) finding {
 // checkConnections connects to where the node accepts connections.
 func checkConnections(ctx context.Context, endpoint string) finding {
 	address := strings.TrimPrefix(keyless(endpoint), "tcp://")
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().IsUnspecified() {
+		return finding{fail, "tcp", "the node has no address: no interface that it uses is up", "bring one up, or name one that is (once interfaces)"}
+	}
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {

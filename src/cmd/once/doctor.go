@@ -98,7 +98,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	err = await(ctx, node, wait, func() bool { return false }, func(event once.Event) error {
 		switch e := event.(type) {
 		case *once.Notice:
-			odd = append(odd, finding{warn, "network", e.Text, "it happened while the doctor looked: see whether it lasts"})
+			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
 		case *once.Refusal:
 			odd = append(odd, finding{warn, "refused", refused(e),
 				"if it should come in: start both with the same --security, and where members meet, invite it (once invite)"})

@@ -82,12 +82,16 @@ func TestDoctorFindsOddities(t *testing.T) {
 
 func TestDoctorFindsWhatFails(t *testing.T) {
 	n := newNetwork(t)
+	found := n.diagnosis(1, "--interface", "nonesuch")
+	n.wants(found, "tcp", fail, "no address")
+	n.wants(found, "beacons", fail, "none could be sent")
+	n.wants(found, "network", warn, `waiting for an interface: no usable network interface "nonesuch"`)
 	taken, err := net.ListenPacket("udp4", fmt.Sprintf(":%d", n.port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	found := n.diagnosis(1)
+	found = n.diagnosis(1)
 	n.wants(found, "node", fail, "address already in use")
 	p := n.start("doctor")
 	p.sees(`^fail  node        .*address already in use$`)
@@ -146,6 +150,9 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 		if f := refusal(test.err); f.Status != fail || !strings.Contains(f.Advice, test.advice) {
 			t.Errorf("%v: %+v", test.err, f)
 		}
+	}
+	if f := checkConnections(t.Context(), "tcp://[::]:5670"); f.Status != fail || !strings.Contains(f.Found, "no address") {
+		t.Errorf("connects to no address: %+v", f)
 	}
 	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
 		t.Errorf("connects to a port without a listener: %+v", f)

@@ -366,8 +366,10 @@ func TestInterfacesAndVersion(t *testing.T) {
 	p.sees(`^once \S+ go1\.\d+\S* \w+/\w+$`)
 	p.exits(0)
 	p = n.start("listen", "--interface", "nonesuch")
-	p.exits(1)
-	p.complains(`no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
+	p.sees(`\tnetwork\t\t\t\twaiting for an interface: no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
+	p.interrupt()
+	p.exits(0)
+	p.complains(`level=WARN msg=network change="waiting for an interface: .*nonesuch`)
 }
 
 // TestHelp checks that all is described, and that examples are right.
