@@ -34,7 +34,7 @@ group, and chat ends after the last. A line that fails ends it with status 1.`,
 	}
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, and if it is the first, to talk to; may be repeated")
 	with.contestFlag(cmd.Flags())
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long lines from a pipe wait for somebody to be in the group")
+	waitFlag(cmd.Flags(), &wait, defaultWait, "how long lines from a pipe wait for somebody to be in the group")
 	must(cmd.MarkFlagRequired("group"))
 	return cmd
 }

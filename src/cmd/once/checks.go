@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -54,16 +56,34 @@ func judgeInterfaces(interfaces []interfaceRecord) finding {
 
 // refusal explains why a node does not start.
 func refusal(err error) finding {
-	advice := "see once interfaces for what --interface can name, and the flags --port, --endpoint, --identity, --security and --trust"
+	advice := "see what once doctor --help tells of the flag that it is about"
 	switch {
-	case errors.As(err, new(*fs.PathError)):
+	case errors.As(err, new(*fs.PathError)), errors.As(err, new(*os.LinkError)):
 		advice = "this user needs to read and write the directory of --identity: choose another, or change whose it is with chown"
 	case errors.Is(err, syscall.EADDRINUSE):
 		advice = "a program holds the port and does not share it: end it (ss -ulpn and ss -tlpn tell which), or choose another with --port or --endpoint"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		advice = "no interface has the address: once interfaces lists those there are; with --endpoint tcp://*:PORT it may come later"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		advice = "this user may not use the port: choose one above 1023 with --port or --endpoint"
+		advice = forbidden(err)
 	}
 	return finding{fail, "node", err.Error(), advice}
+}
+
+// privileged is the first port that needs no privilege, unless the system says otherwise.
+const privileged = 1024
+
+// forbidden tells what to do about what the system does not permit.
+func forbidden(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "listen" {
+		return "the system does not permit it to this user: a sandbox or a policy may be in the way (SELinux, AppArmor, a container's rules)"
+	}
+	_, port, _ := net.SplitHostPort(fmt.Sprint(op.Addr))
+	if number, _ := strconv.Atoi(port); 0 < number && number < privileged {
+		return "this user may not use the port: choose one above 1023 with --port or --endpoint"
+	}
+	return "the system does not let this user listen, on whatever port: a sandbox or a policy may be in the way (SELinux, AppArmor, a container's rules)"
 }
 
 // checkConnections connects to where the node accepts connections.

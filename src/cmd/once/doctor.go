@@ -54,7 +54,7 @@ exit status is 1 if something fails.`,
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 3*time.Second, "how long to listen to the network")
+	waitFlag(cmd.Flags(), &wait, 3*time.Second, "how long to listen to the network")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
@@ -86,10 +86,14 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 	return finding{status, check, otherwise, advice}
 }
 
-// examine answers all questions. It fails only if it is interrupted.
+// examine answers all questions. It fails only if it is interrupted, or was asked
+// wrongly.
 func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
 	findings := []finding{checkInterfaces()}
 	node, err := with.start(ctx, io.Discard)
+	if isUsage(err) {
+		return nil, err
+	}
 	if err != nil {
 		return append(findings, refusal(err)), nil
 	}

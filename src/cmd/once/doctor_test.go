@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -143,9 +144,14 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 		advice string
 	}{
 		{syscall.EADDRINUSE, "end it"},
-		{syscall.EACCES, "above 1023"},
+		{syscall.EADDRNOTAVAIL, "once interfaces"},
+		{&net.OpError{Op: "listen", Addr: &net.TCPAddr{Port: 80}, Err: syscall.EACCES}, "above 1023"},
+		{&net.OpError{Op: "listen", Addr: &net.UDPAddr{Port: 5670}, Err: syscall.EACCES}, "policy"},
+		{&net.OpError{Op: "listen", Addr: &net.TCPAddr{}, Err: syscall.EPERM}, "policy"},
+		{&net.OpError{Op: "route", Net: "ip+net", Err: os.NewSyscallError("netlinkrib", syscall.EACCES)}, "policy"},
+		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EACCES}, "--identity"},
 		{&fs.PathError{Op: "open", Path: "ana", Err: syscall.EACCES}, "--identity"},
-		{errors.New("no interface"), "once interfaces"},
+		{errors.New("something else"), "once doctor --help"},
 	} {
 		if f := refusal(test.err); f.Status != fail || !strings.Contains(f.Advice, test.advice) {
 			t.Errorf("%v: %+v", test.err, f)

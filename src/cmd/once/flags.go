@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ const (
 	defaultPort = 5670
 	defaultWait = 5 * time.Second
 	maxMessage  = 64<<20 - 1<<10 // octets of content; with its header, less than the 64 MiB that nodes take
+	maxName     = 255            // octets of the name of a group or a node, as package once has it
 )
 
 // common holds the flags that all commands share that start a node.
@@ -138,6 +140,41 @@ func (w word[T]) Set(text string) error {
 		words = append(words, name)
 	}
 	return fmt.Errorf("choose one of %s", strings.Join(words, ", "))
+}
+
+// waiting is a flag for how long to wait. Who does not wait meets nobody.
+type waiting struct{ wait *time.Duration }
+
+func (w waiting) String() string {
+	if w.wait == nil { // pflag asks a zero one too
+		return ""
+	}
+	return w.wait.String()
+}
+func (w waiting) Type() string { return "duration" }
+
+func (w waiting) Set(text string) error {
+	wait, err := time.ParseDuration(text)
+	if err == nil && wait <= 0 {
+		err = errors.New("wait for more than 0, such as 500ms or 5s")
+	}
+	if err == nil {
+		*w.wait = wait
+	}
+	return err
+}
+
+func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration, usage string) {
+	*wait = standard
+	flags.Var(waiting{wait}, "wait", usage)
+}
+
+// checkName fails if text can be the name of no group or peer.
+func checkName(what, text string) error {
+	if len(text) == 0 || len(text) > maxName {
+		return fmt.Errorf("%s %q: %w: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), once.ErrArgument, len(text), maxName)
+	}
+	return nil
 }
 
 func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {

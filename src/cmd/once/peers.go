@@ -58,7 +58,7 @@ to date and what has changed of late; else each change is a line, as listen has 
 			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers)
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to look for peers")
+	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
 	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)

@@ -31,12 +31,15 @@ input, octet by octet, as one message of less than 64 MiB.`,
   once shout --group backup --wait 30s - < report.txt`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkName("group", group); err != nil {
+				return err
+			}
 			return send(cmd.Context(), with, wait, args, func(node *once.Node) recipient { return members(node, group) })
 		},
 	}
 	cmd.Flags().StringVar(&group, "group", "", "`GROUP` to shout to")
 	must(cmd.MarkFlagRequired("group"))
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for somebody to be in the group")
+	waitFlag(cmd.Flags(), &wait, defaultWait, "how long to wait for somebody to be in the group")
 	return cmd
 }
 
@@ -52,10 +55,13 @@ ids. TEXT and - are as in shout.`,
   once whisper 5c0e9b4e-3c1f-4a4e-8a8f-0d5f6a3f9f0e - < key.bin`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkName("peer", args[0]); err != nil {
+				return err
+			}
 			return send(cmd.Context(), with, wait, args[1:], func(node *once.Node) recipient { return someone(node, args[0]) })
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for the peer to be there")
+	waitFlag(cmd.Flags(), &wait, defaultWait, "how long to wait for the peer to be there")
 	return cmd
 }
 
