@@ -39,7 +39,7 @@ generate: ## print generated/ and bindings/go/libonce from the models
 
 .PHONY: check
 check: ## prove that the tree is formatted, vetted, and what the models print
-	@unformatted=$$(gofmt -l bindings gsl src generated); \
+	@unformatted=$$(gofmt -l bindings gsl lab src generated); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
 	go vet ./...
 	GOOS=darwin GOARCH=arm64 go vet ./src/... ./bindings/...
@@ -97,6 +97,7 @@ czmq: deps ## test the driver for libzmq (-tags czmq), and nodes on it but for w
 .PHONY: lan
 lan: deps build ## try LANs made of network namespaces; needs root
 	bash src/interop/gyrenode/build.sh bin/gyrenode
+	CGO_ENABLED=0 go build -trimpath -o bin/tun ./lab/tun
 	bash lab/lan.sh
 
 .PHONY: bench

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # LANs from network namespaces: who sees whom, and how soon, on networks as they
 # really are. Prints a table; the status is 0 if all is as it should be. Needs
-# root, iproute2, nft, bin/once, and bin/gyrenode (see `make lan`).
+# root, iproute2, nft, /dev/net/tun, and bin/once, bin/tun and bin/gyrenode (see
+# `make lan`).
 #
 #        h1       h2       h3            h8       hosts: a namespace each, with
 #         │ eth0   │ eth0   │ eth0  ...   │ eth0   10.9.0.N/24 and fd09::N/64
 #     ────┴────────┴────────┴─────────────┴────    bridge lan, in namespace sw
 #
 #   two segments:  h1 h2 h3 ── lan ── h4 ── far ── h5 h6 h7   (far: 10.9.1.0/24)
+#   tunnels:       tun0 of h1, h2, h3 ── bin/tun, without broadcast   (10.8.0.N)
 #
 # All of it stands in network, mount and process namespaces of its own, and is
 # gone when the script ends.
@@ -19,10 +21,12 @@ if [[ -z ${LAN_INSIDE:-} ]]; then
     LAN_INSIDE=1 exec unshare --net --mount --pid --fork --kill-child bash lab/lan.sh
 fi
 mount -t tmpfs none /run
+mount -t proc none /proc
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 declare -A pid # of the node on each host
+declare -A args # of each node, words with blanks between
 declare -A want # whom each node should see: names in order, a blank after each
 declare -A mark # lines of each log when the scenario began
 failed=0
@@ -58,12 +62,39 @@ network() {
     done
 }
 
+# tunnel BITS N... gives the hosts hN an interface tun0 with the address 10.8.0.N and
+# so many bits of network, and a way to the others.
+tunnel() {
+    local bits=$1 i=0 n
+    shift
+    : >"$work/tun"
+    ip netns exec sw bin/tun "${@/#/10.8.0.}" < <(sleep 600) >"$work/tun" &
+    pid[tun]=$!
+    until grep -q ready "$work/tun" || ! kill -0 "${pid[tun]}"; do sleep 0.05; done
+    for n; do
+        i=$((i + 1))
+        ip -n sw link set "ontun$i" netns "h$n" name tun0
+        ip -n "h$n" addr add "10.8.0.$n/$bits" dev tun0
+        ip -n "h$n" link set tun0 up
+        ip -n "h$n" route replace 10.8.0.0/24 dev tun0 src "10.8.0.$n"
+    done
+}
+
+# plug HOST DEVICE NUMBER puts a network card into a host and its cable into the bridge.
+plug() {
+    ip -n sw link add "$1-$2" type veth peer name "$2" netns "$1"
+    ip -n sw link set "$1-$2" master lan up
+    ip -n "$1" addr add "10.9.0.$3/24" dev "$2"
+    ip -n "$1" link set "$2" up
+}
+
 # start HOST... starts a node on each, and gyre HOST one of gyre.
 start() {
-    local name
+    local name words
     for name; do
+        read -ra words <<<"${args[$name]:-}"
         echo '{"type":"start"}' >>"$work/$name"
-        ip netns exec "$name" bin/once listen --json --name "$name" >>"$work/$name" 2>>"$work/complaints" &
+        ip netns exec "$name" bin/once listen --json --name "$name" "${words[@]}" >>"$work/$name" 2>>"$work/complaints" &
         pid[$name]=$!
     done
 }
@@ -87,7 +118,7 @@ tear() {
     end KILL "${!pid[@]}"
     ip -all netns delete
     rm -f "$work"/h*
-    mark=() judged_no_more=
+    mark=() args=() judged_no_more=
 }
 
 # filter HOST RULE has the host treat what arrives by a rule of nft; no rule ends it.
@@ -176,6 +207,26 @@ row() {
             [[ $(sight "$name") == "${want[$name]}" ]] || echo "  $name sees: $(sight "$name")and should: ${want[$name]}"
         done
     fi
+}
+
+# tells HOST TEXT expects that its node has said something of the network.
+tells() {
+    local verdict=ok
+    grep '"type":"network"' "$work/$1" | grep -q "$2" || verdict=FAIL failed=1
+    printf '  %-40s %-67s %s\n' "$1 tells" "$2" $verdict
+}
+
+# ticks HOST tells how long its node has had the CPU, in hundredths of a second.
+ticks() { awk '{ print $14 + $15 }' "/proc/${pid[$1]}/stat"; }
+
+# idles HOST SECONDS PERCENT expects that its node needs no more of the CPU for a time.
+idles() {
+    local used verdict=ok
+    used=$(ticks "$1")
+    sleep "$2"
+    used=$((($(ticks "$1") - used) * 100 / $(getconf CLK_TCK) / $2))
+    ((used <= $3)) || verdict=FAIL failed=1
+    printf '  %-40s %-67s %s\n' "$1 idles, of the CPU" "$used %, at most $3 %" $verdict
 }
 
 printf '%-42s %-6s %10s  %8s %-26s\n' SCENARIO BOUND TOOK SEE "GONE, AND WHY"
@@ -295,6 +346,106 @@ begin
 start h{1..4}
 acquainted h{1..4}
 meets "IPv6 only" 4
+
+tear
+network
+for n in {1..3}; do host "h$n"; done
+tunnel 24 1 2 3
+args=([h1]="--gossip-bind tcp://*:9999" [h2]="--gossip-connect tcp://10.8.0.1:9999"
+    [h3]="--gossip-connect tcp://10.8.0.1:9999 --interface tun0")
+begin
+start h{1..3}
+acquainted h{1..3}
+meets "tunnels only" 3
+begin
+end KILL h2
+start h2
+acquainted h{1..3}
+meets "one is killed and starts at once" 5 h2:network
+
+tear
+network
+for n in {1..3}; do host "h$n"; done
+tunnel 32 1 2 3
+args=([h1]="--gossip-bind tcp://*:9999" [h2]="--gossip-connect tcp://10.8.0.1:9999" [h3]="--gossip-connect tcp://10.8.0.1:9999")
+begin
+start h{1..3}
+acquainted h{1..3}
+meets "tunnels with networks of one address" 3
+
+tear
+network
+for n in 2 3; do host "h$n" lan "$n"; ip -n "h$n" addr flush dev eth0; ip -n "h$n" addr add "10.9.0.$n/31" dev eth0; done
+args=([h2]="--gossip-bind tcp://10.9.0.2:9999 --interface eth0" [h3]="--gossip-connect tcp://10.9.0.2:9999")
+begin
+start h2 h3
+acquainted h2 h3
+meets "a network of two addresses" 3
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; done
+host h3
+tunnel 24 2 3
+args=([h1]="--gossip-connect tcp://10.9.0.2:9999" [h2]="--gossip-bind tcp://*:9999" [h3]="--gossip-connect tcp://10.8.0.2:9999")
+begin
+start h{1..3}
+want[h1]="h2 " want[h2]="h1 h3 " want[h3]="h2 "
+meets "a tunnel beside a LAN" 3
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; filter "h$n" "meta l4proto tcp drop"; done
+begin
+start h1 h2
+want[h1]="" want[h2]=""
+stays "beacons pass, and no connections" 5
+begin
+for n in 1 2; do filter "h$n"; done
+acquainted h1 h2
+meets "and now they do" 12
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; ip -n "h$n" link set lo down; ip -n "h$n" link set eth0 down; done
+begin
+start h1 h2
+want[h1]="" want[h2]=""
+stays "no interface is up yet" 2
+tells h1 "waiting for an interface: no network interface is up"
+begin
+for n in 1 2; do ip -n "h$n" link set eth0 up; done
+acquainted h1 h2
+meets "and now they are" 4
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; done
+args=([h2]="--interface usb0")
+begin
+start h1 h2
+want[h1]="" want[h2]=""
+stays "one that was named is not there yet" 2
+tells h2 'no usable network interface .*usb0.*; there are: lo .*, eth0 (10.9.0.2)'
+begin
+plug h2 usb0 22
+acquainted h1 h2
+meets "and now it is" 4
+
+tear
+network
+for n in 1 2; do host "h$n" lan "$n"; done
+for n in {1..299}; do
+    echo "link add x$n type veth peer name y$n netns sw"
+    echo "link set x$n up"
+    echo "addr add 10.$((10 + n / 250)).$((n % 250)).1/24 dev x$n"
+done | ip -n h1 -batch -
+for n in {1..299}; do echo "link set y$n up"; done | ip -n sw -batch -
+begin
+start h1 h2
+acquainted h1 h2
+meets "one has 300 interfaces" 4
+idles h1 5 10
 
 ((!failed)) || { echo; sed 's/^/complaint: /' "$work/complaints" | sort | uniq -c | sort -rn | head -20; }
 exit $failed

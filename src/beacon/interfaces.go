@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,8 +23,9 @@ type Interface struct {
 	Addr  netip.Prefix // the host's address and the network's prefix
 
 	// Broadcast is where beacons go: the last address of an IPv4 network, or
-	// Group from a link-local IPv6 address. Other IPv6 addresses only accept
-	// connections; theirs is the zero Addr.
+	// Group from a link-local IPv6 address. From other addresses none go out, as
+	// on tunnels and on networks of one or two addresses: they only accept
+	// connections, and theirs is the zero Addr.
 	Broadcast netip.Addr
 	Loopback  bool
 }
@@ -36,9 +38,9 @@ func (i Interface) Local() netip.Addr {
 	return i.Addr.Addr()
 }
 
-// hears tells whether a datagram from an address came from this network.
+// hears tells whether a datagram from an address came from a host of this network.
 func (i Interface) hears(from netip.Addr) bool {
-	return i.Broadcast.IsValid() && from.Zone() == i.Local().Zone() && i.Addr.Contains(from.WithZone(""))
+	return i.Broadcast.IsValid() && from != i.Broadcast && i.Addr.Contains(from.WithZone("")) && from.Zone() == i.Local().Zone()
 }
 
 func (i Interface) String() string {
@@ -46,41 +48,52 @@ func (i Interface) String() string {
 }
 
 // ErrNoInterface is returned if the host has no usable interface at all.
-var ErrNoInterface = errors.New("beacon: no network interface is up and can broadcast")
+var ErrNoInterface = errors.New("no network interface is up and has an address")
 
-// UnknownInterfaceError says that no usable interface has a name or address.
+// UnknownInterfaceError says that no usable interface has some names or addresses.
 type UnknownInterfaceError struct {
-	Name  string
+	Names []string
 	Known []Interface
 }
 
+// maxTold is how many interfaces an error names.
+const maxTold = 16
+
 func (e *UnknownInterfaceError) Error() string {
-	known := make([]string, len(e.Known))
-	for i, k := range e.Known {
-		known[i] = k.String()
+	var names, known []string
+	for _, name := range e.Names {
+		names = append(names, strconv.Quote(name))
 	}
-	return fmt.Sprintf("beacon: no usable network interface %q; there are: %s", e.Name, strings.Join(known, ", "))
+	for _, k := range e.Known[:min(len(e.Known), maxTold)] {
+		known = append(known, k.String())
+	}
+	if more := len(e.Known) - maxTold; more > 0 {
+		known = append(known, fmt.Sprintf("and %d more", more))
+	}
+	if known == nil {
+		known = []string{"none"}
+	}
+	return fmt.Sprintf("no usable network interface %s; there are: %s", strings.Join(names, ", "), strings.Join(known, ", "))
 }
 
-// Interfaces returns what is usable on this host: interfaces that are up, with a
-// carrier, and can broadcast (IPv4) or multicast (IPv6), and 127.0.0.0/8 on
-// loopback.
+// Interfaces returns what is usable on this host: the addresses of interfaces that
+// are up and have a carrier, and 127.0.0.0/8 on loopback.
 func Interfaces() ([]Interface, error) {
 	system, err := net.Interfaces()
 	if err != nil {
-		return nil, fmt.Errorf("beacon: cannot list network interfaces: %w", err)
+		return nil, fmt.Errorf("cannot list network interfaces: %w", err)
+	}
+	addresses, err := addressesOf(system)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list addresses: %w", err)
 	}
 	var usable []Interface
 	for _, ifi := range system {
 		if ifi.Flags&net.FlagUp == 0 || ifi.Flags&net.FlagRunning == 0 {
 			continue
 		}
-		addrs, err := ifi.Addrs()
-		if err != nil {
-			continue // it went away since it was listed
-		}
-		for _, addr := range addrs {
-			if i, ok := newInterface(ifi, addr); ok {
+		for _, prefix := range addresses[ifi.Index] {
+			if i, ok := newInterface(ifi, prefix); ok {
 				usable = append(usable, i)
 			}
 		}
@@ -88,21 +101,18 @@ func Interfaces() ([]Interface, error) {
 	return usable, nil
 }
 
-// newInterface reports whether addr of ifi can be used.
-func newInterface(ifi net.Interface, addr net.Addr) (Interface, bool) {
-	prefix, err := netip.ParsePrefix(addr.String())
+// newInterface reports whether an address of ifi can be used. On loopback only that
+// of IPv4 can: others that a host keeps there are no network.
+func newInterface(ifi net.Interface, prefix netip.Prefix) (Interface, bool) {
 	ip := prefix.Addr()
-	loopback := ifi.Flags&net.FlagLoopback != 0
-	if err != nil || loopback != ip.IsLoopback() { // an address that a host keeps on lo is no network
+	i := Interface{Name: ifi.Name, Index: ifi.Index, Addr: prefix, Loopback: ifi.Flags&net.FlagLoopback != 0}
+	if i.Loopback != ip.IsLoopback() || i.Loopback && ip.Is6() {
 		return Interface{}, false
 	}
-	i := Interface{Name: ifi.Name, Index: ifi.Index, Addr: prefix, Loopback: loopback}
 	switch {
 	case ip.Is4() && prefix.Bits() <= 30 && ifi.Flags&(net.FlagBroadcast|net.FlagLoopback) != 0:
 		i.Broadcast = lastAddr(prefix)
-	case ip.Is4() || loopback || ifi.Flags&net.FlagMulticast == 0:
-		return Interface{}, false
-	case ip.IsLinkLocalUnicast():
+	case ip.Is6() && ip.IsLinkLocalUnicast() && ifi.Flags&net.FlagMulticast != 0:
 		i.Broadcast = Group.WithZone(ifi.Name)
 	}
 	return i, true
@@ -119,10 +129,10 @@ func lastAddr(p netip.Prefix) netip.Addr {
 
 // Select returns the usable interfaces that names names, each by name or by
 // address and each once; an IPv6 address brings the link-local one beside it,
-// which beacons need. Without names it returns all but loopback, or loopback if
-// there are no others. If a name is unknown it returns the others and
-// *UnknownInterfaceError; it also fails with ErrNoInterface or the system's
-// reason for not listing interfaces.
+// which beacons need. Without names it returns all but loopback, and loopback last
+// if beacons go out from none of the others. If names are unknown it returns the
+// others and *UnknownInterfaceError; it also fails with ErrNoInterface or the
+// system's reason for not listing interfaces.
 func Select(names []string) ([]Interface, error) {
 	usable, err := Interfaces()
 	if err != nil {
@@ -131,26 +141,18 @@ func Select(names []string) ([]Interface, error) {
 	return choose(usable, names)
 }
 
-func choose(usable []Interface, names []string) ([]Interface, error) {
-	if !slices.ContainsFunc(usable, func(i Interface) bool { return i.Broadcast.IsValid() }) {
-		return nil, ErrNoInterface
-	}
+func choose(usable []Interface, names []string) (chosen []Interface, err error) {
 	if len(names) == 0 {
-		remote := slices.DeleteFunc(slices.Clone(usable), func(i Interface) bool { return i.Loopback })
-		if len(remote) > 0 {
-			return remote, nil
-		}
-		return usable, nil
+		return unnamed(usable)
 	}
-	var chosen []Interface
-	var unknown error
+	var unknown []string
 	for _, name := range names {
 		named := func(i Interface) bool {
 			return i.Name == name || i.Addr.Addr().String() == name || i.Local().String() == name
 		}
 		found := slices.IndexFunc(usable, named)
 		if found < 0 {
-			unknown = &UnknownInterfaceError{name, usable}
+			unknown = append(unknown, name)
 			continue
 		}
 		for _, i := range usable {
@@ -160,5 +162,39 @@ func choose(usable []Interface, names []string) ([]Interface, error) {
 			}
 		}
 	}
-	return chosen, unknown
+	if unknown != nil {
+		err = &UnknownInterfaceError{unknown, usable}
+	}
+	return chosen, err
+}
+
+func unnamed(usable []Interface) (chosen []Interface, err error) {
+	var loopback []Interface
+	announced := false
+	for _, i := range usable {
+		if i.Loopback {
+			loopback = append(loopback, i)
+			continue
+		}
+		chosen = append(chosen, i)
+		announced = announced || i.Broadcast.IsValid()
+	}
+	if !announced {
+		chosen = append(chosen, loopback...)
+	}
+	if len(chosen) == 0 {
+		err = ErrNoInterface
+	}
+	return chosen, err
+}
+
+// CheckName fails if no interface can ever have a name or address.
+func CheckName(name string) error {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return nil
+	}
+	if name == "" || len(name) > maxName || strings.ContainsAny(name, "/:") {
+		return fmt.Errorf("no name or address of a network interface: names have 1 to %d octets, and neither slashes nor colons", maxName)
+	}
+	return nil
 }

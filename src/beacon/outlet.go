@@ -17,6 +17,7 @@ var errNoIPv6 = errors.New("this system has no IPv6 socket for beacons")
 // told whether the host hears the beacons that it sends itself.
 type outlet struct {
 	iface   Interface
+	local   netip.Addr   // the interface's; to make it anew for each beacon costs much where there are many
 	conn    *net.UDPConn // nil until the first send and after an error
 	ears    *net.UDPConn // what hears IPv6 beacons, nil if nothing does
 	sent    bool         // the latest beacon went out
@@ -48,7 +49,7 @@ func (o *outlet) open() error {
 	if o.conn != nil {
 		return nil
 	}
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.iface.Local(), 0)))
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.local, 0)))
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,9 @@ const (
 	readPause   = 100 * time.Millisecond // after the system failed to read
 )
 
-// Names under which [UDP.Count] counts the datagrams heard.
+// Names under which [UDP.Count] counts datagrams.
 const (
+	CountSent      = "beacons sent"
 	CountHeard     = "beacons heard"               // sightings, and the node's own beacons
 	CountOwn       = "own beacons heard"           // sent and heard by the node itself, or somebody's goodbye in its name
 	CountElsewhere = "beacons from other networks" // than those of the interfaces
@@ -151,15 +152,15 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, si
 
 // take judges one datagram.
 func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, sight func(Sighting)) {
-	if !u.onNetwork(from) {
-		u.Count(CountElsewhere)
-		return
-	}
 	id, port, key, ok := decode(datagram)
 	switch {
+	case ok && id == self.ID && (port == 0 || port == self.Port) && u.echo(from):
+		u.Count(CountOwn)
+	case !u.onNetwork(from):
+		u.Count(CountElsewhere)
 	case !ok:
 		u.Count(CountMalformed)
-	case id == self.ID && (port == 0 || port == self.Port && u.echo(from)):
+	case id == self.ID && port == 0:
 		u.Count(CountOwn)
 	default:
 		u.Count(CountHeard)
@@ -180,17 +181,16 @@ func (u *UDP) onNetwork(from netip.Addr) bool {
 
 // echo notes that a beacon like our own was heard from an address, and tells whether
 // that is one of ours.
-func (u *UDP) echo(from netip.Addr) bool {
+func (u *UDP) echo(from netip.Addr) (ours bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	own := slices.ContainsFunc(u.interfaces, func(i Interface) bool { return i.Local() == from })
 	for _, o := range u.outlets {
-		if o.iface.Local() == from {
+		if o.local == from {
 			o.echoed.Store(true)
-			own = true
+			ours = true
 		}
 	}
-	return own
+	return ours || slices.ContainsFunc(u.interfaces, func(i Interface) bool { return i.Local() == from })
 }
 
 // tell sends beacons on all interfaces until ctx ends, and goodbye then.
@@ -242,6 +242,7 @@ func (u *UDP) newOutlet(i Interface, interval time.Duration) *outlet {
 	say := func(text string) { u.Notice(fmt.Sprintf("interface %v: %s", i, text)) }
 	o := &outlet{
 		iface:   i,
+		local:   i.Local(),
 		sending: health{what: "send beacons", say: say, patience: 2 * interval},
 		hearing: health{what: "hear own beacons", say: say, patience: 2 * interval},
 	}
@@ -264,7 +265,9 @@ func (u *UDP) broadcast(datagram []byte) {
 		}
 		err := o.send(datagram, u.port)
 		o.sending.report(err)
-		o.sent = err == nil
+		if o.sent = err == nil; o.sent {
+			u.Count(CountSent)
+		}
 	}
 }
 

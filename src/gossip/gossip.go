@@ -36,6 +36,11 @@ type Config struct {
 	Log       *slog.Logger
 	Count     func(name string) // something unusual was seen
 
+	// Endpoint returns where peers can reach the node that are told so over a
+	// connection from an address of this host; empty is nowhere. It must not call
+	// the gossip.
+	Endpoint func(local net.Addr) string
+
 	// Sight takes what was sighted, the same nodes again and again, and under the
 	// node's own id another that has it and started later. It is called
 	// from several goroutines, never after Run has returned; while it runs, the
@@ -53,7 +58,7 @@ type Gossip struct {
 	cut      context.CancelFunc
 
 	mu       sync.Mutex // guards what follows, and the machines of the sessions
-	value    string     // where peers can reach the node, and its key
+	gone     bool       // the node is withdrawn
 	version  uint64     // of what was published last; 0 before Run
 	store    store
 	sessions map[*session]struct{}
@@ -99,7 +104,7 @@ func (g *Gossip) Run(ctx context.Context, version uint64) {
 		g.work.Go(func() { g.connect(ctx, seed) })
 	}
 	g.keep(ctx)
-	g.Publish("")
+	g.withdraw()
 	defer time.AfterFunc(g.Linger, g.cut).Stop()
 	close(g.closing)
 	g.work.Wait()
@@ -137,23 +142,39 @@ func (g *Gossip) sighted(now time.Time) (sightings []beacon.Sighting) {
 	return sightings
 }
 
-// Publish changes where peers can reach the node; empty is nowhere.
-func (g *Gossip) Publish(endpoint string) {
+// Publish publishes the node anew, because it is reached elsewhere than before.
+func (g *Gossip) Publish() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.value = endpoint
-	if endpoint != "" && g.Key != noKey {
-		g.value += "|" + z85.Encode(g.Key[:])
-	}
 	if g.version > 0 {
 		g.renew()
 	}
 }
 
+func (g *Gossip) withdraw() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gone = true
+	g.renew()
+}
+
+// value returns what is published over a connection from an address of this host:
+// where peers can reach the node, and its key. The caller holds the lock.
+func (g *Gossip) value(local net.Addr) string {
+	if g.gone {
+		return ""
+	}
+	value := g.Endpoint(local)
+	if value != "" && g.Key != noKey {
+		value += "|" + z85.Encode(g.Key[:])
+	}
+	return value
+}
+
 // renew publishes the node anew. The caller holds the lock.
 func (g *Gossip) renew() {
 	g.version++
-	g.store.put(&tuple{key: g.store.own, value: g.value, version: g.version, expires: time.Now().Add(Lifetime)})
+	g.store.put(&tuple{key: g.store.own, version: g.version, expires: time.Now().Add(Lifetime)})
 	g.changed()
 }
 

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -107,11 +108,53 @@ func TestNewEndpoint(t *testing.T) {
 		w.start(1, 1)
 		two, three := w.start(2, 1, 1), w.start(3, 1, 1)
 		pass(time.Second)
-		two.Publish("tcp://10.9.9.9:1")
+		two.at.Store("tcp://10.9.9.9:1")
+		two.Publish()
 		pass(time.Second)
 		if got := three.store.find(keyOf(2)).value; got != "tcp://10.9.9.9:1" {
 			t.Errorf("3 knows 2 at %s", got)
 		}
+	})
+}
+
+// A node tells each where it is reached from there, and nobody while that is nowhere.
+func TestEndpointIsTheConnections(t *testing.T) {
+	virtual(t, func(t *testing.T, w *network) {
+		hub := w.start(1, 1)
+		two := w.start(2, 1)
+		two.Endpoint = func(local net.Addr) string { return "tcp://" + local.String() }
+		other := w.dial("10.0.0.9", 2, "")
+		other.says(&zgossipmsg.Hello{})
+		other.hears("PUBLISH 2 tcp://10.0.0.2:5670")
+		hub.Endpoint = func(net.Addr) string { return "" }
+		other = w.dial("10.0.0.9", 1, "")
+		other.says(&zgossipmsg.Hello{})
+		other.hears()
+	})
+}
+
+// Loopback is another host for each.
+func TestLoopbackStaysHere(t *testing.T) {
+	virtual(t, func(t *testing.T, w *network) {
+		hub := w.start(1, 1)
+		here, elsewhere := w.dial(hostOf(1), 1, ""), w.dial("10.0.0.9", 1, "")
+		for _, o := range []*other{here, elsewhere} {
+			o.says(&zgossipmsg.Hello{})
+			o.hears("PUBLISH 1 " + endpointOf(1))
+		}
+		elsewhere.says(publish(8, "tcp://127.0.0.1:8"))
+		here.hears()
+		hub.wants(t, "from elsewhere")
+		if n := hub.counts["gossip of loopback from elsewhere"]; n != 1 {
+			t.Errorf("%d counted", n)
+		}
+		here.says(publish(7, "tcp://127.0.0.1:7"))
+		elsewhere.hears()
+		hub.wants(t, "from here", 7)
+		hub.at.Store("tcp://127.0.0.1:1")
+		hub.Publish()
+		here.hears("PUBLISH 1 tcp://127.0.0.1:1")
+		elsewhere.hears()
 	})
 }
 
@@ -282,8 +325,8 @@ func TestTwin(t *testing.T) {
 			if got := hub.sights(); slices.Contains(got, 1) != test.twin {
 				t.Errorf("after %q it has sighted %v", test.value, got)
 			}
-			if got := hub.store.find(keyOf(1)).value; got != endpointOf(1) {
-				t.Errorf("after %q it tells that it is at %q", test.value, got)
+			if own := hub.store.find(keyOf(1)); own.from != nil || own.value != "" {
+				t.Errorf("after %q it tells that it is at %q", test.value, own.value)
 			}
 		}
 	})

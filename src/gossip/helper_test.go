@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +45,7 @@ func endpointOf(i int) string { return "tcp://" + hostOf(i) + ":1" }
 type node struct {
 	*Gossip
 	stop func()
+	at   atomic.Value // string: where it says that it is reached
 
 	lock     sync.Mutex
 	sightMap map[int]int // how often each was sighted, by the last octet of its id
@@ -58,7 +61,8 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, keys: map[int][32]byte{}, counts: map[string]int{}}
 	config := Config{
 		ID: idOf(i), Key: w.keys[i], Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
-		Log: slog.New(slog.DiscardHandler),
+		Log:      slog.New(slog.DiscardHandler),
+		Endpoint: func(net.Addr) string { return n.at.Load().(string) },
 		Count: func(name string) {
 			n.lock.Lock()
 			defer n.lock.Unlock()
@@ -77,6 +81,7 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 			}
 		},
 	}
+	n.at.Store(endpointOf(i))
 	for _, seed := range seeds {
 		config.Seeds = append(config.Seeds, serverOf(seed))
 	}
@@ -84,7 +89,6 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 	if n.Gossip, err = Listen(w.t.Context(), config); err != nil {
 		w.t.Fatal(err)
 	}
-	n.Publish(endpointOf(i))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -42,6 +42,7 @@ type session struct {
 	side  side
 	link  *link.Link
 	ours  bool          // the far side is a node of ours
+	away  bool          // it is on another host
 	ended chan struct{} // closed when nothing is read any more
 
 	// Guarded by Gossip.mu.
@@ -71,6 +72,7 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error
 		Gossip: g,
 		link:   l,
 		ours:   strings.HasPrefix(string(l.RemoteIdentity()), mark),
+		away:   !link.OneHost(l.LocalAddr(), l.RemoteAddr()),
 		ended:  make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 	}
@@ -78,6 +80,9 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error
 		s.side = &serverSide{session: s}
 	} else {
 		s.side = &clientSide{session: s}
+	}
+	if kind == zmtp.Dealer && s.away && link.Loopback(g.Endpoint(l.LocalAddr())) {
+		g.Log.Warn("gossip cannot tell other hosts of this node: it is reached by loopback only", "server", l.RemoteAddr())
 	}
 	g.mu.Lock()
 	g.sessions[s] = struct{}{}
@@ -196,12 +201,34 @@ func (s *session) words(now time.Time) (frames []byte, more bool) {
 	news := s.store.since(s.told, tellAtOnce)
 	for _, t := range news {
 		s.told = t.change
-		if t.from == s || t.muted || t.version > 0 && !t.live(now) || !s.ours && t.value == "" {
-			continue
+		if t = s.own(t); s.concerns(t, now) {
+			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: t.text(s.ours), TTL: t.left(now)})
 		}
-		frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: t.text(s.ours), TTL: t.left(now)})
 	}
 	return frames, len(news) == tellAtOnce
+}
+
+// own completes the tuple of the node itself with what it is here. The caller holds
+// the lock.
+func (s *session) own(t *tuple) *tuple {
+	if t.key != s.store.own {
+		return t
+	}
+	here := *t
+	here.value = s.value(s.link.LocalAddr())
+	return &here
+}
+
+// concerns tells whether the far side is told of a tuple. What a host reaches by
+// loopback means nothing to others. The caller holds the lock.
+func (s *session) concerns(t *tuple, now time.Time) bool {
+	switch {
+	case t.from == s, t.muted, t.version > 0 && !t.live(now), s.away && link.Loopback(t.value):
+		return false
+	case t.value == "": // withdrawn, or not to be reached from here
+		return s.ours && (t.key != s.store.own || s.gone)
+	}
+	return true
 }
 
 func appendFrame(frames []byte, m zgossipmsg.Message) []byte {
@@ -237,13 +264,17 @@ func (s *session) StoreTuple() {
 		s.Count("gossip that is malformed")
 		return
 	}
+	if s.away && link.Loopback(value) {
+		s.Count("gossip of loopback from elsewhere")
+		return
+	}
 	now := time.Now()
 	life := Lifetime
 	if version > 0 {
 		life = min(life, time.Duration(s.publish.TTL)*time.Millisecond)
 	}
 	t := &tuple{key: s.publish.Key, value: value, version: version, from: s, expires: now.Add(life)}
-	if t.key == s.store.own && (version <= s.version || value == s.value || value == "") {
+	if t.key == s.store.own && (version <= s.version || value == s.value(s.link.LocalAddr()) || value == "") {
 		return // what the node said, or did in an earlier life
 	}
 	switch s.store.take(t, now) {

@@ -27,7 +27,7 @@ var noKey [32]byte
 // tuple is what is known under one key.
 type tuple struct {
 	key     string
-	value   string   // endpoint and key, without its version; empty if it was withdrawn
+	value   string   // endpoint and key, without its version; empty if it was withdrawn, and for the node itself
 	version uint64   // 0 if another implementation published it
 	from    *session // who told of it last; nil for the node itself, or if that has ended
 	expires time.Time

@@ -115,7 +115,8 @@ func TestGossipKeys(t *testing.T) {
 	g, err := gossip.Listen(t.Context(), gossip.Config{
 		ID: uuid.New(), Key: ours.public(), Seeds: []string{"tcp://127.0.0.1:" + server.says("PORT ")},
 		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
-		Count: func(name string) { t.Error(name) },
+		Count:    func(name string) { t.Error(name) },
+		Endpoint: func(net.Addr) string { return "tcp://10.0.0.1:1" },
 		Sight: func(list []beacon.Sighting) {
 			for _, s := range list {
 				sightings <- s
@@ -123,7 +124,6 @@ func TestGossipKeys(t *testing.T) {
 		},
 	})
 	must(t, err)
-	g.Publish("tcp://10.0.0.1:1")
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { g.Run(ctx, 1) })

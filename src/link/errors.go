@@ -17,5 +17,5 @@ var (
 	// ErrSilent says that the far side gave no sign of life in time.
 	ErrSilent = errors.New("link: far side is silent")
 	// ErrEndpoint says that an endpoint is not of the form tcp://ADDR:PORT.
-	ErrEndpoint = errors.New("link: bad endpoint")
+	ErrEndpoint = errors.New("bad endpoint")
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -13,7 +14,7 @@ import (
 // An endpoint is tcp://ADDR:PORT. To listen, ADDR may be * for all interfaces, of
 // both families, and PORT may be * or 0 for the system's choice, or FROM-TO for
 // the first free port of a range. IPv6 addresses stand in brackets, and may have a
-// zone. What is not so is ErrEndpoint.
+// zone. What is not so, or has the address of a group of hosts, is ErrEndpoint.
 type Transport interface {
 	Listen(ctx context.Context, endpoint string) (net.Listener, error)
 	Dial(ctx context.Context, endpoint string) (net.Conn, error)
@@ -61,10 +62,39 @@ type endpoint struct {
 }
 
 // definite says whether the endpoint names one host and one port.
-func (e endpoint) definite() bool { return e.host != "" && e.from > 0 && e.from == e.to }
+func (e endpoint) definite() bool {
+	ip, _ := netip.ParseAddr(e.host) // else it is a name
+	return e.host != "" && !ip.Unmap().IsUnspecified() && e.from > 0 && e.from == e.to
+}
 
 func (e endpoint) address(port int) string {
 	return net.JoinHostPort(e.host, strconv.Itoa(port))
+}
+
+// limitedBroadcast is the address of all hosts of a network (RFC 919).
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// CheckListen fails with ErrEndpoint if nobody can listen on an endpoint, whatever
+// host it is.
+func CheckListen(endpoint string) error {
+	_, err := parseEndpoint(endpoint)
+	return err
+}
+
+// Loopback tells whether an endpoint, which a bar and a key may follow, is one that
+// only its own host can reach.
+func Loopback(endpoint string) bool {
+	address, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "tcp://"), "|")
+	host, _, err := net.SplitHostPort(address)
+	ip, _ := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || ip.Unmap().IsLoopback())
+}
+
+// OneHost tells whether both ends of a connection are on the same host.
+func OneHost(local, remote net.Addr) bool {
+	near, err1 := netip.ParseAddrPort(local.String())
+	far, err2 := netip.ParseAddrPort(remote.String())
+	return err1 == nil && err2 == nil && (far.Addr().Unmap().IsLoopback() || near.Addr() == far.Addr())
 }
 
 func parseEndpoint(s string) (e endpoint, err error) {
@@ -72,6 +102,9 @@ func parseEndpoint(s string) (e endpoint, err error) {
 	host, ports, err := net.SplitHostPort(address)
 	if !tcp || err != nil || host == "" {
 		return e, fmt.Errorf("%w %q: want tcp://ADDR:PORT", ErrEndpoint, s)
+	}
+	if ip, _ := netip.ParseAddr(host); ip.Unmap().IsMulticast() || ip.Unmap() == limitedBroadcast {
+		return e, fmt.Errorf("%w %q: want the address of one host", ErrEndpoint, s)
 	}
 	if host != "*" {
 		e.host = host

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 )
 
@@ -31,6 +32,12 @@ func TestParseEndpoint(t *testing.T) {
 		{"tcp://127.0.0.1:0-8", endpoint{}, false},
 		{"tcp://127.0.0.1:8-", endpoint{}, false},
 		{"tcp://127.0.0.1:http", endpoint{}, false},
+		{"tcp://0.0.0.0:5000", endpoint{"0.0.0.0", 5000, 5000}, true},
+		{"tcp://[::]:5000", endpoint{"::", 5000, 5000}, true},
+		{"tcp://224.0.0.1:5000", endpoint{}, false},
+		{"tcp://[ff02::1%eth0]:5000", endpoint{}, false},
+		{"tcp://[::ffff:224.0.0.1]:5000", endpoint{}, false},
+		{"tcp://255.255.255.255:5000", endpoint{}, false},
 		{"udp://127.0.0.1:5000", endpoint{}, false},
 		{"127.0.0.1:5000", endpoint{}, false},
 		{"", endpoint{}, false},
@@ -41,6 +48,44 @@ func TestParseEndpoint(t *testing.T) {
 		}
 		if err != nil && !errors.Is(err, ErrEndpoint) {
 			t.Errorf("%s: %v is not ErrEndpoint", test.in, err)
+		}
+	}
+}
+
+// What stands for all addresses is none to connect to.
+func TestDialNowhere(t *testing.T) {
+	for _, endpoint := range []string{"tcp://*:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://[::ffff:0.0.0.0]:1", "tcp://127.0.0.1:*", "tcp://127.0.0.1:1-2"} {
+		if _, err := (TCP{}).Dial(t.Context(), endpoint); !errors.Is(err, ErrEndpoint) {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"tcp://127.0.0.1:1": true, "tcp://127.9.9.9:1|key": true, "tcp://[::1]:1": true, "tcp://[::ffff:127.0.0.1]:1": true, "tcp://localhost:1": true,
+		"tcp://10.0.0.1:1": false, "tcp://[fe80::1%eth0]:1": false, "tcp://example.org:1": false, "tcp://127.0.0.1": false, "127.0.0.1": false, "": false,
+	} {
+		if Loopback(endpoint) != want {
+			t.Errorf("%q: %v", endpoint, !want)
+		}
+	}
+}
+
+func TestOneHost(t *testing.T) {
+	at := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+	for _, test := range []struct {
+		local, remote string
+		want          bool
+	}{
+		{"127.0.0.1:1", "127.0.0.1:2", true},
+		{"[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.2]:2", true},
+		{"10.0.0.1:1", "10.0.0.1:2", true},
+		{"10.0.0.1:1", "10.0.0.2:1", false},
+		{"[fe80::1%eth0]:1", "[fe80::1%wlan0]:1", false},
+	} {
+		if got := OneHost(at(test.local), at(test.remote)); got != test.want {
+			t.Errorf("%s and %s: %v", test.local, test.remote, got)
 		}
 	}
 }

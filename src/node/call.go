@@ -152,7 +152,7 @@ func (c *caller) ended(l *link.Link, err error) {
 	n.do(func() {
 		n.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
 		if n.loop.calls[c.peer] == c {
-			n.lost(c.peer, c.out)
+			n.lost(c.peer, c.out, "")
 			n.step(zre.Unlinked{Peer: c.peer})
 		}
 	})

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"net"
 
 	"github.com/google/uuid"
 
@@ -11,21 +12,15 @@ import (
 )
 
 // listenForGossip prepares gossip, if the settings want it.
-func (n *Node) listenForGossip() (err error) {
+func (n *Node) listenForGossip(at *site) (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
 			ID: n.id, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
 			Key: n.beaconKey(), Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
+			Endpoint: func(local net.Addr) string { return cmp.Or(s.advertised, at.reachedFrom(local)) },
 		})
 	}
 	return err
-}
-
-// publish has gossip tell where to reach the node. The caller holds n.mu.
-func (n *Node) publish() {
-	if n.gossip != nil {
-		n.gossip.Publish(cmp.Or(n.settings.advertised, n.address))
-	}
 }
 
 // GossipUnpublish has the node tell no more of a peer, until the peer publishes

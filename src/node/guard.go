@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (n *Node) take(now time.Time) (incarnation uint64, err error) {
 		return 0, err
 	}
 	if why := cmp.Or(held, err); why != nil {
-		n.warn("the directory of the identity cannot be told of this start, and so keeps no second node from starting with it: " + why.Error())
+		n.remark(slog.LevelWarn, "the directory of the identity cannot be told of this start, and so keeps no second node from starting with it: "+why.Error())
 	}
 	return incarnation, nil
 }

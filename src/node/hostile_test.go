@@ -93,6 +93,10 @@ func TestHostileWords(t *testing.T) {
 		{"four billion groups", routingID(mallory), billions(9 + len(hello.Endpoint)), "messages that are malformed"},
 		{"four billion headers", routingID(mallory), billions(len(frame(hello)) - 4), "messages that are malformed"},
 		{"no endpoint", routingID(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "ipc://x"}), "greetings without an endpoint"},
+		{"at all addresses", routingID(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "tcp://0.0.0.0:9"}), "greetings without an endpoint"},
+		{"at all addresses of IPv6", routingID(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "tcp://[::]:9"}), "greetings without an endpoint"},
+		{"at a group of hosts", routingID(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "tcp://224.0.0.1:9"}), "greetings without an endpoint"},
+		{"at loopback, from elsewhere", routingID(mallory), frame(&zremsg.Hello{Sequence: 1, Endpoint: "tcp://127.0.0.1:9"}), "greetings without an endpoint"},
 		{"shout before the greeting", routingID(mallory), frame(shout, []byte("x")), "words before the greeting"},
 	}
 	for _, c := range cases {

@@ -25,9 +25,9 @@ type loop struct {
 	challenges map[uuid.UUID][]byte // of the peers that we have greeted
 	twins      map[string]*twin     // by port: the id is theirs as well
 
-	parting map[*link.Link]Missed // what those we take leave of have yet to take
-	missed  missed                // content that was not confirmed, and that nobody was told of
-	flushes map[*flush]bool       // that wait
+	parting map[*link.Link]parting // what those we take leave of have yet to take
+	missed  missed                 // content that was not confirmed, and that nobody was told of
+	flushes map[*flush]bool        // that wait
 }
 
 func newLoop(core *zre.Core) loop {
@@ -40,7 +40,7 @@ func newLoop(core *zre.Core) loop {
 		challenges: map[uuid.UUID][]byte{},
 		twins:      map[string]*twin{},
 
-		parting: map[*link.Link]Missed{},
+		parting: map[*link.Link]parting{},
 		missed:  missed{},
 		flushes: map[*flush]bool{},
 	}
@@ -117,6 +117,8 @@ func (n *Node) carryOut(out zre.Output) {
 		}
 	case zre.Answered:
 		n.answered(out.Peer, out.Count)
+	case zre.Took:
+		n.took(out.Peer, out.Latest)
 	case zre.Forgot:
 		n.forgot(out.Peer)
 	case zre.Unreachable:
@@ -146,7 +148,7 @@ func (n *Node) event(e zre.Event) {
 		if out := n.table.find(id).out.Load(); e.Reason == peermachine.ReasonStopped {
 			n.leave(e.Peer, out)
 		} else {
-			n.lost(id, out)
+			n.lost(id, out, e.Reason.String())
 		}
 		n.table.exit(id)
 		n.ungroup(e.Peer.Groups()...)

@@ -179,7 +179,7 @@ func (n *Node) Start() (err error) {
 		n.cancel()
 		return fmt.Errorf("cannot accept connections at %s: %w", site.listen, err)
 	}
-	if err := n.listenForGossip(); err != nil {
+	if err := n.listenForGossip(site); err != nil {
 		n.cancel()
 		return errors.Join(err, listener.Close())
 	}
@@ -218,7 +218,6 @@ func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 		n.work.Go(n.keepWatch)
 	}
 	if n.gossip != nil {
-		n.publish()
 		n.work.Go(func() { n.gossip.Run(n.ctx, config.Incarnation) })
 	}
 }

@@ -56,6 +56,7 @@ type receiver struct {
 	ahead   *receiver     // the loop's: what comes first with verdictWait
 	done    chan struct{} // closed when the connection has ended, and the core knows
 	stalled atomic.Bool   // waits for the application
+	taken   atomic.Uint32 // sequence of the latest message that is in the application's queue, with all before it
 	gone    atomic.Bool   // the peer's exit has been told: what it said later is not
 	away    atomic.Bool   // the peer is not let in, and has been told
 
@@ -103,6 +104,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 		if !r.push(run) {
 			return net.ErrClosed
 		}
+		r.taken.Store(uint32(r.sequence))
 		run = r.node.inbox.batch(b)
 		if err := r.control(b, i, id); err != nil {
 			r.node.inbox.recycle(run)
@@ -112,6 +114,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 	if !r.push(run) {
 		return net.ErrClosed
 	}
+	r.taken.Store(uint32(r.sequence))
 	return nil
 }
 
@@ -261,7 +264,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	r.visit.refund()
 	n.shuns.remove(where)
-	hello.Endpoint = keyed(withZone(hello.Endpoint, r.link.RemoteAddr()), key)
+	hello.Endpoint = keyed(seenFrom(r.link, hello.Endpoint), key)
 	for again := true; again; {
 		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 		v := <-r.verdict

@@ -48,8 +48,7 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 	if err != nil {
 		return err
 	}
-	out.said.add(octets)
-	out.sequence++
+	out.say(octets)
 	message.Sequence = out.sequence
 	b, err = message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
 	if sealed {
@@ -230,8 +229,7 @@ func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32) (uint32, err
 
 // put fills in what a receiver gets, and lets it go.
 func (s *shout) put(e *encoded, out *outbound, b []byte) {
-	out.said.add(len(b))
-	out.sequence++
+	out.say(len(b))
 	copy(b, e.octets)
 	binary.BigEndian.PutUint16(b[e.at:], out.sequence)
 	if e == &s.sealed {
@@ -280,6 +278,13 @@ func appendContent(b []byte, content [][]byte) []byte {
 func (n *Node) control(c *caller, message zremsg.Message) {
 	out := c.out
 	hello, greets := message.(*zremsg.Hello)
+	if leaving, ok := message.(*zremsg.Taken); ok {
+		r := n.loop.speaks[c.peer]
+		if r == nil {
+			return
+		}
+		leaving.Latest = uint16(r.taken.Load())
+	}
 	if greets {
 		n.freshen()
 		n.present(hello, c.peer, &out.nonces)

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -9,7 +11,9 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -151,12 +155,15 @@ func (n *Node) SetHeader(name, value string) error {
 
 func (n *Node) SetInterface(value string) error {
 	return n.set(func(s *settings) error {
-		s.interfaces = nil
+		var names []string
 		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				s.interfaces = append(s.interfaces, name)
+			name = strings.TrimSpace(name)
+			if err := beacon.CheckName(name); err != nil {
+				return fmt.Errorf("interface %q: %w: %w", name, api.ErrArgument, err)
 			}
+			names = append(names, name)
 		}
+		s.interfaces = names
 		return nil
 	})
 }
@@ -166,13 +173,29 @@ func (n *Node) SetPort(port int) error {
 }
 
 func (n *Node) SetEndpoint(endpoint string) error {
+	if endpoint != "" {
+		if err := link.CheckListen(endpoint); err != nil {
+			return fmt.Errorf("endpoint: %w: %w", api.ErrEndpoint, err)
+		}
+	}
 	return put(n, func(s *settings) *string { return &s.endpoint }, endpoint)
+}
+
+// errNobody says what an endpoint lacks that peers are to connect to.
+var errNobody = errors.New("want the address or name of one host, and a port from 1 to 65535")
+
+// reachable fails, naming the setting, if nobody can connect to an endpoint.
+func reachable(setting, endpoint string) error {
+	if !zre.EndpointValid(endpoint) {
+		return fmt.Errorf("%s %q: %w: %w", setting, endpoint, api.ErrEndpoint, errNobody)
+	}
+	return nil
 }
 
 func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
 	return n.set(func(s *settings) error {
-		if !zre.EndpointValid(endpoint) {
-			return api.ErrEndpoint
+		if err := reachable("advertised endpoint", endpoint); err != nil {
+			return err
 		}
 		s.advertised = endpoint
 		return nil
@@ -180,15 +203,18 @@ func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
 }
 
 func (n *Node) GossipBind(endpoint string) error {
+	if err := link.CheckListen(endpoint); err != nil {
+		return fmt.Errorf("gossip bind: %w: %w", api.ErrEndpoint, err)
+	}
 	return put(n, func(s *settings) *string { return &s.gossip }, endpoint)
 }
 
 func (n *Node) GossipConnect(endpoint string) error {
 	return n.set(func(s *settings) error {
-		switch {
-		case !zre.EndpointValid(endpoint):
-			return api.ErrEndpoint
-		case len(s.servers) == maxServers:
+		if err := reachable("gossip connect", endpoint); err != nil {
+			return err
+		}
+		if len(s.servers) == maxServers {
 			return api.ErrServers
 		}
 		s.servers = append(s.servers, endpoint)

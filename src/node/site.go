@@ -1,6 +1,9 @@
 package node
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -24,8 +27,10 @@ const anywhere = "tcp://*:*"
 // and by which beacon it is found.
 type site struct {
 	interfaces atomic.Pointer[[]beacon.Interface]
-	fixed      bool // the interfaces do not change
+	missing    error // what the node waits for: interfaces that were named, or any
+	fixed      bool  // the interfaces do not change
 	listen     string
+	listener   net.Addr      // where it does
 	beacon     beacon.Beacon // nil for none
 }
 
@@ -39,12 +44,15 @@ func (n *Node) settle() (*site, error) {
 		return at, nil
 	}
 	interfaces, err := beacon.Select(s.interfaces)
+	if errors.Is(err, beacon.ErrNoInterface) || errors.As(err, new(*beacon.UnknownInterfaceError)) {
+		at.missing, err = err, nil
+	}
 	if err != nil && (s.udpPort() != 0 || len(s.interfaces) > 0 || s.endpoint == "") {
 		return nil, err
 	}
 	at.interfaces.Store(&interfaces)
 	remote := func(i beacon.Interface) bool { return !i.Loopback }
-	at.fixed = len(s.interfaces) > 0 && !slices.ContainsFunc(interfaces, remote)
+	at.fixed = len(s.interfaces) > 0 && at.missing == nil && !slices.ContainsFunc(interfaces, remote)
 	switch {
 	case s.endpoint != "":
 	case at.fixed && len(interfaces) == 1:
@@ -57,7 +65,8 @@ func (n *Node) settle() (*site, error) {
 
 // settleIn makes the node heard, and follows the interfaces from then on.
 func (n *Node) settleIn(s *site, listener net.Addr) error {
-	n.port, n.address = portOf(listener), s.endpoint(listener)
+	s.listener = listener
+	n.port, n.address = portOf(listener), s.endpoint()
 	var udp *beacon.UDP
 	if port := n.settings.udpPort(); port != 0 && s.beacon == nil {
 		var err error
@@ -66,6 +75,9 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 		}
 		udp.Count, udp.Notice = n.count, n.notice
 		s.beacon = udp
+	}
+	if s.missing != nil {
+		n.remark(slog.LevelWarn, fmt.Sprintf("waiting for an interface: %v", s.missing))
 	}
 	if s.fixed {
 		return nil
@@ -81,9 +93,11 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 				n.notice(text)
 			}
 			n.mu.Lock()
-			n.address = s.endpoint(listener)
-			n.publish()
+			n.address = s.endpoint()
 			n.mu.Unlock()
+			if n.gossip != nil {
+				n.gossip.Publish()
+			}
 			if slices.ContainsFunc(is, func(i beacon.Interface) bool { return !i.Loopback && !slices.Contains(was, i) }) {
 				n.do(n.abandon)
 			}
@@ -96,18 +110,11 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 var nobody = new(zre.Peer)
 
 // notice tells of a change of the network.
-func (n *Node) notice(text string) {
-	n.settings.log.Info("network", "change", text)
-	n.note(text)
-}
+func (n *Node) notice(text string) { n.remark(slog.LevelInfo, text) }
 
-// warn tells of what works less than it should.
-func (n *Node) warn(text string) {
-	n.settings.log.Warn(text)
-	n.note(text)
-}
-
-func (n *Node) note(text string) {
+// remark tells the application, and the log at a level, of the network.
+func (n *Node) remark(level slog.Level, text string) {
+	n.settings.log.Log(n.ctx, level, "network", "change", text)
 	n.inbox.post(Event{kind: api.EventTypeNetwork, peer: nobody, text: text, at: time.Now()})
 }
 
@@ -149,22 +156,48 @@ func (s *site) covers(local net.Addr) bool {
 	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })
 }
 
-// endpoint returns where to reach a node that listens at an address.
-func (s *site) endpoint(listener net.Addr) string {
-	host := hostOf(listener)
-	interfaces := *s.interfaces.Load()
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() && len(interfaces) > 0 {
+// endpoint returns where to reach the node: where it listens or, if that is on all
+// interfaces, at the first one's address. While there is none, it is unspecified.
+func (s *site) endpoint() string {
+	host := hostOf(s.listener)
+	if interfaces := *s.interfaces.Load(); s.everywhere() && len(interfaces) > 0 {
 		host = interfaces[0].Local().String()
 	}
-	return endpointOf(host, portOf(listener))
+	return endpointOf(host, portOf(s.listener))
 }
 
-// withZone completes the endpoint that a peer names, if that is link-local: which
-// link it is on is told by the address that the peer connects from.
-func withZone(endpoint string, from net.Addr) string {
+// everywhere tells whether the node listens on all interfaces.
+func (s *site) everywhere() bool {
+	ip, err := netip.ParseAddr(hostOf(s.listener))
+	return err == nil && ip.IsUnspecified()
+}
+
+// reachedFrom returns where the node is reached by those who are told so over a
+// connection from an address of this host, and by whom they tell in turn. It is that
+// address, if the node listens there and uses it; not loopback, which tells nothing
+// of where the others are. It is empty while there is no address at all.
+func (s *site) reachedFrom(local net.Addr) string {
+	ip, err := netip.ParseAddr(hostOf(local))
+	switch {
+	case !s.everywhere():
+	case err == nil && !ip.Unmap().IsLoopback() && s.covers(local):
+		return endpointOf(ip.Unmap().WithZone("").String(), portOf(s.listener))
+	case len(*s.interfaces.Load()) == 0:
+		return ""
+	}
+	return s.endpoint()
+}
+
+// seenFrom returns an endpoint that a peer names, as it is for this host. One that is
+// link-local lacks the link, which the address tells that the peer connects from. A
+// peer on another host that names loopback names no endpoint: it leads to ourselves.
+func seenFrom(l *link.Link, endpoint string) string {
+	if link.Loopback(endpoint) && !link.OneHost(l.LocalAddr(), l.RemoteAddr()) {
+		return ""
+	}
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(endpoint, "tcp://"))
 	ip, bad := netip.ParseAddr(host)
-	at, unknown := netip.ParseAddrPort(from.String())
+	at, unknown := netip.ParseAddrPort(l.RemoteAddr().String())
 	if err != nil || bad != nil || unknown != nil || !ip.Is6() || !ip.IsLinkLocalUnicast() {
 		return endpoint
 	}

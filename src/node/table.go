@@ -44,6 +44,7 @@ type outbound struct {
 	nonces   nonces
 	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
 	said     amount        // content; guarded likewise
+	latest   uint16        // sequence of the latest of that; guarded likewise
 	replaced chan struct{} // closed when the peer has another connection, or none
 	sealer   sealer
 

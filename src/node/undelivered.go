@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -37,9 +38,26 @@ func (t *tally) add(octets int) {
 // take returns the amount, and begins anew.
 func (t *tally) take() amount { return amount{t.messages.Swap(0), t.octets.Swap(0)} }
 
+// say counts content of so many octets, and gives it its sequence number. The caller
+// holds the outbox.
+func (out *outbound) say(octets int) {
+	out.said.add(octets)
+	out.sequence++
+	out.latest = out.sequence
+}
+
 // Missed is how much content a peer is not known to have got.
 type Missed struct {
-	Peer *Peer
+	ID       uuid.UUID // the nil UUID where several are told together
+	Name     string
+	Messages uint64
+	Octets   uint64 // of the messages, as they are on the wire
+	Reason   string // why it is gone, as in an exit; empty if it is not
+}
+
+// parting is a peer that we take leave of, and what it has yet to take.
+type parting struct {
+	peer *Peer
 	amount
 }
 
@@ -50,7 +68,7 @@ type missed map[uuid.UUID]Missed
 // as of a peer without name.
 const maxMissed = 1024
 
-func (m missed) add(p *Peer, what amount) {
+func (m missed) add(p *Peer, what amount, reason string) {
 	if what.Messages == 0 {
 		return
 	}
@@ -58,7 +76,7 @@ func (m missed) add(p *Peer, what amount) {
 	if _, known := m[id]; !known && len(m) >= maxMissed {
 		id, p = uuid.Nil, nobody
 	}
-	m[id] = Missed{p, m[id].plus(what)}
+	m[id] = Missed{id, p.Name(), m[id].Messages + what.Messages, m[id].Octets + what.Octets, reason}
 }
 
 // UndeliveredError says that peers are not known to have got content. It is
@@ -76,7 +94,7 @@ func (e *UndeliveredError) Error() string {
 			fmt.Fprintf(&b, "; and %d more peers", len(e.Missed)-i)
 			break
 		}
-		fmt.Fprintf(&b, "; %s (%s): %d messages, %d octets", cmp.Or(m.Peer.Name(), "others"), m.Peer.UUID(), m.Messages, m.Octets)
+		fmt.Fprintf(&b, "; %s (%s): %d messages, %d octets", cmp.Or(m.Name, "others"), m.ID, m.Messages, m.Octets)
 	}
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
@@ -100,10 +118,7 @@ func (m missed) err(cause error) error {
 	for _, who := range m {
 		e.Missed = append(e.Missed, who)
 	}
-	slices.SortFunc(e.Missed, func(a, b Missed) int {
-		x, y := a.Peer.UUID(), b.Peer.UUID()
-		return slices.Compare(x[:], y[:])
-	})
+	slices.SortFunc(e.Missed, func(a, b Missed) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return e
 }
 
@@ -164,7 +179,7 @@ func (n *Node) flush() *flush {
 	f := &flush{waits: map[uuid.UUID]amount{}, missed: n.loop.missed, done: make(chan struct{})}
 	n.loop.missed, n.loop.flushes[f] = missed{}, true
 	for _, r := range n.table.all() {
-		f.missed.add(r.snapshot.Load(), r.skipped.take())
+		f.missed.add(r.snapshot.Load(), r.skipped.take(), "")
 		out := r.out.Load()
 		said := out.sum()
 		if said == out.confirmed {
@@ -186,7 +201,7 @@ func (n *Node) giveUp(f *flush) {
 	delete(n.loop.flushes, f)
 	for id, said := range f.waits {
 		if r := n.table.find(id); r != nil {
-			f.missed.add(r.snapshot.Load(), said.minus(r.out.Load().confirmed))
+			f.missed.add(r.snapshot.Load(), said.minus(r.out.Load().confirmed), "")
 		}
 	}
 }
@@ -202,11 +217,30 @@ func (n *Node) answered(peer uuid.UUID, count int) {
 		out.confirmed, out.answers = out.asked[n-1], count
 		out.asked = slices.Delete(out.asked, 0, n)
 	}
+	n.settled(peer, out)
+}
+
+// settled ends the waits for what a peer has confirmed.
+func (n *Node) settled(peer uuid.UUID, out *outbound) {
 	for f := range n.loop.flushes {
 		if said, waits := f.waits[peer]; waits && out.confirmed.Messages >= said.Messages {
 			f.settle(peer)
 		}
 	}
+}
+
+// took notes that a peer that leaves has taken in all up to a message.
+func (n *Node) took(peer uuid.UUID, latest uint16) {
+	c := n.loop.calls[peer]
+	if c == nil || c.out == nil {
+		return
+	}
+	c.out.Locked(func() {
+		if int16(latest-c.out.latest) >= 0 {
+			c.out.confirmed, c.out.asked = c.out.said, nil
+		}
+	})
+	n.settled(peer, c.out)
 }
 
 // unconfirmed returns what a peer has not confirmed, from then on taken for told.
@@ -220,29 +254,29 @@ func (n *Node) unconfirmed(peer uuid.UUID, out *outbound) amount {
 // parted notes how a connection ended that we have taken leave over: who has read it to
 // its end has all that was said.
 func (n *Node) parted(l *link.Link, err error) {
-	if m, parting := n.loop.parting[l]; parting && err != nil {
-		n.loop.missed.add(m.Peer, m.amount)
+	if m, known := n.loop.parting[l]; known && err != nil {
+		n.loop.missed.add(m.peer, m.amount, peermachine.ReasonStopped.String())
 	}
 	delete(n.loop.parting, l)
 }
 
-// lost notes that a peer that is present may never confirm what it has not confirmed
-// of what was said over a connection.
-func (n *Node) lost(peer uuid.UUID, out *outbound) {
+// lost notes that a peer that is present, or gone for a reason, may never confirm what it
+// has not confirmed of what was said over a connection.
+func (n *Node) lost(peer uuid.UUID, out *outbound, reason string) {
 	r := n.table.find(peer)
 	if r == nil || r.out.Load() != out {
 		return
 	}
-	if what := n.unconfirmed(peer, out); !n.tell(r.snapshot.Load(), what) {
-		n.loop.missed.add(r.snapshot.Load(), what)
+	if what := n.unconfirmed(peer, out); !n.tell(r.snapshot.Load(), what, reason) {
+		n.loop.missed.add(r.snapshot.Load(), what, reason)
 	}
 }
 
 // tell has those who wait for a peer wait no more, and tells whether there are some.
-func (n *Node) tell(peer *Peer, what amount) (told bool) {
+func (n *Node) tell(peer *Peer, what amount, reason string) (told bool) {
 	for f := range n.loop.flushes {
 		if _, waits := f.waits[peer.UUID()]; waits {
-			f.missed.add(peer, what)
+			f.missed.add(peer, what, reason)
 			f.settle(peer.UUID())
 			told = true
 		}
@@ -253,13 +287,14 @@ func (n *Node) tell(peer *Peer, what amount) (told bool) {
 // leave takes leave of a peer, which has yet to take what it has not confirmed.
 func (n *Node) leave(peer *Peer, out *outbound) {
 	what := n.unconfirmed(peer.UUID(), out)
-	n.tell(peer, what)
-	n.loop.parting[out.Link] = Missed{peer, what}
+	reason := peermachine.ReasonStopped.String()
+	n.tell(peer, what, reason)
+	n.loop.parting[out.Link] = parting{peer, what}
 }
 
 // forgot notes that a peer has begun anew to count what it confirms.
 func (n *Node) forgot(peer uuid.UUID) {
 	if r := n.table.find(peer); r != nil {
-		n.lost(peer, r.out.Load())
+		n.lost(peer, r.out.Load(), "")
 	}
 }

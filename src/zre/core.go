@@ -245,6 +245,10 @@ func (c *Core) heard(in Heard) {
 		p.send(&zremsg.Confirmed{Connection: m.Connection, Count: m.Count})
 	case *zremsg.Confirmed:
 		p.confirmed(m)
+	case *zremsg.Taken:
+		if p.at != "" {
+			c.emit(Took{p.id, m.Latest})
+		}
 	case *zremsg.Elect:
 		c.elect(p, m.Group, m.ChallengerID)
 	case *zremsg.Leader:

@@ -2,6 +2,7 @@ package zre
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,8 +155,12 @@ func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string)
 	return own, headers
 }
 
-// EndpointValid tells whether an endpoint is one that can be dialled. A bar and a
-// key may follow it, which mean nothing to the core.
+// broadcast is the address of all hosts of a network.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// EndpointValid tells whether an endpoint is one that can be dialled: the address of
+// one host, or a name, and a port. A bar and a key may follow it, which mean nothing
+// to the core.
 func EndpointValid(endpoint string) bool {
 	endpoint, _, _ = strings.Cut(endpoint, "|")
 	address, ok := strings.CutPrefix(endpoint, "tcp://")
@@ -164,5 +169,8 @@ func EndpointValid(endpoint string) bool {
 	}
 	host, port, err := net.SplitHostPort(address)
 	number, bad := strconv.ParseUint(port, 10, 16)
-	return err == nil && bad == nil && host != "" && number != 0
+	ip, _ := netip.ParseAddr(host) // else it is a name
+	ip = ip.Unmap()
+	nobody := host == "" || host == "*" || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast
+	return err == nil && bad == nil && number != 0 && !nobody
 }

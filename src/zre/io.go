@@ -165,6 +165,12 @@ type (
 		Peer  uuid.UUID
 		Count int
 	}
+	// Took says that a peer which leaves has taken in what was said over the
+	// connection that stands, up to the message with a sequence number.
+	Took struct {
+		Peer   uuid.UUID
+		Latest uint16
+	}
 	// Forgot says that what a peer has not confirmed so far it may never confirm,
 	// though our connection stands. It is counted anew how often it does.
 	Forgot struct{ Peer uuid.UUID }
@@ -202,6 +208,7 @@ func (Reject) isOutput()      {}
 func (Finish) isOutput()      {}
 func (Proven) isOutput()      {}
 func (Answered) isOutput()    {}
+func (Took) isOutput()        {}
 func (Forgot) isOutput()      {}
 func (Adopt) isOutput()       {}
 func (Unreachable) isOutput() {}

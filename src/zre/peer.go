@@ -325,6 +325,9 @@ func (p *peer) TellUnreachable() {
 // older than GOODBYE do not survive that message.
 func (p *peer) SendGoodbye() {
 	_, required := p.core.required[p.id]
+	if !p.plain() && p.link != 0 {
+		p.send(&zremsg.Taken{}) // whose number is the sender's to set
+	}
 	if p.incarnation != 0 || required || !p.core.config.Beacons {
 		p.send(&zremsg.Goodbye{})
 	}

@@ -23,7 +23,7 @@ const (
 	EventTypeSuspect     = api.EventTypeSuspect     // a peer owes a sign of life
 	EventTypeRecover     = api.EventTypeRecover     // a peer that was suspect is heard again
 	EventTypeLeader      = api.EventTypeLeader      // a group has a leader
-	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went or changed, or discovery or the directory of the identity works less or again, or a clock is wrong; reason says what, and the event has no peer
+	EventTypeNetwork     = api.EventTypeNetwork     // an interface came, went, changed or is waited for, discovery or the directory of the identity works less or again, or a clock is wrong; reason says what, and the event has no peer
 	EventTypeRefused     = api.EventTypeRefused     // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        = api.EventTypeTwin        // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open

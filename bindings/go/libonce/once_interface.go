@@ -38,7 +38,7 @@ func (i Interface) Network() string {
 
 // Broadcast returns where beacons go: the broadcast address of an IPv4
 // network, or an IPv6 group with its zone. It is empty if no beacons go out
-// from the address.
+// from the address, as on tunnels: it accepts connections all the same.
 //
 // State: draft.
 func (i Interface) Broadcast() string {

@@ -215,19 +215,21 @@ func (n *Node) SetPort(port int) error {
 }
 
 // SetInterface names the network interfaces that the node uses. Without it the
-// node uses all that are up and can broadcast, and loopback if there are no
-// others.
+// node uses all that are up, and loopback as well if none of them can
+// broadcast. No beacons go out where there is no broadcast, as on tunnels:
+// peers meet there by gossip. An interface that is not there yet is waited
+// for, and an event says so.
 //
-//   - value: names or addresses of interfaces, separated by commas; at most
+//   - value: names or addresses of interfaces, separated by commas; 1 to
 //     1024 octets
 //
-// It fails if it is too long.
+// It fails if no interface can have such a name or address.
 //
 // Only a node that has not been started takes it.
 //
 // State: draft.
 func (n *Node) SetInterface(value string) error {
-	if err := check.Text("SetInterface", "value", value, 0, 1024); err != nil {
+	if err := check.Text("SetInterface", "value", value, 1, 1024); err != nil {
 		return err
 	}
 	return n.engine.SetInterface(value)
@@ -254,6 +256,7 @@ func (n *Node) SetEndpoint(endpoint string) error {
 
 // SetAdvertisedEndpoint sets what peers are told of where to reach the node,
 // if that is not where it accepts connections: it may be behind a router, say.
+// It is the address or name of one host, and a port.
 //
 //   - endpoint: the endpoint, as tcp://ADDRESS:PORT; 1 to 255 octets
 //
@@ -488,8 +491,7 @@ func (n *Node) SetLog(handler NodeLogFn) {
 // Start starts the node: it listens, announces itself and connects to those it
 // sights. A node starts once.
 //
-// It fails if it cannot listen or find an interface, or if its settings
-// contradict each other.
+// It fails if it cannot listen, or if its settings contradict each other.
 //
 // State: draft.
 func (n *Node) Start() error {
@@ -649,8 +651,9 @@ func (n *Node) Flush(ctx context.Context) error {
 }
 
 // Endpoint returns where the node accepts connections, empty before start.
-// Where it listens on all interfaces, the address is that of the first. If it
-// is secure, a bar and its public key of CURVE in Z85 follow.
+// Where it listens on all interfaces, the address is that of the first, and
+// unspecified while there is none. If it is secure, a bar and its public key
+// of CURVE in Z85 follow.
 //
 // State: draft.
 func (n *Node) Endpoint() string {

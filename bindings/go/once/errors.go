@@ -1,21 +1,33 @@
 package once
 
-import "github.com/sjohnr/at-once/bindings/go/libonce"
+import (
+	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/node"
+)
+
+// UndeliveredError says which peers are not known to have got what was said to them, and
+// how much that is. [Node.Flush] and [Node.Close] return it; it is [ErrUndelivered], and
+// what ended the wait for those peers, if something did.
+type UndeliveredError = node.UndeliveredError
+
+// Missed is how much one peer is not known to have got.
+type Missed = node.Missed
 
 // Errors that a node returns, wrapped or not; they work with errors.Is.
 var (
-	ErrArgument = libonce.ErrArgument   // an argument is out of its limits; the error's text says which
-	ErrStopped  = libonce.ErrStopped    // the node has stopped; it is a net.ErrClosed
-	ErrNoPeer   = libonce.ErrNoPeer     // no such peer is present
-	ErrTooLarge = libonce.ErrTooLarge   // the message is larger than Config.MaxMessage
-	ErrEndpoint = libonce.ErrEndpoint   // no tcp://ADDRESS:PORT
-	ErrServers  = libonce.ErrServers    // more than 64 of Config.GossipConnect
-	ErrReserved = libonce.ErrReserved   // a header's name begins with X-ONCE-
-	ErrHeaders  = libonce.ErrHeaders    // more of Config.Headers than the greeting has room for
-	ErrGroups   = libonce.ErrGroups     // more groups than the greeting has room for
-	ErrIdentity = libonce.ErrNoIdentity // SecurityPlain goes with no Identity, nor with Trust
-	ErrMembers  = libonce.ErrMembers    // TrustMembers needs an Identity that is a member: see [JoinNetwork]
-	ErrTimeouts = libonce.ErrTimeouts   // Evasive, Silent and Expired contradict each other
+	ErrArgument    = libonce.ErrArgument    // an argument is out of its limits; the error's text says which
+	ErrStopped     = libonce.ErrStopped     // the node has stopped; it is a net.ErrClosed
+	ErrNoPeer      = libonce.ErrNoPeer      // no such peer is present
+	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]
+	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage
+	ErrEndpoint    = libonce.ErrEndpoint    // no tcp://ADDRESS:PORT
+	ErrServers     = libonce.ErrServers     // more than 64 of Config.GossipConnect
+	ErrReserved    = libonce.ErrReserved    // a header's name begins with X-ONCE-
+	ErrHeaders     = libonce.ErrHeaders     // more of Config.Headers than the greeting has room for
+	ErrGroups      = libonce.ErrGroups      // more groups than the greeting has room for
+	ErrIdentity    = libonce.ErrNoIdentity  // SecurityPlain goes with no Identity, nor with Trust
+	ErrMembers     = libonce.ErrMembers     // TrustMembers needs an Identity that is a member: see [JoinNetwork]
+	ErrTimeouts    = libonce.ErrTimeouts    // Evasive, Silent and Expired contradict each other
 )
 
 // Errors of identities and networks, wrapped or not; they work with errors.Is. That

@@ -13,7 +13,7 @@ type Peer = libonce.Peer
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join], [*Leave],
 // [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader], [*Refusal],
-// [*Twin] and [*Notice]. It is valid until the next event is taken; [Keep] makes a copy that lasts.
+// [*Unreachable], [*Twin] and [*Notice]. It is valid until the next event is taken; [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
@@ -24,7 +24,7 @@ type Event interface {
 type Origin struct {
 	Peer    Peer // as it was then
 	Time    time.Time
-	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout, Refusal, Twin or Notice
+	Version uint64 // see [Node.Snapshot]; 0 for a Whisper, Shout, Refusal, Unreachable, Twin or Notice
 }
 
 // About returns the origin itself.
@@ -93,6 +93,15 @@ type Refusal struct {
 	Text string // why, for people
 }
 
+// Unreachable says that a node is heard of, by a beacon, by gossip or because it has
+// connected to this one, and that the two could not greet each other within
+// Config.Greeting: a firewall may let through one way and not the other. Its Origin.Peer
+// has what is known, which may be made up. It is told once in ten minutes.
+type Unreachable struct {
+	Origin
+	Text string // what does not work, and what to open, for people
+}
+
 // Twin says that another node with this node's identity was seen: somebody has copied
 // the identity's directory. Peers talk with the one that has started later, and turn the
 // other away. Its Origin.Peer has the id of both, and the endpoint of the other. It is
@@ -122,6 +131,7 @@ type typed struct {
 	leader  Leader
 	refusal Refusal
 	twin    Twin
+	unmet   Unreachable
 	notice  Notice
 }
 
@@ -156,6 +166,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeRefused:
 		t.refusal = Refusal{origin, e.Reason()}
 		return &t.refusal
+	case libonce.EventTypeUnreachable:
+		t.unmet = Unreachable{origin, e.Reason()}
+		return &t.unmet
 	case libonce.EventTypeTwin:
 		t.twin = Twin{origin, e.Reason()}
 		return &t.twin
@@ -232,6 +245,8 @@ func Keep(event Event) Event {
 	case *Leader:
 		return copied(e)
 	case *Refusal:
+		return copied(e)
+	case *Unreachable:
 		return copied(e)
 	case *Twin:
 		return copied(e)

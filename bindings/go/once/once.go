@@ -79,8 +79,9 @@ type Config struct {
 	Trust    Trust     // whom to let in; default TrustOpen; TrustMembers if Identity is a member
 	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted
 
-	// Interfaces are names or addresses of the network interfaces to use.
-	// Default: all that are up and can broadcast; loopback if there are none.
+	// Interfaces are names or addresses of the network interfaces to use; what is
+	// not there yet is waited for, and a [Notice] says so. Default: all that are
+	// up, and loopback as well if none of them can broadcast.
 	Interfaces []string
 	// BeaconPort is the UDP port on which nodes find each other; those with
 	// different ports do not. Default 5670, or none if the node gossips;

@@ -108,7 +108,7 @@ const (
 	EventTypeSuspect     EventType = 7  // a peer owes a sign of life
 	EventTypeRecover     EventType = 8  // a peer that was suspect is heard again
 	EventTypeLeader      EventType = 9  // a group has a leader
-	EventTypeNetwork     EventType = 10 // an interface came, went or changed, or discovery or the directory of the identity works less or again, or a clock is wrong; reason says what, and the event has no peer
+	EventTypeNetwork     EventType = 10 // an interface came, went, changed or is waited for, discovery or the directory of the identity works less or again, or a clock is wrong; reason says what, and the event has no peer
 	EventTypeRefused     EventType = 11 // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        EventType = 12 // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open

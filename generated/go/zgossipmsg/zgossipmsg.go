@@ -12,7 +12,9 @@
 // published, and nothing before the bar says that the tuple is withdrawn.
 // Nodes know each other by the identity that they give in the ZMTP handshake,
 // which begins with ONCE; others get the bare value, and are told of no
-// withdrawal.
+// withdrawal. A node may be reached elsewhere from each server, and tells each
+// what holds there. An endpoint on loopback is neither told to another host
+// nor taken from one.
 //
 //	zgossip   = C:HELLO *( C:PUBLISH / S:PUBLISH / heartbeat )
 //	heartbeat = C:PING S:PONG

@@ -6,9 +6,9 @@
 // messages with one peer (WHISPER) or with a group (SHOUT). Every message is
 // one ZeroMQ frame, followed in WHISPER and SHOUT by the frames of its
 // content. ELECT, LEADER and GOODBYE are not in RFC 36; they are what Zyre
-// sends since 2017. CONFIRM and CONFIRMED pass between @Once nodes only. @Once
-// nodes say more in the headers of HELLO, which others pass on as they are.
-// X-ONCE-INCARNATION is a decimal number, higher at each start.
+// sends since 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes
+// only. @Once nodes say more in the headers of HELLO, which others pass on as
+// they are. X-ONCE-INCARNATION is a decimal number, higher at each start.
 // X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's HELLO. To
 // a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN hold what
 // once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to the sender
@@ -38,7 +38,7 @@
 //	traffic   = WHISPER / SHOUT / JOIN / LEAVE / PING / PING-OK / election / HELLO
 //	          / CONFIRM / CONFIRMED
 //	election  = ELECT / LEADER
-//	goodbye   = GOODBYE
+//	goodbye   = [ TAKEN ] GOODBYE
 //
 // See https://rfc.zeromq.org/spec/36/.
 //
@@ -89,6 +89,7 @@ const (
 	MaxGoodbye            = 6
 	MaxConfirm            = 22
 	MaxConfirmed          = 22
+	MaxTaken              = 8
 )
 
 // Limits of what the messages say together.
@@ -115,6 +116,7 @@ const (
 	IDGoodbye   ID = 10 // says that the sender leaves the network.
 	IDConfirm   ID = 11 // asks a peer to say that it has taken in all that the sender has said over this connection.
 	IDConfirmed ID = 12 // answers a CONFIRM, over the connection that the sender has made.
+	IDTaken     ID = 13 // says, before a GOODBYE, how far the sender has taken in what it was told over the connection that the receiver has made.
 )
 
 var names = [...]string{
@@ -130,6 +132,7 @@ var names = [...]string{
 	IDGoodbye:   "GOODBYE",
 	IDConfirm:   "CONFIRM",
 	IDConfirmed: "CONFIRMED",
+	IDTaken:     "TAKEN",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -167,8 +170,9 @@ type Hello struct {
 	// cyclic number of this message in its session; HELLO carries 1, each
 	// later message one more
 	Sequence uint16
-	// where the sender accepts connections, as tcp://ADDRESS:PORT; at most 255
-	// octets
+	// where the sender accepts connections, as tcp://ADDRESS:PORT: the address
+	// or name of one host, not loopback unless that is the receiver's too; at
+	// most 255 octets
 	Endpoint string
 	// the groups the sender is in; at most 4096 entries of at most 255 octets,
 	// together 262144
@@ -644,6 +648,44 @@ func (m *Confirmed) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Taken says, before a GOODBYE, how far the sender has taken in what it was
+// told over the connection that the receiver has made.
+type Taken struct {
+	// cyclic number of this message in its session; HELLO carries 1, each
+	// later message one more
+	Sequence uint16
+	// the sequence number of the latest message
+	Latest uint16
+}
+
+// ID returns IDTaken.
+func (*Taken) ID() ID { return IDTaken }
+
+// Size returns the length of the first frame in octets.
+func (m *Taken) Size() int {
+	return 8
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Taken) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("TAKEN", b)
+	w.Header(Signature, uint8(IDTaken))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Uint16(m.Latest)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Taken) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("TAKEN", frame, content)
+	r.Header(Signature, uint8(IDTaken))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Uint16("latest", &m.Latest)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -684,6 +726,8 @@ func New(id ID) Message {
 		return new(Confirm)
 	case IDConfirmed:
 		return new(Confirmed)
+	case IDTaken:
+		return new(Taken)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ group, and chat ends after the last. A line that fails ends it with status 1.`,
 	}
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, and if it is the first, to talk to; may be repeated")
 	with.contestFlag(cmd.Flags())
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long lines from a pipe wait for somebody to be in the group")
+	waitFlag(cmd.Flags(), &wait, defaultWait, "how long lines from a pipe wait for somebody to be in the group")
 	must(cmd.MarkFlagRequired("group"))
 	return cmd
 }
@@ -94,17 +94,31 @@ func (c *chat) watch(end context.CancelCauseFunc) {
 	}
 }
 
+// confirmed waits until all who were told something have it; at a terminal not for long,
+// and who did not is said.
+func (c *chat) confirmed(ctx context.Context) error {
+	if c.piped {
+		return c.node.Flush(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, longWait)
+	defer cancel()
+	if err := c.node.Flush(ctx); errors.Is(err, once.ErrUndelivered) {
+		return c.note("%s", clean(err.Error()))
+	}
+	return nil
+}
+
 // converse obeys the lines until their end, and sees that all is sent.
 func (c *chat) converse(ctx context.Context) error {
 	for {
 		select {
 		case line, more := <-c.lines:
 			if !more {
-				return cmp.Or(c.err, c.node.Flush(ctx))
+				return cmp.Or(c.err, c.confirmed(ctx))
 			}
 			err := c.obey(ctx, line)
 			if errors.Is(err, errQuit) {
-				return c.node.Flush(ctx)
+				return c.confirmed(ctx)
 			}
 			if err != nil && !c.piped {
 				err = c.note("%s", clean(err.Error()))
@@ -140,6 +154,8 @@ func (c *chat) show(event once.Event) error {
 	case *once.Recover:
 		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
 	case *once.Refusal:
+		return c.note("%s", refused(e.Peer, e.Text))
+	case *once.Unreachable:
 		return c.note("%s", refused(e.Peer, e.Text))
 	case *once.Twin:
 		return c.note("%s", twin(e))

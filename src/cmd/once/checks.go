@@ -7,7 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,39 +29,73 @@ func checkInterfaces() finding {
 	if err != nil {
 		return finding{fail, "interfaces", err.Error(), "the system does not list its network interfaces: run as a user who may see them"}
 	}
+	return judgeInterfaces(interfaceRecords(interfaces))
+}
+
+func judgeInterfaces(interfaces []interfaceRecord) finding {
 	var remote []string
+	announced := false
 	for _, i := range interfaces {
-		if !i.Loopback() && i.Broadcast() != "" {
-			remote = append(remote, fmt.Sprintf("%s (%s)", i.Name(), i.Address()))
+		switch {
+		case i.Loopback:
+		case i.Broadcast != "":
+			announced = true
+			remote = append(remote, fmt.Sprintf("%s (%s)", i.Name, i.Address))
+		default:
+			remote = append(remote, fmt.Sprintf("%s (%s, without beacons)", i.Name, i.Address))
 		}
 	}
-	switch {
+	switch found := strings.Join(remote, ", "); {
+	case announced:
+		return finding{fine, "interfaces", found, ""}
 	case len(remote) > 0:
-		return finding{fine, "interfaces", strings.Join(remote, ", "), ""}
+		return finding{warn, "interfaces", found, "nodes on other hosts are met there by gossip only: see --gossip-bind and --gossip-connect"}
 	case len(interfaces) > 0:
 		return finding{warn, "interfaces", "loopback only", "nodes of this host can meet, others not: plug in a cable, or join a wireless network"}
 	}
-	return finding{fail, "interfaces", "none is up and can broadcast", "bring one up: ip link set lo up is the least"}
+	return finding{fail, "interfaces", "none is up and has an address", "bring one up: ip link set lo up is the least"}
 }
 
 // refusal explains why a node does not start.
 func refusal(err error) finding {
-	advice := "see once interfaces for what --interface can name, and the flags --port, --endpoint, --identity, --security and --trust"
+	advice := "see what once doctor --help tells of the flag that it is about"
 	switch {
-	case errors.As(err, new(*fs.PathError)):
+	case errors.As(err, new(*fs.PathError)), errors.As(err, new(*os.LinkError)):
 		advice = "this user needs to read and write the directory of --identity: choose another, or change whose it is with chown"
 	case errors.Is(err, syscall.EADDRINUSE):
 		advice = "a program holds the port and does not share it: end it (ss -ulpn and ss -tlpn tell which), or choose another with --port or --endpoint"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		advice = "no interface has the address: once interfaces lists those there are; with --endpoint tcp://*:PORT it may come later"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		advice = "this user may not use the port: choose one above 1023 with --port or --endpoint"
+		advice = forbidden(err)
 	}
 	return finding{fail, "node", err.Error(), advice}
 }
 
+// privileged is the first port that needs no privilege, unless the system says otherwise.
+const privileged = 1024
+
+// forbidden tells what to do about what the system does not permit.
+func forbidden(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "listen" {
+		return "the system does not permit it to this user: a sandbox or a policy may be in the way (SELinux, AppArmor, a container's rules)"
+	}
+	_, port, _ := net.SplitHostPort(fmt.Sprint(op.Addr))
+	if number, _ := strconv.Atoi(port); 0 < number && number < privileged {
+		return "this user may not use the port: choose one above 1023 with --port or --endpoint"
+	}
+	return "the system does not let this user listen, on whatever port: a sandbox or a policy may be in the way (SELinux, AppArmor, a container's rules)"
+}
+
 // checkConnections connects to where the node accepts connections.
 func checkConnections(ctx context.Context, endpoint string) finding {
+	address := strings.TrimPrefix(keyless(endpoint), "tcp://")
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().IsUnspecified() {
+		return finding{fail, "tcp", "the node has no address: no interface that it uses is up", "bring one up, or name one that is (once interfaces)"}
+	}
 	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(keyless(endpoint), "tcp://"))
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return finding{fail, "tcp", err.Error(), "let the firewall pass TCP to this host; --endpoint tcp://*:5671 gives it one port to open"}
 	}
@@ -96,12 +133,14 @@ func checkSecurity(with *common, endpoint string) finding {
 
 // checkBeacons judges what was heard. The names are those of once.Node.Counts.
 func checkBeacons(with *common, counts map[string]uint64) []finding {
-	switch {
+	switch sent := counts["beacons sent"]; {
+	case with.beacons() && sent > 0:
 	case with.beacons():
-	case with.port == 0 && with.bind == "" && len(with.servers) == 0:
+		return []finding{{fail, "beacons", "none could be sent", "an interface is needed that is up and can broadcast (once interfaces); elsewhere nodes meet by gossip"}}
+	case with.port == 0 && !with.gossips():
 		return []finding{{warn, "beacons", "none are sent: --port is 0", "without beacons, nodes must be told of each other"}}
 	default:
-		return []finding{{fine, "beacons", "none are sent: nodes find each other by gossip", ""}}
+		return []finding{{fine, "beacons", "none are sent: gossip replaces them", ""}}
 	}
 	own, others := counts["own beacons heard"], counts["beacons heard"]
 	findings := []finding{

@@ -21,6 +21,9 @@ const (
 	fail = "fail"
 )
 
+// leastGreeting is the least time in which nodes are expected to meet.
+const leastGreeting = time.Second
+
 // errUnwell is why the program fails if something is found to.
 var errUnwell = errors.New("something does not work: the lines that begin with fail say what to do")
 
@@ -41,6 +44,7 @@ exit status is 1 if something fails.`,
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			with.greeting = max(wait*3/4, leastGreeting) // so that who cannot be met is known by the end
 			findings, err := examine(cmd.Context(), with, wait)
 			if err != nil {
 				return err
@@ -56,7 +60,7 @@ exit status is 1 if something fails.`,
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 3*time.Second, "how long to listen to the network")
+	waitFlag(cmd.Flags(), &wait, 3*time.Second, "how long to listen to the network")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
@@ -88,10 +92,14 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 	return finding{status, check, otherwise, advice}
 }
 
-// examine answers all questions. It fails only if it is interrupted.
+// examine answers all questions. It fails only if it is interrupted, or was asked
+// wrongly.
 func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
 	findings := []finding{checkInterfaces()}
 	node, err := with.start(ctx, io.Discard)
+	if isUsage(err) {
+		return nil, err
+	}
 	as := with
 	if errors.Is(err, once.ErrInUse) {
 		findings = append(findings, finding{warn, "node", "one runs already: " + err.Error(),
@@ -107,9 +115,11 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	err = await(ctx, node, wait, func() bool { return false }, func(event once.Event) error {
 		switch e := event.(type) {
 		case *once.Notice:
-			odd = append(odd, finding{warn, "network", e.Text, "it happened while the doctor looked: see whether it lasts"})
+			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
 		case *once.Twin:
 			odd = append(odd, finding{fail, "twin", twin(e), "the identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"})
+		case *once.Unreachable:
+			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text), "nft list ruleset shows what a firewall drops"})
 		case *once.Refusal:
 			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text),
 				"if it should come in: start both with the same --security, and where members meet, invite it (once invite)"})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -92,12 +93,16 @@ func TestDoctorFindsOddities(t *testing.T) {
 
 func TestDoctorFindsWhatFails(t *testing.T) {
 	n := newNetwork(t)
+	found := n.diagnosis(1, "--interface", "nonesuch")
+	n.wants(found, "tcp", fail, "no address")
+	n.wants(found, "beacons", fail, "none could be sent")
+	n.wants(found, "network", warn, `waiting for an interface: no usable network interface "nonesuch"`)
 	taken, err := net.ListenPacket("udp4", fmt.Sprintf(":%d", n.port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	found := n.diagnosis(1)
+	found = n.diagnosis(1)
 	n.wants(found, "node", fail, "address already in use")
 	p := n.start("doctor")
 	p.sees(`^fail  node        .*address already in use$`)
@@ -105,10 +110,43 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	p.exits(1)
 	p.complains(`^once: something does not work`)
 
-	counts := map[string]uint64{"beacons heard": 3, "beacons from other networks": 2}
-	for i, want := range []string{fail + " beacons", warn + " addresses"} {
-		if f := checkBeacons(&common{port: 5670}, counts)[i]; f.Status+" "+f.Check != want {
-			t.Errorf("%+v, want %s", f, want)
+	bare := &common{port: 5670, given: func(string) bool { return false }}
+	gossiping := &common{port: 5670, given: bare.given, servers: []string{"tcp://192.0.2.1:1"}}
+	both := &common{port: 5670, given: func(string) bool { return true }, servers: gossiping.servers}
+	unheard := map[string]uint64{"beacons sent": 4, "beacons heard": 3, "beacons from other networks": 2}
+	for _, test := range []struct {
+		with   *common
+		counts map[string]uint64
+		want   []string // status and what was found
+	}{
+		{bare, unheard, []string{fail + " sent, but not heard back", warn + " 2 beacons from addresses"}},
+		{bare, nil, []string{fail + " none could be sent"}},
+		{gossiping, nil, []string{fine + " none are sent: gossip"}},
+		{both, nil, []string{fail + " none could be sent"}},
+	} {
+		findings := checkBeacons(test.with, test.counts)
+		if len(findings) != len(test.want) {
+			t.Fatalf("%+v, want %q", findings, test.want)
+		}
+		for i, want := range test.want {
+			if f := findings[i]; !strings.HasPrefix(f.Status+" "+f.Found, want) {
+				t.Errorf("%+v, want %s", f, want)
+			}
+		}
+	}
+	eth := interfaceRecord{Name: "eth0", Address: "192.0.2.1", Broadcast: "192.0.2.255"}
+	tun, lo := interfaceRecord{Name: "tun0", Address: "10.8.0.2"}, interfaceRecord{Name: "lo", Loopback: true, Broadcast: "127.255.255.255"}
+	for _, test := range []struct {
+		interfaces []interfaceRecord
+		want       string
+	}{
+		{[]interfaceRecord{lo, eth, tun}, fine + " eth0 (192.0.2.1), tun0 (10.8.0.2, without beacons)"},
+		{[]interfaceRecord{lo, tun}, warn + " tun0 (10.8.0.2, without beacons)"},
+		{[]interfaceRecord{lo}, warn + " loopback only"},
+		{nil, fail + " none is up and has an address"},
+	} {
+		if f := judgeInterfaces(test.interfaces); f.Status+" "+f.Found != test.want {
+			t.Errorf("%+v, want %s", f, test.want)
 		}
 	}
 	for _, test := range []struct {
@@ -116,13 +154,21 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 		advice string
 	}{
 		{syscall.EADDRINUSE, "end it"},
-		{syscall.EACCES, "above 1023"},
+		{syscall.EADDRNOTAVAIL, "once interfaces"},
+		{&net.OpError{Op: "listen", Addr: &net.TCPAddr{Port: 80}, Err: syscall.EACCES}, "above 1023"},
+		{&net.OpError{Op: "listen", Addr: &net.UDPAddr{Port: 5670}, Err: syscall.EACCES}, "policy"},
+		{&net.OpError{Op: "listen", Addr: &net.TCPAddr{}, Err: syscall.EPERM}, "policy"},
+		{&net.OpError{Op: "route", Net: "ip+net", Err: os.NewSyscallError("netlinkrib", syscall.EACCES)}, "policy"},
+		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EACCES}, "--identity"},
 		{&fs.PathError{Op: "open", Path: "ana", Err: syscall.EACCES}, "--identity"},
-		{errors.New("no interface"), "once interfaces"},
+		{errors.New("something else"), "once doctor --help"},
 	} {
 		if f := refusal(test.err); f.Status != fail || !strings.Contains(f.Advice, test.advice) {
 			t.Errorf("%v: %+v", test.err, f)
 		}
+	}
+	if f := checkConnections(t.Context(), "tcp://[::]:5670"); f.Status != fail || !strings.Contains(f.Found, "no address") {
+		t.Errorf("connects to no address: %+v", f)
 	}
 	if f := checkConnections(t.Context(), "tcp://"+taken.LocalAddr().String()); f.Status != fail {
 		t.Errorf("connects to a port without a listener: %+v", f)
@@ -145,7 +191,7 @@ func TestDoctorChecksGossip(t *testing.T) {
 	}
 	found := diagnosis(1)
 	n.wants(found, "gossip", fail, server+" does not: ")
-	n.wants(found, "beacons", fine, "by gossip")
+	n.wants(found, "beacons", fine, "gossip")
 
 	other, err := net.Listen("tcp4", strings.TrimPrefix(server, "tcp://"))
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ const (
 	defaultPort = 5670
 	defaultWait = 5 * time.Second
 	maxMessage  = 64<<20 - 1<<10 // octets of content; with its header, less than the 64 MiB that nodes take
+	maxName     = 255            // octets of the name of a group or a node, as package once has it
 )
 
 // common holds the flags that all commands share that start a node.
@@ -35,7 +37,8 @@ type common struct {
 	who        *once.Identity // that of the directory, once the node has started
 	security   once.Security
 	trust      once.Trust
-	sealed     []string // groups
+	sealed     []string      // groups
+	greeting   time.Duration // what a node has to be met, zero for the default
 	logLevel   slog.Level
 	given      func(flag string) bool // tells whether the user has given a flag; set when the command begins
 }
@@ -44,7 +47,7 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.name, "name", "", "public `NAME` of this node (default: six digits of its id)")
 	flags.StringArrayVar(&c.headers, "header", nil, "what peers are told of this node, as `K=V`; may be repeated")
 	flags.StringArrayVar(&c.interfaces, "interface", nil,
-		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that can broadcast)")
+		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that are up)")
 	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none, which is the default with gossip")
 	flags.StringVar(&c.endpoint, "endpoint", "",
 		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
@@ -72,6 +75,9 @@ func (c *common) contestFlag(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&c.contest, "contest", nil,
 		"`GROUP` to join and to lead, if no other member that contests has a lower id; may be repeated")
 }
+
+// gossips tells whether the node finds others by gossip.
+func (c *common) gossips() bool { return c.bind != "" || len(c.servers) > 0 }
 
 // start starts a node that is in groups and logs to w.
 func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*once.Node, error) {
@@ -111,6 +117,7 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		Endpoint:      c.endpoint,
 		Advertise:     c.advertise,
 		GossipBind:    c.bind,
+		Greeting:      c.greeting,
 		Logger:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
 	})
 }
@@ -153,6 +160,41 @@ func (w word[T]) Set(text string) error {
 		words = append(words, name)
 	}
 	return fmt.Errorf("choose one of %s", strings.Join(words, ", "))
+}
+
+// waiting is a flag for how long to wait. Who does not wait meets nobody.
+type waiting struct{ wait *time.Duration }
+
+func (w waiting) String() string {
+	if w.wait == nil { // pflag asks a zero one too
+		return ""
+	}
+	return w.wait.String()
+}
+func (w waiting) Type() string { return "duration" }
+
+func (w waiting) Set(text string) error {
+	wait, err := time.ParseDuration(text)
+	if err == nil && wait <= 0 {
+		err = errors.New("wait for more than 0, such as 500ms or 5s")
+	}
+	if err == nil {
+		*w.wait = wait
+	}
+	return err
+}
+
+func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration, usage string) {
+	*wait = standard
+	flags.Var(waiting{wait}, "wait", usage)
+}
+
+// checkName fails if text can be the name of no group or peer.
+func checkName(what, text string) error {
+	if len(text) == 0 || len(text) > maxName {
+		return fmt.Errorf("%s %q: %w: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), once.ErrArgument, len(text), maxName)
+	}
+	return nil
 }
 
 func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {

@@ -138,6 +138,8 @@ func newRecord(event once.Event) record {
 		r.Type, r.Reason, r.Peer, r.Protection = "network", e.Text, "", ""
 	case *once.Refusal:
 		r.Type, r.Reason, r.Protection = "refused", e.Text, ""
+	case *once.Unreachable:
+		r.Type, r.Reason, r.Protection = "unreachable", e.Text, ""
 	case *once.Twin:
 		r.Type, r.Reason, r.Protection = "twin", e.Text, ""
 	}

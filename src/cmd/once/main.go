@@ -45,11 +45,17 @@ func run() int {
 		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, "once:", clean(err.Error()))
-	if !*begun || errors.Is(err, once.ErrArgument) {
+	if !*begun || isUsage(err) {
 		fmt.Fprintf(os.Stderr, "once: '%s --help' tells how to use it\n", command.CommandPath())
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// isUsage tells whether an error is in what was asked for, whatever the network.
+func isUsage(err error) bool {
+	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrReserved, once.ErrHeaders, once.ErrIdentity},
+		func(usage error) bool { return errors.Is(err, usage) })
 }
 
 // newRoot returns the program's commands. Begun becomes true when the command

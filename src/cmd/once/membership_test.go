@@ -179,7 +179,7 @@ func TestIdentityFails(t *testing.T) {
 		{"trust forget zoe --identity ana", 1, `"zoe": no such name or UUID .once trust list`},
 		{"trust revoke rubbish --identity ana", 1, `malformed`},
 		{"listen --trust members --identity ana", 1, `trusts members only, and is none`},
-		{"listen --security plain --identity ana", 1, `choose auto or secure`},
+		{"listen --security plain --identity ana", 2, `choose auto or secure`},
 	} {
 		cmd := h.command(strings.Fields(test.args)...)
 		cmd.Dir = h.dir

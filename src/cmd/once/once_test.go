@@ -322,6 +322,23 @@ func TestUsage(t *testing.T) {
 		{[]string{"identity", "sing"}, `unknown command "sing" for "once identity"`},
 		{[]string{"invite", "ana", "--id", "ana"}, `invalid argument "ana" for "--id"`},
 		{[]string{"peers", "--wait", "soon"}, `invalid argument "soon"`},
+		{[]string{"peers", "--wait", "0s"}, `invalid argument "0s" for "--wait" flag: wait for more than 0`},
+		{[]string{"doctor", "--wait", "-1s"}, `"--wait" flag: wait for more than 0`},
+		{[]string{"shout", "--group", strings.Repeat("g", 256), "-"}, `group "g{39}…?.*256 octets given, 1 to 255 allowed`},
+		{[]string{"shout", "--group", "", "hi"}, `group "": .*0 octets given`},
+		{[]string{"whisper", strings.Repeat("w", 256), "hi"}, `peer "w{39}…?.*256 octets given`},
+		{[]string{"whisper", "", "hi"}, `peer "": .*0 octets given`},
+		{[]string{"listen", "--interface", ""}, `SetInterface: value is out of its limits`},
+		{[]string{"listen", "--interface", "lo", "--interface", ""}, `interface "": .*no name or address`},
+		{[]string{"listen", "--interface", "192.0.2.0/24"}, `interface "192\.0\.2\.0/24": .*no name or address`},
+		{[]string{"listen", "--interface", strings.Repeat("e", 256)}, `interface "e{256}": .*no name or address`},
+		{[]string{"listen", "--advertise", "tcp://0.0.0.0:5670"}, `advertised endpoint "tcp://0\.0\.0\.0:5670": .*one host`},
+		{[]string{"doctor", "--advertise", "tcp://*:5670"}, `advertised endpoint "tcp://\*:5670": .*one host`},
+		{[]string{"listen", "--endpoint", "tcp://224.0.0.1:5670"}, `endpoint: .*"tcp://224\.0\.0\.1:5670": want the address of one host`},
+		{[]string{"listen", "--gossip-bind", "5670"}, `gossip bind: .*"5670"`},
+		{[]string{"listen", "--gossip-connect", "tcp://192.0.2.1:0"}, `gossip connect "tcp://192\.0\.2\.1:0": .*port from 1`},
+		{[]string{"listen", "--header", "X-ONCE-A=1"}, `reserved: choose another`},
+		{[]string{"listen", "--security", "plain", "--trust", "first-use"}, `without security has no identity`},
 		{[]string{"listen", "--\x1b[2J"}, `unknown flag: --\\x1b\[2J`},
 	} {
 		p := n.start(test.args...)
@@ -366,8 +383,10 @@ func TestInterfacesAndVersion(t *testing.T) {
 	p.sees(`^once \S+ go1\.\d+\S* \w+/\w+$`)
 	p.exits(0)
 	p = n.start("listen", "--interface", "nonesuch")
-	p.exits(1)
-	p.complains(`no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
+	p.sees(`\tnetwork\t\t\t\twaiting for an interface: no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
+	p.interrupt()
+	p.exits(0)
+	p.complains(`level=WARN msg=network change="waiting for an interface: .*nonesuch`)
 }
 
 // TestHelp checks that all is described, and that examples are right.

@@ -58,7 +58,7 @@ to date and what has changed of late; else each change is a line, as listen has 
 			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers)
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 2*time.Second, "how long to look for peers")
+	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
 	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)
@@ -99,7 +99,8 @@ func interfacesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "interfaces [--json]",
 		Short: "list the network interfaces that a node can use",
-		Long:  "Interfaces lists what --interface can name: name and address; the network, and where\nbeacons go.",
+		Long: `Interfaces lists what --interface can name: name and address; the network, and where
+beacons go. That is empty where none go, as on tunnels: nodes meet there by gossip.`,
 		Example: `  once interfaces
   once chat --group room --interface 192.168.1.20`,
 		Args: cobra.NoArgs,
@@ -124,12 +125,16 @@ type interfaceRecord struct {
 	Loopback  bool   `json:"loopback"`
 }
 
-func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Interface) error {
+func interfaceRecords(interfaces []once.Interface) []interfaceRecord {
 	records := make([]interfaceRecord, len(interfaces))
 	for n, i := range interfaces {
 		records[n] = interfaceRecord{i.Name(), i.Address(), i.Network(), i.Broadcast(), i.Loopback()}
 	}
-	return printList(w, terminal, asJSON, "NAME\tADDRESS\tNETWORK\tBROADCAST", records, func(r interfaceRecord) []string {
+	return records
+}
+
+func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Interface) error {
+	return printList(w, terminal, asJSON, "NAME\tADDRESS\tNETWORK\tBROADCAST", interfaceRecords(interfaces), func(r interfaceRecord) []string {
 		return []string{r.Name, r.Address, r.Network, r.Broadcast}
 	})
 }

@@ -26,20 +26,24 @@ func shoutCommand(with *common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shout --group GROUP [--wait 5s] TEXT...|-",
 		Short: "send one message to all who are in a group",
-		Long: `Shout waits until somebody is in the group, sends the message, and exits when it
-is handed to the network; with status 1 if all of them refuse it. The words of TEXT
-are joined by blanks; - sends standard input, octet by octet, as one message of less
-than 64 MiB.`,
+		Long: `Shout waits until somebody is in the group, sends the message, and exits when
+all who are in it have confirmed that they have it. If somebody is gone before
+that, or if all of them refuse it, it says who, and the exit status is 1. The
+words of TEXT are joined by blanks; - sends standard input, octet by octet, as
+one message of less than 64 MiB.`,
 		Example: `  once shout --group room lunch is ready
   once shout --group backup --wait 30s - < report.txt`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkName("group", group); err != nil {
+				return err
+			}
 			return send(cmd.Context(), with, wait, args, func(node *once.Node) recipient { return members(node, group) })
 		},
 	}
 	cmd.Flags().StringVar(&group, "group", "", "`GROUP` to shout to")
 	must(cmd.MarkFlagRequired("group"))
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for somebody to be in the group")
+	waitFlag(cmd.Flags(), &wait, defaultWait, "how long to wait for somebody to be in the group")
 	return cmd
 }
 
@@ -48,17 +52,21 @@ func whisperCommand(with *common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "whisper [--wait 5s] NAME-or-UUID TEXT...|-",
 		Short: "send one message to one peer",
-		Long: `Whisper waits until the peer is there, sends the message, and exits when it is
-handed to the network; with status 1 if the peer refuses it. A name that several
-peers have is an error that lists their ids. TEXT and - are as in shout.`,
+		Long: `Whisper waits until the peer is there, sends the message, and exits when the
+peer has confirmed that it has it; with status 1 if the peer is gone before
+that, or refuses it. A name that several peers have is an error that lists their
+ids. TEXT and - are as in shout.`,
 		Example: `  once whisper ana are you there?
   once whisper 5c0e9b4e-3c1f-4a4e-8a8f-0d5f6a3f9f0e - < key.bin`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkName("peer", args[0]); err != nil {
+				return err
+			}
 			return send(cmd.Context(), with, wait, args[1:], func(node *once.Node) recipient { return someone(node, args[0]) })
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for the peer to be there")
+	waitFlag(cmd.Flags(), &wait, defaultWait, "how long to wait for the peer to be there")
 	return cmd
 }
 
@@ -78,10 +86,22 @@ func send(ctx context.Context, with *common, wait time.Duration, args []string, 
 	}
 	peers := to(node).peers()
 	if err = to(node).send(ctx, message); err == nil {
-		err = node.Flush(ctx)
+		err = confirmed(ctx, node)
 	}
 	return cmp.Or(refusedBy(peers, node), err)
 }
+
+// confirmed waits until all who were told something have it, and says so if that takes
+// long.
+func confirmed(ctx context.Context, node *once.Node) error {
+	defer time.AfterFunc(longWait, func() {
+		fmt.Fprintln(os.Stderr, "once: sent, and not yet confirmed by all; to give up, press Ctrl-C")
+	}).Stop()
+	return node.Flush(ctx)
+}
+
+// longWait is how long somebody at a terminal waits for confirmations without a word.
+const longWait = 3 * time.Second
 
 // refusedBy closes a node that has sent a message to some peers, and tells which of them
 // have refused it until then. If all have, nobody took it, which is an error.
@@ -131,9 +151,12 @@ func read(ctx context.Context, args []string) ([]byte, error) {
 	return message, err
 }
 
-// warnOf tells who refuses whom, and of no other event.
+// warnOf tells who refuses whom and who cannot be reached, and of no other event.
 func warnOf(event once.Event) error {
-	if e, ok := event.(*once.Refusal); ok {
+	switch e := event.(type) {
+	case *once.Refusal:
+		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text))
+	case *once.Unreachable:
 		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text))
 	}
 	return nil

@@ -1,0 +1,50 @@
+package beacon
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// maxName is how many octets the name of an interface has at most.
+const maxName = syscall.IFNAMSIZ - 1
+
+// addressesOf returns the addresses of all interfaces by index. It asks the system
+// once; net.Interface.Addrs has it list those of all interfaces for each.
+func addressesOf([]net.Interface) (map[int][]netip.Prefix, error) {
+	list, err := syscall.NetlinkRIB(syscall.RTM_GETADDR, syscall.AF_UNSPEC)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := syscall.ParseNetlinkMessage(list)
+	if err != nil {
+		return nil, err
+	}
+	addresses := map[int][]netip.Prefix{}
+	for _, m := range messages {
+		if m.Header.Type != syscall.RTM_NEWADDR || len(m.Data) < syscall.SizeofIfAddrmsg {
+			continue
+		}
+		attributes, err := syscall.ParseNetlinkRouteAttr(&m)
+		if err != nil {
+			return nil, err
+		}
+		bits, index := int(m.Data[1]), int(binary.NativeEndian.Uint32(m.Data[4:])) // struct ifaddrmsg
+		if prefix := netip.PrefixFrom(ownAddr(attributes), bits); prefix.IsValid() {
+			addresses[index] = append(addresses[index], prefix)
+		}
+	}
+	return addresses, nil
+}
+
+// ownAddr returns the host's address of those that the system tells. Where a link
+// has two ends, IFA_ADDRESS is the far one (rtnetlink(7)).
+func ownAddr(attributes []syscall.NetlinkRouteAttr) (own netip.Addr) {
+	for _, a := range attributes {
+		if a.Attr.Type == syscall.IFA_LOCAL || a.Attr.Type == syscall.IFA_ADDRESS && !own.IsValid() {
+			own, _ = netip.AddrFromSlice(a.Value)
+		}
+	}
+	return own
+}
