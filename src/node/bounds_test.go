@@ -130,6 +130,7 @@ func TestHeadersOfTheProtocolFit(t *testing.T) {
 	number := strings.Repeat("9", 20)
 	own := []wire.Pair{
 		{Key: zre.HeaderIncarnation, Value: number}, {Key: zre.ReservedHeader + "ANSWER-EXPECTED", Value: "1"},
+		{Key: zre.ReservedHeader + "CONNECTION", Value: number},
 		{Key: zre.HeaderPublicKey, Value: strings.Repeat("k", 40)},
 		{Key: headerCard, Value: identity.Base64(make([]byte, oncecard.MaxCard))},
 		{Key: headerToken, Value: identity.Base64(make([]byte, oncecard.MaxToken))},

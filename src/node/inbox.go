@@ -59,12 +59,15 @@ func (in *inbox) batch(source *link.Batch) *Batch {
 }
 
 // push queues a batch of content that a receiver brings, and waits while the
-// queue is full. It tells whether more may come: a closed inbox takes none, nor
+// queue is full, about which waits is called first. It tells whether more may come: a closed inbox takes none, nor
 // does one whose application has been told that the peer is gone.
-func (in *inbox) push(b *Batch, from *receiver) bool {
+func (in *inbox) push(b *Batch, from *receiver, waits func()) bool {
 	in.mu.Lock()
 	if in.octets >= in.limit && len(b.events) > 0 && !in.closed {
 		from.stalled.Store(true)
+		in.mu.Unlock()
+		waits()
+		in.mu.Lock()
 		for in.octets >= in.limit && !in.closed && !from.gone.Load() {
 			in.room.Wait()
 		}

@@ -118,7 +118,7 @@ func (n *Node) carryOut(out zre.Output) {
 	case zre.Answered:
 		n.answered(out.Peer, out.Count)
 	case zre.Took:
-		n.took(out.Peer, out.Latest)
+		n.took(out.Peer, out.Count)
 	case zre.Forgot:
 		n.forgot(out.Peer)
 	case zre.Unreachable:

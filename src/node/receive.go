@@ -56,7 +56,7 @@ type receiver struct {
 	ahead   *receiver     // the loop's: what comes first with verdictWait
 	done    chan struct{} // closed when the connection has ended, and the core knows
 	stalled atomic.Bool   // waits for the application
-	taken   atomic.Uint32 // sequence of the latest message that is in the application's queue, with all before it
+	taken   atomic.Uint64 // messages that were taken in, content into the application's queue
 	gone    atomic.Bool   // the peer's exit has been told: what it said later is not
 	away    atomic.Bool   // the peer is not let in, and has been told
 
@@ -66,8 +66,10 @@ type receiver struct {
 	impatient *time.Timer // ends the connection if there is no greeting
 	remote    *remote     // nil until the greeting is accepted
 	spoke     bool        // without one
+	told      time.Time   // when the loop was last told that the peer waits
 	greetings allowance
 	sequence  uint16
+	count     uint64 // messages that came
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
 	unsealer  unsealer
@@ -85,6 +87,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 			break
 		}
 		frames := b.Message(i)
+		r.count++
 		id, err := zremsg.Peek(frames[0])
 		switch {
 		case err != nil:
@@ -104,7 +107,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 		if !r.push(run) {
 			return net.ErrClosed
 		}
-		r.taken.Store(uint32(r.sequence))
+		r.taken.Store(r.count - 1)
 		run = r.node.inbox.batch(b)
 		if err := r.control(b, i, id); err != nil {
 			r.node.inbox.recycle(run)
@@ -114,7 +117,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 	if !r.push(run) {
 		return net.ErrClosed
 	}
-	r.taken.Store(uint32(r.sequence))
+	r.taken.Store(r.count)
 	return nil
 }
 
@@ -157,7 +160,16 @@ func (r *receiver) awaits() bool {
 	}
 }
 
-func (r *receiver) push(run *Batch) bool { return r.node.inbox.push(run, r) }
+// push queues a run of events. If it has to wait, the peer is told that we live.
+func (r *receiver) push(run *Batch) bool {
+	return r.node.inbox.push(run, r, func() {
+		if now := time.Now(); now.Sub(r.told) > r.node.settings.evasive/2 {
+			r.told = now
+			n, stalled := r.node, zre.Stalled{Peer: r.peer}
+			n.calls <- func() { n.step(stalled) }
+		}
+	})
+}
 
 // content adds a whisper or shout to a run of events. It tells whether that is
 // all there is to it: out of step, the loop must know. An error ends the

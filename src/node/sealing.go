@@ -105,6 +105,7 @@ func (n *Node) aside(out *outbound, octets int, put func([]byte)) error {
 		}
 		return err
 	}
+	out.count++
 	out.sequence++
 	message.Sequence = out.sequence
 	frame, err := message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))

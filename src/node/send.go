@@ -283,7 +283,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 		if r == nil {
 			return
 		}
-		leaving.Latest = uint16(r.taken.Load())
+		leaving.Count = r.taken.Load()
 	}
 	if greets {
 		n.freshen()
@@ -305,6 +305,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 		}
 		return
 	}
+	out.count++
 	if out.sequence++; greets {
 		out.sequence = 1
 		if n.identity != nil {

@@ -44,7 +44,8 @@ type outbound struct {
 	nonces   nonces
 	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
 	said     amount        // content; guarded likewise
-	latest   uint16        // sequence of the latest of that; guarded likewise
+	count    uint64        // messages of all kinds; guarded likewise
+	latest   uint64        // count at the latest content; guarded likewise
 	replaced chan struct{} // closed when the peer has another connection, or none
 	sealer   sealer
 

@@ -43,7 +43,8 @@ func (t *tally) take() amount { return amount{t.messages.Swap(0), t.octets.Swap(
 func (out *outbound) say(octets int) {
 	out.said.add(octets)
 	out.sequence++
-	out.latest = out.sequence
+	out.count++
+	out.latest = out.count
 }
 
 // Missed is how much content a peer is not known to have got.
@@ -229,14 +230,14 @@ func (n *Node) settled(peer uuid.UUID, out *outbound) {
 	}
 }
 
-// took notes that a peer that leaves has taken in all up to a message.
-func (n *Node) took(peer uuid.UUID, latest uint16) {
+// took notes that a peer that leaves has taken in so many messages.
+func (n *Node) took(peer uuid.UUID, count uint64) {
 	c := n.loop.calls[peer]
 	if c == nil || c.out == nil {
 		return
 	}
 	c.out.Locked(func() {
-		if int16(latest-c.out.latest) >= 0 {
+		if count >= c.out.latest && count <= c.out.count {
 			c.out.confirmed, c.out.asked = c.out.said, nil
 		}
 	})

@@ -188,6 +188,9 @@ func (c *cable) deliver() {
 			return
 		}
 		if c.greeted && !c.admitted || c.waits() {
+			if c.admitted && !c.to.plain {
+				c.to.step(Stalled{c.as})
+			}
 			c.retry()
 			return
 		}

@@ -114,6 +114,8 @@ func (c *Core) step(in Input) {
 		c.withLink(in.Peer, in.Link, (*peer).outOfStep)
 	case Muted:
 		c.withLink(in.Peer, in.Link, (*peer).muted)
+	case Stalled:
+		c.with(in.Peer, (*peer).stalled)
 	case Expelled:
 		c.with(in.Peer, (*peer).expelled)
 	case Renewed:
@@ -246,8 +248,8 @@ func (c *Core) heard(in Heard) {
 	case *zremsg.Confirmed:
 		p.confirmed(m)
 	case *zremsg.Taken:
-		if p.at != "" {
-			c.emit(Took{p.id, m.Latest})
+		if p.at != "" && m.Connection == p.number {
+			c.emit(Took{p.id, m.Count})
 		}
 	case *zremsg.Elect:
 		c.elect(p, m.Group, m.ChallengerID)

@@ -266,14 +266,14 @@ func (e *election) settle() {
 	e.leader = leader
 	if e.contests() && (leader == uuid.Nil || less(self, leader)) {
 		e.challenge()
-	} else if leader == uuid.Nil && len(e.claims) > 0 && e.timer.at.IsZero() {
+	} else if e.timer.at.IsZero() && (leader == uuid.Nil && len(e.claims) > 0 || e.elder()) {
 		e.core.set(&e.timer, e.core.now.Add(electionmachine.DefaultElection))
 	}
 }
 
 // due ends an election that takes too long. When none is on, a challenge was put
-// off, or nobody has followed the last leader: then the old claims count again,
-// of members who may have never heard of it.
+// off, or nobody has followed the last leader, or one who is not the first: then the
+// old claims count again, of members who may have never heard of it.
 func (e *election) due() {
 	e.core.set(&e.timer, time.Time{})
 	switch {
@@ -284,12 +284,26 @@ func (e *election) due() {
 		e.settle()
 	case e.contests() && (e.again || e.leader == uuid.Nil || !less(e.leader, e.core.config.ID)):
 		e.challenge()
-	case e.leader == uuid.Nil:
+	case e.leader == uuid.Nil || e.elder():
 		for id := range e.claims {
-			e.claims[id] = true
+			if e.leader == uuid.Nil || !e.core.peers[id].plain() {
+				e.claims[id] = true
+			}
 		}
 		e.settle()
 	}
+}
+
+// elder tells whether one of our own nodes that announced itself before the last leader
+// went would come before the present one. It may have heard of neither, and not have
+// announced itself anew; if it had, it would have challenged when the last one went.
+func (e *election) elder() bool {
+	for id, fresh := range e.claims {
+		if p := e.core.peers[id]; !fresh && p != nil && !p.plain() && less(id, e.leader) {
+			return true
+		}
+	}
+	return false
 }
 
 // fire lets the machine step and sets the timer when the state changes.

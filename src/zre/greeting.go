@@ -19,6 +19,7 @@ const (
 	ReservedHeader    = "X-ONCE-"                          // prefix of all of them
 	HeaderPublicKey   = "X-PUBLICKEY"                      // of CURVE in Z85, as Zyre has it
 	HeaderIncarnation = ReservedHeader + "INCARNATION"     // decimal, higher at each start
+	headerConnection  = ReservedHeader + "CONNECTION"      // decimal, names our connection
 	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
 )
 
@@ -65,7 +66,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
-	p.link = link
+	p.link, p.theirs = link, own.connection
 	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
 	groups := slices.Clone(hello.Groups)
@@ -114,7 +115,8 @@ func (p *peer) SendHello() {
 func (p *peer) greet() {
 	c := p.core
 	headers := append(slices.Clone(c.config.Headers),
-		wire.Pair{Key: HeaderIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)})
+		wire.Pair{Key: HeaderIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)},
+		wire.Pair{Key: headerConnection, Value: strconv.FormatUint(p.number, 10)})
 	if p.state.IsPresent() {
 		p.surprised = c.now
 	}
@@ -137,6 +139,7 @@ func (p *peer) greet() {
 // ownHeaders are those of a HELLO that the protocol itself uses.
 type ownHeaders struct {
 	incarnation uint64
+	connection  uint64
 	answer      bool
 }
 
@@ -146,6 +149,8 @@ func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string)
 		switch {
 		case pair.Key == HeaderIncarnation:
 			own.incarnation, _ = strconv.ParseUint(pair.Value, 10, 64) // 0, as a plain peer's, if it is no number
+		case pair.Key == headerConnection:
+			own.connection, _ = strconv.ParseUint(pair.Value, 10, 64) // 0 names none
 		case pair.Key == headerAnswer:
 			own.answer = true
 		case !strings.HasPrefix(pair.Key, ReservedHeader) && pair.Key != HeaderPublicKey:

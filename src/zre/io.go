@@ -82,6 +82,8 @@ type (
 		Peer uuid.UUID
 		Link LinkID
 	}
+	// Stalled says that our application is too slow to take what a peer says.
+	Stalled struct{ Peer uuid.UUID }
 	// Expelled says that a peer is not trusted, or no longer.
 	Expelled struct{ Peer uuid.UUID }
 	// Renewed says that the node has something new to show in its greeting.
@@ -112,6 +114,7 @@ func (Called) isInput()     {}
 func (Resumed) isInput()    {}
 func (OutOfStep) isInput()  {}
 func (Muted) isInput()      {}
+func (Stalled) isInput()    {}
 func (Expelled) isInput()   {}
 func (Renewed) isInput()    {}
 func (Join) isInput()       {}
@@ -166,10 +169,10 @@ type (
 		Count int
 	}
 	// Took says that a peer which leaves has taken in what was said over the
-	// connection that stands, up to the message with a sequence number.
+	// connection that stands, so many messages from the first.
 	Took struct {
-		Peer   uuid.UUID
-		Latest uint16
+		Peer  uuid.UUID
+		Count uint64
 	}
 	// Forgot says that what a peer has not confirmed so far it may never confirm,
 	// though our connection stands. It is counted anew how often it does.

@@ -43,6 +43,7 @@ type peer struct {
 	status    uint8    // of the latest HELLO, JOIN or LEAVE
 	weight    int      // of what the peer has said of itself
 	link      LinkID   // the connection that speaks for the peer, 0 if none
+	theirs    uint64   // how the peer names that
 	heir      LinkID   // the one that will when that has ended, 0 if none
 	left      []string // groups that the latest HELLO no longer names
 	joined    []string // groups that the latest HELLO names anew
@@ -60,6 +61,7 @@ type peer struct {
 	took      time.Time // when it was last found to have taken what we sent
 	refusals  bool      // the latest attempts to connect were refused
 	sightedAt time.Time // the latest
+	stalls    bool      // what it says waits for our application
 	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
 
 	timer timer
@@ -104,7 +106,7 @@ func (p *peer) end() {
 
 // schedule puts the peer's timer where it belongs.
 func (p *peer) schedule() {
-	p.timer.early = p.state == peermachine.StateReady && p.greetAt.IsZero()
+	p.timer.early = p.state == peermachine.StateReady && p.greetAt.IsZero() && !p.stalls
 	p.core.set(&p.timer, p.next())
 }
 
@@ -118,6 +120,10 @@ func (p *peer) next() time.Time {
 	case peermachine.TimeoutGreeting:
 		at = p.since.Add(config.Greeting)
 	case peermachine.TimeoutEvasive:
+		if p.stalls {
+			at = p.heard.Add(config.Evasive / 2)
+			break
+		}
 		at = p.heard.Add(config.Evasive + config.slack())
 		if bytes.Compare(p.id[:], config.ID[:]) < 0 {
 			at = at.Add(config.slack()) // so that only one of the two asks
@@ -182,7 +188,7 @@ func (p *peer) alive() bool {
 	if s.Waiting || s.Took || s.Owes && p.sightedAt.After(p.since) && now.Sub(p.took) < p.core.config.Silent {
 		heard = now
 	}
-	if s.Waiting {
+	if p.stalls = s.Waiting; s.Waiting {
 		p.SendPing()
 	}
 	if s.Unsure && p.asked == p.answers {
@@ -195,6 +201,16 @@ func (p *peer) alive() bool {
 	p.fire(peermachine.EventWord)
 	p.doubt()
 	return true
+}
+
+// stalled tells the peer that we live, and goes on to do so: until our application takes
+// what it says, its PINGs get no answer.
+func (p *peer) stalled() {
+	if p.state.IsPresent() && !p.stalls {
+		p.stalls, p.heard = true, p.core.now
+		p.SendPing()
+		p.schedule()
+	}
 }
 
 // word notes a sign of life.
@@ -326,7 +342,7 @@ func (p *peer) TellUnreachable() {
 func (p *peer) SendGoodbye() {
 	_, required := p.core.required[p.id]
 	if !p.plain() && p.link != 0 {
-		p.send(&zremsg.Taken{}) // whose number is the sender's to set
+		p.send(&zremsg.Taken{Connection: p.theirs}) // whose count is the sender's to set
 	}
 	if p.incarnation != 0 || required || !p.core.config.Beacons {
 		p.send(&zremsg.Goodbye{})

@@ -9,29 +9,30 @@
 // sends since 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes
 // only. @Once nodes say more in the headers of HELLO, which others pass on as
 // they are. X-ONCE-INCARNATION is a decimal number, higher at each start.
-// X-ONCE-ANSWER-EXPECTED is there if the sender lacks the receiver's HELLO. To
-// a node whose id is a version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN hold what
-// once_card has, X-ONCE-CHALLENGE 16 octets that sealed sessions to the sender
-// answer, X-ONCE-NONCE the sender's nonce, X-ONCE-GREETING a decimal number
-// that is higher with each HELLO that the sender signs, so that none counts
-// twice, and X-ONCE-PROOF, which comes last, a signature of the card's
-// identity by Ed25519 over the words "once_hello 1", an octet of zero, the
-// receiver's nonce, the id of the receiver, and all of the HELLO but this
-// header. All but the numbers are in base64 (RFC 4648, 5, without padding,
-// line breaks or bits to spare). X-PUBLICKEY is the sender's public key of
-// CURVE in Z85, as Zyre has it. A nonce is 16 random octets that each side of
-// a connection shows the other in the property X-Once-Nonce of ZMTP's READY,
-// or INITIATE, which others pass on as it is. If both have shown one, a HELLO
-// that counts is new, and the clocks of the two sides do not matter to it: who
-// has shown one turns a HELLO away whose X-ONCE-NONCE is not what it was
-// shown, or whose proof is not over what it has shown, because it was made for
-// another connection, or the handshake was changed on its way. A driver that
-// cannot show properties leaves out X-ONCE-NONCE, and compares none; then the
-// receiver's nonce in the proof is zeros, and the card's times are held
-// against the clock of the receiver. There a HELLO that was overheard can be
-// taken anew while the card is valid and the receiver knows no later one of
-// its sender: it brings back who has gone, but no content can be said in its
-// name.
+// X-ONCE-CONNECTION is a decimal number of 64 bits that names the connection
+// among all that the sender ever makes, as in CONFIRM. X-ONCE-ANSWER-EXPECTED
+// is there if the sender lacks the receiver's HELLO. To a node whose id is a
+// version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN hold what once_card has,
+// X-ONCE-CHALLENGE 16 octets that sealed sessions to the sender answer,
+// X-ONCE-NONCE the sender's nonce, X-ONCE-GREETING a decimal number that is
+// higher with each HELLO that the sender signs, so that none counts twice, and
+// X-ONCE-PROOF, which comes last, a signature of the card's identity by
+// Ed25519 over the words "once_hello 1", an octet of zero, the receiver's
+// nonce, the id of the receiver, and all of the HELLO but this header. All but
+// the numbers are in base64 (RFC 4648, 5, without padding, line breaks or bits
+// to spare). X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre
+// has it. A nonce is 16 random octets that each side of a connection shows the
+// other in the property X-Once-Nonce of ZMTP's READY, or INITIATE, which
+// others pass on as it is. If both have shown one, a HELLO that counts is new,
+// and the clocks of the two sides do not matter to it: who has shown one turns
+// a HELLO away whose X-ONCE-NONCE is not what it was shown, or whose proof is
+// not over what it has shown, because it was made for another connection, or
+// the handshake was changed on its way. A driver that cannot show properties
+// leaves out X-ONCE-NONCE, and compares none; then the receiver's nonce in the
+// proof is zeros, and the card's times are held against the clock of the
+// receiver. There a HELLO that was overheard can be taken anew while the card
+// is valid and the receiver knows no later one of its sender: it brings back
+// who has gone, but no content can be said in its name.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
@@ -89,7 +90,7 @@ const (
 	MaxGoodbye            = 6
 	MaxConfirm            = 22
 	MaxConfirmed          = 22
-	MaxTaken              = 8
+	MaxTaken              = 22
 )
 
 // Limits of what the messages say together.
@@ -654,8 +655,11 @@ type Taken struct {
 	// cyclic number of this message in its session; HELLO carries 1, each
 	// later message one more
 	Sequence uint16
-	// the sequence number of the latest message
-	Latest uint16
+	// as in the header X-ONCE-CONNECTION of the receiver's HELLO
+	Connection uint64
+	// how many messages the sender has taken in over the connection since it
+	// began
+	Count uint64
 }
 
 // ID returns IDTaken.
@@ -663,7 +667,7 @@ func (*Taken) ID() ID { return IDTaken }
 
 // Size returns the length of the first frame in octets.
 func (m *Taken) Size() int {
-	return 8
+	return 22
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -672,7 +676,8 @@ func (m *Taken) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDTaken))
 	w.Uint8(Version)
 	w.Uint16(m.Sequence)
-	w.Uint16(m.Latest)
+	w.Uint64(m.Connection)
+	w.Uint64(m.Count)
 	return w.End()
 }
 
@@ -682,7 +687,8 @@ func (m *Taken) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDTaken))
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
-	r.Uint16("latest", &m.Latest)
+	r.Uint64("connection", &m.Connection)
+	r.Uint64("count", &m.Count)
 	return r.End()
 }
 
