@@ -82,6 +82,14 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 	return l, nil
 }
 
+// Ended returns a link that has ended. It has no connection, and takes no messages.
+func Ended() *Link {
+	l := new(Link)
+	l.openOutbox()
+	l.shut(nil)
+	return l
+}
+
 // complete puts the defaults in place of zeros.
 func (c *Config) complete() error {
 	switch {

@@ -139,7 +139,7 @@ func (n *Node) event(e zre.Event) {
 	id := e.Peer.UUID()
 	switch e.Type {
 	case api.EventTypeEnter:
-		n.table.enter(e.Peer, n.loop.calls[id].out, n.loop.challenges[id])
+		n.table.enter(e.Peer, n.loop.challenges[id])
 	case api.EventTypeSuspect:
 		n.table.find(id).suspected()
 	case api.EventTypeRecover:

@@ -99,11 +99,12 @@ func (t *table) groupNames() []string {
 	return slices.Sorted(maps.Keys(t.groups))
 }
 
-func (t *table) enter(p *Peer, out *outbound, challenge []byte) {
+// enter takes in a peer, to which nothing goes before it has a connection by relink.
+func (t *table) enter(p *Peer, challenge []byte) {
 	r := &remote{id: p.UUID(), challenge: challenge}
 	r.recovered()
 	r.snapshot.Store(p)
-	r.out.Store(out)
+	r.out.Store(&outbound{Link: link.Ended(), replaced: make(chan struct{})})
 	t.mu.Lock()
 	t.peers[r.id] = r
 	t.mu.Unlock()

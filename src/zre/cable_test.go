@@ -307,10 +307,14 @@ func (c *cable) cut(off bool) {
 			from.step(Unlinked{c.peer})
 		}
 	})
+	seen := w.delay() * late
 	if off && w.chance(0.5) {
-		return
+		if !to.plain {
+			return
+		}
+		seen = expired // our heartbeats have told libzmq how long to wait for the next
 	}
-	w.after(w.delay()*late, func() {
+	w.after(seen, func() {
 		w.troubled(from, to)
 		if to.lives == toLives && to.in[c.id] == c {
 			c.drain()

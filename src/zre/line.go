@@ -27,11 +27,19 @@ const maxLate = 7
 func (p *peer) linked(in Linked) {
 	present := p.state.IsPresent()
 	p.core.lines++
-	p.line = line{at: in.Endpoint, shown: in.Shown, proven: in.Shown || !present, callback: in.Callback, number: p.core.lines}
+	p.line = line{at: in.Endpoint, shown: in.Shown, proven: in.Shown, callback: in.Callback, number: p.core.lines}
 	p.asks = p.link == 0
-	p.fire(peermachine.EventLinked)
-	if present && in.Shown {
+	if p.fire(peermachine.EventLinked); present {
+		p.prove()
+	}
+}
+
+// prove says that our connection leads to the peer, or asks for what proves it.
+func (p *peer) prove() {
+	if p.proven {
 		p.core.emit(Proven{p.id})
+	} else if p.asked == 0 {
+		p.ask()
 	}
 }
 

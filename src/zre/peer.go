@@ -120,10 +120,6 @@ func (p *peer) next() time.Time {
 	case peermachine.TimeoutGreeting:
 		at = p.since.Add(config.Greeting)
 	case peermachine.TimeoutEvasive:
-		if p.stalls {
-			at = p.heard.Add(config.Evasive / 2)
-			break
-		}
 		at = p.heard.Add(config.Evasive + config.slack())
 		if bytes.Compare(p.id[:], config.ID[:]) < 0 {
 			at = at.Add(config.slack()) // so that only one of the two asks
@@ -132,6 +128,9 @@ func (p *peer) next() time.Time {
 		at = p.since.Add(config.Silent - config.Evasive)
 	case peermachine.TimeoutExpired:
 		at = p.since.Add(config.Expired - config.Silent)
+	}
+	if p.stalls && p.state.IsPresent() && !p.state.IsSevered() {
+		at = p.heard.Add(config.Evasive / 2)
 	}
 	if _, required := p.core.required[p.id]; required && p.state.Final() {
 		at = p.since.Add(requireAgain)
@@ -269,7 +268,7 @@ func (p *peer) succeeds(link LinkID) bool {
 // goodbye mean together.
 func (p *peer) muted() {
 	p.link, p.calls = 0, false
-	if p.leaving() {
+	if p.leaving() && p.at == "" {
 		p.fire(peermachine.EventGoodbye)
 		return
 	}
@@ -354,6 +353,8 @@ func (p *peer) TellEnter() {
 	p.left, p.joined = nil, p.groups
 	p.tellGroups()
 	p.core.emit(Admit{p.id, p.link})
+	p.proven = true // it has just said that it is there
+	p.prove()
 }
 
 func (p *peer) Resync() {

@@ -83,7 +83,6 @@ func (p *peer) yield(to *peer) {
 		p.core.emit(Adopt{p.id, to.id})
 		to.line, p.line = p.line, line{}
 		to.greetedAt, to.adopted = p.greetedAt, to.greets
-		to.proven = !to.state.IsPresent() // it has greeted us as who is there
 		p.fire(peermachine.EventLinkLost)
 		to.fire(peermachine.EventLinked)
 	case there:

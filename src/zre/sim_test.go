@@ -176,7 +176,7 @@ func TestLargeNetworksHeal(t *testing.T) {
 	for range size / 7 {
 		w.after(time.Second, w.disturb)
 	}
-	w.live(30*time.Second, 2*time.Minute)
+	w.live(30*time.Second, 3*time.Minute)
 }
 
 // TestRestarts has a neighbour start a thousand times in a minute.

@@ -46,7 +46,6 @@ func (h *host) check(e Event) {
 	case api.EventTypeEnter:
 		ok = !known
 		h.view[id] = nil
-		h.ways[id] = h.calls[id]
 		h.seen[id] = seen{life{id, e.Peer.incarnation}, 0}
 	case api.EventTypeExit:
 		delete(h.view, id)

@@ -80,6 +80,7 @@ type host struct {
 	ways      map[uuid.UUID]*cable // those that content may go over
 	numbers   map[uuid.UUID]int    // of the latest content sent
 	sequences map[uuid.UUID]uint16 // of the latest message of each
+	started   time.Time            // when it last did
 	fixed     bool                 // it has the same port each time
 	busy      time.Time            // its application takes nothing until then
 	in        map[LinkID]*cable
@@ -223,7 +224,7 @@ func (h *host) start() {
 	h.lives++
 	h.calls, h.in, h.heard = map[uuid.UUID]*cable{}, map[LinkID]*cable{}, map[uuid.UUID]time.Time{}
 	h.cables, h.ways, h.numbers = map[*cable]bool{}, map[uuid.UUID]*cable{}, map[uuid.UUID]int{}
-	h.sequences = map[uuid.UUID]uint16{}
+	h.sequences, h.started = map[uuid.UUID]uint16{}, h.world.now
 	h.belief = newBelief()
 	h.timer = time.Time{}
 	if h.plain {
