@@ -104,7 +104,6 @@ func (r *receiver) deliver(b *link.Batch) error {
 		if !r.push(run) {
 			return net.ErrClosed
 		}
-		r.taken.Store(uint32(r.sequence))
 		run = r.node.inbox.batch(b)
 		if err := r.control(b, i, id); err != nil {
 			r.node.inbox.recycle(run)
@@ -114,7 +113,6 @@ func (r *receiver) deliver(b *link.Batch) error {
 	if !r.push(run) {
 		return net.ErrClosed
 	}
-	r.taken.Store(uint32(r.sequence))
 	return nil
 }
 
