@@ -17,10 +17,11 @@ import (
 type Memory struct {
 	mu        sync.Mutex
 	delay     func(from, to string) time.Duration
+	rate      int // octets a second that a connection carries in each direction; 0 is any number
 	listeners map[netip.AddrPort]*memoryListener
 	ports     map[netip.Addr]uint16 // last one chosen
 	conns     map[*memoryConn]struct{}
-	parted    map[[2]netip.Addr]bool
+	parted    map[[2]netip.Addr]time.Time // since when
 	refusing  map[netip.Addr]bool
 	changed   chan struct{} // closed when parted changes
 }
@@ -43,7 +44,7 @@ func NewMemory(delay func(from, to string) time.Duration) *Memory {
 		listeners: make(map[netip.AddrPort]*memoryListener),
 		ports:     make(map[netip.Addr]uint16),
 		conns:     make(map[*memoryConn]struct{}),
-		parted:    make(map[[2]netip.Addr]bool),
+		parted:    make(map[[2]netip.Addr]time.Time),
 		refusing:  make(map[netip.Addr]bool),
 		changed:   make(chan struct{}),
 	}
@@ -69,16 +70,25 @@ func (m *Memory) Cut(addr string) {
 	}
 }
 
+// Rate has each connection carry so many octets a second in each direction, from the
+// next write on; 0 is any number.
+func (m *Memory) Rate(octets int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rate = octets
+}
+
 // Partition parts two hosts, or joins them again. While they are parted nothing
 // arrives, though nothing is lost: writers find their buffers full in time, and
-// dials wait.
+// dials wait. What has arrived before can be read.
 func (m *Memory) Partition(a, b string, parted bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if pair := pairOf(netip.MustParseAddr(a), netip.MustParseAddr(b)); parted {
-		m.parted[pair] = true
-	} else {
+	pair := pairOf(netip.MustParseAddr(a), netip.MustParseAddr(b))
+	if _, already := m.parted[pair]; !parted {
 		delete(m.parted, pair)
+	} else if !already {
+		m.parted[pair] = time.Now()
 	}
 	close(m.changed)
 	m.changed = make(chan struct{})
@@ -92,6 +102,11 @@ func (m *Memory) Refuse(addr string, refuse bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refusing[netip.MustParseAddr(addr)] = refuse
+}
+
+func (m *Memory) apart(a, b netip.Addr) bool {
+	_, parted := m.parted[pairOf(a, b)]
+	return parted
 }
 
 // pairOf names two hosts, whatever their order.
@@ -196,7 +211,7 @@ func (m *Memory) connect(host netip.Addr, to netip.AddrPort) (*memoryConn, error
 func (h memoryHost) travel(ctx context.Context, from, to netip.Addr) error {
 	m := h.net
 	m.mu.Lock()
-	for m.parted[pairOf(from, to)] {
+	for m.apart(from, to) {
 		changed := m.changed
 		m.mu.Unlock()
 		select {

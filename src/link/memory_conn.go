@@ -21,6 +21,7 @@ type memoryConn struct {
 	changed     sync.Cond // something below did, or Memory.parted
 	arriving    []segment // what was written to this end and is not yet read
 	octets      int       // in arriving
+	free        time.Time // when all that this end wrote is on its way
 	shut        bool      // this end writes no more
 	closed      bool      // this end is closed
 	broken      bool      // the connection was reset
@@ -70,16 +71,21 @@ func (c *memoryConn) arrival() error {
 		if ok && !due.After(time.Now()) {
 			return nil
 		}
+		if !ok {
+			due = time.Time{}
+		}
 		c.wait(due, c.readBefore)
 	}
 }
 
 // due returns when the first octets arrive, if they do.
 func (c *memoryConn) due() (time.Time, bool) {
-	if len(c.arriving) == 0 || c.parted() {
+	if len(c.arriving) == 0 {
 		return time.Time{}, false
 	}
-	return c.arriving[0].due, true
+	due := c.arriving[0].due
+	since, parted := c.net.parted[pairOf(c.local.Addr(), c.peer.local.Addr())]
+	return due, !parted || due.Before(since)
 }
 
 // take reads the first segment, which has arrived.
@@ -121,8 +127,16 @@ func (c *memoryConn) Write(b []byte) (written int, err error) {
 
 // deliver sends a segment on its way, behind those before it.
 func (c *memoryConn) deliver(b []byte) {
-	p := c.peer
-	due := time.Now().Add(c.net.delay(c.local.Addr().String(), p.local.Addr().String()))
+	p, m := c.peer, c.net
+	due := time.Now()
+	if m.rate > 0 {
+		if c.free.After(due) {
+			due = c.free
+		}
+		due = due.Add(time.Duration(len(b)) * time.Second / time.Duration(m.rate))
+		c.free = due
+	}
+	due = due.Add(m.delay(c.local.Addr().String(), p.local.Addr().String()))
 	if n := len(p.arriving); n > 0 && due.Before(p.arriving[n-1].due) {
 		due = p.arriving[n-1].due
 	}
@@ -144,7 +158,7 @@ func (c *memoryConn) unusable(before time.Time) error {
 }
 
 func (c *memoryConn) parted() bool {
-	return c.net.parted[pairOf(c.local.Addr(), c.peer.local.Addr())]
+	return c.net.apart(c.local.Addr(), c.peer.local.Addr())
 }
 
 // wait waits for a change, or until the first of two times, where zero is never.

@@ -282,3 +282,45 @@ func TestMemoryCloseWrite(t *testing.T) {
 		}
 	})
 }
+
+func TestMemoryRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(after(time.Second))
+		a, b := connect(t, m.Host(hostA), m.Host(hostB), "tcp://*:5000")
+		defer a.Close()
+		defer b.Close()
+		m.Rate(1000)
+		start := time.Now()
+		for range 2 {
+			if _, err := a.Write(make([]byte, 500)); err != nil || time.Since(start) != 0 {
+				t.Fatalf("writing: %v after %v", err, time.Since(start))
+			}
+		}
+		for _, want := range []time.Duration{1500 * time.Millisecond, 2 * time.Second} {
+			if _, err := io.ReadFull(b, make([]byte, 500)); err != nil || time.Since(start) != want {
+				t.Errorf("%v after %v, want %v", err, time.Since(start), want)
+			}
+		}
+	})
+}
+
+// What has arrived before two hosts are parted can be read.
+func TestMemoryPartitionLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(after(time.Second))
+		a, b := connect(t, m.Host(hostA), m.Host(hostB), "tcp://*:5000")
+		defer a.Close()
+		defer b.Close()
+		for range 2 {
+			if _, err := a.Write(make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(1500 * time.Millisecond)
+			m.Partition(hostA, hostB, true)
+		}
+		b.SetReadDeadline(time.Now().Add(time.Minute))
+		if n, err := io.ReadFull(b, make([]byte, 10)); n != 5 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("reading while parted: %d octets, %v", n, err)
+		}
+	})
+}

@@ -167,8 +167,9 @@ func (n *Node) admit(peer uuid.UUID, id zre.LinkID) {
 	}
 }
 
+// reject closes a connection; see hush for when the node stops.
 func (n *Node) reject(id zre.LinkID) {
-	if r := n.loop.inbound[id]; r != nil {
+	if r := n.loop.inbound[id]; r != nil && !n.loop.core.Stopped() {
 		r.hangUp()
 	}
 }

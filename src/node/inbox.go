@@ -74,6 +74,9 @@ func (in *inbox) push(b *Batch, from *receiver, waits func()) bool {
 		from.stalled.Store(false)
 	}
 	taken := !in.closed && !from.gone.Load()
+	if taken { // before the application has it, which may say goodbye then
+		from.taken.Store(from.reached)
+	}
 	if taken && len(b.events) > 0 {
 		in.octets += b.octets
 		in.queue = append(in.queue, b)

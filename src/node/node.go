@@ -252,9 +252,7 @@ func (n *Node) Stop() error {
 	}
 	n.do(func() {
 		n.step(zre.Stop{})
-		for _, r := range n.loop.inbound {
-			r.hangUp()
-		}
+		n.hush()
 	})
 	n.inbox.close()
 	n.cancel()

@@ -70,6 +70,7 @@ type receiver struct {
 	greetings allowance
 	sequence  uint16
 	count     uint64 // messages that came
+	reached   uint64 // how many of them are taken in with the run that is pushed
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
 	unsealer  unsealer
@@ -104,20 +105,18 @@ func (r *receiver) deliver(b *link.Batch) error {
 				continue
 			}
 		}
-		if !r.push(run) {
+		if !r.push(run, r.count-1) {
 			return net.ErrClosed
 		}
-		r.taken.Store(r.count - 1)
 		run = r.node.inbox.batch(b)
 		if err := r.control(b, i, id); err != nil {
 			r.node.inbox.recycle(run)
 			return err
 		}
 	}
-	if !r.push(run) {
+	if !r.push(run, r.count) {
 		return net.ErrClosed
 	}
-	r.taken.Store(r.count)
 	return nil
 }
 
@@ -160,8 +159,10 @@ func (r *receiver) awaits() bool {
 	}
 }
 
-// push queues a run of events. If it has to wait, the peer is told that we live.
-func (r *receiver) push(run *Batch) bool {
+// push queues a run of events, the last of so many messages that came. If it has to wait,
+// the peer is told that we live.
+func (r *receiver) push(run *Batch, count uint64) bool {
+	r.reached = count
 	return r.node.inbox.push(run, r, func() {
 		if now := time.Now(); now.Sub(r.told) > r.node.settings.evasive/2 {
 			r.told = now

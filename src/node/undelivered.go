@@ -259,6 +259,18 @@ func (n *Node) parted(l *link.Link, err error) {
 		n.loop.missed.add(m.peer, m.amount, peermachine.ReasonStopped.String())
 	}
 	delete(n.loop.parting, l)
+	n.hush()
+}
+
+// hush ends the connections that were made to a node that stops, once its leave-taking
+// is over: who sees them end has then heard what the node has taken.
+func (n *Node) hush() {
+	if !n.loop.core.Stopped() || len(n.loop.parting) > 0 {
+		return
+	}
+	for _, r := range n.loop.inbound {
+		r.hangUp()
+	}
 }
 
 // lost notes that a peer that is present, or gone for a reason, may never confirm what it
@@ -290,6 +302,10 @@ func (n *Node) leave(peer *Peer, out *outbound) {
 	what := n.unconfirmed(peer.UUID(), out)
 	reason := peermachine.ReasonStopped.String()
 	n.tell(peer, what, reason)
+	if c := n.loop.calls[peer.UUID()]; c == nil || c.out != out { // it was lost
+		n.loop.missed.add(peer, what, reason)
+		return
+	}
 	n.loop.parting[out.Link] = parting{peer, what}
 }
 

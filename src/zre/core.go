@@ -113,7 +113,7 @@ func (c *Core) step(in Input) {
 	case OutOfStep:
 		c.withLink(in.Peer, in.Link, (*peer).outOfStep)
 	case Muted:
-		c.withLink(in.Peer, in.Link, (*peer).muted)
+		c.with(in.Peer, func(p *peer) { p.muted(in.Link) })
 	case Stalled:
 		c.with(in.Peer, (*peer).stalled)
 	case Expelled:

@@ -75,7 +75,7 @@ func (p *peer) drop() {
 func (p *peer) unlinked() {
 	p.drop()
 	switch rival := p.rival(); {
-	case p.leaving() && p.link == 0: // else its last words may still come
+	case p.leaving() && !p.audible(): // else its last words may still come
 		p.fire(peermachine.EventGoodbye)
 	case rival != nil && p.link == 0:
 		p.fire(peermachine.EventLinkLost)

@@ -264,12 +264,26 @@ func (p *peer) succeeds(link LinkID) bool {
 	return true
 }
 
+// audible tells whether there is a connection over which words of the peer may still
+// come.
+func (p *peer) audible() bool { return p.link != 0 || p.heir != 0 }
+
 // muted, refused and vanish judge what the loss of a connection and the beacon's
 // goodbye mean together.
-func (p *peer) muted() {
-	p.link, p.calls = 0, false
-	if p.leaving() && p.at == "" {
+func (p *peer) muted(link LinkID) {
+	switch link {
+	case p.link:
+		p.link, p.calls = 0, false
+	case p.heir:
+		p.heir = 0
+	default:
+		return
+	}
+	switch {
+	case p.leaving() && !p.audible() && p.at == "":
 		p.fire(peermachine.EventGoodbye)
+		return
+	case p.link != 0:
 		return
 	}
 	p.fire(peermachine.EventMuted)
@@ -280,7 +294,7 @@ func (p *peer) muted() {
 
 func (p *peer) refused() {
 	p.refusals = true
-	if p.state.IsPresent() && (p.link != 0 || p.heir != 0) {
+	if p.state.IsPresent() && p.audible() {
 		return // it still speaks to us: the attempts go on
 	}
 	p.fire(peermachine.EventRefused)
@@ -294,7 +308,7 @@ func (p *peer) expelled() { p.fire(peermachine.EventExpelled) }
 
 func (p *peer) vanish() {
 	p.vanished = p.core.now
-	if !p.state.IsPresent() || p.link == 0 {
+	if !p.state.IsPresent() || !p.audible() {
 		p.fire(peermachine.EventGoodbye)
 	}
 }
