@@ -39,8 +39,8 @@ func (h *host) whisper(id uuid.UUID) {
 		c.last = w.latest(c.last, w.now).Add(time.Duration(w.random.IntN(longest)) * time.Second)
 		c.flow = c.last
 	}
-	sequence := c.sequence
-	c.then(true, func() { c.arriveContent(said, sequence) })
+	sequence, at := c.sequence, w.now
+	c.then(true, func() { c.arriveContent(said, at, sequence) })
 }
 
 func (w *world) latest(a, b time.Time) time.Time {
@@ -52,11 +52,11 @@ func (w *world) latest(a, b time.Time) time.Time {
 
 // unnoticed is how long a plain host that has greeted, and starts anew as another before
 // it is called back, may be taken for the one that it was.
-const unnoticed = 3 * evasive
+const unnoticed = expired + greeting
 
 // arriveContent holds what arrives against what is promised: it is for who gets it, in
 // order, once, between the enter and the exit of who sent it.
-func (c *cable) arriveContent(said content, sequence uint16) {
+func (c *cable) arriveContent(said content, at time.Time, sequence uint16) {
 	h := c.to
 	if !c.admitted && !h.plain {
 		return
@@ -66,7 +66,7 @@ func (c *cable) arriveContent(said content, sequence uint16) {
 	}
 	c.follow(sequence)
 	w := h.world
-	if said.to != h.id && w.now.Sub(h.started) > unnoticed {
+	if said.to != h.id && at.Sub(h.started) > unnoticed {
 		h.fail("content for %v came to %v", said.to, h.id)
 	}
 	if _, known := h.view[c.as]; !h.plain && !known {

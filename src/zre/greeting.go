@@ -74,7 +74,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	groups = slices.Compact(groups)
 	p.left, p.joined = difference(p.groups, groups), difference(groups, p.groups)
 	p.groups, p.status = groups, hello.Status
-	if p.learn(hello.Endpoint); !p.greets {
+	if p.learn(hello.Endpoint); p.at == "" {
 		p.Dial() // it has become urgent
 	}
 	p.word()

@@ -233,7 +233,7 @@ func (p *peer) learn(endpoint string) {
 		}
 	}
 	p.try(tried...)
-	if !p.greets {
+	if p.at == "" {
 		p.Dial()
 	}
 }
@@ -338,8 +338,12 @@ func (p *peer) Dial() {
 }
 
 // TellUnreachable says that somebody who is there cannot be met. Who refused our
-// attempts, and was not sighted of late, is not there any more.
+// attempts, and was not sighted of late, is not there any more, nor is who has another
+// in its place.
 func (p *peer) TellUnreachable() {
+	if p.at == "" && len(p.free()) == 0 {
+		return
+	}
 	if p.refusals && p.core.now.Sub(p.sightedAt) > p.core.config.Greeting/2 {
 		return
 	}

@@ -124,7 +124,7 @@ func (c *chat) converse(ctx context.Context) error {
 				err = c.note("%s", clean(err.Error()))
 			}
 			if err != nil {
-				return err
+				return errors.Join(err, c.confirmed(ctx))
 			}
 		case <-ctx.Done():
 			return ctx.Err()
