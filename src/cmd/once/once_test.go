@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -58,14 +57,7 @@ func TestConversation(t *testing.T) {
 // TestGossip has two meet without a beacon.
 func TestGossip(t *testing.T) {
 	n := newNetwork(t)
-	probe, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := "tcp://" + probe.Addr().String()
-	if err := probe.Close(); err != nil {
-		t.Fatal(err)
-	}
+	server := n.server()
 	start := func(args ...string) *process {
 		cmd := n.command(args...)
 		cmd.Env = append(cmd.Env, "ONCE_PORT=") // as if not given
