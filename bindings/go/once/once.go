@@ -52,15 +52,16 @@ package once
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // Version is the version of the project.
@@ -133,7 +134,7 @@ type Node struct {
 func Start(ctx context.Context, config Config) (*Node, error) {
 	lib, err := libonce.NewNode(config.Name)
 	if err != nil {
-		return nil, err
+		return nil, field("Name", err)
 	}
 	if err := config.apply(lib); err != nil {
 		return nil, err
@@ -150,28 +151,20 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 func (c *Config) apply(lib *libonce.Node) error {
 	for name, value := range c.Headers {
 		if err := lib.SetHeader(name, value); err != nil {
-			return err
+			return field("Headers", err)
 		}
 	}
 	for _, group := range c.Contest {
-		if err := lib.SetContestInGroup(group); err != nil {
-			return err
+		if err := first(lib.SetContestInGroup(group), lib.Join(group)); err != nil {
+			return field("Contest", err)
 		}
 	}
-	for _, group := range slices.Concat(c.Groups, c.Contest) {
-		if err := lib.Join(group); err != nil {
-			return err
-		}
-	}
-	for _, group := range c.Sealed {
-		if err := lib.SetSealed(group); err != nil {
-			return err
-		}
-	}
-	for _, server := range c.GossipConnect {
-		if err := lib.GossipConnect(server); err != nil {
-			return err
-		}
+	if err := first(
+		each("Groups", lib.Join, c.Groups),
+		each("Sealed", lib.SetSealed, c.Sealed),
+		each("GossipConnect", lib.GossipConnect, c.GossipConnect),
+	); err != nil {
+		return err
 	}
 	if c.Logger != nil {
 		lib.SetLog(logTo(c.Logger))
@@ -181,31 +174,51 @@ func (c *Config) apply(lib *libonce.Node) error {
 		port = 0
 	}
 	return first(
-		unless(c.Identity == nil, lib.SetIdentity, c.Identity),
-		unless(c.Security == 0, lib.SetSecurity, c.Security),
-		unless(c.Trust == 0, lib.SetTrust, c.Trust),
-		unless(len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
-		unless(c.BeaconPort == 0, lib.SetPort, port),
-		unless(c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
-		unless(c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
-		unless(c.GossipBind == "", lib.GossipBind, c.GossipBind),
-		unless(c.Interval == 0, lib.SetInterval, c.Interval),
-		unless(c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
-		unless(c.Silent == 0, lib.SetSilentTimeout, c.Silent),
-		unless(c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
-		unless(c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
-		unless(c.Linger == 0, lib.SetLinger, c.Linger),
-		unless(c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
-		unless(c.Outbox == 0, lib.SetOutbox, c.Outbox),
-		unless(c.Inbox == 0, lib.SetInbox, c.Inbox),
+		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
+		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
+		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
+		unless("Interfaces", len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
+		unless("BeaconPort", c.BeaconPort == 0, lib.SetPort, port),
+		unless("Endpoint", c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
+		unless("Advertise", c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
+		unless("GossipBind", c.GossipBind == "", lib.GossipBind, c.GossipBind),
+		unless("Interval", c.Interval == 0, lib.SetInterval, c.Interval),
+		unless("Evasive", c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
+		unless("Silent", c.Silent == 0, lib.SetSilentTimeout, c.Silent),
+		unless("Expired", c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
+		unless("Greeting", c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
+		unless("Linger", c.Linger == 0, lib.SetLinger, c.Linger),
+		unless("MaxMessage", c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
+		unless("Outbox", c.Outbox == 0, lib.SetOutbox, c.Outbox),
+		unless("Inbox", c.Inbox == 0, lib.SetInbox, c.Inbox),
 	)
 }
 
-func unless[T any](isDefault bool, set func(T) error, value T) error {
+// unless makes a setting that is not the default.
+func unless[T any](name string, isDefault bool, set func(T) error, value T) error {
 	if isDefault {
 		return nil
 	}
-	return set(value)
+	return field(name, set(value))
+}
+
+// each makes the settings that a field has several of.
+func each(name string, set func(string) error, values []string) error {
+	for _, value := range values {
+		if err := set(value); err != nil {
+			return field(name, err)
+		}
+	}
+	return nil
+}
+
+// field names the field of Config that an error is about; libonce names its setter.
+func field(name string, err error) error {
+	var limits *check.Error
+	if errors.As(err, &limits) {
+		return fmt.Errorf("Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
+	}
+	return err
 }
 
 func first(errs ...error) error {
