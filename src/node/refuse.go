@@ -47,8 +47,8 @@ type refusals struct {
 	tells allowance
 }
 
-// refuse tells the application, once in a while, that a node is not talked with.
-// The node itself does not learn why.
+// refuse tells the application, once in a while, that a node is not talked with. What
+// that node is told is not up to it; see refusalOf.
 func (n *Node) refuse(among *refusals, peer uuid.UUID, name, endpoint string, why error) {
 	n.count("nodes refused")
 	if errors.Is(why, zmtp.ErrMechanism) {

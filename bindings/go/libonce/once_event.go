@@ -64,9 +64,9 @@ func (e Event) Type() EventType {
 
 // Peer returns the peer that the event is about, as it was when the event
 // happened. The leader of a group may be the node itself. An event about the
-// network has a peer without UUID, name or anything; one that was refused has
-// what is known; a twin has this node's UUID, and the endpoint at which it was
-// seen.
+// network has a peer without UUID, name or anything. Of a peer that was
+// refused or is unreachable there is what is known, which may be made up. A
+// twin has this node's UUID, and the endpoint at which it was seen.
 //
 // State: draft.
 func (e Event) Peer() Peer {
@@ -117,7 +117,8 @@ func (e Event) Time() time.Time {
 
 // Version returns the version of what the node knew after the event. What an
 // event tells is part of each snapshot of that version or a higher one. It is
-// 0 for what no snapshot holds: a whisper, a shout, or news of the network.
+// 0 for what no snapshot holds: a whisper, a shout, news of the network, and
+// who was refused, is unreachable or is a twin.
 //
 // State: draft.
 func (e Event) Version() uint64 {

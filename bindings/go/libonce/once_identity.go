@@ -31,8 +31,8 @@ var (
 // made of, and what goes with it: a key for CURVE, the membership of a
 // network, and the names that this node has come to trust. It may live in a
 // directory, so that the node is the same each time it starts, or in memory
-// only. All methods may be called from any thread. One node at a time runs
-// with an identity: two would be taken for each other.
+// only. One node at a time runs with an identity, or with its directory: two
+// would be taken for each other. All methods may be called from any thread.
 //
 // State: draft.
 type Identity struct{ engine *identity.Identity }

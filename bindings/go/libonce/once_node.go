@@ -391,7 +391,8 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 
 // SetGreetingTimeout sets how long a peer that was sighted may take until it
 // and the node have connected and greeted each other; 10000 if it is not set.
-// One that takes longer is forgotten until it is sighted again.
+// One that takes longer is told of by an event of type unreachable, and
+// forgotten until it is sighted again.
 //
 //   - interval: milliseconds since the peer was sighted; 100 to 600000 ms
 //
@@ -491,7 +492,8 @@ func (n *Node) SetLog(handler NodeLogFn) {
 // Start starts the node: it listens, announces itself and connects to those it
 // sights. A node starts once.
 //
-// It fails if it cannot listen, or if its settings contradict each other.
+// It fails if it cannot listen, if its settings contradict each other, or if
+// another node runs with the identity.
 //
 // State: draft.
 func (n *Node) Start() error {
@@ -499,8 +501,8 @@ func (n *Node) Start() error {
 }
 
 // Stop says goodbye to the peers, waits for at most the linger time until they
-// have taken what is queued, and closes all connections. Events that wait can
-// still be read; after the last one, recv fails.
+// have taken all that was said to them, and closes all connections. Events
+// that wait can still be read; after the last one, recv fails.
 //
 // It fails if it has and peers are not known to have got what was said to
 // them.
@@ -613,7 +615,8 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 
 // Shout sends a message to all peers in a group; the node itself need not be
 // in it. It is queued for each of them; the call waits until all queues have
-// room.
+// room, except for those of peers that are suspect. What such a queue has no
+// room for is not sent to that peer, and flush says so.
 //
 //   - group: the group; 1 to 255 octets
 //   - content: the frames of the message; they are copied; 1 to 65536 frames
@@ -634,11 +637,15 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	return n.engine.Shout(ctx, group, content)
 }
 
-// Flush waits until each peer has confirmed all that was said to it before. It
-// has all of that in its own queue of events then, where it can still be lost
-// if the peer's program ends before it reads it. What was said to a peer that
-// is gone since, or over a connection that was lost, is not known to be
-// delivered; who that is and how much is in the error, once.
+// Flush waits until each peer has confirmed all that was said to it before.
+// The peer has all of that in its own queue of events then, where it can still
+// be lost if its program ends before it reads it. A peer also confirms what it
+// drops, because it takes only what is sealed: an event of type refused tells
+// that. What was said to a peer that is gone, or over a connection that was
+// lost, is not known to be delivered, and what a shout had no room for is not:
+// who that is and how much is in the error, once. What a peer has not
+// confirmed when the wait is ended is in the error too, and the next flush
+// waits for it again.
 //
 // It fails if something is not, if the wait was ended, or if the node has
 // stopped.
@@ -652,8 +659,8 @@ func (n *Node) Flush(ctx context.Context) error {
 
 // Endpoint returns where the node accepts connections, empty before start.
 // Where it listens on all interfaces, the address is that of the first, and
-// unspecified while there is none. If it is secure, a bar and its public key
-// of CURVE in Z85 follow.
+// unspecified while there is none. If the node is secure, a bar and its public
+// key of CURVE in Z85 follow.
 //
 // State: draft.
 func (n *Node) Endpoint() string {

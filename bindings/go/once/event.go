@@ -13,7 +13,8 @@ type Peer = libonce.Peer
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join], [*Leave],
 // [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader], [*Refusal],
-// [*Unreachable], [*Twin] and [*Notice]. It is valid until the next event is taken; [Keep] makes a copy that lasts.
+// [*Unreachable], [*Twin] and [*Notice]. It is valid until the next event is taken;
+// [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin

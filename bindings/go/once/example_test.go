@@ -112,6 +112,53 @@ func ExampleNode_Whisper() {
 	// true
 }
 
+// Ben does not read his events: his node's queue takes the first message, and no more.
+func ExampleNode_Flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, err := once.Start(ctx, loopback("ana"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ana.Close()
+	config := loopback("ben")
+	config.Inbox = 4096
+	ben, err := once.Start(ctx, config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ben.Close()
+	for event := range ana.Events(ctx) {
+		if e, ok := event.(*once.Enter); ok && e.Peer.UUID() == ben.ID() {
+			break
+		}
+	}
+
+	send := func(ctx context.Context) {
+		if err := ana.Whisper(ctx, ben.ID(), make([]byte, config.Inbox)); err != nil {
+			log.Fatal(err)
+		}
+		var undelivered *once.UndeliveredError
+		switch err := ana.Flush(ctx); {
+		case errors.As(err, &undelivered):
+			for _, missed := range undelivered.Missed {
+				fmt.Println(missed.Name, "has not confirmed", missed.Messages, "message:", undelivered.Cause)
+			}
+		case err != nil:
+			log.Fatal(err)
+		default:
+			fmt.Println("all is confirmed")
+		}
+	}
+	send(ctx)
+	soon, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	send(soon)
+	// Output:
+	// all is confirmed
+	// ben has not confirmed 1 message: context deadline exceeded
+}
+
 func ExampleNode_Members() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

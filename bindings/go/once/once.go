@@ -22,8 +22,16 @@
 // Messages from one peer arrive in the order in which it sent them, and between
 // its [Enter] and its [Exit]. While a connection stands, none is lost: a peer
 // that is slow to read is waited for, in [Node.Whisper] and [Node.Shout], within
-// the bounds of their context. When a connection breaks, what was under way on
-// it may be lost; the peer itself is not, if it can be reached again in time.
+// the bounds of their context. Only a shout does not wait for a peer that is
+// suspect. When a connection breaks, what was under way on it may be lost; the
+// peer itself is not, if it can be reached again in time.
+//
+// Whisper and Shout return when a message is queued for its receivers. That they
+// have it is what [Node.Flush] waits for, and [Node.Close] within Config.Linger:
+// both return an [*UndeliveredError] if peers are not known to have got something.
+// A peer has a message when it is in its queue of events. Whether its program reads
+// it there, and what comes of it, only that program can tell, in a message of its
+// own.
 //
 // # Security
 //
@@ -34,7 +42,12 @@
 // only nodes with an identity come in. [Peer].Protection tells which it is.
 //
 // Anybody can make an identity. [TrustFirstUse] keeps names with who came with them
-// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited.
+// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited. Of nodes that
+// do not talk with this one a [Refusal] tells, and which of the two refuses the other.
+//
+// One node at a time runs with an identity: [Start] fails with [ErrInUse] while another
+// does, of this process or, with the same directory, of another. Where a copy of the
+// directory is in use, a [Twin] tells.
 //
 // # Memory
 //
@@ -44,23 +57,26 @@
 // # Closing
 //
 // [Node.Close] is the same as leaving all groups, saying goodbye to all peers,
-// waiting for at most Config.Linger until what is queued for them is handed to
-// the network, and closing all connections. Calls that wait return [ErrStopped],
-// which is a net.ErrClosed, as do later ones; events that were queued can still
-// be read. Closing twice is safe.
+// waiting for at most Config.Linger until they have taken all that was said to
+// them, and closing all connections. It returns an [*UndeliveredError] that names
+// who has not, and who was not known to have got something before, unless a Flush
+// has told of it. Calls that wait return [ErrStopped], which is a net.ErrClosed, as do
+// later ones; events that were queued can still be read. Closing twice is safe, and
+// returns the same.
 package once
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // Version is the version of the project.
@@ -70,9 +86,9 @@ const Version = libonce.Version
 // on the local network. A zero field stands for its default.
 type Config struct {
 	Name    string            // public name, at most 255 octets; default: six digits of the id
-	Groups  []string          // groups to be in from the start, each of 1 to 255 octets
+	Groups  []string          // groups to be in from the start, each of 1 to 255 octets: at most 4096, of 262144 octets together
 	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]
-	Headers map[string]string // what peers get with the greeting: at most 240, of 65281 octets together; names in X-ONCE- are reserved
+	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
 	Security Security  // default SecurityAuto; SecuritySecure if Identity is a member of a network
@@ -81,7 +97,8 @@ type Config struct {
 
 	// Interfaces are names or addresses of the network interfaces to use; what is
 	// not there yet is waited for, and a [Notice] says so. Default: all that are
-	// up, and loopback as well if none of them can broadcast.
+	// up, and loopback as well if none of them can broadcast. No beacons go out
+	// over those that cannot, as tunnels: nodes find each other there by gossip.
 	Interfaces []string
 	// BeaconPort is the UDP port on which nodes find each other; those with
 	// different ports do not. Default 5670, or none if the node gossips;
@@ -106,7 +123,7 @@ type Config struct {
 	Silent   time.Duration // silence until it is suspect; default 10 s, more than Evasive
 	Expired  time.Duration // silence until it is gone; default 30 s, more than Silent
 	Greeting time.Duration // the longest that connecting and greeting may take; default 10 s
-	Linger   time.Duration // the longest that Close waits for what is queued; default 1 s
+	Linger   time.Duration // the longest that Close waits for peers to take what was said; default 1 s
 
 	MaxMessage int // octets of one message; default 64 MiB
 	Outbox     int // octets that may wait for each peer; default 1 MiB
@@ -129,11 +146,12 @@ type Node struct {
 	typed  typed
 }
 
-// Start starts a node, which runs until ctx ends or Close.
+// Start starts a node, which runs until ctx ends or Close. Interfaces and gossip servers
+// need not be there yet.
 func Start(ctx context.Context, config Config) (*Node, error) {
 	lib, err := libonce.NewNode(config.Name)
 	if err != nil {
-		return nil, err
+		return nil, field("Name", err)
 	}
 	if err := config.apply(lib); err != nil {
 		return nil, err
@@ -150,28 +168,20 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 func (c *Config) apply(lib *libonce.Node) error {
 	for name, value := range c.Headers {
 		if err := lib.SetHeader(name, value); err != nil {
-			return err
+			return field("Headers", err)
 		}
 	}
 	for _, group := range c.Contest {
-		if err := lib.SetContestInGroup(group); err != nil {
-			return err
+		if err := first(lib.SetContestInGroup(group), lib.Join(group)); err != nil {
+			return field("Contest", err)
 		}
 	}
-	for _, group := range slices.Concat(c.Groups, c.Contest) {
-		if err := lib.Join(group); err != nil {
-			return err
-		}
-	}
-	for _, group := range c.Sealed {
-		if err := lib.SetSealed(group); err != nil {
-			return err
-		}
-	}
-	for _, server := range c.GossipConnect {
-		if err := lib.GossipConnect(server); err != nil {
-			return err
-		}
+	if err := first(
+		each("Groups", lib.Join, c.Groups),
+		each("Sealed", lib.SetSealed, c.Sealed),
+		each("GossipConnect", lib.GossipConnect, c.GossipConnect),
+	); err != nil {
+		return err
 	}
 	if c.Logger != nil {
 		lib.SetLog(logTo(c.Logger))
@@ -181,31 +191,51 @@ func (c *Config) apply(lib *libonce.Node) error {
 		port = 0
 	}
 	return first(
-		unless(c.Identity == nil, lib.SetIdentity, c.Identity),
-		unless(c.Security == 0, lib.SetSecurity, c.Security),
-		unless(c.Trust == 0, lib.SetTrust, c.Trust),
-		unless(len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
-		unless(c.BeaconPort == 0, lib.SetPort, port),
-		unless(c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
-		unless(c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
-		unless(c.GossipBind == "", lib.GossipBind, c.GossipBind),
-		unless(c.Interval == 0, lib.SetInterval, c.Interval),
-		unless(c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
-		unless(c.Silent == 0, lib.SetSilentTimeout, c.Silent),
-		unless(c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
-		unless(c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
-		unless(c.Linger == 0, lib.SetLinger, c.Linger),
-		unless(c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
-		unless(c.Outbox == 0, lib.SetOutbox, c.Outbox),
-		unless(c.Inbox == 0, lib.SetInbox, c.Inbox),
+		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
+		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
+		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
+		unless("Interfaces", len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
+		unless("BeaconPort", c.BeaconPort == 0, lib.SetPort, port),
+		unless("Endpoint", c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
+		unless("Advertise", c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
+		unless("GossipBind", c.GossipBind == "", lib.GossipBind, c.GossipBind),
+		unless("Interval", c.Interval == 0, lib.SetInterval, c.Interval),
+		unless("Evasive", c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
+		unless("Silent", c.Silent == 0, lib.SetSilentTimeout, c.Silent),
+		unless("Expired", c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
+		unless("Greeting", c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
+		unless("Linger", c.Linger == 0, lib.SetLinger, c.Linger),
+		unless("MaxMessage", c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
+		unless("Outbox", c.Outbox == 0, lib.SetOutbox, c.Outbox),
+		unless("Inbox", c.Inbox == 0, lib.SetInbox, c.Inbox),
 	)
 }
 
-func unless[T any](isDefault bool, set func(T) error, value T) error {
+// unless makes a setting that is not the default.
+func unless[T any](name string, isDefault bool, set func(T) error, value T) error {
 	if isDefault {
 		return nil
 	}
-	return set(value)
+	return field(name, set(value))
+}
+
+// each makes the settings that a field has several of.
+func each(name string, set func(string) error, values []string) error {
+	for _, value := range values {
+		if err := set(value); err != nil {
+			return field(name, err)
+		}
+	}
+	return nil
+}
+
+// field names the field of Config that an error is about; libonce names its setter.
+func field(name string, err error) error {
+	var limits *check.Error
+	if errors.As(err, &limits) {
+		return fmt.Errorf("Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
+	}
+	return err
 }
 
 func first(errs ...error) error {
@@ -226,7 +256,8 @@ func (n *Node) Name() string { return n.lib.Name() }
 // Endpoint returns where the node accepts connections.
 func (n *Node) Endpoint() string { return n.lib.Endpoint() }
 
-// Join joins a group, which exists as soon as somebody is in it.
+// Join joins a group, which exists as soon as somebody is in it. It fails with
+// [ErrGroups] if the greeting has no room for the group; see Config.Groups.
 func (n *Node) Join(group string) error { return n.lib.Join(group) }
 
 // Leave leaves a group.
@@ -263,21 +294,27 @@ func (n *Node) Peer(id uuid.UUID) (Peer, error) { return n.lib.Peer(id) }
 func (n *Node) Connect(id uuid.UUID, endpoint string) error { return n.lib.RequirePeer(id, endpoint) }
 
 // Whisper sends a message of one or more frames to one peer. It waits while the
-// peer's queue is full, until ctx ends.
+// peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
 	return n.lib.Whisper(ctx, peer, content)
 }
 
 // Shout sends a message of one or more frames to all peers in a group and
 // returns to how many. It waits while the queue of one of them is full, until
-// ctx ends. The node itself need not be in the group, and gets no copy.
+// ctx ends, but not for a peer that is suspect: if the queue of that is full, it
+// does not get the message, and [Node.Flush] says so. The node itself need not be
+// in the group, and gets no copy.
 func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int, error) {
 	receivers, err := n.lib.Shout(ctx, group, content)
 	return int(receivers), err
 }
 
-// Flush waits until all that was queued for the peers is handed to the network,
-// or ctx ends.
+// Flush waits until each peer has confirmed all that was said to it before, or ctx
+// ends. It returns an [*UndeliveredError] that names those that have not, and those
+// that are gone or whose connection was lost before they did. What is lost is told
+// once; what is still on its way when ctx ends, the next Flush waits for again. A peer
+// also confirms what it drops because it takes only what is sealed: a [Refusal] says
+// that it does.
 func (n *Node) Flush(ctx context.Context) error { return n.lib.Flush(ctx) }
 
 // Done returns a channel that is closed when the node has stopped.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -179,7 +178,7 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 // server, with what is none, and with nothing at all.
 func TestDoctorChecksGossip(t *testing.T) {
 	n := newNetwork(t)
-	server := "tcp://127.0.0.1:" + strconv.Itoa(n.port) // UDP has it, so that TCP is free
+	server := n.server()
 	gossips := func(cmd *exec.Cmd) *exec.Cmd {
 		cmd.Env = append(cmd.Env, "ONCE_PORT=")
 		return cmd

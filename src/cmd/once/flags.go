@@ -63,6 +63,27 @@ func (c *common) register(flags *pflag.FlagSet) {
 		"`open|first-use|members`: let in anybody; a name with the id it first had; or members of the network (default open; members for a member)")
 	flags.StringArrayVar(&c.sealed, "sealed", nil, "`GROUP` in which nothing is said or heard that is not encrypted; may be repeated")
 	flags.TextVar(&c.logLevel, "log-level", slog.LevelWarn, "least `LEVEL` to log: debug, info, warn or error")
+	plainly(flags, "port", "give a number from 0 to 65535")
+	plainly(flags, "log-level", "choose one of debug, info, warn, error")
+}
+
+// plain is a flag whose error says what to give, and not what failed to read it.
+type plain struct {
+	pflag.Value
+	want string
+}
+
+func (p plain) Set(text string) error {
+	if p.Value.Set(text) != nil {
+		return errors.New(p.want)
+	}
+	return nil
+}
+
+// plainly has a flag say what it wants when it is given something else.
+func plainly(flags *pflag.FlagSet, name, want string) {
+	flag := flags.Lookup(name)
+	flag.Value = plain{flag.Value, want}
 }
 
 // identityFlag is for commands that have to do with an identity.
@@ -81,6 +102,9 @@ func (c *common) gossips() bool { return c.bind != "" || len(c.servers) > 0 }
 
 // start starts a node that is in groups and logs to w.
 func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*once.Node, error) {
+	if err := c.checkNames(groups); err != nil {
+		return nil, err
+	}
 	headers := map[string]string{}
 	for _, pair := range c.headers {
 		key, value, found := strings.Cut(pair, "=")
@@ -120,6 +144,23 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		Greeting:      c.greeting,
 		Logger:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
 	})
+}
+
+// checkNames fails if a flag gives what can be no name. That of the node may be empty.
+func (c *common) checkNames(groups []string) error {
+	if c.name != "" {
+		if err := checkName("name", c.name); err != nil {
+			return err
+		}
+	}
+	for what, names := range map[string][]string{"group": groups, "contest": c.contest, "sealed": c.sealed} {
+		for _, name := range names {
+			if err := checkName(what, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // beacons tells whether the node has beacons: gossip, if there is any, replaces those that
@@ -175,13 +216,11 @@ func (w waiting) Type() string { return "duration" }
 
 func (w waiting) Set(text string) error {
 	wait, err := time.ParseDuration(text)
-	if err == nil && wait <= 0 {
-		err = errors.New("wait for more than 0, such as 500ms or 5s")
+	if err != nil || wait <= 0 {
+		return errors.New("wait for more than 0, such as 500ms or 5s")
 	}
-	if err == nil {
-		*w.wait = wait
-	}
-	return err
+	*w.wait = wait
+	return nil
 }
 
 func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration, usage string) {
@@ -189,7 +228,7 @@ func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration,
 	flags.Var(waiting{wait}, "wait", usage)
 }
 
-// checkName fails if text can be the name of no group or peer.
+// checkName fails if what a flag or an argument gives can be the name of no group or peer.
 func checkName(what, text string) error {
 	if len(text) == 0 || len(text) > maxName {
 		return fmt.Errorf("%s %q: %w: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), once.ErrArgument, len(text), maxName)

@@ -32,15 +32,21 @@ less of it. A bar parts the frames of a message, and what is not printable is
 written as an escape sequence.
 
 With --json an event is an object. It has type (enter, exit, join, leave, whisper,
-shout, suspect, recover, leader, network, refused), time, peer (the id), name,
-endpoint and headers, and where there is one, group, reason, and content: an array
-of frames. If a frame is not UTF-8, content_encoding is "base64" and all frames are
-encoded so. Of a peer that is present, protection says what protects the message, or
-else what will: plain for nothing, curve for an encrypted connection, sealed for
-encryption from end to end; identity is its public key, if it has proved one.
+shout, suspect, recover, leader, network, refused, unreachable, twin), time, peer
+(the id), name, endpoint and headers, and where there is one, group, reason, and
+content: an array of frames. If a frame is not UTF-8, content_encoding is "base64"
+and all frames are encoded so. Of a peer that is present, protection says what
+protects the message, or else what will: plain for nothing, curve for an encrypted
+connection, sealed for encryption from end to end; identity is its public key, if it
+has proved one.
 
-Network events have no peer; their reason says what changed on this host. Of a node
-that this one refuses, or that refuses this one, reason says why; the rest is as it
+The reason of an exit is left, expired (not heard of for long), replaced (it has
+started anew), refused (it does not let us in), expelled (we do not let it in) or
+network (the connection was lost and could not be made again).
+
+Network events have no peer; their reason says what changed on this host. For
+refused it says who refuses whom and why, for unreachable what to open, for twin
+since when another node has been seen with this node's identity; the rest is as it
 was claimed, if it is known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'`,

@@ -54,7 +54,7 @@ func run() int {
 
 // isUsage tells whether an error is in what was asked for, whatever the network.
 func isUsage(err error) bool {
-	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrReserved, once.ErrHeaders, once.ErrIdentity},
+	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrReserved, once.ErrHeaders, once.ErrGroups, once.ErrIdentity},
 		func(usage error) bool { return errors.Is(err, usage) })
 }
 

@@ -58,6 +58,7 @@ and no secret. To renew a membership, invite NAME with its id again.`,
 	cmd.Flags().Lookup("id").DefValue = "" // zeros would say nothing
 	cmd.Flags().StringArrayVar(&roles, "role", nil, "`ROLE` that the member has, for applications; may be repeated")
 	cmd.Flags().IntVar(&days, "days", 365, "how many `DAYS` the membership lasts")
+	plainly(cmd.Flags(), "days", "give a number from 1 to 3650")
 	cmd.Flags().BoolVar(&asQR, "qr", false, "draw the invite as a QR code as well")
 	return cmd
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -58,14 +57,7 @@ func TestConversation(t *testing.T) {
 // TestGossip has two meet without a beacon.
 func TestGossip(t *testing.T) {
 	n := newNetwork(t)
-	probe, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := "tcp://" + probe.Addr().String()
-	if err := probe.Close(); err != nil {
-		t.Fatal(err)
-	}
+	server := n.server()
 	start := func(args ...string) *process {
 		cmd := n.command(args...)
 		cmd.Env = append(cmd.Env, "ONCE_PORT=") // as if not given
@@ -313,22 +305,27 @@ func TestUsage(t *testing.T) {
 		{[]string{"chat", "--group", "a", "b"}, `unknown command "b" for "once chat"`},
 		{[]string{"shout", "--group", "a"}, `requires at least 1 arg`},
 		{[]string{"whisper", "a"}, `requires at least 2 arg`},
-		{[]string{"listen", "--port", "65536"}, `invalid argument "65536" for "--port"`},
-		{[]string{"listen", "--log-level", "loud"}, `invalid argument "loud"`},
+		{[]string{"listen", "--port", "65536"}, `invalid argument "65536" for "--port" flag: give a number from 0 to 65535\n`},
+		{[]string{"listen", "--port", "http"}, `"--port" flag: give a number from 0 to 65535\n`},
+		{[]string{"listen", "--log-level", "loud"}, `invalid argument "loud" for "--log-level" flag: choose one of debug, info, warn, error\n`},
+		{[]string{"listen", "--name", strings.Repeat("n", 256)}, `name "n{39}…?.*256 octets given, 1 to 255 allowed`},
+		{[]string{"listen", "--contest", ""}, `contest "": .*0 octets given`},
+		{[]string{"peers", "--sealed", ""}, `sealed "": .*0 octets given`},
+		{[]string{"invite", "ana", "--days", "many"}, `"--days" flag: give a number from 1 to 3650\n`},
 		{[]string{"listen", "--header", "k"}, `header "k": .*give K=V`},
-		{[]string{"listen", "--group", strings.Repeat("g", 256)}, `256 octets given, 1 to 255 octets allowed`},
+		{[]string{"listen", "--group", strings.Repeat("g", 256)}, `group "g{39}…?.*256 octets given, 1 to 255 allowed`},
 		{[]string{"listen", "--security", "loud"}, `"loud" for "--security" flag: choose one of plain, auto, secure\n`},
 		{[]string{"listen", "--trust", "first use"}, `choose one of open, first-use, members\n`},
 		{[]string{"identity", "sing"}, `unknown command "sing" for "once identity"`},
 		{[]string{"invite", "ana", "--id", "ana"}, `invalid argument "ana" for "--id"`},
-		{[]string{"peers", "--wait", "soon"}, `invalid argument "soon"`},
+		{[]string{"peers", "--wait", "soon"}, `invalid argument "soon" for "--wait" flag: wait for more than 0, such as 500ms`},
 		{[]string{"peers", "--wait", "0s"}, `invalid argument "0s" for "--wait" flag: wait for more than 0`},
 		{[]string{"doctor", "--wait", "-1s"}, `"--wait" flag: wait for more than 0`},
 		{[]string{"shout", "--group", strings.Repeat("g", 256), "-"}, `group "g{39}…?.*256 octets given, 1 to 255 allowed`},
 		{[]string{"shout", "--group", "", "hi"}, `group "": .*0 octets given`},
 		{[]string{"whisper", strings.Repeat("w", 256), "hi"}, `peer "w{39}…?.*256 octets given`},
 		{[]string{"whisper", "", "hi"}, `peer "": .*0 octets given`},
-		{[]string{"listen", "--interface", ""}, `SetInterface: value is out of its limits`},
+		{[]string{"listen", "--interface", ""}, `Config.Interfaces: .*0 octets given`},
 		{[]string{"listen", "--interface", "lo", "--interface", ""}, `interface "": .*no name or address`},
 		{[]string{"listen", "--interface", "192.0.2.0/24"}, `interface "192\.0\.2\.0/24": .*no name or address`},
 		{[]string{"listen", "--interface", strings.Repeat("e", 256)}, `interface "e{256}": .*no name or address`},

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,22 +31,46 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// network is a beacon port on loopback that only one test uses.
+// network is a port on loopback, of UDP and of TCP, that only one test uses.
 type network struct {
 	t    *testing.T
 	port int
 }
 
+// ports counts the ports that tests have got. They are below those that a system gives
+// to whoever asks for any, so that nobody has one by chance while nobody listens there.
+var ports atomic.Int32
+
 func newNetwork(t *testing.T) network {
 	t.Helper()
 	t.Parallel()
-	probe, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 10000 + (os.Getpid()*100+int(ports.Add(1)))%10000
+		if free(port) {
+			return network{t, port}
+		}
 	}
-	defer probe.Close()
-	return network{t, probe.LocalAddr().(*net.UDPAddr).Port}
+	t.Fatal("no port is free from 10000 to 19999")
+	return network{}
 }
+
+// free tells whether nobody listens on a port.
+func free(port int) bool {
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	packets, err := net.ListenPacket("udp4", address)
+	if err != nil {
+		return false
+	}
+	defer packets.Close()
+	listener, err := net.Listen("tcp4", address)
+	if err != nil {
+		return false
+	}
+	return listener.Close() == nil
+}
+
+// server returns an endpoint on the network's port.
+func (n network) server() string { return fmt.Sprintf("tcp://127.0.0.1:%d", n.port) }
 
 // command returns the program, ready to start.
 func (n network) command(args ...string) *exec.Cmd {
