@@ -107,9 +107,18 @@ func (c *Core) departs(id uuid.UUID, group string) {
 	}
 	if e.challenger == id {
 		e.fire(electionmachine.EventLost)
+		e.reclaim()
 	}
 	e.answered(id)
 	e.settle()
+}
+
+// reclaim challenges the group anew if we led it before we supported somebody who did not
+// come to lead it: who has come meanwhile was not told of us.
+func (e *election) reclaim() {
+	if e.state == electionmachine.StateSettled && e.leader == e.core.config.ID {
+		e.challenge()
+	}
 }
 
 // elect takes in a peer's ELECT.
@@ -278,9 +287,12 @@ func (e *election) due() {
 	e.core.set(&e.timer, time.Time{})
 	switch {
 	case e.state != electionmachine.StateSettled:
-		unsure := e.state == electionmachine.StateChallenging && !e.again
+		was := e.state
+		unsure := was == electionmachine.StateChallenging && !e.again
 		e.fire(electionmachine.EventTimeout)
-		e.unsure = unsure
+		if e.unsure = unsure; was == electionmachine.StateSupporting {
+			e.reclaim()
+		}
 		e.settle()
 	case e.contests() && (e.again || e.leader == uuid.Nil || !less(e.leader, e.core.config.ID)):
 		e.challenge()
