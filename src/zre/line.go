@@ -20,9 +20,9 @@ type line struct {
 	askedAt  time.Time // the first time that is not answered
 }
 
-// maxLate is how many PING-OKs may come late, for PINGs of earlier connections. Each
-// costs a PING more to be sure; what is beyond it is lost rather than late.
-const maxLate = 7
+// maxPings is how often a plain peer is asked at once at the most. If more answers may
+// come late, it takes several times to be sure.
+const maxPings = 32
 
 func (p *peer) linked(in Linked) {
 	present := p.state.IsPresent()
@@ -46,6 +46,7 @@ func (p *peer) prove() {
 // forgot notes that a plain peer has greeted us as one that does not know us, or takes
 // us for another than before: what it had not confirmed by then it may never confirm.
 func (p *peer) forgot() {
+	p.late = 0 // what it answers from now on came over this connection, after our greeting
 	p.owe()
 	p.core.emit(Forgot{p.id})
 	if !p.proven {
@@ -56,7 +57,7 @@ func (p *peer) forgot() {
 // owe counts what is not answered as what may be answered late.
 func (p *peer) owe() {
 	if p.plain() {
-		p.late = min(p.late+p.asked-p.answers, maxLate)
+		p.late += p.asked - p.answers
 	}
 	p.asked, p.answers = 0, 0
 }
@@ -136,7 +137,7 @@ func (p *peer) ask() {
 		p.send(&zremsg.Confirm{Connection: p.number, Count: uint64(p.asked)})
 		return
 	}
-	for range p.late + 1 {
+	for range min(p.late+1, maxPings) {
 		p.asked++
 		p.send(&zremsg.Ping{})
 	}

@@ -143,6 +143,7 @@ func (p *peer) next() time.Time {
 
 // due does what the timer was set for.
 func (p *peer) due() {
+	stalled := p.stalls
 	switch c := p.core; {
 	case p.state.Final():
 		c.set(&p.timer, time.Time{})
@@ -154,6 +155,8 @@ func (p *peer) due() {
 		p.schedule()
 	case p.state.IsSevered() && p.waits():
 	case p.state.IsPresent() && !p.state.IsSevered() && p.alive():
+	case stalled && p.next().After(c.now): // our application takes again what the peer says
+		p.schedule()
 	default:
 		was := p.state
 		if p.fire(peermachine.EventTimeout); was == peermachine.StateProbing && p.state == peermachine.StateSuspect {
@@ -392,9 +395,9 @@ func (p *peer) TellSuspect() {
 func (p *peer) suspected() {
 	s := p.core.config.Signs(p.id)
 	switch rival := p.rival(); {
-	case rival != nil:
+	case rival != nil && !p.shown:
 		p.yield(rival)
-	case p.plain() && p.at != "" && !s.Owes:
+	case p.plain() && !p.shown && p.at != "" && !s.Owes:
 		p.renew()
 	}
 }
