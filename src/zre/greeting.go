@@ -66,7 +66,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
-	p.link, p.theirs = link, own.connection
+	p.link, p.theirs, p.lacks = link, own.connection, time.Time{}
 	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
 	groups := slices.Clone(hello.Groups)

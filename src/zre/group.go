@@ -64,7 +64,7 @@ func (p *peer) step(status uint8) {
 	if p.status++; p.status != status {
 		p.status = status
 		p.core.count("status out of step")
-		p.asks = true
+		p.asks, p.lacks = true, p.core.now
 		p.fire(peermachine.EventOutOfStep)
 	}
 }

@@ -182,6 +182,10 @@ func (p *peer) doubt() {
 	if !p.plain() || p.at == "" {
 		return
 	}
+	if !p.lacks.IsZero() && p.core.now.Sub(p.lacks) >= p.core.config.Silent {
+		p.lacks = p.core.now // our first HELLO was the first that it took: it answers the second
+		p.SendHello()
+	}
 	if p.asked == p.answers {
 		p.ask()
 		return

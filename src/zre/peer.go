@@ -52,6 +52,7 @@ type peer struct {
 	late      int       // PING-OKs that may yet come for PINGs of earlier connections
 	calls     bool      // the peer has made a connection to us of late
 	adopted   bool      // our connection has carried a HELLO before it was known to be this peer's
+	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
 	asks      bool      // the next HELLO wants one in return
 	greetedAt time.Time // of the latest HELLO to the peer
 	surprised time.Time // by the latest that it did not expect
@@ -323,7 +324,7 @@ func (p *peer) leaving() bool {
 
 func (p *peer) outOfStep() {
 	p.core.count("sequence out of step")
-	p.asks = true
+	p.asks, p.lacks = true, p.core.now
 	p.fire(peermachine.EventOutOfStep)
 }
 
