@@ -233,7 +233,7 @@ func each(name string, set func(string) error, values []string) error {
 func field(name string, err error) error {
 	var limits *check.Error
 	if errors.As(err, &limits) {
-		return fmt.Errorf("Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
+		return fmt.Errorf("once.Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
 	}
 	return err
 }
