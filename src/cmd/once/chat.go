@@ -123,9 +123,13 @@ func (c *chat) converse(ctx context.Context) error {
 			if err != nil && !c.piped {
 				err = c.note("%s", clean(err.Error()))
 			}
-			if err != nil {
-				return errors.Join(err, c.confirmed(ctx))
+			if err == nil {
+				continue
 			}
+			if undelivered := c.confirmed(ctx); undelivered != nil {
+				err = fmt.Errorf("%w; %w", err, undelivered)
+			}
+			return err
 		case <-ctx.Done():
 			return ctx.Err()
 		}
