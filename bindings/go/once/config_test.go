@@ -37,7 +37,7 @@ func TestConfigOutOfLimits(t *testing.T) {
 		"Inbox":         {Inbox: 1},
 	} {
 		node, err := once.Start(t.Context(), config)
-		if !errors.Is(err, once.ErrArgument) || !strings.HasPrefix(err.Error(), "Config."+field+": ") {
+		if !errors.Is(err, once.ErrArgument) || !strings.HasPrefix(err.Error(), "once.Config."+field+": ") {
 			t.Errorf("%s: the error is %v", field, err)
 		}
 		if err == nil {

@@ -233,7 +233,7 @@ func each(name string, set func(string) error, values []string) error {
 func field(name string, err error) error {
 	var limits *check.Error
 	if errors.As(err, &limits) {
-		return fmt.Errorf("Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
+		return fmt.Errorf("once.Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
 	}
 	return err
 }
@@ -313,8 +313,8 @@ func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int,
 // ends. It returns an [*UndeliveredError] that names those that have not, and those
 // that are gone or whose connection was lost before they did. What is lost is told
 // once; what is still on its way when ctx ends, the next Flush waits for again. A peer
-// also confirms what it drops because it takes only what is sealed: a [Refusal] says
-// that it does.
+// also confirms what it drops: what is sealed and does not open, which only its counts
+// show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.
 func (n *Node) Flush(ctx context.Context) error { return n.lib.Flush(ctx) }
 
 // Done returns a channel that is closed when the node has stopped.

@@ -22,10 +22,12 @@ func chatCommand(with *common) *cobra.Command {
 		Short: "talk in a group, from a terminal or a pipe",
 		Long: `Chat joins the groups, shows who comes and goes and what they say, and shouts each
 line that you type to the first group. Lines that begin with / are commands: /help
-lists them. Ctrl-C, Ctrl-D or /quit ends the conversation.
+lists them. Ctrl-C, Ctrl-D or /quit ends the conversation, and who is not known to
+have got what you said is told then.
 
 Lines from a pipe or a file are sent as well: the first when somebody is in the
-group, and chat ends after the last. A line that fails ends it with status 1.`,
+group, and chat ends when all have confirmed the last. A line that fails ends it
+with status 1, as does one that somebody is not known to have got.`,
 		Example: `  once chat --group room --name ana
   once chat --group room --group news --interface eth0
   printf 'hello\n/whisper ana psst\n' | once chat --group room --name ben`,
@@ -68,12 +70,15 @@ func runChat(ctx context.Context, with *common, groups []string, wait time.Durat
 		err = c.converse(ctx)
 	}
 	err = cmp.Or(context.Cause(ctx), err)
-	node.Close()
+	undelivered := node.Close()
 	watcher.Wait()
-	if errors.Is(err, errQuit) || errors.Is(err, context.Canceled) {
-		return nil
+	if !errors.Is(err, errQuit) && !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	if undelivered != nil {
+		return c.note("%s", clean(undelivered.Error()))
+	}
+	return nil
 }
 
 // meet greets the user. If nobody types, it waits until somebody is in the group.
@@ -95,14 +100,14 @@ func (c *chat) watch(end context.CancelCauseFunc) {
 }
 
 // confirmed waits until all who were told something have it; at a terminal not for long,
-// and who did not is said.
+// and who did not is said, unless the conversation has been ended: then the end says it.
 func (c *chat) confirmed(ctx context.Context) error {
 	if c.piped {
 		return c.node.Flush(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, longWait)
+	short, cancel := context.WithTimeout(ctx, longWait)
 	defer cancel()
-	if err := c.node.Flush(ctx); errors.Is(err, once.ErrUndelivered) {
+	if err := c.node.Flush(short); errors.Is(err, once.ErrUndelivered) && ctx.Err() == nil {
 		return c.note("%s", clean(err.Error()))
 	}
 	return nil
@@ -123,9 +128,13 @@ func (c *chat) converse(ctx context.Context) error {
 			if err != nil && !c.piped {
 				err = c.note("%s", clean(err.Error()))
 			}
-			if err != nil {
-				return errors.Join(err, c.confirmed(ctx))
+			if err == nil {
+				continue
 			}
+			if undelivered := c.confirmed(ctx); undelivered != nil {
+				err = fmt.Errorf("%w; %w", err, undelivered)
+			}
+			return err
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -43,7 +43,11 @@ func (c *chat) obey(ctx context.Context, line string) error {
 		name, args, _ := strings.Cut(line, " ")
 		for _, command := range commands() {
 			if command.name() == name {
-				return command.run(c, ctx, strings.TrimSpace(args))
+				err := command.run(c, ctx, strings.TrimSpace(args))
+				if isUsage(err) { // of the line, not of the program
+					err = errors.New(err.Error())
+				}
+				return err
 			}
 		}
 		return fmt.Errorf("no command %q: /help lists them", name)
@@ -82,6 +86,9 @@ func (c *chat) listGroups(context.Context, string) error {
 func (c *chat) join(_ context.Context, group string) error {
 	if group == "" {
 		return errors.New("say which: /join GROUP")
+	}
+	if err := checkName("group", group); err != nil {
+		return err
 	}
 	if err := c.node.Join(group); err != nil {
 		return err

@@ -77,6 +77,7 @@ func TestConversationFails(t *testing.T) {
 		"no peer":    {"/whisper zoe hi", `"zoe" is not here`},
 		"no text":    {"/whisper ana", `/whisper NAME TEXT`},
 		"no group":   {"/join", `/join GROUP`},
+		"no name":    {"/join " + strings.Repeat("g", 256), `group "g{39}…?.*256 octets given, 1 to 255 allowed`},
 		"left":       {"/leave\nhello?", `/join one first`},
 		"alone":      {"/join empty\nhello?", `nobody is in group "empty"`},
 	} {

@@ -128,6 +128,37 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// TestInterruptedBeforeAllHave ends conversations in which a peer takes nothing, from a
+// terminal and from a pipe: who did not get the last words is said.
+func TestInterruptedBeforeAllHave(t *testing.T) {
+	n := newNetwork(t)
+	ana := n.start("listen", "--group", "room", "--name", "ana")
+	ben := n.start("chat", "--group", "room", "--name", "ben")
+	ben.sees(`^\* ana joined room$`)
+	cmd := n.command("chat", "--group", "room", "--name", "cleo")
+	cleo := open(t, cmd)
+	cleo.sees(`ana.* joined room`)
+	ana.sees(`\tjoin\t\S+\tcleo`)
+	if err := ana.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const missing = `peers are not known to have got what was said to them; ana \(\S+\): \d+ messages`
+	ben.says("are you there?")
+	cleo.sees(`ben.*: are you there\?`)
+	ben.interrupt()
+	ben.exits(0)
+	if told := regexp.MustCompile(missing).FindAllString(strings.Join(ben.seen, "\n"), -1); len(told) != 1 {
+		t.Errorf("told %d times who did not get it:\n%s", len(told), strings.Join(ben.seen, "\n"))
+	}
+	cleo.types("anybody?\r/groups\r")
+	cleo.sees(`your groups`)
+	cleo.types("\x03")
+	cleo.sees(`peers are not known to have got`)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNoColour(t *testing.T) {
 	n := newNetwork(t)
 	cmd := n.command("chat", "--group", "room", "--name", "ana")
