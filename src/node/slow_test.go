@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -17,13 +18,15 @@ import (
 func spacious(n *Node) { n.settings.maxMessage, n.settings.inbox = 64<<20, 64<<20 }
 
 // reads reads so many messages, and expects no other events.
-func (a *actor) reads(messages int) {
+func (a *actor) reads(ctx context.Context, messages int) {
 	a.lan.t.Helper()
-	for range messages {
-		e, err := a.Recv(a.lan.t.Context())
-		a.must(err)
-		if !e.carries() {
-			a.lan.t.Errorf("%s is told: %s %s %s", a.Name(), e.Type(), e.Peer().Name(), e.Reason())
+	for got := range messages {
+		switch e, err := a.Recv(ctx); {
+		case err != nil:
+			a.lan.t.Errorf("%s has got %d messages: %v", a.Name(), got, err)
+			return
+		case !e.carries():
+			a.lan.t.Errorf("%s is told after %d messages: %s %s %s", a.Name(), got, e.Type(), e.Peer().Name(), e.Reason())
 			return
 		}
 	}
@@ -33,16 +36,18 @@ func (a *actor) reads(messages int) {
 // anybody meanwhile.
 func transfer(ana, ben *actor, messages, size int) {
 	ana.lan.t.Helper()
+	ctx, cancel := context.WithTimeout(ana.lan.t.Context(), 10*time.Minute)
+	defer cancel()
 	read := make(chan struct{})
 	go func() {
-		ben.reads(messages)
+		ben.reads(ctx, messages)
 		close(read)
 	}()
 	content := [][]byte{make([]byte, size)}
 	for range messages {
-		ana.must(ana.Whisper(ana.lan.t.Context(), ben.UUID(), content))
+		ana.must(ana.Whisper(ctx, ben.UUID(), content))
 	}
-	ana.must(ana.Flush(ana.lan.t.Context()))
+	ana.must(ana.Flush(ctx))
 	<-read
 	ana.idle(100 * time.Millisecond)
 	ben.idle(100 * time.Millisecond)
@@ -104,8 +109,7 @@ func TestTakesNothing(t *testing.T) {
 	})
 }
 
-// choke is a relay on loopback that carries so many octets a second each way. The nodes
-// talk over it from now on.
+// choke is a relay on loopback that carries so many octets a second each way.
 type choke struct {
 	rate int
 	to   string
