@@ -47,6 +47,8 @@ type inbox struct {
 	ignored atomic.Int64  // commands that meant nothing to us
 	period  time.Duration // of silence between two looks; 0 is no looking
 	missed  int           // periods of silence
+	taken   uint64        // octets that the far side had taken at the latest look
+	owes    bool          // and there were some that it had not
 
 	finishing atomic.Bool // only what has come already is wanted
 	drained   int         // octets read since

@@ -98,6 +98,10 @@ func (l *Link) look() error {
 	if quiet := time.Since(l.Heard()); l.missed == 0 && quiet < l.period {
 		return l.conn.SetReadDeadline(time.Now().Add(l.period - quiet))
 	}
+	if l.takes() { // a PING waits behind what it takes
+		l.missed = 0
+		return l.rearm()
+	}
 	if l.missed++; l.missed == patience {
 		return fmt.Errorf("%w: for %v", ErrSilent, patience*l.period)
 	}
@@ -105,4 +109,13 @@ func (l *Link) look() error {
 		l.command(zmtp.Ping, l.ttl())
 	}
 	return l.rearm()
+}
+
+// takes tells whether the far side has taken of what was queued for it when last asked.
+// That an answer or a PING left is no sign of life.
+func (l *Link) takes() bool {
+	taken, owes := l.Taken()
+	took := l.owes && taken > l.taken
+	l.taken, l.owes = taken, owes
+	return took
 }

@@ -82,31 +82,33 @@ func (l *Link) send(b []byte, covered int) (err error) {
 	if l.remote.Cipher == nil {
 		covered = len(b)
 	}
-	for rest := b[:covered]; len(rest) > 0 && err == nil; {
-		n := min(len(rest), coverSize)
-		_, err = l.conn.Write(rest[:n])
-		rest = rest[n:]
-		l.advance(n, err)
-	}
+	err = l.sendAll(b[:covered], covered)
 	for b = b[covered:]; len(b) > 0 && err == nil; {
 		portion, size := zmtp.Portion(b, coverSize)
 		cover := l.config.Pool.get(size)
 		cover.b = l.remote.Cipher.Seal(cover.b, portion)
-		_, err = l.conn.Write(cover.b)
+		err = l.sendAll(cover.b, len(portion))
 		l.config.Pool.put(cover)
 		b = b[len(portion):]
-		l.advance(len(portion), err)
 	}
 	return err
 }
 
-// advance notes that part of what is being written was.
-func (l *Link) advance(octets int, err error) {
-	if err == nil {
+// sendAll writes octets that stand for so many that were queued, in portions, so that a
+// large message is seen to make its way.
+func (l *Link) sendAll(b []byte, queued int) error {
+	for len(b) > 0 {
+		n := min(len(b), coverSize)
+		if _, err := l.conn.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
 		l.mu.Lock()
-		l.flown += octets
+		l.flown += min(n, queued)
 		l.mu.Unlock()
+		queued -= min(n, queued)
 	}
+	return nil
 }
 
 // written takes note of the end of a write, and keeps the buffer for the next one.

@@ -1,12 +1,14 @@
 package node
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -40,6 +42,28 @@ func TestGreetedWhileStopping(t *testing.T) {
 		case <-stopped:
 		case <-time.After(time.Minute):
 			t.Fatal("it does not stop")
+		}
+	})
+}
+
+// TestWhisperWhileStopping stops a node that waits to say something: it is told so, and
+// not that there is no such peer.
+func TestWhisperWhileStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana, ben := l.node("ana", func(n *Node) { n.settings.outbox = 4 << 10 }), l.node("ben", tight)
+		defer ben.Stop()
+		ana.wants("enter ben")
+		time.AfterFunc(time.Minute, func() { ana.Stop() })
+		var err error
+		for err == nil {
+			err = ana.Whisper(t.Context(), ben.UUID(), [][]byte{make([]byte, 1000)})
+		}
+		if !errors.Is(err, api.ErrStopped) {
+			t.Errorf("whisper ended with %v", err)
+		}
+		if _, err := ana.Shout(t.Context(), "room", text("x")); !errors.Is(err, api.ErrStopped) {
+			t.Errorf("shout ended with %v", err)
 		}
 	})
 }
