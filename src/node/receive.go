@@ -70,6 +70,7 @@ type receiver struct {
 	greetings allowance
 	sequence  uint16
 	count     uint64 // messages that came
+	unopened  bool   // content that was sealed did not open, which the peer is yet to be told
 	reached   uint64 // how many of them are taken in with the run that is pushed
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
@@ -162,7 +163,9 @@ func (r *receiver) awaits() bool {
 // push queues a run of events, the last of so many messages that came. If it has to wait,
 // the peer is told that we live.
 func (r *receiver) push(run *Batch, count uint64) bool {
-	r.reached = count
+	if !r.unopened {
+		r.reached = count
+	}
 	return r.node.inbox.push(run, r, func() {
 		if now := time.Now(); now.Sub(r.told) > r.node.settings.evasive/2 {
 			r.told = now
@@ -227,6 +230,9 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 		n.count("messages that are malformed")
 		n.log(r.peer).Debug("malformed message", "message", id, "error", err)
 		return nil
+	}
+	if confirm, ok := message.(*zremsg.Confirm); ok && r.unopened {
+		confirm.Count, r.unopened = 0, false // which is the answer that it gets
 	}
 	sequence := binary.BigEndian.Uint16(frames[0][zremsg.SequenceOffset:])
 	if id != zremsg.IDHello {

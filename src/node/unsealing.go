@@ -65,6 +65,9 @@ func (r *receiver) unseal(run *Batch, e *Event) error {
 		return nil
 	case errors.Is(err, errSessions), errors.Is(err, errMissing):
 		return err
+	}
+	r.unopened = true
+	switch {
 	case errors.Is(err, errNotSealed):
 		r.node.count("content that is not sealed")
 	default:

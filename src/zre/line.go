@@ -145,6 +145,12 @@ func (p *peer) ask() {
 
 // confirmed takes in a CONFIRMED.
 func (p *peer) confirmed(m *zremsg.Confirmed) {
+	if p.at != "" && m.Connection == p.number && m.Count == 0 {
+		p.core.lines++ // so that what was asked before is not taken for what is asked from now on
+		p.number, p.asked, p.answers = p.core.lines, 0, 0
+		p.core.emit(Forgot{p.id})
+		return
+	}
 	if p.at == "" || m.Connection != p.number || m.Count <= uint64(p.answers) || m.Count > uint64(p.asked) {
 		p.core.count("confirmations out of place")
 		return

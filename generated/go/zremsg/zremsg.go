@@ -615,7 +615,8 @@ type Confirmed struct {
 	Sequence uint16
 	// as in the CONFIRM
 	Connection uint64
-	// as in the CONFIRM
+	// as in the CONFIRM, or 0 if not all could be taken in, because sealed
+	// content did not open
 	Count uint64
 }
 

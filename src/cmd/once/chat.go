@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,6 +48,8 @@ type chat struct {
 	*screen
 	node  *once.Node
 	group string // to which lines are shouted, or empty
+
+	refused atomic.Int64 // by how many members of the group what is said there was refused
 }
 
 // runChat holds a conversation until the user or the input ends it, or the output
@@ -63,7 +66,7 @@ func runChat(ctx context.Context, with *common, groups []string, wait time.Durat
 	if err != nil {
 		return err
 	}
-	c := &chat{screen, node, groups[0]}
+	c := &chat{screen: screen, node: node, group: groups[0]}
 	var watcher sync.WaitGroup
 	if err = c.meet(ctx, wait); err == nil {
 		watcher.Go(func() { c.watch(cancel) })
@@ -103,7 +106,11 @@ func (c *chat) watch(end context.CancelCauseFunc) {
 // and who did not is said, unless the conversation has been ended: then the end says it.
 func (c *chat) confirmed(ctx context.Context) error {
 	if c.piped {
-		return c.node.Flush(ctx)
+		err := c.node.Flush(ctx)
+		if err == nil && c.refused.Load() > 0 {
+			err = errors.New("not all took what was said: see above who refuses it")
+		}
+		return err
 	}
 	short, cancel := context.WithTimeout(ctx, longWait)
 	defer cancel()
@@ -163,6 +170,9 @@ func (c *chat) show(event once.Event) error {
 	case *once.Recover:
 		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
 	case *once.Refusal:
+		if slices.ContainsFunc(c.node.Members(c.group), func(p once.Peer) bool { return p.UUID() == e.Peer.UUID() }) {
+			c.refused.Add(1)
+		}
 		return c.note("%s", refused(e.Peer, e.Text))
 	case *once.Unreachable:
 		return c.note("%s", refused(e.Peer, e.Text))

@@ -30,6 +30,9 @@ func members(node *once.Node, group string) recipient {
 		func() []once.Peer { return node.Members(group) },
 		func(ctx context.Context, message []byte) error {
 			receivers, err := node.Shout(ctx, group, message)
+			if err == nil && receivers == 0 && len(node.Members(group)) > 0 {
+				return fmt.Errorf("nobody in group %q opens what is sealed, and nothing else is said there: nothing was sent", group)
+			}
 			if err == nil && receivers == 0 {
 				return fmt.Errorf("nobody is in group %q: nothing was sent", group)
 			}

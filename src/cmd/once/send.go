@@ -167,16 +167,20 @@ func warnOf(event once.Event) error {
 func await(ctx context.Context, node *once.Node, wait time.Duration, present func() bool, show func(once.Event) error) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	last := time.Now() // when something happened that was not a message
 	for {
 		pause := wait
 		if present() {
-			pause = settle
+			pause = settle - time.Since(last)
 		}
-		quiet, stop := context.WithTimeout(ctx, pause)
+		quiet, stop := context.WithTimeout(ctx, max(pause, 0))
 		event, err := node.Next(quiet)
 		stop()
 		switch {
 		case err == nil:
+			if !isContent(event) {
+				last = time.Now()
+			}
 			err = show(event)
 		case errors.Is(err, context.DeadlineExceeded) && present():
 			return nil
@@ -185,4 +189,12 @@ func await(ctx context.Context, node *once.Node, wait time.Duration, present fun
 			return err
 		}
 	}
+}
+
+func isContent(event once.Event) bool {
+	switch event.(type) {
+	case *once.Whisper, *once.Shout:
+		return true
+	}
+	return false
 }
