@@ -144,6 +144,13 @@ func (in *inbox) close() {
 	in.wake()
 }
 
+// ended tells whether no more content is let in.
+func (in *inbox) ended() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.closed
+}
+
 // recv waits for the next event.
 func (in *inbox) recv(ctx context.Context) (*Event, error) {
 	if in.current == nil || in.next == len(in.current.events) {

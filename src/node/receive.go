@@ -107,7 +107,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 			}
 		}
 		if !r.push(run, r.count-1) {
-			return net.ErrClosed
+			return r.dismissed()
 		}
 		run = r.node.inbox.batch(b)
 		if err := r.control(b, i, id); err != nil {
@@ -116,9 +116,18 @@ func (r *receiver) deliver(b *link.Batch) error {
 		}
 	}
 	if !r.push(run, r.count) {
-		return net.ErrClosed
+		return r.dismissed()
 	}
 	return nil
+}
+
+// dismissed ends the connection of a peer whose exit was told. A node that stops reads on,
+// until those who are connected to it know what it has taken.
+func (r *receiver) dismissed() error {
+	if r.node.inbox.ended() {
+		return nil
+	}
+	return net.ErrClosed
 }
 
 // resume asks the loop, once, whether a peer may go on without a HELLO.
