@@ -75,3 +75,59 @@ func TestNewestEndpointFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestClaimedEndpoint lets another claim the endpoint of a peer that has shown who it is,
+// and that then hangs for a while: our connection to it stands, and nothing is lost.
+func TestClaimedEndpoint(t *testing.T) {
+	c := New(Config{ID: uuid.UUID{1}, Greeting: time.Minute, Evasive: 5 * time.Second, Silent: 10 * time.Second, Expired: 30 * time.Second,
+		Signs: func(uuid.UUID) Signs { return Signs{} }})
+	id, claimant, now := uuid.UUID{2}, uuid.UUID{3}, time.Unix(1e9, 0)
+	const endpoint = "tcp://10.0.0.2:5"
+	var events []string
+	step := func(in Input) {
+		for _, out := range c.Step(now, in) {
+			switch out := out.(type) {
+			case Event:
+				events = append(events, out.Type.String())
+			case Disconnect:
+				t.Errorf("%v is disconnected after %T", out.Peer, in)
+			}
+		}
+	}
+	hello := func(from uuid.UUID, link LinkID) Heard {
+		return Heard{Peer: from, Link: link, Message: &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
+	}
+	step(Sighted{id, endpoint})
+	step(Linked{id, endpoint, "tcp://10.0.0.1:1", true})
+	step(hello(id, 1))
+	step(hello(claimant, 2))
+	for range 20 {
+		now = now.Add(time.Second)
+		step(Tick{})
+	}
+	step(Heard{Peer: id, Link: 1, Message: &zremsg.PingOK{}})
+	if want := []string{"enter", "suspect", "recover"}; !slices.Equal(events, want) {
+		t.Errorf("events %q, want %q", events, want)
+	}
+}
+
+// TestEndpointOfAnother sights a peer that has ended at the endpoint of one that is
+// present, as gossip does for long: no firewall is to blame.
+func TestEndpointOfAnother(t *testing.T) {
+	c := New(Config{ID: uuid.UUID{1}, Greeting: 10 * time.Second, Evasive: time.Hour, Silent: 2 * time.Hour, Expired: 3 * time.Hour,
+		Signs: func(uuid.UUID) Signs { return Signs{} }})
+	const endpoint = "tcp://10.0.0.2:5"
+	now := time.Unix(1e9, 0)
+	c.Step(now, Sighted{uuid.UUID{2}, endpoint})
+	c.Step(now, Linked{uuid.UUID{2}, endpoint, "tcp://10.0.0.1:1", true})
+	c.Step(now, Heard{Peer: uuid.UUID{2}, Link: 1, Message: &zremsg.Hello{Endpoint: endpoint}})
+	c.Step(now, Sighted{uuid.UUID{3}, endpoint})
+	for _, out := range c.Step(now.Add(11*time.Second), Tick{}) {
+		if u, ok := out.(Unreachable); ok {
+			t.Errorf("tells that %v is unreachable", u.Peer.UUID())
+		}
+	}
+	if c.peers[uuid.UUID{3}] != nil {
+		t.Error("still tries")
+	}
+}
