@@ -154,6 +154,11 @@ func (n *Node) Start() (err error) {
 		return api.ErrStarted
 	}
 	s := &n.settings
+	defer func() {
+		if err != nil {
+			s.journal.wait(s.linger)
+		}
+	}()
 	if s.evasive >= s.silent || s.silent >= s.expired {
 		return api.ErrTimeouts
 	}
@@ -261,6 +266,7 @@ func (n *Node) Stop() error {
 	<-n.done
 	n.release()
 	n.settings.log.Info("node stopped", "name", n.name, "uuid", n.id)
+	n.settings.journal.wait(n.settings.linger)
 	return n.loop.missed.err(nil)
 }
 

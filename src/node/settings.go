@@ -45,6 +45,7 @@ type settings struct {
 	outbox     int // octets for each peer
 	inbox      int // octets of content
 	log        *slog.Logger
+	journal    *journal // where log goes
 }
 
 func defaults(who *identity.Identity) settings {
@@ -65,6 +66,7 @@ func defaults(who *identity.Identity) settings {
 		outbox:     1 << 20,
 		inbox:      16 << 20,
 		log:        slog.New(slog.DiscardHandler),
+		journal:    new(journal),
 	}
 }
 
@@ -258,10 +260,15 @@ func (n *Node) SetInbox(octets int) error {
 	return put(n, func(s *settings) *int { return &s.inbox }, octets)
 }
 
-// SetLog has each line of the node's log handled. It is ignored once the node
-// has started.
+// SetLog has each line of the node's log handled, one at a time and in order. The node
+// does not wait for the handler; Stop does, for at most the linger time. It is ignored
+// once the node has started.
 func (n *Node) SetLog(handler func(level int, message string, attributes map[string]string)) {
-	_ = put(n, func(s *settings) **slog.Logger { return &s.log }, slog.New(logHandler{handle: handler}))
+	_ = n.set(func(s *settings) error {
+		s.journal = &journal{handle: handler, count: n.count}
+		s.log = slog.New(logHandler{journal: s.journal})
+		return nil
+	})
 }
 
 // core returns the settings of the ZRE core.

@@ -80,6 +80,7 @@ func TestStartsBeforeItsInterface(t *testing.T) {
 		if !strings.HasPrefix(got, `network waiting for an interface: no usable network interface "nonesuch0"; there are: `) || !strings.Contains(got, "(127.0.0.1)") {
 			t.Errorf("ana got %q", got)
 		}
+		synctest.Wait()
 		if len(logged) != 1 || "network "+strings.TrimPrefix(logged[0], "network: ") != got {
 			t.Errorf("logged as a warning: %q", logged)
 		}

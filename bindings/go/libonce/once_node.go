@@ -51,8 +51,11 @@ var (
 	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
 )
 
-// NodeLogFn takes one line of the node's log; it may be called from any
-// thread, and must not call the node.
+// NodeLogFn takes one line of the node's log. It is called from a thread of
+// its own, with one line at a time, in order, and must not call the node. The
+// node goes on meanwhile: up to 4096 lines wait, further ones are dropped and
+// counted, and a line tells how many. A node that stops waits for the lines
+// for at most its linger time.
 //
 //   - level: -4 for details, 0 for what happens, 4 for warnings, 8 for
 //     errors
