@@ -56,6 +56,9 @@ func (n *Node) open(r *remote, out *outbound) error {
 	}
 	for stale := true; stale; {
 		card := s.shown.Load()
+		if card == nil { // nothing goes over this connection: the peer has yet to get one
+			return link.ErrClosed
+		}
 		session, open, err := seal.Open(n.identity, card, badge.Card, badge.Challenge, n.sessions.Add(1))
 		if err != nil {
 			return err

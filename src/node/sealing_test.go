@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/link"
 )
 
 // TestSealedByMany has many goroutines whisper and shout at once, while a third node
@@ -177,5 +178,34 @@ func TestManyGroups(t *testing.T) {
 		if held := len(ben.holds(ana).groups); handed > few || sealed > few || held > maxKeys {
 			t.Errorf("%d keys count as handed out, %d groups are sealed, and the keys of %d are held", handed, sealed, held)
 		}
+	})
+}
+
+// TestSealedBeforeTheConnection says something to a peer that has entered and to which
+// nothing goes yet: it waits for the connection.
+func TestSealedBeforeTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana, ben := l.node("ana", in("room")), l.node("ben", in("room"))
+		defer ana.Stop()
+		defer ben.Stop()
+		ana.wants("enter ben", "join ben room")
+		ben.wants("enter ana", "join ana room")
+		r := ana.table.find(ben.UUID())
+		out := r.out.Load()
+		ana.do(func() { r.relink(&outbound{Link: link.Ended(), replaced: make(chan struct{})}) })
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if err := ana.Whisper(ctx, ben.UUID(), text("early")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a whisper: %v", err)
+		}
+		if _, err := ana.Shout(ctx, "room", text("early")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a shout: %v", err)
+		}
+		ana.do(func() {
+			out.replaced = make(chan struct{})
+			r.relink(out)
+		})
+		ana.talk(ben)
 	})
 }
