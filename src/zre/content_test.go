@@ -99,7 +99,7 @@ func (h *host) signs(id uuid.UUID) (s Signs) {
 	s.Heard = h.heard[id]
 	now := h.world.now
 	for _, c := range h.in {
-		if c.as != id || !c.admitted {
+		if c.as != id || !c.admitted || c.dismissed {
 			continue
 		}
 		s.Waiting = s.Waiting || c.waits()
@@ -119,7 +119,7 @@ func (h *host) signs(id uuid.UUID) (s Signs) {
 // to take.
 func (h *host) waiting(id uuid.UUID) bool {
 	for _, c := range h.in {
-		if c.as == id && c.admitted && c.waits() {
+		if c.as == id && c.admitted && !c.dismissed && c.waits() {
 			return true
 		}
 	}

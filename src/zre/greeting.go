@@ -123,6 +123,7 @@ func (p *peer) greet() {
 	if p.asks {
 		headers = append(headers, wire.Pair{Key: headerAnswer, Value: "1"})
 	}
+	again := p.greets
 	p.greets, p.asks, p.greetedAt, p.greetAt = true, false, c.now, time.Time{}
 	c.emit(Send{p.id, &zremsg.Hello{
 		Endpoint: p.callback,
@@ -131,6 +132,9 @@ func (p *peer) greet() {
 		Name:     c.config.Name,
 		Headers:  headers,
 	}})
+	if again && p.plain() && p.state.IsPresent() { // which may not have listened before it had this
+		p.forgot()
+	}
 	if p.state.IsPresent() { // what we said of elections while the connection was lost is lost too
 		p.canvass()
 	}

@@ -46,7 +46,6 @@ func (p *peer) prove() {
 // forgot notes that a plain peer has greeted us as one that does not know us, or takes
 // us for another than before: what it had not confirmed by then it may never confirm.
 func (p *peer) forgot() {
-	p.late = 0 // what it answers from now on came over this connection, after our greeting
 	p.owe()
 	p.core.emit(Forgot{p.id})
 	if !p.proven {
