@@ -135,6 +135,14 @@ func (l *Link) Finish() {
 	_ = l.conn.SetReadDeadline(time.Unix(1, 0)) // fails only if the link has ended
 }
 
+// Spoil has the link end by a reset, where that can be: the far side is not to believe
+// that all was taken, see [Link.Shutdown].
+func (l *Link) Spoil() {
+	if c, ok := l.conn.(interface{ SetLinger(int) error }); ok {
+		_ = c.SetLinger(0) // fails only if the link has ended
+	}
+}
+
 // drain prepares a read of what has come already, and tells whether there may be more.
 func (l *Link) drain() bool {
 	return l.drained < drainMost && l.conn.SetReadDeadline(time.Now().Add(drainTime)) == nil

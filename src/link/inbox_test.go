@@ -279,7 +279,7 @@ func TestHeartbeatsAreAnswered(t *testing.T) {
 		m := NewMemory(func(from, to string) time.Duration { return 100 * time.Millisecond })
 		near, far := openOver(t, m.Host("10.0.0.1"), m.Host("10.0.0.2"), "tcp://*:*", heartbeats, router)
 		nearEnd, farEnd := serve(near, discard), serve(far, discard)
-		<-time.After(time.Hour)
+		<-time.After(time.Hour + time.Second/2) // nothing is under way
 		near.Close()
 		if err := nearEnd(); !errors.Is(err, ErrClosed) {
 			t.Errorf("near: %v", err)

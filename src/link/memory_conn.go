@@ -25,6 +25,7 @@ type memoryConn struct {
 	shut        bool      // this end writes no more
 	closed      bool      // this end is closed
 	broken      bool      // the connection was reset
+	abrupt      bool      // Close resets the connection
 	readBefore  time.Time // deadlines; zero is none
 	writeBefore time.Time
 }
@@ -91,7 +92,11 @@ func (c *memoryConn) due() (time.Time, bool) {
 // take reads the first segment, which has arrived.
 func (c *memoryConn) take(b []byte) (int, error) {
 	first := &c.arriving[0]
-	if len(first.b) == 0 {
+	switch {
+	case len(first.b) > 0:
+	case c.peer.closed && c.peer.abrupt:
+		return 0, c.fault("read", syscall.ECONNRESET)
+	default:
 		return 0, io.EOF
 	}
 	n := copy(b, first.b)
@@ -196,17 +201,27 @@ func (c *memoryConn) finish() {
 	c.changed.Broadcast()
 }
 
-// Close closes this end. The far side can read what is under way.
+// Close closes this end. The far side can read what is under way, unless there is
+// something that this end has not read: then that ends with a reset, as with TCP.
 func (c *memoryConn) Close() error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	if c.closed {
 		return c.fault("close", net.ErrClosed)
 	}
+	c.abrupt = c.abrupt || c.octets > 0
 	c.finish()
 	c.closed, c.arriving, c.octets = true, nil, 0
 	c.peer.changed.Broadcast()
 	delete(c.net.conns, c)
+	return nil
+}
+
+// SetLinger has Close reset the connection, or not, as that of a net.TCPConn.
+func (c *memoryConn) SetLinger(seconds int) error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	c.abrupt = seconds == 0
 	return nil
 }
 

@@ -324,3 +324,27 @@ func TestMemoryPartitionLate(t *testing.T) {
 		}
 	})
 }
+
+// Who closes what is not read, or was told to, resets the connection: the far side can
+// read what was under way, and sees no end in good order.
+func TestMemoryReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(after(time.Second))
+		for _, told := range []bool{true, false} {
+			a, b := connect(t, m.Host(hostA), m.Host(hostB), "tcp://*:5000")
+			if told {
+				a.(*memoryConn).SetLinger(0)
+			} else if _, err := b.Write(make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Write(make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
+			a.Close()
+			if got, err := io.ReadAll(b); len(got) != 5 || !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%d octets, %v", len(got), err)
+			}
+			b.Close()
+		}
+	})
+}

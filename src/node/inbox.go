@@ -21,9 +21,10 @@ type inbox struct {
 	queue    []*Batch
 	head     int // index in queue of the first batch
 	octets   int
-	tidings  int // events in the queue that carry no content
-	compact  int // tidings at which the queue is compacted
-	closed   bool
+	tidings  int    // events in the queue that carry no content
+	compact  int    // tidings at which the queue is compacted
+	shut     bool   // no more content is let in
+	closed   bool   // nor anything else
 	snapshot uint64 // version of the latest
 
 	ready chan struct{} // holds a token when the queue may have become non-empty
@@ -59,21 +60,21 @@ func (in *inbox) batch(source *link.Batch) *Batch {
 }
 
 // push queues a batch of content that a receiver brings, and waits while the
-// queue is full, about which waits is called first. It tells whether more may come: a closed inbox takes none, nor
-// does one whose application has been told that the peer is gone.
+// queue is full, about which waits is called first. It tells whether more may come: an inbox
+// that has ended takes none, nor does one whose application has been told that the peer is gone.
 func (in *inbox) push(b *Batch, from *receiver, waits func()) bool {
 	in.mu.Lock()
-	if in.octets >= in.limit && len(b.events) > 0 && !in.closed {
+	if in.octets >= in.limit && len(b.events) > 0 && !in.shut {
 		from.stalled.Store(true)
 		in.mu.Unlock()
 		waits()
 		in.mu.Lock()
-		for in.octets >= in.limit && !in.closed && !from.gone.Load() {
+		for in.octets >= in.limit && !in.shut && !from.gone.Load() {
 			in.room.Wait()
 		}
 		from.stalled.Store(false)
 	}
-	taken := !in.closed && !from.gone.Load()
+	taken := !in.shut && !from.gone.Load()
 	if taken { // before the application has it, which may say goodbye then
 		from.taken.Store(from.reached)
 	}
@@ -135,20 +136,28 @@ func (in *inbox) dismiss(from *receiver) {
 	in.room.Broadcast()
 }
 
-// close lets no more content in; what is queued can still be read.
-func (in *inbox) close() {
+// end lets no more content in; what is queued can still be read.
+func (in *inbox) end() {
 	in.mu.Lock()
-	in.closed = true
+	in.shut = true
 	in.mu.Unlock()
 	in.room.Broadcast()
-	in.wake()
 }
 
 // ended tells whether no more content is let in.
 func (in *inbox) ended() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.closed
+	return in.shut
+}
+
+// close ends the queue: who has read what is in it is told so.
+func (in *inbox) close() {
+	in.end()
+	in.mu.Lock()
+	in.closed = true
+	in.mu.Unlock()
+	in.wake()
 }
 
 // recv waits for the next event.

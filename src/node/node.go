@@ -256,6 +256,7 @@ func (n *Node) Stop() error {
 	case running:
 	}
 	n.do(func() {
+		n.inbox.end()
 		n.step(zre.Stop{})
 		n.hush()
 	})

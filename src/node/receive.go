@@ -100,6 +100,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 			continue
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:
 			if inStep, err := r.content(run, id, frames, at); err != nil {
+				r.link.Spoil()
 				r.node.inbox.recycle(run)
 				return err
 			} else if inStep {
@@ -170,18 +171,24 @@ func (r *receiver) awaits() bool {
 }
 
 // push queues a run of events, the last of so many messages that came. If it has to wait,
-// the peer is told that we live.
+// the peer is told that we live. It tells whether more may come. Of content that is not
+// taken the peer is not to believe that it was.
 func (r *receiver) push(run *Batch, count uint64) bool {
 	if !r.unopened {
 		r.reached = count
 	}
-	return r.node.inbox.push(run, r, func() {
+	empty := len(run.events) == 0
+	taken := r.node.inbox.push(run, r, func() {
 		if now := time.Now(); now.Sub(r.told) > r.node.settings.evasive/2 {
 			r.told = now
 			n, stalled := r.node, zre.Stalled{Peer: r.peer}
 			n.calls <- func() { n.step(stalled) }
 		}
 	})
+	if !taken && !empty {
+		r.link.Spoil()
+	}
+	return taken || empty && r.node.inbox.ended()
 }
 
 // content adds a whisper or shout to a run of events. It tells whether that is

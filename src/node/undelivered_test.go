@@ -245,6 +245,30 @@ func TestLeavesWithTheMessage(t *testing.T) {
 	}
 }
 
+// TestBothLeave has two nodes end at once, one of which has just said something: either
+// it arrives, or who said it is told that it did not.
+func TestBothLeave(t *testing.T) {
+	for _, security := range levels {
+		for _, later := range []time.Duration{0, 500 * time.Microsecond, time.Millisecond, 1500 * time.Microsecond, 3 * time.Millisecond} {
+			t.Run(fmt.Sprint(security, "/", later), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newLAN(t)
+					ana, ben := l.couple(eightMegabit, with(security))
+					ana.must(ana.Whisper(t.Context(), ben.UUID(), text("bye")))
+					stopped := make(chan error)
+					go func() { stopped <- ana.Stop() }()
+					time.Sleep(later)
+					ben.Stop()
+					err := <-stopped
+					if got := ben.content(); got == 0 {
+						ana.missed(err, ben, 1)
+					}
+				})
+			})
+		}
+	}
+}
+
 // obedient is a plain peer that answers PINGs when it is told to.
 type obedient struct {
 	*stranger

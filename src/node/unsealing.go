@@ -67,6 +67,7 @@ func (r *receiver) unseal(run *Batch, e *Event) error {
 		return err
 	}
 	r.unopened = true
+	r.link.Spoil()
 	switch {
 	case errors.Is(err, errNotSealed):
 		r.node.count("content that is not sealed")
