@@ -240,7 +240,7 @@ func (c *Core) heard(in Heard) {
 		p.leaves(m.Group, m.Status)
 	case *zremsg.Ping:
 		p.fire(peermachine.EventPing)
-		p.doubt()
+		p.pinged()
 	case *zremsg.PingOK:
 		p.answered()
 	case *zremsg.Confirm:

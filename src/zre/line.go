@@ -27,10 +27,26 @@ const maxPings = 32
 func (p *peer) linked(in Linked) {
 	present := p.state.IsPresent()
 	p.core.lines++
-	p.line = line{at: in.Endpoint, shown: in.Shown, proven: in.Shown, callback: in.Callback, number: p.core.lines}
+	p.line = line{at: in.Endpoint, shown: in.Shown, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines}
 	p.asks = p.link == 0
 	if p.fire(peermachine.EventLinked); present {
 		p.prove()
+	}
+	if p.speaks() {
+		p.fire(peermachine.EventWord)
+	}
+}
+
+// speaks tells whether the peer has spoken, over a connection that stands, since our last
+// one was lost: then it lives.
+func (p *peer) speaks() bool {
+	return p.state.IsPresent() && p.link != 0 && p.heard.After(p.lostAt)
+}
+
+// Probe asks for a sign of life over a new connection, unless the peer has given one.
+func (p *peer) Probe() {
+	if !p.speaks() {
+		p.SendPing()
 	}
 }
 
@@ -66,6 +82,7 @@ func (p *peer) drop() {
 	at := p.at
 	p.owe()
 	p.line, p.greetAt = line{}, time.Time{}
+	p.lostAt = p.core.now
 	if at != "" {
 		p.core.vacate(at, p.id)
 	}
@@ -107,7 +124,7 @@ func (p *peer) veiled() bool {
 func (p *peer) speak() {
 	if p.at != "" && !p.greets && p.state.IsPresent() && !p.veiled() {
 		p.SendHello()
-		p.SendPing()
+		p.Probe()
 	}
 }
 
@@ -177,6 +194,15 @@ func (p *peer) sure(answers, sure int) {
 		p.core.emit(Proven{p.id})
 	}
 	p.core.emit(Answered{p.id, sure})
+}
+
+// pinged notes that the peer asks for a sign of life. If it does so again soon, it has not
+// heard our answer.
+func (p *peer) pinged() {
+	last := p.pingedAt
+	if p.pingedAt = p.core.now; p.core.now.Sub(last) < p.core.config.Evasive/2 {
+		p.doubt()
+	}
 }
 
 // doubt is what we do when a plain peer asks for a sign of life: it may not read our

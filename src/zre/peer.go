@@ -62,6 +62,8 @@ type peer struct {
 	took      time.Time // when it was last found to have taken what we sent
 	refusals  bool      // the latest attempts to connect were refused
 	sightedAt time.Time // the latest
+	pingedAt  time.Time // the peer last asked for a sign of life
+	lostAt    time.Time // when our latest connection was lost
 	stalls    bool      // what it says waits for our application
 	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
 
@@ -219,9 +221,14 @@ func (p *peer) stalled() {
 // word notes a sign of life.
 func (p *peer) word() {
 	p.heard = p.core.now
-	if p.state.IsPresent() {
-		p.fire(peermachine.EventWord)
+	if !p.state.IsPresent() {
+		return
 	}
+	if p.at != "" && !p.proven && p.link != 0 {
+		p.proven = true
+		p.core.emit(Proven{p.id})
+	}
+	p.fire(peermachine.EventWord)
 }
 
 // learn puts an endpoint before the others that are tried, and forgets the last

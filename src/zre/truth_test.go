@@ -127,6 +127,9 @@ func (h *host) hadTrouble(id uuid.UUID, within time.Duration) bool {
 	if other == nil || !other.up() || h.world.apart(h, other) {
 		return true
 	}
+	if other.plain && h.world.now.Sub(other.busy) <= within { // it gives no sign of life while it is
+		return true
+	}
 	at, was := h.world.trouble[[2]*host{h, other}]
 	return was && h.world.now.Sub(at) <= within
 }

@@ -227,8 +227,8 @@ type Actions interface {
 	// Dial: greeting.link lost, suspect.link lost, severed.link lost,
 	// present.link lost.
 	Dial()
-	// SendPing: ready.timeout, suspect.muted, suspect.doubted,
-	// relinking.linked, stranded.linked, present.muted, present.doubted.
+	// SendPing: ready.timeout, suspect.muted, suspect.doubted, present.muted,
+	// present.doubted.
 	SendPing()
 	// TellSuspect: probing.timeout, relinking.timeout.
 	TellSuspect()
@@ -238,6 +238,8 @@ type Actions interface {
 	// severed.displaced, present.goodbye, present.turned away,
 	// present.expelled, present.replaced, present.stop.
 	TellExit(Reason)
+	// Probe: relinking.linked, stranded.linked.
+	Probe()
 	// TellUnreachable: known.timeout.
 	TellUnreachable()
 	// Forget: known.displaced, known.turned away, known.expelled,
@@ -623,9 +625,9 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 	case EventLinked:
 		// A connection stands again, which is no sign of life yet. A greeting
 		// brings both sides into step, and the answer to a PING proves whose
-		// connection it is. The clock goes on.
+		// connection it is, unless the peer speaks already. The clock goes on.
 		do.SendHello()
-		do.SendPing()
+		do.Probe()
 		return StateProbing, true
 	case EventTimeout:
 		// It takes too long to connect again.
@@ -699,7 +701,7 @@ func stepStranded(e Event, do Actions) (State, bool) {
 		// A connection stands again; the peer still owes a sign of life. The clock
 		// goes on.
 		do.SendHello()
-		do.SendPing()
+		do.Probe()
 		return StateSuspect, true
 	case EventTimeout:
 		// The connection could not be made again.
