@@ -95,10 +95,15 @@ func (l *Link) send(b []byte, covered int) (err error) {
 }
 
 // sendAll writes octets that stand for so many that were queued, in portions, so that a
-// large message is seen to make its way.
+// large message is seen to make its way. A connection with a ZMTP of its own gets whole
+// messages.
 func (l *Link) sendAll(b []byte, queued int) error {
+	portion := coverSize
+	if _, own := l.conn.(Shaker); own {
+		portion = len(b)
+	}
 	for len(b) > 0 {
-		n := min(len(b), coverSize)
+		n := min(len(b), portion)
 		if _, err := l.conn.Write(b[:n]); err != nil {
 			return err
 		}
