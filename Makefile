@@ -12,7 +12,7 @@ PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-conf
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
-OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall
+OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
 PREFIX      ?= $(shell go env GOPATH)/bin
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -88,7 +88,7 @@ interop: deps ## test against gyre, libzmq and CZMQ
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go test -count=1 ./...
 
 .PHONY: czmq
-czmq: deps ## test the driver for libzmq (-tags czmq), and nodes on it but for what OURS tells of costs
+czmq: deps ## test the driver for libzmq (-tags czmq), and nodes on it but for what OURS tells of costs and of how far a slow transfer is
 	go vet -tags czmq ./...
 	go run $(STATICCHECK) -tags czmq ./src/link/... ./src/node
 	go test -race -tags czmq -count=1 ./src/link/czmq ./src/link/linktest
