@@ -33,7 +33,7 @@ type remote struct {
 	out       atomic.Pointer[outbound] // nil once the peer is gone
 	session   atomic.Uint64            // number of the latest that it opened
 	sequence  atomic.Uint32            // of the latest message over a connection that has ended
-	skipped   tally                    // shouts that it had no room for while it was suspect
+	skipped   tally                    // shouts that it did not get: it was suspect and had no room, or only what is sealed is said there
 	doubt     atomic.Pointer[doubt]
 	heir      zre.LinkID // the loop's: the latest connection that may go on without a greeting
 }

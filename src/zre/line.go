@@ -11,7 +11,7 @@ import (
 type line struct {
 	at       string    // the endpoint that it leads to, empty if there is none
 	shown    bool      // the far side has shown in the handshake that it is the peer
-	proven   bool      // it leads to the peer: it was shown, or the peer has answered over it
+	proven   bool      // it leads to the peer: it was shown, or the peer has answered over it or spoken since
 	greets   bool      // it has carried a HELLO
 	callback string    // where the peer can reach us, for our HELLO
 	number   uint64    // of all that the node has made
@@ -56,6 +56,14 @@ func (p *peer) prove() {
 		p.core.emit(Proven{p.id})
 	} else if p.asked == 0 {
 		p.ask()
+	}
+}
+
+// proves notes that our connection leads to the peer.
+func (p *peer) proves() {
+	if !p.proven {
+		p.proven = true
+		p.core.emit(Proven{p.id})
 	}
 }
 
@@ -189,10 +197,7 @@ func (p *peer) sure(answers, sure int) {
 	if sure <= 0 {
 		return
 	}
-	if !p.proven {
-		p.proven = true
-		p.core.emit(Proven{p.id})
-	}
+	p.proves()
 	p.core.emit(Answered{p.id, sure})
 }
 

@@ -224,9 +224,8 @@ func (p *peer) word() {
 	if !p.state.IsPresent() {
 		return
 	}
-	if p.at != "" && !p.proven && p.link != 0 {
-		p.proven = true
-		p.core.emit(Proven{p.id})
+	if p.at != "" && p.link != 0 {
+		p.proves()
 	}
 	p.fire(peermachine.EventWord)
 }
