@@ -82,7 +82,7 @@ func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 		return nil
 	}
 	r.visit.refund()
-	r.nonces = challengesOf(l)
+	r.nonces, _ = challengesOf(l)
 	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
 		n.count("connections without a peer's identity")
 		_ = l.Close()

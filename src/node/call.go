@@ -165,9 +165,10 @@ func (c *caller) linked(l *link.Link) {
 		n.closeSoon(l)
 		return
 	}
-	c.out, c.since = &outbound{Link: l, nonces: challengesOf(l), replaced: make(chan struct{})}, time.Now()
+	nonces, incarnation := challengesOf(l)
+	c.out, c.since = &outbound{Link: l, nonces: nonces, replaced: make(chan struct{})}, time.Now()
 	n.step(zre.Linked{
-		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l),
+		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l), Incarnation: incarnation,
 	})
 }
 

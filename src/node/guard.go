@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"strings"
@@ -106,9 +107,12 @@ func (n *Node) card() []byte {
 }
 
 // properties returns what the node shows in the handshake of one connection: a nonce,
-// and if that has CURVE, who it is.
+// in which of its lives it is, and if the connection has CURVE, who it is.
 func (n *Node) properties() map[string][]byte {
-	shown := map[string][]byte{propertyNonce: newNonce()}
+	shown := map[string][]byte{
+		propertyNonce:       newNonce(),
+		propertyIncarnation: binary.BigEndian.AppendUint64(nil, n.incarnation),
+	}
 	if !n.secure {
 		return shown
 	}

@@ -61,15 +61,16 @@ type Node struct {
 	done   chan struct{}  // closed when the loop has ended
 	calls  chan func()    // run by the loop, one at a time
 
-	loop      loop // what the loop's goroutine owns
-	counters  counters
-	sightings refusals // of nodes that are only said to be somewhere
-	meetings  refusals // of those that have said something themselves
-	shuns     shuns
-	throttle  throttle
-	lines     lines
-	sealed    sealedGroups
-	sessions  atomic.Uint64 // the number of the sealed session that was opened last
+	loop        loop // what the loop's goroutine owns
+	counters    counters
+	sightings   refusals // of nodes that are only said to be somewhere
+	meetings    refusals // of those that have said something themselves
+	shuns       shuns
+	throttle    throttle
+	lines       lines
+	sealed      sealedGroups
+	incarnation uint64        // higher at each start
+	sessions    atomic.Uint64 // the number of the sealed session that was opened last
 }
 
 // phase is how far a node's life has come.
@@ -203,7 +204,7 @@ func (n *Node) Start() (err error) {
 func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 	config := n.settings.core()
 	config.ID, config.Name = n.id, n.name
-	config.Incarnation = incarnation
+	config.Incarnation, n.incarnation = incarnation, incarnation
 	config.Beacons = site.beacon != nil
 	config.Signs, config.Endpoint = n.signs, n.address
 	n.loop = newLoop(zre.New(config))

@@ -2,6 +2,7 @@ package node
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"strings"
 
 	"github.com/sjohnr/at-once/src/link"
@@ -14,6 +15,10 @@ const propertyNonce = "X-Once-Nonce"
 
 // nonceSize is how many octets a nonce has.
 const nonceSize = 16
+
+// propertyIncarnation is the property in which a node shows in which of its lives it is,
+// in 8 octets.
+const propertyIncarnation = "X-Once-Incarnation"
 
 // nonces are what the two ends of a connection have challenged each other with. Zeros
 // stand for none: ours if the driver shows no properties, the far side's if it has shown
@@ -38,12 +43,16 @@ func showsNonce(m *zmtp.Metadata) bool {
 	return len(m.Others[strings.ToLower(propertyNonce)]) == nonceSize
 }
 
-// challengesOf returns the nonces of a link that has just been opened.
-func challengesOf(l *link.Link) (c nonces) {
+// challengesOf returns the nonces of a link that has just been opened, and the
+// incarnation that the far side has shown, 0 if none.
+func challengesOf(l *link.Link) (c nonces, incarnation uint64) {
 	ours, theirs := l.TakeProperties()
 	copy(c.own[:], ours[propertyNonce])
 	if far := theirs[strings.ToLower(propertyNonce)]; len(far) == nonceSize {
 		copy(c.far[:], far)
 	}
-	return c
+	if shown := theirs[strings.ToLower(propertyIncarnation)]; len(shown) == 8 {
+		incarnation = binary.BigEndian.Uint64(shown)
+	}
+	return c, incarnation
 }

@@ -13,10 +13,12 @@ import (
 type cable struct {
 	id        LinkID
 	from, to  *host
-	as, peer  uuid.UUID // the identities of both, as the caller has it
-	life      uint64    // of the host that it leads to
-	endpoints []string  // to try
-	endpoint  string    // where it leads
+	as, peer  uuid.UUID     // the identities of both, as the caller has it
+	life      uint64        // of the host that it leads to
+	endpoints []string      // to try
+	endpoint  string        // where it leads
+	wait      time.Duration // before the first attempt
+	since     time.Time     // when it stood
 	up, dead  bool
 	greeted   bool // the reader has the greeting, and waits until it is admitted
 	admitted  bool
@@ -42,13 +44,17 @@ type parcel struct {
 	do      func()
 }
 
-// dial makes a connection, sooner or later, unless the host gives up.
+// dial makes a connection, sooner or later, unless the host gives up. One in place of
+// another that was not let in waits longer each time.
 func (h *host) dial(peer uuid.UUID, endpoints []string) {
 	h.world.dials++
 	c := &cable{from: h, as: h.id, peer: peer, endpoints: endpoints}
+	if last := h.calls[peer]; !h.plain && last != nil && !last.admitted && h.world.now.Sub(last.since) < greeting/2 {
+		c.wait = min(max(2*last.wait, 50*time.Millisecond), greeting/2)
+	}
 	h.calls[peer] = c
 	h.cables[c] = true
-	h.world.after(h.world.delay(), c.attempt)
+	h.world.after(c.wait+h.world.delay(), c.attempt)
 }
 
 // attempt tries the endpoints one after the other. Between one host and one endpoint
@@ -92,7 +98,7 @@ func (h *host) occupies(endpoint string) bool {
 func (c *cable) stand(to *host, endpoint string) {
 	h, w := c.from, c.from.world
 	w.links++
-	c.id, c.to, c.life, c.endpoint, c.up = w.links, to, to.lives, endpoint, true
+	c.id, c.to, c.life, c.endpoint, c.since, c.up = w.links, to, to.lives, endpoint, w.now, true
 	if last := to.called(c.as); to.plain && last != nil { // see ZMQ_ROUTER_HANDOVER
 		if c.ignored = !w.handover && !last.dead; !c.ignored {
 			last.dismissed = true
@@ -105,7 +111,7 @@ func (c *cable) stand(to *host, endpoint string) {
 			c.cut(false)
 		}
 	})
-	h.step(Linked{c.peer, endpoint, h.endpoint(), !to.plain})
+	h.step(Linked{c.peer, endpoint, h.endpoint(), !to.plain, to.incarnation()})
 	to.step(Called{c.as})
 }
 
@@ -166,6 +172,9 @@ func (c *cable) then(content bool, do func()) {
 	w := c.from.world
 	if at := w.now.Add(w.delay()); at.After(c.last) {
 		c.last = at
+	}
+	if c.ending { // nobody reads what comes now
+		return
 	}
 	c.under = append(c.under, parcel{c.last, content, do})
 	w.at(c.last, c.deliver)
@@ -239,10 +248,12 @@ func (c *cable) arrive(m zremsg.Message, sequence uint16) {
 	}
 }
 
-// follow notes that the peer was heard, and whether something is missing.
+// follow notes that a peer that is let in was heard, and whether something is missing.
 func (c *cable) follow(sequence uint16) {
 	h := c.to
-	h.heard[c.as] = h.now()
+	if c.admitted {
+		h.heard[c.as] = h.now()
+	}
 	if c.wanted++; c.wanted != sequence {
 		c.wanted = sequence
 		h.step(OutOfStep{c.as, c.id})

@@ -17,6 +17,7 @@ type content struct {
 type way struct {
 	from life
 	to   uuid.UUID
+	at   life // who gets it
 }
 
 // whisper sends content to a peer that the host takes for present, over the connection
@@ -72,10 +73,13 @@ func (c *cable) arriveContent(said content, at time.Time, sequence uint16) {
 	if _, known := h.view[c.as]; !h.plain && !known {
 		h.fail("content of host %d, which is not present", c.from.number)
 	}
-	if last := w.taken[way{said.from, said.to}]; said.number <= last {
+	if !h.plain && h.seen[c.as].life != said.from {
+		h.fail("content of host %d is from another life than the one that has entered", c.from.number)
+	}
+	if last := w.taken[way{said.from, said.to, h.life()}]; said.number <= last {
 		h.fail("content %d of host %d after %d", said.number, c.from.number, last)
 	}
-	w.taken[way{said.from, said.to}] = said.number
+	w.taken[way{said.from, said.to, h.life()}] = said.number
 	w.got[said] = true
 }
 
@@ -131,7 +135,7 @@ func (w *world) converse() (lost []content) {
 	var all []content
 	for _, h := range w.hosts {
 		for _, other := range w.hosts {
-			if other != h && !h.plain {
+			if other.id != h.id && !h.plain && !h.outdone() && !other.outdone() {
 				h.whisper(other.id)
 				all = append(all, content{h.life(), other.id, h.numbers[other.id]})
 			}

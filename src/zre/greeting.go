@@ -77,6 +77,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	if p.learn(hello.Endpoint); p.at == "" {
 		p.Dial() // it has become urgent
 	}
+	p.strays(true)
 	p.word()
 	p.settle()
 	p.fire(peermachine.EventHello)

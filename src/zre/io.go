@@ -43,12 +43,13 @@ type (
 	// Linked says that our connection to a peer stands, at one of its endpoints.
 	// Callback is where the peer can reach us: the address that the connection left
 	// from. Shown says that the far side has shown in the handshake that it is the
-	// peer, which plain ones cannot.
+	// peer, which plain ones cannot; Incarnation which of its lives, 0 if it has not.
 	Linked struct {
-		Peer     uuid.UUID
-		Endpoint string
-		Callback string
-		Shown    bool
+		Peer        uuid.UUID
+		Endpoint    string
+		Callback    string
+		Shown       bool
+		Incarnation uint64
 	}
 	// Unlinked says that our connection to a peer is lost.
 	Unlinked struct{ Peer uuid.UUID }

@@ -11,6 +11,7 @@ import (
 type line struct {
 	at       string    // the endpoint that it leads to, empty if there is none
 	shown    bool      // the far side has shown in the handshake that it is the peer
+	life     uint64    // and in which of its lives, 0 if it has not
 	proven   bool      // it leads to the peer: it was shown, or the peer has answered over it or spoken since
 	greets   bool      // it has carried a HELLO
 	callback string    // where the peer can reach us, for our HELLO
@@ -27,7 +28,10 @@ const maxPings = 32
 func (p *peer) linked(in Linked) {
 	present := p.state.IsPresent()
 	p.core.lines++
-	p.line = line{at: in.Endpoint, shown: in.Shown, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines}
+	p.line = line{at: in.Endpoint, shown: in.Shown, life: in.Incarnation, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines}
+	if p.strays(false) {
+		return
+	}
 	p.asks = p.link == 0
 	if p.fire(peermachine.EventLinked); present {
 		p.prove()
@@ -35,6 +39,21 @@ func (p *peer) linked(in Linked) {
 	if p.speaks() {
 		p.fire(peermachine.EventWord)
 	}
+}
+
+// strays ends our connection if it leads to another life than the one that the peer has
+// greeted in, or to another node that has its identity. A later life than that is about
+// to greet.
+func (p *peer) strays(greets bool) bool {
+	if p.at == "" || p.life == 0 || p.life == p.incarnation || p.life > p.incarnation && !greets {
+		return false
+	}
+	p.core.count("connections to another life")
+	p.try(p.endpoint)
+	if p.renew(); !p.state.IsPresent() {
+		p.Dial()
+	}
+	return true
 }
 
 // speaks tells whether the peer has spoken, over a connection that stands, since our last
@@ -204,9 +223,19 @@ func (p *peer) sure(answers, sure int) {
 // pinged notes that the peer asks for a sign of life. If it does so again soon, it has not
 // heard our answer.
 func (p *peer) pinged() {
+	p.plead()
 	last := p.pingedAt
 	if p.pingedAt = p.core.now; p.core.now.Sub(last) < p.core.config.Evasive/2 {
 		p.doubt()
+	}
+}
+
+// plead greets a plain peer again whose greeting we have long lacked: our first HELLO was
+// the first that it took, and it answers the second.
+func (p *peer) plead() {
+	if p.plain() && p.at != "" && !p.lacks.IsZero() && p.core.now.Sub(p.lacks) >= p.core.config.Silent {
+		p.lacks = p.core.now
+		p.SendHello()
 	}
 }
 
@@ -218,10 +247,7 @@ func (p *peer) doubt() {
 	if !p.plain() || p.at == "" {
 		return
 	}
-	if !p.lacks.IsZero() && p.core.now.Sub(p.lacks) >= p.core.config.Silent {
-		p.lacks = p.core.now // our first HELLO was the first that it took: it answers the second
-		p.SendHello()
-	}
+	p.plead()
 	if p.asked == p.answers {
 		p.ask()
 		return

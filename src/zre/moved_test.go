@@ -45,7 +45,7 @@ func TestPeerMoves(t *testing.T) {
 		want []string
 	}{
 		{Sighted{id, old}, []string{"connect [" + old + "]"}},
-		{Linked{id, old, "tcp://10.0.0.1:1", true}, []string{"send *zremsg.Hello"}},
+		{Linked{id, old, "tcp://10.0.0.1:1", true, 7}, []string{"send *zremsg.Hello"}},
 		{hello(1, old), []string{"enter"}},
 		{hello(2, old), []string{"finish 1"}},
 		{Muted{id, 1}, []string{"send *zremsg.Ping"}},
@@ -53,7 +53,7 @@ func TestPeerMoves(t *testing.T) {
 		{hello(3, moved), []string{"finish 2"}},
 		{Muted{id, 2}, []string{"send *zremsg.Ping"}},
 		{hello(3, moved), []string{"disconnect", "connect [" + moved + " " + old + "]"}},
-		{Linked{id, moved, "tcp://10.0.0.1:1", true}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
+		{Linked{id, moved, "tcp://10.0.0.1:1", true, 7}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
 		{hello(3, moved), nil},
 	} {
 		if got := step(test.in); !slices.Equal(got, test.want) {
@@ -98,7 +98,7 @@ func TestClaimedEndpoint(t *testing.T) {
 		return Heard{Peer: from, Link: link, Message: &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
 	}
 	step(Sighted{id, endpoint})
-	step(Linked{id, endpoint, "tcp://10.0.0.1:1", true})
+	step(Linked{id, endpoint, "tcp://10.0.0.1:1", true, 7})
 	step(hello(id, 1))
 	step(hello(claimant, 2))
 	for range 20 {
@@ -119,7 +119,7 @@ func TestEndpointOfAnother(t *testing.T) {
 	const endpoint = "tcp://10.0.0.2:5"
 	now := time.Unix(1e9, 0)
 	c.Step(now, Sighted{uuid.UUID{2}, endpoint})
-	c.Step(now, Linked{uuid.UUID{2}, endpoint, "tcp://10.0.0.1:1", true})
+	c.Step(now, Linked{uuid.UUID{2}, endpoint, "tcp://10.0.0.1:1", true, 0})
 	c.Step(now, Heard{Peer: uuid.UUID{2}, Link: 1, Message: &zremsg.Hello{Endpoint: endpoint}})
 	c.Step(now, Sighted{uuid.UUID{3}, endpoint})
 	for _, out := range c.Step(now.Add(11*time.Second), Tick{}) {

@@ -49,7 +49,7 @@ func TestGreetingsOfAllAreBound(t *testing.T) {
 	peer := func(i int) uuid.UUID { return uuid.UUID{0: 2, 14: byte(i >> 8), 15: byte(i)} }
 	greets := func(i int) (taken bool) {
 		step(Sighted{peer(i), hello.Endpoint})
-		step(Linked{peer(i), "tcp://10.0.0.2:1", "tcp://10.0.0.1:1", true})
+		step(Linked{peer(i), "tcp://10.0.0.2:1", "tcp://10.0.0.1:1", true, 0})
 		rejected, counted := step(Heard{Peer: peer(i), Link: LinkID(i + 1), Message: hello})
 		if rejected != slices.Contains(counted, "greetings over the limit of all") {
 			t.Fatalf("peer %d is rejected: %v, and counted as %q", i, rejected, counted)
@@ -104,7 +104,7 @@ func TestWeight(t *testing.T) {
 		return Heard{Peer: id, Link: 1, Message: m}
 	}
 	c.Step(now, Sighted{id, "tcp://10.0.0.2:5"})
-	c.Step(now, Linked{id, "tcp://10.0.0.2:1", "tcp://10.0.0.1:1", true})
+	c.Step(now, Linked{id, "tcp://10.0.0.2:1", "tcp://10.0.0.1:1", true, 0})
 	c.Step(now, hello())
 	for range 1000 {
 		in := hello()

@@ -3,6 +3,7 @@ package zre
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -12,14 +13,18 @@ var (
 	seeds   = flag.Int("seeds", 0, "how many seeds of the simulation to run")
 )
 
-// forSeeds runs a test for each seed, or for the one that the flag names.
+// networks is how many networks TestNetworksHeal has if no flag says so.
+const networks = 2000
+
+// forSeeds runs a test for each seed, or for the one that the flag names. As many as the
+// other flag says are of TestNetworksHeal, and of the others as many in proportion.
 func forSeeds(t *testing.T, long, short int, test func(*testing.T, uint64)) {
 	from, to := 0, long
 	switch {
 	case *oneSeed >= 0:
 		from, to = int(*oneSeed), int(*oneSeed)+1
 	case *seeds > 0:
-		to = *seeds
+		to = max(1, *seeds*long/networks)
 	case testing.Short():
 		to = short
 	}
@@ -55,7 +60,7 @@ func (w *world) disturb() {
 	switch n := w.random.IntN(22); {
 	case !h.up():
 	case n >= 20:
-		h.busy = w.now.Add([]time.Duration{5, 25, 40}[w.random.IntN(3)] * time.Second)
+		h.busy = w.now.Add(w.busy[w.random.IntN(len(w.busy))])
 	case n < 1:
 		h.crash(w.chance(0.5))
 		w.after(w.delay()*time.Duration(1+w.random.IntN(100)), h.restart)
@@ -120,12 +125,22 @@ func (w *world) part() {
 
 // live lets a world be disturbed for a while, and then heal.
 func (w *world) live(disturbed, healing time.Duration) {
+	w.upset(disturbed)
+	w.heal(healing)
+}
+
+// upset disturbs a world for a while.
+func (w *world) upset(disturbed time.Duration) {
 	w.after(time.Second, w.disturb)
 	w.run(disturbed)
 	w.calm = true
 	for _, h := range w.hosts {
 		h.busy = time.Time{}
 	}
+}
+
+// heal gives a world some time, after which all must know all and nothing goes on.
+func (w *world) heal(healing time.Duration) {
 	w.run(healing - time.Minute)
 	hellos, dials := w.hellos, w.dials
 	w.run(time.Minute)
@@ -146,9 +161,54 @@ func (w *world) live(disturbed, healing time.Duration) {
 // TestNetworksHeal lets small networks go through all that can go wrong. Each
 // event is held against the truth; in the end all must know all.
 func TestNetworksHeal(t *testing.T) {
-	forSeeds(t, 2000, 100, func(t *testing.T, seed uint64) {
+	forSeeds(t, networks, 100, func(t *testing.T, seed uint64) {
 		w := newWorld(named{t, seed}, seed, 2+int(seed%6), int(seed/6%3))
 		w.live(time.Minute, 2*time.Minute)
+	})
+}
+
+// TestNetworksOfTwins lets networks go through that in which two hosts have one identity.
+// The one that started later counts with all others, and the other does not keep them
+// busy. When one of them has gone, all is as if there had been no other.
+func TestNetworksOfTwins(t *testing.T) {
+	forSeeds(t, 300, 20, func(t *testing.T, seed uint64) {
+		w := newWorld(named{t, seed}, seed, 3+int(seed%5), 0)
+		a, b := w.hosts[0], w.hosts[1]
+		a.twin, b.twin, b.id = b, a, a.id
+		w.upset(time.Minute)
+		a.restart()
+		b.restart()
+		w.run(time.Minute)
+		dials := w.dials
+		w.run(time.Minute)
+		if limit := 20 * (len(w.hosts) - 2); w.dials-dials > limit {
+			w.t.Fatalf("there were %d attempts to connect in a minute, more than %d", w.dials-dials, limit)
+		}
+		if err := w.converged(); err != nil {
+			w.t.Fatalf("while there are two: %v", err)
+		}
+		if lost := w.converse(); len(lost) > 0 {
+			w.t.Fatalf("while there are two %d messages did not arrive, of them %v", len(lost), lost[0])
+		}
+		gone := w.hosts[w.random.IntN(2)]
+		if w.chance(0.5) {
+			gone.stop()
+		} else {
+			gone.crash(w.chance(0.5))
+		}
+		gone.twin.twin = nil
+		w.hosts = slices.DeleteFunc(w.hosts, func(h *host) bool { return h == gone })
+		w.heal(2 * time.Minute)
+	})
+}
+
+// TestNetworksWithBusyHosts lets applications take nothing for five minutes, while all
+// else goes on.
+func TestNetworksWithBusyHosts(t *testing.T) {
+	forSeeds(t, 100, 10, func(t *testing.T, seed uint64) {
+		w := newWorld(named{t, seed}, seed, 2+int(seed%6), int(seed/6%3))
+		w.busy = append(w.busy, 5*time.Minute)
+		w.live(6*time.Minute, 2*time.Minute)
 	})
 }
 

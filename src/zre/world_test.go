@@ -32,7 +32,8 @@ const (
 //	         is under way on them lost; stalled while the two are parted
 //	hosts:   ours and plain ones (see zyre); they stop, crash and start again, at
 //	         another port or the same, as themselves or, plain ones always, as
-//	         somebody else; their clocks jump forward, their applications are slow
+//	         somebody else; their clocks jump forward, their applications are slow;
+//	         two of them have one identity
 //	content: numbered, between all; some takes long on its way
 //	parts:   who cannot reach whom, both ways or one
 type world struct {
@@ -49,7 +50,8 @@ type world struct {
 	got       map[content]bool // all of it
 	loss      float64          // of beacons
 	interval  time.Duration
-	calm      bool // nothing goes wrong any more
+	busy      []time.Duration // how long applications take nothing
+	calm      bool            // nothing goes wrong any more
 	parted    map[[2]*host]bool
 	trouble   map[[2]*host]time.Time // when a pair last had some
 	pasts     map[life][]string      // the groups that each life was in, one after the other
@@ -82,6 +84,7 @@ type host struct {
 	sequences map[uuid.UUID]uint16 // of the latest message of each
 	started   time.Time            // when it last did
 	fixed     bool                 // it has the same port each time
+	twin      *host                // has the same identity
 	busy      time.Time            // its application takes nothing until then
 	in        map[LinkID]*cable
 	heard     map[uuid.UUID]time.Time
@@ -116,6 +119,7 @@ func (h *happenings) Pop() any {
 func newWorld(t testing.TB, seed uint64, hosts, plain int) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1e9, 0), loss: 0.3, interval: time.Second,
+		busy:  []time.Duration{5 * time.Second, 25 * time.Second, 40 * time.Second},
 		taken: map[way]int{}, got: map[content]bool{}, parted: map[[2]*host]bool{}, trouble: map[[2]*host]time.Time{}, pasts: map[life][]string{},
 	}
 	w.handover = w.chance(0.5)
@@ -162,9 +166,10 @@ func (w *world) run(d time.Duration) {
 	w.now = end
 }
 
+// find returns the host with an identity; of twins the one that counts.
 func (w *world) find(id uuid.UUID) *host {
 	for _, h := range w.hosts {
-		if h.id == id {
+		if h.id == id && !h.outdone() {
 			return h
 		}
 	}
@@ -212,15 +217,25 @@ func (w *world) listener(endpoint string) *host {
 }
 
 // life names the host's present life as those who meet it see it.
-func (h *host) life() life {
+func (h *host) life() life { return life{h.id, h.incarnation()} }
+
+func (h *host) incarnation() uint64 {
 	if h.plain {
-		return life{h.id, 0}
+		return 0
 	}
-	return life{h.id, h.lives}
+	return h.lives
+}
+
+// outdone tells whether a twin of the host has started later.
+func (h *host) outdone() bool {
+	return h.twin != nil && h.twin.up() && (!h.up() || h.twin.lives > h.lives)
 }
 
 // start brings a host up with the groups that it was in.
 func (h *host) start() {
+	if h.twin != nil {
+		h.lives = max(h.lives, h.twin.lives)
+	}
 	h.lives++
 	h.calls, h.in, h.heard = map[uuid.UUID]*cable{}, map[LinkID]*cable{}, map[uuid.UUID]time.Time{}
 	h.cables, h.ways, h.numbers = map[*cable]bool{}, map[uuid.UUID]*cable{}, map[uuid.UUID]int{}
@@ -231,7 +246,7 @@ func (h *host) start() {
 		h.id = h.world.newID()
 		h.zyre = newZyre(h)
 	} else {
-		if h.fixed && h.world.chance(0.3) {
+		if h.fixed && h.twin == nil && h.world.chance(0.3) {
 			h.id = h.world.newID()
 		}
 		h.core = New(Config{
@@ -419,8 +434,11 @@ func (h *host) carryOut(out Output) {
 			c.said, c.asked = nil, nil
 		}
 	case Unreachable:
-		if id := out.Peer.id; h.world.number(id) >= 0 && !h.hadTrouble(id, 3*greeting) && h.world.now.Sub(h.jumped) > greeting {
-			h.fail("host %d counts as unreachable, though all was well", h.world.number(id))
+		id, since := out.Peer.id, func(at time.Time) time.Duration { return h.world.now.Sub(at) }
+		// A busy one answers a new life when it has taken what an earlier one said.
+		if other := h.world.find(id); other != nil && !h.outdone() && since(other.busy) > 3*greeting &&
+			!h.hadTrouble(id, 3*greeting) && since(h.jumped) > greeting {
+			h.fail("host %d counts as unreachable, though all was well", other.number)
 		}
 	case Event:
 		h.check(out)

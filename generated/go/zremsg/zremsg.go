@@ -32,7 +32,11 @@
 // proof is zeros, and the card's times are held against the clock of the
 // receiver. There a HELLO that was overheard can be taken anew while the card
 // is valid and the receiver knows no later one of its sender: it brings back
-// who has gone, but no content can be said in its name.
+// who has gone, but no content can be said in its name. Beside the nonce the
+// property X-Once-Incarnation has the sender's incarnation, 8 octets in
+// network order. A connection that leads to another one than the peer greets
+// with leads to another life of the peer, or to another node with its
+// identity, and is closed.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
