@@ -94,12 +94,12 @@ func (l *Link) send(b []byte, covered int) (err error) {
 	return err
 }
 
-// sendAll writes octets that stand for so many that were queued, in portions, so that a
-// large message is seen to make its way. A connection with a ZMTP of its own gets whole
-// messages.
+// sendAll writes octets that stand for so many that were queued. Where the operating
+// system does not tell what arrives, it does so in portions, so that a large message is
+// seen to make its way. A connection with a ZMTP of its own gets whole messages.
 func (l *Link) sendAll(b []byte, queued int) error {
 	portion := coverSize
-	if _, own := l.conn.(Shaker); own {
+	if _, own := l.conn.(Shaker); own || l.raw != nil && arrivalsKnown {
 		portion = len(b)
 	}
 	for len(b) > 0 {

@@ -27,7 +27,7 @@ func TestSmoke(t *testing.T) {
 	if err := run(context.Background(), []string{"-smoke", "-ours", reference}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	line := regexp.MustCompile(`(?m)^figure (\S+) ours=(\S+) reference=(\S+) ratio=(\d+\.\d\d) target=\S+$`)
+	line := regexp.MustCompile(`(?m)^figure (\S+) ours=(\S+) reference=(\S+) ratio=(\d+\.\d\d) target=\S+ spread=\S+$`)
 	found := line.FindAllStringSubmatch(out.String(), -1)
 	want := slices.DeleteFunc(slices.Clone(figures), func(f figure) bool { return f.told })
 	if len(found) != len(want) {
@@ -41,7 +41,7 @@ func TestSmoke(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	for _, args := range []string{"-ours nonsense", "-runs 0", "-duration -1s", "-no-such-flag", "argument", "-child {"} {
+	for _, args := range []string{"-ours nonsense", "-runs 0", "-figures (", "-figures nothing", "-duration -1s", "-no-such-flag", "argument", "-child {"} {
 		var out strings.Builder
 		if err := run(context.Background(), strings.Fields(args), &out); err == nil || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", args, err, out.String())
@@ -57,13 +57,13 @@ func TestReport(t *testing.T) {
 		line            string
 		met             bool
 	}{
-		{figure{name: "a", target: 8}, []float64{9, 8, 7}, []float64{1, 2, 0}, "figure a ours=8.00 reference=1.00 ratio=8.00 target=8", true},
-		{figure{name: "b", target: 8}, []float64{7990}, []float64{1000}, "figure b ours=7990 reference=1000 ratio=7.99 target=8", false},
-		{figure{name: "c", target: 0.8, lower: true}, []float64{80}, []float64{100}, "figure c ours=80.00 reference=100.00 ratio=0.80 target=0.8", true},
-		{figure{name: "d", target: 0.8, lower: true}, []float64{81}, []float64{100}, "figure d ours=81.00 reference=100.00 ratio=0.81 target=0.8", false},
-		{figure{name: "e", lower: true, absolute: true}, []float64{0.004}, []float64{9}, "figure e ours=0.00 reference=9.00 ratio=0.00 target=0", true},
-		{figure{name: "f", lower: true, absolute: true}, []float64{0.01}, []float64{9}, "figure f ours=0.01 reference=9.00 ratio=0.00 target=0", false},
-		{figure{name: "g", lower: true, told: true}, []float64{5}, []float64{1}, "# g ours=5.00 reference=1.00 ratio=5.00", true},
+		{figure{name: "a", target: 8}, []float64{9, 8, 7}, []float64{1, 2, 0}, "figure a ours=8.00 reference=1.00 ratio=8.00 target=8 spread=7.00..9.00/0.00..2.00", true},
+		{figure{name: "b", target: 8}, []float64{7990}, []float64{1000}, "figure b ours=7990 reference=1000 ratio=7.99 target=8 spread=7990..7990/1000..1000", false},
+		{figure{name: "c", target: 0.8, lower: true}, []float64{80}, []float64{100}, "figure c ours=80.00 reference=100.00 ratio=0.80 target=0.8 spread=80.00..80.00/100.00..100.00", true},
+		{figure{name: "d", target: 0.8, lower: true}, []float64{81}, []float64{100}, "figure d ours=81.00 reference=100.00 ratio=0.81 target=0.8 spread=81.00..81.00/100.00..100.00", false},
+		{figure{name: "e", lower: true, absolute: true}, []float64{0.004}, []float64{9}, "figure e ours=0.00 reference=9.00 ratio=0.00 target=0 spread=0.00..0.00/9.00..9.00", true},
+		{figure{name: "f", lower: true, absolute: true}, []float64{0.01}, []float64{9}, "figure f ours=0.01 reference=9.00 ratio=0.00 target=0 spread=0.01..0.01/9.00..9.00", false},
+		{figure{name: "g", lower: true, told: true}, []float64{5}, []float64{1}, "# g ours=5.00 reference=1.00 ratio=5.00 spread=5.00..5.00/1.00..1.00", true},
 	} {
 		test.figure.ours, test.figure.reference, test.figure.value = at, beside, rate
 		taken := map[trial][]result{}

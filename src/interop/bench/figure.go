@@ -87,7 +87,7 @@ func allocs(r result) float64 { return r.Allocs }
 // takeAll runs each trial of the figures, the reference going first in every other
 // run, so that what slows the machine for a while slows both. It returns the results
 // of each in the order of the runs.
-func takeAll(ctx context.Context, ours string, runs int, duration time.Duration) (map[trial][]result, error) {
+func takeAll(ctx context.Context, figures []figure, ours string, runs int, duration time.Duration) (map[trial][]result, error) {
 	taken := make(map[trial][]result)
 	for i := range runs {
 		for _, f := range figures {
@@ -112,19 +112,21 @@ func takeAll(ctx context.Context, ours string, runs int, duration time.Duration)
 
 // report returns the figure's line, and whether the target is met.
 func (f figure) report(taken map[trial][]result) (line string, met bool) {
-	ours, reference := f.median(taken[f.ours]), f.median(taken[f.reference])
+	ours, lowest, highest := f.sum(taken[f.ours])
+	reference, low, high := f.sum(taken[f.reference])
 	ratio := 0.0
 	if reference > 0 {
 		ratio = ours / reference
 	}
-	line = fmt.Sprintf("figure %s ours=%s reference=%s ratio=%.2f target=%g", f.name, number(ours), number(reference), ratio, f.target)
+	spread := fmt.Sprintf("spread=%s..%s/%s..%s", number(lowest), number(highest), number(low), number(high))
+	line = fmt.Sprintf("figure %s ours=%s reference=%s ratio=%.2f target=%g %s", f.name, number(ours), number(reference), ratio, f.target, spread)
 	judged := ratio
 	if f.absolute {
 		judged = ours
 	}
 	switch {
 	case f.told:
-		return fmt.Sprintf("# %s ours=%s reference=%s ratio=%.2f", f.name, number(ours), number(reference), ratio), true
+		return fmt.Sprintf("# %s ours=%s reference=%s ratio=%.2f %s", f.name, number(ours), number(reference), ratio, spread), true
 	case f.lower:
 		return line, judged < f.target+0.005 // as printed
 	default:
@@ -132,12 +134,13 @@ func (f figure) report(taken map[trial][]result) (line string, met bool) {
 	}
 }
 
-func (f figure) median(of []result) float64 {
+// sum returns the figure's median, lowest and highest value.
+func (f figure) sum(of []result) (median, lowest, highest float64) {
 	values := make([]float64, len(of))
 	for i, r := range of {
 		values[i] = f.value(r)
 	}
-	return quantile(values, 0.5)
+	return quantile(values, 0.5), quantile(values, 0), quantile(values, 1)
 }
 
 // quantile sorts values and returns the one below which the share q of them is.

@@ -3,8 +3,10 @@
 // taken between two processes, of both stacks in turn, and printed as the median
 // of all runs:
 //
-//	figure NAME ours=N reference=N ratio=N target=N
+//	figure NAME ours=N reference=N ratio=N target=N spread=N..N/N..N
 //
+// where the spread is from the lowest to the highest of the runs, of ours and of the
+// reference.
 // A stack measured against itself (-ours goczmq) shows the noise of the machine.
 package main
 
@@ -16,7 +18,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/zeromq/goczmq"
@@ -41,6 +45,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	runs := flags.Int("runs", 5, "how often to take each figure")
 	duration := flags.Duration("duration", 2*time.Second, "how long to send for one figure, once")
 	smoke := flags.Bool("smoke", false, "only prove that all works: one run of 100 ms")
+	only := flags.String("figures", "", "take only the figures whose names match this regular expression")
 	check := flags.Bool("check", false, "fail if a target is missed")
 	ours := flags.String("ours", "once", "the stack to measure beside "+reference)
 	child := flags.String("child", "", "be one of the two processes; for bench itself")
@@ -61,17 +66,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
+	chosen, err := named(*only)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "# %s and %s, %d runs of %v, medians; %s, libzmq %d.%d, %s/%s, %d CPUs\n",
 		*ours, reference, *runs, *duration, runtime.Version(), goczmq.ZMQVersionMajor, goczmq.ZMQVersionMinor, runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	fmt.Fprintln(out, "# whisper: messages/s; shout: deliveries/s to 8 receivers, reference to one; higher is better, ratio >= target")
 	fmt.Fprintln(out, "# curve-: both over CURVE, but for the roundtrip of the reference; sealed-whisper: beside ours over CURVE")
 	fmt.Fprintln(out, "# roundtrip: microseconds; allocs: for each message, the worse end; lower is better, ratio (allocs: ours) <= target")
-	taken, err := takeAll(ctx, *ours, *runs, *duration)
+	taken, err := takeAll(ctx, chosen, *ours, *runs, *duration)
 	if err != nil {
 		return err
 	}
 	missed := false
-	for _, f := range figures {
+	for _, f := range chosen {
 		line, met := f.report(taken)
 		fmt.Fprintln(out, line)
 		missed = missed || !met
@@ -80,4 +89,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return errMissed
 	}
 	return nil
+}
+
+// named returns the figures whose names match a regular expression.
+func named(expression string) ([]figure, error) {
+	match, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("-figures: %w", err)
+	}
+	chosen := slices.DeleteFunc(slices.Clone(figures), func(f figure) bool { return !match.MatchString(f.name) })
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-figures: none matches %q", expression)
+	}
+	return chosen, nil
 }
