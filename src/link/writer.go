@@ -3,6 +3,7 @@ package link
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -12,6 +13,10 @@ import (
 // the writer gathers. A message that comes later, or after one of the far side, is
 // written by its sender.
 const burstGap = 20 * time.Microsecond
+
+// gather is how many octets a write is worth. If there are fewer, others that are ready to
+// run go first: senders add to them, and a shout meets all of its receivers that way.
+const gather = 32 << 10
 
 // coverSize is how many octets are sealed before they are written; a frame that is
 // larger is sealed alone.
@@ -66,6 +71,11 @@ func (l *Link) write() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.queued() > 0 && l.broken == nil {
+		if len(l.out.b) < gather {
+			l.mu.Unlock()
+			runtime.Gosched()
+			l.mu.Lock()
+		}
 		taken, covered := l.out, l.covered
 		l.out, l.spare, l.flying, l.covered = l.spare, nil, len(taken.b), 0
 		l.mu.Unlock()

@@ -42,10 +42,10 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 		}
 		return nil
 	})
-	if errors.Is(err, api.ErrNoPeer) {
-		return n.absent()
-	}
 	if err != nil {
+		if errors.Is(err, api.ErrNoPeer) {
+			return n.absent()
+		}
 		return err
 	}
 	out.say(octets)
