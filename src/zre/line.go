@@ -43,12 +43,13 @@ func (p *peer) linked(in Linked) {
 
 // strays ends our connection if it leads to another life than the one that the peer has
 // greeted in, or to another node that has its identity. A later life than that is about
-// to greet.
+// to greet. Where the peer says to be, it is whatever it shows.
 func (p *peer) strays(greets bool) bool {
-	if p.at == "" || p.life == 0 || p.life == p.incarnation || p.life > p.incarnation && !greets {
+	if p.at == "" || p.at == p.endpoint || p.life == 0 || p.life == p.incarnation || p.life > p.incarnation && !greets {
 		return false
 	}
 	p.core.count("connections to another life")
+	p.strayed, p.strayedAt = p.at, p.core.now
 	p.try(p.endpoint)
 	if p.renew(); !p.state.IsPresent() {
 		p.Dial()

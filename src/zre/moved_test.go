@@ -131,3 +131,44 @@ func TestEndpointOfAnother(t *testing.T) {
 		t.Error("still tries")
 	}
 }
+
+// TestStrays has our connection lead to an earlier life than the one that greets: it is
+// made anew to where that says to be, and the other place is left alone for a while. A
+// peer that shows there what it does not greet with is not connected to again and again.
+func TestStrays(t *testing.T) {
+	c := New(Config{ID: uuid.UUID{1}, Greeting: 10 * time.Second, Evasive: time.Minute, Silent: time.Hour, Expired: 2 * time.Hour,
+		Signs: func(uuid.UUID) Signs { return Signs{} }})
+	id, now := uuid.UUID{2}, time.Unix(1e9, 0)
+	const earlier, later = "tcp://10.0.0.2:5", "tcp://10.0.0.3:5"
+	step := func(in Input) (said []string) {
+		for _, out := range c.Step(now, in) {
+			switch out := out.(type) {
+			case Connect:
+				said = append(said, fmt.Sprint("connect ", out.Endpoints))
+			case Disconnect:
+				said = append(said, "disconnect")
+			}
+		}
+		return said
+	}
+	wants := func(in Input, want ...string) {
+		t.Helper()
+		if got := step(in); !slices.Equal(slices.Compact(got), want) {
+			t.Errorf("after %v %T%+v: %q, want %q", now, in, in, got, want)
+		}
+	}
+	hello := &zremsg.Hello{Endpoint: later, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}
+	wants(Sighted{id, earlier}, "connect ["+earlier+"]")
+	wants(Linked{id, earlier, "tcp://10.0.0.1:1", true, 5})
+	wants(Heard{Peer: id, Link: 1, Message: hello}, "disconnect", "connect ["+later+"]")
+	for range 9 {
+		now = now.Add(time.Second)
+		wants(Sighted{id, earlier})
+	}
+	wants(Linked{id, later, "tcp://10.0.0.1:1", true, 5})
+	wants(Heard{Peer: id, Link: 1, Message: hello})
+	now = now.Add(time.Minute)
+	wants(Unlinked{id}, "connect ["+later+"]")
+	wants(Sighted{id, earlier}, "connect ["+earlier+" "+later+"]")
+	wants(Linked{id, earlier, "tcp://10.0.0.1:1", true, 5}, "disconnect", "connect ["+later+"]")
+}

@@ -64,6 +64,8 @@ type peer struct {
 	sightedAt time.Time // the latest
 	pingedAt  time.Time // the peer last asked for a sign of life
 	lostAt    time.Time // when our latest connection was lost
+	strayed   string    // the endpoint where our connection led to another life
+	strayedAt time.Time // and when
 	stalls    bool      // what it says waits for our application
 	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
 
@@ -231,9 +233,13 @@ func (p *peer) word() {
 }
 
 // learn puts an endpoint before the others that are tried, and forgets the last
-// of too many: a peer that changed its address is where it was sighted last.
+// of too many: a peer that changed its address is where it was sighted last. Where
+// another life of it was found is not tried again for a while.
 func (p *peer) learn(endpoint string) {
 	if len(p.endpoints) > 0 && p.endpoints[0] == endpoint {
+		return
+	}
+	if endpoint == p.strayed && endpoint != p.endpoint && p.core.now.Sub(p.strayedAt) < p.core.config.Greeting {
 		return
 	}
 	tried := []string{endpoint}
