@@ -71,6 +71,10 @@ race: ## run all tests with the race detector, and those of CURVE without assemb
 	go test -race -short ./...
 	go test -tags purego ./src/salsa ./src/zmtp
 
+.PHONY: lines
+lines: ## count the hand-written lines of the library, and what stands apart
+	@bash .ci/lines.sh
+
 .PHONY: soak
 soak: ## simulate SEEDS (20000) networks, and a large one; a seed that fails is printed
 	go test ./src/zre -count=1 -timeout 1h -run Networks -seeds $(SEEDS)
