@@ -13,15 +13,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-)
 
-// Sighting is one beacon of another node.
-type Sighting struct {
-	ID       uuid.UUID
-	Endpoint string   // tcp://ADDRESS:PORT, IPv6 in brackets with its zone
-	Key      [32]byte // public key of CURVE; zero for none
-	Gone     bool     // the node says goodbye; the port of Endpoint is 0, and Key means nothing
-}
+	"github.com/sjohnr/at-once/src/sight"
+)
 
 // Announcement is what a node tells of itself.
 type Announcement struct {
@@ -35,13 +29,13 @@ type Announcement struct {
 type Beacon interface {
 	// Run announces until ctx ends, says goodbye and returns nil. The first
 	// beacon goes out at once, the next ones sooner than the interval, later
-	// ones less often where many are heard; all waits vary by a tenth. It calls sight for every beacon that others send,
-	// also if their id is the node's own, from one goroutine and never after Run has returned; while sight runs,
-	// further beacons wait in a bounded queue and are then dropped.
+	// ones less often where many are heard; all waits vary by a tenth. It calls see for every beacon that others send,
+	// also if their id is the node's own, from one goroutine and never after Run has
+	// returned; while see runs, further beacons wait in a bounded queue and are then dropped.
 	//
 	// Run returns an error at once if the announcement is invalid or the
 	// network cannot be heard at all; what fails later is retried.
-	Run(ctx context.Context, announce Announcement, sight func(Sighting)) error
+	Run(ctx context.Context, announce Announcement, see func(sight.Sighting)) error
 }
 
 // ErrAnnouncement is returned for an announcement without id, port or interval.

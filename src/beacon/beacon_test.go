@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
+
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +28,7 @@ func TestAnnouncementIsChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		for kind, b := range map[string]Beacon{"hub": NewHub().Host("10.0.0.1"), "udp": udp} {
-			err := b.Run(context.Background(), a, func(Sighting) { t.Error("sighting") })
+			err := b.Run(context.Background(), a, func(sight.Sighting) { t.Error("sighting") })
 			if !errors.Is(err, ErrAnnouncement) {
 				t.Errorf("%s, %s: %v", kind, name, err)
 			}

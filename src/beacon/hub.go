@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // hubQueue is how many sightings wait for a node that does not take them;
@@ -33,7 +35,7 @@ type hubNode struct {
 	host   string
 	self   Announcement
 	random *rand.Rand // guarded by Hub.mu
-	inbox  chan Sighting
+	inbox  chan sight.Sighting
 }
 
 // NewHub returns a domain that loses nothing.
@@ -65,7 +67,7 @@ type hubHost struct {
 	addr string
 }
 
-func (h hubHost) Run(ctx context.Context, announce Announcement, sight func(Sighting)) error {
+func (h hubHost) Run(ctx context.Context, announce Announcement, see func(sight.Sighting)) error {
 	if err := announce.check(); err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func (h hubHost) Run(ctx context.Context, announce Announcement, sight func(Sigh
 			if !s.Gone {
 				plan.crowd.heard(s.ID)
 			}
-			sight(s)
+			see(s)
 		}
 	}
 }
@@ -99,7 +101,7 @@ func (h *Hub) enter(host string, self Announcement) *hubNode {
 		host:   host,
 		self:   self,
 		random: rand.New(rand.NewPCG(h.seed, hash.Sum64())),
-		inbox:  make(chan Sighting, hubQueue),
+		inbox:  make(chan sight.Sighting, hubQueue),
 	}
 	at, _ := slices.BinarySearchFunc(h.nodes, n, func(a, b *hubNode) int {
 		return cmp.Or(strings.Compare(a.host, b.host), bytes.Compare(a.self.ID[:], b.self.ID[:]))
@@ -126,7 +128,7 @@ func (h *Hub) draw(n *hubNode) float64 {
 func (h *Hub) send(n *hubNode, port uint16) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Sighting{ID: n.self.ID, Endpoint: endpoint(n.host, port), Key: n.self.Key, Gone: port == 0}
+	s := sight.Sighting{ID: n.self.ID, Endpoint: sight.At(n.host, port).With(&n.self.Key), Gone: port == 0}
 	for _, to := range h.nodes {
 		if to == n || h.cut != nil && h.cut(n.host, to.host) {
 			continue

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // network runs nodes on a hub and writes down what each sees, with its time.
@@ -33,11 +35,11 @@ func (n *network) run(node byte) (stop func()) {
 		if node%2 == 0 {
 			self.Key = [32]byte{31: node}
 		}
-		err := n.hub.Host(fmt.Sprintf("10.0.0.%d", node)).Run(ctx, self, func(s Sighting) {
+		err := n.hub.Host(fmt.Sprintf("10.0.0.%d", node)).Run(ctx, self, func(s sight.Sighting) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.seen = append(n.seen, fmt.Sprintf("%v: %d sees %d at %s key %d gone %v",
-				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint, s.Key[31], s.Gone))
+				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint.Bare(), s.Endpoint.Key[31], s.Gone))
 		})
 		if err != nil {
 			n.t.Errorf("node %d: %v", node, err)
@@ -130,10 +132,10 @@ func TestHubQueueIsBounded(t *testing.T) {
 		busy, count := make(chan struct{}), 0
 		var nodes sync.WaitGroup
 		nodes.Go(func() {
-			_ = hub.Host("a").Run(ctx, Announcement{ID: id(1), Port: 1, Interval: time.Hour}, func(Sighting) { count++; <-busy })
+			_ = hub.Host("a").Run(ctx, Announcement{ID: id(1), Port: 1, Interval: time.Hour}, func(sight.Sighting) { count++; <-busy })
 		})
 		nodes.Go(func() {
-			_ = hub.Host("b").Run(ctx, Announcement{ID: id(2), Port: 2, Interval: time.Millisecond}, func(Sighting) {})
+			_ = hub.Host("b").Run(ctx, Announcement{ID: id(2), Port: 2, Interval: time.Millisecond}, func(sight.Sighting) {})
 		})
 		time.Sleep(time.Minute) // virtual
 		hub.Cut(func(string, string) bool { return true })

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 const (
@@ -49,7 +51,7 @@ type UDP struct {
 	interfaces []Interface
 	outlets    []*outlet // changed by tell only
 
-	sighting sync.Mutex // held while sight runs
+	sighting sync.Mutex // held while see runs
 }
 
 // Listen returns a UDP that hears all beacons to a port from 1 to 65535, RFC 36
@@ -109,14 +111,14 @@ func (u *UDP) Close() error {
 
 // Run implements [Beacon]. An interface that cannot send, because it is down or
 // not permitted, is tried again with every beacon.
-func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sighting)) error {
+func (u *UDP) Run(ctx context.Context, announce Announcement, see func(sight.Sighting)) error {
 	if err := announce.check(); err != nil {
 		return errors.Join(err, u.Close())
 	}
 	u.plan = newSchedule(announce.Interval, rand.Float64)
 	var receivers sync.WaitGroup
 	for _, conn := range u.ears {
-		receivers.Go(func() { u.hear(ctx, conn, announce, sight) })
+		receivers.Go(func() { u.hear(ctx, conn, announce, see) })
 	}
 	u.tell(ctx, announce)
 	err := u.Close()
@@ -124,9 +126,9 @@ func (u *UDP) Run(ctx context.Context, announce Announcement, sight func(Sightin
 	return err
 }
 
-// hear reads datagrams until conn is closed. It stores nothing: what sight does
+// hear reads datagrams until conn is closed. It stores nothing: what see does
 // not take waits in the socket's buffer, and is dropped when that is full.
-func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, sight func(Sighting)) {
+func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, see func(sight.Sighting)) {
 	health := health{what: "hear beacons", say: u.Notice}
 	buffer := make([]byte, 2*keyedSize)
 	for {
@@ -139,7 +141,7 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, si
 		}
 		health.report(err)
 		if err == nil {
-			u.take(buffer[:n], from.Addr().Unmap(), self, sight)
+			u.take(buffer[:n], from.Addr().Unmap(), self, see)
 			continue
 		}
 		select {
@@ -151,7 +153,7 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, si
 }
 
 // take judges one datagram.
-func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, sight func(Sighting)) {
+func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, see func(sight.Sighting)) {
 	id, port, key, ok := decode(datagram)
 	switch {
 	case ok && id == self.ID && (port == 0 || port == self.Port) && u.echo(from):
@@ -169,7 +171,7 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, sight fu
 		}
 		u.sighting.Lock()
 		defer u.sighting.Unlock()
-		sight(Sighting{ID: id, Endpoint: endpoint(from.String(), port), Key: key, Gone: port == 0})
+		see(sight.Sighting{ID: id, Endpoint: sight.At(from.String(), port).With(&key), Gone: port == 0})
 	}
 }
 
@@ -284,9 +286,4 @@ func within(c syscall.RawConn, set func(fd uintptr) error) error {
 	var failed error
 	err := c.Control(func(fd uintptr) { failed = set(fd) })
 	return errors.Join(err, failed)
-}
-
-// endpoint names the listener of a node at host.
-func endpoint(host string, port uint16) string {
-	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 const patience = 10 * time.Second // for what takes milliseconds on a quiet machine
@@ -33,7 +34,7 @@ type udpNode struct {
 	mu      sync.Mutex
 	counts  map[string]int
 	notices []string
-	seen    chan Sighting
+	seen    chan sight.Sighting
 	stop    func()
 }
 
@@ -49,7 +50,7 @@ func announceUDP(t *testing.T, self Announcement, port int, interfaces ...Interf
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := &udpNode{UDP: udp, counts: map[string]int{}, seen: make(chan Sighting, 64)}
+	node := &udpNode{UDP: udp, counts: map[string]int{}, seen: make(chan sight.Sighting, 64)}
 	udp.Count = func(name string) {
 		node.mu.Lock()
 		defer node.mu.Unlock()
@@ -63,7 +64,7 @@ func announceUDP(t *testing.T, self Announcement, port int, interfaces ...Interf
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := node.Run(ctx, self, func(s Sighting) {
+		err := node.Run(ctx, self, func(s sight.Sighting) {
 			select {
 			case node.seen <- s:
 			default:
@@ -104,7 +105,7 @@ func (n *udpNode) awaits(t *testing.T, text string) {
 }
 
 // sees waits for a sighting.
-func (n *udpNode) sees(t *testing.T, want Sighting) {
+func (n *udpNode) sees(t *testing.T, want sight.Sighting) {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -169,8 +170,8 @@ func loopback(t *testing.T) Interface {
 	return lo[0]
 }
 
-func at(n byte, host string) Sighting {
-	return Sighting{ID: id(n), Endpoint: fmt.Sprintf("tcp://%s:%d", host, n)}
+func at(n byte, host string) sight.Sighting {
+	return sight.Sighting{ID: id(n), Endpoint: sight.At(strings.Trim(host, "[]"), uint16(n))}
 }
 
 // TestUDPAllHearAll runs several nodes on one port, as in one process or many.
@@ -185,7 +186,7 @@ func TestUDPAllHearAll(t *testing.T) {
 		}
 	}
 	nodes[2].stop()
-	goodbye := Sighting{ID: id(3), Endpoint: "tcp://127.0.0.1:0", Gone: true}
+	goodbye := sight.Sighting{ID: id(3), Endpoint: sight.At("127.0.0.1", 0), Gone: true}
 	nodes[0].sees(t, goodbye)
 	nodes[1].sees(t, goodbye)
 }
@@ -196,11 +197,11 @@ func TestUDPKeys(t *testing.T) {
 	plain := runUDP(t, 1, port, lo)
 	keyed := announceUDP(t, Announcement{ID: id(2), Port: 2, Key: [32]byte{1: 7}, Interval: 50 * time.Millisecond}, port, lo)
 	seen := at(2, "127.0.0.1")
-	seen.Key = [32]byte{1: 7}
+	seen.Endpoint.Key = [32]byte{1: 7}
 	plain.sees(t, seen)
 	keyed.sees(t, at(1, "127.0.0.1"))
 	keyed.stop()
-	plain.sees(t, Sighting{ID: id(2), Endpoint: "tcp://127.0.0.1:0", Key: seen.Key, Gone: true})
+	plain.sees(t, sight.Sighting{ID: id(2), Endpoint: sight.At("127.0.0.1", 0).With(&seen.Endpoint.Key), Gone: true})
 	if n := plain.count(CountMalformed) + keyed.count(CountMalformed); n != 0 {
 		t.Errorf("%d beacons are malformed", n)
 	}
@@ -227,8 +228,8 @@ func TestUDPTwins(t *testing.T) {
 	node.listens(t)
 	broadcast(t, "127.0.0.1", port, encode(id(1), 0, noKey), encode(id(1), 7, noKey))
 	broadcast(t, "127.0.0.2", port, encode(id(1), 1, noKey))
-	for _, want := range []string{"tcp://127.0.0.1:7", "tcp://127.0.0.2:1"} {
-		if got := <-node.seen; got != (Sighting{ID: id(1), Endpoint: want}) {
+	for _, want := range []sight.Endpoint{sight.At("127.0.0.1", 7), sight.At("127.0.0.2", 1)} {
+		if got := <-node.seen; got != (sight.Sighting{ID: id(1), Endpoint: want}) {
 			t.Errorf("saw %+v, want the twin at %s", got, want)
 		}
 	}

@@ -12,9 +12,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/z85"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // How often the node publishes itself anew, and looks through what it knows:
@@ -25,10 +24,9 @@ const (
 	look    = refresh / 6
 )
 
-// Config is what a gossip is made of. All but Key, Bind and Seeds must be set.
+// Config is what a gossip is made of. All but Bind and Seeds must be set.
 type Config struct {
 	ID        uuid.UUID
-	Key       [32]byte // public key of CURVE that is published; zero for none
 	Bind      string   // where to take clients, as [link.Transport] has it; empty if it takes none
 	Seeds     []string // servers to connect to, for ever again
 	Linger    time.Duration
@@ -37,15 +35,15 @@ type Config struct {
 	Count     func(name string) // something unusual was seen
 
 	// Endpoint returns where peers can reach the node that are told so over a
-	// connection from an address of this host; empty is nowhere. It must not call
-	// the gossip.
-	Endpoint func(local net.Addr) string
+	// connection from an address of this host, and the node's key; none is nowhere. It
+	// must not call the gossip.
+	Endpoint func(local net.Addr) sight.Endpoint
 
 	// Sight takes what was sighted, the same nodes again and again, and under the
 	// node's own id another that has it and started later. It is called
 	// from several goroutines, never after Run has returned; while it runs, the
 	// connection that told of it is not read.
-	Sight func([]beacon.Sighting)
+	Sight func([]sight.Sighting)
 }
 
 // Gossip tells who is there. Its methods may be called from any goroutine.
@@ -133,7 +131,7 @@ func (g *Gossip) keep(ctx context.Context) {
 }
 
 // sighted returns the nodes that are known to be there.
-func (g *Gossip) sighted(now time.Time) (sightings []beacon.Sighting) {
+func (g *Gossip) sighted(now time.Time) (sightings []sight.Sighting) {
 	for _, t := range g.store.since(0, MaxTuples) {
 		if s, err := t.sighting(); err == nil && !s.Gone && t.key != g.store.own && t.live(now) {
 			sightings = append(sightings, s)
@@ -164,11 +162,7 @@ func (g *Gossip) value(local net.Addr) string {
 	if g.gone {
 		return ""
 	}
-	value := g.Endpoint(local)
-	if value != "" && g.Key != noKey {
-		value += "|" + z85.Encode(g.Key[:])
-	}
-	return value
+	return g.Endpoint(local).String()
 }
 
 // renew publishes the node anew. The caller holds the lock.

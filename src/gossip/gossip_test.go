@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/z85"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -122,11 +123,11 @@ func TestEndpointIsTheConnections(t *testing.T) {
 	virtual(t, func(t *testing.T, w *network) {
 		hub := w.start(1, 1)
 		two := w.start(2, 1)
-		two.Endpoint = func(local net.Addr) string { return "tcp://" + local.String() }
+		two.Endpoint = func(local net.Addr) sight.Endpoint { return sight.Endpoint{Address: local.String()} }
 		other := w.dial("10.0.0.9", 2, "")
 		other.says(&zgossipmsg.Hello{})
 		other.hears("PUBLISH 2 tcp://10.0.0.2:5670")
-		hub.Endpoint = func(net.Addr) string { return "" }
+		hub.Endpoint = func(net.Addr) sight.Endpoint { return sight.Endpoint{} }
 		other = w.dial("10.0.0.9", 1, "")
 		other.says(&zgossipmsg.Hello{})
 		other.hears()

@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -54,21 +54,29 @@ type node struct {
 	counts   map[string]int
 }
 
+func parsed(text string) sight.Endpoint {
+	e, _ := sight.Parse(text)
+	return e
+}
+
 // start starts a gossip that is bound and connects to seeds, published with a
 // version.
 func (w *network) start(i int, version uint64, seeds ...int) *node {
 	w.t.Helper()
 	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, keys: map[int][32]byte{}, counts: map[string]int{}}
 	config := Config{
-		ID: idOf(i), Key: w.keys[i], Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
-		Log:      slog.New(slog.DiscardHandler),
-		Endpoint: func(net.Addr) string { return n.at.Load().(string) },
+		ID: idOf(i), Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
+		Log: slog.New(slog.DiscardHandler),
+		Endpoint: func(net.Addr) sight.Endpoint {
+			key := w.keys[i]
+			return parsed(n.at.Load().(string)).With(&key)
+		},
 		Count: func(name string) {
 			n.lock.Lock()
 			defer n.lock.Unlock()
 			n.counts[name]++
 		},
-		Sight: func(list []beacon.Sighting) {
+		Sight: func(list []sight.Sighting) {
 			n.lock.Lock()
 			defer n.lock.Unlock()
 			for _, s := range list {
@@ -76,7 +84,7 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 					n.gone[int(s.ID[15])]++
 				} else {
 					n.sightMap[int(s.ID[15])]++
-					n.keys[int(s.ID[15])] = s.Key
+					n.keys[int(s.ID[15])] = s.Endpoint.Key
 				}
 			}
 		},

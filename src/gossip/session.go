@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -51,7 +51,7 @@ type session struct {
 	telling bool      // the far side wants to be told
 	told    uint64    // up to which change
 	wake    chan struct{}
-	sighted []beacon.Sighting // waits to be handed on
+	sighted []sight.Sighting // waits to be handed on
 	publish zgossipmsg.Publish
 }
 
@@ -81,7 +81,7 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error
 	} else {
 		s.side = &clientSide{session: s}
 	}
-	if kind == zmtp.Dealer && s.away && link.Loopback(g.Endpoint(l.LocalAddr())) {
+	if kind == zmtp.Dealer && s.away && g.Endpoint(l.LocalAddr()).Loopback() {
 		g.Log.Warn("gossip cannot tell other hosts of this node: it is reached by loopback only", "server", l.RemoteAddr())
 	}
 	g.mu.Lock()
@@ -219,11 +219,17 @@ func (s *session) own(t *tuple) *tuple {
 	return &here
 }
 
+// loopback tells whether only its own host can reach what a tuple tells of.
+func loopback(value string) bool {
+	e, _ := sight.Parse(value)
+	return e.Loopback()
+}
+
 // concerns tells whether the far side is told of a tuple. What a host reaches by
 // loopback means nothing to others. The caller holds the lock.
 func (s *session) concerns(t *tuple, now time.Time) bool {
 	switch {
-	case t.from == s, t.muted, t.version > 0 && !t.live(now), s.away && link.Loopback(t.value):
+	case t.from == s, t.muted, t.version > 0 && !t.live(now), s.away && loopback(t.value):
 		return false
 	case t.value == "": // withdrawn, or not to be reached from here
 		return s.ours && (t.key != s.store.own || s.gone)
@@ -264,7 +270,7 @@ func (s *session) StoreTuple() {
 		s.Count("gossip that is malformed")
 		return
 	}
-	if s.away && link.Loopback(value) {
+	if s.away && loopback(value) {
 		s.Count("gossip of loopback from elsewhere")
 		return
 	}

@@ -9,8 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/src/beacon"
-	"github.com/sjohnr/at-once/src/z85"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // Limits of one node, so that a hostile network costs bounded memory.
@@ -21,8 +20,6 @@ const (
 
 // Lifetime is how long a tuple is told and sighted after it was last heard of.
 const Lifetime = 90 * time.Second
-
-var noKey [32]byte
 
 // tuple is what is known under one key.
 type tuple struct {
@@ -177,17 +174,16 @@ var (
 
 // sighting returns the node that the tuple tells of. Who shows a key that is none
 // must not pass for a node without.
-func (t *tuple) sighting() (s beacon.Sighting, err error) {
+func (t *tuple) sighting() (s sight.Sighting, err error) {
 	if t.muted {
 		return s, errMuted
 	}
-	endpoint, text, keyed := strings.Cut(t.value, "|")
-	s.Endpoint, s.Gone = endpoint, t.value == ""
-	if s.ID, err = uuid.Parse(t.key); err != nil || !keyed {
+	s.Gone = t.value == ""
+	if s.ID, err = uuid.Parse(t.key); err != nil {
 		return s, err
 	}
-	if s.Key, err = z85.Key(text); err != nil || s.Key == noKey {
+	if s.Endpoint, err = sight.Parse(t.value); errors.Is(err, sight.ErrKey) {
 		return s, errKey
 	}
-	return s, nil
+	return s, nil // without an endpoint if that is none
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -90,8 +91,8 @@ func FuzzValue(f *testing.F) {
 			}
 			g := &Gossip{}
 			if s, err := again.sighting(); err == nil {
-				g.Key, g.Endpoint = s.Key, func(net.Addr) string { return s.Endpoint }
-				if got := g.value(nil); got != value && s.Endpoint != "" {
+				g.Endpoint = func(net.Addr) sight.Endpoint { return s.Endpoint }
+				if got := g.value(nil); got != value && s.Endpoint != (sight.Endpoint{}) {
 					t.Errorf("%q is sighted as %+v", value, s)
 				}
 			}

@@ -12,10 +12,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/interop/zgossip"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/z85"
 )
 
@@ -111,13 +111,15 @@ func TestGossipKeys(t *testing.T) {
 	must(t, server.Do("BIND", "tcp://127.0.0.1:!"))
 	must(t, server.Do("PORT"))
 	ours, theirs := newIdentity(t), newIdentity(t)
-	sightings := make(chan beacon.Sighting, 100)
+	sightings := make(chan sight.Sighting, 100)
 	g, err := gossip.Listen(t.Context(), gossip.Config{
-		ID: uuid.New(), Key: ours.public(), Seeds: []string{"tcp://127.0.0.1:" + server.says("PORT ")},
+		ID: uuid.New(), Seeds: []string{"tcp://127.0.0.1:" + server.says("PORT ")},
 		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
-		Count:    func(name string) { t.Error(name) },
-		Endpoint: func(net.Addr) string { return "tcp://10.0.0.1:1" },
-		Sight: func(list []beacon.Sighting) {
+		Count: func(name string) { t.Error(name) },
+		Endpoint: func(net.Addr) sight.Endpoint {
+			return sight.Endpoint{Address: "10.0.0.1:1", Key: ours.public()}
+		},
+		Sight: func(list []sight.Sighting) {
 			for _, s := range list {
 				sightings <- s
 			}
@@ -131,8 +133,8 @@ func TestGossipKeys(t *testing.T) {
 	defer cancel()
 	server.says("DELIVER " + hex(g.ID) + " tcp://10.0.0.1:1|" + z85.Encode(ours.PublicKey().Bytes()))
 
-	want := beacon.Sighting{ID: uuid.New(), Endpoint: "tcp://10.0.0.2:1", Key: theirs.public()}
-	must(t, server.Do("PUBLISH", hex(want.ID), want.Endpoint+"|"+theirs.PublicText()))
+	want := sight.Sighting{ID: uuid.New(), Endpoint: sight.Endpoint{Address: "10.0.0.2:1", Key: theirs.public()}}
+	must(t, server.Do("PUBLISH", hex(want.ID), want.Endpoint.Bare()+"|"+theirs.PublicText()))
 	select {
 	case got := <-sightings:
 		if got != want {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -181,7 +182,7 @@ func (z *zyre) announce(port uint16, calls chan<- func()) (over func() error, er
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- udp.Run(ctx, beacon.Announcement{ID: z.id, Port: port, Interval: time.Second}, func(s beacon.Sighting) {
+		ended <- udp.Run(ctx, beacon.Announcement{ID: z.id, Port: port, Interval: time.Second}, func(s sight.Sighting) {
 			sight := func() { z.sight(s) }
 			select {
 			case calls <- sight:
@@ -247,9 +248,9 @@ func (z *zyre) do(c Command) {
 }
 
 // sight takes in a beacon.
-func (z *zyre) sight(s beacon.Sighting) {
+func (z *zyre) sight(s sight.Sighting) {
 	if !s.Gone {
-		z.require(s.ID, s.Endpoint)
+		z.require(s.ID, s.Endpoint.Bare())
 	} else if p := z.peers[s.ID]; p != nil {
 		z.remove(p)
 	}

@@ -81,15 +81,6 @@ func CheckListen(endpoint string) error {
 	return err
 }
 
-// Loopback tells whether an endpoint, which a bar and a key may follow, is one that
-// only its own host can reach.
-func Loopback(endpoint string) bool {
-	address, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "tcp://"), "|")
-	host, _, err := net.SplitHostPort(address)
-	ip, _ := netip.ParseAddr(host)
-	return err == nil && (host == "localhost" || ip.Unmap().IsLoopback())
-}
-
 // OneHost tells whether both ends of a connection are on the same host.
 func OneHost(local, remote net.Addr) bool {
 	near, err1 := netip.ParseAddrPort(local.String())

@@ -61,17 +61,6 @@ func TestDialNowhere(t *testing.T) {
 	}
 }
 
-func TestLoopback(t *testing.T) {
-	for endpoint, want := range map[string]bool{
-		"tcp://127.0.0.1:1": true, "tcp://127.9.9.9:1|key": true, "tcp://[::1]:1": true, "tcp://[::ffff:127.0.0.1]:1": true, "tcp://localhost:1": true,
-		"tcp://10.0.0.1:1": false, "tcp://[fe80::1%eth0]:1": false, "tcp://example.org:1": false, "tcp://127.0.0.1": false, "127.0.0.1": false, "": false,
-	} {
-		if Loopback(endpoint) != want {
-			t.Errorf("%q: %v", endpoint, !want)
-		}
-	}
-}
-
 func TestOneHost(t *testing.T) {
 	at := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
 	for _, test := range []struct {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -123,7 +123,7 @@ func TestForgedBeacon(t *testing.T) {
 				s := newScene(t, api.NodeSecuritySecure)
 				s.shows = c.shows(s)
 				s.hub.Cut(func(from, _ string) bool { return from == s.ben.host })
-				s.ana.sighted([]beacon.Sighting{{ID: c.id(s), Endpoint: s.home, Key: *s.eve.publicKey()}})
+				s.ana.sighted([]sight.Sighting{{ID: c.id(s), Endpoint: parsed(s.home).With(s.eve.publicKey())}})
 				s.tap.between(s.ana, s.ben).Close() // so that ana calls him again
 				s.rest()
 				m := s.shown.Load()

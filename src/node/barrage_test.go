@@ -45,8 +45,7 @@ func TestBarrage(t *testing.T) {
 	secure := with(api.NodeSecuritySecure)
 	ana := live(t, "ana", secure)
 	goroutines, files, octets := runtime.NumGoroutine(), descriptors(t), heap()
-	endpoint, _, err := unkeyed(ana.Endpoint())
-	ana.must(err)
+	endpoint := parsed(ana.Endpoint()).Bare()
 	var openings [64][]byte
 	for i := range openings {
 		openings[i] = curveHello(t, ana)

@@ -180,7 +180,7 @@ func TestGreetingsWeighWhatTheyTake(t *testing.T) {
 					ana.must(err)
 					ana.must(hello.Decode(frame, nil))
 					ana.do(func() {
-						ana.step(zre.Sighted{Peer: id, Endpoint: endpoint})
+						ana.step(zre.Sighted{Peer: id, Endpoint: parsed(endpoint)})
 						ana.loop.calls[id].out = &outbound{Link: link.Ended(), replaced: make(chan struct{})}
 						ana.loop.core.Step(time.Now(), zre.Linked{Peer: id, Endpoint: ana.address, Callback: ana.address})
 						ana.step(zre.Heard{Peer: id, Link: zre.LinkID(p + 1), Message: hello})

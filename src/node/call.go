@@ -16,6 +16,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -39,21 +40,21 @@ var errTurnedAway = errors.New("it ends each connection after our greeting, and 
 type caller struct {
 	node      *Node
 	peer      uuid.UUID // the loop's once the connection stands
-	endpoints atomic.Pointer[[]string]
+	endpoints atomic.Pointer[[]sight.Endpoint]
 	urgent    chan struct{} // closed by the loop when the peer is more than sighted
 	hurried   bool          // the loop's: that is so
 	wait      time.Duration // before the first attempt
 	cancel    context.CancelFunc
-	at        string    // the line that the connection has
-	endpoint  string    // where it leads
-	out       *outbound // the loop's; nil until it stands
-	since     time.Time // the loop's: when it stood
-	welcome   bool      // the loop's: the peer has greeted us meanwhile
+	at        string         // the line that the connection has
+	endpoint  sight.Endpoint // where it leads
+	out       *outbound      // the loop's; nil until it stands
+	since     time.Time      // the loop's: when it stood
+	welcome   bool           // the loop's: the peer has greeted us meanwhile
 }
 
 // call begins to connect to a peer, or tells who already tries of more
 // endpoints.
-func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
+func (n *Node) call(peer uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 	last := n.loop.calls[peer]
 	if last != nil && last.out == nil {
 		last.endpoints.Store(&endpoints)
@@ -217,7 +218,7 @@ func (c *caller) attempt(ctx context.Context) (won *link.Link, refused bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan dialled)
-	tried, pending, refusals := map[string]bool{}, 0, 0
+	tried, pending, refusals := map[sight.Endpoint]bool{}, 0, 0
 	begin := func() {
 		for _, endpoint := range *c.endpoints.Load() {
 			if won == nil && !tried[endpoint] {
@@ -257,18 +258,15 @@ func (c *caller) attempt(ctx context.Context) (won *link.Link, refused bool) {
 
 // dialled is what became of an endpoint.
 type dialled struct {
-	endpoint string
+	endpoint sight.Endpoint
 	line     string
 	link     *link.Link
 	err      error
 }
 
-func (c *caller) open(ctx context.Context, endpoint string) dialled {
-	at, _, err := unkeyed(endpoint)
-	if err == nil {
-		err = c.node.lines.enter(ctx, at)
-	}
-	if err != nil {
+func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) dialled {
+	at := endpoint.Address
+	if err := c.node.lines.enter(ctx, at); err != nil {
 		return dialled{endpoint: endpoint, err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
@@ -281,15 +279,12 @@ func (c *caller) open(ctx context.Context, endpoint string) dialled {
 }
 
 // dial connects to an endpoint and makes sure that it is the peer's.
-func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) {
+func (c *caller) dial(ctx context.Context, endpoint sight.Endpoint) (*link.Link, error) {
 	n := c.node
-	bare, key, err := unkeyed(endpoint)
-	if err != nil {
-		return nil, err
-	}
 	config := n.linkConfig(zmtp.Dealer)
 	config.Refused = c.refused
-	if config.Curve, err = n.curveTo(c.peer, key); err != nil {
+	var err error
+	if config.Curve, err = n.curveTo(c.peer, endpoint.KeyOf()); err != nil {
 		return nil, err
 	}
 	if !identity.Owned(c.peer) { // libzmq then does not keep a connection that only we know to be lost
@@ -299,7 +294,7 @@ func (c *caller) dial(ctx context.Context, endpoint string) (*link.Link, error) 
 		n.freshen()
 		config.Properties = n.properties()
 	}
-	conn, err := link.Connect(ctx, n.transport, bare)
+	conn, err := link.Connect(ctx, n.transport, endpoint.Bare())
 	if err != nil {
 		return nil, err
 	}
@@ -378,10 +373,10 @@ func (n *Node) linkConfig(kind string) link.Config {
 
 // callback returns where a peer can reach us that we reach from an address. A
 // zone, which means something to this host only, stays here (RFC 4007, 11.2).
-func (n *Node) callback(local net.Addr) string {
-	if n.settings.advertised != "" {
+func (n *Node) callback(local net.Addr) sight.Endpoint {
+	if n.settings.advertised != (sight.Endpoint{}) {
 		return n.settings.advertised
 	}
 	host, _, _ := strings.Cut(hostOf(local), "%")
-	return endpointOf(host, n.port)
+	return sight.At(host, n.port)
 }

@@ -10,10 +10,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/z85"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -46,7 +45,7 @@ func (n *Node) curve(v *visit) *zmtp.Curve {
 			err = n.screen(peer, key, m)
 		}
 		if err != nil {
-			n.refuse(&n.meetings, peer, "", from.String(), notLetIn(err))
+			n.refuse(&n.meetings, peer, "", sight.Endpoint{Address: from.String()}, notLetIn(err))
 			if showsNonce(m) {
 				err = fmt.Errorf("%w: %w", err, &zmtp.RefusedError{Reason: refusalOf(err).String()})
 			}
@@ -67,7 +66,7 @@ func (n *Node) curveTo(peer uuid.UUID, key *[32]byte) (*zmtp.Curve, error) {
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
 		err := n.screen(peer, key, m)
 		if err != nil {
-			n.refuse(&n.meetings, peer, "", at.String(), notLetIn(err))
+			n.refuse(&n.meetings, peer, "", sight.Endpoint{Address: at.String()}, notLetIn(err))
 		}
 		return err
 	}
@@ -95,28 +94,6 @@ func (n *Node) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	}
 	_, err := n.trust.Check(claim, now)
 	return err
-}
-
-// keyed returns an endpoint with a public key of CURVE, if there is one.
-func keyed(endpoint string, key *[32]byte) string {
-	if key == nil {
-		return endpoint
-	}
-	bare, _, _ := strings.Cut(endpoint, "|")
-	return bare + "|" + z85.Encode(key[:])
-}
-
-// unkeyed is the inverse of keyed.
-func unkeyed(endpoint string) (string, *[32]byte, error) {
-	bare, encoded, found := strings.Cut(endpoint, "|")
-	if !found {
-		return bare, nil, nil
-	}
-	key, err := z85.Key(encoded)
-	if err != nil {
-		return bare, nil, fmt.Errorf("%w: its key is not 40 characters of Z85", api.ErrEndpoint)
-	}
-	return bare, &key, nil
 }
 
 // errIdentity says that a connection is not that of a peer.

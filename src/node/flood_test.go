@@ -23,6 +23,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
@@ -217,7 +218,7 @@ func TestSightingsOfNobody(t *testing.T) {
 		for i := range sightings {
 			id := mallory
 			id[0], id[1], id[2] = byte(i), byte(i>>8), 1
-			ana.post(zre.Sighted{Peer: id, Endpoint: fmt.Sprintf("tcp://10.6.%d.%d:1", byte(i>>8), byte(i))})
+			ana.post(zre.Sighted{Peer: id, Endpoint: sight.At(fmt.Sprintf("10.6.%d.%d", byte(i>>8), byte(i)), 1)})
 		}
 		start := time.Now()
 		ben := l.node("ben")

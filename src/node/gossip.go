@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/gossip"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -16,8 +16,10 @@ func (n *Node) listenForGossip(at *site) (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
 			ID: n.id, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
-			Key: n.beaconKey(), Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
-			Endpoint: func(local net.Addr) string { return cmp.Or(s.advertised, at.reachedFrom(local)) },
+			Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
+			Endpoint: func(local net.Addr) sight.Endpoint {
+				return cmp.Or(s.advertised, at.reachedFrom(local)).With(n.publicKey())
+			},
 		})
 	}
 	return err
@@ -34,7 +36,7 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 }
 
 // sighted tells the loop of whom beacons and gossip tell.
-func (n *Node) sighted(sightings []beacon.Sighting) {
+func (n *Node) sighted(sightings []sight.Sighting) {
 	n.do(func() {
 		for _, s := range sightings {
 			switch {
@@ -42,7 +44,7 @@ func (n *Node) sighted(sightings []beacon.Sighting) {
 				n.twin(s)
 			case s.Gone:
 				n.step(zre.Vanished{Peer: s.ID})
-			case !zre.EndpointValid(s.Endpoint):
+			case !s.Endpoint.Dialable():
 				n.count("sightings without an endpoint")
 			default:
 				n.sight(s)
@@ -52,17 +54,13 @@ func (n *Node) sighted(sightings []beacon.Sighting) {
 }
 
 // sight tells the core of a node, unless it cannot be talked with.
-func (n *Node) sight(s beacon.Sighting) {
-	var key *[32]byte
-	if s.Key != [32]byte{} {
-		key = &s.Key
-	}
-	if err := n.suits(key); err != nil {
+func (n *Node) sight(s sight.Sighting) {
+	if err := n.suits(s.Endpoint.KeyOf()); err != nil {
 		n.refuse(&n.sightings, s.ID, "", s.Endpoint, err)
 		return
 	}
-	if shunned, _ := n.shuns.of(shunnedAt(s.ID, s.Endpoint)); shunned && n.table.find(s.ID) == nil {
+	if alone, _ := n.shuns.of(shunned{s.ID, s.Endpoint.Address}); alone && n.table.find(s.ID) == nil {
 		return
 	}
-	n.step(zre.Sighted{Peer: s.ID, Endpoint: keyed(s.Endpoint, key)})
+	n.step(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})
 }

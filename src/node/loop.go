@@ -23,7 +23,7 @@ type loop struct {
 	home    string                   // where we accept connections, for people
 
 	challenges map[uuid.UUID][]byte // of the peers that we have greeted
-	twins      map[string]*twin     // by port: the id is theirs as well
+	twins      map[uint16]*twin     // by port: the id is theirs as well
 
 	parting map[*link.Link]parting // what those we take leave of have yet to take
 	missed  missed                 // content that was not confirmed, and that nobody was told of
@@ -38,7 +38,7 @@ func newLoop(core *zre.Core) loop {
 		speaks:  map[uuid.UUID]*receiver{},
 
 		challenges: map[uuid.UUID][]byte{},
-		twins:      map[string]*twin{},
+		twins:      map[uint16]*twin{},
 
 		parting: map[*link.Link]parting{},
 		missed:  missed{},

@@ -30,6 +30,7 @@ import (
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -46,8 +47,8 @@ type Node struct {
 	mu       sync.RWMutex // guards phase, settings while fresh, and address
 	phase    phase
 	settings settings
-	address  string // where we accept connections, as tcp://ADDRESS:PORT
-	port     uint16 // of address
+	address  sight.Endpoint // where we accept connections
+	port     uint16         // of address
 
 	wall      func() time.Time // what cards are dated by
 	transport link.Transport
@@ -140,10 +141,10 @@ func (n *Node) Name() string {
 func (n *Node) Endpoint() string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	if n.address == "" {
+	if n.address == (sight.Endpoint{}) {
 		return ""
 	}
-	return keyed(n.address, n.publicKey())
+	return n.address.With(n.publicKey()).String()
 }
 
 // Start starts the node: it listens, announces itself and connects to those it
@@ -208,7 +209,7 @@ func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 	config.Beacons = site.beacon != nil
 	config.Signs, config.Endpoint = n.signs, n.address
 	n.loop = newLoop(zre.New(config))
-	n.loop.home = n.address
+	n.loop.home = n.address.Bare()
 	for group := range n.settings.contests {
 		n.step(zre.Contest{Group: group})
 	}
@@ -231,7 +232,7 @@ func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 // announce runs the beacon and tells the loop whom it sights.
 func (n *Node) announce(source beacon.Beacon) {
 	err := source.Run(n.ctx, beacon.Announcement{ID: n.id, Port: n.port, Key: n.beaconKey(), Interval: n.settings.interval},
-		func(s beacon.Sighting) { n.sighted([]beacon.Sighting{s}) })
+		func(s sight.Sighting) { n.sighted([]sight.Sighting{s}) })
 	if err != nil {
 		n.settings.log.Error("nodes cannot find each other by beacon", "error", err)
 	}

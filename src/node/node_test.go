@@ -17,6 +17,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -264,7 +265,7 @@ func TestDeadEndpointHoldsNobodyUp(t *testing.T) {
 		defer ana.Stop()
 		id := uuid.New()
 		l.memory.Partition(ana.host, "10.0.0.99", true)
-		ana.post(zre.Sighted{Peer: id, Endpoint: "tcp://10.0.0.99:1"})
+		ana.post(zre.Sighted{Peer: id, Endpoint: sight.At("10.0.0.99", 1)})
 		time.Sleep(time.Millisecond) // virtual: the dead endpoint is being tried
 		ben := l.node("ben", func(n *Node) { n.id = id })
 		defer ben.Stop()

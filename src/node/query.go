@@ -38,15 +38,12 @@ func (n *Node) PeerGroups() []string { return n.table.groupNames() }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
-	if err := reachable("endpoint of a peer", endpoint); err != nil {
+	at, err := reachable("endpoint of a peer", endpoint)
+	if err != nil {
 		return err
 	}
-	_, key, err := unkeyed(endpoint)
-	if err == nil {
-		err = n.suits(key)
-	}
-	if err != nil {
+	if err := n.suits(at.KeyOf()); err != nil {
 		return errors.Join(api.ErrEndpoint, err)
 	}
-	return n.while(func() { n.step(zre.Required{Peer: id, Endpoint: endpoint}) })
+	return n.while(func() { n.step(zre.Required{Peer: id, Endpoint: at}) })
 }

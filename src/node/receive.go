@@ -13,6 +13,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -273,7 +274,8 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 // the peer is present or turned away.
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
-	where := shunnedAt(r.peer, hello.Endpoint)
+	endpoint, _ := sight.Parse(hello.Endpoint)
+	where := shunned{r.peer, endpoint.Address}
 	if _, theirs := n.shuns.of(where); theirs && n.table.find(r.peer) == nil {
 		n.count("greetings of who does not let us in")
 		return errRejected
@@ -290,7 +292,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	n.apart(func() { badge, err = n.vet(r.peer, key, hello, &r.nonces) })
 	if err != nil {
-		n.refuse(&n.meetings, r.peer, hello.Name, hello.Endpoint, notLetIn(err))
+		n.refuse(&n.meetings, r.peer, hello.Name, endpoint, notLetIn(err))
 		r.shun(where)
 		if r.turnAway(err); r.away.Load() {
 			return nil
@@ -299,7 +301,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	r.visit.refund()
 	n.shuns.remove(where)
-	hello.Endpoint = keyed(seenFrom(r.link, hello.Endpoint), key)
+	hello.Endpoint = seenFrom(r.link, endpoint).With(key).String()
 	for again := true; again; {
 		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 		v := <-r.verdict

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -49,7 +50,7 @@ type refusals struct {
 
 // refuse tells the application, once in a while, that a node is not talked with. What
 // that node is told is not up to it; see refusalOf.
-func (n *Node) refuse(among *refusals, peer uuid.UUID, name, endpoint string, why error) {
+func (n *Node) refuse(among *refusals, peer uuid.UUID, name string, endpoint sight.Endpoint, why error) {
 	n.count("nodes refused")
 	if errors.Is(why, zmtp.ErrMechanism) {
 		why = errPlain

@@ -18,6 +18,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
@@ -105,8 +106,7 @@ func (s *scene) config(kind string, server *actor) link.Config {
 // all octets that ana says after the handshake, or in it if it fails, and why the
 // connection ended. If ana does not end it in a minute, eve does.
 func (s *scene) confront(id uuid.UUID, change func(*link.Config), words ...[]byte) (answer []byte, err error) {
-	endpoint, _, err := unkeyed(s.ana.Endpoint())
-	s.ana.must(err)
+	endpoint := parsed(s.ana.Endpoint()).Bare()
 	conn, err := s.memory.Host(outside).Dial(s.t.Context(), endpoint)
 	s.ana.must(err)
 	c := &tapped{Conn: conn, tap: new(wiretap)}
@@ -198,4 +198,10 @@ func reissued(s *scene, card string, change func(*oncecard.Card)) string {
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
 	return identity.Base64(octets)
+}
+
+// parsed returns the endpoint that a text names, none if it names none.
+func parsed(text string) sight.Endpoint {
+	e, _ := sight.Parse(text)
+	return e
 }

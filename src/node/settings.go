@@ -14,6 +14,7 @@ import (
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -32,9 +33,9 @@ type settings struct {
 	port       int                 // UDP port of beacons, 0 for none, unset for the default
 	interfaces []string
 	endpoint   string
-	advertised string   // endpoint that peers are told, empty for the true one
-	gossip     string   // endpoint where gossip is bound, empty if it is not
-	servers    []string // of gossip, to connect to
+	advertised sight.Endpoint // what peers are told, none for the true one
+	gossip     string         // endpoint where gossip is bound, empty if it is not
+	servers    []string       // of gossip, to connect to
 	interval   time.Duration
 	evasive    time.Duration
 	silent     time.Duration
@@ -186,21 +187,26 @@ func (n *Node) SetEndpoint(endpoint string) error {
 // errNobody says what an endpoint lacks that peers are to connect to.
 var errNobody = errors.New("want the address or name of one host, and a port from 1 to 65535")
 
-// reachable fails, naming the setting, if nobody can connect to an endpoint.
-func reachable(setting, endpoint string) error {
-	if !zre.EndpointValid(endpoint) {
-		return fmt.Errorf("%s %q: %w: %w", setting, endpoint, api.ErrEndpoint, errNobody)
+// reachable returns the endpoint that a setting names, or fails, naming the setting, if
+// nobody can connect to it.
+func reachable(setting, text string) (sight.Endpoint, error) {
+	endpoint, err := sight.Parse(text)
+	switch {
+	case errors.Is(err, sight.ErrKey):
+		return endpoint, fmt.Errorf("%s %q: %w: %w", setting, text, api.ErrEndpoint, sight.ErrKey)
+	case err != nil || !endpoint.Dialable():
+		return endpoint, fmt.Errorf("%s %q: %w: %w", setting, text, api.ErrEndpoint, errNobody)
 	}
-	return nil
+	return endpoint, nil
 }
 
 func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
 	return n.set(func(s *settings) error {
-		if err := reachable("advertised endpoint", endpoint); err != nil {
-			return err
+		at, err := reachable("advertised endpoint", endpoint)
+		if err == nil {
+			s.advertised = at
 		}
-		s.advertised = endpoint
-		return nil
+		return err
 	})
 }
 
@@ -213,7 +219,7 @@ func (n *Node) GossipBind(endpoint string) error {
 
 func (n *Node) GossipConnect(endpoint string) error {
 	return n.set(func(s *settings) error {
-		if err := reachable("gossip connect", endpoint); err != nil {
+		if _, err := reachable("gossip connect", endpoint); err != nil {
 			return err
 		}
 		if len(s.servers) == maxServers {

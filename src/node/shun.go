@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -71,8 +71,8 @@ const maxShunned = 1024
 
 // shunned is where a peer is not called.
 type shunned struct {
-	peer     uuid.UUID
-	endpoint string // without a key
+	peer    uuid.UUID
+	address string // as an endpoint has it
 }
 
 // shuns are those that are not called.
@@ -84,11 +84,6 @@ type shuns struct {
 type shun struct {
 	until  time.Time
 	theirs bool // the peer does not let us in
-}
-
-func shunnedAt(peer uuid.UUID, endpoint string) shunned {
-	bare, _, _ := strings.Cut(endpoint, "|")
-	return shunned{peer, bare}
 }
 
 func (s *shuns) add(where shunned, theirs bool) {
@@ -142,8 +137,8 @@ func (r *receiver) turnAway(why error) {
 // that it came from.
 func (r *receiver) shun(where shunned) {
 	host := hostOf(r.link.RemoteAddr())
-	elsewhere := func(endpoint string) bool { return hostIn(endpoint) != host }
-	if elsewhere(where.endpoint) {
+	elsewhere := func(e sight.Endpoint) bool { return e.Host() != host }
+	if elsewhere(sight.Endpoint{Address: where.address}) {
 		return
 	}
 	r.node.shuns.add(where, false)
@@ -169,7 +164,7 @@ func (r *receiver) dropPlain(peer *Peer, group string) {
 		}
 	}
 	r.dropped[group] = struct{}{}
-	r.node.refuse(&r.node.meetings, peer.UUID(), peer.Name(), peer.Endpoint(),
+	r.node.refuse(&r.node.meetings, peer.UUID(), peer.Name(), peer.At(),
 		fmt.Errorf("this node drops what it says to group %q, where only what is sealed counts", group))
 }
 
@@ -181,7 +176,7 @@ func (c *caller) refused(reason string) {
 		if c.out == nil { // given up before it stood
 			return
 		}
-		name, endpoint := "", fmt.Sprint("tcp://", c.out.RemoteAddr())
+		name, endpoint := "", sight.Endpoint{Address: c.out.RemoteAddr().String()}
 		if r := n.table.find(c.peer); r != nil {
 			name = r.snapshot.Load().Name()
 		}
@@ -189,7 +184,7 @@ func (c *caller) refused(reason string) {
 		if said := refusalSaid(reason); said == 0 || said == api.EventRefusalSealed || n.loop.calls[c.peer] != c {
 			return
 		}
-		n.shuns.add(shunnedAt(c.peer, endpoint), true)
+		n.shuns.add(shunned{c.peer, endpoint.Address}, true)
 		n.step(zre.TurnedAway{Peer: c.peer})
 	})
 }

@@ -73,7 +73,7 @@ func TestRefusalOf(t *testing.T) {
 func TestShuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := shuns{known: map[shunned]shun{}}
-		where := func(i int) shunned { return shunnedAt(mallory, fmt.Sprintf("tcp://10.0.0.1:%d|key", i)) }
+		where := func(i int) shunned { return shunned{mallory, fmt.Sprintf("10.0.0.1:%d", i)} }
 		for i := range 2 * maxShunned {
 			s.add(where(i), true)
 		}

@@ -7,14 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -158,12 +157,12 @@ func (s *site) covers(local net.Addr) bool {
 
 // endpoint returns where to reach the node: where it listens or, if that is on all
 // interfaces, at the first one's address. While there is none, it is unspecified.
-func (s *site) endpoint() string {
+func (s *site) endpoint() sight.Endpoint {
 	host := hostOf(s.listener)
 	if interfaces := *s.interfaces.Load(); s.everywhere() && len(interfaces) > 0 {
 		host = interfaces[0].Local().String()
 	}
-	return endpointOf(host, portOf(s.listener))
+	return sight.At(host, portOf(s.listener))
 }
 
 // everywhere tells whether the node listens on all interfaces.
@@ -176,14 +175,14 @@ func (s *site) everywhere() bool {
 // connection from an address of this host, and by whom they tell in turn. It is that
 // address, if the node listens there and uses it; not loopback, which tells nothing
 // of where the others are. It is empty while there is no address at all.
-func (s *site) reachedFrom(local net.Addr) string {
+func (s *site) reachedFrom(local net.Addr) sight.Endpoint {
 	ip, err := netip.ParseAddr(hostOf(local))
 	switch {
 	case !s.everywhere():
 	case err == nil && !ip.Unmap().IsLoopback() && s.covers(local):
-		return endpointOf(ip.Unmap().WithZone("").String(), portOf(s.listener))
+		return sight.At(ip.Unmap().WithZone("").String(), portOf(s.listener))
 	case len(*s.interfaces.Load()) == 0:
-		return ""
+		return sight.Endpoint{}
 	}
 	return s.endpoint()
 }
@@ -191,17 +190,16 @@ func (s *site) reachedFrom(local net.Addr) string {
 // seenFrom returns an endpoint that a peer names, as it is for this host. One that is
 // link-local lacks the link, which the address tells that the peer connects from. A
 // peer on another host that names loopback names no endpoint: it leads to ourselves.
-func seenFrom(l *link.Link, endpoint string) string {
-	if link.Loopback(endpoint) && !link.OneHost(l.LocalAddr(), l.RemoteAddr()) {
-		return ""
+func seenFrom(l *link.Link, endpoint sight.Endpoint) sight.Endpoint {
+	if endpoint.Loopback() && !link.OneHost(l.LocalAddr(), l.RemoteAddr()) {
+		return sight.Endpoint{}
 	}
-	host, port, err := net.SplitHostPort(strings.TrimPrefix(endpoint, "tcp://"))
-	ip, bad := netip.ParseAddr(host)
+	ip, bad := netip.ParseAddr(endpoint.Host())
 	at, unknown := netip.ParseAddrPort(l.RemoteAddr().String())
-	if err != nil || bad != nil || unknown != nil || !ip.Is6() || !ip.IsLinkLocalUnicast() {
+	if bad != nil || unknown != nil || !ip.Is6() || !ip.IsLinkLocalUnicast() {
 		return endpoint
 	}
-	return "tcp://" + net.JoinHostPort(ip.WithZone(at.Addr().Zone()).String(), port)
+	return sight.At(ip.WithZone(at.Addr().Zone()).String(), endpoint.Port())
 }
 
 // Interface is a network that the host is part of.
@@ -231,20 +229,6 @@ func Interfaces() ([]*Interface, error) {
 		list[n] = &Interface{i}
 	}
 	return list, nil
-}
-
-func endpointOf(host string, port uint16) string {
-	return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(port)))
-}
-
-// hostIn returns the host that an endpoint names, without the zone of an address.
-func hostIn(endpoint string) string {
-	bare, _, _ := strings.Cut(strings.TrimPrefix(endpoint, "tcp://"), "|")
-	host, _, err := net.SplitHostPort(bare)
-	if err != nil {
-		return ""
-	}
-	return host
 }
 
 func hostOf(a net.Addr) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 func addrOf(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
@@ -43,7 +44,7 @@ func TestReachedFrom(t *testing.T) {
 		{siteAt("tcp://*:7", "[::]:7", "192.0.2.1/24"), "10.8.0.2:1", "tcp://10.8.0.2:7"},
 		{siteAt("tcp://192.0.2.1:7", "192.0.2.1:7", "192.0.2.1/24"), "10.8.0.2:1", "tcp://192.0.2.1:7"},
 	} {
-		if got := test.site.reachedFrom(addrOf(test.local)); got != test.want {
+		if got := test.site.reachedFrom(addrOf(test.local)).String(); got != test.want {
 			t.Errorf("at %v of %v, from %s: %q, want %q", test.site.listener, *test.site.interfaces.Load(), test.local, got, test.want)
 		}
 	}
@@ -135,7 +136,7 @@ func TestSightedNowhere(t *testing.T) {
 		defer ana.Stop()
 		nowhere := []string{"tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://*:1", "tcp://224.0.0.1:1", "tcp://255.255.255.255:1", "tcp://10.0.0.9:0"}
 		for _, endpoint := range nowhere {
-			ana.sighted([]beacon.Sighting{{ID: mallory, Endpoint: endpoint}})
+			ana.sighted([]sight.Sighting{{ID: mallory, Endpoint: parsed(endpoint)}})
 		}
 		ana.do(func() {
 			if len(ana.loop.calls) > 0 {

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // spacious lets a message be large.
@@ -164,10 +164,8 @@ func TestLongTransferForReal(t *testing.T) {
 	}
 	c := &choke{rate: eightMegabit}
 	ana := live(t, "ana", hasty)
-	ben := live(t, "ben", hasty, func(n *Node) { n.settings.advertised = fmt.Sprint("tcp://", relay.Addr()) })
-	bare, _, err := unkeyed(ben.Endpoint())
-	ben.must(err)
-	c.to = strings.TrimPrefix(bare, "tcp://")
+	ben := live(t, "ben", hasty, func(n *Node) { n.settings.advertised = sight.Endpoint{Address: relay.Addr().String()} })
+	c.to = parsed(ben.Endpoint()).Address
 	served := make(chan struct{})
 	go func() {
 		c.serve(relay)

@@ -215,8 +215,7 @@ func TestAbortedHandshakes(t *testing.T) {
 				l := newLAN(t)
 				ana := l.node("ana", with(c.security))
 				defer ana.Stop()
-				endpoint, _, err := unkeyed(ana.Endpoint())
-				ana.must(err)
+				endpoint := parsed(ana.Endpoint()).Bare()
 				var attackers sync.WaitGroup
 				for range connections {
 					attackers.Go(func() {

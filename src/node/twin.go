@@ -3,11 +3,10 @@ package node
 import (
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -24,13 +23,13 @@ type twin struct {
 
 // twin tells the application, once in a while, of another node with this node's id. A
 // host with several addresses is one, so that the port tells them apart.
-func (n *Node) twin(s beacon.Sighting) {
+func (n *Node) twin(s sight.Sighting) {
 	if s.Gone {
 		return
 	}
 	n.count("sightings of a twin")
-	now, port := time.Now(), s.Endpoint[strings.LastIndexByte(s.Endpoint, ':')+1:]
-	maps.DeleteFunc(n.loop.twins, func(_ string, t *twin) bool { return now.Sub(t.seen) >= refusalLife })
+	now, port := time.Now(), s.Endpoint.Port()
+	maps.DeleteFunc(n.loop.twins, func(_ uint16, t *twin) bool { return now.Sub(t.seen) >= refusalLife })
 	t := n.loop.twins[port]
 	switch {
 	case t == nil && len(n.loop.twins) >= maxTwins:

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // copies lets nodes be who one is, each with a copy of its directory.
@@ -163,8 +163,8 @@ func TestPretendedTwins(t *testing.T) {
 		defer ana.Stop()
 		pretend := func(ports int) (told []string) {
 			for port := range ports {
-				ana.sighted([]beacon.Sighting{{ID: ana.UUID(), Endpoint: fmt.Sprintf("tcp://10.0.0.%d:%d", port%200, 1+port)}})
-				ana.sighted([]beacon.Sighting{{ID: ana.UUID(), Endpoint: fmt.Sprintf("tcp://10.0.1.%d:%d", port%200, 1+port)}})
+				ana.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.0.%d", port%200), uint16(1+port))}})
+				ana.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.1.%d", port%200), uint16(1+port))}})
 			}
 			told, _ = ana.twins()
 			return told

@@ -13,7 +13,7 @@ import (
 func (n *Node) unreachable(out zre.Unreachable) {
 	n.count("nodes unreachable")
 	p := out.Peer
-	endpoint, _, _ := unkeyed(p.Endpoint())
+	endpoint := p.At().Bare()
 	why := fmt.Sprintf("it is heard of, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	switch {
 	case out.Linked:

@@ -30,8 +30,7 @@ func TestUnreachable(t *testing.T) {
 					defer ben.Stop()
 					for _, pair := range [][2]*actor{{ana, ben}, {ben, ana}} {
 						a, other := pair[0], pair[1]
-						endpoint, _, err := unkeyed(other.Endpoint())
-						a.must(err)
+						endpoint := parsed(other.Endpoint()).Bare()
 						if got := a.next(time.Minute); !strings.HasPrefix(got, "unreachable") ||
 							!strings.Contains(got, endpoint) && !strings.Contains(got, a.loop.home) {
 							t.Fatalf("%s is told %q, where the other is at %s", a.Name(), got, endpoint)

@@ -56,7 +56,7 @@ func (n *Node) look(now time.Time) {
 			n.age(r, out, now)
 		}
 		if err := n.recheck(p, now); err != nil {
-			n.refuse(&n.meetings, p.UUID(), p.Name(), p.Endpoint(), notLetIn(err))
+			n.refuse(&n.meetings, p.UUID(), p.Name(), p.At(), notLetIn(err))
 			n.expel(p, err)
 		}
 	}
@@ -82,7 +82,7 @@ func (n *Node) expel(p *Peer, why error) {
 		if r := n.loop.speaks[p.UUID()]; r != nil {
 			r.turnAway(why)
 		}
-		n.shuns.add(shunnedAt(p.UUID(), p.Endpoint()), false)
+		n.shuns.add(shunned{p.UUID(), p.At().Address}, false)
 		n.step(zre.Expelled{Peer: p.UUID()})
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/z85"
 )
 
@@ -46,7 +47,7 @@ func (b *Badge) Valid(now time.Time) error {
 
 // Stranger returns a peer that is not present: what is known of one that was
 // refused.
-func Stranger(id uuid.UUID, name, endpoint string) *Peer {
+func Stranger(id uuid.UUID, name string, endpoint sight.Endpoint) *Peer {
 	return &Peer{id: id, name: name, endpoint: endpoint}
 }
 

@@ -7,18 +7,19 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // cable is a connection from one host to another.
 type cable struct {
 	id        LinkID
 	from, to  *host
-	as, peer  uuid.UUID     // the identities of both, as the caller has it
-	life      uint64        // of the host that it leads to
-	endpoints []string      // to try
-	endpoint  string        // where it leads
-	wait      time.Duration // before the first attempt
-	since     time.Time     // when it stood
+	as, peer  uuid.UUID        // the identities of both, as the caller has it
+	life      uint64           // of the host that it leads to
+	endpoints []sight.Endpoint // to try
+	endpoint  sight.Endpoint   // where it leads
+	wait      time.Duration    // before the first attempt
+	since     time.Time        // when it stood
 	up, dead  bool
 	greeted   bool // the reader has the greeting, and waits until it is admitted
 	admitted  bool
@@ -46,7 +47,7 @@ type parcel struct {
 
 // dial makes a connection, sooner or later, unless the host gives up. One in place of
 // another that was not let in waits longer each time.
-func (h *host) dial(peer uuid.UUID, endpoints []string) {
+func (h *host) dial(peer uuid.UUID, endpoints []sight.Endpoint) {
 	h.world.dials++
 	c := &cable{from: h, as: h.id, peer: peer, endpoints: endpoints}
 	if last := h.calls[peer]; !h.plain && last != nil && !last.admitted && h.world.now.Sub(last.since) < greeting/2 {
@@ -86,7 +87,7 @@ func (c *cable) attempt() {
 }
 
 // occupies tells whether the host has a connection to an endpoint. libzmq has several.
-func (h *host) occupies(endpoint string) bool {
+func (h *host) occupies(endpoint sight.Endpoint) bool {
 	for c := range h.cables {
 		if !h.plain && c.endpoint == endpoint && !c.dead {
 			return true
@@ -95,7 +96,7 @@ func (h *host) occupies(endpoint string) bool {
 	return false
 }
 
-func (c *cable) stand(to *host, endpoint string) {
+func (c *cable) stand(to *host, endpoint sight.Endpoint) {
 	h, w := c.from, c.from.world
 	w.links++
 	c.id, c.to, c.life, c.endpoint, c.since, c.up = w.links, to, to.lives, endpoint, w.now, true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -28,10 +29,10 @@ const requireAgain = time.Second
 type Config struct {
 	ID          uuid.UUID
 	Name        string
-	Endpoint    string      // the node's own, as it tells the application
-	Headers     []wire.Pair // the application's; see ReservedHeader
-	Incarnation uint64      // higher at each start of the node
-	Beacons     bool        // the node has a beacon, which says goodbye when it stops
+	Endpoint    sight.Endpoint // the node's own, as it tells the application
+	Headers     []wire.Pair    // the application's; see ReservedHeader
+	Incarnation uint64         // higher at each start of the node
+	Beacons     bool           // the node has a beacon, which says goodbye when it stops
 	Greeting    time.Duration
 	Evasive     time.Duration
 	Silent      time.Duration
@@ -46,7 +47,7 @@ type Core struct {
 	peers    map[uuid.UUID]*peer
 	places   places
 	lines    uint64 // the number of the latest connection that we made; no other life has the same ones
-	required map[uuid.UUID]string
+	required map[uuid.UUID]sight.Endpoint
 	missing  timer // when required peers that there was no room for are tried again
 	groups   map[string]struct{}
 	contests map[string]struct{}  // groups that we want to lead whenever we are in them
@@ -66,7 +67,7 @@ func New(config Config) *Core {
 		peers:    map[uuid.UUID]*peer{},
 		places:   places{},
 		lines:    config.Incarnation << 20,
-		required: map[uuid.UUID]string{},
+		required: map[uuid.UUID]sight.Endpoint{},
 		groups:   map[string]struct{}{},
 		contests: map[string]struct{}{},
 		ballots:  map[string]*election{},
@@ -176,7 +177,7 @@ func (c *Core) withLink(id uuid.UUID, link LinkID, do func(*peer)) {
 }
 
 // sighted begins or refreshes what is known of a peer.
-func (c *Core) sighted(id uuid.UUID, endpoint string) {
+func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
 	p := c.peers[id]
 	if p == nil {
 		if len(c.peers) < MaxPeers/2 {
@@ -193,7 +194,7 @@ func (c *Core) sighted(id uuid.UUID, endpoint string) {
 
 // meet begins the life of a peer. It returns nil if it is ourselves or if too
 // many are known already.
-func (c *Core) meet(id uuid.UUID, endpoint string) *peer {
+func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
 	if id == c.config.ID || id == uuid.Nil {
 		return nil
 	}
@@ -248,7 +249,7 @@ func (c *Core) heard(in Heard) {
 	case *zremsg.Confirmed:
 		p.confirmed(m)
 	case *zremsg.Taken:
-		if p.at != "" && m.Connection == p.number {
+		if p.at != nowhere && m.Connection == p.number {
 			c.emit(Took{p.id, m.Count})
 		}
 	case *zremsg.Elect:

@@ -1,8 +1,6 @@
 package zre
 
 import (
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +8,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -28,7 +27,8 @@ const (
 // A peer without one has started anew if it greets from another endpoint.
 func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	id, link := in.Peer, in.Link
-	if !EndpointValid(hello.Endpoint) {
+	endpoint, err := sight.Parse(hello.Endpoint)
+	if err != nil || !endpoint.Dialable() {
 		c.count("greetings without an endpoint")
 		c.emit(Reject{link})
 		return
@@ -41,16 +41,16 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	own, headers := splitHeaders(hello.Headers)
 	p := c.peers[id]
 	if p == nil {
-		p = c.meet(id, hello.Endpoint)
+		p = c.meet(id, endpoint)
 	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
 		c.count("stale greetings")
 		c.emit(Reject{link})
 		return
 	} else if p.succeeds(link) {
 		return
-	} else if p.heir = 0; p.state.IsPresent() && (own.incarnation > known || known == 0 && hello.Endpoint != p.endpoint) {
+	} else if p.heir = 0; p.state.IsPresent() && (own.incarnation > known || known == 0 && endpoint != p.endpoint) {
 		p.fire(peermachine.EventReplaced)
-		p = c.meet(id, hello.Endpoint)
+		p = c.meet(id, endpoint)
 	}
 	if p == nil {
 		c.emit(Reject{link})
@@ -59,22 +59,22 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	if p.badge = in.Badge; p.badge == nil {
 		p.badge = new(Badge)
 	}
-	p.greeted(link, hello, own, headers)
+	p.greeted(link, endpoint, hello, own, headers)
 }
 
 // greeted brings what we know of the peer into step with its HELLO.
-func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
+func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
-	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
+	moved := present && again && own.incarnation != 0 && p.greets && endpoint != p.endpoint
 	p.link, p.theirs, p.lacks = link, own.connection, time.Time{}
 	p.weighs(weigh(hello))
-	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
+	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
 	groups := slices.Clone(hello.Groups)
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
 	p.left, p.joined = difference(p.groups, groups), difference(groups, p.groups)
 	p.groups, p.status = groups, hello.Status
-	if p.learn(hello.Endpoint); p.at == "" {
+	if p.learn(endpoint); p.at == nowhere {
 		p.Dial() // it has become urgent
 	}
 	p.strays(true)
@@ -85,7 +85,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 		p.renew()
 	}
 	p.speak()
-	if present && again && p.plain() && p.at != "" {
+	if present && again && p.plain() && p.at != nowhere {
 		p.forgot()
 	}
 
@@ -127,7 +127,7 @@ func (p *peer) greet() {
 	again := p.greets
 	p.greets, p.asks, p.greetedAt, p.greetAt = true, false, c.now, time.Time{}
 	c.emit(Send{p.id, &zremsg.Hello{
-		Endpoint: p.callback,
+		Endpoint: p.callback.String(),
 		Groups:   c.OwnGroups(),
 		Status:   c.status,
 		Name:     c.config.Name,
@@ -163,24 +163,4 @@ func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string)
 		}
 	}
 	return own, headers
-}
-
-// broadcast is the address of all hosts of a network.
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
-// EndpointValid tells whether an endpoint is one that can be dialled: the address of
-// one host, or a name, and a port. A bar and a key may follow it, which mean nothing
-// to the core.
-func EndpointValid(endpoint string) bool {
-	endpoint, _, _ = strings.Cut(endpoint, "|")
-	address, ok := strings.CutPrefix(endpoint, "tcp://")
-	if !ok {
-		return false
-	}
-	host, port, err := net.SplitHostPort(address)
-	number, bad := strconv.ParseUint(port, 10, 16)
-	ip, _ := netip.ParseAddr(host) // else it is a name
-	ip = ip.Unmap()
-	nobody := host == "" || host == "*" || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast
-	return err == nil && bad == nil && number != 0 && !nobody
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // Input is something that happened to the node.
@@ -29,7 +30,7 @@ type (
 	// Sighted says that a beacon, or someone who knows, told us of a peer.
 	Sighted struct {
 		Peer     uuid.UUID
-		Endpoint string
+		Endpoint sight.Endpoint
 	}
 	// Vanished says that a peer's beacon said goodbye. Anybody can send one, so
 	// it counts only once the peer's connections are lost too.
@@ -38,7 +39,7 @@ type (
 	// beacon tells of.
 	Required struct {
 		Peer     uuid.UUID
-		Endpoint string
+		Endpoint sight.Endpoint
 	}
 	// Linked says that our connection to a peer stands, at one of its endpoints.
 	// Callback is where the peer can reach us: the address that the connection left
@@ -46,8 +47,8 @@ type (
 	// peer, which plain ones cannot; Incarnation which of its lives, 0 if it has not.
 	Linked struct {
 		Peer        uuid.UUID
-		Endpoint    string
-		Callback    string
+		Endpoint    sight.Endpoint
+		Callback    sight.Endpoint
 		Shown       bool
 		Incarnation uint64
 	}
@@ -135,7 +136,7 @@ type (
 	// which more is known than a sighting, which anybody can make up.
 	Connect struct {
 		Peer      uuid.UUID
-		Endpoints []string
+		Endpoints []sight.Endpoint
 		Urgent    bool
 	}
 	// Disconnect asks that our connection to a peer, or the attempt to make

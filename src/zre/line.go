@@ -5,20 +5,24 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 )
+
+// nowhere is the endpoint of who has none.
+var nowhere sight.Endpoint
 
 // line is our connection to a peer as long as it stands.
 type line struct {
-	at       string    // the endpoint that it leads to, empty if there is none
-	shown    bool      // the far side has shown in the handshake that it is the peer
-	life     uint64    // and in which of its lives, 0 if it has not
-	proven   bool      // it leads to the peer: it was shown, or the peer has answered over it or spoken since
-	greets   bool      // it has carried a HELLO
-	callback string    // where the peer can reach us, for our HELLO
-	number   uint64    // of all that the node has made
-	asked    int       // how often the peer was asked to confirm
-	answers  int       // and has answered
-	askedAt  time.Time // the first time that is not answered
+	at       sight.Endpoint // where it leads, nowhere if there is none
+	shown    bool           // the far side has shown in the handshake that it is the peer
+	life     uint64         // and in which of its lives, 0 if it has not
+	proven   bool           // it leads to the peer: it was shown, or the peer has answered over it or spoken since
+	greets   bool           // it has carried a HELLO
+	callback sight.Endpoint // where the peer can reach us, for our HELLO
+	number   uint64         // of all that the node has made
+	asked    int            // how often the peer was asked to confirm
+	answers  int            // and has answered
+	askedAt  time.Time      // the first time that is not answered
 }
 
 // maxPings is how often a plain peer is asked at once at the most. If more answers may
@@ -45,7 +49,7 @@ func (p *peer) linked(in Linked) {
 // greeted in, or to another node that has its identity. A later life than that is about
 // to greet. Where the peer says to be, it is whatever it shows.
 func (p *peer) strays(greets bool) bool {
-	if p.at == "" || p.at == p.endpoint || p.life == 0 || p.life == p.incarnation || p.life > p.incarnation && !greets {
+	if p.at == nowhere || p.at == p.endpoint || p.life == 0 || p.life == p.incarnation || p.life > p.incarnation && !greets {
 		return false
 	}
 	p.core.count("connections to another life")
@@ -111,7 +115,7 @@ func (p *peer) drop() {
 	p.owe()
 	p.line, p.greetAt = line{}, time.Time{}
 	p.lostAt = p.core.now
-	if at != "" {
+	if at != nowhere {
 		p.core.vacate(at, p.id)
 	}
 }
@@ -150,7 +154,7 @@ func (p *peer) veiled() bool {
 
 // speak begins what was held back while the peer was veiled.
 func (p *peer) speak() {
-	if p.at != "" && !p.greets && p.state.IsPresent() && !p.veiled() {
+	if p.at != nowhere && !p.greets && p.state.IsPresent() && !p.veiled() {
 		p.SendHello()
 		p.Probe()
 	}
@@ -189,13 +193,13 @@ func (p *peer) ask() {
 
 // confirmed takes in a CONFIRMED.
 func (p *peer) confirmed(m *zremsg.Confirmed) {
-	if p.at != "" && m.Connection == p.number && m.Count == 0 {
+	if p.at != nowhere && m.Connection == p.number && m.Count == 0 {
 		p.core.lines++ // so that what was asked before is not taken for what is asked from now on
 		p.number, p.asked, p.answers = p.core.lines, 0, 0
 		p.core.emit(Forgot{p.id})
 		return
 	}
-	if p.at == "" || m.Connection != p.number || m.Count <= uint64(p.answers) || m.Count > uint64(p.asked) {
+	if p.at == nowhere || m.Connection != p.number || m.Count <= uint64(p.answers) || m.Count > uint64(p.asked) {
 		p.core.count("confirmations out of place")
 		return
 	}
@@ -234,7 +238,7 @@ func (p *peer) pinged() {
 // plead greets a plain peer again whose greeting we have long lacked: our first HELLO was
 // the first that it took, and it answers the second.
 func (p *peer) plead() {
-	if p.plain() && p.at != "" && !p.lacks.IsZero() && p.core.now.Sub(p.lacks) >= p.core.config.Silent {
+	if p.plain() && p.at != nowhere && !p.lacks.IsZero() && p.core.now.Sub(p.lacks) >= p.core.config.Silent {
 		p.lacks = p.core.now
 		p.SendHello()
 	}
@@ -245,7 +249,7 @@ func (p *peer) plead() {
 // the peer has long owed an answer, though it is heard and takes what we send, the
 // connection is of no use and is made anew.
 func (p *peer) doubt() {
-	if !p.plain() || p.at == "" {
+	if !p.plain() || p.at == nowhere {
 		return
 	}
 	p.plead()

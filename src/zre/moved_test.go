@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -36,24 +37,24 @@ func TestPeerMoves(t *testing.T) {
 		}
 		return said
 	}
-	hello := func(link LinkID, endpoint string) Heard {
-		return Heard{Peer: id, Link: link, Message: &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
+	hello := func(link LinkID, endpoint sight.Endpoint) Heard {
+		return Heard{Peer: id, Link: link, Message: &zremsg.Hello{Endpoint: endpoint.String(), Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
 	}
-	const old, moved = "tcp://10.0.0.2:5", "tcp://10.0.0.3:5"
+	old, moved := sight.At("10.0.0.2", 5), sight.At("10.0.0.3", 5)
 	for _, test := range []struct {
 		in   Input
 		want []string
 	}{
-		{Sighted{id, old}, []string{"connect [" + old + "]"}},
-		{Linked{id, old, "tcp://10.0.0.1:1", true, 7}, []string{"send *zremsg.Hello"}},
+		{Sighted{id, old}, []string{"connect [" + old.String() + "]"}},
+		{Linked{id, old, sight.At("10.0.0.1", 1), true, 7}, []string{"send *zremsg.Hello"}},
 		{hello(1, old), []string{"enter"}},
 		{hello(2, old), []string{"finish 1"}},
 		{Muted{id, 1}, []string{"send *zremsg.Ping"}},
 		{hello(2, old), nil},
 		{hello(3, moved), []string{"finish 2"}},
 		{Muted{id, 2}, []string{"send *zremsg.Ping"}},
-		{hello(3, moved), []string{"disconnect", "connect [" + moved + " " + old + "]"}},
-		{Linked{id, moved, "tcp://10.0.0.1:1", true, 7}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
+		{hello(3, moved), []string{"disconnect", "connect [" + moved.String() + " " + old.String() + "]"}},
+		{Linked{id, moved, sight.At("10.0.0.1", 1), true, 7}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
 		{hello(3, moved), nil},
 	} {
 		if got := step(test.in); !slices.Equal(got, test.want) {
@@ -65,12 +66,12 @@ func TestPeerMoves(t *testing.T) {
 // TestNewestEndpointFirst sights a peer at more endpoints than are kept.
 func TestNewestEndpointFirst(t *testing.T) {
 	c := New(Config{ID: uuid.UUID{1}, Greeting: time.Minute})
-	var tried []string
+	var tried []sight.Endpoint
 	for n := range 20 {
-		for _, out := range c.Step(time.Unix(1e9, 0), Sighted{uuid.UUID{2}, fmt.Sprintf("tcp://10.0.0.%d:5", n)}) {
+		for _, out := range c.Step(time.Unix(1e9, 0), Sighted{uuid.UUID{2}, sight.At(fmt.Sprintf("10.0.0.%d", n), 5)}) {
 			tried = out.(Connect).Endpoints
 		}
-		if want := fmt.Sprintf("tcp://10.0.0.%d:5", n); tried[0] != want || len(tried) != min(n+1, maxEndpoints) {
+		if want := sight.At(fmt.Sprintf("10.0.0.%d", n), 5); tried[0] != want || len(tried) != min(n+1, maxEndpoints) {
 			t.Fatalf("tries %q, want %q first", tried, want)
 		}
 	}
@@ -82,7 +83,7 @@ func TestClaimedEndpoint(t *testing.T) {
 	c := New(Config{ID: uuid.UUID{1}, Greeting: time.Minute, Evasive: 5 * time.Second, Silent: 10 * time.Second, Expired: 30 * time.Second,
 		Signs: func(uuid.UUID) Signs { return Signs{} }})
 	id, claimant, now := uuid.UUID{2}, uuid.UUID{3}, time.Unix(1e9, 0)
-	const endpoint = "tcp://10.0.0.2:5"
+	endpoint := sight.At("10.0.0.2", 5)
 	var events []string
 	step := func(in Input) {
 		for _, out := range c.Step(now, in) {
@@ -95,10 +96,10 @@ func TestClaimedEndpoint(t *testing.T) {
 		}
 	}
 	hello := func(from uuid.UUID, link LinkID) Heard {
-		return Heard{Peer: from, Link: link, Message: &zremsg.Hello{Endpoint: endpoint, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
+		return Heard{Peer: from, Link: link, Message: &zremsg.Hello{Endpoint: endpoint.String(), Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
 	}
 	step(Sighted{id, endpoint})
-	step(Linked{id, endpoint, "tcp://10.0.0.1:1", true, 7})
+	step(Linked{id, endpoint, sight.At("10.0.0.1", 1), true, 7})
 	step(hello(id, 1))
 	step(hello(claimant, 2))
 	for range 20 {
@@ -116,11 +117,11 @@ func TestClaimedEndpoint(t *testing.T) {
 func TestEndpointOfAnother(t *testing.T) {
 	c := New(Config{ID: uuid.UUID{1}, Greeting: 10 * time.Second, Evasive: time.Hour, Silent: 2 * time.Hour, Expired: 3 * time.Hour,
 		Signs: func(uuid.UUID) Signs { return Signs{} }})
-	const endpoint = "tcp://10.0.0.2:5"
+	endpoint := sight.At("10.0.0.2", 5)
 	now := time.Unix(1e9, 0)
 	c.Step(now, Sighted{uuid.UUID{2}, endpoint})
-	c.Step(now, Linked{uuid.UUID{2}, endpoint, "tcp://10.0.0.1:1", true, 0})
-	c.Step(now, Heard{Peer: uuid.UUID{2}, Link: 1, Message: &zremsg.Hello{Endpoint: endpoint}})
+	c.Step(now, Linked{uuid.UUID{2}, endpoint, sight.At("10.0.0.1", 1), true, 0})
+	c.Step(now, Heard{Peer: uuid.UUID{2}, Link: 1, Message: &zremsg.Hello{Endpoint: endpoint.String()}})
 	c.Step(now, Sighted{uuid.UUID{3}, endpoint})
 	for _, out := range c.Step(now.Add(11*time.Second), Tick{}) {
 		if u, ok := out.(Unreachable); ok {
@@ -139,7 +140,7 @@ func TestStrays(t *testing.T) {
 	c := New(Config{ID: uuid.UUID{1}, Greeting: 10 * time.Second, Evasive: time.Minute, Silent: time.Hour, Expired: 2 * time.Hour,
 		Signs: func(uuid.UUID) Signs { return Signs{} }})
 	id, now := uuid.UUID{2}, time.Unix(1e9, 0)
-	const earlier, later = "tcp://10.0.0.2:5", "tcp://10.0.0.3:5"
+	earlier, later := sight.At("10.0.0.2", 5), sight.At("10.0.0.3", 5)
 	step := func(in Input) (said []string) {
 		for _, out := range c.Step(now, in) {
 			switch out := out.(type) {
@@ -157,18 +158,18 @@ func TestStrays(t *testing.T) {
 			t.Errorf("after %v %T%+v: %q, want %q", now, in, in, got, want)
 		}
 	}
-	hello := &zremsg.Hello{Endpoint: later, Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}
-	wants(Sighted{id, earlier}, "connect ["+earlier+"]")
-	wants(Linked{id, earlier, "tcp://10.0.0.1:1", true, 5})
-	wants(Heard{Peer: id, Link: 1, Message: hello}, "disconnect", "connect ["+later+"]")
+	hello := &zremsg.Hello{Endpoint: later.String(), Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}
+	wants(Sighted{id, earlier}, "connect ["+earlier.String()+"]")
+	wants(Linked{id, earlier, sight.At("10.0.0.1", 1), true, 5})
+	wants(Heard{Peer: id, Link: 1, Message: hello}, "disconnect", "connect ["+later.String()+"]")
 	for range 9 {
 		now = now.Add(time.Second)
 		wants(Sighted{id, earlier})
 	}
-	wants(Linked{id, later, "tcp://10.0.0.1:1", true, 5})
+	wants(Linked{id, later, sight.At("10.0.0.1", 1), true, 5})
 	wants(Heard{Peer: id, Link: 1, Message: hello})
 	now = now.Add(time.Minute)
-	wants(Unlinked{id}, "connect ["+later+"]")
-	wants(Sighted{id, earlier}, "connect ["+earlier+" "+later+"]")
-	wants(Linked{id, earlier, "tcp://10.0.0.1:1", true, 5}, "disconnect", "connect ["+later+"]")
+	wants(Unlinked{id}, "connect ["+later.String()+"]")
+	wants(Sighted{id, earlier}, "connect ["+earlier.String()+" "+later.String()+"]")
+	wants(Linked{id, earlier, sight.At("10.0.0.1", 1), true, 5}, "disconnect", "connect ["+later.String()+"]")
 }

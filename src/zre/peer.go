@@ -9,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // Peer is what a node knows of a peer at one moment. It does not change and is
@@ -16,7 +17,7 @@ import (
 type Peer struct {
 	id          uuid.UUID
 	name        string
-	endpoint    string
+	endpoint    sight.Endpoint
 	headers     map[string]string
 	groups      []string // sorted; copied on each change
 	incarnation uint64
@@ -26,7 +27,8 @@ type Peer struct {
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }
 func (p *Peer) Name() string               { return p.name }
-func (p *Peer) Endpoint() string           { return p.endpoint }
+func (p *Peer) At() sight.Endpoint         { return p.endpoint }
+func (p *Peer) Endpoint() string           { return p.endpoint.String() }
 func (p *Peer) Headers() map[string]string { return p.headers }
 func (p *Peer) Header(name string) string  { return p.headers[name] }
 func (p *Peer) Groups() []string           { return p.groups }
@@ -39,35 +41,35 @@ type peer struct {
 	Peer
 	core      *Core
 	state     peermachine.State
-	endpoints []string // to try, the latest first
-	status    uint8    // of the latest HELLO, JOIN or LEAVE
-	weight    int      // of what the peer has said of itself
-	link      LinkID   // the connection that speaks for the peer, 0 if none
-	theirs    uint64   // how the peer names that
-	heir      LinkID   // the one that will when that has ended, 0 if none
-	left      []string // groups that the latest HELLO no longer names
-	joined    []string // groups that the latest HELLO names anew
+	endpoints []sight.Endpoint // to try, the latest first
+	status    uint8            // of the latest HELLO, JOIN or LEAVE
+	weight    int              // of what the peer has said of itself
+	link      LinkID           // the connection that speaks for the peer, 0 if none
+	theirs    uint64           // how the peer names that
+	heir      LinkID           // the one that will when that has ended, 0 if none
+	left      []string         // groups that the latest HELLO no longer names
+	joined    []string         // groups that the latest HELLO names anew
 
 	line
-	late      int       // PING-OKs that may yet come for PINGs of earlier connections
-	calls     bool      // the peer has made a connection to us of late
-	adopted   bool      // our connection has carried a HELLO before it was known to be this peer's
-	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
-	asks      bool      // the next HELLO wants one in return
-	greetedAt time.Time // of the latest HELLO to the peer
-	surprised time.Time // by the latest that it did not expect
-	greetAt   time.Time // when a HELLO that was put off is due
-	since     time.Time // of the present state
-	heard     time.Time // the latest sign of life that we know of
-	took      time.Time // when it was last found to have taken what we sent
-	refusals  bool      // the latest attempts to connect were refused
-	sightedAt time.Time // the latest
-	pingedAt  time.Time // the peer last asked for a sign of life
-	lostAt    time.Time // when our latest connection was lost
-	strayed   string    // the endpoint where our connection led to another life
-	strayedAt time.Time // and when
-	stalls    bool      // what it says waits for our application
-	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
+	late      int            // PING-OKs that may yet come for PINGs of earlier connections
+	calls     bool           // the peer has made a connection to us of late
+	adopted   bool           // our connection has carried a HELLO before it was known to be this peer's
+	lacks     time.Time      // since when we lack a HELLO of the peer, zero if we do not
+	asks      bool           // the next HELLO wants one in return
+	greetedAt time.Time      // of the latest HELLO to the peer
+	surprised time.Time      // by the latest that it did not expect
+	greetAt   time.Time      // when a HELLO that was put off is due
+	since     time.Time      // of the present state
+	heard     time.Time      // the latest sign of life that we know of
+	took      time.Time      // when it was last found to have taken what we sent
+	refusals  bool           // the latest attempts to connect were refused
+	sightedAt time.Time      // the latest
+	pingedAt  time.Time      // the peer last asked for a sign of life
+	lostAt    time.Time      // when our latest connection was lost
+	strayed   sight.Endpoint // the endpoint where our connection led to another life
+	strayedAt time.Time      // and when
+	stalls    bool           // what it says waits for our application
+	vanished  time.Time      // of a goodbye by beacon, zero if none since sighted
 
 	timer timer
 }
@@ -226,7 +228,7 @@ func (p *peer) word() {
 	if !p.state.IsPresent() {
 		return
 	}
-	if p.at != "" && p.link != 0 {
+	if p.at != nowhere && p.link != 0 {
 		p.proves()
 	}
 	p.fire(peermachine.EventWord)
@@ -235,21 +237,21 @@ func (p *peer) word() {
 // learn puts an endpoint before the others that are tried, and forgets the last
 // of too many: a peer that changed its address is where it was sighted last. Where
 // another life of it was found is not tried again for a while.
-func (p *peer) learn(endpoint string) {
+func (p *peer) learn(endpoint sight.Endpoint) {
 	if len(p.endpoints) > 0 && p.endpoints[0] == endpoint {
 		return
 	}
 	if endpoint == p.strayed && endpoint != p.endpoint && p.core.now.Sub(p.strayedAt) < p.core.config.Greeting {
 		return
 	}
-	tried := []string{endpoint}
+	tried := []sight.Endpoint{endpoint}
 	for _, other := range p.endpoints {
 		if other != endpoint && len(tried) < maxEndpoints {
 			tried = append(tried, other)
 		}
 	}
 	p.try(tried...)
-	if p.at == "" {
+	if p.at == nowhere {
 		p.Dial()
 	}
 }
@@ -296,14 +298,14 @@ func (p *peer) muted(link LinkID) {
 		return
 	}
 	switch {
-	case p.leaving() && !p.audible() && p.at == "":
+	case p.leaving() && !p.audible() && p.at == nowhere:
 		p.fire(peermachine.EventGoodbye)
 		return
 	case p.link != 0:
 		return
 	}
 	p.fire(peermachine.EventMuted)
-	if rival := p.rival(); rival != nil && p.at == "" {
+	if rival := p.rival(); rival != nil && p.at == nowhere {
 		p.yield(rival)
 	}
 }
@@ -357,17 +359,17 @@ func (p *peer) Dial() {
 // attempts, and was not sighted of late, is not there any more, nor is who has another
 // in its place.
 func (p *peer) TellUnreachable() {
-	if p.at == "" && len(p.free()) == 0 {
+	if p.at == nowhere && len(p.free()) == 0 {
 		return
 	}
 	if p.refusals && p.core.now.Sub(p.sightedAt) > p.core.config.Greeting/2 {
 		return
 	}
 	snapshot := p.Peer
-	if snapshot.endpoint == "" && len(p.endpoints) > 0 {
+	if snapshot.endpoint == nowhere && len(p.endpoints) > 0 {
 		snapshot.endpoint = p.endpoints[0]
 	}
-	p.core.emit(Unreachable{&snapshot, p.at != "", p.link != 0})
+	p.core.emit(Unreachable{&snapshot, p.at != nowhere, p.link != 0})
 }
 
 // SendGoodbye spares plain peers that hear our beacon: it tells them, and those
@@ -410,7 +412,7 @@ func (p *peer) suspected() {
 	switch rival := p.rival(); {
 	case rival != nil && !p.shown:
 		p.yield(rival)
-	case p.plain() && !p.shown && p.at != "" && !s.Owes:
+	case p.plain() && !p.shown && p.at != nowhere && !s.Owes:
 		p.renew()
 	}
 }

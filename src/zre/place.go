@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // A host that loses power and comes back may bring another peer to the endpoint of
@@ -18,10 +19,10 @@ import (
 // somebody merely says evicts nobody who answers.
 
 // places are the peers that are said to be at an endpoint.
-type places map[string][]*peer
+type places map[sight.Endpoint][]*peer
 
 // try replaces the endpoints that are tried for a peer.
-func (p *peer) try(endpoints ...string) {
+func (p *peer) try(endpoints ...sight.Endpoint) {
 	at := p.core.places
 	for _, e := range p.endpoints {
 		if at[e] = slices.DeleteFunc(at[e], func(q *peer) bool { return q == p }); len(at[e]) == 0 {
@@ -35,7 +36,7 @@ func (p *peer) try(endpoints ...string) {
 }
 
 // others returns who else is said to be at an endpoint, in the order of their ids.
-func (p *peer) others(endpoint string) []*peer {
+func (p *peer) others(endpoint sight.Endpoint) []*peer {
 	if len(p.core.places[endpoint]) < 2 {
 		return nil
 	}
@@ -64,7 +65,7 @@ func (p *peer) settle() {
 func (p *peer) rival() *peer {
 	for _, e := range p.endpoints {
 		for _, q := range p.others(e) {
-			if q.link != 0 && q.endpoint == e && q.at == "" {
+			if q.link != 0 && q.endpoint == e && q.at == nowhere {
 				return q
 			}
 		}
@@ -77,9 +78,9 @@ func (p *peer) rival() *peer {
 func (p *peer) yield(to *peer) {
 	endpoint := to.endpoint
 	there := p.at == endpoint
-	p.try(slices.DeleteFunc(slices.Clone(p.endpoints), func(e string) bool { return e == endpoint })...)
+	p.try(slices.DeleteFunc(slices.Clone(p.endpoints), func(e sight.Endpoint) bool { return e == endpoint })...)
 	switch {
-	case there && !p.proven && to.at == "":
+	case there && !p.proven && to.at == nowhere:
 		p.core.emit(Adopt{p.id, to.id})
 		to.line, p.line = p.line, line{}
 		to.greetedAt, to.adopted = p.greetedAt, to.greets
@@ -87,7 +88,7 @@ func (p *peer) yield(to *peer) {
 		to.fire(peermachine.EventLinked)
 	case there:
 		p.renew()
-	case p.at == "":
+	case p.at == nowhere:
 		p.core.emit(Disconnect{p.id})
 		p.Dial()
 	}
@@ -97,8 +98,8 @@ func (p *peer) yield(to *peer) {
 }
 
 // free returns the endpoints of a peer to which nobody else has our connection.
-func (p *peer) free() []string {
-	taken := func(e string) bool {
+func (p *peer) free() []sight.Endpoint {
+	taken := func(e sight.Endpoint) bool {
 		return slices.ContainsFunc(p.others(e), func(q *peer) bool { return q.at == e })
 	}
 	if !slices.ContainsFunc(p.endpoints, taken) {
@@ -108,9 +109,9 @@ func (p *peer) free() []string {
 }
 
 // vacate lets others be tried at an endpoint that our connection to a peer led to.
-func (c *Core) vacate(endpoint string, from uuid.UUID) {
+func (c *Core) vacate(endpoint sight.Endpoint, from uuid.UUID) {
 	for _, q := range slices.Clone(c.places[endpoint]) {
-		if q.id != from && q.at == "" && !q.state.Final() {
+		if q.id != from && q.at == nowhere && !q.state.Final() {
 			q.Dial()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // zyre does what Zyre 2.0 does on a host, as far as its peers can tell: it
@@ -24,7 +25,7 @@ type zyre struct {
 }
 
 type zyrePeer struct {
-	endpoint string
+	endpoint sight.Endpoint
 	ready    bool
 	groups   map[string]bool
 	queue    []zremsg.Message // until the connection stands
@@ -82,7 +83,7 @@ func (z *zyre) step(in Input) {
 		}
 	case Unlinked:
 		if p := z.peers[in.Peer]; p != nil {
-			z.h.dial(in.Peer, []string{p.endpoint})
+			z.h.dial(in.Peer, []sight.Endpoint{p.endpoint})
 		}
 	case OutOfStep:
 		z.remove(in.Peer)
@@ -93,7 +94,7 @@ func (z *zyre) step(in Input) {
 
 // require finds a peer or makes it known. Another at the same endpoint is left alone
 // from then on.
-func (z *zyre) require(id uuid.UUID, endpoint string) *zyrePeer {
+func (z *zyre) require(id uuid.UUID, endpoint sight.Endpoint) *zyrePeer {
 	p := z.peers[id]
 	if p == nil {
 		for _, other := range sortedIDs(z.peers) {
@@ -103,9 +104,9 @@ func (z *zyre) require(id uuid.UUID, endpoint string) *zyrePeer {
 		}
 		p = &zyrePeer{endpoint: endpoint, groups: map[string]bool{}, heard: z.h.now()}
 		z.peers[id] = p
-		z.h.dial(id, []string{endpoint})
+		z.h.dial(id, []sight.Endpoint{endpoint})
 		z.send(id, &zremsg.Hello{
-			Endpoint: z.h.endpoint(), Groups: slices.Sorted(maps.Keys(z.h.own)), Status: z.status, Name: "plain",
+			Endpoint: z.h.endpoint().String(), Groups: slices.Sorted(maps.Keys(z.h.own)), Status: z.status, Name: "plain",
 		})
 	}
 	return p
@@ -130,7 +131,8 @@ func (z *zyre) hear(in Heard) {
 		if p != nil && p.ready {
 			z.remove(in.Peer)
 		}
-		p = z.require(in.Peer, hello.Endpoint)
+		endpoint, _ := sight.Parse(hello.Endpoint)
+		p = z.require(in.Peer, endpoint)
 		p.ready = true
 		for _, group := range hello.Groups {
 			p.groups[group] = true

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -48,8 +49,8 @@ func TestGreetingsOfAllAreBound(t *testing.T) {
 	hello := heavy()
 	peer := func(i int) uuid.UUID { return uuid.UUID{0: 2, 14: byte(i >> 8), 15: byte(i)} }
 	greets := func(i int) (taken bool) {
-		step(Sighted{peer(i), hello.Endpoint})
-		step(Linked{peer(i), "tcp://10.0.0.2:1", "tcp://10.0.0.1:1", true, 0})
+		step(Sighted{peer(i), sight.At("10.0.0.2", 5)})
+		step(Linked{peer(i), sight.At("10.0.0.2", 1), sight.At("10.0.0.1", 1), true, 0})
 		rejected, counted := step(Heard{Peer: peer(i), Link: LinkID(i + 1), Message: hello})
 		if rejected != slices.Contains(counted, "greetings over the limit of all") {
 			t.Fatalf("peer %d is rejected: %v, and counted as %q", i, rejected, counted)
@@ -103,8 +104,8 @@ func TestWeight(t *testing.T) {
 		m.Groups = slices.Compact(slices.Sorted(slices.Values([]string{group(), group()})))
 		return Heard{Peer: id, Link: 1, Message: m}
 	}
-	c.Step(now, Sighted{id, "tcp://10.0.0.2:5"})
-	c.Step(now, Linked{id, "tcp://10.0.0.2:1", "tcp://10.0.0.1:1", true, 0})
+	c.Step(now, Sighted{id, sight.At("10.0.0.2", 5)})
+	c.Step(now, Linked{id, sight.At("10.0.0.2", 1), sight.At("10.0.0.1", 1), true, 0})
 	c.Step(now, hello())
 	for range 1000 {
 		in := hello()
@@ -116,7 +117,7 @@ func TestWeight(t *testing.T) {
 		}
 		c.Step(now, in)
 		p := c.peers[id]
-		said := &zremsg.Hello{Endpoint: p.endpoint, Name: p.name, Groups: p.groups, Headers: wire.Pairs(p.headers)}
+		said := &zremsg.Hello{Endpoint: p.endpoint.String(), Name: p.name, Groups: p.groups, Headers: wire.Pairs(p.headers)}
 		if want := weigh(said); p.weight != want || c.weight != want {
 			t.Fatalf("it weighs %d, and all %d, want %d", p.weight, c.weight, want)
 		}

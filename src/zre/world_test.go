@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // The time-outs of all hosts.
@@ -198,16 +199,16 @@ func (w *world) troubled(a, b *host) {
 func (h *host) up() bool       { return h.core != nil || h.zyre != nil }
 func (h *host) now() time.Time { return h.world.now.Add(h.ahead) }
 
-func (h *host) endpoint() string {
-	port := 1000 + h.lives
+func (h *host) endpoint() sight.Endpoint {
+	port := 1000 + uint16(h.lives)
 	if h.fixed {
 		port = 1000
 	}
-	return fmt.Sprintf("tcp://10.0.0.%d:%d", h.number, port)
+	return sight.At(fmt.Sprintf("10.0.0.%d", h.number), port)
 }
 
 // listener returns who listens at an endpoint, nil if nobody does.
-func (w *world) listener(endpoint string) *host {
+func (w *world) listener(endpoint sight.Endpoint) *host {
 	for _, h := range w.hosts {
 		if h.up() && h.endpoint() == endpoint {
 			return h

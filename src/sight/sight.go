@@ -1,0 +1,137 @@
+// Package sight says what it is to hear of a node: who it is, and where it can be
+// reached. Beacons and gossip tell of that.
+//
+// A sighting proves nothing: anybody can tell of anybody. It is a hint where to connect,
+// and the conversation there decides.
+package sight
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/z85"
+)
+
+// Sighting is a word of another node.
+type Sighting struct {
+	ID       uuid.UUID
+	Endpoint Endpoint // none if the node does not tell
+	Gone     bool     // the node says goodbye; Endpoint means nothing
+}
+
+// Endpoint is where a node accepts connections, with its public key of CURVE if it has
+// one. Two are equal if both are. The zero Endpoint is none.
+type Endpoint struct {
+	Address string   // HOST:PORT; an IPv6 address in brackets, with its zone
+	Key     [32]byte // zeros for none
+}
+
+// Why a text names no endpoint.
+var (
+	ErrEndpoint = errors.New("want tcp://HOST:PORT")
+	ErrKey      = errors.New("its key is not 40 characters of Z85")
+)
+
+const scheme = "tcp://"
+
+// At returns the endpoint of a host and a port.
+func At(host string, port uint16) Endpoint {
+	return Endpoint{Address: net.JoinHostPort(host, strconv.Itoa(int(port)))}
+}
+
+// Parse is the inverse of String.
+func Parse(text string) (e Endpoint, err error) {
+	bare, key, keyed := strings.Cut(text, "|")
+	address, ok := strings.CutPrefix(bare, scheme)
+	if _, _, err := net.SplitHostPort(address); !ok || err != nil {
+		return Endpoint{}, fmt.Errorf("%q: %w", text, ErrEndpoint)
+	}
+	if keyed {
+		if e.Key, err = z85.Key(key); err != nil || e.Key == (Endpoint{}).Key {
+			return Endpoint{}, fmt.Errorf("%q: %w", text, ErrKey)
+		}
+	}
+	e.Address = address
+	return e, nil
+}
+
+// String returns tcp://HOST:PORT, followed by a bar and the key in Z85 if there is one;
+// nothing for none.
+func (e Endpoint) String() string {
+	text := e.Bare()
+	if e.Key != (Endpoint{}).Key {
+		text += "|" + z85.Encode(e.Key[:])
+	}
+	return text
+}
+
+// Bare returns tcp://HOST:PORT, nothing for none.
+func (e Endpoint) Bare() string {
+	if e.Address == "" {
+		return ""
+	}
+	return scheme + e.Address
+}
+
+// LogValue has logs show what String does.
+func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// With returns the endpoint with a key, or without if that is nil.
+func (e Endpoint) With(key *[32]byte) Endpoint {
+	e.Key = [32]byte{}
+	if key != nil {
+		e.Key = *key
+	}
+	return e
+}
+
+// KeyOf returns the key, nil if there is none.
+func (e Endpoint) KeyOf() *[32]byte {
+	if e.Key == (Endpoint{}).Key {
+		return nil
+	}
+	return &e.Key
+}
+
+// Host returns the host, nothing for none.
+func (e Endpoint) Host() string {
+	host, _, _ := net.SplitHostPort(e.Address)
+	return host
+}
+
+// Port returns the port, 0 for one that is no number from 1 to 65535.
+func (e Endpoint) Port() uint16 {
+	_, port, _ := net.SplitHostPort(e.Address)
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(number)
+}
+
+// broadcast is the address of all hosts of a network (RFC 919).
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// Dialable tells whether the endpoint is that of one host: its address, or a name, and a
+// port.
+func (e Endpoint) Dialable() bool {
+	host := e.Host()
+	ip, _ := netip.ParseAddr(host) // else it is a name
+	ip = ip.Unmap()
+	nobody := host == "" || host == "*" || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast
+	return !nobody && e.Port() != 0
+}
+
+// Loopback tells whether only its own host can reach the endpoint.
+func (e Endpoint) Loopback() bool {
+	host := e.Host()
+	ip, _ := netip.ParseAddr(host)
+	return host == "localhost" || ip.Unmap().IsLoopback()
+}
