@@ -7,6 +7,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -154,7 +155,7 @@ func (n *Node) event(e zre.Event) {
 		n.ungroup(e.Peer.Groups()...)
 		delete(n.loop.challenges, id)
 		if r := n.loop.speaks[id]; r != nil {
-			n.inbox.dismiss(r)
+			n.events.Dismiss(&r.Bringer)
 		}
 	case api.EventTypeJoin:
 		n.table.join(id, e.Group)
@@ -168,15 +169,15 @@ func (n *Node) event(e zre.Event) {
 	}
 	n.log(id).Debug("peer "+e.Type.String(), "name", e.Peer.Name(), "group", e.Group, "reason", e.Reason)
 	n.loop.version++
-	n.inbox.post(Event{
-		kind: e.Type, reason: e.Reason, peer: e.Peer, group: e.Group, at: e.Time, version: n.loop.version,
+	n.events.Post(events.Facts{
+		Type: e.Type, Reason: e.Reason, Peer: e.Peer, Group: e.Group, At: e.Time, Version: n.loop.version,
 	})
 }
 
 // signs tells the core what the connections from and to a peer tell of its life.
 func (n *Node) signs(id uuid.UUID) (s zre.Signs) {
 	if r := n.loop.speaks[id]; r != nil {
-		s.Heard, s.Waiting = r.link.Heard(), r.stalled.Load()
+		s.Heard, s.Waiting = r.link.Heard(), r.Stalled()
 	}
 	if c := n.loop.calls[id]; c != nil && c.out != nil {
 		taken, owes := c.out.Taken()

@@ -27,6 +27,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
@@ -34,14 +35,24 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
+// What an application is told of a node.
+type (
+	Peer  = zre.Peer
+	Event = events.Event
+	Batch = events.Batch
+)
+
+// compactFrom is the least number of unread tidings that is worth compacting.
+const compactFrom = 1024
+
 // Node is a node in a network. Its methods may be called from any goroutine,
 // Recv and RecvBatch from one at a time.
 type Node struct {
-	id    uuid.UUID // settled at the start, as the name and the guard are
-	name  string
-	plain uuid.UUID // the id of a node without identity
-	table *table
-	inbox *inbox
+	id     uuid.UUID // settled at the start, as the name and the guard are
+	name   string
+	plain  uuid.UUID // the id of a node without identity
+	table  *table
+	events *events.Queue
 	guard
 
 	mu       sync.RWMutex // guards phase, settings while fresh, and address
@@ -98,7 +109,7 @@ func New(name string) (*Node, error) {
 		name:      name,
 		plain:     plain,
 		table:     newTable(),
-		inbox:     newInbox(),
+		events:    events.New(compactFrom),
 		settings:  defaults(who),
 		lines:     lines{at: map[string]chan struct{}{}},
 		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
@@ -194,7 +205,7 @@ func (n *Node) Start() (err error) {
 		n.cancel()
 		return errors.Join(err, listener.Close(), n.gossip.Close())
 	}
-	n.inbox.limit = s.inbox
+	n.events.Limit(s.inbox)
 	n.begin(listener, site, incarnation)
 	n.phase = running
 	n.settings.log.Info("node started", "name", n.name, "uuid", n.id, "endpoint", n.address)
@@ -249,7 +260,7 @@ func (n *Node) Stop() error {
 	n.mu.Unlock()
 	switch was {
 	case fresh:
-		n.inbox.close()
+		n.events.Close()
 		close(n.done)
 		return nil
 	case stopped:
@@ -258,11 +269,11 @@ func (n *Node) Stop() error {
 	case running:
 	}
 	n.do(func() {
-		n.inbox.end()
+		n.events.End()
 		n.step(zre.Stop{})
 		n.hush()
 	})
-	n.inbox.close()
+	n.events.Close()
 	n.cancel()
 	n.work.Wait()
 	close(n.calls)

@@ -363,9 +363,7 @@ func TestUnreadTidingsStayBounded(t *testing.T) {
 		}
 		ana.must(ana.Join("room"))
 		time.Sleep(time.Second)
-		ben.inbox.mu.Lock()
-		unread := ben.inbox.tidings
-		ben.inbox.mu.Unlock()
+		unread := ben.events.Tidings()
 		if unread > compactFrom {
 			t.Fatalf("%d tidings wait", unread)
 		}

@@ -12,11 +12,11 @@ import (
 
 // Recv waits for the next event. It is valid until the next Recv or RecvBatch.
 // When the node has stopped and no events are left, it returns api.ErrStopped.
-func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.inbox.recv(ctx) }
+func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.events.Recv(ctx) }
 
 // RecvBatch waits for a run of events, at least one. It is valid until the next
 // Recv or RecvBatch.
-func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.inbox.recvBatch(ctx) }
+func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.RecvBatch(ctx) }
 
 // Peers returns the peers that are present, in the order of their UUIDs.
 func (n *Node) Peers() []*Peer { return sorted(n.table.all()) }

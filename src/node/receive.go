@@ -12,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
@@ -56,10 +57,8 @@ type receiver struct {
 	verdict chan verdict  // the loop's on the latest HELLO
 	ahead   *receiver     // the loop's: what comes first with verdictWait
 	done    chan struct{} // closed when the connection has ended, and the core knows
-	stalled atomic.Bool   // waits for the application
-	taken   atomic.Uint64 // messages that were taken in, content into the application's queue
-	gone    atomic.Bool   // the peer's exit has been told: what it said later is not
-	away    atomic.Bool   // the peer is not let in, and has been told
+	events.Bringer
+	away atomic.Bool // the peer is not let in, and has been told
 
 	// The reader's own.
 	visit     visit
@@ -84,7 +83,7 @@ type receiver struct {
 func (r *receiver) deliver(b *link.Batch) error {
 	defer b.Release()
 	at := time.Now()
-	run := r.node.inbox.batch(b)
+	run := r.node.events.Batch(b)
 	for i := range b.Len() {
 		if r.away.Load() {
 			break
@@ -102,7 +101,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:
 			if inStep, err := r.content(run, id, frames, at); err != nil {
 				r.link.Spoil()
-				r.node.inbox.recycle(run)
+				r.node.events.Recycle(run)
 				return err
 			} else if inStep {
 				continue
@@ -111,9 +110,9 @@ func (r *receiver) deliver(b *link.Batch) error {
 		if !r.push(run, r.count-1) {
 			return r.dismissed()
 		}
-		run = r.node.inbox.batch(b)
+		run = r.node.events.Batch(b)
 		if err := r.control(b, i, id); err != nil {
-			r.node.inbox.recycle(run)
+			r.node.events.Recycle(run)
 			return err
 		}
 	}
@@ -126,7 +125,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 // dismissed ends the connection of a peer whose exit was told. A node that stops reads on,
 // until those who are connected to it know what it has taken.
 func (r *receiver) dismissed() error {
-	if r.node.inbox.ended() {
+	if r.node.events.Ended() {
 		return nil
 	}
 	return net.ErrClosed
@@ -178,8 +177,8 @@ func (r *receiver) push(run *Batch, count uint64) bool {
 	if !r.unopened {
 		r.reached = count
 	}
-	empty := len(run.events) == 0
-	taken := r.node.inbox.push(run, r, func() {
+	empty := run.Size() == 0
+	taken := r.node.events.Push(run, &r.Bringer, r.reached, func() {
 		if now := time.Now(); now.Sub(r.told) > r.node.settings.evasive/2 {
 			r.told = now
 			n, stalled := r.node, zre.Stalled{Peer: r.peer}
@@ -189,38 +188,37 @@ func (r *receiver) push(run *Batch, count uint64) bool {
 	if !taken && !empty {
 		r.link.Spoil()
 	}
-	return taken || empty && r.node.inbox.ended()
+	return taken || empty && r.node.events.Ended()
 }
 
 // content adds a whisper or shout to a run of events. It tells whether that is
 // all there is to it: out of step, the loop must know. An error ends the
 // connection.
 func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time) (inStep bool, err error) {
-	e := Event{peer: r.remote.snapshot.Load(), at: at}
+	e := events.Facts{Peer: r.remote.snapshot.Load(), At: at}
 	var sequence uint16
 	if id == zremsg.IDWhisper {
 		err = r.whisper.Decode(frames[0], frames[1:])
-		e.kind, e.content, sequence = api.EventTypeWhisper, r.whisper.Content, r.whisper.Sequence
+		e.Type, e.Content, sequence = api.EventTypeWhisper, r.whisper.Content, r.whisper.Sequence
 	} else {
 		err = r.shout.Decode(frames[0], frames[1:])
-		e.kind, e.content, sequence = api.EventTypeShout, r.shout.Content, r.shout.Sequence
-		e.group = r.shout.Group
+		e.Type, e.Content, sequence = api.EventTypeShout, r.shout.Content, r.shout.Sequence
+		e.Group = r.shout.Group
 	}
 	if err != nil {
 		r.node.count("messages that are malformed")
 		return true, nil
 	}
 	inStep = r.inStep(sequence)
-	if e.peer.Badge().Seals() {
-		if err := r.unseal(run, &e); err != nil || len(e.content) == 0 {
+	if e.Peer.Badge().Seals() {
+		if err := r.unseal(run, &e); err != nil || len(e.Content) == 0 {
 			return inStep, err
 		}
-	} else if _, only := r.node.settings.sealed[e.group]; only && e.peer.Protection() == api.PeerProtectionPlain {
-		r.dropPlain(e.peer, e.group)
+	} else if _, only := r.node.settings.sealed[e.Group]; only && e.Peer.Protection() == api.PeerProtectionPlain {
+		r.dropPlain(e.Peer, e.Group)
 		return inStep, nil
 	}
-	run.octets += eventOctets + len(e.content)*frameOctets
-	run.events = append(run.events, e)
+	run.Add(e)
 	return inStep, nil
 }
 

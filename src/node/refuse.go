@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
@@ -63,7 +64,7 @@ func (n *Node) refuse(among *refusals, peer uuid.UUID, name string, endpoint sig
 		return
 	}
 	n.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
-	n.inbox.post(Event{kind: api.EventTypeRefused, peer: zre.Stranger(peer, name, endpoint), text: key.reason, at: now})
+	n.events.Post(events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: key.reason, At: now})
 }
 
 // tell tells whether a refusal is to be told, and notes that it is.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/sight"
 )
@@ -323,7 +324,7 @@ func TestRefusalsOfNobody(t *testing.T) {
 		for s.ana.next(100*time.Millisecond) == "refused "+errSecure.Error() {
 			told++
 		}
-		if told == 0 || told > maxNotices+1 {
+		if told == 0 || told > events.MaxNotices+1 {
 			t.Errorf("%d of %d are told", told, forged)
 		}
 		_, _ = s.confront(s.eve.identity.UUID(), nil, frame(s.greeting())) // without a card

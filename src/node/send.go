@@ -286,7 +286,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 		if r == nil {
 			return
 		}
-		leaving.Count = r.taken.Load()
+		leaving.Count = r.Taken()
 	}
 	if greets {
 		n.freshen()

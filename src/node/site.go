@@ -12,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
@@ -114,7 +115,7 @@ func (n *Node) notice(text string) { n.remark(slog.LevelInfo, text) }
 // remark tells the application, and the log at a level, of the network.
 func (n *Node) remark(level slog.Level, text string) {
 	n.settings.log.Log(n.ctx, level, "network", "change", text)
-	n.inbox.post(Event{kind: api.EventTypeNetwork, peer: nobody, text: text, at: time.Now()})
+	n.events.Post(events.Facts{Type: api.EventTypeNetwork, Peer: nobody, Text: text, At: time.Now()})
 }
 
 // abandon closes connections from an address that the host no longer has, now

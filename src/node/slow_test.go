@@ -25,7 +25,7 @@ func (a *actor) reads(ctx context.Context, messages int) {
 		case err != nil:
 			a.lan.t.Errorf("%s has got %d messages: %v", a.Name(), got, err)
 			return
-		case !e.carries():
+		case len(e.Msg()) == 0:
 			a.lan.t.Errorf("%s is told after %d messages: %s %s %s", a.Name(), got, e.Type(), e.Peer().Name(), e.Reason())
 			return
 		}

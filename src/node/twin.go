@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -45,5 +46,5 @@ func (n *Node) twin(s sight.Sighting) {
 	text := fmt.Sprintf("another node has this node's identity, and was first seen %s: peers talk only with the one that "+
 		"started later, so stop one, or give it an identity of its own (once identity new)", t.since.Format(time.DateTime))
 	n.settings.log.Warn(text, "uuid", n.id, "endpoint", s.Endpoint)
-	n.inbox.post(Event{kind: api.EventTypeTwin, peer: zre.Stranger(n.id, n.name, s.Endpoint), text: text, at: now})
+	n.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(n.id, n.name, s.Endpoint), Text: text, At: now})
 }

@@ -48,7 +48,7 @@ func (a *actor) content() (messages uint64) {
 		if err != nil {
 			return messages
 		}
-		if e.carries() {
+		if len(e.Msg()) > 0 {
 			messages++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -26,5 +27,5 @@ func (n *Node) unreachable(out zre.Unreachable) {
 		return
 	}
 	n.log(p.UUID()).Warn("node unreachable", "name", p.Name(), "endpoint", p.Endpoint(), "reason", why)
-	n.inbox.post(Event{kind: api.EventTypeUnreachable, peer: p, text: why, at: now})
+	n.events.Post(events.Facts{Type: api.EventTypeUnreachable, Peer: p, Text: why, At: now})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -50,18 +51,18 @@ type unsealer struct {
 
 // unseal opens the content of an event in its place. What does not open is counted
 // and has no content then. An error ends the connection.
-func (r *receiver) unseal(run *Batch, e *Event) error {
-	frames, err := run.frames, errNotSealed
-	if e.kind == api.EventTypeWhisper && len(e.content) == 1 {
-		frames, err = r.whispered(e.content[0], frames)
-	} else if e.kind == api.EventTypeShout && len(e.content) == 2 {
-		frames, err = r.shouted(e.group, e.content[0], e.content[1], frames)
-	}
-	e.content = nil
+func (r *receiver) unseal(run *Batch, e *events.Facts) (err error) {
+	e.Content, err = run.Open(func(frames [][]byte) ([][]byte, error) {
+		switch c := e.Content; {
+		case e.Type == api.EventTypeWhisper && len(c) == 1:
+			return r.whispered(c[0], frames)
+		case e.Type == api.EventTypeShout && len(c) == 2:
+			return r.shouted(e.Group, c[0], c[1], frames)
+		}
+		return nil, errNotSealed
+	})
 	switch {
 	case err == nil:
-		e.content = slices.Clip(frames[len(run.frames):])
-		run.frames = frames
 		return nil
 	case errors.Is(err, errSessions), errors.Is(err, errMissing):
 		return err

@@ -25,7 +25,7 @@ func (n *Node) Snapshot() (*View, error) {
 	v := new(View)
 	if err := n.while(func() {
 		*v = View{n.loop.version, n.Peers(), n.loop.core.Leaders()}
-		n.inbox.mark(v.version)
+		n.events.Mark(v.version)
 	}); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/events"
 )
 
 // state is what an application knows: from a snapshot, and from events.
@@ -50,7 +51,7 @@ func TestSnapshot(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			l := newLAN(t)
-			ana := l.node("ana", func(n *Node) { n.inbox.compact = 8 })
+			ana := l.node("ana", func(n *Node) { n.events = events.New(1) })
 			defer ana.Stop()
 			peers := make([]*actor, 5)
 			v, err := ana.Snapshot()
@@ -74,9 +75,6 @@ func TestSnapshot(t *testing.T) {
 				default:
 					ana.must(peers[i].Leave(fmt.Sprint("group ", random.IntN(3))))
 				}
-				ana.inbox.mu.Lock()
-				ana.inbox.compact = 8 // also when it has grown
-				ana.inbox.mu.Unlock()
 				time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
 			}
 			time.Sleep(time.Minute)
@@ -120,7 +118,7 @@ func (a *actor) read(known state, from *View, most int) {
 func TestCompactedPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
-		ana, ben := l.node("ana", func(n *Node) { n.inbox.compact = 4 }), l.node("ben")
+		ana, ben := l.node("ana", func(n *Node) { n.events = events.New(4) }), l.node("ben")
 		defer ana.Stop()
 		defer ben.Stop()
 		ben.wants("enter ana")

@@ -1,4 +1,4 @@
-package node
+package events
 
 import (
 	"slices"
@@ -6,10 +6,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
-// maxNotices is how many events are left of those unread that are not about peers.
-const maxNotices = 64
+// MaxNotices is how many events are left of those unread that are not about peers.
+const MaxNotices = 64
 
 // unread is what the queue holds of one peer since it last carried content.
 type unread struct {
@@ -28,26 +29,26 @@ type unread struct {
 // the sweep.
 func compact(queue []*Batch, snapshot uint64) []*Batch {
 	open, leaders := map[uuid.UUID]*unread{}, map[string]*Event{}
-	newest, held := map[uuid.UUID]*Peer{}, true
+	newest, held := map[uuid.UUID]*zre.Peer{}, true
 	for _, b := range queue {
 		for i := range b.events {
 			e := &b.events[i]
 			if e.notice() {
 				continue
 			}
-			if held && e.version > snapshot {
+			if held && e.facts.Version > snapshot {
 				held = false
 				clear(open)
 				clear(leaders)
 			}
-			if e.kind == api.EventTypeLeader {
-				if last := leaders[e.group]; last != nil {
-					last.kind = 0
+			if e.facts.Type == api.EventTypeLeader {
+				if last := leaders[e.facts.Group]; last != nil {
+					last.facts.Type = 0
 				}
-				leaders[e.group] = e
+				leaders[e.facts.Group] = e
 			}
-			id := e.peer.UUID()
-			newest[id] = e.peer
+			id := e.facts.Peer.UUID()
+			newest[id] = e.facts.Peer
 			u := open[id]
 			if u == nil || e.carries() {
 				u = &unread{join: map[string]*Event{}}
@@ -61,13 +62,13 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 		for i := range slices.Backward(b.events) {
 			e := &b.events[i]
 			if e.notice() {
-				if notices++; notices > maxNotices {
-					e.kind = 0
+				if notices++; notices > MaxNotices {
+					e.facts.Type = 0
 				}
-			} else if p := newest[e.peer.UUID()]; p != nil && e.kind != 0 {
+			} else if p := newest[e.facts.Peer.UUID()]; p != nil && e.facts.Type != 0 {
 				delete(newest, p.UUID())
-				if e.kind != api.EventTypeExit {
-					e.peer = p
+				if e.facts.Type != api.EventTypeExit {
+					e.facts.Peer = p
 				}
 			}
 		}
@@ -79,13 +80,13 @@ func (u *unread) see(e *Event) {
 	if u.enter != nil {
 		u.since = append(u.since, e)
 	}
-	switch e.kind {
+	switch e.facts.Type {
 	case api.EventTypeEnter:
 		u.enter, u.since = e, append(u.since[:0], e)
 	case api.EventTypeExit:
 		if u.enter != nil {
 			for _, s := range u.since {
-				s.kind = 0
+				s.facts.Type = 0
 			}
 		}
 		*u = unread{join: map[string]*Event{}}
@@ -94,10 +95,10 @@ func (u *unread) see(e *Event) {
 	case api.EventTypeRecover:
 		u.suspect = cancel(u.suspect, e)
 	case api.EventTypeJoin:
-		u.join[e.group] = e
+		u.join[e.facts.Group] = e
 	case api.EventTypeLeave:
-		if cancel(u.join[e.group], e); u.join[e.group] != nil {
-			delete(u.join, e.group)
+		if cancel(u.join[e.facts.Group], e); u.join[e.facts.Group] != nil {
+			delete(u.join, e.facts.Group)
 		}
 	}
 }
@@ -105,7 +106,7 @@ func (u *unread) see(e *Event) {
 // cancel takes both of a pair from the queue if the first is still unread.
 func cancel(first, second *Event) *Event {
 	if first != nil {
-		first.kind, second.kind = 0, 0
+		first.facts.Type, second.facts.Type = 0, 0
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func sweep(queue []*Batch) []*Batch {
 	for _, b := range queue {
 		events := b.events[:0]
 		for _, e := range b.events {
-			if e.kind != 0 {
+			if e.facts.Type != 0 {
 				events = append(events, e)
 			}
 		}

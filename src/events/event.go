@@ -1,0 +1,121 @@
+// Package events is the queue of what happens in a network to the application that is
+// told of it.
+package events
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Facts are what an event is made of.
+type Facts struct {
+	Type    api.EventType
+	Reason  peermachine.Reason
+	Peer    *zre.Peer
+	Group   string
+	Content [][]byte
+	Text    string // of a network event, why a node was refused, or what a twin means
+	At      time.Time
+	Version uint64 // of what is known after the event, 0 if no snapshot holds it
+}
+
+// Event is something that happened in the network. It is valid until the next
+// Recv or RecvBatch of its queue; Keep makes a copy that lasts.
+type Event struct{ facts Facts }
+
+func (e *Event) Type() api.EventType { return e.facts.Type }
+func (e *Event) Peer() *zre.Peer     { return e.facts.Peer }
+func (e *Event) Group() string       { return e.facts.Group }
+func (e *Event) Msg() [][]byte       { return e.facts.Content }
+func (e *Event) Time() time.Time     { return e.facts.At }
+func (e *Event) Version() uint64     { return e.facts.Version }
+
+// Protection returns what protected content on its way, or what protects content
+// of the peer.
+func (e *Event) Protection() api.PeerProtection { return e.facts.Peer.Protection() }
+
+// Reason returns why a peer is gone, or what has changed in the network, or an
+// empty string for other events.
+func (e *Event) Reason() string {
+	if e.facts.Reason == 0 {
+		return e.facts.Text
+	}
+	return e.facts.Reason.String()
+}
+
+// Keep returns a copy of the event that shares no memory with the node.
+func (e *Event) Keep() *Event {
+	size := 0
+	for _, frame := range e.facts.Content {
+		size += len(frame)
+	}
+	kept, octets := *e, make([]byte, 0, size)
+	kept.facts.Content = make([][]byte, len(e.facts.Content))
+	for i, frame := range e.facts.Content {
+		octets = append(octets, frame...)
+		kept.facts.Content[i] = slices.Clip(octets[len(octets)-len(frame):])
+	}
+	return &kept
+}
+
+// notice tells whether the event is not about a peer: anybody can cause such.
+func (e *Event) notice() bool {
+	switch e.facts.Type {
+	case api.EventTypeNetwork, api.EventTypeRefused, api.EventTypeUnreachable, api.EventTypeTwin:
+		return true
+	}
+	return false
+}
+
+// carries tells whether the event carries a message, and so memory of a link.
+func (e *Event) carries() bool {
+	return e.facts.Type == api.EventTypeWhisper || e.facts.Type == api.EventTypeShout
+}
+
+// Batch is a run of events. The contents of those that a link brought alias the
+// link's buffer, which goes back to it when the batch is recycled.
+type Batch struct {
+	events []Event
+	source *link.Batch // nil for events that carry no content
+	octets int         // that the content holds on to
+	frames [][]byte    // room for the frames of content that was opened
+}
+
+// What an event and a frame count for beside the buffer that the content is in.
+const (
+	eventOctets = 96
+	frameOctets = 24
+)
+
+// Add adds content to a batch that the queue has made for it.
+func (b *Batch) Add(f Facts) {
+	b.octets += eventOctets + len(f.Content)*frameOctets
+	b.events = append(b.events, Event{f})
+}
+
+// Open has open append frames of content to those that the batch has room for, and
+// returns the appended. It appends none if open fails.
+func (b *Batch) Open(open func(frames [][]byte) ([][]byte, error)) ([][]byte, error) {
+	frames, err := open(b.frames)
+	if err != nil {
+		return nil, err
+	}
+	opened := slices.Clip(frames[len(b.frames):])
+	b.frames = frames
+	return opened, nil
+}
+
+func (b *Batch) Size() int { return len(b.events) }
+
+// Event returns the event at index, or nil if there is none.
+func (b *Batch) Event(index int) *Event {
+	if index < 0 || index >= len(b.events) {
+		return nil
+	}
+	return &b.events[index]
+}

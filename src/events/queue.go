@@ -1,0 +1,260 @@
+package events
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/link"
+)
+
+// Queue is what lies between a node and its application. Content is bounded in
+// octets: who brings more waits, and so holds back the peer that sent it. Who
+// comes and goes is queued without waiting; if the application does not read,
+// what cancels out is taken from the queue, so that it never grows beyond what
+// there is to know.
+type Queue struct {
+	limit int // octets that content may take
+	from  int // tidings that are worth compacting
+
+	mu       sync.Mutex
+	room     sync.Cond
+	queue    []*Batch
+	head     int // index in queue of the first batch
+	octets   int
+	tidings  int    // events in the queue that carry no content
+	compact  int    // tidings at which the queue is compacted
+	shut     bool   // no more content is let in
+	closed   bool   // nor anything else
+	snapshot uint64 // version of the latest
+
+	ready chan struct{} // holds a token when the queue may have become non-empty
+
+	current *Batch // the consumer's
+	next    int    // index in current of the event to be read
+
+	pool sync.Pool // of *Batch
+}
+
+// Bringer is a connection that brings content. Who holds it brings from one goroutine.
+type Bringer struct {
+	stalled atomic.Bool   // waits for the application
+	gone    atomic.Bool   // the peer's exit has been told: what it said later is not
+	taken   atomic.Uint64 // messages that were taken in, content into the queue
+}
+
+// Stalled tells whether the bringer waits for room.
+func (b *Bringer) Stalled() bool { return b.stalled.Load() }
+
+// Taken returns what was reached when the latest content was taken in.
+func (b *Bringer) Taken() uint64 { return b.taken.Load() }
+
+// New returns a queue that is compacted when so many tidings wait, at least.
+func New(compactFrom int) *Queue {
+	q := &Queue{from: compactFrom, compact: compactFrom, ready: make(chan struct{}, 1)}
+	q.room.L = &q.mu
+	q.pool.New = func() any { return new(Batch) }
+	return q
+}
+
+// Limit sets how many octets content may take. It is called before any is brought.
+func (q *Queue) Limit(octets int) { q.limit = octets }
+
+// Tidings returns how many events wait that carry no content.
+func (q *Queue) Tidings() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tidings
+}
+
+// Batch returns an empty batch for content of source, which it retains.
+func (q *Queue) Batch(source *link.Batch) *Batch {
+	b := q.pool.Get().(*Batch)
+	source.Retain()
+	b.source, b.octets = source, source.Octets()
+	return b
+}
+
+// Push queues a batch of content that somebody brings, and waits while the queue is
+// full; waits is called before. Then reached is what the bringer has taken in. It tells
+// whether more may come: a queue that has ended takes none, and none of who was dismissed.
+func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool {
+	q.mu.Lock()
+	if q.octets >= q.limit && len(b.events) > 0 && !q.shut {
+		from.stalled.Store(true)
+		q.mu.Unlock()
+		waits()
+		q.mu.Lock()
+		for q.octets >= q.limit && !q.shut && !from.gone.Load() {
+			q.room.Wait()
+		}
+		from.stalled.Store(false)
+	}
+	taken := !q.shut && !from.gone.Load()
+	if taken { // before the application has it, which may say goodbye then
+		from.taken.Store(reached)
+	}
+	if taken && len(b.events) > 0 {
+		q.octets += b.octets
+		q.queue = append(q.queue, b)
+		q.mu.Unlock()
+		q.wake()
+		return true
+	}
+	q.mu.Unlock()
+	q.Recycle(b)
+	return taken
+}
+
+// Post queues an event that carries no content. It never waits.
+func (q *Queue) Post(f Facts) {
+	q.mu.Lock()
+	last := len(q.queue) - 1
+	if last < q.head || q.queue[last].source != nil {
+		q.queue = append(q.queue, q.pool.Get().(*Batch))
+		last++
+	}
+	q.queue[last].events = append(q.queue[last].events, Event{f})
+	if q.tidings++; q.tidings >= q.compact {
+		q.queue, q.head = compact(q.queue[q.head:], q.snapshot), 0
+		q.tidings = 0
+		for _, b := range q.queue {
+			if b.source == nil {
+				q.tidings += len(b.events)
+			}
+		}
+		q.compact = max(q.from, 2*q.tidings)
+	}
+	q.mu.Unlock()
+	q.wake()
+}
+
+// Mark notes that the application has a snapshot: the events that it holds and
+// those after it are told as they are.
+func (q *Queue) Mark(snapshot uint64) {
+	q.mu.Lock()
+	q.snapshot = snapshot
+	q.mu.Unlock()
+}
+
+func (q *Queue) wake() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// Dismiss lets somebody bring no more, also if it waits for room.
+func (q *Queue) Dismiss(from *Bringer) {
+	q.mu.Lock()
+	from.gone.Store(true)
+	q.mu.Unlock()
+	q.room.Broadcast()
+}
+
+// End lets no more content in; what is queued can still be read.
+func (q *Queue) End() {
+	q.mu.Lock()
+	q.shut = true
+	q.mu.Unlock()
+	q.room.Broadcast()
+}
+
+// Ended tells whether no more content is let q.
+func (q *Queue) Ended() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.shut
+}
+
+// Close ends the queue: who has read what is in it is told so.
+func (q *Queue) Close() {
+	q.End()
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.wake()
+}
+
+// Recv waits for the next event.
+func (q *Queue) Recv(ctx context.Context) (*Event, error) {
+	if q.current == nil || q.next == len(q.current.events) {
+		if err := q.take(ctx); err != nil {
+			return nil, err
+		}
+	}
+	q.next++
+	return &q.current.events[q.next-1], nil
+}
+
+// RecvBatch waits for a run of events: the rest of one that recv has begun, or
+// the next.
+func (q *Queue) RecvBatch(ctx context.Context) (*Batch, error) {
+	if q.current == nil || q.next == len(q.current.events) {
+		if err := q.take(ctx); err != nil {
+			return nil, err
+		}
+	}
+	b := q.current
+	b.events = b.events[q.next:]
+	q.next = len(b.events)
+	return b, nil
+}
+
+// take makes the first batch of the queue the current one.
+func (q *Queue) take(ctx context.Context) error {
+	if q.current != nil {
+		q.finish(q.current)
+		q.current = nil
+	}
+	for {
+		q.mu.Lock()
+		if q.head < len(q.queue) {
+			q.current, q.next = q.queue[q.head], 0
+			q.queue[q.head] = nil
+			if q.head++; q.head == len(q.queue) {
+				q.queue, q.head = q.queue[:0], 0
+			}
+			if q.current.source == nil {
+				q.tidings -= len(q.current.events)
+			}
+			q.mu.Unlock()
+			return nil
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			return api.ErrStopped
+		}
+		select {
+		case <-q.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// finish gives back what the application has read, and makes room.
+func (q *Queue) finish(b *Batch) {
+	if b.octets > 0 {
+		q.mu.Lock()
+		full := q.octets >= q.limit
+		q.octets -= b.octets
+		q.mu.Unlock()
+		if full {
+			q.room.Broadcast()
+		}
+	}
+	q.Recycle(b)
+}
+
+func (q *Queue) Recycle(b *Batch) {
+	if b.source != nil {
+		b.source.Release()
+	}
+	clear(b.events)
+	clear(b.frames)
+	*b = Batch{events: b.events[:0], frames: b.frames[:0]}
+	q.pool.Put(b)
+}
