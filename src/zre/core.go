@@ -45,6 +45,7 @@ type Core struct {
 	config   Config
 	peers    map[uuid.UUID]*peer
 	places   places
+	ends     places // the peers that our connection to an endpoint is to
 	lines    uint64 // the number of the latest connection that we made; no other life has the same ones
 	required map[uuid.UUID]string
 	missing  timer // when required peers that there was no room for are tried again
@@ -65,6 +66,7 @@ func New(config Config) *Core {
 		config:   config,
 		peers:    map[uuid.UUID]*peer{},
 		places:   places{},
+		ends:     places{},
 		lines:    config.Incarnation << 20,
 		required: map[uuid.UUID]string{},
 		groups:   map[string]struct{}{},

@@ -34,6 +34,19 @@ func (p *peer) try(endpoints ...string) {
 	}
 }
 
+// lead replaces our connection to a peer on the books.
+func (p *peer) lead(l line) {
+	ends := p.core.ends
+	if at := p.at; at != "" {
+		if ends[at] = slices.DeleteFunc(ends[at], func(q *peer) bool { return q == p }); len(ends[at]) == 0 {
+			delete(ends, at)
+		}
+	}
+	if p.line = l; p.at != "" {
+		ends[p.at] = append(ends[p.at], p)
+	}
+}
+
 // others returns who else is said to be at an endpoint, in the order of their ids.
 func (p *peer) others(endpoint string) []*peer {
 	if len(p.core.places[endpoint]) < 2 {
@@ -81,7 +94,9 @@ func (p *peer) yield(to *peer) {
 	switch {
 	case there && !p.proven && to.at == "":
 		p.core.emit(Adopt{p.id, to.id})
-		to.line, p.line = p.line, line{}
+		ours := p.line
+		p.lead(line{})
+		to.lead(ours)
 		to.greetedAt, to.adopted = p.greetedAt, to.greets
 		p.fire(peermachine.EventLinkLost)
 		to.fire(peermachine.EventLinked)
@@ -99,7 +114,7 @@ func (p *peer) yield(to *peer) {
 // free returns the endpoints of a peer to which nobody else has our connection.
 func (p *peer) free() []string {
 	taken := func(e string) bool {
-		return slices.ContainsFunc(p.others(e), func(q *peer) bool { return q.at == e })
+		return slices.ContainsFunc(p.core.ends[e], func(q *peer) bool { return q != p && slices.Contains(q.endpoints, e) })
 	}
 	if !slices.ContainsFunc(p.endpoints, taken) {
 		return p.endpoints
