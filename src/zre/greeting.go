@@ -66,6 +66,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
+	lost := present && again && own.incarnation != 0 && own.answer && p.greets && p.at != hello.Endpoint
 	p.link, p.theirs, p.lacks = link, own.connection, time.Time{}
 	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
@@ -81,7 +82,7 @@ func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers
 	p.word()
 	p.settle()
 	p.fire(peermachine.EventHello)
-	if moved { // our connection goes to an address that the peer may no longer have
+	if moved || lost { // our connection goes to an address that the peer may no longer have, or never had
 		p.renew()
 	}
 	p.speak()

@@ -2,6 +2,7 @@ package zre
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -231,16 +232,20 @@ func (p *peer) word() {
 }
 
 // learn puts an endpoint before the others that are tried, and forgets the last
-// of too many: a peer that changed its address is where it was sighted last.
+// of too many: a peer that changed its address is where it was sighted last. Where one
+// that is connected to us greeted from comes before that: anybody can make up sightings.
 func (p *peer) learn(endpoint string) {
-	if len(p.endpoints) > 0 && p.endpoints[0] == endpoint {
-		return
-	}
 	tried := []string{endpoint}
-	for _, other := range p.endpoints {
-		if other != endpoint && len(tried) < maxEndpoints {
+	if p.link != 0 && p.endpoint != "" {
+		tried = []string{p.endpoint}
+	}
+	for _, other := range append([]string{endpoint}, p.endpoints...) {
+		if !slices.Contains(tried, other) && len(tried) < maxEndpoints {
 			tried = append(tried, other)
 		}
+	}
+	if slices.Equal(tried, p.endpoints) {
+		return
 	}
 	p.try(tried...)
 	if p.at == "" {
