@@ -66,6 +66,9 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 		if c.wait = last.again(); c.wait >= turnedAway {
 			n.refuse(&n.sightings, peer, "", endpoints[0], errTurnedAway)
 		}
+	} else if ended := n.loop.renewed; ended != nil && ended.peer == peer { // we have ended it
+		ended.welcome = false // whatever the peer says: it is not where its greeting is of
+		c.wait = ended.again()
 	}
 	c.endpoints.Store(&endpoints)
 	var ctx context.Context
@@ -108,6 +111,7 @@ func (n *Node) hangUp(peer uuid.UUID) {
 		c.cancel()
 		return
 	}
+	n.loop.renewed = c
 	n.closeSoon(c.out.Link)
 }
 

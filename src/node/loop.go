@@ -17,6 +17,7 @@ type loop struct {
 	calls   map[uuid.UUID]*caller    // connections we make, or try to
 	inbound map[zre.LinkID]*receiver // connections made to us
 	speaks  map[uuid.UUID]*receiver  // of those, the one that counts
+	renewed *caller                  // whose connection was ended last, for as long as a step is carried out
 	links   zre.LinkID               // the latest number of an inbound connection
 	scratch []byte                   // where control messages are encoded
 	version uint64                   // of what is known: the number of events
@@ -88,6 +89,7 @@ func (n *Node) step(in zre.Input) {
 	for _, out := range n.loop.core.Step(time.Now(), in) {
 		n.carryOut(out)
 	}
+	n.loop.renewed = nil
 }
 
 func (n *Node) carryOut(out zre.Output) {
