@@ -66,7 +66,8 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 func (p *peer) greeted(link LinkID, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
 	moved := present && again && own.incarnation != 0 && p.greets && hello.Endpoint != p.endpoint
-	lost := present && again && own.incarnation != 0 && own.answer && p.greets && p.at != hello.Endpoint
+	lost := present && again && own.incarnation != 0 && own.answer && p.greets && p.at != hello.Endpoint &&
+		p.core.now.Sub(p.greetedAt) >= greetAgain // else our greeting may be on its way
 	p.link, p.theirs, p.lacks = link, own.connection, time.Time{}
 	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, hello.Endpoint, headers, own.incarnation
