@@ -53,7 +53,7 @@ type caller struct {
 
 // call begins to connect to a peer, or tells who already tries of more
 // endpoints.
-func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
+func (n *Node) call(peer uuid.UUID, endpoints []string, urgent, strayed bool) {
 	last := n.loop.calls[peer]
 	if last != nil && last.out == nil {
 		last.endpoints.Store(&endpoints)
@@ -66,7 +66,7 @@ func (n *Node) call(peer uuid.UUID, endpoints []string, urgent bool) {
 		if c.wait = last.again(); c.wait >= turnedAway {
 			n.refuse(&n.sightings, peer, "", endpoints[0], errTurnedAway)
 		}
-	} else if ended := n.loop.renewed; ended != nil && ended.peer == peer { // we have ended it
+	} else if ended := n.loop.renewed; strayed && ended != nil && ended.peer == peer { // we have ended it
 		ended.welcome = false // whatever the peer says: it is not where its greeting is of
 		c.wait = ended.again()
 	}

@@ -95,7 +95,7 @@ func (n *Node) step(in zre.Input) {
 func (n *Node) carryOut(out zre.Output) {
 	switch out := out.(type) {
 	case zre.Connect:
-		n.call(out.Peer, out.Endpoints, out.Urgent)
+		n.call(out.Peer, out.Endpoints, out.Urgent, out.Strayed)
 	case zre.Disconnect:
 		n.hangUp(out.Peer)
 		if n.table.find(out.Peer) == nil {

@@ -137,6 +137,7 @@ type (
 		Peer      uuid.UUID
 		Endpoints []string
 		Urgent    bool
+		Strayed   bool // the last connection led to another life of the peer, and the next may as well
 	}
 	// Disconnect asks that our connection to a peer, or the attempt to make
 	// one, be ended when what is queued for it has gone out.

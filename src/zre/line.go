@@ -32,6 +32,7 @@ func (p *peer) linked(in Linked) {
 	if p.strays(false) {
 		return
 	}
+	p.strayed = false
 	p.asks = p.link == 0
 	if p.fire(peermachine.EventLinked); present {
 		p.prove()
@@ -49,6 +50,7 @@ func (p *peer) strays(greets bool) bool {
 		return false
 	}
 	p.core.count("connections to another life")
+	p.strayed = true
 	p.try(p.endpoint)
 	if p.renew(); !p.state.IsPresent() {
 		p.Dial()

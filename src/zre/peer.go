@@ -51,6 +51,7 @@ type peer struct {
 
 	line
 	late      int       // PING-OKs that may yet come for PINGs of earlier connections
+	strayed   bool      // our latest connection led to another life of the peer
 	calls     bool      // the peer has made a connection to us of late
 	adopted   bool      // our connection has carried a HELLO before it was known to be this peer's
 	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
@@ -348,7 +349,7 @@ func (p *peer) Dial() {
 	p.refusals = false
 	if free := p.free(); len(free) > 0 {
 		_, required := p.core.required[p.id]
-		p.core.emit(Connect{p.id, free, required || p.link != 0 || p.state.IsPresent()})
+		p.core.emit(Connect{p.id, free, required || p.link != 0 || p.state.IsPresent(), p.strayed})
 	}
 }
 
