@@ -337,10 +337,21 @@ func (n *Node) finish(id, next zre.LinkID) {
 	heir.decide(verdictWait)
 }
 
-// decide tells the reader, if it waits, whether its greeting is accepted.
+// decide tells the reader, if it waits, whether its greeting is accepted. That it is not
+// is the last word, in place of one that the reader has not heard yet.
 func (r *receiver) decide(v verdict) {
-	select {
-	case r.verdict <- v:
-	default:
+	for {
+		select {
+		case r.verdict <- v:
+			return
+		default:
+		}
+		if v != verdictRefused {
+			return
+		}
+		select {
+		case <-r.verdict:
+		default:
+		}
 	}
 }

@@ -178,7 +178,13 @@ func (c *caller) refused(reason string) {
 		}
 		name, endpoint := "", sight.Endpoint{Address: c.out.RemoteAddr().String()}
 		if r := n.table.find(c.peer); r != nil {
-			name = r.snapshot.Load().Name()
+			p := r.snapshot.Load()
+			if linkKey(c.out.Link) == nil && c.endpoint != p.At() { // it may be somebody else who says so
+				n.count("refusals from elsewhere")
+				n.closeSoon(c.out.Link)
+				return
+			}
+			name = p.Name()
 		}
 		n.refuse(&n.meetings, c.peer, name, endpoint, errorSaid(reason))
 		if said := refusalSaid(reason); said == 0 || said == api.EventRefusalSealed || n.loop.calls[c.peer] != c {

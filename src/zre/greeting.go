@@ -66,6 +66,8 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	present, again := p.state.IsPresent(), p.link != link
 	moved := present && again && own.incarnation != 0 && p.greets && endpoint != p.endpoint
+	lost := present && again && own.incarnation != 0 && own.answer && p.greets && p.at != endpoint &&
+		p.core.now.Sub(p.greetedAt) >= greetAgain // else our greeting may be on its way
 	p.link, p.theirs, p.lacks = link, own.connection, time.Time{}
 	p.weighs(weigh(hello))
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
@@ -81,7 +83,7 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	p.word()
 	p.settle()
 	p.fire(peermachine.EventHello)
-	if moved { // our connection goes to an address that the peer may no longer have
+	if moved || lost { // our connection goes to an address that the peer may no longer have, or never had
 		p.renew()
 	}
 	p.speak()

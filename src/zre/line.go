@@ -32,7 +32,7 @@ const maxPings = 32
 func (p *peer) linked(in Linked) {
 	present := p.state.IsPresent()
 	p.core.lines++
-	p.line = line{at: in.Endpoint, shown: in.Shown, life: in.Incarnation, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines}
+	p.lead(line{at: in.Endpoint, shown: in.Shown, life: in.Incarnation, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines})
 	if p.strays(false) {
 		return
 	}
@@ -113,7 +113,8 @@ func (p *peer) owe() {
 func (p *peer) drop() {
 	at := p.at
 	p.owe()
-	p.line, p.greetAt = line{}, time.Time{}
+	p.lead(line{})
+	p.greetAt = time.Time{}
 	p.lostAt = p.core.now
 	if at != nowhere {
 		p.core.vacate(at, p.id)

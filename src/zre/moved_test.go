@@ -170,6 +170,6 @@ func TestStrays(t *testing.T) {
 	wants(Heard{Peer: id, Link: 1, Message: hello})
 	now = now.Add(time.Minute)
 	wants(Unlinked{id}, "connect ["+later.String()+"]")
-	wants(Sighted{id, earlier}, "connect ["+earlier.String()+" "+later.String()+"]")
+	wants(Sighted{id, earlier}, "connect ["+later.String()+" "+earlier.String()+"]")
 	wants(Linked{id, earlier, sight.At("10.0.0.1", 1), true, 5}, "disconnect", "connect ["+later.String()+"]")
 }

@@ -2,6 +2,7 @@ package zre
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -235,20 +236,24 @@ func (p *peer) word() {
 }
 
 // learn puts an endpoint before the others that are tried, and forgets the last
-// of too many: a peer that changed its address is where it was sighted last. Where
-// another life of it was found is not tried again for a while.
+// of too many: a peer that changed its address is where it was sighted last. Where one
+// that is connected to us greeted from comes before that: anybody can make up sightings.
+// Where another life of it was found is not tried again for a while.
 func (p *peer) learn(endpoint sight.Endpoint) {
-	if len(p.endpoints) > 0 && p.endpoints[0] == endpoint {
-		return
-	}
 	if endpoint == p.strayed && endpoint != p.endpoint && p.core.now.Sub(p.strayedAt) < p.core.config.Greeting {
 		return
 	}
 	tried := []sight.Endpoint{endpoint}
-	for _, other := range p.endpoints {
-		if other != endpoint && len(tried) < maxEndpoints {
+	if p.link != 0 && p.endpoint != nowhere {
+		tried = []sight.Endpoint{p.endpoint}
+	}
+	for _, other := range append([]sight.Endpoint{endpoint}, p.endpoints...) {
+		if !slices.Contains(tried, other) && len(tried) < maxEndpoints {
 			tried = append(tried, other)
 		}
+	}
+	if slices.Equal(tried, p.endpoints) {
+		return
 	}
 	p.try(tried...)
 	if p.at == nowhere {

@@ -35,6 +35,19 @@ func (p *peer) try(endpoints ...sight.Endpoint) {
 	}
 }
 
+// lead replaces our connection to a peer on the books.
+func (p *peer) lead(l line) {
+	ends := p.core.ends
+	if at := p.at; at != nowhere {
+		if ends[at] = slices.DeleteFunc(ends[at], func(q *peer) bool { return q == p }); len(ends[at]) == 0 {
+			delete(ends, at)
+		}
+	}
+	if p.line = l; p.at != nowhere {
+		ends[p.at] = append(ends[p.at], p)
+	}
+}
+
 // others returns who else is said to be at an endpoint, in the order of their ids.
 func (p *peer) others(endpoint sight.Endpoint) []*peer {
 	if len(p.core.places[endpoint]) < 2 {
@@ -82,7 +95,9 @@ func (p *peer) yield(to *peer) {
 	switch {
 	case there && !p.proven && to.at == nowhere:
 		p.core.emit(Adopt{p.id, to.id})
-		to.line, p.line = p.line, line{}
+		ours := p.line
+		p.lead(line{})
+		to.lead(ours)
 		to.greetedAt, to.adopted = p.greetedAt, to.greets
 		p.fire(peermachine.EventLinkLost)
 		to.fire(peermachine.EventLinked)
@@ -100,7 +115,7 @@ func (p *peer) yield(to *peer) {
 // free returns the endpoints of a peer to which nobody else has our connection.
 func (p *peer) free() []sight.Endpoint {
 	taken := func(e sight.Endpoint) bool {
-		return slices.ContainsFunc(p.others(e), func(q *peer) bool { return q.at == e })
+		return slices.ContainsFunc(p.core.ends[e], func(q *peer) bool { return q != p && slices.Contains(q.endpoints, e) })
 	}
 	if !slices.ContainsFunc(p.endpoints, taken) {
 		return p.endpoints
