@@ -215,6 +215,9 @@ func (n *Node) sendLate(ctx context.Context, s *shout, sent uint32) (uint32, err
 		})
 		over()
 		if errors.Is(err, api.ErrNoPeer) {
+			if err := n.running(); err != nil {
+				return sent, err
+			}
 			continue
 		}
 		if err != nil && ctx.Err() == nil && wait.Err() != nil {

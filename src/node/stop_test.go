@@ -67,3 +67,29 @@ func TestWhisperWhileStopping(t *testing.T) {
 		}
 	})
 }
+
+// TestShoutWhileStopping stops a node whose shout waits for room: it is told so, and not
+// that nobody is in the group.
+func TestShoutWhileStopping(t *testing.T) {
+	for _, sec := range []api.NodeSecurity{api.NodeSecurityPlain, api.NodeSecurityAuto} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t)
+			ana := l.node("ana", func(n *Node) { n.settings.outbox, n.settings.security = 4<<10, sec })
+			ben := l.node("ben", tight, func(n *Node) { n.settings.security = sec })
+			defer ben.Stop()
+			ben.must(ben.Join("room"))
+			ana.wants("enter ben", "join ben room")
+			time.AfterFunc(time.Second, func() { ana.Stop() })
+			var err error
+			for err == nil {
+				_, err = ana.Shout(t.Context(), "room", [][]byte{make([]byte, 1000)})
+				if n := len(ana.table.members("room")); n == 0 && err == nil {
+					t.Error("a shout that waited while the node stopped says nothing")
+				}
+			}
+			if !errors.Is(err, api.ErrStopped) {
+				t.Errorf("shout ended with %v", err)
+			}
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,14 +31,22 @@ func members(node *once.Node, group string) recipient {
 		func() []once.Peer { return node.Members(group) },
 		func(ctx context.Context, message []byte) error {
 			receivers, err := node.Shout(ctx, group, message)
-			if err == nil && receivers == 0 && len(node.Members(group)) > 0 {
-				return fmt.Errorf("nobody in group %q opens what is sealed, and nothing else is said there: nothing was sent", group)
-			}
 			if err == nil && receivers == 0 {
-				return fmt.Errorf("nobody is in group %q: nothing was sent", group)
+				return fmt.Errorf("%s: nothing was sent", unsaid(group, node.Members(group)))
 			}
 			return err
 		}}
+}
+
+// unsaid is why a shout went to none of a group's members.
+func unsaid(group string, members []once.Peer) string {
+	switch {
+	case len(members) == 0:
+		return fmt.Sprintf("nobody is in group %q", group)
+	case slices.ContainsFunc(members, once.Peer.Suspect):
+		return fmt.Sprintf("nobody in group %q answers, or has room for more", group)
+	}
+	return fmt.Sprintf("nobody in group %q opens what is sealed, and nothing else is said there", group)
 }
 
 // someone returns the one peer that has a name or an id.

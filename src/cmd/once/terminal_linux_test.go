@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
 // terminal is the program on a pseudo-terminal.
@@ -196,4 +198,33 @@ func TestTableIsKeptUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	screen.sees(`\x1b\[\?7h`)
+}
+
+// TestShoutToSuspect shouts to a group whose only member takes nothing more and is
+// suspect: the error says that, and nothing of seals.
+func TestShoutToSuspect(t *testing.T) {
+	n := newNetwork(t)
+	ana := n.start("listen", "--group", "room", "--name", "ana")
+	node, err := once.Start(t.Context(), once.Config{Interfaces: []string{"lo"}, BeaconPort: n.port,
+		Evasive: 200 * time.Millisecond, Silent: 400 * time.Millisecond, Linger: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	room := members(node, "room")
+	if err := room.await(t.Context(), 10*time.Second, func(once.Event) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := ana.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		err = room.send(t.Context(), make([]byte, 1<<18))
+	}
+	if want := `nobody in group "room" answers, or has room for more: nothing was sent`; err.Error() != want {
+		t.Errorf("the error is %q, not %q", err, want)
+	}
+	if err := ana.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 }
