@@ -50,9 +50,10 @@ type inbox struct {
 	taken   uint64        // octets that the far side had taken at the latest look
 	owes    bool          // and there were some that it had not
 
-	finishing atomic.Bool // only what has come already is wanted
-	drained   int         // octets read since
-	paused    bool        // nothing came in the latest drainTime
+	finishing atomic.Bool   // only what has come already is wanted
+	drained   int           // octets read since
+	waited    time.Duration // for them
+	paused    bool          // nothing came in the latest drainTime
 }
 
 // What has come already is what comes within drainTime of when it is asked for, and no
@@ -60,6 +61,7 @@ type inbox struct {
 const (
 	drainTime = 10 * time.Millisecond
 	drainMost = 16 << 20
+	drainLast = 3 * time.Second // of waiting: who goes on to speak is not waited for
 )
 
 func (l *Link) openInbox() {
@@ -145,7 +147,7 @@ func (l *Link) Spoil() {
 
 // drain prepares a read of what has come already, and tells whether there may be more.
 func (l *Link) drain() bool {
-	return l.drained < drainMost && l.conn.SetReadDeadline(time.Now().Add(drainTime)) == nil
+	return l.drained < drainMost && l.waited < drainLast && l.conn.SetReadDeadline(time.Now().Add(drainTime)) == nil
 }
 
 // cycle reads once and deals with what came.
@@ -154,7 +156,14 @@ func (l *Link) cycle(deliver func(*Batch) error) error {
 	if finishing && !l.drain() {
 		return io.EOF
 	}
+	var began time.Time
+	if finishing {
+		began = time.Now()
+	}
 	n, err := l.read()
+	if finishing {
+		l.waited += time.Since(began)
+	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && l.finishing.Load():
 		if l.paused {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -478,6 +479,44 @@ func TestGreeting(t *testing.T) {
 					t.Errorf("%d messages came, want %d; %v, want %v", come, c.come, err, c.err)
 				}
 			})
+		})
+	}
+}
+
+// TestFinishEnds finishes a link whose far side goes on to speak, sooner after each word
+// than a pause is: it ends after a while, for which a slow application does not count.
+func TestFinishEnds(t *testing.T) {
+	for _, slow := range []time.Duration{0, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			m := NewMemory(after(time.Millisecond))
+			a, b := openOver(t, m.Host(hostA), m.Host(hostB), "tcp://*:5000", dealer, router)
+			ctx, cancel := context.WithCancel(t.Context())
+			spoke := make(chan struct{})
+			go func() {
+				defer close(spoke)
+				for ctx.Err() == nil && sendMessage(ctx, a, []byte("word")) == nil {
+					time.Sleep(5 * time.Millisecond)
+				}
+			}()
+			deliveries, finished := 0, time.Time{}
+			err := b.Serve(func(batch *Batch) error {
+				batch.Release()
+				if deliveries++; deliveries == 10 {
+					b.Finish()
+					finished = time.Now()
+				}
+				if !finished.IsZero() && deliveries < 20 {
+					time.Sleep(slow)
+				}
+				return nil
+			})
+			if took, least := time.Since(finished), drainLast+10*slow/2; !errors.Is(err, io.EOF) || took < least || took > drainLast+11*slow {
+				t.Errorf("ends after %v with %v, want io.EOF after %v", took, err, least)
+			}
+			cancel()
+			b.Close()
+			<-spoke
+			a.Close()
 		})
 	}
 }

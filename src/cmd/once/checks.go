@@ -56,6 +56,19 @@ func judgeInterfaces(interfaces []interfaceRecord) finding {
 	return finding{fail, "interfaces", "none is up and has an address", "bring one up: ip link set lo up is the least"}
 }
 
+// checkLives tells whether others are there with one identity: who started earlier
+// greets as well, and is turned away.
+func checkLives(replaced []string, counts map[string]uint64) []finding {
+	const advice = "unless one has just been started again, its identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"
+	switch {
+	case len(replaced) > 0:
+		return []finding{{fail, "twin", "two nodes have one identity: " + strings.Join(replaced, ", "), advice}}
+	case counts["stale greetings"] > 0:
+		return []finding{{fail, "twin", "two nodes have one identity: one greets that started before another who has it", advice}}
+	}
+	return nil
+}
+
 // refusal explains why a node does not start.
 func refusal(err error) finding {
 	advice := "see what once doctor --help tells of the flag that it is about"

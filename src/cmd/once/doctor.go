@@ -112,12 +112,17 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	}
 	defer node.Close()
 	var odd []finding
+	var replaced []string
 	err = await(ctx, node, wait, func() bool { return false }, func(event once.Event) error {
 		switch e := event.(type) {
 		case *once.Notice:
 			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
 		case *once.Twin:
 			odd = append(odd, finding{fail, "twin", twin(e), "the identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"})
+		case *once.Exit:
+			if e.Reason == once.Replaced {
+				replaced = append(replaced, fmt.Sprintf("%s (%s)", clean(e.Peer.Name()), e.Peer.UUID()))
+			}
 		case *once.Unreachable:
 			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text), "nft list ruleset shows what a firewall drops"})
 		case *once.Refusal:
@@ -138,6 +143,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	findings = append(findings, checkBeacons(as, node.Counts())...)
 	findings = append(findings, checkServers(ctx, as.servers)...)
 	findings = append(findings, odd...)
+	findings = append(findings, checkLives(replaced, node.Counts())...)
 	if as != with && with.who.Network() != "" {
 		return findings, nil // members show themselves to members only
 	}

@@ -269,6 +269,9 @@ func TestDoctorFindsTwin(t *testing.T) {
 	copied := h.start("listen", "--identity", h.path("copy"))
 	ana.sees(`"type":"twin",.*"peer":"` + id + `".*"endpoint":"tcp://127.0.0.1:\d+","headers":null,"reason":"another node`)
 	copied.sees(`\ttwin\t` + id + `\t`)
+	for _, who := range [][]string{{"--identity", h.path("ana")}, nil} { // which runs, or somebody new
+		h.wants(h.diagnosis(1, who...), "twin", fail, "two nodes have one identity")
+	}
 }
 
 // TestDoctorFindsExpiry looks at a membership when it is over.
