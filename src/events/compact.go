@@ -22,7 +22,7 @@ type unread struct {
 
 // compact takes from a queue the events that cancel out: an enter and exit, a
 // join and leave, a suspect and recover, with no content of the peer between
-// them, and for each group all leaders but the last. Of those that are not about
+// them, and for each group all leaders but the last, and that too if it leaves. Of those that are not about
 // peers it leaves the latest. The order of the rest stays, and the last event of a peer
 // shows it as it is after those that were taken. What a snapshot holds and
 // what it does not never make up for each other. Taken events have no type until
@@ -48,6 +48,10 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 				leaders[e.facts.Group] = e
 			}
 			id := e.facts.Peer.UUID()
+			if last := leaders[e.facts.Group]; e.facts.Type == api.EventTypeLeave && last != nil && last.facts.Peer.UUID() == id {
+				last.facts.Type = 0
+				delete(leaders, e.facts.Group)
+			}
 			newest[id] = e.facts.Peer
 			u := open[id]
 			if u == nil || e.carries() {

@@ -37,7 +37,7 @@ func (n *Node) arm() (err error) {
 		}
 	}
 	if security == api.NodeSecurityPlain {
-		if s.chosen || trust != api.NodeTrustOpen {
+		if s.chosen || trust != api.NodeTrustOpen || len(s.sealed) > 0 {
 			return api.ErrNoIdentity
 		}
 		return nil

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -359,5 +360,28 @@ func refuses(one, other *actor, why api.EventRefusal) {
 	}
 	if len(theirs) != 1 || !strings.HasPrefix(theirs[0], "refused ") || !strings.HasSuffix(theirs[0], why.Text()) {
 		t.Errorf("%s got %q", other.Name(), theirs)
+	}
+}
+
+// TestPlainSealsNothing has a node without security be asked for what only one with an
+// identity can do.
+func TestPlainSealsNothing(t *testing.T) {
+	who, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(*Node) error{
+		"a sealed group": func(n *Node) error { return n.SetSealed("room") },
+		"an identity":    func(n *Node) error { return n.SetIdentity(who) },
+		"trust":          func(n *Node) error { return n.SetTrust(api.NodeTrustFirstUse) },
+	} {
+		n, err := New("ana")
+		if err = errors.Join(err, n.SetSecurity(api.NodeSecurityPlain), set(n)); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Start(); !errors.Is(err, api.ErrNoIdentity) {
+			t.Errorf("%s: %v", name, err)
+		}
+		n.Stop()
 	}
 }

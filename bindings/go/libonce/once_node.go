@@ -46,7 +46,7 @@ var (
 	ErrReserved    = api.ErrReserved    // names of headers in X-ONCE- are reserved: choose another
 	ErrHeaders     = api.ErrHeaders     // the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones
 	ErrGroups      = api.ErrGroups      // the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first
-	ErrNoIdentity  = api.ErrNoIdentity  // a node without security has no identity: choose auto or secure
+	ErrNoIdentity  = api.ErrNoIdentity  // a node without security has no identity, and seals nothing: choose auto or secure
 	ErrMembers     = api.ErrMembers     // the node trusts members only, and is none: take an invite first
 	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
 )

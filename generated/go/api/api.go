@@ -73,7 +73,7 @@ var (
 	ErrReserved    = errors.New("names of headers in X-ONCE- are reserved: choose another")
 	ErrHeaders     = errors.New("the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones")
 	ErrGroups      = errors.New("the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first")
-	ErrNoIdentity  = errors.New("a node without security has no identity: choose auto or secure")
+	ErrNoIdentity  = errors.New("a node without security has no identity, and seals nothing: choose auto or secure")
 	ErrMembers     = errors.New("the node trusts members only, and is none: take an invite first")
 	ErrTimeouts    = errors.New("the time-outs contradict each other: evasive must be less than silent, and silent less than expired")
 )

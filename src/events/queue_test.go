@@ -1,0 +1,142 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// known is what an application makes of the events: who is here, in which groups, and who
+// is suspect.
+type known struct {
+	groups  map[uuid.UUID][]string
+	suspect map[uuid.UUID]bool
+}
+
+func nothing() *known {
+	return &known{map[uuid.UUID][]string{}, map[uuid.UUID]bool{}}
+}
+
+// take takes an event in, and tells whether it can come now.
+func (k *known) take(kind api.EventType, id uuid.UUID, group string) bool {
+	groups, here := k.groups[id]
+	in := slices.Contains(groups, group)
+	switch kind {
+	case api.EventTypeEnter:
+		k.groups[id] = nil
+		return !here
+	case api.EventTypeExit:
+		delete(k.groups, id)
+		delete(k.suspect, id)
+		return here
+	case api.EventTypeSuspect, api.EventTypeRecover:
+		ok := here && k.suspect[id] == (kind == api.EventTypeRecover)
+		if delete(k.suspect, id); kind == api.EventTypeSuspect {
+			k.suspect[id] = true
+		}
+		return ok
+	case api.EventTypeJoin:
+		k.groups[id] = slices.Sorted(slices.Values(append(slices.Clone(groups), group)))
+		return here && !in
+	case api.EventTypeLeave:
+		k.groups[id] = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == group })
+		return here && in
+	}
+	return here && in // leads the group
+}
+
+func (k *known) String() string {
+	here := map[string][]string{}
+	for id, groups := range k.groups {
+		here[id.String()] = groups
+	}
+	return fmt.Sprint(here, k.suspect)
+}
+
+// TestTidingsThatCancelOut has much happen while the application reads now and then:
+// what it reads follows, ends with what there is, and is not much more than that.
+func TestTidingsThatCancelOut(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		q, truth, told := New(1+random.IntN(8)), nothing(), nothing()
+		read := func() {
+			e, err := q.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !told.take(e.Type(), e.Peer().UUID(), e.Group()) {
+				t.Fatalf("seed %d: %s of %s %q cannot come now: %v", seed, e.Type(), e.Peer().UUID(), e.Group(), told)
+			}
+		}
+		waiting := 0
+		for range 500 {
+			id, group := uuid.UUID{1 + byte(random.IntN(4))}, fmt.Sprint(random.IntN(3))
+			kind := api.EventType(1 + random.IntN(int(api.EventTypeLeader)))
+			after := &known{maps.Clone(truth.groups), maps.Clone(truth.suspect)}
+			if kind == api.EventTypeWhisper || kind == api.EventTypeShout || !after.take(kind, id, group) {
+				continue
+			}
+			truth = after
+			q.Post(Facts{Type: kind, Peer: zre.Stranger(id, "", sight.Endpoint{}), Group: group})
+			if waiting = q.Tidings(); random.IntN(10) == 0 && waiting > 0 {
+				read()
+			}
+			if q.Tidings() > 100 {
+				t.Fatalf("seed %d: %d tidings wait", seed, q.Tidings())
+			}
+		}
+		q.Close()
+		for {
+			e, err := q.Recv(t.Context())
+			if errors.Is(err, api.ErrStopped) {
+				break
+			}
+			if err != nil || !told.take(e.Type(), e.Peer().UUID(), e.Group()) {
+				t.Fatalf("seed %d: %v, or cannot come now: %v", seed, err, told)
+			}
+		}
+		if told.String() != truth.String() {
+			t.Errorf("seed %d: told %v, but it is %v", seed, told, truth)
+		}
+	}
+}
+
+// TestNoticesAreForgotten keeps the latest events of those that are about no peer.
+func TestNoticesAreForgotten(t *testing.T) {
+	q := New(MaxNotices + 1)
+	for i := range 10 * MaxNotices {
+		q.Post(Facts{Type: api.EventTypeNetwork, Text: fmt.Sprint(i)})
+	}
+	q.Close()
+	var last string
+	n := 0
+	for ; ; n++ {
+		e, err := q.Recv(t.Context())
+		if err != nil {
+			break
+		}
+		last = e.Reason()
+	}
+	if n > 3*MaxNotices || last != fmt.Sprint(10*MaxNotices-1) {
+		t.Errorf("%d are left, the last is %s", n, last)
+	}
+}
+
+// TestWaitEnds has a wait for events end with its context.
+func TestWaitEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := New(1).RecvBatch(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
