@@ -1,0 +1,96 @@
+// Package src has but this test, which holds the tree to its plan.
+package src
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sjohnr/at-once/"
+
+// floors are the packages from the top down. Each imports from lower floors only.
+var floors = []string{
+	"src/cmd/once",
+	"bindings/go/once",
+	"bindings/go/libonce",
+	"src/node",
+	"src/events",
+	"src/zre",
+	"src/gossip",
+	"src/beacon",
+	"src/sight",
+	"src/seal",
+	"src/identity",
+	"src/link/czmq",
+	"src/link",
+	"src/check",
+	"src/zmtp",
+	"generated/go/electionmachine",
+	"generated/go/gossipclient",
+	"generated/go/gossipserver",
+	"generated/go/handshakemachine",
+	"generated/go/peermachine",
+	"generated/go/oncecard",
+	"generated/go/onceseal",
+	"generated/go/zgossipmsg",
+	"generated/go/zremsg",
+	"generated/go/api",
+	"src/wire",
+	"src/z85",
+	"src/salsa",
+}
+
+// apart are no part of the house: other modules, and packages with nothing but tests.
+var apart = []string{"src", "src/interop", "src/link/linktest"}
+
+// TestArrowsRunDown reads what each package imports. The program knows the wrapper only.
+func TestArrowsRunDown(t *testing.T) {
+	seen := map[string]bool{}
+	for _, root := range []string{"src", "bindings", "generated"} {
+		err := filepath.WalkDir(filepath.Join("..", root), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			from := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(path), ".."+string(os.PathSeparator)))
+			if slices.ContainsFunc(apart, func(a string) bool { return from == a || a != "src" && strings.HasPrefix(from, a+"/") }) {
+				return nil
+			}
+			seen[from] = true
+			floor := slices.Index(floors, from)
+			if floor < 0 {
+				t.Errorf("%s has no floor", from)
+				return nil
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			for _, i := range file.Imports {
+				imported, err := strconv.Unquote(i.Path.Value)
+				to, ours := strings.CutPrefix(imported, module)
+				if err != nil || !ours {
+					continue
+				}
+				if slices.Index(floors, to) <= floor || from == "src/cmd/once" && to != "bindings/go/once" {
+					t.Errorf("%s imports %s, which is no floor below", path, to)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, floor := range floors {
+		if !seen[floor] {
+			t.Errorf("there is no %s", floor)
+		}
+	}
+}
