@@ -75,6 +75,7 @@ func (n *Node) flush() *flush {
 	f := &flush{waits: map[uuid.UUID]amount{}, missed: n.loop.missed, done: make(chan struct{})}
 	n.loop.missed, n.loop.flushes[f] = missed{}, true
 	for _, r := range n.table.all() {
+		f.missed.add(r.snapshot.Load(), r.withheld.take(), unsealed)
 		f.missed.add(r.snapshot.Load(), r.skipped.take(), "")
 		out := r.out.Load()
 		said := out.sum()
@@ -142,7 +143,8 @@ func (n *Node) took(peer uuid.UUID, count uint64) {
 // unconfirmed returns what a peer has not confirmed, from then on taken for told.
 func (n *Node) unconfirmed(peer uuid.UUID, out *outbound) amount {
 	said := out.sum()
-	what := said.minus(out.confirmed).plus(n.table.find(peer).skipped.take())
+	r := n.table.find(peer)
+	what := said.minus(out.confirmed).plus(r.skipped.take()).plus(r.withheld.take())
 	out.confirmed, out.asked, out.answers = said, nil, 0
 	return what
 }

@@ -182,7 +182,7 @@ func (n *Node) sendNow(s *shout, members []*remote) (sent uint32) {
 	for _, r := range members {
 		e, out := s.of(r), r.out.Load()
 		if e == nil { // Flush tells that it did not get it
-			r.skipped.add(0)
+			r.withheld.add(0)
 		}
 		if out == nil || e == nil || len(e.octets) == 0 {
 			continue

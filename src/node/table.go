@@ -33,7 +33,8 @@ type remote struct {
 	out       atomic.Pointer[outbound] // nil once the peer is gone
 	session   atomic.Uint64            // number of the latest that it opened
 	sequence  atomic.Uint32            // of the latest message over a connection that has ended
-	skipped   tally                    // shouts that it did not get: it was suspect and had no room, or only what is sealed is said there
+	skipped   tally                    // shouts that it did not get: it was suspect and had no room
+	withheld  tally                    // shouts that were not for it: only what is sealed is said there
 	doubt     atomic.Pointer[doubt]
 	heir      zre.LinkID // the loop's: the latest connection that may go on without a greeting
 }

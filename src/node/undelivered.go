@@ -40,11 +40,14 @@ type Missed struct {
 	Name     string
 	Messages uint64
 	Octets   uint64 // of the messages, as they are on the wire
-	Reason   string // why it is gone, as in an exit; empty if it is not
+	Reason   string // why it is gone, as in an exit, or why it gets none; else empty
 }
 
 // missed are those who missed something.
 type missed map[uuid.UUID]Missed
+
+// unsealed is why a peer does not get what is said where all is sealed.
+const unsealed = "it opens nothing that is sealed, and nothing else is said in the group"
 
 // maxMissed is how many peers are told by name; what others missed is told together,
 // as of a peer without name.
@@ -58,7 +61,22 @@ func (m missed) add(p *Peer, what amount, reason string) {
 	if _, known := m[id]; !known && len(m) >= maxMissed {
 		id, p = uuid.Nil, nobody
 	}
-	m[id] = Missed{id, p.Name(), m[id].Messages + what.Messages, m[id].Octets + what.Octets, reason}
+	m[id] = Missed{id, p.Name(), m[id].Messages + what.Messages, m[id].Octets + what.Octets, cmp.Or(reason, m[id].Reason)}
+}
+
+// String says how much, for people.
+func (m Missed) String() string {
+	what := fmt.Sprintf("%d messages", m.Messages)
+	if m.Messages == 1 {
+		what = "1 message"
+	}
+	if m.Octets > 0 {
+		what += fmt.Sprintf(", %d octets", m.Octets)
+	}
+	if m.Reason != "" {
+		what += ", " + m.Reason
+	}
+	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.ID, what)
 }
 
 // UndeliveredError says that peers are not known to have got content. It is
@@ -76,7 +94,7 @@ func (e *UndeliveredError) Error() string {
 			fmt.Fprintf(&b, "; and %d more peers", len(e.Missed)-i)
 			break
 		}
-		fmt.Fprintf(&b, "; %s (%s): %d messages, %d octets", cmp.Or(m.Name, "others"), m.ID, m.Messages, m.Octets)
+		fmt.Fprintf(&b, "; %v", m)
 	}
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
