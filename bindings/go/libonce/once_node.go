@@ -259,7 +259,8 @@ func (n *Node) SetEndpoint(endpoint string) error {
 
 // SetAdvertisedEndpoint sets what peers are told of where to reach the node,
 // if that is not where it accepts connections: it may be behind a router, say.
-// It is the address or name of one host, and a port.
+// It is the address or name of one host, and a port. It goes out with
+// greetings and by gossip; beacons tell where the node listens.
 //
 //   - endpoint: the endpoint, as tcp://ADDRESS:PORT; 1 to 255 octets
 //

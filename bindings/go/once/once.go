@@ -109,7 +109,8 @@ type Config struct {
 	Endpoint string
 
 	// Advertise is where to reach the node, as tcp://ADDRESS:PORT, if it is not
-	// where the node accepts connections: it may be behind a router, say.
+	// where the node accepts connections: it may be behind a router, say. Greetings
+	// and gossip tell it; beacons tell where the node listens.
 	Advertise string
 
 	// Where there is no broadcast, nodes find each other by gossip: some bind a
@@ -125,7 +126,7 @@ type Config struct {
 	Greeting time.Duration // the longest that connecting and greeting may take; default 10 s
 	Linger   time.Duration // the longest that Close waits for peers to take what was said; default 1 s
 
-	MaxMessage int // octets of one message; default 64 MiB
+	MaxMessage int // octets of one message; who sends more is disconnected, unless a greeting may be as large; default 64 MiB
 	Outbox     int // octets that may wait for each peer; default 1 MiB
 	Inbox      int // octets that may wait for this program; default 16 MiB
 

@@ -52,7 +52,7 @@ func (c *common) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.endpoint, "endpoint", "",
 		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
 	flags.StringVar(&c.advertise, "advertise", "",
-		"where others can reach this node, as `tcp://ADDRESS:PORT`, if not where it accepts connections")
+		"where others can reach this node, as `tcp://ADDRESS:PORT`, if not where it accepts connections; beacons do not tell it")
 	flags.StringVar(&c.bind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
 	flags.StringArrayVar(&c.servers, "gossip-connect", nil,
 		"find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
