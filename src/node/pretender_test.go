@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +20,16 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// pretends takes calls outside, shows there the id and the incarnation of whom it likes, and
-// counts them.
-func (l *lan) pretends(id uuid.UUID, incarnation *uint64, calls *int, then func(*link.Link)) (endpoint string) {
+// pretender takes calls, and counts them, where it shows the id and the incarnation of
+// whom it likes.
+type pretender struct {
+	id    uuid.UUID
+	life  atomic.Uint64
+	calls atomic.Int64
+}
+
+// pretends has a pretender take calls outside.
+func (l *lan) pretends(p *pretender, then func(*link.Link)) (endpoint string) {
 	l.t.Helper()
 	listener, err := l.memory.Host(outside).Listen(l.t.Context(), "tcp://*:*")
 	if err != nil {
@@ -29,10 +37,10 @@ func (l *lan) pretends(id uuid.UUID, incarnation *uint64, calls *int, then func(
 	}
 	l.t.Cleanup(func() { _ = listener.Close() })
 	go link.Accept(l.t.Context(), listener, 64, func(conn net.Conn, over func()) {
-		*calls++
-		config := link.Config{Type: zmtp.Router, MaxMessage: 1 << 20, Identity: routingID(id), Properties: map[string][]byte{
+		p.calls.Add(1)
+		config := link.Config{Type: zmtp.Router, MaxMessage: 1 << 20, Identity: routingID(p.id), Properties: map[string][]byte{
 			propertyNonce:       newNonce(),
-			propertyIncarnation: binary.BigEndian.AppendUint64(nil, *incarnation),
+			propertyIncarnation: binary.BigEndian.AppendUint64(nil, p.life.Load()),
 		}}
 		go func() {
 			defer over()
@@ -62,7 +70,9 @@ func TestForgedSighting(t *testing.T) {
 					defer ana.Stop()
 					ana.wants("enter ben")
 					ben.wants("enter ana")
-					endpoint := l.pretends(ben.UUID(), &ben.incarnation, new(int), then)
+					p := &pretender{id: ben.UUID()}
+					p.life.Store(ben.incarnation)
+					endpoint := l.pretends(p, then)
 					for range 20 {
 						ana.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
 						l.memory.Cut(ben.host)
@@ -93,8 +103,9 @@ func TestCaptured(t *testing.T) {
 		defer ana.Stop()
 		ana.wants("enter ben")
 		ben.wants("enter ana")
-		calls := 0
-		endpoint := l.pretends(ben.UUID(), &ben.incarnation, &calls, func(*link.Link) {})
+		p := &pretender{id: ben.UUID()}
+		p.life.Store(ben.incarnation)
+		endpoint := l.pretends(p, func(*link.Link) {})
 		l.hub.Cut(func(string, string) bool { return true })
 		l.memory.Refuse(ben.host, true)
 		ana.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
@@ -107,7 +118,7 @@ func TestCaptured(t *testing.T) {
 		}
 		for ben.next(time.Second) != "context deadline exceeded" {
 		}
-		if calls == 0 {
+		if p.calls.Load() == 0 {
 			t.Error("the connection was not captured")
 		}
 		ana.talk(ben)
@@ -123,16 +134,17 @@ func TestShowsAnotherLife(t *testing.T) {
 			l := newLAN(t)
 			ana := l.node("ana")
 			defer ana.Stop()
-			life, calls := uint64(5), 0
+			p := &pretender{id: mallory}
+			p.life.Store(5)
 			if enters {
-				life = 7
+				p.life.Store(7)
 			}
-			endpoint := l.pretends(mallory, &life, &calls, func(*link.Link) {})
+			endpoint := l.pretends(p, func(*link.Link) {})
 			hello := frame(&zremsg.Hello{Sequence: 1, Name: "mallory", Endpoint: endpoint, Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: "7"}}})
 			s := l.stranger(ana, routingID(mallory))
 			s.say(hello)
 			time.Sleep(6 * time.Second)
-			if life = 5; enters {
+			if p.life.Store(5); enters {
 				l.memory.Cut(ana.host)
 				s.close()
 				s = l.stranger(ana, routingID(mallory))
@@ -142,7 +154,7 @@ func TestShowsAnotherLife(t *testing.T) {
 				s.say(hello)
 				time.Sleep(time.Second)
 			}
-			if calls == 0 || calls > 25 {
+			if calls := p.calls.Load(); calls == 0 || calls > 25 {
 				t.Errorf("called %d times", calls)
 			}
 		})
