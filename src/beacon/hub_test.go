@@ -39,7 +39,7 @@ func (n *network) run(node byte) (stop func()) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.seen = append(n.seen, fmt.Sprintf("%v: %d sees %d at %s key %d gone %v",
-				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint.Bare(), s.Endpoint.Key[31], s.Gone))
+				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint.Bare(), keyOf(s), s.Gone))
 		})
 		if err != nil {
 			n.t.Errorf("node %d: %v", node, err)
@@ -147,4 +147,12 @@ func TestHubQueueIsBounded(t *testing.T) {
 		cancel()
 		nodes.Wait()
 	})
+}
+
+// keyOf returns the last octet of a sighted key, 0 for none.
+func keyOf(s sight.Sighting) byte {
+	if key := s.Endpoint.KeyOf(); key != nil {
+		return key[31]
+	}
+	return 0
 }

@@ -197,11 +197,11 @@ func TestUDPKeys(t *testing.T) {
 	plain := runUDP(t, 1, port, lo)
 	keyed := announceUDP(t, Announcement{ID: id(2), Port: 2, Key: [32]byte{1: 7}, Interval: 50 * time.Millisecond}, port, lo)
 	seen := at(2, "127.0.0.1")
-	seen.Endpoint.Key = [32]byte{1: 7}
+	seen.Endpoint = seen.Endpoint.With(&[32]byte{1: 7})
 	plain.sees(t, seen)
 	keyed.sees(t, at(1, "127.0.0.1"))
 	keyed.stop()
-	plain.sees(t, sight.Sighting{ID: id(2), Endpoint: sight.At("127.0.0.1", 0).With(&seen.Endpoint.Key), Gone: true})
+	plain.sees(t, sight.Sighting{ID: id(2), Endpoint: sight.At("127.0.0.1", 0).With(seen.Endpoint.KeyOf()), Gone: true})
 	if n := plain.count(CountMalformed) + keyed.count(CountMalformed); n != 0 {
 		t.Errorf("%d beacons are malformed", n)
 	}

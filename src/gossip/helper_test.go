@@ -84,7 +84,10 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 					n.gone[int(s.ID[15])]++
 				} else {
 					n.sightMap[int(s.ID[15])]++
-					n.keys[int(s.ID[15])] = s.Endpoint.Key
+					delete(n.keys, int(s.ID[15]))
+					if key := s.Endpoint.KeyOf(); key != nil {
+						n.keys[int(s.ID[15])] = *key
+					}
 				}
 			}
 		},

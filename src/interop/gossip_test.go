@@ -117,7 +117,8 @@ func TestGossipKeys(t *testing.T) {
 		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
 		Count: func(name string) { t.Error(name) },
 		Endpoint: func(net.Addr) sight.Endpoint {
-			return sight.Endpoint{Address: "10.0.0.1:1", Key: ours.public()}
+			key := ours.public()
+			return sight.At("10.0.0.1", 1).With(&key)
 		},
 		Sight: func(list []sight.Sighting) {
 			for _, s := range list {
@@ -133,7 +134,8 @@ func TestGossipKeys(t *testing.T) {
 	defer cancel()
 	server.says("DELIVER " + hex(g.ID) + " tcp://10.0.0.1:1|" + z85.Encode(ours.PublicKey().Bytes()))
 
-	want := sight.Sighting{ID: uuid.New(), Endpoint: sight.Endpoint{Address: "10.0.0.2:1", Key: theirs.public()}}
+	key := theirs.public()
+	want := sight.Sighting{ID: uuid.New(), Endpoint: sight.At("10.0.0.2", 1).With(&key)}
 	must(t, server.Do("PUBLISH", hex(want.ID), want.Endpoint.Bare()+"|"+theirs.PublicText()))
 	select {
 	case got := <-sightings:

@@ -29,8 +29,8 @@ type Sighting struct {
 // Endpoint is where a node accepts connections, with its public key of CURVE if it has
 // one. Two are equal if both are. The zero Endpoint is none.
 type Endpoint struct {
-	Address string   // HOST:PORT; an IPv6 address in brackets, with its zone
-	Key     [32]byte // zeros for none
+	Address string // HOST:PORT; an IPv6 address in brackets, with its zone
+	Key     string // 32 octets, nothing for none
 }
 
 // Why a text names no endpoint.
@@ -54,7 +54,8 @@ func Parse(text string) (e Endpoint, err error) {
 		return Endpoint{}, fmt.Errorf("%q: %w", text, ErrEndpoint)
 	}
 	if keyed {
-		if e.Key, err = z85.Key(key); err != nil || e.Key == (Endpoint{}).Key {
+		octets, err := z85.Key(key)
+		if e = e.With(&octets); err != nil || e.Key == "" {
 			return Endpoint{}, fmt.Errorf("%q: %w", text, ErrKey)
 		}
 	}
@@ -66,8 +67,8 @@ func Parse(text string) (e Endpoint, err error) {
 // nothing for none.
 func (e Endpoint) String() string {
 	text := e.Bare()
-	if e.Key != (Endpoint{}).Key {
-		text += "|" + z85.Encode(e.Key[:])
+	if e.Key != "" {
+		text += "|" + z85.Encode([]byte(e.Key))
 	}
 	return text
 }
@@ -83,21 +84,21 @@ func (e Endpoint) Bare() string {
 // LogValue has logs show what String does.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
-// With returns the endpoint with a key, or without if that is nil.
+// With returns the endpoint with a key, or without if that is nil or zeros.
 func (e Endpoint) With(key *[32]byte) Endpoint {
-	e.Key = [32]byte{}
-	if key != nil {
-		e.Key = *key
+	e.Key = ""
+	if key != nil && *key != [32]byte{} {
+		e.Key = string(key[:])
 	}
 	return e
 }
 
 // KeyOf returns the key, nil if there is none.
 func (e Endpoint) KeyOf() *[32]byte {
-	if e.Key == (Endpoint{}).Key {
+	if e.Key == "" {
 		return nil
 	}
-	return &e.Key
+	return (*[32]byte)([]byte(e.Key))
 }
 
 // Host returns the host, nothing for none.

@@ -9,7 +9,7 @@ import (
 var key = [32]byte{1, 31: 9}
 
 func TestParse(t *testing.T) {
-	keyed := Endpoint{Address: "10.0.0.1:7", Key: key}
+	keyed := Endpoint{Address: "10.0.0.1:7"}.With(&key)
 	for text, want := range map[string]Endpoint{
 		"tcp://10.0.0.1:7":      {Address: "10.0.0.1:7"},
 		"tcp://[fe80::1%eth]:7": {Address: "[fe80::1%eth]:7"},
@@ -64,7 +64,7 @@ func TestDialable(t *testing.T) {
 
 // FuzzParse proves that what is taken is printed as it was.
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{"", "tcp://10.0.0.1:7", "tcp://[::1]:*|x", Endpoint{"h:1", key}.String()} {
+	for _, text := range []string{"", "tcp://10.0.0.1:7", "tcp://[::1]:*|x", At("h", 1).With(&key).String()} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

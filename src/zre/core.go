@@ -46,8 +46,8 @@ type Core struct {
 	config   Config
 	peers    map[uuid.UUID]*peer
 	places   places
-	ends     places // the peers that our connection to an endpoint is to
-	lines    uint64 // the number of the latest connection that we made; no other life has the same ones
+	ends     map[sight.Endpoint]*peer // to whom our connection there is
+	lines    uint64                   // the number of the latest connection that we made; no other life has the same ones
 	required map[uuid.UUID]sight.Endpoint
 	missing  timer // when required peers that there was no room for are tried again
 	groups   map[string]struct{}
@@ -67,7 +67,7 @@ func New(config Config) *Core {
 		config:   config,
 		peers:    map[uuid.UUID]*peer{},
 		places:   places{},
-		ends:     places{},
+		ends:     map[sight.Endpoint]*peer{},
 		lines:    config.Incarnation << 20,
 		required: map[uuid.UUID]sight.Endpoint{},
 		groups:   map[string]struct{}{},

@@ -38,13 +38,11 @@ func (p *peer) try(endpoints ...sight.Endpoint) {
 // lead replaces our connection to a peer on the books.
 func (p *peer) lead(l line) {
 	ends := p.core.ends
-	if at := p.at; at != nowhere {
-		if ends[at] = slices.DeleteFunc(ends[at], func(q *peer) bool { return q == p }); len(ends[at]) == 0 {
-			delete(ends, at)
-		}
+	if ends[p.at] == p {
+		delete(ends, p.at)
 	}
 	if p.line = l; p.at != nowhere {
-		ends[p.at] = append(ends[p.at], p)
+		ends[p.at] = p
 	}
 }
 
@@ -115,7 +113,8 @@ func (p *peer) yield(to *peer) {
 // free returns the endpoints of a peer to which nobody else has our connection.
 func (p *peer) free() []sight.Endpoint {
 	taken := func(e sight.Endpoint) bool {
-		return slices.ContainsFunc(p.core.ends[e], func(q *peer) bool { return q != p && slices.Contains(q.endpoints, e) })
+		q := p.core.ends[e]
+		return q != nil && q != p && slices.Contains(q.endpoints, e)
 	}
 	if !slices.ContainsFunc(p.endpoints, taken) {
 		return p.endpoints

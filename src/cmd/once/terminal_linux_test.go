@@ -144,7 +144,7 @@ func TestInterruptedBeforeAllHave(t *testing.T) {
 	if err := ana.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	const missing = `peers are not known to have got what was said to them; ana \(\S+\): \d+ messages`
+	const missing = `peers are not known to have got what was said to them; ana \(\S+\): \d+ messages?`
 	ben.says("are you there?")
 	cleo.sees(`ben.*: are you there\?`)
 	ben.interrupt()
