@@ -495,7 +495,7 @@ func TestFinishEnds(t *testing.T) {
 			go func() {
 				defer close(spoke)
 				for ctx.Err() == nil && sendMessage(ctx, a, []byte("word")) == nil {
-					time.Sleep(5 * time.Millisecond)
+					time.Sleep(5 * time.Millisecond) // virtual
 				}
 			}()
 			deliveries, finished := 0, time.Time{}
@@ -506,7 +506,7 @@ func TestFinishEnds(t *testing.T) {
 					finished = time.Now()
 				}
 				if !finished.IsZero() && deliveries < 20 {
-					time.Sleep(slow)
+					time.Sleep(slow) // virtual
 				}
 				return nil
 			})
