@@ -7,25 +7,22 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// maxStrangers is how many connections may stand at a time whose greeting has
-// not been accepted; further ones are closed and counted.
-const maxStrangers = 1024
-
 // accept takes connections until the node stops.
 func (n *Node) accept(listener net.Listener, site *site) {
-	link.Accept(n.ctx, listener, maxStrangers, func(conn net.Conn, known func()) {
+	link.Accept(n.ctx, listener, guard.MaxStrangers, func(conn net.Conn, known func()) {
 		if !site.covers(conn.LocalAddr()) {
 			n.count("connections on other interfaces")
 			_ = conn.Close()
 			known()
 			return
 		}
-		visit, ok := n.throttle.admit(conn.RemoteAddr(), time.Now())
+		visit, ok := n.guard.Throttle.Admit(conn.RemoteAddr(), time.Now())
 		if !ok {
 			n.count("connections over the limit of their address")
 			_ = conn.Close()
@@ -65,25 +62,25 @@ func (n *Node) receive(r *receiver, conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (n *Node) shake(r *receiver, conn net.Conn) (l *link.Link) {
 	config := n.linkConfig(zmtp.Router)
-	n.freshen()
-	config.Curve, config.Properties = n.curve(&r.visit), n.properties()
+	n.guard.Freshen()
+	config.Curve, config.Properties = n.guard.Curve(&r.visit, n.refuseFrom), n.guard.Properties()
 	var err error
 	n.apart(func() { l, err = link.Open(n.ctx, conn, config) })
 	switch {
-	case errors.Is(err, errDebt):
+	case errors.Is(err, guard.ErrDebt):
 		n.count("connections over the limit of their address")
 		return nil
 	case err != nil:
 		n.count("handshakes that failed")
-		if r.visit.owes {
+		if r.visit.Owes() {
 			n.count("keys computed in vain")
 		}
 		n.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
 		return nil
 	}
-	r.visit.refund()
-	r.nonces, _ = challengesOf(l)
-	if r.peer, err = peerOf(l.RemoteIdentity()); err != nil {
+	r.visit.Refund()
+	r.nonces, _ = guard.NoncesOf(l)
+	if r.peer, err = guard.PeerOf(l.RemoteIdentity()); err != nil {
 		n.count("connections without a peer's identity")
 		_ = l.Close()
 		return nil
@@ -99,7 +96,7 @@ func (r *receiver) isKnown() {
 	if r.impatient != nil {
 		r.impatient.Stop()
 	}
-	r.visit.ends()
+	r.visit.End()
 	r.known()
 	r.known = nil
 }

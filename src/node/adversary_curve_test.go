@@ -11,6 +11,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -22,17 +23,17 @@ import (
 // Who is not admitted hears as much whatever the reason.
 func TestSecureClaims(t *testing.T) {
 	shows := func(card func(s *scene) []byte) func(*scene, *link.Config) {
-		return func(s *scene, c *link.Config) { c.Properties = map[string][]byte{propertyCard: card(s)} }
+		return func(s *scene, c *link.Config) { c.Properties = map[string][]byte{guard.PropertyCard: card(s)} }
 	}
 	issued := func(after time.Duration) func(*scene, *link.Config) {
 		return shows(func(s *scene) []byte {
 			s.issue(1, time.Now().Add(after))
-			return s.eve.card()
+			return s.eve.Identity.Card().Octets()
 		})
 	}
-	her := func(s *scene) uuid.UUID { return s.eve.identity.UUID() }
+	her := func(s *scene) uuid.UUID { return s.eve.Identity.UUID() }
 	his := func(s *scene) uuid.UUID { return s.ben.UUID() }
-	hisCard := func(s *scene) []byte { return s.ben.card() }
+	hisCard := func(s *scene) []byte { return s.ben.guard.Identity.Card().Octets() }
 	swapped := func(key string, value func(s *scene) []byte) func(*scene, *zremsg.Hello) {
 		return func(s *scene, h *zremsg.Hello) { *header(h, key) = identity.Base64(value(s)) }
 	}
@@ -52,17 +53,17 @@ func TestSecureClaims(t *testing.T) {
 		{"his id, her card", his, nil, nil, identity.ErrStranger},
 		{"his id and card, her key", his, shows(hisCard), nil, identity.ErrKey},
 		{"his id, no card", his, func(_ *scene, c *link.Config) { c.Properties = nil }, nil, identity.ErrNoCard},
-		{"half a card", her, shows(func(s *scene) []byte { return s.eve.card()[:99] }), nil, identity.ErrMalformed},
+		{"half a card", her, shows(func(s *scene) []byte { return s.eve.Identity.Card().Octets()[:99] }), nil, identity.ErrMalformed},
 		{"an expired card", her, issued(-identity.Lifetime - 3*time.Minute), nil, identity.ErrExpired},
 		{"a card of the future", her, issued(3 * time.Minute), nil, identity.ErrExpired},
-		{"no identity", her, func(_ *scene, c *link.Config) { c.Identity = nil }, nil, errIdentity},
-		{"then no card", her, nil, func(_ *scene, h *zremsg.Hello) { without(h, headerCard) }, identity.ErrNoCard},
-		{"then his card", her, nil, swapped(headerCard, hisCard), identity.ErrStranger},
-		{"then no challenge", her, nil, func(_ *scene, h *zremsg.Hello) { without(h, headerChallenge) }, identity.ErrMalformed},
-		{"then a short challenge", her, nil, swapped(headerChallenge, func(*scene) []byte { return []byte("short") }), identity.ErrMalformed},
+		{"no identity", her, func(_ *scene, c *link.Config) { c.Identity = nil }, nil, guard.ErrIdentity},
+		{"then no card", her, nil, func(_ *scene, h *zremsg.Hello) { without(h, guard.HeaderCard) }, identity.ErrNoCard},
+		{"then his card", her, nil, swapped(guard.HeaderCard, hisCard), identity.ErrStranger},
+		{"then no challenge", her, nil, func(_ *scene, h *zremsg.Hello) { without(h, guard.HeaderChallenge) }, identity.ErrMalformed},
+		{"then a short challenge", her, nil, swapped(guard.HeaderChallenge, func(*scene) []byte { return []byte("short") }), identity.ErrMalformed},
 		{"then another incarnation", her, nil, func(s *scene, h *zremsg.Hello) {
 			s.issue(2, time.Now())
-			h.Headers = slices.Insert(without(h, headerCard).Headers, 0, wire.Pair{Key: headerCard, Value: identity.Base64(s.eve.card())})
+			h.Headers = slices.Insert(without(h, guard.HeaderCard).Headers, 0, wire.Pair{Key: guard.HeaderCard, Value: identity.Base64(s.eve.Identity.Card().Octets())})
 		}, identity.ErrStranger},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,9 +111,9 @@ func TestForgedBeacon(t *testing.T) {
 		want  error
 	}{
 		{"of a peer who is present, her card", func(s *scene) uuid.UUID { return s.ben.UUID() },
-			func(s *scene) map[string][]byte { return s.eve.properties() }, identity.ErrStranger},
+			func(s *scene) map[string][]byte { return s.eve.Properties() }, identity.ErrStranger},
 		{"of a peer who is present, his card", func(s *scene) uuid.UUID { return s.ben.UUID() },
-			func(s *scene) map[string][]byte { return s.ben.properties() }, identity.ErrKey},
+			func(s *scene) map[string][]byte { return s.ben.guard.Properties() }, identity.ErrKey},
 		{"of somebody who is not", func(s *scene) uuid.UUID { return absent.UUID() },
 			func(*scene) map[string][]byte { return map[string][]byte{} }, identity.ErrNoCard},
 		{"of a peer without identity", func(*scene) uuid.UUID { return mallory },
@@ -123,7 +124,7 @@ func TestForgedBeacon(t *testing.T) {
 				s := newScene(t, api.NodeSecuritySecure)
 				s.shows = c.shows(s)
 				s.hub.Cut(func(from, _ string) bool { return from == s.ben.host })
-				s.ana.sighted([]sight.Sighting{{ID: c.id(s), Endpoint: parsed(s.home).With(s.eve.publicKey())}})
+				s.ana.sighted([]sight.Sighting{{ID: c.id(s), Endpoint: parsed(s.home).With(s.eve.PublicKey())}})
 				s.memory.Refuse(s.ben.host, true)   // where he is comes first
 				s.tap.between(s.ana, s.ben).Close() // so that ana calls him again
 				time.Sleep(time.Second)

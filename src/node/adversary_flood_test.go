@@ -22,7 +22,7 @@ func TestOneOpening(t *testing.T) {
 		s := newScene(t, api.NodeSecurityAuto)
 		r := s.ana.table.find(s.ben.UUID())
 		for number := range uint64(10) {
-			_, open, err := seal.Open(s.ben.guard.identity, s.ben.guard.identity.Card(), s.ana.guard.identity.Card(), r.challenge, 1+number)
+			_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), s.ana.guard.Identity.Card(), r.challenge, 1+number)
 			s.ben.must(err)
 			var opened atomic.Int32
 			var all sync.WaitGroup
@@ -140,7 +140,7 @@ func TestOpeningWhileRenewing(t *testing.T) {
 			var renewal sync.WaitGroup
 			renewal.Go(func() {
 				s.ben.do(func() {
-					_, err := s.ben.guard.identity.Issue(s.ben.guard.identity.Card().Incarnation, time.Now())
+					_, err := s.ben.guard.Identity.Issue(s.ben.guard.Identity.Card().Incarnation, time.Now())
 					s.ben.must(err)
 					s.ben.renew(nil)
 				})

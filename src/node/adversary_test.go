@@ -15,6 +15,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/wire"
@@ -30,13 +31,13 @@ func TestClaims(t *testing.T) {
 		want error
 	}
 	eve := func(name string, want error, as func(s *scene) *zremsg.Hello) claim {
-		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.eve.identity.UUID(), as(s) }, want}
+		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.eve.Identity.UUID(), as(s) }, want}
 	}
 	ben := func(name string, want error, as func(s *scene) *zremsg.Hello) claim {
 		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.ben.UUID(), as(s) }, want}
 	}
 	changed := func(name string, change func(*zremsg.Hello)) claim {
-		return eve(name, errProof, func(s *scene) *zremsg.Hello {
+		return eve(name, guard.ErrProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
 			hello.Groups = []string{"room"}
 			hello = s.signed(hello)
@@ -64,42 +65,42 @@ func TestClaims(t *testing.T) {
 		eve("no incarnation", identity.ErrStranger, func(s *scene) *zremsg.Hello {
 			return s.signed(without(s.greeting(), zre.HeaderIncarnation))
 		}),
-		eve("no proof", errProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), headerProof) }),
-		eve("a proof for another", errProof, func(s *scene) *zremsg.Hello {
+		eve("no proof", guard.ErrProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), guard.HeaderProof) }),
+		eve("a proof for another", guard.ErrProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.present(hello, s.ben.UUID(), new(nonces))
+			s.eve.Present(hello, s.ben.UUID(), new(guard.Nonces), challenge)
 			return hello
 		}),
-		eve("more after the proof", errProof, func(s *scene) *zremsg.Hello {
+		eve("more after the proof", guard.ErrProof, func(s *scene) *zremsg.Hello {
 			hello := s.signed(s.greeting())
 			hello.Headers = append(hello.Headers, wire.Pair{Key: "X-ROLE", Value: "admin"})
 			return hello
 		}),
 		eve("a card that is no base64", errors.New("illegal base64"), func(s *scene) *zremsg.Hello {
 			hello := s.signed(s.greeting())
-			*header(hello, headerCard) += "="
+			*header(hello, guard.HeaderCard) += "="
 			return hello
 		}),
 		eve("a card of another time", identity.ErrForged, func(s *scene) *zremsg.Hello {
 			hello := s.signed(s.greeting())
-			*header(hello, headerCard) = reissued(s, *header(hello, headerCard), func(c *oncecard.Card) { c.Expiry++ })
+			*header(hello, guard.HeaderCard) = reissued(s, *header(hello, guard.HeaderCard), func(c *oncecard.Card) { c.Expiry++ })
 			return hello
 		}),
 		ben("no card", identity.ErrNoCard, (*scene).greeting),
 		ben("her card", identity.ErrStranger, func(s *scene) *zremsg.Hello { return s.signed(s.greeting()) }),
-		ben("his card, her proof", errProof, func(s *scene) *zremsg.Hello {
+		ben("his card, her proof", guard.ErrProof, func(s *scene) *zremsg.Hello {
 			theirs, hello := s.overheard(s.ana), s.greeting()
 			*header(hello, zre.HeaderIncarnation) = *header(theirs, zre.HeaderIncarnation)
-			hello.Headers = append(hello.Headers, wire.Pair{Key: headerCard, Value: *header(theirs, headerCard)},
-				wire.Pair{Key: headerChallenge, Value: *header(theirs, headerChallenge)})
-			proof := s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID(), noNonce))
-			hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: identity.Base64(proof)})
+			hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderCard, Value: *header(theirs, guard.HeaderCard)},
+				wire.Pair{Key: guard.HeaderChallenge, Value: *header(theirs, guard.HeaderChallenge)})
+			proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), [guard.NonceSize]byte{})
+			hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
 			return hello
 		}),
-		ben("his greeting to another", errProof, func(s *scene) *zremsg.Hello { return s.overheard(s.cleo) }),
+		ben("his greeting to another", guard.ErrProof, func(s *scene) *zremsg.Hello { return s.overheard(s.cleo) }),
 		ben("his card, a life later", identity.ErrForged, func(s *scene) *zremsg.Hello {
 			hello := s.overheard(s.ana)
-			*header(hello, headerCard) = reissued(s, *header(hello, headerCard), func(c *oncecard.Card) {
+			*header(hello, guard.HeaderCard) = reissued(s, *header(hello, guard.HeaderCard), func(c *oncecard.Card) {
 				c.Incarnation++
 				*header(hello, zre.HeaderIncarnation) = strconv.FormatUint(c.Incarnation, 10)
 			})
@@ -117,17 +118,18 @@ func TestClaims(t *testing.T) {
 		changed("another status", func(h *zremsg.Hello) { h.Status++ }),
 		changed("another sequence", func(h *zremsg.Hello) { h.Sequence++ }),
 		changed("another challenge", func(h *zremsg.Hello) {
-			*header(h, headerChallenge) = identity.Base64(make([]byte, challengeSize))
+			*header(h, guard.HeaderChallenge) = identity.Base64(make([]byte, guard.ChallengeSize))
 		}),
 		changed("a header more", func(h *zremsg.Hello) {
 			h.Headers = slices.Insert(h.Headers, 0, wire.Pair{Key: "X-ROLE", Value: "admin"})
 		}),
-		changed("no proof", func(h *zremsg.Hello) { without(h, headerProof) }),
+		changed("no proof", func(h *zremsg.Hello) { without(h, guard.HeaderProof) }),
 	}
-	for _, size := range []int{0, challengeSize - 1, challengeSize + 1} {
+	for _, size := range []int{0, guard.ChallengeSize - 1, guard.ChallengeSize + 1} {
 		claims = append(claims, eve(fmt.Sprint("a challenge of ", size), identity.ErrMalformed, func(s *scene) *zremsg.Hello {
-			s.eve.loop.challenges[s.ana.UUID()] = make([]byte, size)
-			return s.signed(s.greeting())
+			hello := s.greeting()
+			s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), make([]byte, size))
+			return hello
 		}))
 	}
 	for _, c := range claims {
@@ -165,31 +167,31 @@ func TestOneEncoding(t *testing.T) {
 		name, header string
 		change       func(string) string
 	}{
-		{"a line break", headerCard, inserted("\n")},
-		{"a line break", headerToken, inserted("\r")},
-		{"a line break", headerChallenge, inserted("\r\n")},
-		{"a line break", headerProof, inserted("\n")},
-		{"spare bits", headerToken, spare},
-		{"spare bits", headerChallenge, spare},
-		{"spare bits", headerProof, spare},
-		{"a zero", headerGreeting, before},
+		{"a line break", guard.HeaderCard, inserted("\n")},
+		{"a line break", guard.HeaderToken, inserted("\r")},
+		{"a line break", guard.HeaderChallenge, inserted("\r\n")},
+		{"a line break", guard.HeaderProof, inserted("\n")},
+		{"spare bits", guard.HeaderToken, spare},
+		{"spare bits", guard.HeaderChallenge, spare},
+		{"spare bits", guard.HeaderProof, spare},
+		{"a zero", guard.HeaderGreeting, before},
 	} {
 		t.Run(c.header+" with "+c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t, api.NodeSecurityAuto)
 				hello := s.greeting()
-				hello.Headers = append(hello.Headers, wire.Pair{Key: headerToken, Value: identity.Base64(make([]byte, 16))})
-				hello = without(s.signed(hello), headerProof)
-				if c.header != headerProof {
+				hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, 16))})
+				hello = without(s.signed(hello), guard.HeaderProof)
+				if c.header != guard.HeaderProof {
 					value := header(hello, c.header)
 					*value = c.change(*value)
 				}
-				proof := identity.Base64(s.eve.identity.Sign(helloPurpose, transcript(hello, s.ana.UUID(), noNonce)))
-				if c.header == headerProof {
+				proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), [guard.NonceSize]byte{})
+				if c.header == guard.HeaderProof {
 					proof = c.change(proof)
 				}
-				hello.Headers = append(hello.Headers, wire.Pair{Key: headerProof, Value: proof})
-				_, _ = s.confront(s.eve.identity.UUID(), nil, frame(hello)) // that ana ends it is as good as that eve does
+				hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
+				_, _ = s.confront(s.eve.Identity.UUID(), nil, frame(hello)) // that ana ends it is as good as that eve does
 				s.refused("eve", fmt.Errorf("%s: %w", c.header, identity.ErrMalformed))
 			})
 		})

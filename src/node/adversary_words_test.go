@@ -15,6 +15,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
 )
@@ -22,8 +23,8 @@ import (
 // groupKey is what cleo can give away of what ben gave her for the room: his latest
 // KEY, as she takes it out of the record of his words.
 func (s *scene) groupKey() *onceseal.Key {
-	to := s.cleo.guard.identity
-	r, _, err := seal.Accept(to, s.ben.guard.identity.Card(), s.cleo.table.find(s.ben.UUID()).challenge, 0,
+	to := s.cleo.guard.Identity
+	r, _, err := seal.Accept(to, s.ben.guard.Identity.Card(), s.cleo.table.find(s.ben.UUID()).challenge, 0,
 		s.tap.sealed(s.ben, s.cleo, onceseal.IDOpen))
 	s.cleo.must(err)
 	for _, frames := range s.tap.words(s.ben, s.cleo) {
@@ -96,7 +97,7 @@ func TestInjectedWords(t *testing.T) {
 		return frame(&zremsg.Shout{Sequence: 9, Group: group}, frames...)
 	}
 	opening := func(s *scene, to *actor, challenge []byte, number uint64) []byte {
-		_, open, err := seal.Open(s.ben.guard.identity, s.ben.guard.identity.Card(), to.guard.identity.Card(), challenge, number)
+		_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), to.guard.Identity.Card(), challenge, number)
 		s.ben.must(err)
 		return open
 	}
@@ -128,7 +129,7 @@ func TestInjectedWords(t *testing.T) {
 			{"his opening again", func() []byte { return whisper(said(s.ana, onceseal.IDOpen)) }, closed},
 			{"his opening to another", func() []byte { return whisper(said(s.cleo, onceseal.IDOpen)) }, closed},
 			{"an opening of his under another challenge", func() []byte {
-				return whisper(opening(s, s.ana, make([]byte, challengeSize), 1<<63))
+				return whisper(opening(s, s.ana, make([]byte, guard.ChallengeSize), 1<<63))
 			}, closed},
 			{"an opening of his from before", func() []byte {
 				return whisper(opening(s, s.ana, s.ana.table.find(s.ben.UUID()).challenge, 1))
@@ -189,7 +190,7 @@ func TestReplay(t *testing.T) {
 			for _, shown := range [][]byte{nil, s.challenged(s.ben, s.ana)} {
 				_, err := s.confront(s.ben.UUID(), func(c *link.Config) {
 					if shown != nil {
-						c.Properties = map[string][]byte{propertyNonce: shown}
+						c.Properties = map[string][]byte{guard.PropertyNonce: shown}
 					}
 				}, record...)
 				if errors.Is(err, link.ErrClosed) {
@@ -198,7 +199,7 @@ func TestReplay(t *testing.T) {
 			}
 		}
 		replay()
-		s.refused("ben", errProof)
+		s.refused("ben", guard.ErrProof)
 		if s.tap.between(s.ben, s.ana) != his {
 			t.Error("ben has another connection")
 		}
@@ -209,9 +210,9 @@ func TestReplay(t *testing.T) {
 		listener, err := s.memory.Host(s.ben.host).Listen(t.Context(), endpoint)
 		s.ana.must(err)
 		s.answer(listener)
-		time.Sleep(refusalLife)
+		time.Sleep(guard.RefusalLife)
 		replay()
-		if got := s.ana.next(time.Minute); got != "refused ben "+notLetIn(errProof).Error() {
+		if got := s.ana.next(time.Minute); got != "refused ben "+guard.NotLetIn(guard.ErrProof).Error() {
 			t.Errorf("ana is told %q", got)
 		}
 		s.ana.idle(time.Minute)
@@ -223,11 +224,11 @@ func (s *scene) challenged(from, to *actor) []byte {
 	c := s.tap.between(from, to)
 	s.tap.mu.Lock()
 	defer s.tap.mu.Unlock()
-	_, value, _ := bytes.Cut(c.said, []byte(propertyNonce))
-	return bytes.Clone(value[4:][:nonceSize])
+	_, value, _ := bytes.Cut(c.said, []byte(guard.PropertyNonce))
+	return bytes.Clone(value[4:][:guard.NonceSize])
 }
 
-// TestReplayUnchallenged is TestReplay for nodes whose driver shows no nonces. His
+// TestReplayUnchallenged is TestReplay for nodes whose driver shows no guard.Nonces. His
 // greeting was heard before, so nothing of it counts, and his connection stays. When he
 // has gone it brings him back for nobody, and in his next life it is as stale.
 func TestReplayUnchallenged(t *testing.T) {
@@ -252,7 +253,7 @@ func TestReplayUnchallenged(t *testing.T) {
 		s.cleo.wants("exit ben left")
 		replay()
 		s.ana.idle(time.Minute)
-		s.ben = s.nodeAt(s.ben.host, "ben", in("room"), blinded, func(n *Node) { _ = n.SetIdentity(s.ben.guard.identity) })
+		s.ben = s.nodeAt(s.ben.host, "ben", in("room"), blinded, func(n *Node) { _ = n.SetIdentity(s.ben.guard.Identity) })
 		defer s.ben.Stop()
 		for _, a := range []*actor{s.ana, s.cleo} {
 			a.wants("enter ben", "join ben room")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -17,7 +18,7 @@ import (
 // can say it, and make the node multiply twice.
 func curveHello(t *testing.T, to *actor) []byte {
 	t.Helper()
-	c, err := to.curveTo(to.UUID(), to.publicKey())
+	c, err := to.guard.CurveTo(to.UUID(), to.guard.PublicKey(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestBarrage(t *testing.T) {
 	}
 	var made, faults atomic.Int64
 	var attackers sync.WaitGroup
-	held := make(chan net.Conn, maxStrangers*addresses)
+	held := make(chan net.Conn, guard.MaxStrangers*addresses)
 	start := time.Now()
 	attack := func(from net.IP, silent bool) {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
@@ -65,7 +66,7 @@ func TestBarrage(t *testing.T) {
 			made.Add(1)
 			_ = conn.(*net.TCPConn).SetLinger(0)
 			_, _ = conn.Write(openings[i%len(openings)]) // the node may have closed it
-			if silent && i < maxStrangers/each {
+			if silent && i < guard.MaxStrangers/each {
 				held <- conn
 				continue
 			}
@@ -92,9 +93,7 @@ func TestBarrage(t *testing.T) {
 	var counts map[string]uint64
 	var turnedAway, heard uint64
 	until(t, "all were dealt with", func() bool {
-		ana.throttle.mu.Lock()
-		standing := uint64(ana.throttle.total.standing)
-		ana.throttle.mu.Unlock()
+		standing := uint64(ana.guard.Throttle.Standing())
 		counts = ana.Counts()
 		turnedAway = counts["connections over the limit of their address"] + counts["connections over the limit"]
 		heard = counts["handshakes that failed"] + standing
@@ -104,7 +103,7 @@ func TestBarrage(t *testing.T) {
 	if took > patient {
 		t.Errorf("the good peer took %v", took)
 	}
-	mayFail := int(addresses * (failuresBurst + failuresRate*lasted.Seconds() + each))
+	mayFail := int(addresses * (guard.FailuresBurst + guard.FailuresRate*lasted.Seconds() + each))
 	if got := counts["keys computed in vain"]; got > uint64(mayFail) || got == 0 {
 		t.Errorf("keys were computed in vain %d times, of at most %d", got, mayFail)
 	}

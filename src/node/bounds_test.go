@@ -14,6 +14,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/wire"
@@ -132,11 +133,11 @@ func TestHeadersOfTheProtocolFit(t *testing.T) {
 		{Key: zre.HeaderIncarnation, Value: number}, {Key: zre.ReservedHeader + "ANSWER-EXPECTED", Value: "1"},
 		{Key: zre.ReservedHeader + "CONNECTION", Value: number},
 		{Key: zre.HeaderPublicKey, Value: strings.Repeat("k", 40)},
-		{Key: headerCard, Value: identity.Base64(make([]byte, oncecard.MaxCard))},
-		{Key: headerToken, Value: identity.Base64(make([]byte, oncecard.MaxToken))},
-		{Key: headerChallenge, Value: identity.Base64(make([]byte, challengeSize))},
-		{Key: headerNonce, Value: identity.Base64(make([]byte, 16))},
-		{Key: headerGreeting, Value: number}, {Key: headerProof, Value: identity.Base64(make([]byte, 64))},
+		{Key: guard.HeaderCard, Value: identity.Base64(make([]byte, oncecard.MaxCard))},
+		{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, oncecard.MaxToken))},
+		{Key: guard.HeaderChallenge, Value: identity.Base64(make([]byte, guard.ChallengeSize))},
+		{Key: guard.HeaderNonce, Value: identity.Base64(make([]byte, 16))},
+		{Key: guard.HeaderGreeting, Value: number}, {Key: guard.HeaderProof, Value: identity.Base64(make([]byte, 64))},
 	}
 	octets := 0
 	for _, p := range own {

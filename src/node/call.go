@@ -14,6 +14,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -65,7 +66,7 @@ func (n *Node) call(peer uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 	c.hurry(urgent)
 	if last != nil { // the connection that stood was lost
 		if c.wait = last.again(); c.wait >= turnedAway {
-			n.refuse(&n.sightings, peer, "", endpoints[0], errTurnedAway)
+			n.refuse(&n.guard.Sightings, peer, "", endpoints[0], errTurnedAway)
 		}
 	}
 	c.endpoints.Store(&endpoints)
@@ -166,7 +167,7 @@ func (c *caller) linked(l *link.Link) {
 		n.closeSoon(l)
 		return
 	}
-	nonces, incarnation := challengesOf(l)
+	nonces, incarnation := guard.NoncesOf(l)
 	c.out, c.since = &outbound{Link: l, nonces: nonces, replaced: make(chan struct{})}, time.Now()
 	n.step(zre.Linked{
 		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l), Incarnation: incarnation,
@@ -284,23 +285,23 @@ func (c *caller) dial(ctx context.Context, endpoint sight.Endpoint) (*link.Link,
 	config := n.linkConfig(zmtp.Dealer)
 	config.Refused = c.refused
 	var err error
-	if config.Curve, err = n.curveTo(c.peer, endpoint.KeyOf()); err != nil {
+	if config.Curve, err = n.guard.CurveTo(c.peer, endpoint.KeyOf(), n.refuseFrom); err != nil {
 		return nil, err
 	}
 	if !identity.Owned(c.peer) { // libzmq then does not keep a connection that only we know to be lost
 		config.Heartbeat = n.settings.silent
 	}
-	if !n.secure || identity.Owned(c.peer) {
-		n.freshen()
-		config.Properties = n.properties()
+	if !n.guard.Secure || identity.Owned(c.peer) {
+		n.guard.Freshen()
+		config.Properties = n.guard.Properties()
 	}
 	conn, err := link.Connect(ctx, n.transport, endpoint.Bare())
 	if err != nil {
 		return nil, err
 	}
 	l, err := link.Open(ctx, conn, config)
-	if why := reason(err); why != nil {
-		n.refuse(&n.sightings, c.peer, "", endpoint, why)
+	if why := guard.Reason(err); why != nil {
+		n.refuse(&n.guard.Sightings, c.peer, "", endpoint, why)
 		if !errors.Is(why, zmtp.ErrMechanism) {
 			n.do(c.turnedAway)
 		}
@@ -326,7 +327,7 @@ var errSomebodyElse = errors.New("another node is there")
 // meant makes sure that a connection leads to the peer, as far as the far side shows
 // who it is: nodes of RFC 36 do not.
 func (c *caller) meant(l *link.Link) error {
-	there, err := peerOf(l.RemoteIdentity())
+	there, err := guard.PeerOf(l.RemoteIdentity())
 	if err != nil && !identity.Owned(c.peer) || linkKey(l) != nil || there == c.peer {
 		return nil
 	}
@@ -335,23 +336,8 @@ func (c *caller) meant(l *link.Link) error {
 
 // shows tells whether the far side of a connection has shown who it is.
 func shows(l *link.Link) bool {
-	_, err := peerOf(l.RemoteIdentity())
+	_, err := guard.PeerOf(l.RemoteIdentity())
 	return err == nil || linkKey(l) != nil
-}
-
-// reason returns why a handshake failed if that tells that the far side cannot or
-// will not talk with us.
-func reason(err error) error {
-	var refused *zmtp.RefusedError
-	switch {
-	case errors.As(err, &refused) && refusalSaid(refused.Reason) == 0:
-		return errRefused
-	case errors.As(err, &refused):
-		return errorSaid(refused.Reason)
-	case errors.Is(err, zmtp.ErrMechanism):
-		return err
-	}
-	return nil
 }
 
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks
@@ -361,7 +347,7 @@ func reason(err error) error {
 func (n *Node) linkConfig(kind string) link.Config {
 	return link.Config{
 		Type:       kind,
-		Identity:   append([]byte{1}, n.id[:]...),
+		Identity:   guard.IdentityOf(n.guard.ID),
 		MaxMessage: max(n.settings.maxMessage, zremsg.MaxHello),
 		MaxFrames:  maxFrames,
 		Greeting:   zremsg.MaxHello,

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
@@ -125,7 +126,7 @@ func TestFloods(t *testing.T) {
 		{"half-open", few, func(net.Conn) {}, "handshakes that failed", few},
 		{"slow loris", few, drip, "handshakes that failed", few},
 		{"no greeting", few, mute, "greetings that never came", few},
-		{"more than there may be", maxStrangers + 50, func(net.Conn) {}, "connections over the limit", 50},
+		{"more than there may be", guard.MaxStrangers + 50, func(net.Conn) {}, "connections over the limit", 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -167,14 +168,14 @@ func TestStrangersCostLittle(t *testing.T) {
 	ana, ben := friends(t)
 	files, octets := descriptors(t), heap()
 	var conns []net.Conn
-	for i := range maxStrangers + 10 {
+	for i := range guard.MaxStrangers + 10 {
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
 		conn, err := from.Dial("tcp", strings.TrimPrefix(ana.Endpoint(), "tcp://"))
 		ana.must(err)
 		conns = append(conns, conn)
 	}
 	until(t, "those over the limit are counted", func() bool { return ana.Counts()["connections over the limit"] == 10 })
-	if held := descriptors(t) - files; held > 2*maxStrangers+10 {
+	if held := descriptors(t) - files; held > 2*guard.MaxStrangers+10 {
 		t.Errorf("%d connections hold %d descriptors", len(conns), held)
 	}
 	if took := heap() - octets; took > memory*len(conns) {
@@ -185,7 +186,7 @@ func TestStrangersCostLittle(t *testing.T) {
 		conn.Close()
 	}
 	until(t, "no descriptor is left", func() bool { return descriptors(t) <= files })
-	until(t, "all have failed", func() bool { return ana.Counts()["handshakes that failed"] == maxStrangers })
+	until(t, "all have failed", func() bool { return ana.Counts()["handshakes that failed"] == guard.MaxStrangers })
 	ana.talk(ben)
 }
 
@@ -228,7 +229,7 @@ func TestSightingsOfNobody(t *testing.T) {
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("a good peer waits %v", d)
 		}
-		ana.unreached(time.Minute, maxRefusals)
+		ana.unreached(time.Minute, guard.MaxRefusals)
 		if most := d.most.Load(); most > maxDials || most < maxDials/2 {
 			t.Errorf("%d dials at a time", most)
 		}

@@ -15,10 +15,10 @@ import (
 func (n *Node) listenForGossip(at *site) (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
-			ID: n.id, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
+			ID: n.guard.ID, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
 			Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
 			Endpoint: func(local net.Addr) sight.Endpoint {
-				return cmp.Or(s.advertised, at.reachedFrom(local)).With(n.publicKey())
+				return cmp.Or(s.advertised, at.reachedFrom(local)).With(n.guard.PublicKey())
 			},
 		})
 	}
@@ -40,7 +40,7 @@ func (n *Node) sighted(sightings []sight.Sighting) {
 	n.do(func() {
 		for _, s := range sightings {
 			switch {
-			case s.ID == n.id:
+			case s.ID == n.guard.ID:
 				n.twin(s)
 			case s.Gone:
 				n.step(zre.Vanished{Peer: s.ID})
@@ -55,11 +55,11 @@ func (n *Node) sighted(sightings []sight.Sighting) {
 
 // sight tells the core of a node, unless it cannot be talked with.
 func (n *Node) sight(s sight.Sighting) {
-	if err := n.suits(s.Endpoint.KeyOf()); err != nil {
-		n.refuse(&n.sightings, s.ID, "", s.Endpoint, err)
+	if err := n.guard.Suits(s.Endpoint.KeyOf()); err != nil {
+		n.refuse(&n.guard.Sightings, s.ID, "", s.Endpoint, err)
 		return
 	}
-	if alone, _ := n.shuns.of(shunned{s.ID, s.Endpoint.Address}); alone && n.table.find(s.ID) == nil {
+	if alone, _ := n.guard.Shuns.Of(s.ID, s.Endpoint); alone && n.table.find(s.ID) == nil {
 		return
 	}
 	n.step(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})

@@ -17,10 +17,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +27,7 @@ import (
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/gossip"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -48,12 +47,11 @@ const compactFrom = 1024
 // Node is a node in a network. Its methods may be called from any goroutine,
 // Recv and RecvBatch from one at a time.
 type Node struct {
-	id     uuid.UUID // settled at the start, as the name and the guard are
-	name   string
+	name   string    // that was asked for
 	plain  uuid.UUID // the id of a node without identity
 	table  *table
 	events *events.Queue
-	guard
+	guard  *guard.Guard // nil before the start
 
 	mu       sync.RWMutex // guards phase, settings while fresh, and address
 	phase    phase
@@ -73,16 +71,10 @@ type Node struct {
 	done   chan struct{}  // closed when the loop has ended
 	calls  chan func()    // run by the loop, one at a time
 
-	loop        loop // what the loop's goroutine owns
-	counters    counters
-	sightings   refusals // of nodes that are only said to be somewhere
-	meetings    refusals // of those that have said something themselves
-	shuns       shuns
-	throttle    throttle
-	lines       lines
-	sealed      sealedGroups
-	incarnation uint64        // higher at each start
-	sessions    atomic.Uint64 // the number of the sealed session that was opened last
+	loop     loop // what the loop's goroutine owns
+	counters counters
+	lines    lines
+	sealed   sealedGroups
 }
 
 // phase is how far a node's life has come.
@@ -112,8 +104,6 @@ func New(name string) (*Node, error) {
 		events:    events.New(compactFrom),
 		settings:  defaults(who),
 		lines:     lines{at: map[string]chan struct{}{}},
-		throttle:  throttle{addresses: map[netip.Prefix]*account{}},
-		shuns:     shuns{known: map[shunned]shun{}},
 		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		wall:      time.Now,
 		transport: newTransport(),
@@ -133,8 +123,8 @@ func (n *Node) UUID() uuid.UUID {
 // uuid is UUID for who holds n.mu.
 func (n *Node) uuid() uuid.UUID {
 	switch s := &n.settings; {
-	case n.phase != fresh:
-		return n.id
+	case n.guard != nil:
+		return n.guard.ID
 	case s.security == api.NodeSecurityPlain:
 		return n.plain
 	default:
@@ -145,6 +135,9 @@ func (n *Node) uuid() uuid.UUID {
 func (n *Node) Name() string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
+	if n.guard != nil {
+		return n.guard.Name
+	}
 	return cmp.Or(n.name, strings.ToUpper(n.uuid().String()[:6]))
 }
 
@@ -155,7 +148,7 @@ func (n *Node) Endpoint() string {
 	if n.address == (sight.Endpoint{}) {
 		return ""
 	}
-	return n.address.With(n.publicKey()).String()
+	return n.address.With(n.guard.PublicKey()).String()
 }
 
 // Start starts the node: it listens, announces itself and connects to those it
@@ -175,16 +168,17 @@ func (n *Node) Start() (err error) {
 	if s.evasive >= s.silent || s.silent >= s.expired {
 		return api.ErrTimeouts
 	}
-	if err := n.arm(); err != nil {
-		return err
-	}
-	incarnation, err := n.reborn()
-	if err != nil {
+	warn := func(text string) { n.remark(slog.LevelWarn, text) }
+	if n.guard, err = guard.New(guard.Config{
+		Identity: s.identity, Chosen: s.chosen, Security: s.security, Trust: s.trust, Sealed: len(s.sealed) > 0,
+		Name: n.name, Plain: n.plain, Wall: n.wall, Log: s.log, Warn: warn,
+	}); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			n.release()
+			n.guard.Release()
+			n.guard = nil
 		}
 	}()
 	site, err := n.settle()
@@ -206,17 +200,16 @@ func (n *Node) Start() (err error) {
 		return errors.Join(err, listener.Close(), n.gossip.Close())
 	}
 	n.events.Limit(s.inbox)
-	n.begin(listener, site, incarnation)
+	n.begin(listener, site)
 	n.phase = running
-	n.settings.log.Info("node started", "name", n.name, "uuid", n.id, "endpoint", n.address)
+	n.settings.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.address)
 	return nil
 }
 
 // begin starts the goroutines of a node that listens.
-func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
+func (n *Node) begin(listener net.Listener, site *site) {
 	config := n.settings.core()
-	config.ID, config.Name = n.id, n.name
-	config.Incarnation, n.incarnation = incarnation, incarnation
+	config.ID, config.Name, config.Incarnation = n.guard.ID, n.guard.Name, n.guard.Incarnation
 	config.Beacons = site.beacon != nil
 	config.Signs, config.Endpoint = n.signs, n.address
 	n.loop = newLoop(zre.New(config))
@@ -232,7 +225,7 @@ func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 	if source := site.beacon; source != nil {
 		n.work.Go(func() { n.announce(source) })
 	}
-	if n.identity != nil {
+	if n.guard.Identity != nil {
 		n.work.Go(n.keepWatch)
 	}
 	if n.gossip != nil {
@@ -242,7 +235,11 @@ func (n *Node) begin(listener net.Listener, site *site, incarnation uint64) {
 
 // announce runs the beacon and tells the loop whom it sights.
 func (n *Node) announce(source beacon.Beacon) {
-	err := source.Run(n.ctx, beacon.Announcement{ID: n.id, Port: n.port, Key: n.beaconKey(), Interval: n.settings.interval},
+	announcement := beacon.Announcement{ID: n.guard.ID, Port: n.port, Interval: n.settings.interval}
+	if key := n.guard.PublicKey(); key != nil {
+		announcement.Key = *key
+	}
+	err := source.Run(n.ctx, announcement,
 		func(s sight.Sighting) { n.sighted([]sight.Sighting{s}) })
 	if err != nil {
 		n.settings.log.Error("nodes cannot find each other by beacon", "error", err)
@@ -278,8 +275,8 @@ func (n *Node) Stop() error {
 	n.work.Wait()
 	close(n.calls)
 	<-n.done
-	n.release()
-	n.settings.log.Info("node stopped", "name", n.name, "uuid", n.id)
+	n.guard.Release()
+	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
 	n.settings.journal.wait(n.settings.linger)
 	return n.loop.missed.err(nil)
 }

@@ -216,7 +216,7 @@ func TestRestartReplaces(t *testing.T) {
 		ben.kill()
 		l.hub.Cut(nil)
 		l.memory.Refuse(ben.host, false)
-		again := l.nodeAt("10.0.0.9", "ben again", func(n *Node) { _ = n.SetIdentity(ben.guard.identity) })
+		again := l.nodeAt("10.0.0.9", "ben again", func(n *Node) { _ = n.SetIdentity(ben.guard.Identity) })
 		defer again.Stop()
 		ana.wants("exit ben replaced", "enter ben again")
 		again.wants("enter ana")
@@ -267,7 +267,7 @@ func TestDeadEndpointHoldsNobodyUp(t *testing.T) {
 		l.memory.Partition(ana.host, "10.0.0.99", true)
 		ana.post(zre.Sighted{Peer: id, Endpoint: sight.At("10.0.0.99", 1)})
 		time.Sleep(time.Millisecond) // virtual: the dead endpoint is being tried
-		ben := l.node("ben", func(n *Node) { n.id = id })
+		ben := l.node("ben", with(api.NodeSecurityPlain), func(n *Node) { n.plain = id })
 		defer ben.Stop()
 		start := time.Now()
 		ana.wants("enter ben")

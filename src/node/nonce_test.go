@@ -12,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -51,7 +52,7 @@ func (c blindConn) Handshake(_ context.Context, config link.Config) (*zmtp.Resul
 
 func (c blindConn) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
-// TestStripped takes nonces away from a handshake, or puts others there. What the
+// TestStripped takes guard.Nonces away from a handshake, or puts others there. What the
 // greeting says of them is signed, so that it shows.
 func TestStripped(t *testing.T) {
 	for _, c := range []struct {
@@ -61,25 +62,25 @@ func TestStripped(t *testing.T) {
 		want         error
 	}{
 		{"nothing", 1, 1, true, false, nil},
-		{"hers", 0, 1, true, false, errProof},
-		{"ours", 1, 1, false, false, errProof},
-		{"both", 0, 1, false, false, errProof},
+		{"hers", 0, 1, true, false, guard.ErrProof},
+		{"ours", 1, 1, false, false, guard.ErrProof},
+		{"both", 0, 1, false, false, guard.ErrProof},
 		{"none there were", 0, 0, false, false, nil},
-		{"another of hers", 2, 1, true, false, errProof},
-		{"one where there was none", 2, 0, false, false, errProof},
-		{"another of ours", 1, 1, true, true, errProof},
+		{"another of hers", 2, 1, true, false, guard.ErrProof},
+		{"one where there was none", 2, 0, false, false, guard.ErrProof},
+		{"another of ours", 1, 1, true, true, guard.ErrProof},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t, api.NodeSecurityAuto)
-				s.greetsOver(c.shown, func(far [nonceSize]byte) *zremsg.Hello {
+				s.greetsOver(c.shown, func(far [guard.NonceSize]byte) *zremsg.Hello {
 					if c.change {
 						far[0]++
 					} else if !c.ours {
-						far = noNonce
+						far = [guard.NonceSize]byte{}
 					}
 					hello := s.greeting()
-					s.eve.present(hello, s.ana.UUID(), &nonces{[nonceSize]byte{c.said}, far})
+					s.eve.Present(hello, s.ana.UUID(), &guard.Nonces{Own: [guard.NonceSize]byte{c.said}, Far: far}, challenge)
 					return hello
 				})
 				if c.want == nil {
@@ -93,18 +94,18 @@ func TestStripped(t *testing.T) {
 }
 
 // greetsOver connects eve to ana, and says what is made of the nonce that ana shows.
-func (s *scene) greetsOver(shown byte, hello func(far [nonceSize]byte) *zremsg.Hello) {
+func (s *scene) greetsOver(shown byte, hello func(far [guard.NonceSize]byte) *zremsg.Hello) {
 	conn, err := s.memory.Host(outside).Dial(s.t.Context(), s.ana.Endpoint())
 	s.ana.must(err)
-	config := link.Config{Type: zmtp.Dealer, Identity: routingID(s.eve.identity.UUID()), MaxMessage: 1 << 20}
+	config := link.Config{Type: zmtp.Dealer, Identity: routingID(s.eve.Identity.UUID()), MaxMessage: 1 << 20}
 	if shown != 0 {
-		config.Properties = map[string][]byte{propertyNonce: append([]byte{shown}, make([]byte, nonceSize-1)...)}
+		config.Properties = map[string][]byte{guard.PropertyNonce: append([]byte{shown}, make([]byte, guard.NonceSize-1)...)}
 	}
 	k, err := link.Open(s.t.Context(), conn, config)
 	s.ana.must(err)
 	s.t.Cleanup(func() { k.Close() })
 	_, theirs := k.TakeProperties()
-	far := [nonceSize]byte(theirs[strings.ToLower(propertyNonce)])
+	far := [guard.NonceSize]byte(theirs[strings.ToLower(guard.PropertyNonce)])
 	(&stranger{Link: k}).say(frame(hello(far)))
 }
 
@@ -167,8 +168,8 @@ func TestCardOfStandingLink(t *testing.T) {
 		p, err := ana.Peer(ben.UUID())
 		ana.must(err)
 		proved := p.Badge().Proved
-		ana.must(ana.recheck(p, proved.Add(identity.Lifetime-1)))
-		if err := ana.recheck(p, proved.Add(identity.Lifetime)); !errors.Is(err, identity.ErrExpired) {
+		ana.must(ana.guard.Recheck(p, proved.Add(identity.Lifetime-1)))
+		if err := ana.guard.Recheck(p, proved.Add(identity.Lifetime)); !errors.Is(err, identity.ErrExpired) {
 			t.Errorf("after its lifetime: %v", err)
 		}
 		time.Sleep(identity.Renewal + time.Minute)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
@@ -39,8 +40,8 @@ func (l *lan) pretends(p *pretender, then func(*link.Link)) (endpoint string) {
 	go link.Accept(l.t.Context(), listener, 64, func(conn net.Conn, over func()) {
 		p.calls.Add(1)
 		config := link.Config{Type: zmtp.Router, MaxMessage: 1 << 20, Identity: routingID(p.id), Properties: map[string][]byte{
-			propertyNonce:       newNonce(),
-			propertyIncarnation: binary.BigEndian.AppendUint64(nil, p.life.Load()),
+			guard.PropertyNonce:       guard.NewNonce(),
+			guard.PropertyIncarnation: binary.BigEndian.AppendUint64(nil, p.life.Load()),
 		}}
 		go func() {
 			defer over()
@@ -71,7 +72,7 @@ func TestForgedSighting(t *testing.T) {
 					ana.wants("enter ben")
 					ben.wants("enter ana")
 					p := &pretender{id: ben.UUID()}
-					p.life.Store(ben.incarnation)
+					p.life.Store(ben.guard.Incarnation)
 					endpoint := l.pretends(p, then)
 					for range 20 {
 						ana.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
@@ -104,7 +105,7 @@ func TestCaptured(t *testing.T) {
 		ana.wants("enter ben")
 		ben.wants("enter ana")
 		p := &pretender{id: ben.UUID()}
-		p.life.Store(ben.incarnation)
+		p.life.Store(ben.guard.Incarnation)
 		endpoint := l.pretends(p, func(*link.Link) {})
 		l.hub.Cut(func(string, string) bool { return true })
 		l.memory.Refuse(ben.host, true)

@@ -42,7 +42,7 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	if err := n.suits(at.KeyOf()); err != nil {
+	if err := n.guard.Suits(at.KeyOf()); err != nil {
 		return errors.Join(api.ErrEndpoint, err)
 	}
 	return n.while(func() { n.step(zre.Required{Peer: id, Endpoint: at}) })

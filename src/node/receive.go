@@ -13,6 +13,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
@@ -53,7 +54,7 @@ type receiver struct {
 	id      zre.LinkID
 	peer    uuid.UUID
 	link    *link.Link
-	nonces  nonces
+	nonces  guard.Nonces
 	verdict chan verdict  // the loop's on the latest HELLO
 	ahead   *receiver     // the loop's: what comes first with verdictWait
 	done    chan struct{} // closed when the connection has ended, and the core knows
@@ -61,13 +62,13 @@ type receiver struct {
 	away atomic.Bool // the peer is not let in, and has been told
 
 	// The reader's own.
-	visit     visit
+	visit     guard.Visit
 	known     func()      // called once, when the greeting is accepted or the connection has ended
 	impatient *time.Timer // ends the connection if there is no greeting
 	remote    *remote     // nil until the greeting is accepted
 	spoke     bool        // without one
 	told      time.Time   // when the loop was last told that the peer waits
-	greetings allowance
+	greetings guard.Allowance
 	sequence  uint16
 	count     uint64 // messages that came
 	unopened  bool   // content that was sealed did not open, which the peer is yet to be told
@@ -133,7 +134,7 @@ func (r *receiver) dismissed() error {
 
 // resume asks the loop, once, whether a peer may go on without a HELLO.
 func (r *receiver) resume() bool {
-	if r.spoke || !r.node.sameKey(r.peer, linkKey(r.link)) {
+	if r.spoke || !guard.SameKey(r.node.known(r.peer), linkKey(r.link)) {
 		return false
 	}
 	r.spoke = true
@@ -273,38 +274,43 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	n, key := r.node, linkKey(r.link)
 	endpoint, _ := sight.Parse(hello.Endpoint)
-	where := shunned{r.peer, endpoint.Address}
-	if _, theirs := n.shuns.of(where); theirs && n.table.find(r.peer) == nil {
+	where := endpoint
+	if _, theirs := n.guard.Shuns.Of(r.peer, where); theirs && n.table.find(r.peer) == nil {
 		n.count("greetings of who does not let us in")
 		return errRejected
 	}
 	var badge *zre.Badge
-	if !r.greetings.use(1, time.Now(), maxGreetings, greetingsRate) {
+	if !r.greetings.Use(1, time.Now(), maxGreetings, greetingsRate) {
 		n.count("greetings too often")
 		return errGreetings
 	}
-	err := r.visit.afford(time.Now())
+	err := r.visit.Afford(time.Now())
 	if err != nil {
 		n.count("greetings over the limit of their address")
 		return err
 	}
-	n.apart(func() { badge, err = n.vet(r.peer, key, hello, &r.nonces) })
+	n.apart(func() { badge, err = n.guard.Vet(r.peer, key, hello, &r.nonces, n.known(r.peer)) })
 	if err != nil {
-		n.refuse(&n.meetings, r.peer, hello.Name, endpoint, notLetIn(err))
+		n.refuse(&n.guard.Meetings, r.peer, hello.Name, endpoint, guard.NotLetIn(err))
 		r.shun(where)
 		if r.turnAway(err); r.away.Load() {
 			return nil
 		}
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
-	r.visit.refund()
-	n.shuns.remove(where)
+	if n.table.find(r.peer) == nil {
+		if text := n.guard.Clocks(r.peer, hello.Name, badge); text != "" {
+			n.notice(text)
+		}
+	}
+	r.visit.Refund()
+	n.guard.Shuns.Remove(r.peer, where)
 	hello.Endpoint = seenFrom(r.link, endpoint).With(key).String()
 	for again := true; again; {
 		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
 		v := <-r.verdict
 		if again = v == verdictWait && r.awaits(); v != verdictAdmitted && !again {
-			_ = r.visit.afford(time.Now()) // it may be one that was overheard: it is in vain
+			_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
 			return errRejected
 		}
 	}
@@ -313,6 +319,22 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	r.link.Widen()
 	r.isKnown()
+	return nil
+}
+
+// known returns what a peer has shown, nil if it is not present.
+func (n *Node) known(peer uuid.UUID) *zre.Badge {
+	if r := n.table.find(peer); r != nil {
+		return r.badge()
+	}
+	return nil
+}
+
+// linkKey returns the key that the far side of a connection has proved, or nil.
+func linkKey(l *link.Link) *[32]byte {
+	if key, ok := l.RemoteKey(); ok {
+		return &key
+	}
 	return nil
 }
 

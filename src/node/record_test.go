@@ -14,6 +14,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/z85"
@@ -70,8 +71,8 @@ func TestRecord(t *testing.T) {
 				if c.security != api.NodeSecuritySecure {
 					c.heard = append(c.heard, string(id[:]))
 				} else {
-					transport := who.identity.Transport().PublicKey().Bytes()
-					c.unheard = append(c.unheard, id.String(), string(id[:]), string(who.identity.Card().Identity), string(transport))
+					transport := who.Identity.Transport().PublicKey().Bytes()
+					c.unheard = append(c.unheard, id.String(), string(id[:]), string(who.Identity.Card().Identity), string(transport))
 				}
 				for _, what := range c.heard {
 					if !strings.Contains(record, what) {
@@ -105,9 +106,9 @@ func TestThePast(t *testing.T) {
 			ben.must(ben.Whisper(t.Context(), ana.UUID(), text("secret")))
 			ana.wants(`whisper ben "secret"`)
 			open, sealed := tap.sealed(ben, ana, onceseal.IDOpen), tap.sealed(ben, ana, onceseal.IDSealed)
-			card, challenge := ben.guard.identity.Card(), ana.table.find(ben.UUID()).challenge
+			card, challenge := ben.guard.Identity.Card(), ana.table.find(ben.UUID()).challenge
 			accept := func() (*seal.Receiver, error) {
-				r, _, err := seal.Accept(ana.guard.identity, card, challenge, 0, bytes.Clone(open))
+				r, _, err := seal.Accept(ana.guard.Identity, card, challenge, 0, bytes.Clone(open))
 				return r, err
 			}
 			r, err := accept()
@@ -146,7 +147,7 @@ func TestWhoHasGone(t *testing.T) {
 		"revoked": func(ana, eve *actor, network *identity.Network) {
 			list, err := network.Revoke("eve")
 			ana.must(err)
-			ana.must(ana.guard.identity.Revoke(list))
+			ana.must(ana.guard.Identity.Revoke(list))
 			ana.next(2 * review)
 			ana.wants("exit eve expelled")
 		},
@@ -206,7 +207,7 @@ func TestWhoHasGone(t *testing.T) {
 
 // opens has a receiver for the room open a GROUP as if its sender had proved it.
 func opens(from *actor, held *seal.GroupReceiver, group []byte) ([][]byte, error) {
-	who, challenge, id := from.guard.identity, make([]byte, challengeSize), from.UUID()
+	who, challenge, id := from.guard.Identity, make([]byte, guard.ChallengeSize), from.UUID()
 	session, open, err := seal.Open(who, who.Card(), who.Card(), challenge, 1)
 	from.must(err)
 	r, _, err := seal.Accept(who, who.Card(), challenge, 0, open)

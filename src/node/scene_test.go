@@ -16,6 +16,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -30,7 +31,7 @@ type scene struct {
 	*lan
 	tap            wiretap
 	ana, ben, cleo *actor
-	eve            *Node                         // does not run
+	eve            *guard.Guard
 	home           string                        // where eve can be called back
 	shown          atomic.Pointer[zmtp.Metadata] // by the latest who called there
 	calls, told    atomic.Int32                  // connections made there, and messages
@@ -38,6 +39,9 @@ type scene struct {
 }
 
 const outside = "10.0.0.66"
+
+// challenge is what eve wants answered.
+var challenge = guard.NewChallenge()
 
 func newScene(t *testing.T, security api.NodeSecurity, prepare ...func(*Node)) *scene {
 	s := &scene{lan: newLAN(t)}
@@ -51,7 +55,7 @@ func newScene(t *testing.T, security api.NodeSecurity, prepare ...func(*Node)) *
 	}
 	who, err := identity.New()
 	s.ana.must(err)
-	s.eve = &Node{loop: newLoop(nil), guard: guard{identity: who, secure: s.ana.secure}}
+	s.eve = &guard.Guard{ID: who.UUID(), Identity: who, Secure: s.ana.guard.Secure}
 	s.issue(1, time.Now())
 	listener, err := s.memory.Host(outside).Listen(t.Context(), "tcp://*:*")
 	s.ana.must(err)
@@ -75,7 +79,7 @@ func (s *scene) answer(listener net.Listener) {
 
 // issue gives eve a card.
 func (s *scene) issue(incarnation uint64, at time.Time) {
-	_, err := s.eve.identity.Issue(incarnation, at)
+	_, err := s.eve.Identity.Issue(incarnation, at)
 	s.ana.must(err)
 }
 
@@ -83,21 +87,21 @@ func (s *scene) issue(incarnation uint64, at time.Time) {
 func (s *scene) config(kind string, server *actor) link.Config {
 	c := link.Config{Type: kind, MaxMessage: 1 << 20}
 	if kind == zmtp.Router {
-		c.Identity = routingID(s.eve.identity.UUID())
+		c.Identity = routingID(s.eve.Identity.UUID())
 	}
-	if !s.ana.secure {
+	if !s.ana.guard.Secure {
 		return c
 	}
 	if c.Properties = s.shows; server != nil || s.shows == nil {
-		c.Properties = s.eve.properties()
-		delete(c.Properties, propertyNonce)
+		c.Properties = s.eve.Properties()
+		delete(c.Properties, guard.PropertyNonce)
 	}
-	c.Curve = &zmtp.Curve{Key: s.eve.identity.Transport(), Admit: func(_ [32]byte, _ net.Addr, m *zmtp.Metadata) error {
+	c.Curve = &zmtp.Curve{Key: s.eve.Identity.Transport(), Admit: func(_ [32]byte, _ net.Addr, m *zmtp.Metadata) error {
 		s.shown.Store(m)
 		return nil
 	}}
 	if server != nil {
-		c.Curve.Server = server.guard.identity.Transport().PublicKey()
+		c.Curve.Server = server.guard.Identity.Transport().PublicKey()
 	}
 	return c
 }
@@ -130,13 +134,13 @@ func (s *scene) confront(id uuid.UUID, change func(*link.Config), words ...[]byt
 
 // greeting is a HELLO of eve to ana before she signs it.
 func (s *scene) greeting() *zremsg.Hello {
-	incarnation := strconv.FormatUint(s.eve.identity.Card().Incarnation, 10)
+	incarnation := strconv.FormatUint(s.eve.Identity.Card().Incarnation, 10)
 	return &zremsg.Hello{Endpoint: s.home, Name: "eve", Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: incarnation}}}
 }
 
 // signed completes a HELLO as a node does whose driver shows no properties.
 func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
-	s.eve.present(hello, s.ana.UUID(), new(nonces))
+	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge)
 	return hello
 }
 

@@ -59,7 +59,7 @@ func (n *Node) open(r *remote, out *outbound) error {
 		if card == nil { // nothing goes over this connection: the peer has yet to get one
 			return link.ErrClosed
 		}
-		session, open, err := seal.Open(n.identity, card, badge.Card, badge.Challenge, n.sessions.Add(1))
+		session, open, err := seal.Open(n.guard.Identity, card, badge.Card, badge.Challenge, n.guard.Serial())
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (n *Node) group(name string) (*sealedGroup, error) {
 	n.sealed.Lock()
 	g := n.sealed.groups[name]
 	if g == nil {
-		sender, err := seal.NewGroup(n.id, name)
+		sender, err := seal.NewGroup(n.guard.ID, name)
 		if err != nil {
 			n.sealed.Unlock()
 			return nil, err

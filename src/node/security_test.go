@@ -12,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/sight"
 )
@@ -124,11 +125,11 @@ func TestSecureConversation(t *testing.T) {
 
 		auto := l.node("auto")
 		defer auto.Stop()
-		ana.wants("refused " + errPlain.Error())
-		ben.wants("refused " + errPlain.Error())
-		auto.wants("refused "+errSecure.Error(), "refused "+errSecure.Error())
+		ana.wants("refused " + guard.ErrPlain.Error())
+		ben.wants("refused " + guard.ErrPlain.Error())
+		auto.wants("refused "+guard.ErrSecure.Error(), "refused "+guard.ErrSecure.Error())
 		for _, a := range []*actor{ana, ben, auto} {
-			a.idle(refusalLife / 4)
+			a.idle(guard.RefusalLife / 4)
 		}
 		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("still")))
 		ben.wants(`whisper ana "still"`)
@@ -145,7 +146,7 @@ func TestCardsAreRenewed(t *testing.T) {
 			defer ben.Stop()
 			ana.wants("enter ben", "join ben room")
 			ben.wants("enter ana", "join ana room")
-			first := ana.guard.identity.Card()
+			first := ana.guard.Identity.Card()
 			for hour := range 24 {
 				time.Sleep(time.Hour)
 				ana.must(ana.Whisper(t.Context(), ben.UUID(), text(fmt.Sprint(hour))))
@@ -156,7 +157,7 @@ func TestCardsAreRenewed(t *testing.T) {
 			if p, err := ben.Peer(ana.UUID()); err != nil || p.Badge().Card.Expiry.Equal(first.Expiry) {
 				t.Fatalf("ben knows %+v, %v", p, err)
 			}
-			if key, _ := ana.guard.identity.SealingKey(first.SealingID); key != nil {
+			if key, _ := ana.guard.Identity.SealingKey(first.SealingID); key != nil {
 				t.Fatal("the first sealing key is still there")
 			}
 		})
@@ -174,7 +175,7 @@ func TestCardAfterSleep(t *testing.T) {
 			defer ben.Stop()
 			ana.wants("enter ben")
 			ben.wants("enter ana")
-			_, err := ana.guard.identity.Issue(ana.guard.identity.Card().Incarnation, time.Now().Add(-identity.Lifetime-time.Hour))
+			_, err := ana.guard.Identity.Issue(ana.guard.Identity.Card().Incarnation, time.Now().Add(-identity.Lifetime-time.Hour))
 			ana.must(err)
 			cleo := l.node("cleo", with(security))
 			defer cleo.Stop()
@@ -184,7 +185,7 @@ func TestCardAfterSleep(t *testing.T) {
 			for _, a := range []*actor{ben, cleo} {
 				p, err := a.Peer(ana.UUID())
 				a.must(err)
-				if p.Badge().Card.SealingID != ana.guard.identity.Card().SealingID {
+				if p.Badge().Card.SealingID != ana.guard.Identity.Card().SealingID {
 					t.Errorf("%s has a card of ana until %s", a.Name(), p.Badge().Card.Expiry)
 				}
 			}
@@ -237,20 +238,20 @@ func TestMembers(t *testing.T) {
 		defer ben.Stop()
 		ana.wants("enter ben")
 		ben.wants("enter ana")
-		if p, err := ana.Peer(ben.UUID()); err != nil || fmt.Sprint(p.Roles()) != "[sensor]" || p.Identity() != ben.guard.identity.PublicKey() {
+		if p, err := ana.Peer(ben.UUID()); err != nil || fmt.Sprint(p.Roles()) != "[sensor]" || p.Identity() != ben.guard.Identity.PublicKey() {
 			t.Fatalf("ben is %+v, %v", p, err)
 		}
 		eve := l.node("eve", with(api.NodeSecuritySecure))
 		defer eve.Stop()
 		for _, a := range []*actor{ana, ben} {
-			a.wants("refused " + notLetIn(fmt.Errorf("%w: %s shows no token", identity.ErrMember, eve.UUID())).Error())
+			a.wants("refused " + guard.NotLetIn(fmt.Errorf("%w: %s shows no token", identity.ErrMember, eve.UUID())).Error())
 			eve.wants("refused " + api.EventRefusalMember.Text())
 		}
 		list, err := network.Revoke("ben")
 		ana.must(err)
-		ana.must(ana.guard.identity.Revoke(list))
+		ana.must(ana.guard.Identity.Revoke(list))
 		revoked := fmt.Errorf("%w: the token of %s was revoked", identity.ErrMember, ben.UUID())
-		if got := ana.next(2 * review); got != "refused ben "+notLetIn(revoked).Error() {
+		if got := ana.next(2 * review); got != "refused ben "+guard.NotLetIn(revoked).Error() {
 			t.Fatalf("ana got %q", got)
 		}
 		ana.wants("exit ben expelled")
@@ -283,7 +284,7 @@ func TestFirstUse(t *testing.T) {
 					t.Fatal(err)
 				}
 				for a, want := range map[*actor]string{ana: "enter ben", other: "enter ana"} {
-					if got := a.next(turnedAwayLife + time.Minute); got != want {
+					if got := a.next(guard.TurnedAwayLife + time.Minute); got != want {
 						t.Errorf("%s got %q, want %q", a.Name(), got, want)
 					}
 				}
@@ -322,19 +323,19 @@ func TestRefusalsOfNobody(t *testing.T) {
 			s.ana.sighted([]sight.Sighting{{ID: id, Endpoint: sight.At("10.6.0.1", 1).With(&[32]byte{1})}})
 		}
 		told := 0
-		for s.ana.next(100*time.Millisecond) == "refused "+errSecure.Error() {
+		for s.ana.next(100*time.Millisecond) == "refused "+guard.ErrSecure.Error() {
 			told++
 		}
 		if told == 0 || told > events.MaxNotices+1 {
 			t.Errorf("%d of %d are told", told, forged)
 		}
-		_, _ = s.confront(s.eve.identity.UUID(), nil, frame(s.greeting())) // without a card
+		_, _ = s.confront(s.eve.Identity.UUID(), nil, frame(s.greeting())) // without a card
 		if got := s.ana.next(soon); !strings.HasPrefix(got, "refused eve ") {
 			t.Errorf("ana got %q", got)
 		}
 		secure := s.node("secure", with(api.NodeSecuritySecure))
 		defer secure.Stop()
-		if got := s.ana.next(soon); got != "refused "+errSecure.Error() {
+		if got := s.ana.next(soon); got != "refused "+guard.ErrSecure.Error() {
 			t.Errorf("ana got %q", got)
 		}
 	})
@@ -346,7 +347,7 @@ func refuses(one, other *actor, why api.EventRefusal) {
 	t := one.lan.t
 	t.Helper()
 	events := func(a *actor) (lines []string) {
-		for line := a.next(refusalLife / 3); len(lines) < 9 && line != context.DeadlineExceeded.Error(); line = a.next(refusalLife / 3) {
+		for line := a.next(guard.RefusalLife / 3); len(lines) < 9 && line != context.DeadlineExceeded.Error(); line = a.next(guard.RefusalLife / 3) {
 			lines = append(lines, line)
 		}
 		return lines

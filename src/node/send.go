@@ -13,6 +13,8 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -291,9 +293,10 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 		}
 		leaving.Count = r.Taken()
 	}
+	var card *identity.Card
 	if greets {
-		n.freshen()
-		n.present(hello, c.peer, &out.nonces)
+		n.guard.Freshen()
+		card = n.guard.Present(hello, c.peer, &out.nonces, n.challenge(c.peer))
 	}
 	frame, err := message.AppendTo(zmtp.AppendHeader(n.loop.scratch[:0], message.Size(), false))
 	if err != nil {
@@ -314,9 +317,7 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 	out.count++
 	if out.sequence++; greets {
 		out.sequence = 1
-		if n.identity != nil {
-			out.sealer.shown.Store(n.identity.Card())
-		}
+		out.sealer.shown.Store(card)
 	}
 	if asks(message, n.table.find(c.peer)) {
 		out.asked = append(out.asked, out.said)
@@ -324,6 +325,17 @@ func (n *Node) control(c *caller, message zremsg.Message) {
 	copy(b, frame)
 	binary.BigEndian.PutUint16(b[len(b)-message.Size()+zremsg.SequenceOffset:], out.sequence)
 	out.Commit()
+}
+
+// challenge returns what a peer has to answer with each session that it opens. It
+// stays the same for as long as the peer is known.
+func (n *Node) challenge(to uuid.UUID) []byte {
+	c := n.loop.challenges[to]
+	if c == nil {
+		c = guard.NewChallenge()
+		n.loop.challenges[to] = c
+	}
+	return c
 }
 
 // asks tells whether a message asks a peer to confirm what was said before.

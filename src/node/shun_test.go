@@ -2,14 +2,13 @@ package node
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -39,58 +38,12 @@ func TestRefusalsSaid(t *testing.T) {
 		}
 		k.Refuse(api.EventRefusalSealed.String())
 		k.Refuse(api.EventRefusalSealed.String())
-		s.ana.wants("refused eve "+errUnknown.Error(), "refused eve "+api.EventRefusalSealed.Text())
+		s.ana.wants("refused eve "+guard.ErrUnknown.Error(), "refused eve "+api.EventRefusalSealed.Text())
 		s.ana.idle(time.Second)
 		s.ana.must(s.ana.Whisper(t.Context(), mallory, text("are you there?")))
 		k.Refuse(api.EventRefusalName.String())
 		s.ana.wants("refused eve "+api.EventRefusalName.Text(), "exit eve refused")
 		s.unharmed()
 		listener.Close()
-	})
-}
-
-// TestRefusalOf tells nobody more than the model has.
-func TestRefusalOf(t *testing.T) {
-	for _, c := range []struct {
-		why  error
-		want api.EventRefusal
-	}{
-		{fmt.Errorf("%w: %w", identity.ErrMember, identity.ErrExpired), api.EventRefusalMember},
-		{fmt.Errorf("%w: ben", identity.ErrPinned), api.EventRefusalName},
-		{fmt.Errorf("card: %w", identity.ErrExpired), api.EventRefusalExpired},
-		{fmt.Errorf("X-ONCE-CARD: %w", identity.ErrMalformed), api.EventRefusalProof},
-		{errProof, api.EventRefusalProof},
-		{fmt.Errorf("names on first use: %w", identity.ErrFull), api.EventRefusalFault},
-		{&net.OpError{Op: "write"}, api.EventRefusalFault},
-	} {
-		if got := refusalOf(c.why); got != c.want || refusalSaid(got.String()) != got {
-			t.Errorf("%v: %v", c.why, got)
-		}
-	}
-}
-
-// TestShuns keeps so many that are not called, and lets the old go for the new.
-func TestShuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := shuns{known: map[shunned]shun{}}
-		where := func(i int) shunned { return shunned{mallory, fmt.Sprintf("10.0.0.1:%d", i)} }
-		for i := range 2 * maxShunned {
-			s.add(where(i), true)
-		}
-		s.add(where(0), false)
-		for i, want := range map[int][2]bool{0: {true, false}, 1: {true, true}, maxShunned: {false, false}} {
-			if known, theirs := s.of(where(i)); [2]bool{known, theirs} != want {
-				t.Errorf("%d: %v, %v", i, known, theirs)
-			}
-		}
-		time.Sleep(turnedAwayLife + 1)
-		s.add(where(maxShunned), true)
-		if known, _ := s.of(where(maxShunned)); !known || len(s.known) != 2 {
-			t.Errorf("%v, of %d", known, len(s.known))
-		}
-		s.remove(where(0))
-		if known, _ := s.of(where(0)); known {
-			t.Error("it was removed")
-		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -42,7 +43,7 @@ type remote struct {
 // outbound is our connection to a peer and the ZRE session on it.
 type outbound struct {
 	*link.Link
-	nonces   nonces
+	nonces   guard.Nonces
 	sequence uint16        // of the latest message; guarded by Link.Reserve to Commit
 	said     amount        // content; guarded likewise
 	count    uint64        // messages of all kinds; guarded likewise

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -30,21 +31,21 @@ func (n *Node) twin(s sight.Sighting) {
 	}
 	n.count("sightings of a twin")
 	now, port := time.Now(), s.Endpoint.Port()
-	maps.DeleteFunc(n.loop.twins, func(_ uint16, t *twin) bool { return now.Sub(t.seen) >= refusalLife })
+	maps.DeleteFunc(n.loop.twins, func(_ uint16, t *twin) bool { return now.Sub(t.seen) >= guard.RefusalLife })
 	t := n.loop.twins[port]
 	switch {
 	case t == nil && len(n.loop.twins) >= maxTwins:
 		return
 	case t == nil:
-		t = &twin{since: now, told: now.Add(-refusalLife)}
+		t = &twin{since: now, told: now.Add(-guard.RefusalLife)}
 		n.loop.twins[port] = t
 	}
-	if t.seen = now; now.Sub(t.told) < refusalLife {
+	if t.seen = now; now.Sub(t.told) < guard.RefusalLife {
 		return
 	}
 	t.told = now
 	text := fmt.Sprintf("another node has this node's identity, and was first seen %s: peers talk only with the one that "+
 		"started later, so stop one, or give it an identity of its own (once identity new)", t.since.Format(time.DateTime))
-	n.settings.log.Warn(text, "uuid", n.id, "endpoint", s.Endpoint)
-	n.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(n.id, n.name, s.Endpoint), Text: text, At: now})
+	n.settings.log.Warn(text, "uuid", n.guard.ID, "endpoint", s.Endpoint)
+	n.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(n.guard.ID, n.guard.Name, s.Endpoint), Text: text, At: now})
 }

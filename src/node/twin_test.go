@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/sight"
 )
@@ -174,7 +175,7 @@ func TestPretendedTwins(t *testing.T) {
 		}
 		since := time.Now().Format(time.DateTime)
 		for range 3 {
-			time.Sleep(refusalLife / 3) // virtual
+			time.Sleep(guard.RefusalLife / 3) // virtual
 			got := pretend(1)
 			if again := time.Now().Format(time.DateTime); len(got) > 1 || len(got) == 1 && !strings.Contains(got[0], "first seen "+since) {
 				t.Errorf("at %s, since %s: %q", again, since, got)

@@ -22,8 +22,8 @@ func (n *Node) unreachable(out zre.Unreachable) {
 	case out.Greeted:
 		why = fmt.Sprintf("it has connected to this node, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	}
-	key, now := refusal{p.UUID(), why}, time.Now()
-	if n.meetings.knows(p.UUID(), now) || n.sightings.knows(p.UUID(), now) || !n.sightings.tell(key, now) {
+	now := time.Now()
+	if n.guard.Knows(p.UUID()) || !n.guard.Sightings.Tell(p.UUID(), why, now) {
 		return
 	}
 	n.log(p.UUID()).Warn("node unreachable", "name", p.Name(), "endpoint", p.Endpoint(), "reason", why)

@@ -10,6 +10,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -43,9 +44,9 @@ var (
 // reader's own.
 type unsealer struct {
 	session *seal.Receiver                     // nil before the first
-	opened  allowance                          // of sessions
+	opened  guard.Allowance                    // of sessions
 	groups  map[string]*[2]*seal.GroupReceiver // the latest first
-	missing allowance                          // of messages of all groups
+	missing guard.Allowance                    // of messages of all groups
 	kept    uint64                             // keys of messages that are missing, at most
 }
 
@@ -103,7 +104,7 @@ func (r *receiver) whispered(frame []byte, frames [][]byte) ([][]byte, error) {
 // accept lets the peer open a session.
 func (r *receiver) accept(frame []byte) error {
 	u := &r.unsealer
-	if !u.opened.use(1, time.Now(), maxSessions, sessionsRate) {
+	if !u.opened.Use(1, time.Now(), maxSessions, sessionsRate) {
 		return errSessions
 	}
 	var session *seal.Receiver
@@ -111,7 +112,7 @@ func (r *receiver) accept(frame []byte) error {
 	var err error
 	last := r.remote.session.Load()
 	r.node.apart(func() {
-		session, number, err = seal.Accept(r.node.identity, r.remote.badge().Card, r.remote.challenge, last, frame)
+		session, number, err = seal.Accept(r.node.guard.Identity, r.remote.badge().Card, r.remote.challenge, last, frame)
 	})
 	if err != nil {
 		return err
@@ -178,7 +179,7 @@ func (r *receiver) shouted(group string, frame, proof []byte, frames [][]byte) (
 		before := g.Number()
 		content, err := g.Open(u.session, frame, proof, frames)
 		if made := g.Number() - before; made > 1 {
-			if !u.missing.use(float64(made-1), time.Now(), maxMissing, missingRate) {
+			if !u.missing.Use(float64(made-1), time.Now(), maxMissing, missingRate) {
 				return nil, errMissing
 			}
 			u.keep(g, made-1)

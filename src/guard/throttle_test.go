@@ -1,24 +1,12 @@
-package node
+package guard
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/netip"
-	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/wire"
-	"github.com/sjohnr/at-once/src/zmtp"
 )
-
-func newThrottle() *throttle { return &throttle{addresses: map[netip.Prefix]*account{}} }
 
 // at returns the address of a connection.
 func at(host string) net.Addr {
@@ -54,18 +42,18 @@ func TestThrottle(t *testing.T) {
 		let   int // in, of all
 	}
 	one, other := []string{"10.0.0.1"}, []string{"10.0.0.2"}
-	many := hosts(failuresTotal / failuresBurst)
+	many := hosts(failuresTotal / FailuresBurst)
 	for name, script := range map[string][]attempts{
-		"a burst of failures": {{0, one, 100, fails, failuresBurst}, {0, one, 10, succeeds, 0}, {0, other, 10, succeeds, 10}},
+		"a burst of failures": {{0, one, 100, fails, FailuresBurst}, {0, one, 10, succeeds, 0}, {0, other, 10, succeeds, 10}},
 		"which time makes good": {
-			{0, one, 100, fails, failuresBurst},
-			{time.Second / failuresRate, one, 100, fails, 1},
-			{time.Second, one, 100, fails, failuresRate},
-			{time.Hour, one, 100, fails, failuresBurst},
+			{0, one, 100, fails, FailuresBurst},
+			{time.Second / FailuresRate, one, 100, fails, 1},
+			{time.Second, one, 100, fails, FailuresRate},
+			{time.Hour, one, 100, fails, FailuresBurst},
 		},
 		"what does not fail costs nothing": {{0, one, 10_000, succeeds, 10_000}},
 		"failures in between do": {
-			{0, one, failuresBurst - 1, fails, failuresBurst - 1}, {0, one, 1000, succeeds, 1000}, {0, one, 10, fails, 1},
+			{0, one, FailuresBurst - 1, fails, FailuresBurst - 1}, {0, one, 1000, succeeds, 1000}, {0, one, 10, fails, 1},
 		},
 		"who goes in time costs nothing": {{0, one, 10_000, shy, 10_000}, {0, one, 1, fails, 1}},
 		"one has half of what may stand": {{0, one, 1000, stays, maxOfAddress}, {0, other, 10, succeeds, 10}},
@@ -75,41 +63,41 @@ func TestThrottle(t *testing.T) {
 		"many that fail are held tighter": {
 			{0, many, 100, fails, failuresTotal}, {0, other, 100, fails, 0}, {0, []string{"10.9.9.9"}, 100, fails, failuresTight},
 			{0, []string{"10.9.9.8"}, 100, succeeds, 100},
-			{time.Second, []string{"10.9.9.7"}, 100, fails, failuresBurst},
+			{time.Second, []string{"10.9.9.7"}, 100, fails, FailuresBurst},
 		},
 		"a network of IPv6 is one": {
-			{0, []string{"2001:db8::1", "2001:db8::2:2:2:2"}, 50, fails, failuresBurst}, {0, []string{"2001:db8:0:1::1"}, 1, succeeds, 1},
+			{0, []string{"2001:db8::1", "2001:db8::2:2:2:2"}, 50, fails, FailuresBurst}, {0, []string{"2001:db8:0:1::1"}, 1, succeeds, 1},
 		},
 		"link-local, one by one": {{0, []string{"fe80::1%lo", "fe80::2"}, 50, fails, 100}},
 		"IPv4 in IPv6 is IPv4": {
-			{0, []string{"::ffff:10.0.0.1", "10.0.0.1"}, 50, fails, failuresBurst}, {0, []string{"::ffff:10.0.0.2"}, 1, succeeds, 1},
+			{0, []string{"::ffff:10.0.0.1", "10.0.0.1"}, 50, fails, FailuresBurst}, {0, []string{"::ffff:10.0.0.2"}, 1, succeeds, 1},
 		},
 		"too many addresses share what one may": {
 			{0, hosts(maxAddresses + 100), 1, fails, maxAddresses + failuresTight},
 			{0, one, 1, succeeds, 1}, {0, []string{"10.9.9.9"}, 1, succeeds, 0}, {time.Minute, []string{"10.9.9.9"}, 1, succeeds, 1},
 		},
 	} {
-		th, now := newThrottle(), time.Now()
+		th, now := NewThrottle(), time.Now()
 		for i, a := range script {
 			now = now.Add(a.after)
 			let := 0
 			for _, host := range a.from {
 				for range a.times {
-					v, ok := th.admit(at(host), now)
+					v, ok := th.Admit(at(host), now)
 					if !ok {
 						continue
 					}
 					let++
 					if a.fate == fails || a.fate == succeeds {
-						if err := v.afford(now); err != nil {
+						if err := v.Afford(now); err != nil {
 							t.Errorf("%s, part %d: %v", name, i, err)
 						}
 					}
 					if a.fate == succeeds {
-						v.refund()
+						v.Refund()
 					}
 					if a.fate != stays {
-						v.ends()
+						v.End()
 					}
 				}
 			}
@@ -124,24 +112,24 @@ func TestThrottle(t *testing.T) {
 // goes back: the books stay right, and small.
 func TestThrottleBooks(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	th, now := newThrottle(), time.Now()
+	th, now := NewThrottle(), time.Now()
 	from := hosts(2 * maxAddresses)
-	var visits []visit
+	var visits []Visit
 	for i := range 100_000 {
 		now = now.Add(time.Duration(random.IntN(20)-2) * time.Millisecond)
 		switch n := len(visits); {
 		case n > 0 && random.IntN(2) == 0:
 			at := random.IntN(n)
 			if random.IntN(3) > 0 {
-				_ = visits[at].afford(now)
+				_ = visits[at].Afford(now)
 			}
 			if random.IntN(3) == 0 {
-				visits[at].refund()
+				visits[at].Refund()
 			}
-			visits[at].ends()
+			visits[at].End()
 			visits[at], visits = visits[n-1], visits[:n-1]
 		default:
-			if v, ok := th.admit(at(from[random.IntN(1+i%len(from))]), now); ok {
+			if v, ok := th.Admit(at(from[random.IntN(1+i%len(from))]), now); ok {
 				visits = append(visits, v)
 			}
 		}
@@ -150,7 +138,7 @@ func TestThrottleBooks(t *testing.T) {
 		}
 		standing := 0
 		for from, a := range th.addresses {
-			if standing += a.standing; a.standing < 0 || a.used < 0 || a.used >= failuresBurst+1 {
+			if standing += a.standing; a.standing < 0 || a.used < 0 || a.used >= FailuresBurst+1 {
 				t.Fatalf("%v has %d standing and %v failures", from, a.standing, a.used)
 			}
 		}
@@ -163,84 +151,27 @@ func TestThrottleBooks(t *testing.T) {
 // TestVolley lets many connections of an address cause arithmetic at the same time, all
 // in vain: few may, and when they are gone the address waits for one to be forgiven.
 func TestVolley(t *testing.T) {
-	th, now := newThrottle(), time.Now()
-	visits := make([]visit, 500)
+	th, now := NewThrottle(), time.Now()
+	visits := make([]Visit, 500)
 	for i := range visits {
-		visits[i], _ = th.admit(at("10.0.0.1"), now)
+		visits[i], _ = th.Admit(at("10.0.0.1"), now)
 	}
 	afforded := 0
 	for i := range visits {
-		if visits[i].afford(now) == nil {
+		if visits[i].Afford(now) == nil {
 			afforded++
 		}
 	}
 	for i := range visits {
-		visits[i].ends()
+		visits[i].End()
 	}
-	if afforded != failuresBurst {
+	if afforded != FailuresBurst {
 		t.Errorf("%d cause arithmetic", afforded)
 	}
-	if _, ok := th.admit(at("10.0.0.1"), now); ok {
+	if _, ok := th.Admit(at("10.0.0.1"), now); ok {
 		t.Error("the address owes nothing")
 	}
-	if _, ok := th.admit(at("10.0.0.1"), now.Add(time.Second/failuresRate+1)); !ok {
+	if _, ok := th.Admit(at("10.0.0.1"), now.Add(time.Second/FailuresRate+1)); !ok {
 		t.Error("the address is locked out")
-	}
-}
-
-// TestAbortedHandshakes has 500 connections from an address end before they are through
-// their handshake, with and without the arithmetic of keys, or show in vain who they are.
-// A good node behind the same address comes in soon.
-func TestAbortedHandshakes(t *testing.T) {
-	const connections, soon = 500, time.Second
-	for name, c := range map[string]struct {
-		security api.NodeSecurity
-		says     func(t *testing.T, l *lan, to *actor, conn net.Conn)
-	}{
-		"half-open":         {api.NodeSecurityAuto, func(*testing.T, *lan, *actor, net.Conn) {}},
-		"half-open, secure": {api.NodeSecuritySecure, func(*testing.T, *lan, *actor, net.Conn) {}},
-		"arithmetic": {api.NodeSecuritySecure, func(t *testing.T, _ *lan, to *actor, conn net.Conn) {
-			_, _ = conn.Write(curveHello(t, to))
-		}},
-		"greetings": {api.NodeSecurityAuto, func(t *testing.T, _ *lan, to *actor, conn net.Conn) {
-			k, err := link.Open(t.Context(), conn, link.Config{Type: zmtp.Dealer, Identity: routingID(mallory)})
-			if err == nil {
-				(&stranger{Link: k}).say(frame(&zremsg.Hello{Endpoint: "tcp://10.0.0.66:9", Headers: []wire.Pair{{Key: headerCard, Value: "none"}}}))
-				_ = k.Flush(t.Context())
-			}
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := newLAN(t)
-				ana := l.node("ana", with(c.security))
-				defer ana.Stop()
-				endpoint := parsed(ana.Endpoint()).Bare()
-				var attackers sync.WaitGroup
-				for range connections {
-					attackers.Go(func() {
-						conn, err := l.memory.Host(outside).Dial(t.Context(), endpoint)
-						if err != nil {
-							t.Error(err)
-							return
-						}
-						defer conn.Close()
-						c.says(t, l, ana, conn)
-						time.Sleep(100 * time.Millisecond)
-					})
-				}
-				attackers.Wait()
-				start := time.Now()
-				ben := l.nodeAt(outside, "ben", with(c.security))
-				defer ben.Stop()
-				for !strings.HasPrefix(ana.next(time.Minute), "enter") {
-				}
-				took := time.Since(start)
-				t.Logf("the good one takes %v; counts %v", took, ana.Counts())
-				if took > soon {
-					t.Errorf("the good one takes %v", took)
-				}
-			})
-		})
 	}
 }

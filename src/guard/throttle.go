@@ -1,4 +1,4 @@
-package node
+package guard
 
 import (
 	"errors"
@@ -17,45 +17,53 @@ import (
 // not been accepted, one address may have half, and the last quarter is for addresses
 // that have none: there is room for the next unless hundreds are hostile.
 const (
-	failuresBurst = 64
+	FailuresBurst = 64
 	failuresTight = 4 // while all owe failuresTotal
 	failuresTotal = 1024
-	failuresRate  = 16 // a second, for each address
+	FailuresRate  = 16 // a second, for each address
 	totalRate     = 256
-	maxOfAddress  = maxStrangers / 2
-	maxOfMany     = maxStrangers * 3 / 4 // of addresses that have more than one
+	maxOfAddress  = MaxStrangers / 2
+	maxOfMany     = MaxStrangers * 3 / 4 // of addresses that have more than one
 	maxAddresses  = 4096                 // known at a time; the rest share what one may
 )
 
-// throttle bounds what connections of strangers cost.
-type throttle struct {
+// MaxStrangers is how many connections may stand at a time whose greeting has not been
+// accepted; further ones are closed and counted.
+const MaxStrangers = 1024
+
+// Throttle bounds what connections of strangers cost. Its methods, and those of the
+// visits that it lets in, are safe for concurrent use; those of one visit are not.
+type Throttle struct {
 	mu        sync.Mutex
 	addresses map[netip.Prefix]*account
 	total     account
 }
 
-// errDebt says that an address owes too much.
-var errDebt = errors.New("its address has cost too much of late")
+// NewThrottle returns a throttle that nobody owes anything.
+func NewThrottle() *Throttle { return &Throttle{addresses: map[netip.Prefix]*account{}} }
+
+// ErrDebt says that an address owes too much.
+var ErrDebt = errors.New("its address has cost too much of late")
 
 // account is what an address owes, and what it has.
 type account struct {
-	allowance // of arithmetic in vain
+	Allowance // of arithmetic in vain
 	standing  int
 }
 
-// visit is a connection of a stranger.
-type visit struct {
-	throttle *throttle // nil once it is over
+// Visit is a connection of a stranger.
+type Visit struct {
+	throttle *Throttle // nil once it is over
 	from     netip.Prefix
-	owes     bool
+	owes     bool // what the latest arithmetic has cost
 }
 
-// admit lets a connection in, unless its address has cost too much.
-func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
+// Admit lets a connection in, unless its address has cost too much.
+func (t *Throttle) Admit(addr net.Addr, now time.Time) (v Visit, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.total.settle(now, totalRate)
-	v = visit{throttle: t, from: prefixOf(addr)}
+	v = Visit{throttle: t, from: prefixOf(addr)}
 	a := t.addresses[v.from]
 	if a == nil {
 		if len(t.addresses) >= maxAddresses {
@@ -70,7 +78,7 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 			t.addresses[v.from] = a
 		}
 	}
-	a.settle(now, failuresRate)
+	a.settle(now, FailuresRate)
 	if a.used >= t.burst() || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
 		return v, false
 	}
@@ -80,16 +88,16 @@ func (t *throttle) admit(addr net.Addr, now time.Time) (v visit, ok bool) {
 }
 
 // burst returns what an address may owe at present.
-func (t *throttle) burst() float64 {
+func (t *Throttle) burst() float64 {
 	if t.total.used >= failuresTotal {
 		return failuresTight
 	}
-	return failuresBurst
+	return FailuresBurst
 }
 
-// afford has the address owe for arithmetic that the stranger is about to cause, unless
+// Afford has the address owe for arithmetic that the stranger is about to cause, unless
 // it owes too much. Who is no stranger any more owes nothing.
-func (v *visit) afford(now time.Time) error {
+func (v *Visit) Afford(now time.Time) error {
 	t := v.throttle
 	if t == nil {
 		return nil
@@ -97,10 +105,10 @@ func (v *visit) afford(now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.addresses[v.from]
-	a.settle(now, failuresRate)
+	a.settle(now, FailuresRate)
 	t.total.settle(now, totalRate)
 	if a.used >= t.burst() {
-		return errDebt
+		return ErrDebt
 	}
 	v.owes = true
 	a.used++
@@ -108,8 +116,8 @@ func (v *visit) afford(now time.Time) error {
 	return nil
 }
 
-// refund says that the latest arithmetic was not in vain.
-func (v *visit) refund() {
+// Refund says that the latest arithmetic was not in vain.
+func (v *Visit) Refund() {
 	if v.throttle == nil || !v.owes {
 		return
 	}
@@ -121,8 +129,8 @@ func (v *visit) refund() {
 	}
 }
 
-// ends says that the connection is no stranger's any more, or has ended.
-func (v *visit) ends() {
+// End says that the connection is no stranger's any more, or has ended.
+func (v *Visit) End() {
 	t := v.throttle
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,10 +142,20 @@ func (v *visit) ends() {
 	}
 }
 
+// Owes tells whether arithmetic was paid for that was in vain so far.
+func (v *Visit) Owes() bool { return v.owes }
+
+// Standing returns how many connections of strangers stand.
+func (t *Throttle) Standing() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.total.standing
+}
+
 // forget drops the addresses that have nothing against them.
-func (t *throttle) forget(now time.Time) {
+func (t *Throttle) forget(now time.Time) {
 	for from, a := range t.addresses {
-		if a.settle(now, failuresRate); a.used == 0 && a.standing == 0 {
+		if a.settle(now, FailuresRate); a.used == 0 && a.standing == 0 {
 			delete(t.addresses, from)
 		}
 	}

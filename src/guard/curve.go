@@ -1,0 +1,113 @@
+package guard
+
+import (
+	"crypto/ecdh"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// Properties of INITIATE and READY in which nodes show who they are (RFC 23).
+const (
+	PropertyCard  = "X-Once-Card"
+	propertyToken = "X-Once-Token"
+)
+
+// Refused is told of a node that is turned away in a handshake, from where, and why.
+type Refused func(peer uuid.UUID, from net.Addr, why error)
+
+// Suits tells whether the node can talk with who has a key of CURVE, or none.
+func (g *Guard) Suits(key *[32]byte) error {
+	switch {
+	case g.Secure && key == nil:
+		return ErrPlain
+	case !g.Secure && key != nil:
+		return ErrSecure
+	}
+	return nil
+}
+
+// Curve returns our side of the CURVE mechanism for a connection that a peer makes
+// to us, on a visit; nil is no security.
+func (g *Guard) Curve(v *Visit, refused Refused) *zmtp.Curve {
+	if !g.Secure {
+		return nil
+	}
+	admit := func(key [32]byte, from net.Addr, m *zmtp.Metadata) error {
+		peer, err := PeerOf(m.Identity)
+		if err == nil {
+			err = g.screen(peer, key, m)
+		}
+		if err != nil {
+			refused(peer, from, err)
+			if showsNonce(m) {
+				err = fmt.Errorf("%w: %w", err, &zmtp.RefusedError{Reason: Refusal(err).String()})
+			}
+		}
+		return err
+	}
+	afford := func() error { return v.Afford(time.Now()) }
+	return &zmtp.Curve{Key: g.Identity.Transport(), Admit: admit, Afford: afford}
+}
+
+// CurveTo is Curve for a connection that we make to a peer that is said to have a
+// key.
+func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.Curve, error) {
+	if err := g.Suits(key); err != nil || key == nil {
+		return nil, err
+	}
+	server, err := ecdh.X25519().NewPublicKey(key[:])
+	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
+		err := g.screen(peer, key, m)
+		if err != nil {
+			refused(peer, at, err)
+		}
+		return err
+	}
+	return &zmtp.Curve{Key: g.Identity.Transport(), Server: server, Admit: admit}, err
+}
+
+// screen checks what the far side of a CURVE handshake shows, before anything else
+// is said. What a driver does not tell of it is checked with the greeting, and whether
+// the card is new too, if both sides show a nonce.
+func (g *Guard) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
+	if m.Partial {
+		return nil
+	}
+	claim := identity.Claim{ID: peer, Key: &key, Token: m.Others[strings.ToLower(propertyToken)]}
+	now := time.Now()
+	if octets, ok := m.Others[strings.ToLower(PropertyCard)]; ok {
+		at := now
+		if showsNonce(m) {
+			at = identity.Anytime // the greeting will prove that it is new
+		}
+		var err error
+		if claim.Card, err = identity.ParseCard(octets, peer, at); err != nil {
+			return err
+		}
+	}
+	_, err := g.trust.Check(claim, now)
+	return err
+}
+
+// ErrIdentity says that a connection is not that of a peer.
+var ErrIdentity = errors.New("no peer's identity")
+
+// PeerOf returns whose ZMTP identity it is (RFC 36, "Interconnection Model"), or
+// ErrIdentity.
+func PeerOf(id []byte) (uuid.UUID, error) {
+	if len(id) != 17 || id[0] != 1 {
+		return uuid.Nil, ErrIdentity
+	}
+	return uuid.UUID(id[1:]), nil
+}
+
+// IdentityOf returns the ZMTP identity of a peer: the octet 1 and its UUID.
+func IdentityOf(peer uuid.UUID) []byte { return append([]byte{1}, peer[:]...) }

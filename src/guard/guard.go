@@ -1,0 +1,202 @@
+// Package guard decides what a node shows of itself and whom it lets in: it presents
+// the node in handshakes and greetings, vets what others show there, bounds what
+// strangers cost, and remembers who was refused and who refuses us.
+package guard
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Config is what a node is told of how to protect itself.
+type Config struct {
+	Identity *identity.Identity
+	Chosen   bool             // the identity is the application's
+	Security api.NodeSecurity // 0 for the default
+	Trust    api.NodeTrust    // 0 for the default
+	Sealed   bool             // there are groups in which nothing plain is said
+	Name     string           // empty for the first six digits of the id
+	Plain    uuid.UUID        // the id of a node without identity
+	Wall     func() time.Time // what cards are dated by
+	Log      *slog.Logger
+	Warn     func(text string) // told of what is wrong and no reason not to start
+}
+
+// Guard is how a node protects itself, and so who it is. Its methods are safe for
+// concurrent use.
+type Guard struct {
+	ID          uuid.UUID
+	Name        string
+	Incarnation uint64             // higher at each start
+	Identity    *identity.Identity // nil for none
+	Secure      bool               // CURVE is on each connection
+
+	Sightings Refusals // of nodes that are only said to be somewhere
+	Meetings  Refusals // of those that have said something themselves
+	Shuns     Shuns
+	Throttle  *Throttle
+
+	trust  *identity.Trust
+	wall   func() time.Time
+	log    *slog.Logger
+	serial atomic.Uint64
+}
+
+// New settles how a node protects itself, and takes its identity for it alone until
+// Release.
+func New(c Config) (*Guard, error) {
+	g := &Guard{Name: c.Name, Throttle: NewThrottle(), wall: c.Wall, log: c.Log}
+	if err := g.arm(&c); err != nil {
+		return nil, err
+	}
+	g.ID = c.Plain
+	if g.Identity != nil {
+		g.ID = g.Identity.UUID()
+	}
+	g.Name = cmp.Or(g.Name, strings.ToUpper(g.ID.String()[:6]))
+	if err := g.begin(c.Warn); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// arm settles how the node protects itself.
+func (g *Guard) arm(c *Config) (err error) {
+	member := c.Identity.Token() != nil
+	security, trust := c.Security, c.Trust
+	if security == 0 {
+		security = api.NodeSecurityAuto
+		if member {
+			security = api.NodeSecuritySecure
+		}
+	}
+	if trust == 0 {
+		trust = api.NodeTrustOpen
+		if member && security != api.NodeSecurityPlain {
+			trust = api.NodeTrustMembers
+		}
+	}
+	if security == api.NodeSecurityPlain {
+		if c.Chosen || trust != api.NodeTrustOpen || c.Sealed {
+			return api.ErrNoIdentity
+		}
+		return nil
+	}
+	if trust == api.NodeTrustMembers && !member {
+		return api.ErrMembers
+	}
+	g.Identity, g.Secure = c.Identity, security == api.NodeSecuritySecure
+	if trust == api.NodeTrustMembers {
+		g.Name = c.Identity.MemberName()
+	}
+	g.trust, err = identity.NewTrust(trust, c.Identity)
+	return err
+}
+
+// begin settles which of the node's lives this is.
+func (g *Guard) begin(warn func(string)) (err error) {
+	now := g.wall()
+	if g.Identity == nil {
+		g.Incarnation = uint64(now.UnixNano())
+		return nil
+	}
+	if g.Incarnation, err = g.hold(now, warn); err != nil {
+		return err
+	}
+	g.serial.Store(g.Incarnation)
+	if _, err = g.Identity.Issue(g.Incarnation, now); err != nil {
+		g.Release()
+	}
+	return err
+}
+
+// hold takes the identity for this node alone, and returns the number of this life. What
+// its directory cannot be told of that is no reason not to start.
+func (g *Guard) hold(now time.Time, warn func(string)) (incarnation uint64, err error) {
+	held := g.Identity.Hold()
+	if errors.Is(held, identity.ErrInUse) {
+		return 0, held
+	}
+	incarnation, err = g.Identity.Incarnation(now)
+	if incarnation == 0 {
+		g.Identity.Release()
+		return 0, err
+	}
+	if why := cmp.Or(held, err); why != nil {
+		warn("the directory of the identity cannot be told of this start, and so keeps no second node from starting with it: " + why.Error())
+	}
+	return incarnation, nil
+}
+
+// Release gives the identity back.
+func (g *Guard) Release() {
+	if g.Identity != nil {
+		g.Identity.Release()
+	}
+}
+
+// Serial returns a number for a greeting or a session, higher each time, and than all of
+// earlier lives.
+func (g *Guard) Serial() uint64 { return g.serial.Add(1) }
+
+// Freshen renews the node's card if that is due, and returns it, or nil. Whoever is about
+// to show it calls it: just after the machine has slept the next look may be far.
+func (g *Guard) Freshen() *identity.Card {
+	if g.Identity == nil {
+		return nil
+	}
+	if err := g.Identity.Renew(g.wall()); err != nil {
+		g.log.Error("the card cannot be renewed", "error", err)
+	}
+	return g.Identity.Card()
+}
+
+// Properties returns what the node shows in the handshake of one connection: a nonce,
+// in which of its lives it is, and if the connection has CURVE, who it is.
+func (g *Guard) Properties() map[string][]byte {
+	shown := map[string][]byte{
+		PropertyNonce:       NewNonce(),
+		PropertyIncarnation: binary.BigEndian.AppendUint64(nil, g.Incarnation),
+	}
+	if !g.Secure {
+		return shown
+	}
+	shown[PropertyCard] = g.Identity.Card().Octets()
+	if token := g.Identity.Token(); token != nil {
+		shown[propertyToken] = token.Octets()
+	}
+	return shown
+}
+
+// PublicKey returns the node's public key of CURVE if its connections have that, or nil.
+func (g *Guard) PublicKey() *[32]byte {
+	if !g.Secure {
+		return nil
+	}
+	return new([32]byte(g.Identity.Transport().PublicKey().Bytes()))
+}
+
+// Recheck tells why a peer that is present may be so no longer, or nil.
+func (g *Guard) Recheck(p *zre.Peer, now time.Time) error {
+	badge := p.Badge()
+	claim := identity.Claim{ID: p.UUID(), Name: p.Name(), Card: badge.Card, Key: badge.Key}
+	if badge.Token != nil {
+		claim.Token = badge.Token.Octets()
+	}
+	if err := badge.Valid(now); err != nil {
+		return err
+	}
+	_, err := g.trust.Check(claim, now)
+	return err
+}
