@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func id(n byte) uuid.UUID { return uuid.UUID{15: n, 0: 0xA0} }
 
 func TestAnnouncementIsChecked(t *testing.T) {
-	for name, a := range map[string]Announcement{
+	for name, a := range map[string]sight.Announcement{
 		"no id":       {Port: 1, Interval: time.Second},
 		"no port":     {ID: id(1), Interval: time.Second},
 		"no interval": {ID: id(1), Port: 1},
@@ -27,8 +27,8 @@ func TestAnnouncementIsChecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for kind, b := range map[string]Beacon{"hub": NewHub().Host("10.0.0.1"), "udp": udp} {
-			err := b.Run(context.Background(), a, func(sight.Sighting) { t.Error("sighting") })
+		for kind, b := range map[string]sight.Source{"hub": NewHub().Host("10.0.0.1"), "udp": udp} {
+			err := b.Run(context.Background(), a, func([]sight.Sighting) { t.Error("sighting") })
 			if !errors.Is(err, ErrAnnouncement) {
 				t.Errorf("%s, %s: %v", kind, name, err)
 			}

@@ -33,7 +33,7 @@ type Hub struct {
 
 type hubNode struct {
 	host   string
-	self   Announcement
+	self   sight.Announcement
 	random *rand.Rand // guarded by Hub.mu
 	inbox  chan sight.Sighting
 }
@@ -60,15 +60,22 @@ func (h *Hub) Cut(cut func(from, to string) bool) {
 
 // Host returns the beacon of a host; addr is the address that others see. Any
 // number of nodes may run on it.
-func (h *Hub) Host(addr string) Beacon { return hubHost{h, addr} }
+func (h *Hub) Host(addr string) sight.Source { return hubHost{h, addr} }
 
 type hubHost struct {
 	hub  *Hub
 	addr string
 }
 
-func (h hubHost) Run(ctx context.Context, announce Announcement, see func(sight.Sighting)) error {
-	if err := announce.check(); err != nil {
+func (h hubHost) String() string { return "beacons of " + h.addr }
+
+// Renew does nothing, for the host's address stays.
+func (h hubHost) Renew() {}
+
+// Run calls sighted from one goroutine, and drops what does not fit into a queue
+// meanwhile. It spaces beacons as [UDP] does.
+func (h hubHost) Run(ctx context.Context, announce sight.Announcement, sighted func([]sight.Sighting)) error {
+	if err := check(announce); err != nil {
 		return err
 	}
 	n := h.hub.enter(h.addr, announce)
@@ -87,12 +94,12 @@ func (h hubHost) Run(ctx context.Context, announce Announcement, see func(sight.
 			if !s.Gone {
 				plan.crowd.heard(s.ID)
 			}
-			see(s)
+			sighted([]sight.Sighting{s})
 		}
 	}
 }
 
-func (h *Hub) enter(host string, self Announcement) *hubNode {
+func (h *Hub) enter(host string, self sight.Announcement) *hubNode {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	hash := fnv.New64a()

@@ -31,15 +31,17 @@ func newNetwork(t *testing.T) *network {
 func (n *network) run(node byte) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.nodes.Go(func() {
-		self := Announcement{ID: id(node), Port: 5000 + uint16(node), Interval: 1600 * time.Millisecond}
+		self := sight.Announcement{ID: id(node), Port: 5000 + uint16(node), Interval: 1600 * time.Millisecond}
 		if node%2 == 0 {
 			self.Key = [32]byte{31: node}
 		}
-		err := n.hub.Host(fmt.Sprintf("10.0.0.%d", node)).Run(ctx, self, func(s sight.Sighting) {
+		err := n.hub.Host(fmt.Sprintf("10.0.0.%d", node)).Run(ctx, self, func(list []sight.Sighting) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			n.seen = append(n.seen, fmt.Sprintf("%v: %d sees %d at %s key %d gone %v",
-				time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint.Bare(), keyOf(s), s.Gone))
+			for _, s := range list {
+				n.seen = append(n.seen, fmt.Sprintf("%v: %d sees %d at %s key %d gone %v",
+					time.Since(n.start).Round(100*time.Millisecond), node, s.ID[15], s.Endpoint.Bare(), keyOf(s), s.Gone))
+			}
 		})
 		if err != nil {
 			n.t.Errorf("node %d: %v", node, err)
@@ -132,10 +134,10 @@ func TestHubQueueIsBounded(t *testing.T) {
 		busy, count := make(chan struct{}), 0
 		var nodes sync.WaitGroup
 		nodes.Go(func() {
-			_ = hub.Host("a").Run(ctx, Announcement{ID: id(1), Port: 1, Interval: time.Hour}, func(sight.Sighting) { count++; <-busy })
+			_ = hub.Host("a").Run(ctx, sight.Announcement{ID: id(1), Port: 1, Interval: time.Hour}, func([]sight.Sighting) { count++; <-busy })
 		})
 		nodes.Go(func() {
-			_ = hub.Host("b").Run(ctx, Announcement{ID: id(2), Port: 2, Interval: time.Millisecond}, func(sight.Sighting) {})
+			_ = hub.Host("b").Run(ctx, sight.Announcement{ID: id(2), Port: 2, Interval: time.Millisecond}, func([]sight.Sighting) {})
 		})
 		time.Sleep(time.Minute) // virtual
 		hub.Cut(func(string, string) bool { return true })

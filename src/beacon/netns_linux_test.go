@@ -60,6 +60,7 @@ func follow(t *testing.T, names []string, nodes ...*udpNode) (seen func() []stri
 		Follow(ctx, names, was, leastLook, func(is []Interface, what []string) {
 			for _, n := range nodes {
 				n.Use(is)
+				n.Renew()
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -51,7 +51,7 @@ type UDP struct {
 	interfaces []Interface
 	outlets    []*outlet // changed by tell only
 
-	sighting sync.Mutex // held while see runs
+	sighting sync.Mutex // held while sighted runs
 }
 
 // Listen returns a UDP that hears all beacons to a port from 1 to 65535, RFC 36
@@ -88,17 +88,24 @@ func listen(ctx context.Context, network string, port uint16) (*net.UDPConn, err
 	return conn.(*net.UDPConn), nil
 }
 
-// Use names the interfaces to use from now on, and has a beacon sent at once. It
-// may be called from any goroutine at any time.
+// Use names the interfaces to hear from now on, and to send beacons on from the next
+// Renew on. It may be called from any goroutine at any time.
 func (u *UDP) Use(interfaces []Interface) {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.interfaces = interfaces
-	u.mu.Unlock()
+}
+
+// Renew has a beacon sent at once, on the interfaces that are in use now, and the next
+// ones soon.
+func (u *UDP) Renew() {
 	select {
 	case u.changed <- struct{}{}:
 	default:
 	}
 }
+
+func (u *UDP) String() string { return fmt.Sprint("beacons on UDP port ", u.port) }
 
 // Close releases a UDP that has not been run.
 func (u *UDP) Close() error {
@@ -109,16 +116,19 @@ func (u *UDP) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run implements [Beacon]. An interface that cannot send, because it is down or
-// not permitted, is tried again with every beacon.
-func (u *UDP) Run(ctx context.Context, announce Announcement, see func(sight.Sighting)) error {
-	if err := announce.check(); err != nil {
+// Run implements [sight.Source]. The first beacon goes out at once, the next ones sooner
+// than the interval, later ones less often where many are heard; all waits vary by a
+// tenth. It calls sighted for one beacon at a time, every one that others send. An
+// interface that cannot send, because it is down or not permitted, is tried again with
+// every beacon.
+func (u *UDP) Run(ctx context.Context, announce sight.Announcement, sighted func([]sight.Sighting)) error {
+	if err := check(announce); err != nil {
 		return errors.Join(err, u.Close())
 	}
 	u.plan = newSchedule(announce.Interval, rand.Float64)
 	var receivers sync.WaitGroup
 	for _, conn := range u.ears {
-		receivers.Go(func() { u.hear(ctx, conn, announce, see) })
+		receivers.Go(func() { u.hear(ctx, conn, announce, sighted) })
 	}
 	u.tell(ctx, announce)
 	err := u.Close()
@@ -126,9 +136,9 @@ func (u *UDP) Run(ctx context.Context, announce Announcement, see func(sight.Sig
 	return err
 }
 
-// hear reads datagrams until conn is closed. It stores nothing: what see does
+// hear reads datagrams until conn is closed. It stores nothing: what sighted does
 // not take waits in the socket's buffer, and is dropped when that is full.
-func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, see func(sight.Sighting)) {
+func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self sight.Announcement, sighted func([]sight.Sighting)) {
 	health := health{what: "hear beacons", say: u.Notice}
 	buffer := make([]byte, 2*keyedSize)
 	for {
@@ -141,7 +151,7 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, se
 		}
 		health.report(err)
 		if err == nil {
-			u.take(buffer[:n], from.Addr().Unmap(), self, see)
+			u.take(buffer[:n], from.Addr().Unmap(), self, sighted)
 			continue
 		}
 		select {
@@ -153,7 +163,7 @@ func (u *UDP) hear(ctx context.Context, conn *net.UDPConn, self Announcement, se
 }
 
 // take judges one datagram.
-func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, see func(sight.Sighting)) {
+func (u *UDP) take(datagram []byte, from netip.Addr, self sight.Announcement, sighted func([]sight.Sighting)) {
 	id, port, key, ok := decode(datagram)
 	switch {
 	case ok && id == self.ID && (port == 0 || port == self.Port) && u.echo(from):
@@ -171,7 +181,7 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self Announcement, see func
 		}
 		u.sighting.Lock()
 		defer u.sighting.Unlock()
-		see(sight.Sighting{ID: id, Endpoint: sight.At(from.String(), port).With(&key), Gone: port == 0})
+		sighted([]sight.Sighting{{ID: id, Endpoint: sight.At(from.String(), port).With(&key), Gone: port == 0}})
 	}
 }
 
@@ -196,7 +206,7 @@ func (u *UDP) echo(from netip.Addr) (ours bool) {
 }
 
 // tell sends beacons on all interfaces until ctx ends, and goodbye then.
-func (u *UDP) tell(ctx context.Context, announce Announcement) {
+func (u *UDP) tell(ctx context.Context, announce sight.Announcement) {
 	u.open(announce.Interval)
 	defer func() {
 		u.Use(nil)

@@ -41,10 +41,10 @@ type udpNode struct {
 // runUDP starts node n, which announces TCP port n every 50 ms.
 func runUDP(t *testing.T, n byte, port int, interfaces ...Interface) *udpNode {
 	t.Helper()
-	return announceUDP(t, Announcement{ID: id(n), Port: uint16(n), Interval: 50 * time.Millisecond}, port, interfaces...)
+	return announceUDP(t, sight.Announcement{ID: id(n), Port: uint16(n), Interval: 50 * time.Millisecond}, port, interfaces...)
 }
 
-func announceUDP(t *testing.T, self Announcement, port int, interfaces ...Interface) *udpNode {
+func announceUDP(t *testing.T, self sight.Announcement, port int, interfaces ...Interface) *udpNode {
 	t.Helper()
 	udp, err := Listen(context.Background(), uint16(port), interfaces)
 	if err != nil {
@@ -64,10 +64,12 @@ func announceUDP(t *testing.T, self Announcement, port int, interfaces ...Interf
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := node.Run(ctx, self, func(s sight.Sighting) {
-			select {
-			case node.seen <- s:
-			default:
+		err := node.Run(ctx, self, func(list []sight.Sighting) {
+			for _, s := range list {
+				select {
+				case node.seen <- s:
+				default:
+				}
 			}
 		})
 		if err != nil {
@@ -195,7 +197,7 @@ func TestUDPAllHearAll(t *testing.T) {
 func TestUDPKeys(t *testing.T) {
 	lo, port := loopback(t), freePort(t)
 	plain := runUDP(t, 1, port, lo)
-	keyed := announceUDP(t, Announcement{ID: id(2), Port: 2, Key: [32]byte{1: 7}, Interval: 50 * time.Millisecond}, port, lo)
+	keyed := announceUDP(t, sight.Announcement{ID: id(2), Port: 2, Key: [32]byte{1: 7}, Interval: 50 * time.Millisecond}, port, lo)
 	seen := at(2, "127.0.0.1")
 	seen.Endpoint = seen.Endpoint.With(&[32]byte{1: 7})
 	plain.sees(t, seen)
@@ -284,10 +286,12 @@ func TestUDPFollowsItsInterfaces(t *testing.T) {
 	a, b := runUDP(t, 1, port, lo), runUDP(t, 2, port, lo)
 	b.sees(t, at(1, "127.0.0.1"))
 	a.Use(nil)
+	a.Renew()
 	waitFor(t, "the beacons of others to count as others'", func() bool { return a.count(CountElsewhere) > 1 })
 	waitFor(t, "the last outlet to close", func() bool { a.UDP.mu.Lock(); defer a.UDP.mu.Unlock(); return len(a.outlets) == 0 })
 	b.drain()
 	a.Use([]Interface{lo})
+	a.Renew()
 	b.sees(t, at(1, "127.0.0.1"))
 	a.drain()
 	a.sees(t, at(2, "127.0.0.1"))

@@ -26,24 +26,12 @@ const (
 
 // Config is what a gossip is made of. All but Bind and Seeds must be set.
 type Config struct {
-	ID        uuid.UUID
 	Bind      string   // where to take clients, as [link.Transport] has it; empty if it takes none
 	Seeds     []string // servers to connect to, for ever again
 	Linger    time.Duration
 	Transport link.Transport
 	Log       *slog.Logger
 	Count     func(name string) // something unusual was seen
-
-	// Endpoint returns where peers can reach the node that are told so over a
-	// connection from an address of this host, and the node's key; none is nowhere. It
-	// must not call the gossip.
-	Endpoint func(local net.Addr) sight.Endpoint
-
-	// Sight takes what was sighted, the same nodes again and again, and under the
-	// node's own id another that has it and started later. It is called
-	// from several goroutines, never after Run has returned; while it runs, the
-	// connection that told of it is not read.
-	Sight func([]sight.Sighting)
 }
 
 // Gossip tells who is there. Its methods may be called from any goroutine.
@@ -54,6 +42,8 @@ type Gossip struct {
 	closing  chan struct{}   // closed when the sessions are to say their last words
 	end      context.Context // ends when there is no more time for them
 	cut      context.CancelFunc
+	node     sight.Announcement     // as Run was given it
+	see      func([]sight.Sighting) // as well
 
 	mu       sync.Mutex // guards what follows, and the machines of the sessions
 	gone     bool       // the node is withdrawn
@@ -65,7 +55,6 @@ type Gossip struct {
 // Listen returns a gossip that is bound, if it is to be. Run or Close must follow.
 func Listen(ctx context.Context, config Config) (*Gossip, error) {
 	g := &Gossip{Config: config, closing: make(chan struct{}), sessions: map[*session]struct{}{}}
-	g.store.own = strings.ToUpper(strings.ReplaceAll(config.ID.String(), "-", ""))
 	g.store.tuples = map[string]*list.Element{}
 	if config.Bind == "" {
 		return g, nil
@@ -85,13 +74,18 @@ func (g *Gossip) Close() error {
 	return g.listener.Close()
 }
 
-// Run gossips until ctx ends; then it withdraws the node, which takes the linger
-// time at most, and returns. What it publishes has versions from the given one on,
-// which must be higher at each start of a node, and not 0.
-func (g *Gossip) Run(ctx context.Context, version uint64) {
+func (g *Gossip) String() string { return "gossip" }
+
+// Run implements [sight.Source]. To withdraw the node takes the linger time at most. What
+// it publishes has versions from the node's incarnation on. Under the node's own id it
+// tells of another that has it and started later. While sighted runs, the connection that
+// told of what it takes is not read.
+func (g *Gossip) Run(ctx context.Context, node sight.Announcement, sighted func([]sight.Sighting)) error {
+	g.node, g.see = node, sighted
 	g.mu.Lock()
-	g.version = version
-	g.renew()
+	g.store.own = strings.ToUpper(strings.ReplaceAll(node.ID.String(), "-", ""))
+	g.version = node.Incarnation
+	g.announce()
 	g.mu.Unlock()
 	g.end, g.cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer g.cut()
@@ -106,6 +100,7 @@ func (g *Gossip) Run(ctx context.Context, version uint64) {
 	defer time.AfterFunc(g.Linger, g.cut).Stop()
 	close(g.closing)
 	g.work.Wait()
+	return nil
 }
 
 // keep keeps the node published and the rest in order until ctx ends.
@@ -120,18 +115,18 @@ func (g *Gossip) keep(ctx context.Context) {
 			g.mu.Lock()
 			if now.Sub(published) >= refresh {
 				published = now
-				g.renew()
+				g.announce()
 			}
 			g.store.expire(now)
-			sighted := g.sighted(now)
+			known := g.known(now)
 			g.mu.Unlock()
-			g.Sight(sighted)
+			g.see(known)
 		}
 	}
 }
 
-// sighted returns the nodes that are known to be there.
-func (g *Gossip) sighted(now time.Time) (sightings []sight.Sighting) {
+// known returns the nodes that are known to be there.
+func (g *Gossip) known(now time.Time) (sightings []sight.Sighting) {
 	for _, t := range g.store.since(0, MaxTuples) {
 		if s, err := t.sighting(); err == nil && !s.Gone && t.key != g.store.own && t.live(now) {
 			sightings = append(sightings, s)
@@ -140,12 +135,12 @@ func (g *Gossip) sighted(now time.Time) (sightings []sight.Sighting) {
 	return sightings
 }
 
-// Publish publishes the node anew, because it is reached elsewhere than before.
-func (g *Gossip) Publish() {
+// Renew publishes the node anew.
+func (g *Gossip) Renew() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.version > 0 {
-		g.renew()
+		g.announce()
 	}
 }
 
@@ -153,7 +148,7 @@ func (g *Gossip) withdraw() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gone = true
-	g.renew()
+	g.announce()
 }
 
 // value returns what is published over a connection from an address of this host:
@@ -162,11 +157,11 @@ func (g *Gossip) value(local net.Addr) string {
 	if g.gone {
 		return ""
 	}
-	return g.Endpoint(local).String()
+	return g.node.Reached(local).String()
 }
 
-// renew publishes the node anew. The caller holds the lock.
-func (g *Gossip) renew() {
+// announce publishes the node under another version. The caller holds the lock.
+func (g *Gossip) announce() {
 	g.version++
 	g.store.put(&tuple{key: g.store.own, version: g.version, expires: time.Now().Add(Lifetime)})
 	g.changed()

@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/z85"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -110,7 +108,7 @@ func TestNewEndpoint(t *testing.T) {
 		two, three := w.start(2, 1, 1), w.start(3, 1, 1)
 		pass(time.Second)
 		two.at.Store("tcp://10.9.9.9:1")
-		two.Publish()
+		two.Renew()
 		pass(time.Second)
 		if got := three.store.find(keyOf(2)).value; got != "tcp://10.9.9.9:1" {
 			t.Errorf("3 knows 2 at %s", got)
@@ -123,11 +121,11 @@ func TestEndpointIsTheConnections(t *testing.T) {
 	virtual(t, func(t *testing.T, w *network) {
 		hub := w.start(1, 1)
 		two := w.start(2, 1)
-		two.Endpoint = func(local net.Addr) sight.Endpoint { return sight.Endpoint{Address: local.String()} }
+		two.here.Store(true)
 		other := w.dial("10.0.0.9", 2, "")
 		other.says(&zgossipmsg.Hello{})
 		other.hears("PUBLISH 2 tcp://10.0.0.2:5670")
-		hub.Endpoint = func(net.Addr) sight.Endpoint { return sight.Endpoint{} }
+		hub.at.Store("")
 		other = w.dial("10.0.0.9", 1, "")
 		other.says(&zgossipmsg.Hello{})
 		other.hears()
@@ -153,7 +151,7 @@ func TestLoopbackStaysHere(t *testing.T) {
 		elsewhere.hears()
 		hub.wants(t, "from here", 7)
 		hub.at.Store("tcp://127.0.0.1:1")
-		hub.Publish()
+		hub.Renew()
 		here.hears("PUBLISH 1 tcp://127.0.0.1:1")
 		elsewhere.hears()
 	})

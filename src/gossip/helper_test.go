@@ -46,6 +46,7 @@ type node struct {
 	*Gossip
 	stop func()
 	at   atomic.Value // string: where it says that it is reached
+	here atomic.Bool  // it says so as the address of each connection instead
 
 	lock     sync.Mutex
 	sightMap map[int]int // how often each was sighted, by the last octet of its id
@@ -65,31 +66,22 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 	w.t.Helper()
 	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, keys: map[int][32]byte{}, counts: map[string]int{}}
 	config := Config{
-		ID: idOf(i), Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
+		Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
 		Log: slog.New(slog.DiscardHandler),
-		Endpoint: func(net.Addr) sight.Endpoint {
-			key := w.keys[i]
-			return parsed(n.at.Load().(string)).With(&key)
-		},
 		Count: func(name string) {
 			n.lock.Lock()
 			defer n.lock.Unlock()
 			n.counts[name]++
 		},
-		Sight: func(list []sight.Sighting) {
-			n.lock.Lock()
-			defer n.lock.Unlock()
-			for _, s := range list {
-				if s.Gone {
-					n.gone[int(s.ID[15])]++
-				} else {
-					n.sightMap[int(s.ID[15])]++
-					delete(n.keys, int(s.ID[15]))
-					if key := s.Endpoint.KeyOf(); key != nil {
-						n.keys[int(s.ID[15])] = *key
-					}
-				}
+	}
+	self := sight.Announcement{
+		ID: idOf(i), Incarnation: version,
+		Reached: func(local net.Addr) sight.Endpoint {
+			if n.here.Load() {
+				return sight.Endpoint{Address: local.String()}
 			}
+			key := w.keys[i]
+			return parsed(n.at.Load().(string)).With(&key)
 		},
 	}
 	n.at.Store(endpointOf(i))
@@ -103,12 +95,31 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
-		n.Run(ctx, version)
-		close(done)
+		defer close(done)
+		if err := n.Run(ctx, self, n.sighted); err != nil {
+			w.t.Errorf("node %d: %v", i, err)
+		}
 	}()
 	n.stop = sync.OnceFunc(func() { cancel(); <-done })
 	w.t.Cleanup(n.stop)
 	return n
+}
+
+// sighted notes what the gossip tells of others.
+func (n *node) sighted(list []sight.Sighting) {
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	for _, s := range list {
+		if s.Gone {
+			n.gone[int(s.ID[15])]++
+			continue
+		}
+		n.sightMap[int(s.ID[15])]++
+		delete(n.keys, int(s.ID[15]))
+		if key := s.Endpoint.KeyOf(); key != nil {
+			n.keys[int(s.ID[15])] = *key
+		}
+	}
 }
 
 // sights returns whom the node has sighted since it was last asked.

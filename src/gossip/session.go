@@ -81,7 +81,7 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error
 	} else {
 		s.side = &clientSide{session: s}
 	}
-	if kind == zmtp.Dealer && s.away && g.Endpoint(l.LocalAddr()).Loopback() {
+	if kind == zmtp.Dealer && s.away && g.node.Reached(l.LocalAddr()).Loopback() {
 		g.Log.Warn("gossip cannot tell other hosts of this node: it is reached by loopback only", "server", l.RemoteAddr())
 	}
 	g.mu.Lock()
@@ -112,7 +112,7 @@ func (s *session) deliver(b *link.Batch) error {
 	s.sighted = nil
 	s.mu.Unlock()
 	if len(sighted) > 0 {
-		s.Sight(sighted)
+		s.see(sighted)
 	}
 	return nil
 }

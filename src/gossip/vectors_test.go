@@ -91,7 +91,7 @@ func FuzzValue(f *testing.F) {
 			}
 			g := &Gossip{}
 			if s, err := again.sighting(); err == nil {
-				g.Endpoint = func(net.Addr) sight.Endpoint { return s.Endpoint }
+				g.node.Reached = func(net.Addr) sight.Endpoint { return s.Endpoint }
 				if got := g.value(nil); got != value && s.Endpoint != (sight.Endpoint{}) {
 					t.Errorf("%q is sighted as %+v", value, s)
 				}

@@ -113,26 +113,30 @@ func TestGossipKeys(t *testing.T) {
 	ours, theirs := newIdentity(t), newIdentity(t)
 	sightings := make(chan sight.Sighting, 100)
 	g, err := gossip.Listen(t.Context(), gossip.Config{
-		ID: uuid.New(), Seeds: []string{"tcp://127.0.0.1:" + server.says("PORT ")},
+		Seeds:  []string{"tcp://127.0.0.1:" + server.says("PORT ")},
 		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
 		Count: func(name string) { t.Error(name) },
-		Endpoint: func(net.Addr) sight.Endpoint {
-			key := ours.public()
-			return sight.At("10.0.0.1", 1).With(&key)
-		},
-		Sight: func(list []sight.Sighting) {
-			for _, s := range list {
-				sightings <- s
-			}
-		},
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { g.Run(ctx, 1) })
+	self := sight.Announcement{ID: uuid.New(), Incarnation: 1, Reached: func(net.Addr) sight.Endpoint {
+		key := ours.public()
+		return sight.At("10.0.0.1", 1).With(&key)
+	}}
+	running.Go(func() {
+		err := g.Run(ctx, self, func(list []sight.Sighting) {
+			for _, s := range list {
+				sightings <- s
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 	defer running.Wait()
 	defer cancel()
-	server.says("DELIVER " + hex(g.ID) + " tcp://10.0.0.1:1|" + z85.Encode(ours.PublicKey().Bytes()))
+	server.says("DELIVER " + hex(self.ID) + " tcp://10.0.0.1:1|" + z85.Encode(ours.PublicKey().Bytes()))
 
 	key := theirs.public()
 	want := sight.Sighting{ID: uuid.New(), Endpoint: sight.At("10.0.0.2", 1).With(&key)}

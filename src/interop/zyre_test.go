@@ -182,10 +182,10 @@ func (z *zyre) announce(port uint16, calls chan<- func()) (over func() error, er
 	}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- udp.Run(ctx, beacon.Announcement{ID: z.id, Port: port, Interval: time.Second}, func(s sight.Sighting) {
-			sight := func() { z.sight(s) }
+		ended <- udp.Run(ctx, sight.Announcement{ID: z.id, Port: port, Interval: time.Second}, func(list []sight.Sighting) {
+			see := func() { z.sight(list[0]) }
 			select {
-			case calls <- sight:
+			case calls <- see:
 			case <-ctx.Done():
 			}
 		})

@@ -1,9 +1,6 @@
 package node
 
 import (
-	"cmp"
-	"net"
-
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/gossip"
@@ -12,14 +9,11 @@ import (
 )
 
 // listenForGossip prepares gossip, if the settings want it.
-func (n *Node) listenForGossip(at *site) (err error) {
+func (n *Node) listenForGossip() (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
-			ID: n.guard.ID, Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
-			Transport: n.transport, Log: s.log, Count: n.count, Sight: n.sighted,
-			Endpoint: func(local net.Addr) sight.Endpoint {
-				return cmp.Or(s.advertised, at.reachedFrom(local)).With(n.guard.PublicKey())
-			},
+			Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
+			Transport: n.transport, Log: s.log, Count: n.count,
 		})
 	}
 	return err
@@ -35,7 +29,7 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 	return err
 }
 
-// sighted tells the loop of whom beacons and gossip tell.
+// sighted tells the loop of whom the sources tell.
 func (n *Node) sighted(sightings []sight.Sighting) {
 	n.do(func() {
 		for _, s := range sightings {

@@ -24,7 +24,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/guard"
@@ -61,7 +60,7 @@ type Node struct {
 
 	wall      func() time.Time // what cards are dated by
 	transport link.Transport
-	beacon    beacon.Beacon  // nil if the settings are to choose
+	beacon    sight.Source   // nil if the settings are to choose
 	gossip    *gossip.Gossip // nil for none
 
 	ctx    context.Context // ends when the node stops
@@ -191,7 +190,7 @@ func (n *Node) Start() (err error) {
 		n.cancel()
 		return fmt.Errorf("cannot accept connections at %s: %w", site.listen, err)
 	}
-	if err := n.listenForGossip(site); err != nil {
+	if err := n.listenForGossip(); err != nil {
 		n.cancel()
 		return errors.Join(err, listener.Close())
 	}
@@ -222,28 +221,36 @@ func (n *Node) begin(listener net.Listener, site *site) {
 	}
 	go n.run()
 	n.work.Go(func() { n.accept(listener, site) })
-	if source := site.beacon; source != nil {
-		n.work.Go(func() { n.announce(source) })
-	}
 	if n.guard.Identity != nil {
 		n.work.Go(n.keepWatch)
 	}
-	if n.gossip != nil {
-		n.work.Go(func() { n.gossip.Run(n.ctx, config.Incarnation) })
+	self := sight.Announcement{
+		ID: n.guard.ID, Incarnation: n.guard.Incarnation, Port: n.port, Interval: n.settings.interval,
+		Reached: func(local net.Addr) sight.Endpoint {
+			return cmp.Or(n.settings.advertised, site.reachedFrom(local)).With(n.guard.PublicKey())
+		},
+	}
+	if key := n.guard.PublicKey(); key != nil {
+		self.Key = *key
+	}
+	for _, source := range n.sources(site) {
+		n.work.Go(func() {
+			if err := source.Run(n.ctx, self, n.sighted); err != nil {
+				n.settings.log.Error("nodes cannot find each other", "by", source.String(), "error", err)
+			}
+		})
 	}
 }
 
-// announce runs the beacon and tells the loop whom it sights.
-func (n *Node) announce(source beacon.Beacon) {
-	announcement := beacon.Announcement{ID: n.guard.ID, Port: n.port, Interval: n.settings.interval}
-	if key := n.guard.PublicKey(); key != nil {
-		announcement.Key = *key
+// sources are what tells of other nodes, and others of this one.
+func (n *Node) sources(at *site) (sources []sight.Source) {
+	if at.beacon != nil {
+		sources = append(sources, at.beacon)
 	}
-	err := source.Run(n.ctx, announcement,
-		func(s sight.Sighting) { n.sighted([]sight.Sighting{s}) })
-	if err != nil {
-		n.settings.log.Error("nodes cannot find each other by beacon", "error", err)
+	if n.gossip != nil {
+		sources = append(sources, n.gossip)
 	}
+	return sources
 }
 
 // Stop says goodbye to the peers, waits for at most the linger time until they

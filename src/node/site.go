@@ -30,8 +30,8 @@ type site struct {
 	missing    error // what the node waits for: interfaces that were named, or any
 	fixed      bool  // the interfaces do not change
 	listen     string
-	listener   net.Addr      // where it does
-	beacon     beacon.Beacon // nil for none
+	listener   net.Addr     // where it does
+	beacon     sight.Source // nil for none
 }
 
 // settle chooses the site from the settings. Loopback that is named is all that
@@ -95,8 +95,8 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 			n.mu.Lock()
 			n.address = s.endpoint()
 			n.mu.Unlock()
-			if n.gossip != nil {
-				n.gossip.Publish()
+			for _, source := range n.sources(s) {
+				source.Renew()
 			}
 			if slices.ContainsFunc(is, func(i beacon.Interface) bool { return !i.Loopback && !slices.Contains(was, i) }) {
 				n.do(n.abandon)
