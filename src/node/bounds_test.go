@@ -182,11 +182,14 @@ func TestGreetingsWeighWhatTheyTake(t *testing.T) {
 					ana.must(hello.Decode(frame, nil))
 					ana.do(func() {
 						ana.step(zre.Sighted{Peer: id, Endpoint: parsed(endpoint)})
-						ana.loop.calls[id].out = &outbound{Link: link.Ended(), replaced: make(chan struct{})}
-						ana.loop.core.Step(time.Now(), zre.Linked{Peer: id, Endpoint: ana.address, Callback: ana.address})
+						call, number := ana.loop.calls[id], zre.LinkID(1000+p)
+						call.out, call.id = &outbound{Link: link.Ended(), replaced: make(chan struct{})}, number
+						ana.loop.outbound[number] = call
+						ana.loop.core.Step(time.Now(), zre.Linked{Peer: id, Link: number, Endpoint: ana.address, Callback: ana.address})
 						ana.step(zre.Heard{Peer: id, Link: zre.LinkID(p + 1), Message: hello})
-						ana.loop.calls[id].cancel()
+						call.cancel()
 						delete(ana.loop.calls, id)
+						delete(ana.loop.outbound, number)
 					})
 				}
 				for p := range peers {

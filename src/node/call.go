@@ -49,6 +49,7 @@ type caller struct {
 	at        string         // the line that the connection has
 	endpoint  sight.Endpoint // where it leads
 	out       *outbound      // the loop's; nil until it stands
+	id        zre.LinkID     // the loop's likewise: its number
 	since     time.Time      // the loop's: when it stood
 	welcome   bool           // the loop's: the peer has greeted us meanwhile
 }
@@ -99,6 +100,15 @@ func (c *caller) hurry(urgent bool) {
 	}
 }
 
+// withdraw ends the connection to a peer, or the attempt to make one, for the core. What
+// one that is not present was to answer is forgotten.
+func (n *Node) withdraw(peer uuid.UUID) {
+	n.hangUp(peer)
+	if n.table.find(peer) == nil {
+		delete(n.loop.challenges, peer)
+	}
+}
+
 // hangUp ends the connection to a peer, or the attempt to make one.
 func (n *Node) hangUp(peer uuid.UUID) {
 	c := n.loop.calls[peer]
@@ -106,6 +116,7 @@ func (n *Node) hangUp(peer uuid.UUID) {
 		return
 	}
 	delete(n.loop.calls, peer)
+	delete(n.loop.outbound, c.id)
 	if c.out == nil {
 		c.cancel()
 		return
@@ -154,8 +165,9 @@ func (c *caller) ended(l *link.Link, err error) {
 	n.do(func() {
 		n.log(c.peer).Debug("connection ended", "address", l.RemoteAddr(), "error", err)
 		if n.loop.calls[c.peer] == c {
+			delete(n.loop.outbound, c.id)
 			n.lost(c.peer, c.out, "")
-			n.step(zre.Unlinked{Peer: c.peer})
+			n.step(zre.Unlinked{Peer: c.peer, Link: c.id})
 		}
 	})
 }
@@ -169,15 +181,21 @@ func (c *caller) linked(l *link.Link) {
 	}
 	nonces, incarnation := guard.NoncesOf(l)
 	c.out, c.since = &outbound{Link: l, nonces: nonces, replaced: make(chan struct{})}, time.Now()
+	n.loop.links++
+	c.id = n.loop.links
+	n.loop.outbound[c.id] = c
 	n.step(zre.Linked{
-		Peer: c.peer, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l), Incarnation: incarnation,
+		Peer: c.peer, Link: c.id, Endpoint: c.endpoint, Callback: n.callback(l.LocalAddr()), Shown: shows(l), Incarnation: incarnation,
 	})
 }
 
 // adopt takes a connection that was made to one peer for one to another.
-func (n *Node) adopt(from, to uuid.UUID) {
-	c := n.loop.calls[from]
-	delete(n.loop.calls, from)
+func (n *Node) adopt(id zre.LinkID, to uuid.UUID) {
+	c := n.loop.outbound[id]
+	if c == nil {
+		return
+	}
+	delete(n.loop.calls, c.peer)
 	n.hangUp(to)
 	n.loop.calls[to], c.peer = c, to
 }

@@ -103,10 +103,10 @@ func (n *Node) giveUp(f *flush) {
 	}
 }
 
-// answered notes that a peer has confirmed so often.
-func (n *Node) answered(peer uuid.UUID, count int) {
-	c := n.loop.calls[peer]
-	if c == nil || c.out == nil {
+// answered notes that a peer has confirmed so often what was said over a connection.
+func (n *Node) answered(id zre.LinkID, count int) {
+	c := n.loop.outbound[id]
+	if c == nil {
 		return
 	}
 	out := c.out
@@ -114,7 +114,7 @@ func (n *Node) answered(peer uuid.UUID, count int) {
 		out.confirmed, out.answers = out.asked[n-1], count
 		out.asked = slices.Delete(out.asked, 0, n)
 	}
-	n.settled(peer, out)
+	n.settled(c.peer, out)
 }
 
 // settled ends the waits for what a peer has confirmed.
@@ -126,10 +126,10 @@ func (n *Node) settled(peer uuid.UUID, out *outbound) {
 	}
 }
 
-// took notes that a peer that leaves has taken in so many messages.
-func (n *Node) took(peer uuid.UUID, count uint64) {
-	c := n.loop.calls[peer]
-	if c == nil || c.out == nil {
+// took notes that a peer that leaves has taken in so many messages of a connection.
+func (n *Node) took(id zre.LinkID, count uint64) {
+	c := n.loop.outbound[id]
+	if c == nil {
 		return
 	}
 	c.out.Locked(func() {
@@ -137,7 +137,7 @@ func (n *Node) took(peer uuid.UUID, count uint64) {
 			c.out.confirmed, c.out.asked = c.out.said, nil
 		}
 	})
-	n.settled(peer, c.out)
+	n.settled(c.peer, c.out)
 }
 
 // unconfirmed returns what a peer has not confirmed, from then on taken for told.
@@ -173,9 +173,13 @@ func (n *Node) tell(peer *Peer, what amount, reason string) (told bool) {
 	return told
 }
 
-// forgot notes that a peer has begun anew to count what it confirms.
-func (n *Node) forgot(peer uuid.UUID) {
-	if r := n.table.find(peer); r != nil {
-		n.lost(peer, r.out.Load(), "")
+// forgot notes that the peer of a connection has begun anew to count what it confirms.
+func (n *Node) forgot(id zre.LinkID) {
+	c := n.loop.outbound[id]
+	if c == nil {
+		return
+	}
+	if r := n.table.find(c.peer); r != nil {
+		n.lost(c.peer, r.out.Load(), "")
 	}
 }

@@ -14,14 +14,15 @@ import (
 
 // loop is what only the loop's goroutine touches.
 type loop struct {
-	core    *zre.Core
-	calls   map[uuid.UUID]*caller    // connections we make, or try to
-	inbound map[zre.LinkID]*receiver // connections made to us
-	speaks  map[uuid.UUID]*receiver  // of those, the one that counts
-	links   zre.LinkID               // the latest number of an inbound connection
-	scratch []byte                   // where control messages are encoded
-	version uint64                   // of what is known: the number of events
-	home    string                   // where we accept connections, for people
+	core     *zre.Core
+	calls    map[uuid.UUID]*caller    // connections we make, or try to
+	outbound map[zre.LinkID]*caller   // of those, what stands
+	inbound  map[zre.LinkID]*receiver // connections made to us
+	speaks   map[uuid.UUID]*receiver  // of those, the one that counts
+	links    zre.LinkID               // the latest number of a connection
+	scratch  []byte                   // where control messages are encoded
+	version  uint64                   // of what is known: the number of events
+	home     string                   // where we accept connections, for people
 
 	challenges map[uuid.UUID][]byte // of the peers that we have greeted
 	twins      map[uint16]*twin     // by port: the id is theirs as well
@@ -33,10 +34,11 @@ type loop struct {
 
 func newLoop(core *zre.Core) loop {
 	return loop{
-		core:    core,
-		calls:   map[uuid.UUID]*caller{},
-		inbound: map[zre.LinkID]*receiver{},
-		speaks:  map[uuid.UUID]*receiver{},
+		core:     core,
+		calls:    map[uuid.UUID]*caller{},
+		outbound: map[zre.LinkID]*caller{},
+		inbound:  map[zre.LinkID]*receiver{},
+		speaks:   map[uuid.UUID]*receiver{},
 
 		challenges: map[uuid.UUID][]byte{},
 		twins:      map[uint16]*twin{},
@@ -95,13 +97,14 @@ func (n *Node) carryOut(out zre.Output) {
 	switch out := out.(type) {
 	case zre.Connect:
 		n.call(out.Peer, out.Endpoints, out.Urgent)
+	case zre.Withdraw:
+		n.withdraw(out.Peer)
 	case zre.Disconnect:
-		n.hangUp(out.Peer)
-		if n.table.find(out.Peer) == nil {
-			delete(n.loop.challenges, out.Peer)
+		if c := n.loop.outbound[out.Link]; c != nil {
+			n.withdraw(c.peer)
 		}
 	case zre.Send:
-		if c := n.loop.calls[out.Peer]; c != nil && c.out != nil {
+		if c := n.loop.outbound[out.Link]; c != nil {
 			n.control(c, out.Message)
 		}
 	case zre.Admit:
@@ -111,17 +114,17 @@ func (n *Node) carryOut(out zre.Output) {
 	case zre.Finish:
 		n.finish(out.Link, out.Next)
 	case zre.Adopt:
-		n.adopt(out.From, out.To)
+		n.adopt(out.Link, out.To)
 	case zre.Proven:
-		if r, c := n.table.find(out.Peer), n.loop.calls[out.Peer]; r != nil && c != nil && c.out != nil {
+		if r, c := n.table.find(out.Peer), n.loop.outbound[out.Link]; r != nil && c != nil {
 			r.relink(c.out)
 		}
 	case zre.Answered:
-		n.answered(out.Peer, out.Count)
+		n.answered(out.Link, out.Count)
 	case zre.Took:
-		n.took(out.Peer, out.Count)
+		n.took(out.Link, out.Count)
 	case zre.Forgot:
-		n.forgot(out.Peer)
+		n.forgot(out.Link)
 	case zre.Unreachable:
 		n.unreachable(out)
 	case zre.Event:

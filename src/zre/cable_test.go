@@ -112,7 +112,8 @@ func (c *cable) stand(to *host, endpoint sight.Endpoint) {
 			c.cut(false)
 		}
 	})
-	h.step(Linked{c.peer, endpoint, h.endpoint(), !to.plain, to.incarnation()})
+	h.outbound[c.id] = c
+	h.step(Linked{c.peer, c.id, endpoint, h.endpoint(), !to.plain, to.incarnation()})
 	to.step(Called{c.as})
 }
 
@@ -316,7 +317,8 @@ func (c *cable) cut(off bool) {
 	w.after(w.delay()*late, func() {
 		w.troubled(from, to)
 		if delete(from.cables, c); from.lives == fromLives && from.calls[c.peer] == c {
-			from.step(Unlinked{c.peer})
+			delete(from.outbound, c.id)
+			from.step(Unlinked{c.peer, c.id})
 		}
 	})
 	seen := w.delay() * late

@@ -83,17 +83,16 @@ func (c *cable) arriveContent(said content, at time.Time, sequence uint16) {
 	w.got[said] = true
 }
 
-// confirmed holds it against the truth that a peer has confirmed so often: it has
-// what was sent before.
-func (h *host) confirmed(out Answered) {
-	c := h.calls[out.Peer]
-	if c == nil || out.Count > len(c.asked) {
-		h.fail("%d answers of host %d, which was not asked so often", out.Count, h.world.number(out.Peer))
+// confirmed holds it against the truth that a peer has confirmed so often what was said
+// over a connection: it has what was sent before.
+func (h *host) confirmed(c *cable, count int) {
+	if count > len(c.asked) {
+		h.fail("%d answers of host %d, which was not asked so often", count, h.world.number(c.peer))
 		return
 	}
-	for _, said := range c.said[:c.asked[out.Count-1]] {
+	for _, said := range c.said[:c.asked[count-1]] {
 		if !h.world.got[said] {
-			h.fail("content %d counts as delivered to host %d, and is not", said.number, h.world.number(out.Peer))
+			h.fail("content %d counts as delivered to host %d, and is not", said.number, h.world.number(c.peer))
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (c *Core) step(in Input) {
 	case Linked:
 		c.with(in.Peer, func(p *peer) { p.linked(in) })
 	case Unlinked:
-		c.with(in.Peer, (*peer).unlinked)
+		c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) })
 	case Refused:
 		c.with(in.Peer, (*peer).refused)
 	case TurnedAway:
@@ -252,7 +252,7 @@ func (c *Core) heard(in Heard) {
 		p.confirmed(m)
 	case *zremsg.Taken:
 		if p.at != nowhere && m.Connection == p.number {
-			c.emit(Took{p.id, m.Count})
+			c.emit(Took{p.out, m.Count})
 		}
 	case *zremsg.Elect:
 		c.elect(p, m.Group, m.ChallengerID)
@@ -291,7 +291,7 @@ func (c *Core) leave(group string) {
 func (c *Core) tell(m zremsg.Message) {
 	for _, p := range c.sorted() {
 		if p.greets {
-			c.emit(Send{p.id, m})
+			c.emit(Send{p.out, m})
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (p *peer) greet() {
 	}
 	again := p.greets
 	p.greets, p.asks, p.greetedAt, p.greetAt = true, false, c.now, time.Time{}
-	c.emit(Send{p.id, &zremsg.Hello{
+	c.emit(Send{p.out, &zremsg.Hello{
 		Endpoint: p.callback.String(),
 		Groups:   c.OwnGroups(),
 		Status:   c.status,

@@ -14,7 +14,8 @@ import (
 // Input is something that happened to the node.
 type Input interface{ isInput() }
 
-// LinkID names a connection that a peer made to us; 0 names none.
+// LinkID names a connection between the node and a peer, whichever of the two made it. The
+// node numbers those that stand, and uses no number twice; 0 names none.
 type LinkID uint64
 
 // Signs are the signs of life of a present peer that do not pass through the core.
@@ -47,13 +48,17 @@ type (
 	// peer, which plain ones cannot; Incarnation which of its lives, 0 if it has not.
 	Linked struct {
 		Peer        uuid.UUID
+		Link        LinkID
 		Endpoint    sight.Endpoint
 		Callback    sight.Endpoint
 		Shown       bool
 		Incarnation uint64
 	}
 	// Unlinked says that our connection to a peer is lost.
-	Unlinked struct{ Peer uuid.UUID }
+	Unlinked struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
 	// Refused says that none of a peer's endpoints accepts connections.
 	Refused struct{ Peer uuid.UUID }
 	// TurnedAway says that a peer does not let us in, as it has told us.
@@ -131,7 +136,7 @@ type Output interface{ isOutput() }
 
 type (
 	// Connect asks for a connection to a peer: the endpoints are tried in turn,
-	// again and again, until one stands or Disconnect. It may be repeated with
+	// again and again, until one stands or Withdraw. It may be repeated with
 	// more endpoints while the first attempt lasts. Urgent ones are for peers of
 	// which more is known than a sighting, which anybody can make up.
 	Connect struct {
@@ -139,13 +144,15 @@ type (
 		Endpoints []sight.Endpoint
 		Urgent    bool
 	}
-	// Disconnect asks that our connection to a peer, or the attempt to make
-	// one, be ended when what is queued for it has gone out.
-	Disconnect struct{ Peer uuid.UUID }
-	// Send asks that a message be queued for a peer. The sequence number is the
-	// sender's to set: 1 for HELLO, else the next.
+	// Withdraw ends the attempt to connect to a peer, if there is one.
+	Withdraw struct{ Peer uuid.UUID }
+	// Disconnect asks that our connection to a peer be ended when what is queued
+	// for it has gone out.
+	Disconnect struct{ Link LinkID }
+	// Send asks that a message be queued for our connection to a peer. The sequence
+	// number is the sender's to set: 1 for HELLO, else the next.
 	Send struct {
-		Peer    uuid.UUID
+		Link    LinkID
 		Message zremsg.Message
 	}
 	// Admit says that a connection that a peer made to us, and that has carried
@@ -162,26 +169,32 @@ type (
 	Finish struct{ Link, Next LinkID }
 	// Proven says that our connection leads to the peer, so that content may go
 	// over it.
-	Proven struct{ Peer uuid.UUID }
-	// Answered says how often the peer, asked to confirm what was said over the
-	// connection that stands, has surely done so, counted from the first. What asks
-	// is a CONFIRM, or a PING to a plain peer.
+	Proven struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
+	// Answered says how often the peer, asked to confirm what was said over our
+	// connection, has surely done so, counted from the first. What asks is a
+	// CONFIRM, or a PING to a plain peer.
 	Answered struct {
-		Peer  uuid.UUID
+		Link  LinkID
 		Count int
 	}
-	// Took says that a peer which leaves has taken in what was said over the
-	// connection that stands, so many messages from the first.
+	// Took says that a peer which leaves has taken in what was said over our
+	// connection, so many messages from the first.
 	Took struct {
-		Peer  uuid.UUID
+		Link  LinkID
 		Count uint64
 	}
 	// Forgot says that what a peer has not confirmed so far it may never confirm,
 	// though our connection stands. It is counted anew how often it does.
-	Forgot struct{ Peer uuid.UUID }
-	// Adopt says that our connection to one peer, over which no content was sent,
-	// leads to another.
-	Adopt struct{ From, To uuid.UUID }
+	Forgot struct{ Link LinkID }
+	// Adopt says that a connection that we made to one peer, over which no content
+	// was sent, leads to another. The attempt to connect to that is over.
+	Adopt struct {
+		Link LinkID
+		To   uuid.UUID
+	}
 	// Unreachable says that a peer was sighted, and that peer and node did not
 	// greet each other in time. Linked tells whether it accepts our connections,
 	// Greeted whether it has greeted us.
@@ -206,6 +219,7 @@ type (
 )
 
 func (Connect) isOutput()     {}
+func (Withdraw) isOutput()    {}
 func (Disconnect) isOutput()  {}
 func (Send) isOutput()        {}
 func (Admit) isOutput()       {}

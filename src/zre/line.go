@@ -13,13 +13,14 @@ var nowhere sight.Endpoint
 
 // line is our connection to a peer as long as it stands.
 type line struct {
+	out      LinkID         // the node's number of it
 	at       sight.Endpoint // where it leads, nowhere if there is none
 	shown    bool           // the far side has shown in the handshake that it is the peer
 	life     uint64         // and in which of its lives, 0 if it has not
 	proven   bool           // it leads to the peer: it was shown, or the peer has answered over it or spoken since
 	greets   bool           // it has carried a HELLO
 	callback sight.Endpoint // where the peer can reach us, for our HELLO
-	number   uint64         // of all that the node has made
+	number   uint64         // how the peer is told of it: of all that the node has made
 	asked    int            // how often the peer was asked to confirm
 	answers  int            // and has answered
 	askedAt  time.Time      // the first time that is not answered
@@ -32,7 +33,7 @@ const maxPings = 32
 func (p *peer) linked(in Linked) {
 	present := p.state.IsPresent()
 	p.core.lines++
-	p.lead(line{at: in.Endpoint, shown: in.Shown, life: in.Incarnation, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines})
+	p.lead(line{out: in.Link, at: in.Endpoint, shown: in.Shown, life: in.Incarnation, proven: in.Shown || p.speaks(), callback: in.Callback, number: p.core.lines})
 	if p.strays(false) {
 		return
 	}
@@ -77,7 +78,7 @@ func (p *peer) Probe() {
 // prove says that our connection leads to the peer, or asks for what proves it.
 func (p *peer) prove() {
 	if p.proven {
-		p.core.emit(Proven{p.id})
+		p.core.emit(Proven{p.id, p.out})
 	} else if p.asked == 0 {
 		p.ask()
 	}
@@ -87,7 +88,7 @@ func (p *peer) prove() {
 func (p *peer) proves() {
 	if !p.proven {
 		p.proven = true
-		p.core.emit(Proven{p.id})
+		p.core.emit(Proven{p.id, p.out})
 	}
 }
 
@@ -95,7 +96,7 @@ func (p *peer) proves() {
 // us for another than before: what it had not confirmed by then it may never confirm.
 func (p *peer) forgot() {
 	p.owe()
-	p.core.emit(Forgot{p.id})
+	p.core.emit(Forgot{p.out})
 	if !p.proven {
 		p.SendPing()
 	}
@@ -121,8 +122,15 @@ func (p *peer) drop() {
 	}
 }
 
-// unlinked judges what the loss of our connection means.
-func (p *peer) unlinked() {
+// unlinked takes the loss of our connection for one, if it is the one that counts.
+func (p *peer) unlinked(link LinkID) {
+	if p.out == link {
+		p.lose()
+	}
+}
+
+// lose judges what the loss of our connection means.
+func (p *peer) lose() {
 	p.drop()
 	switch rival := p.rival(); {
 	case p.leaving() && !p.audible(): // else its last words may still come
@@ -137,8 +145,17 @@ func (p *peer) unlinked() {
 
 // renew ends a connection that is of no use, and makes another.
 func (p *peer) renew() {
-	p.core.emit(Disconnect{p.id})
-	p.unlinked()
+	p.hangUp()
+	p.lose()
+}
+
+// hangUp ends our connection to the peer, or the attempt to make one.
+func (p *peer) hangUp() {
+	if p.at == nowhere {
+		p.core.emit(Withdraw{p.id})
+	} else {
+		p.core.emit(Disconnect{p.out})
+	}
 }
 
 // called notes that the peer connects to us, and so lives.
@@ -197,7 +214,7 @@ func (p *peer) confirmed(m *zremsg.Confirmed) {
 	if p.at != nowhere && m.Connection == p.number && m.Count == 0 {
 		p.core.lines++ // so that what was asked before is not taken for what is asked from now on
 		p.number, p.asked, p.answers = p.core.lines, 0, 0
-		p.core.emit(Forgot{p.id})
+		p.core.emit(Forgot{p.out})
 		return
 	}
 	if p.at == nowhere || m.Connection != p.number || m.Count <= uint64(p.answers) || m.Count > uint64(p.asked) {
@@ -223,7 +240,7 @@ func (p *peer) sure(answers, sure int) {
 		return
 	}
 	p.proves()
-	p.core.emit(Answered{p.id, sure})
+	p.core.emit(Answered{p.out, sure})
 }
 
 // pinged notes that the peer asks for a sign of life. If it does so again soon, it has not

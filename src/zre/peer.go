@@ -104,7 +104,7 @@ func (p *peer) end() {
 		p.core.departs(p.id, group)
 	}
 	p.try()
-	p.core.emit(Disconnect{p.id})
+	p.hangUp()
 	if p.link != 0 { // who waits for its end goes on with a new life
 		p.core.emit(Reject{p.link})
 	}
@@ -433,7 +433,7 @@ func (p *peer) TellExit(reason peermachine.Reason) {
 
 func (p *peer) send(m zremsg.Message) {
 	if p.greets {
-		p.core.emit(Send{p.id, m})
+		p.core.emit(Send{p.out, m})
 	}
 }
 

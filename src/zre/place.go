@@ -92,7 +92,7 @@ func (p *peer) yield(to *peer) {
 	p.try(slices.DeleteFunc(slices.Clone(p.endpoints), func(e sight.Endpoint) bool { return e == endpoint })...)
 	switch {
 	case there && !p.proven && to.at == nowhere:
-		p.core.emit(Adopt{p.id, to.id})
+		p.core.emit(Adopt{p.out, to.id})
 		ours := p.line
 		p.lead(line{})
 		to.lead(ours)
@@ -102,7 +102,7 @@ func (p *peer) yield(to *peer) {
 	case there:
 		p.renew()
 	case p.at == nowhere:
-		p.core.emit(Disconnect{p.id})
+		p.hangUp()
 		p.Dial()
 	}
 	if len(p.endpoints) == 0 && (p.link == 0 || !p.state.IsPresent()) {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
 )
 
@@ -79,6 +78,7 @@ type host struct {
 	lives     uint64 // ours have it as incarnation
 	ahead     time.Duration
 	calls     map[uuid.UUID]*cable // connections that it makes
+	outbound  map[LinkID]*cable    // of those, what stands
 	cables    map[*cable]bool      // those that it made, until they are gone
 	ways      map[uuid.UUID]*cable // those that content may go over
 	numbers   map[uuid.UUID]int    // of the latest content sent
@@ -238,7 +238,8 @@ func (h *host) start() {
 		h.lives = max(h.lives, h.twin.lives)
 	}
 	h.lives++
-	h.calls, h.in, h.heard = map[uuid.UUID]*cable{}, map[LinkID]*cable{}, map[uuid.UUID]time.Time{}
+	h.calls, h.outbound = map[uuid.UUID]*cable{}, map[LinkID]*cable{}
+	h.in, h.heard = map[LinkID]*cable{}, map[uuid.UUID]time.Time{}
 	h.cables, h.ways, h.numbers = map[*cable]bool{}, map[uuid.UUID]*cable{}, map[uuid.UUID]int{}
 	h.sequences, h.started = map[uuid.UUID]uint16{}, h.world.now
 	h.belief = newBelief()
@@ -315,7 +316,7 @@ func (h *host) down() {
 	for _, other := range h.world.hosts {
 		h.world.troubled(h, other)
 	}
-	h.core, h.zyre, h.calls, h.in = nil, nil, nil, nil
+	h.core, h.zyre, h.calls, h.outbound, h.in = nil, nil, nil, nil, nil
 }
 
 // standing returns all connections of the host that stand, in the order in which
@@ -399,10 +400,17 @@ func (h *host) carryOut(out Output) {
 		} else {
 			c.endpoints = out.Endpoints
 		}
-	case Disconnect:
+	case Withdraw:
+		if c := h.calls[out.Peer]; c != nil && c.up {
+			h.fail("a connection that stands is taken for an attempt")
+		}
 		h.hangUp(out.Peer)
+	case Disconnect:
+		h.hangUp(h.made(out.Link).peer)
 	case Send:
-		h.send(out.Peer, out.Message)
+		if c := h.made(out.Link); c.up {
+			c.carry(out.Message)
+		}
 	case Admit:
 		if c := h.in[out.Link]; c != nil {
 			c.admitted = true
@@ -418,22 +426,20 @@ func (h *host) carryOut(out Output) {
 			h.world.after(1, c.drain)
 		}
 	case Adopt:
-		if c := h.calls[out.From]; c != nil {
-			delete(h.calls, out.From)
-			h.hangUp(out.To)
-			h.calls[out.To], c.peer = c, out.To
-			if len(c.said) > 0 {
-				h.fail("a connection that content went over is given away")
-			}
+		c := h.made(out.Link)
+		delete(h.calls, c.peer)
+		h.hangUp(out.To)
+		h.calls[out.To], c.peer = c, out.To
+		if len(c.said) > 0 {
+			h.fail("a connection that content went over is given away")
 		}
 	case Proven:
-		h.ways[out.Peer] = h.calls[out.Peer]
+		h.ways[out.Peer] = h.made(out.Link)
 	case Answered:
-		h.confirmed(out)
+		h.confirmed(h.made(out.Link), out.Count)
 	case Forgot:
-		if c := h.calls[out.Peer]; c != nil {
-			c.said, c.asked = nil, nil
-		}
+		c := h.made(out.Link)
+		c.said, c.asked = nil, nil
 	case Unreachable:
 		id, since := out.Peer.id, func(at time.Time) time.Duration { return h.world.now.Sub(at) }
 		// A busy one answers a new life when it has taken what an earlier one said.
@@ -446,15 +452,20 @@ func (h *host) carryOut(out Output) {
 	}
 }
 
-func (h *host) send(peer uuid.UUID, m zremsg.Message) {
-	if c := h.calls[peer]; c != nil && c.up {
-		c.carry(m)
+// made returns the connection that the host's core names: it names those only that the
+// host has made and has not told it to be lost.
+func (h *host) made(link LinkID) *cable {
+	c := h.outbound[link]
+	if c == nil || h.calls[c.peer] != c {
+		h.fail("connection %d does not stand", link)
 	}
+	return c
 }
 
 func (h *host) hangUp(peer uuid.UUID) {
 	if c := h.calls[peer]; c != nil {
 		delete(h.calls, peer)
+		delete(h.outbound, c.id)
 		c.finish()
 	}
 }
