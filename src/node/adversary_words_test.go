@@ -24,7 +24,7 @@ import (
 // KEY, as she takes it out of the record of his words.
 func (s *scene) groupKey() *onceseal.Key {
 	to := s.cleo.guard.Identity
-	r, _, err := seal.Accept(to, s.ben.guard.Identity.Card(), s.cleo.table.find(s.ben.UUID()).challenge, 0,
+	r, _, err := seal.Accept(to, s.ben.guard.Identity.Card(), s.cleo.challenge(s.ben), 0,
 		s.tap.sealed(s.ben, s.cleo, onceseal.IDOpen))
 	s.cleo.must(err)
 	for _, frames := range s.tap.words(s.ben, s.cleo) {
@@ -56,9 +56,9 @@ func groupMessage(from *actor, key *onceseal.Key, number uint64, seals func(addi
 }
 
 // proof makes a PROOF as the sender does for one of its receivers.
-func (s *scene) proof(to *actor, digest []byte) []byte {
-	out := s.ben.table.find(to.UUID()).out.Load()
-	return out.sealer.session.AppendProof(nil, digest)
+func (s *scene) proof(to *actor, digest []byte) (proof []byte) {
+	s.ben.table.find(to.UUID()).Path().Session(func(session *seal.Sender) { proof = session.AppendProof(nil, digest) })
+	return proof
 }
 
 // ratchet seals content as who holds a key does for the message of a number.
@@ -132,7 +132,7 @@ func TestInjectedWords(t *testing.T) {
 				return whisper(opening(s, s.ana, make([]byte, guard.ChallengeSize), 1<<63))
 			}, closed},
 			{"an opening of his from before", func() []byte {
-				return whisper(opening(s, s.ana, s.ana.table.find(s.ben.UUID()).challenge, 1))
+				return whisper(opening(s, s.ana, s.ana.challenge(s.ben), 1))
 			}, closed},
 			{"a shout by cleo with his key", func() []byte { return shout("room", s.forged(), make([]byte, seal.SizeProof)) }, closed},
 			{"and with what he has proved to her", func() []byte {
@@ -172,7 +172,7 @@ func (s *scene) record() (record [][]byte) {
 	s.cleo.wants(`shout ben room "x"`)
 	s.rest()
 	for _, frames := range s.tap.words(s.ben, s.ana) {
-		record = append(record, appendContent(nil, frames))
+		record = append(record, appendFrames(nil, frames))
 	}
 	return append(record, frame(&zremsg.Leave{Sequence: 8, Group: "room", Status: 2}), frame(&zremsg.Goodbye{Sequence: 9}))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
@@ -180,16 +181,15 @@ func TestGreetingsWeighWhatTheyTake(t *testing.T) {
 					frame, err := hello.AppendTo(nil)
 					ana.must(err)
 					ana.must(hello.Decode(frame, nil))
-					ana.do(func() {
-						ana.step(zre.Sighted{Peer: id, Endpoint: parsed(endpoint)})
-						call, number := ana.loop.calls[id], zre.LinkID(1000+p)
-						call.out, call.id = &outbound{Link: link.Ended(), replaced: make(chan struct{})}, number
-						ana.loop.outbound[number] = call
+					ana.loop.do(func() {
+						ana.loop.step(zre.Sighted{Peer: id, Endpoint: parsed(endpoint)})
+						number := zre.LinkID(1000 + p)
+						out := &outbound{Path: channel.NewPath(link.Ended(), guard.Nonces{}, nil), id: number, peer: id}
+						ana.loop.ours[number] = out
 						ana.loop.core.Step(time.Now(), zre.Linked{Peer: id, Link: number, Endpoint: ana.address, Callback: ana.address})
-						ana.step(zre.Heard{Peer: id, Link: zre.LinkID(p + 1), Message: hello})
-						call.cancel()
-						delete(ana.loop.calls, id)
-						delete(ana.loop.outbound, number)
+						ana.loop.step(zre.Heard{Peer: id, Link: zre.LinkID(p + 1), Message: hello})
+						ana.loop.withdraw(id)
+						delete(ana.loop.ours, number)
 					})
 				}
 				for p := range peers {
@@ -204,7 +204,7 @@ func TestGreetingsWeighWhatTheyTake(t *testing.T) {
 					t.Errorf("they take %d octets, and count for %d", took, weight)
 				}
 				for _, p := range ana.Peers() {
-					ana.post(zre.Expelled{Peer: p.UUID()})
+					ana.loop.post(zre.Expelled{Peer: p.UUID()})
 				}
 				for range peers * (2 + c.groups) { // enter, joins, exit
 					ana.next(time.Second)

@@ -11,19 +11,18 @@ type counters struct {
 	counts map[string]uint64
 }
 
-func (n *Node) count(name string) {
-	n.counters.mu.Lock()
-	defer n.counters.mu.Unlock()
-	if n.counters.counts == nil {
-		n.counters.counts = map[string]uint64{}
+func (c *counters) count(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]uint64{}
 	}
-	n.counters.counts[name]++
+	c.counts[name]++
 }
 
-// Counts returns how often something unusual was seen since the node began, by
-// name.
-func (n *Node) Counts() map[string]uint64 {
-	n.counters.mu.Lock()
-	defer n.counters.mu.Unlock()
-	return maps.Clone(n.counters.counts)
+// all returns how often each was counted.
+func (c *counters) all() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.counts)
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -219,7 +220,7 @@ func TestSightingsOfNobody(t *testing.T) {
 		for i := range sightings {
 			id := mallory
 			id[0], id[1], id[2] = byte(i), byte(i>>8), 1
-			ana.post(zre.Sighted{Peer: id, Endpoint: sight.At(fmt.Sprintf("10.6.%d.%d", byte(i>>8), byte(i)), 1)})
+			ana.loop.post(zre.Sighted{Peer: id, Endpoint: sight.At(fmt.Sprintf("10.6.%d.%d", byte(i>>8), byte(i)), 1)})
 		}
 		start := time.Now()
 		ben := l.node("ben")
@@ -230,14 +231,14 @@ func TestSightingsOfNobody(t *testing.T) {
 			t.Errorf("a good peer waits %v", d)
 		}
 		ana.unreached(time.Minute, guard.MaxRefusals)
-		if most := d.most.Load(); most > maxDials || most < maxDials/2 {
+		if most := d.most.Load(); most > dial.Most || most < dial.Most/2 {
 			t.Errorf("%d dials at a time", most)
 		}
 		if got := ana.Counts()["sightings over the limit"]; got < sightings-zre.MaxPeers/2 {
 			t.Errorf("%d sightings over the limit", got)
 		}
-		ana.do(func() {
-			if left := len(ana.loop.calls); left != 1 {
+		ana.loop.do(func() {
+			if left := len(ana.loop.peers); left != 1 {
 				t.Errorf("%d calls are left", left)
 			}
 		})
@@ -272,13 +273,13 @@ func TestNonsenseByBeacon(t *testing.T) {
 		}
 		_, err := conn.Write(datagram)
 		ana.must(err)
-		if now := descriptors(t); i%100 == 0 && now > files+2*maxDials+8 {
+		if now := descriptors(t); i%100 == 0 && now > files+2*dial.Most+8 {
 			t.Fatalf("%d descriptors, %d before", now, files)
 		}
 	}
 	conn.Close()
 	until(t, "nobody is called any more", func() (done bool) {
-		ana.do(func() { done = len(ana.loop.calls) == 1 })
+		ana.loop.do(func() { done = len(ana.loop.peers) == 1 })
 		return done
 	})
 	until(t, "no descriptor is left", func() bool { return descriptors(t) <= files })
@@ -310,7 +311,7 @@ func TestImpostor(t *testing.T) {
 			if got := ana.Counts()["stale greetings"]; got != uint64(i+1) {
 				t.Fatalf("stale greetings counted %d times", got)
 			}
-			ana.post(zre.Vanished{Peer: ben.UUID()}) // a goodbye by beacon, forged too
+			ana.loop.post(zre.Vanished{Peer: ben.UUID()}) // a goodbye by beacon, forged too
 			ben.talk(ana)
 			ana.talk(ben)
 		}

@@ -4,8 +4,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/gossip"
-	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/zre"
 )
 
 // listenForGossip prepares gossip, if the settings want it.
@@ -27,34 +25,4 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 		n.gossip.Unpublish(peer)
 	}
 	return err
-}
-
-// sighted tells the loop of whom the sources tell.
-func (n *Node) sighted(sightings []sight.Sighting) {
-	n.do(func() {
-		for _, s := range sightings {
-			switch {
-			case s.ID == n.guard.ID:
-				n.twin(s)
-			case s.Gone:
-				n.step(zre.Vanished{Peer: s.ID})
-			case !s.Endpoint.Dialable():
-				n.count("sightings without an endpoint")
-			default:
-				n.sight(s)
-			}
-		}
-	})
-}
-
-// sight tells the core of a node, unless it cannot be talked with.
-func (n *Node) sight(s sight.Sighting) {
-	if err := n.guard.Suits(s.Endpoint.KeyOf()); err != nil {
-		n.refuse(&n.guard.Sightings, s.ID, "", s.Endpoint, err)
-		return
-	}
-	if alone, _ := n.guard.Shuns.Of(s.ID, s.Endpoint); alone && n.table.find(s.ID) == nil {
-		return
-	}
-	n.step(zre.Sighted{Peer: s.ID, Endpoint: s.Endpoint})
 }

@@ -36,7 +36,7 @@ func (n *Node) enlist(group string, in zre.Input, set func(*settings) map[string
 	var full bool
 	err := n.while(func() {
 		if full = n.loop.core.Full(in); !full {
-			n.step(in)
+			n.loop.step(in)
 		}
 	})
 	if full {
@@ -53,7 +53,7 @@ func (n *Node) Leave(group string) error {
 	}); early {
 		return err
 	}
-	return n.while(func() { n.step(zre.Leave{Group: group}) })
+	return n.while(func() { n.loop.step(zre.Leave{Group: group}) })
 }
 
 // OwnGroups returns the groups that the node is in, sorted.

@@ -61,7 +61,15 @@ func frame(m zremsg.Message, content ...[]byte) []byte {
 	if err != nil {
 		panic(err)
 	}
-	return appendContent(b, content)
+	return appendFrames(b, content)
+}
+
+// appendFrames appends the last frames of a message.
+func appendFrames(b []byte, frames [][]byte) []byte {
+	for i, f := range frames {
+		b = append(zmtp.AppendHeader(b, len(f), i < len(frames)-1), f...)
+	}
+	return b
 }
 
 func routingID(id uuid.UUID) []byte { return append([]byte{1}, id[:]...) }

@@ -15,15 +15,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/guard"
@@ -46,34 +48,24 @@ const compactFrom = 1024
 // Node is a node in a network. Its methods may be called from any goroutine,
 // Recv and RecvBatch from one at a time.
 type Node struct {
-	name   string    // that was asked for
-	plain  uuid.UUID // the id of a node without identity
-	table  *table
-	events *events.Queue
-	guard  *guard.Guard // nil before the start
+	*shared
+	name  string    // that was asked for
+	plain uuid.UUID // the id of a node without identity
+	table *table
+	loop  *loop // nil before the start
 
-	mu       sync.RWMutex // guards phase, settings while fresh, and address
-	phase    phase
-	settings settings
-	address  sight.Endpoint // where we accept connections
-	port     uint16         // of address
+	sender atomic.Pointer[channel.Sender] // likewise
+
+	mu      sync.RWMutex // guards phase, the settings while fresh, guard and loop till then, and address
+	phase   phase
+	address sight.Endpoint // where we accept connections
+	port    uint16         // of address
 
 	wall      func() time.Time // what cards are dated by
 	transport link.Transport
 	beacon    sight.Source   // nil if the settings are to choose
 	gossip    *gossip.Gossip // nil for none
-
-	ctx    context.Context // ends when the node stops
-	cancel context.CancelFunc
-	work   sync.WaitGroup // all goroutines but the loop
-	dials  chan struct{}  // holds a token for each attempt to connect to who is only sighted
-	done   chan struct{}  // closed when the loop has ended
-	calls  chan func()    // run by the loop, one at a time
-
-	loop     loop // what the loop's goroutine owns
-	counters counters
-	lines    lines
-	sealed   sealedGroups
+	done      chan struct{}  // closed when the loop has ended
 }
 
 // phase is how far a node's life has come.
@@ -97,18 +89,13 @@ func New(name string) (*Node, error) {
 		return nil, err
 	}
 	return &Node{
+		shared:    &shared{settings: defaults(who), events: events.New(compactFrom)},
 		name:      name,
 		plain:     plain,
 		table:     newTable(),
-		events:    events.New(compactFrom),
-		settings:  defaults(who),
-		lines:     lines{at: map[string]chan struct{}{}},
-		sealed:    sealedGroups{groups: map[string]*sealedGroup{}},
 		wall:      time.Now,
 		transport: newTransport(),
-		dials:     make(chan struct{}, maxDials),
 		done:      make(chan struct{}),
-		calls:     make(chan func(), 64),
 	}, nil
 }
 
@@ -167,10 +154,9 @@ func (n *Node) Start() (err error) {
 	if s.evasive >= s.silent || s.silent >= s.expired {
 		return api.ErrTimeouts
 	}
-	warn := func(text string) { n.remark(slog.LevelWarn, text) }
 	if n.guard, err = guard.New(guard.Config{
 		Identity: s.identity, Chosen: s.chosen, Security: s.security, Trust: s.trust, Sealed: len(s.sealed) > 0,
-		Name: n.name, Plain: n.plain, Wall: n.wall, Log: s.log, Warn: warn,
+		Name: n.name, Plain: n.plain, Wall: n.wall, Log: s.log, Warn: n.warn,
 	}); err != nil {
 		return err
 	}
@@ -207,22 +193,18 @@ func (n *Node) Start() (err error) {
 
 // begin starts the goroutines of a node that listens.
 func (n *Node) begin(listener net.Listener, site *site) {
-	config := n.settings.core()
-	config.ID, config.Name, config.Incarnation = n.guard.ID, n.guard.Name, n.guard.Incarnation
-	config.Beacons = site.beacon != nil
-	config.Signs, config.Endpoint = n.signs, n.address
-	n.loop = newLoop(zre.New(config))
-	n.loop.home = n.address.Bare()
+	n.loop = n.newLoop(site)
 	for group := range n.settings.contests {
-		n.step(zre.Contest{Group: group})
+		n.loop.step(zre.Contest{Group: group})
 	}
 	for group := range n.settings.groups {
-		n.step(zre.Join{Group: group})
+		n.loop.step(zre.Join{Group: group})
 	}
-	go n.run()
-	n.work.Go(func() { n.accept(listener, site) })
+	go n.loop.run()
+	own := &channel.Own{Identity: n.guard.Identity, Groups: n.OwnGroups, Apart: n.apart}
+	n.work.Go(func() { n.loop.accept(listener, site, own) })
 	if n.guard.Identity != nil {
-		n.work.Go(n.keepWatch)
+		n.work.Go(n.loop.keepWatch)
 	}
 	self := sight.Announcement{
 		ID: n.guard.ID, Incarnation: n.guard.Incarnation, Port: n.port, Interval: n.settings.interval,
@@ -235,11 +217,35 @@ func (n *Node) begin(listener net.Listener, site *site) {
 	}
 	for _, source := range n.sources(site) {
 		n.work.Go(func() {
-			if err := source.Run(n.ctx, self, n.sighted); err != nil {
+			if err := source.Run(n.ctx, self, n.loop.sighted); err != nil {
 				n.settings.log.Error("nodes cannot find each other", "by", source.String(), "error", err)
 			}
 		})
 	}
+}
+
+// newLoop returns the loop of a node that listens.
+func (n *Node) newLoop(site *site) *loop {
+	l := &loop{
+		shared:    n.shared,
+		turns:     turns{calls: make(chan func(), 64), done: n.done},
+		table:     n.table,
+		ledger:    newLedger(),
+		dialer:    dial.NewDialer(),
+		transport: n.transport,
+		port:      n.port,
+		home:      n.address.Bare(),
+		ours:      map[zre.LinkID]*outbound{},
+		theirs:    map[zre.LinkID]*inbound{},
+		twins:     map[uint16]*twin{},
+	}
+	l.sender = channel.NewSender(n.guard, n.settings.maxMessage, n.settings.sealed, n.table.members)
+	n.sender.Store(l.sender)
+	config := n.settings.core()
+	config.ID, config.Name, config.Incarnation = n.guard.ID, n.guard.Name, n.guard.Incarnation
+	config.Beacons, config.Signs, config.Endpoint = site.beacon != nil, l.signs, n.address
+	l.core, l.carry = zre.New(config), l.carryOut
+	return l
 }
 
 // sources are what tells of other nodes, and others of this one.
@@ -269,23 +275,27 @@ func (n *Node) Stop() error {
 		return nil
 	case stopped:
 		<-n.done
+		if n.loop == nil {
+			return nil
+		}
 		return n.loop.missed.err(nil)
 	case running:
 	}
-	n.do(func() {
+	l := n.loop
+	l.do(func() {
 		n.events.End()
-		n.step(zre.Stop{})
-		n.hush()
+		l.step(zre.Stop{})
+		l.hush()
 	})
 	n.events.Close()
 	n.cancel()
 	n.work.Wait()
-	close(n.calls)
+	close(l.calls)
 	<-n.done
 	n.guard.Release()
 	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
 	n.settings.journal.wait(n.settings.linger)
-	return n.loop.missed.err(nil)
+	return l.missed.err(nil)
 }
 
 // Close is Stop.
@@ -305,7 +315,7 @@ func (n *Node) while(call func()) error {
 	if err := n.phase.err(); err != nil {
 		return err
 	}
-	n.do(call)
+	n.loop.do(call)
 	return nil
 }
 
@@ -325,19 +335,4 @@ func (n *Node) absent() error {
 		return err
 	}
 	return api.ErrNoPeer
-}
-
-// log returns the node's log with a peer's id.
-func (n *Node) log(peer uuid.UUID) *slog.Logger { return n.settings.log.With("peer", peer) }
-
-// apart runs what takes a deep stack, as the arithmetic of keys does, so that the
-// goroutines that live as long as a connection stay small. It is called only by
-// those whom Stop waits for.
-func (n *Node) apart(do func()) {
-	done := make(chan struct{})
-	n.work.Go(func() {
-		do()
-		close(done)
-	})
-	<-done
 }

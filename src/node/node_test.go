@@ -230,9 +230,12 @@ func (a *actor) kill() {
 	for _, other := range []string{a.host} {
 		a.lan.memory.Cut(other)
 	}
-	a.do(func() {
-		for id := range a.loop.calls {
-			a.hangUp(id)
+	a.loop.do(func() {
+		for id, p := range a.loop.peers {
+			a.loop.withdraw(id)
+			if p.ours != nil {
+				a.loop.hangUp(p.ours.id)
+			}
 		}
 	})
 	a.Stop()
@@ -265,7 +268,7 @@ func TestDeadEndpointHoldsNobodyUp(t *testing.T) {
 		defer ana.Stop()
 		id := uuid.New()
 		l.memory.Partition(ana.host, "10.0.0.99", true)
-		ana.post(zre.Sighted{Peer: id, Endpoint: sight.At("10.0.0.99", 1)})
+		ana.loop.post(zre.Sighted{Peer: id, Endpoint: sight.At("10.0.0.99", 1)})
 		time.Sleep(time.Millisecond) // virtual: the dead endpoint is being tried
 		ben := l.node("ben", with(api.NodeSecurityPlain), func(n *Node) { n.plain = id })
 		defer ben.Stop()

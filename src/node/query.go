@@ -26,11 +26,11 @@ func (n *Node) PeersByGroup(group string) []*Peer { return sorted(n.table.member
 
 // Peer returns a peer that is present.
 func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
-	r := n.table.find(id)
-	if r == nil {
+	c := n.table.find(id)
+	if c == nil {
 		return nil, n.absent()
 	}
-	return r.snapshot.Load(), nil
+	return c.Peer(), nil
 }
 
 // PeerGroups returns the groups that some peer is in, sorted.
@@ -45,5 +45,9 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if err := n.guard.Suits(at.KeyOf()); err != nil {
 		return errors.Join(api.ErrEndpoint, err)
 	}
-	return n.while(func() { n.step(zre.Required{Peer: id, Endpoint: at}) })
+	return n.while(func() { n.loop.step(zre.Required{Peer: id, Endpoint: at}) })
 }
+
+// Counts returns how often something unusual was seen since the node began, by
+// name.
+func (n *Node) Counts() map[string]uint64 { return n.counters.all() }

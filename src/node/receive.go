@@ -5,24 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
-)
-
-// Frames of a message: of its content, and with its header.
-const (
-	maxContent = zremsg.MaxWhisperContent
-	maxFrames  = 1 + maxContent
 )
 
 // Greetings that a peer may send over one connection: so many at once, and so many more a
@@ -39,43 +33,24 @@ var errGreetings = errors.New("too many greetings")
 // errRejected ends the connection of a peer whose greeting is not accepted.
 var errRejected = errors.New("the greeting was not accepted")
 
-// verdict is what the loop says of who wants to speak for a peer.
-type verdict int
-
-const (
-	verdictRefused verdict = iota
-	verdictAdmitted
-	verdictWait // until another connection of the peer has ended; then it is to be asked again
-)
-
-// receiver reads one connection that a peer made to us.
+// receiver reads one connection that a peer made to us. What it has belongs to its
+// goroutine.
 type receiver struct {
-	node    *Node
-	id      zre.LinkID
-	peer    uuid.UUID
-	link    *link.Link
-	nonces  guard.Nonces
-	verdict chan verdict  // the loop's on the latest HELLO
-	ahead   *receiver     // the loop's: what comes first with verdictWait
-	done    chan struct{} // closed when the connection has ended, and the core knows
-	events.Bringer
-	away atomic.Bool // the peer is not let in, and has been told
-
-	// The reader's own.
+	inbound
+	loop      *loop
 	visit     guard.Visit
-	known     func()      // called once, when the greeting is accepted or the connection has ended
-	impatient *time.Timer // ends the connection if there is no greeting
-	remote    *remote     // nil until the greeting is accepted
-	spoke     bool        // without one
-	told      time.Time   // when the loop was last told that the peer waits
+	known     func()           // called once, when the greeting is accepted or the connection has ended
+	impatient *time.Timer      // ends the connection if there is no greeting
+	channel   *channel.Channel // nil until the greeting is accepted
+	spoke     bool             // without one
+	told      time.Time        // when the loop was last told that the peer waits
 	greetings guard.Allowance
 	sequence  uint16
-	count     uint64 // messages that came
+	came      uint64 // messages that came
 	unopened  bool   // content that was sealed did not open, which the peer is yet to be told
 	reached   uint64 // how many of them are taken in with the run that is pushed
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
-	unsealer  unsealer
 	dropped   map[string]struct{} // groups in which plain content was dropped
 }
 
@@ -84,40 +59,40 @@ type receiver struct {
 func (r *receiver) deliver(b *link.Batch) error {
 	defer b.Release()
 	at := time.Now()
-	run := r.node.events.Batch(b)
+	run := r.events.Batch(b)
 	for i := range b.Len() {
 		if r.away.Load() {
 			break
 		}
 		frames := b.Message(i)
-		r.count++
+		r.came++
 		id, err := zremsg.Peek(frames[0])
 		switch {
 		case err != nil:
-			r.node.count("messages that are not ZRE")
+			r.count("messages that are not ZRE")
 			continue
-		case r.remote == nil && id != zremsg.IDHello && !r.resume():
-			r.node.count("words before the greeting")
+		case r.channel == nil && id != zremsg.IDHello && !r.resume():
+			r.count("words before the greeting")
 			continue
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:
 			if inStep, err := r.content(run, id, frames, at); err != nil {
 				r.link.Spoil()
-				r.node.events.Recycle(run)
+				r.events.Recycle(run)
 				return err
 			} else if inStep {
 				continue
 			}
 		}
-		if !r.push(run, r.count-1) {
+		if !r.push(run, r.came-1) {
 			return r.dismissed()
 		}
-		run = r.node.events.Batch(b)
+		run = r.events.Batch(b)
 		if err := r.control(b, i, id); err != nil {
-			r.node.events.Recycle(run)
+			r.events.Recycle(run)
 			return err
 		}
 	}
-	if !r.push(run, r.count) {
+	if !r.push(run, r.came) {
 		return r.dismissed()
 	}
 	return nil
@@ -126,7 +101,7 @@ func (r *receiver) deliver(b *link.Batch) error {
 // dismissed ends the connection of a peer whose exit was told. A node that stops reads on,
 // until those who are connected to it know what it has taken.
 func (r *receiver) dismissed() error {
-	if r.node.events.Ended() {
+	if r.events.Ended() {
 		return nil
 	}
 	return net.ErrClosed
@@ -134,69 +109,74 @@ func (r *receiver) dismissed() error {
 
 // resume asks the loop, once, whether a peer may go on without a HELLO.
 func (r *receiver) resume() bool {
-	if r.spoke || !guard.SameKey(r.node.known(r.peer), linkKey(r.link)) {
+	if r.spoke || !guard.SameKey(r.loop.badge(r.peer), linkKey(r.link)) {
 		return false
 	}
-	r.spoke = true
-	for {
-		r.node.post(zre.Resumed{Peer: r.peer, Link: r.id})
-		select {
-		case v := <-r.verdict:
-			if v == verdictWait && r.awaits() {
-				continue
-			}
-			if r.remote = r.node.table.find(r.peer); v == verdictAdmitted && r.remote != nil {
-				r.link.Widen()
-				r.isKnown()
-				r.sequence = uint16(r.remote.sequence.Load()) // what is missing since shows
-				return true
-			}
-			r.remote = nil
-			return false
-		default:
-			return false
-		}
+	if r.spoke = true; !r.speaks(zre.Resumed{Peer: r.peer, Link: r.id}) {
+		return false
 	}
+	r.sequence = uint16(r.channel.Sequence.Load()) // what is missing since shows
+	return true
 }
 
-// awaits waits for the end of the connection that comes first. It tells whether the
-// loop is to be asked again.
-func (r *receiver) awaits() bool {
-	r.isKnown()
-	select {
-	case <-r.ahead.done:
-		return true
-	case <-r.verdict: // the node stops, or a later connection waits in place of this
-		return false
+// speaks asks the loop whether who speaks over the connection speaks for the peer, which is
+// present then. While a connection before this has not ended, it waits.
+func (r *receiver) speaks(in zre.Input) bool {
+	for {
+		q := r.ask(&r.loop.turns, in)
+		if _, resumes := in.(zre.Resumed); resumes && !q.answered() {
+			return false
+		}
+		select {
+		case <-q.answer:
+		case <-r.gone:
+			return false
+		}
+		switch {
+		case q.yes:
+			r.channel = r.loop.find(r.peer)
+			if r.channel != nil {
+				r.link.Widen()
+				r.isKnown()
+			}
+			return r.channel != nil
+		case q.after == nil:
+			return false
+		}
+		r.isKnown()
+		select {
+		case <-q.after.done:
+		case <-r.gone: // the node stops, or a later connection waits in place of this
+			return false
+		}
 	}
 }
 
 // push queues a run of events, the last of so many messages that came. If it has to wait,
 // the peer is told that we live. It tells whether more may come. Of content that is not
 // taken the peer is not to believe that it was.
-func (r *receiver) push(run *Batch, count uint64) bool {
+func (r *receiver) push(run *Batch, came uint64) bool {
 	if !r.unopened {
-		r.reached = count
+		r.reached = came
 	}
 	empty := run.Size() == 0
-	taken := r.node.events.Push(run, &r.Bringer, r.reached, func() {
-		if now := time.Now(); now.Sub(r.told) > r.node.settings.evasive/2 {
+	taken := r.events.Push(run, &r.Bringer, r.reached, func() {
+		if now := time.Now(); now.Sub(r.told) > r.settings.evasive/2 {
 			r.told = now
-			n, stalled := r.node, zre.Stalled{Peer: r.peer}
-			n.calls <- func() { n.step(stalled) }
+			r.loop.later(zre.Stalled{Peer: r.peer})
 		}
 	})
 	if !taken && !empty {
 		r.link.Spoil()
 	}
-	return taken || empty && r.node.events.Ended()
+	return taken || empty && r.events.Ended()
 }
 
 // content adds a whisper or shout to a run of events. It tells whether that is
 // all there is to it: out of step, the loop must know. An error ends the
 // connection.
 func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time) (inStep bool, err error) {
-	e := events.Facts{Peer: r.remote.snapshot.Load(), At: at}
+	e := events.Facts{Peer: r.channel.Peer(), At: at}
 	var sequence uint16
 	if id == zremsg.IDWhisper {
 		err = r.whisper.Decode(frames[0], frames[1:])
@@ -207,7 +187,7 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 		e.Group = r.shout.Group
 	}
 	if err != nil {
-		r.node.count("messages that are malformed")
+		r.count("messages that are malformed")
 		return true, nil
 	}
 	inStep = r.inStep(sequence)
@@ -215,7 +195,7 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 		if err := r.unseal(run, &e); err != nil || len(e.Content) == 0 {
 			return inStep, err
 		}
-	} else if _, only := r.node.settings.sealed[e.Group]; only && e.Peer.Protection() == api.PeerProtectionPlain {
+	} else if _, only := r.settings.sealed[e.Group]; only && e.Peer.Protection() == api.PeerProtectionPlain {
 		r.dropPlain(e.Peer, e.Group)
 		return inStep, nil
 	}
@@ -233,18 +213,66 @@ func (r *receiver) inStep(sequence uint16) bool {
 	return false
 }
 
+// unseal opens the content of an event in its place. What does not open is counted
+// and has no content then. An error ends the connection.
+func (r *receiver) unseal(run *Batch, e *events.Facts) (err error) {
+	e.Content, err = run.Open(func(frames [][]byte) ([][]byte, error) {
+		if e.Type == api.EventTypeWhisper {
+			return r.opens.Whisper(r.channel, e.Content, frames)
+		}
+		return r.opens.Shout(e.Group, e.Content, frames)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, channel.ErrCostly):
+		return err
+	}
+	r.unopened = true
+	r.link.Spoil()
+	switch {
+	case errors.Is(err, channel.ErrNotSealed):
+		r.count("content that is not sealed")
+	default:
+		r.count("content that does not open")
+		r.log(r.peer).Debug("content does not open", "error", err)
+	}
+	if errors.Is(err, seal.ErrKey) || errors.Is(err, seal.ErrGap) { // our greeting makes the peer begin anew
+		r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+	}
+	return nil
+}
+
+// dropPlain takes note of content of a peer that is for a group in which only what is
+// sealed counts. Both sides are told the first time.
+func (r *receiver) dropPlain(peer *Peer, group string) {
+	r.count("content that is not sealed")
+	if _, told := r.dropped[group]; told {
+		return
+	}
+	if len(r.dropped) == 0 {
+		r.dropped = map[string]struct{}{}
+		if r.nonces.Fresh() {
+			r.link.Refuse(api.EventRefusalSealed.String())
+		}
+	}
+	r.dropped[group] = struct{}{}
+	r.refuse(&r.guard.Meetings, peer.UUID(), peer.Name(), peer.At(),
+		fmt.Errorf("this node drops what it says to group %q, where only what is sealed counts", group))
+}
+
 // control takes message i of a batch to the loop and waits until that has dealt with
 // it; a HELLO, until the peer is present or turned away.
 func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
-	n, frames := r.node, b.Message(i)
+	frames := b.Message(i)
 	if id == zremsg.IDWhisper || id == zremsg.IDShout {
-		n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+		r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		return nil
 	}
 	message := zremsg.New(id)
 	if err := message.Decode(frames[0], frames[1:]); err != nil {
-		n.count("messages that are malformed")
-		n.log(r.peer).Debug("malformed message", "message", id, "error", err)
+		r.count("messages that are malformed")
+		r.log(r.peer).Debug("malformed message", "message", id, "error", err)
 		return nil
 	}
 	if confirm, ok := message.(*zremsg.Confirm); ok && r.unopened {
@@ -253,17 +281,17 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 	sequence := binary.BigEndian.Uint16(frames[0][zremsg.SequenceOffset:])
 	if id != zremsg.IDHello {
 		if !r.inStep(sequence) {
-			n.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+			r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		}
 		heard := zre.Heard{Peer: r.peer, Link: r.id, Message: message}
 		if id == zremsg.IDPing || id == zremsg.IDPingOK { // nothing to keep in order: no need to wait
-			n.calls <- func() { n.step(heard) }
+			r.loop.later(heard)
 		} else {
-			n.post(heard)
+			r.loop.post(heard)
 		}
 		return nil
 	}
-	if r.sequence = sequence; r.remote == nil { // a stranger's greeting may wait for long
+	if r.sequence = sequence; r.channel == nil { // a stranger's greeting may wait for long
 		b.Drop(i + 1)
 	}
 	return r.greeted(message.(*zremsg.Hello))
@@ -272,108 +300,70 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 // greeted takes a HELLO to the loop, if it shows what it has to, and waits until
 // the peer is present or turned away.
 func (r *receiver) greeted(hello *zremsg.Hello) error {
-	n, key := r.node, linkKey(r.link)
 	endpoint, _ := sight.Parse(hello.Endpoint)
-	where := endpoint
-	if _, theirs := n.guard.Shuns.Of(r.peer, where); theirs && n.table.find(r.peer) == nil {
-		n.count("greetings of who does not let us in")
+	if _, theirs := r.guard.Shuns.Of(r.peer, endpoint); theirs && r.loop.find(r.peer) == nil {
+		r.count("greetings of who does not let us in")
 		return errRejected
 	}
-	var badge *zre.Badge
 	if !r.greetings.Use(1, time.Now(), maxGreetings, greetingsRate) {
-		n.count("greetings too often")
+		r.count("greetings too often")
 		return errGreetings
 	}
-	err := r.visit.Afford(time.Now())
-	if err != nil {
-		n.count("greetings over the limit of their address")
+	if err := r.visit.Afford(time.Now()); err != nil {
+		r.count("greetings over the limit of their address")
 		return err
 	}
-	n.apart(func() { badge, err = n.guard.Vet(r.peer, key, hello, &r.nonces, n.known(r.peer)) })
+	badge, err := r.vetted(hello)
 	if err != nil {
-		n.refuse(&n.guard.Meetings, r.peer, hello.Name, endpoint, guard.NotLetIn(err))
-		r.shun(where)
-		if r.turnAway(err); r.away.Load() {
+		r.refuse(&r.guard.Meetings, r.peer, hello.Name, endpoint, guard.NotLetIn(err))
+		r.loop.shun(&r.inbound, endpoint)
+		if r.turnAway(err) {
 			return nil
 		}
 		return fmt.Errorf("%w: %w", errRejected, err)
 	}
-	if n.table.find(r.peer) == nil {
-		if text := n.guard.Clocks(r.peer, hello.Name, badge); text != "" {
-			n.notice(text)
-		}
-	}
 	r.visit.Refund()
-	n.guard.Shuns.Remove(r.peer, where)
-	hello.Endpoint = seenFrom(r.link, endpoint).With(key).String()
-	for again := true; again; {
-		n.post(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge})
-		v := <-r.verdict
-		if again = v == verdictWait && r.awaits(); v != verdictAdmitted && !again {
-			_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
-			return errRejected
-		}
-	}
-	if r.remote = n.table.find(r.peer); r.remote == nil {
+	r.guard.Shuns.Remove(r.peer, endpoint)
+	hello.Endpoint = seenFrom(r.link, endpoint).With(badge.Key).String()
+	if !r.speaks(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge}) {
+		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
 		return errRejected
 	}
-	r.link.Widen()
-	r.isKnown()
 	return nil
 }
 
-// known returns what a peer has shown, nil if it is not present.
-func (n *Node) known(peer uuid.UUID) *zre.Badge {
-	if r := n.table.find(peer); r != nil {
-		return r.badge()
+// vetted returns what a HELLO has shown, or why it is turned away.
+func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
+	known, key := r.loop.badge(r.peer), linkKey(r.link)
+	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &r.nonces, known) })
+	if err == nil && known == nil {
+		if text := r.guard.Clocks(r.peer, hello.Name, badge); text != "" {
+			r.notice(text)
+		}
 	}
-	return nil
+	return badge, err
 }
 
-// linkKey returns the key that the far side of a connection has proved, or nil.
-func linkKey(l *link.Link) *[32]byte {
-	if key, ok := l.RemoteKey(); ok {
-		return &key
-	}
-	return nil
-}
-
-// hangUp closes the connection, if that is not under way; its reader then ends. It is
-// the loop's, and the reader's.
-func (r *receiver) hangUp() {
-	r.decide(verdictRefused)
-	if r.away.Load() {
+// isKnown says, once, that the connection is no stranger's any more, or has ended.
+func (r *receiver) isKnown() {
+	if r.known == nil {
 		return
 	}
-	r.node.work.Go(func() { _ = r.link.Close() })
+	if r.impatient != nil {
+		r.impatient.Stop()
+	}
+	r.visit.End()
+	r.known()
+	r.known = nil
 }
 
-// finish has one connection of a peer take in what has come, and another wait for that.
-func (n *Node) finish(id, next zre.LinkID) {
-	r, heir := n.loop.inbound[id], n.loop.inbound[next]
-	if r == nil || heir == nil {
-		return
+// ended takes note of how the connection ended.
+func (r *receiver) ended(err error) {
+	switch tooLarge := errors.Is(err, zmtp.ErrTooLarge); {
+	case tooLarge && r.channel == nil:
+		r.count("greetings over the limit")
+	case tooLarge:
+		r.count("messages over the limit")
 	}
-	r.link.Finish()
-	heir.ahead = r
-	heir.decide(verdictWait)
-}
-
-// decide tells the reader, if it waits, whether its greeting is accepted. That it is not
-// is the last word, in place of one that the reader has not heard yet.
-func (r *receiver) decide(v verdict) {
-	for {
-		select {
-		case r.verdict <- v:
-			return
-		default:
-		}
-		if v != verdictRefused {
-			return
-		}
-		select {
-		case <-r.verdict:
-		default:
-		}
-	}
+	r.log(r.peer).Debug("connection of a peer ended", "address", r.link.RemoteAddr(), "error", err)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 )
 
@@ -79,7 +81,7 @@ func TestSealedAcrossConnections(t *testing.T) {
 	ana.wants("enter ben", "join ben room")
 	ben.wants("enter ana")
 	for i := range 10 {
-		ana.do(func() { _ = ana.loop.calls[ben.UUID()].out.Close() })
+		ana.loop.do(func() { _ = ana.loop.of(ben.UUID()).ours.Close() })
 		until(t, "it stands again", func() bool {
 			_, err := ana.Shout(t.Context(), "room", text(fmt.Sprint("shout ", i)))
 			ana.must(err)
@@ -157,7 +159,7 @@ func TestManyGroups(t *testing.T) {
 		defer ben.Stop()
 		ana.wants("enter ben")
 		ben.wants("enter ana")
-		out := ana.table.find(ben.UUID()).out.Load()
+		out := ana.table.find(ben.UUID()).Path()
 		for i := range groups {
 			from, to := ana, ben
 			if i%10 == 0 {
@@ -171,11 +173,12 @@ func TestManyGroups(t *testing.T) {
 			to.must(to.Leave(group))
 			from.wants(fmt.Sprintf("leave %s %s", to.Name(), group))
 		}
-		if ana.table.find(ben.UUID()).out.Load() != out || ben.Counts()["content that does not open"] > 0 {
+		if ana.table.find(ben.UUID()).Path() != out || ben.Counts()["content that does not open"] > 0 {
 			t.Errorf("the connection was lost; counts %v", ben.Counts())
 		}
-		handed, sealed := len(out.sealer.handed), len(ana.sealed.groups)
-		if held := len(ben.holds(ana).groups); handed > few || sealed > few || held > maxKeys {
+		handed, sealed := out.Handed(), ana.loop.sender.Groups()
+		given := ben.holds(ana)
+		if held := given.Held(); handed > few || sealed > few || held > channel.MaxKeys {
 			t.Errorf("%d keys count as handed out, %d groups are sealed, and the keys of %d are held", handed, sealed, held)
 		}
 	})
@@ -192,8 +195,7 @@ func TestSealedBeforeTheConnection(t *testing.T) {
 		ana.wants("enter ben", "join ben room")
 		ben.wants("enter ana", "join ana room")
 		r := ana.table.find(ben.UUID())
-		out := r.out.Load()
-		ana.do(func() { r.relink(&outbound{Link: link.Ended(), replaced: make(chan struct{})}) })
+		ana.loop.do(func() { r.Relink(channel.NewPath(link.Ended(), guard.Nonces{}, nil)) })
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		if err := ana.Whisper(ctx, ben.UUID(), text("early")); !errors.Is(err, context.DeadlineExceeded) {
@@ -202,10 +204,7 @@ func TestSealedBeforeTheConnection(t *testing.T) {
 		if _, err := ana.Shout(ctx, "room", text("early")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a shout: %v", err)
 		}
-		ana.do(func() {
-			out.replaced = make(chan struct{})
-			r.relink(out)
-		})
+		ana.ends(ben)
 		ana.talk(ben)
 	})
 }

@@ -3,19 +3,14 @@ package node
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"sync/atomic"
-	"time"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/beacon"
-	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/zre"
 )
 
 // anywhere is where a node listens that was not told: on all interfaces, of both
@@ -77,7 +72,7 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 		s.beacon = udp
 	}
 	if s.missing != nil {
-		n.remark(slog.LevelWarn, fmt.Sprintf("waiting for an interface: %v", s.missing))
+		n.warn(fmt.Sprintf("waiting for an interface: %v", s.missing))
 	}
 	if s.fixed {
 		return nil
@@ -99,51 +94,11 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 				source.Renew()
 			}
 			if slices.ContainsFunc(is, func(i beacon.Interface) bool { return !i.Loopback && !slices.Contains(was, i) }) {
-				n.do(n.abandon)
+				n.loop.do(n.loop.abandon)
 			}
 		})
 	})
 	return nil
-}
-
-// nobody is the peer of events that are about the network.
-var nobody = new(zre.Peer)
-
-// notice tells of a change of the network.
-func (n *Node) notice(text string) { n.remark(slog.LevelInfo, text) }
-
-// remark tells the application, and the log at a level, of the network.
-func (n *Node) remark(level slog.Level, text string) {
-	n.settings.log.Log(n.ctx, level, "network", "change", text)
-	n.events.Post(events.Facts{Type: api.EventTypeNetwork, Peer: nobody, Text: text, At: time.Now()})
-}
-
-// abandon closes connections from an address that the host no longer has, now
-// that it has another: nothing will come over them any more, and to connect anew
-// is quicker than to wait until that is certain.
-func (n *Node) abandon() {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		n.settings.log.Warn("cannot list addresses", "error", err)
-		return
-	}
-	lost := func(l *link.Link) bool {
-		at, err := netip.ParseAddrPort(l.LocalAddr().String())
-		return err == nil && !slices.ContainsFunc(addrs, func(a net.Addr) bool {
-			own, err := netip.ParsePrefix(a.String())
-			return err == nil && own.Addr() == at.Addr().Unmap().WithZone("")
-		})
-	}
-	for _, c := range n.loop.calls {
-		if c.out != nil && lost(c.out.Link) {
-			n.work.Go(func() { _ = c.out.Link.Close() })
-		}
-	}
-	for _, r := range n.loop.inbound {
-		if lost(r.link) {
-			n.work.Go(func() { _ = r.link.Close() })
-		}
-	}
 }
 
 // covers tells whether an address of ours is one of an interface that the node

@@ -20,7 +20,7 @@ func TestGreetedWhileStopping(t *testing.T) {
 		l := newLAN(t)
 		ana := l.node("ana")
 		busy := make(chan struct{})
-		ana.calls <- func() { <-busy }
+		ana.loop.calls <- func() { <-busy }
 		stopped := make(chan struct{})
 		go func() {
 			ana.Stop()

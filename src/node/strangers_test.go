@@ -84,8 +84,8 @@ func TestStrangersHoldLittle(t *testing.T) {
 // strangersWait tells whether no connection brings more for a while.
 func (a *actor) strangersWait() bool {
 	latest := func() (at time.Time) {
-		a.do(func() {
-			for _, r := range a.loop.inbound {
+		a.loop.do(func() {
+			for _, r := range a.loop.theirs {
 				if heard := r.link.Heard(); heard.After(at) {
 					at = heard
 				}

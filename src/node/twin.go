@@ -25,20 +25,20 @@ type twin struct {
 
 // twin tells the application, once in a while, of another node with this node's id. A
 // host with several addresses is one, so that the port tells them apart.
-func (n *Node) twin(s sight.Sighting) {
+func (l *loop) twin(s sight.Sighting) {
 	if s.Gone {
 		return
 	}
-	n.count("sightings of a twin")
+	l.count("sightings of a twin")
 	now, port := time.Now(), s.Endpoint.Port()
-	maps.DeleteFunc(n.loop.twins, func(_ uint16, t *twin) bool { return now.Sub(t.seen) >= guard.RefusalLife })
-	t := n.loop.twins[port]
+	maps.DeleteFunc(l.twins, func(_ uint16, t *twin) bool { return now.Sub(t.seen) >= guard.RefusalLife })
+	t := l.twins[port]
 	switch {
-	case t == nil && len(n.loop.twins) >= maxTwins:
+	case t == nil && len(l.twins) >= maxTwins:
 		return
 	case t == nil:
 		t = &twin{since: now, told: now.Add(-guard.RefusalLife)}
-		n.loop.twins[port] = t
+		l.twins[port] = t
 	}
 	if t.seen = now; now.Sub(t.told) < guard.RefusalLife {
 		return
@@ -46,6 +46,6 @@ func (n *Node) twin(s sight.Sighting) {
 	t.told = now
 	text := fmt.Sprintf("another node has this node's identity, and was first seen %s: peers talk only with the one that "+
 		"started later, so stop one, or give it an identity of its own (once identity new)", t.since.Format(time.DateTime))
-	n.settings.log.Warn(text, "uuid", n.guard.ID, "endpoint", s.Endpoint)
-	n.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(n.guard.ID, n.guard.Name, s.Endpoint), Text: text, At: now})
+	l.settings.log.Warn(text, "uuid", l.guard.ID, "endpoint", s.Endpoint)
+	l.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(l.guard.ID, l.guard.Name, s.Endpoint), Text: text, At: now})
 }

@@ -164,8 +164,8 @@ func TestPretendedTwins(t *testing.T) {
 		defer ana.Stop()
 		pretend := func(ports int) (told []string) {
 			for port := range ports {
-				ana.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.0.%d", port%200), uint16(1+port))}})
-				ana.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.1.%d", port%200), uint16(1+port))}})
+				ana.loop.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.0.%d", port%200), uint16(1+port))}})
+				ana.loop.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.1.%d", port%200), uint16(1+port))}})
 			}
 			told, _ = ana.twins()
 			return told

@@ -5,34 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/channel"
 )
-
-// amount is how much content: messages, and their octets as they are on the wire.
-type amount struct{ Messages, Octets uint64 }
-
-func (a *amount) add(octets int) {
-	a.Messages++
-	a.Octets += uint64(octets)
-}
-
-func (a amount) plus(b amount) amount  { return amount{a.Messages + b.Messages, a.Octets + b.Octets} }
-func (a amount) minus(b amount) amount { return amount{a.Messages - b.Messages, a.Octets - b.Octets} }
-
-// tally is an amount that several goroutines add to.
-type tally struct{ messages, octets atomic.Uint64 }
-
-func (t *tally) add(octets int) {
-	t.messages.Add(1)
-	t.octets.Add(uint64(octets))
-}
-
-// take returns the amount, and begins anew.
-func (t *tally) take() amount { return amount{t.messages.Swap(0), t.octets.Swap(0)} }
 
 // Missed is how much content a peer is not known to have got.
 type Missed struct {
@@ -53,7 +31,7 @@ const unsealed = "it opens nothing that is sealed, and nothing else is said in t
 // as of a peer without name.
 const maxMissed = 1024
 
-func (m missed) add(p *Peer, what amount, reason string) {
+func (m missed) add(p *Peer, what channel.Amount, reason string) {
 	if what.Messages == 0 {
 		return
 	}

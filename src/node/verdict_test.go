@@ -22,7 +22,7 @@ func TestStopAsOneWaits(t *testing.T) {
 		defer second.close()
 		time.Sleep(time.Second)
 		busy := make(chan struct{}) // so that both come right after each other
-		ana.calls <- func() { <-busy }
+		ana.loop.calls <- func() { <-busy }
 		second.say(hello)
 		time.Sleep(time.Second)
 		go func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -142,8 +143,14 @@ func (l *lan) rest() {
 }
 
 // holds returns what a node has to open what another says.
-func (a *actor) holds(of *actor) (u unsealer) {
+func (a *actor) holds(of *actor) (u channel.Unsealer) {
 	a.lan.rest()
-	a.do(func() { u = a.loop.speaks[of.UUID()].unsealer })
+	a.loop.do(func() { u = a.loop.of(of.UUID()).theirs.opens })
 	return u
+}
+
+// challenge returns what a peer's sessions have to answer.
+func (a *actor) challenge(peer *actor) (challenge []byte) {
+	a.loop.do(func() { challenge = a.loop.of(peer.UUID()).challenge })
+	return challenge
 }

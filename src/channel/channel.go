@@ -1,0 +1,143 @@
+// Package channel is all that is said to one peer, and what opens what the peer says:
+// content is counted, sealed and queued. Today a channel is over two one-way links, as ZRE
+// has them: each [Path] is one of ours, and numbers and sealed sessions begin anew with it.
+package channel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Channel is a peer that is present, as the data path sees it. Its methods are safe for
+// concurrent use, but for those that say that they are the loop's.
+type Channel struct {
+	Sequence atomic.Uint32 // of the latest message over a connection of the peer's that has ended
+
+	challenge []byte // what the peer's sessions have to answer
+	snapshot  atomic.Pointer[zre.Peer]
+	path      atomic.Pointer[Path] // nil once the peer is gone
+	session   atomic.Uint64        // number of the latest that the peer opened
+	skipped   tally                // shouts that it did not get: it was suspect and had no room
+	withheld  tally                // shouts that were not for it: only what is sealed is said there
+	doubt     atomic.Pointer[doubt]
+}
+
+// New returns the channel of a peer that has just come and whose sessions have to answer
+// a challenge. Nothing goes to it before it has a path by Relink.
+func New(p *zre.Peer, challenge []byte) *Channel {
+	c := &Channel{challenge: challenge}
+	c.Recovered()
+	c.snapshot.Store(p)
+	c.path.Store(NewPath(link.Ended(), guard.Nonces{}, nil))
+	return c
+}
+
+// Peer returns what is known of the peer.
+func (c *Channel) Peer() *zre.Peer { return c.snapshot.Load() }
+
+// Update replaces what is known of the peer. It is the loop's.
+func (c *Channel) Update(p *zre.Peer) { c.snapshot.Store(p) }
+
+// Path returns the path that content goes over, nil once the peer is gone.
+func (c *Channel) Path() *Path { return c.path.Load() }
+
+// badge returns what the peer has shown.
+func (c *Channel) badge() *zre.Badge { return c.Peer().Badge() }
+
+// seals tells whether content for the peer is sealed: it has a card, and the
+// connection is not encrypted.
+func (c *Channel) seals() bool { return c.badge().Seals() }
+
+// Relink gives the peer another path. It is the loop's.
+func (c *Channel) Relink(p *Path) { close(c.path.Swap(p).replaced) }
+
+// End tells those who wait that the peer is gone. It is the loop's.
+func (c *Channel) End() { c.Relink(nil) }
+
+// Age replaces the sealed session if it is old.
+func (c *Channel) Age(g *guard.Guard, now time.Time) error {
+	if p := c.Path(); p != nil {
+		return p.age(g, c.badge(), now)
+	}
+	return nil
+}
+
+// Left notes that the peer has left a group: it is given the key anew when it comes back.
+// It is the loop's.
+func (c *Channel) Left(group string) {
+	if p := c.Path(); p != nil {
+		p.unhand(group)
+	}
+}
+
+// Unconfirmed returns what the peer has not confirmed of what was said over a path, and
+// what it did not get at all. From then on all of that is taken for told. It is the loop's.
+func (c *Channel) Unconfirmed(over *Path) Amount {
+	return over.forget().Plus(c.skipped.take()).Plus(c.withheld.take())
+}
+
+// Missed returns what the peer did not get because it was suspect and had no room, and
+// what was not for it, since the last call.
+func (c *Channel) Missed() (skipped, withheld Amount) { return c.skipped.take(), c.withheld.take() }
+
+// reserve waits for room in the queue of the peer's path, and, if that is lost, of the
+// next. First it does what prepares a path for the message. The caller fills in what it
+// gets and calls Commit on the path.
+func (c *Channel) reserve(ctx context.Context, octets int, prepare func(*Path) error) (*Path, []byte, error) {
+	for {
+		p := c.Path()
+		if p == nil {
+			return nil, nil, api.ErrNoPeer
+		}
+		var b []byte
+		err := prepare(p)
+		if err == nil {
+			b, err = p.Reserve(ctx, octets)
+		}
+		if err == nil {
+			return p, b, nil
+		}
+		if !errors.Is(err, net.ErrClosed) {
+			return nil, nil, err
+		}
+		select {
+		case <-p.replaced:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// doubt is whether a peer is suspect: then it ends.
+type doubt struct {
+	context.Context
+	begin context.CancelFunc
+}
+
+// Suspected ends waits for room of which suspect peers have none. It is the loop's.
+func (c *Channel) Suspected() { c.doubt.Load().begin() }
+
+// Recovered ends that. It is the loop's.
+func (c *Channel) Recovered() {
+	d := new(doubt)
+	d.Context, d.begin = context.WithCancel(context.Background())
+	if last := c.doubt.Swap(d); last != nil {
+		last.begin()
+	}
+}
+
+// unlessSuspect returns a context that ends with ctx, when the peer is suspect, or
+// when over is called.
+func (c *Channel) unlessSuspect(ctx context.Context) (wait context.Context, over func()) {
+	wait, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.doubt.Load(), cancel)
+	return wait, func() { stop(); cancel() }
+}

@@ -1,0 +1,164 @@
+package channel
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/seal"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Path is our connection to a peer and the ZRE session on it: what is said over it is
+// numbered, counted until the peer confirms it, and sealed if need be. A path that is
+// lost takes its sealed session with it. Its fields and the methods that say so belong to
+// the node's loop.
+type Path struct {
+	*link.Link
+	Nonces guard.Nonces
+
+	full     func(*link.Link) // called when not even control messages have room
+	replaced chan struct{}    // closed when the peer has another path, or none
+	sealing  sealing
+
+	// Guarded by Link.Reserve to Commit.
+	sequence uint16 // of the latest message
+	said     Amount // content
+	count    uint64 // messages of all kinds
+	latest   uint64 // count at the latest content
+
+	// The loop's own.
+	taken     uint64   // octets that the peer had taken when last looked
+	owes      bool     // and there were some that it had not
+	asked     []Amount // what was said before each time that the peer was asked and has not answered
+	answers   int
+	confirmed Amount // what was said before the latest answer
+}
+
+// sealing is the sending end of the sealed sessions on a path.
+type sealing struct {
+	shown   atomic.Pointer[identity.Card] // ours that the peer knows
+	fresh   atomic.Pointer[zre.Badge]     // that the session was opened for; nil if another is due
+	session *seal.Sender                  // guarded as Path.sequence is
+
+	mu     sync.Mutex // guards what follows; while it is held, nothing waits
+	badge  *zre.Badge // that the latest session was opened for
+	opened time.Time
+	handed map[string]uint64 // the keys of groups that the peer has
+}
+
+// NewPath returns the path over a link that has just been opened. The function full is
+// called, in any goroutine, when the peer takes nothing at all, so that not even what is
+// between the two nodes has room: the link is to be closed then.
+func NewPath(l *link.Link, nonces guard.Nonces, full func(*link.Link)) *Path {
+	return &Path{Link: l, Nonces: nonces, full: full, replaced: make(chan struct{})}
+}
+
+// Control queues a message that is no content, encoded into scratch, which it returns. It
+// never waits: if there is no room, the link is to be closed. With a HELLO the numbers
+// begin anew, and the card is what it shows, or nil. Asks tells whether the peer is asked
+// to confirm what was said before. It is the loop's.
+func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Card, asks bool) ([]byte, error) {
+	frame, err := message.AppendTo(zmtp.AppendHeader(scratch[:0], message.Size(), false))
+	if err != nil {
+		return scratch, err
+	}
+	b, err := p.ReserveControl(len(frame))
+	if err != nil {
+		_ = p.unheard(err)
+		return frame, nil
+	}
+	p.count++
+	if p.sequence++; message.ID() == zremsg.IDHello {
+		p.sequence = 1
+		p.sealing.shown.Store(card)
+	}
+	if asks {
+		p.asked = append(p.asked, p.said)
+	}
+	copy(b, frame)
+	binary.BigEndian.PutUint16(b[len(b)-message.Size()+zremsg.SequenceOffset:], p.sequence)
+	p.Commit()
+	return frame, nil
+}
+
+// unheard returns the error for a message that has no room. A peer that takes nothing at
+// all gets a fresh connection.
+func (p *Path) unheard(err error) error {
+	if errors.Is(err, link.ErrOverflow) {
+		p.full(p.Link)
+		return link.ErrClosed
+	}
+	return err
+}
+
+// say counts content of so many octets, and gives it its sequence number. The caller
+// holds the outbox.
+func (p *Path) say(octets int) {
+	p.said.add(octets)
+	p.sequence++
+	p.count++
+	p.latest = p.count
+}
+
+// Said returns how much content was said.
+func (p *Path) Said() (said Amount) {
+	p.Locked(func() { said = p.said })
+	return said
+}
+
+// Confirmed returns how much of that the peer has confirmed. It is the loop's.
+func (p *Path) Confirmed() Amount { return p.confirmed }
+
+// Unsure tells whether content was said that the peer was not asked to confirm. It is the
+// loop's.
+func (p *Path) Unsure() bool {
+	asked := p.confirmed
+	if last := len(p.asked) - 1; last >= 0 {
+		asked = p.asked[last]
+	}
+	return p.Said() != asked
+}
+
+// Answered notes that the peer, asked to confirm, has done so so often. It is the loop's.
+func (p *Path) Answered(count int) {
+	if n := count - p.answers; n > 0 && n <= len(p.asked) {
+		p.confirmed, p.answers = p.asked[n-1], count
+		p.asked = slices.Delete(p.asked, 0, n)
+	}
+}
+
+// Took notes that the peer has taken in so many messages, which confirms what was said if
+// it is all of it. It is the loop's.
+func (p *Path) Took(count uint64) {
+	p.Locked(func() {
+		if count >= p.latest && count <= p.count {
+			p.confirmed, p.asked = p.said, nil
+		}
+	})
+}
+
+// forget returns what the peer has not confirmed, from then on taken for confirmed.
+func (p *Path) forget() Amount {
+	said := p.Said()
+	what := said.Minus(p.confirmed)
+	p.confirmed, p.asked, p.answers = said, nil, 0
+	return what
+}
+
+// Signs tells whether the peer has taken octets since the last call that it owed then, and
+// whether it owes some: that a PING left is no sign of life. It is the loop's.
+func (p *Path) Signs() (took, owes bool) {
+	taken, owes := p.Taken()
+	took = p.owes && taken > p.taken
+	p.taken, p.owes = taken, owes
+	return took, owes
+}

@@ -1,0 +1,143 @@
+package channel
+
+import (
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/onceseal"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/seal"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// ready makes sure that there is a session to seal with for who has shown a badge.
+func (p *Path) ready(g *guard.Guard, badge *zre.Badge) error {
+	s := &p.sealing
+	if s.fresh.Load() == badge {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.open(g, badge)
+}
+
+// open opens a session if one is due: there is none, the peer has shown another
+// card, or the session is old. The caller holds the lock of the sealing.
+func (p *Path) open(g *guard.Guard, badge *zre.Badge) error {
+	s := &p.sealing
+	if s.fresh.Load() == badge {
+		return nil
+	}
+	for stale := true; stale; {
+		card := s.shown.Load()
+		if card == nil { // nothing goes over this connection: the peer has yet to get one
+			return link.ErrClosed
+		}
+		session, open, err := seal.Open(g.Identity, card, badge.Card, badge.Challenge, g.Serial())
+		if err != nil {
+			return err
+		}
+		err = p.aside(len(open), func(b []byte) {
+			stale = s.shown.Load() != card // then it opens nothing, and another follows
+			s.session = session
+			copy(b, open)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if s.badge != badge {
+		s.badge, s.handed = badge, map[string]uint64{}
+	}
+	s.opened = time.Now()
+	s.fresh.Store(badge)
+	return nil
+}
+
+// hand gives the peer the key of a group, unless it has it.
+func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) error {
+	s := &p.sealing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := p.open(g, badge); err != nil || s.handed[key.Group] == key.Key {
+		return err
+	}
+	err := p.aside(seal.SizeKey(key), func(b []byte) { s.session.AppendKey(b[:0], key) })
+	if err == nil {
+		s.handed[key.Group] = key.Key
+	}
+	return err
+}
+
+// unhand forgets that the peer has the key of a group, which it has left.
+func (p *Path) unhand(group string) {
+	p.sealing.mu.Lock()
+	defer p.sealing.mu.Unlock()
+	delete(p.sealing.handed, group)
+}
+
+// Handed returns of how many groups the peer has the keys.
+func (p *Path) Handed() int {
+	p.sealing.mu.Lock()
+	defer p.sealing.mu.Unlock()
+	return len(p.sealing.handed)
+}
+
+// Session runs use with the session that seals what is said, which is nil before the first
+// is opened, while nobody else uses it.
+func (p *Path) Session(use func(*seal.Sender)) {
+	p.Locked(func() { use(p.sealing.session) })
+}
+
+// age replaces a session that is old. It does not wait for the next message: the key
+// opens what was said, and both ends hold it until there is another.
+func (p *Path) age(g *guard.Guard, badge *zre.Badge, now time.Time) error {
+	s := &p.sealing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The wall clock, which the second takes, goes on while the machine sleeps, but may be set back.
+	old := max(now.Sub(s.opened), now.Round(0).Sub(s.opened))
+	if s.fresh.Load() == nil || old < seal.MaxAge {
+		return nil
+	}
+	s.fresh.Store(nil)
+	return p.open(g, badge)
+}
+
+// aside queues a whisper of one frame of so many octets, which put fills in. It
+// never waits.
+func (p *Path) aside(octets int, put func([]byte)) error {
+	var message zremsg.Whisper
+	b, err := p.ReserveControl(zmtp.FrameSize(message.Size()) + zmtp.FrameSize(octets))
+	if err != nil {
+		return p.unheard(err)
+	}
+	p.count++
+	p.sequence++
+	message.Sequence = p.sequence
+	head, err := appendHead(b[:0], &message)
+	zmtp.AppendHeader(head, octets, false)
+	put(b[len(b)-octets:])
+	p.Commit()
+	return err
+}
+
+// sealInto appends content to b, sealed. The caller holds the outbox.
+func (p *Path) sealInto(b []byte, content [][]byte) {
+	p.sealing.session.Append(b, content)
+	p.spend()
+}
+
+// prove fills b with the proof of a shout. The caller holds the outbox.
+func (p *Path) prove(b, digest []byte) {
+	p.sealing.session.AppendProof(b[:0], digest)
+	p.spend()
+}
+
+func (p *Path) spend() {
+	if p.sealing.session.Spent() {
+		p.sealing.fresh.Store(nil)
+	}
+}

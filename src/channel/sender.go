@@ -1,0 +1,85 @@
+package channel
+
+import (
+	"context"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/seal"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// Sender is what a node has to say things to its peers. Its methods are safe for
+// concurrent use.
+type Sender struct {
+	guard      *guard.Guard
+	maxMessage int                 // octets
+	only       map[string]struct{} // groups in which nothing plain is said
+	members    func(group string) []*Channel
+	groups     groups
+}
+
+// NewSender returns the sender of a node. A message may have so many octets, in the groups
+// of only nothing plain is said, and members returns who is in a group, as a list that
+// does not change.
+func NewSender(g *guard.Guard, maxMessage int, only map[string]struct{}, members func(string) []*Channel) *Sender {
+	return &Sender{guard: g, maxMessage: maxMessage, only: only, members: members, groups: groups{named: map[string]*group{}}}
+}
+
+// Whisper queues a message for one peer. It copies the content, and waits while the peer's
+// queue is full. Errors are those of ctx, api.ErrArgument, api.ErrTooLarge, and
+// api.ErrNoPeer for a peer that is gone.
+func (s *Sender) Whisper(ctx context.Context, to *Channel, content [][]byte) error {
+	var message zremsg.Whisper
+	octets, err := s.measure(message.Size(), content)
+	if err != nil {
+		return err
+	}
+	sealed := to.seals()
+	if sealed {
+		if octets, err = s.measureSealed(message.Size(), content); err != nil {
+			return err
+		}
+	}
+	p, b, err := to.reserve(ctx, octets, func(p *Path) error {
+		if sealed {
+			return p.ready(s.guard, to.badge())
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.say(octets)
+	message.Sequence = p.sequence
+	b, err = appendHead(b[:0], &message)
+	if sealed {
+		p.sealInto(zmtp.AppendHeader(b, seal.Size(content), false), content)
+	} else {
+		appendContent(b, content)
+	}
+	p.Commit()
+	return err
+}
+
+// measure returns how many octets a message takes on the wire.
+func (s *Sender) measure(head int, content [][]byte) (int, error) {
+	if len(content) == 0 {
+		return 0, api.ErrArgument
+	}
+	wire, octets := sizeOf(head, content)
+	if octets > s.maxMessage || len(content) > zremsg.MaxWhisperContent {
+		return 0, api.ErrTooLarge
+	}
+	return wire, nil
+}
+
+// measureSealed is measure for a message whose content is sealed.
+func (s *Sender) measureSealed(head int, content [][]byte) (int, error) {
+	size := seal.Size(content)
+	if head+size > s.maxMessage {
+		return 0, api.ErrTooLarge
+	}
+	return zmtp.FrameSize(head) + zmtp.FrameSize(size), nil
+}

@@ -1,0 +1,192 @@
+// Package dial gets from what is known of where a peer may be to a link with it: it tries
+// the endpoints beside each other, again and again, and bounds how often and how many at a
+// time.
+package dial
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+)
+
+// Most is how many attempts may be under way at a time to connect to peers that are no
+// more than sighted: anybody can send sightings of nobody.
+const Most = 64
+
+// stagger is how long an attempt has before the next endpoint is tried beside it.
+const stagger = 250 * time.Millisecond
+
+// ErrSomebodyElse says that the peer is not where it was said to be.
+var ErrSomebodyElse = errors.New("another node is there")
+
+// Dialer is what the attempts of a node have in common.
+type Dialer struct {
+	lines lines
+	slots chan struct{} // holds a token for each attempt to connect to who is only sighted
+}
+
+func NewDialer() *Dialer {
+	return &Dialer{lines: lines{at: map[string]chan struct{}{}}, slots: make(chan struct{}, Most)}
+}
+
+// Leave says that a link to an endpoint has ended: another may be made. It is called once
+// for each link that [Attempt.Run] has returned.
+func (d *Dialer) Leave(endpoint sight.Endpoint) { d.lines.leave(endpoint.Address) }
+
+// Open connects to an endpoint within ctx, and makes sure that the peer is there. It is
+// called in several goroutines.
+type Open func(ctx context.Context, endpoint sight.Endpoint) (*link.Link, error)
+
+// Attempt is an attempt to connect to a peer. Its methods but Run belong to one goroutine.
+type Attempt struct {
+	Wait time.Duration // before the first try; set before Run
+
+	endpoints atomic.Pointer[[]sight.Endpoint]
+	urgent    chan struct{} // closed when the peer is more than sighted
+	hurried   bool          // that is so
+	ctx       context.Context
+	cancel    context.CancelFunc
+}
+
+// NewAttempt returns an attempt that lasts until ctx ends.
+func NewAttempt(ctx context.Context) *Attempt {
+	a := &Attempt{urgent: make(chan struct{})}
+	a.ctx, a.cancel = context.WithCancel(ctx)
+	return a
+}
+
+// Try replaces the endpoints to try. Urgent says that the peer is more than sighted.
+func (a *Attempt) Try(endpoints []sight.Endpoint, urgent bool) {
+	a.endpoints.Store(&endpoints)
+	if urgent && !a.hurried {
+		a.hurried = true
+		close(a.urgent)
+	}
+}
+
+// Host returns the host that all endpoints to try are on, empty if they are on several.
+func (a *Attempt) Host() string {
+	host := ""
+	for i, e := range *a.endpoints.Load() {
+		if i > 0 && e.Host() != host {
+			return ""
+		}
+		host = e.Host()
+	}
+	return host
+}
+
+// Cancel ends the attempt: Run returns soon.
+func (a *Attempt) Cancel() { a.cancel() }
+
+// Run tries the endpoints until one accepts, and returns the link and where it leads, or
+// nil if the attempt has ended. Refused is called each time that all of them have refused.
+func (a *Attempt) Run(d *Dialer, open Open, refused func()) (*link.Link, sight.Endpoint) {
+	defer a.cancel()
+	for wait := a.Wait; ; wait = link.Longer(wait) {
+		if !link.Pause(a.ctx, wait) {
+			return nil, sight.Endpoint{}
+		}
+		won, all := a.round(d, open)
+		if won.link != nil {
+			return won.link, won.endpoint
+		}
+		if all {
+			refused()
+		}
+	}
+}
+
+// round tries each endpoint once, those that become known meanwhile as well, and takes the
+// first that accepts. It tells whether all have refused. Peers that are only sighted wait
+// until it is their turn.
+func (a *Attempt) round(d *Dialer, open Open) (won dialled, refused bool) {
+	select {
+	case <-a.urgent:
+	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
+	case <-a.ctx.Done():
+		return won, false
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	defer cancel()
+	results := make(chan dialled)
+	tried, pending, refusals := map[sight.Endpoint]bool{}, 0, 0
+	begin := func() {
+		for _, endpoint := range *a.endpoints.Load() {
+			if won.link == nil && !tried[endpoint] {
+				tried[endpoint] = true
+				pending++
+				go func() { results <- d.dial(ctx, endpoint, open) }()
+				return
+			}
+		}
+	}
+	next := time.NewTicker(stagger)
+	defer next.Stop()
+	for begin(); pending > 0; {
+		select {
+		case <-next.C:
+			begin()
+		case r := <-results:
+			pending--
+			switch {
+			case r.err == nil && won.link == nil:
+				won = r
+				cancel()
+			case r.err == nil:
+				_ = r.link.Close()
+				d.Leave(r.endpoint)
+			default:
+				if errors.Is(r.err, syscall.ECONNREFUSED) || errors.Is(r.err, ErrSomebodyElse) {
+					refusals++
+				}
+				begin()
+			}
+		}
+	}
+	return won, refusals == len(tried)
+}
+
+// dialled is what became of an endpoint.
+type dialled struct {
+	endpoint sight.Endpoint
+	link     *link.Link
+	err      error
+}
+
+// dial opens a link over a line of its own.
+func (d *Dialer) dial(ctx context.Context, endpoint sight.Endpoint, open Open) dialled {
+	if err := d.lines.enter(ctx, endpoint.Address); err != nil {
+		return dialled{endpoint: endpoint, err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
+	defer cancel()
+	l, err := open(ctx, endpoint)
+	if err != nil {
+		d.Leave(endpoint)
+	}
+	return dialled{endpoint, l, err}
+}
+
+// Again returns how long to wait before the next connection to a peer whose last one is
+// lost, for which we had waited for last. Where they never stand for long, as where the far
+// side does not take our greeting, the wait gets longer each time. It stays below the
+// greeting time-out, so that a peer that greets us meanwhile is answered in time, and while
+// the peer is present as short as where nothing can be reached.
+func Again(last, stood time.Duration, present bool, greeting time.Duration) time.Duration {
+	most := min(greeting, peermachine.DefaultGreeting) / 2
+	switch {
+	case stood >= most:
+		return link.FirstWait
+	case present:
+		return link.Longer(last)
+	}
+	return min(max(2*last, link.FirstWait), most)
+}

@@ -1,0 +1,274 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/dial"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// errTurnedAway is why a peer is told of that does not let us in, as far as can be seen.
+var errTurnedAway = errors.New("it ends each connection after our greeting, and does not say why: it may not trust this node, or talk with another that has this node's identity")
+
+// A far side that has ended so many connections at once that the next has to wait for
+// this long does not let us in.
+const turnedAway = time.Second
+
+// caller makes a connection to a peer, and keeps an eye on it until it ends.
+type caller struct {
+	*loop
+	to      uuid.UUID     // whom it is made to
+	attempt *dial.Attempt // nil once it stands
+	out     *outbound     // the loop's; nil until it stands
+}
+
+// call begins to connect to a peer, or tells who already tries of more endpoints.
+func (l *loop) call(id uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
+	p := l.of(id)
+	if p.attempt != nil {
+		p.attempt.Try(endpoints, urgent)
+		return
+	}
+	c := &caller{loop: l, to: id, attempt: dial.NewAttempt(l.ctx)}
+	c.attempt.Try(endpoints, urgent)
+	if last := p.ours; last != nil { // the connection that stood was lost
+		if c.attempt.Wait = l.again(p); c.attempt.Wait >= turnedAway {
+			l.refuse(&l.guard.Sightings, id, "", endpoints[0], errTurnedAway)
+		}
+	}
+	l.with(id, func(p *peer) { p.attempt, p.ours, p.welcome = c.attempt, nil, false })
+	l.work.Go(c.run)
+}
+
+// again returns how long to wait before the next connection to a peer whose last one is
+// lost. Whoever has greeted us over that time lets us in.
+func (l *loop) again(p *peer) time.Duration {
+	stood := time.Since(p.ours.since)
+	if p.welcome {
+		stood = l.settings.greeting
+	}
+	return dial.Again(p.ours.waited, stood, p.Channel != nil, l.settings.greeting)
+}
+
+// withdraw ends the attempt to connect to a peer.
+func (l *loop) withdraw(id uuid.UUID) {
+	p := l.of(id)
+	if p.attempt != nil {
+		p.attempt.Cancel()
+	}
+	if p != &none {
+		l.with(id, func(p *peer) { p.attempt, p.ours = nil, nil })
+	}
+}
+
+// hangUp ends a connection that we made when what is queued on it has gone out.
+func (l *loop) hangUp(id zre.LinkID) {
+	out := l.ours[id]
+	if out == nil {
+		return
+	}
+	delete(l.ours, id)
+	l.with(out.peer, func(p *peer) { p.ours = nil })
+	l.closeSoon(out.Link)
+	l.unmeet(out.peer)
+}
+
+// unmeet forgets what a peer had to answer that is not present.
+func (l *loop) unmeet(id uuid.UUID) {
+	if p := l.of(id); p.challenge != nil && p.Channel == nil {
+		l.with(id, func(p *peer) { p.challenge = nil })
+	}
+}
+
+// adopt takes a connection that was made to one peer for one to another.
+func (l *loop) adopt(id zre.LinkID, to uuid.UUID) {
+	out := l.ours[id]
+	if out == nil {
+		return
+	}
+	l.withdraw(to)
+	l.with(out.peer, func(p *peer) { p.ours = nil })
+	l.with(to, func(p *peer) { p.ours = out })
+	out.peer = to
+}
+
+// run makes the connection and serves it until it ends.
+func (c *caller) run() {
+	k, endpoint := c.attempt.Run(c.dialer, c.open, func() {
+		c.do(func() {
+			if c.of(c.to).attempt == c.attempt {
+				c.step(zre.Refused{Peer: c.to})
+			}
+		})
+	})
+	if k == nil {
+		return
+	}
+	c.do(func() { c.linked(k, endpoint) })
+	err := k.Serve(c.deliver)
+	_ = k.Close()
+	if errors.Is(err, zmtp.ErrTooLarge) {
+		c.count("messages against the stream")
+	}
+	c.do(func() { c.unlinked(err) })
+	c.dialer.Leave(endpoint)
+}
+
+// deliver drops what comes against the stream: peers talk over their own connections.
+func (c *caller) deliver(b *link.Batch) error {
+	b.Release()
+	c.count("messages against the stream")
+	return nil
+}
+
+// linked tells the core, unless it has given the peer up meanwhile.
+func (c *caller) linked(k *link.Link, endpoint sight.Endpoint) {
+	a := c.attempt
+	if c.attempt = nil; c.of(c.to).attempt != a {
+		c.closeSoon(k)
+		return
+	}
+	nonces, incarnation := guard.NoncesOf(k)
+	c.out = &outbound{
+		Path: channel.NewPath(k, nonces, c.full), id: c.number(), peer: c.to,
+		endpoint: endpoint, host: a.Host(), since: time.Now(), waited: a.Wait,
+	}
+	c.ours[c.out.id] = c.out
+	c.with(c.to, func(p *peer) { p.attempt, p.ours = nil, c.out })
+	c.step(zre.Linked{
+		Peer: c.to, Link: c.out.id, Endpoint: endpoint, Callback: c.callback(k.LocalAddr()),
+		Shown: shows(k), Incarnation: incarnation,
+	})
+}
+
+// unlinked tells the core that the connection is lost, unless it has ended it.
+func (c *caller) unlinked(err error) {
+	out := c.out
+	if out == nil {
+		return
+	}
+	c.log(out.peer).Debug("connection ended", "address", out.RemoteAddr(), "error", err)
+	if c.ours[out.id] == out {
+		c.lost(out, "")
+		delete(c.ours, out.id)
+		c.step(zre.Unlinked{Peer: out.peer, Link: out.id})
+	}
+}
+
+// callback returns where a peer can reach us that we reach from an address. A
+// zone, which means something to this host only, stays here (RFC 4007, 11.2).
+func (l *loop) callback(local net.Addr) sight.Endpoint {
+	if l.settings.advertised != (sight.Endpoint{}) {
+		return l.settings.advertised
+	}
+	host, _, _ := strings.Cut(hostOf(local), "%")
+	return sight.At(host, l.port)
+}
+
+// open connects to an endpoint and makes sure that it is the peer's.
+func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Link, err error) {
+	defer func() {
+		if err != nil {
+			c.log(c.to).Debug("cannot connect", "endpoint", endpoint, "error", err)
+		}
+	}()
+	config := c.linkConfig(zmtp.Dealer)
+	config.Refused = c.refused
+	if config.Curve, err = c.guard.CurveTo(c.to, endpoint.KeyOf(), c.refuseFrom); err != nil {
+		return nil, err
+	}
+	if !identity.Owned(c.to) { // libzmq then does not keep a connection that only we know to be lost
+		config.Heartbeat = c.settings.silent
+	}
+	if !c.guard.Secure || identity.Owned(c.to) {
+		c.guard.Freshen()
+		config.Properties = c.guard.Properties()
+	}
+	conn, err := link.Connect(ctx, c.transport, endpoint.Bare())
+	if err != nil {
+		return nil, err
+	}
+	if k, err = link.Open(ctx, conn, config); err == nil {
+		return k, c.meant(k)
+	}
+	if why := guard.Reason(err); why != nil {
+		c.refuse(&c.guard.Sightings, c.to, "", endpoint, why)
+		if !errors.Is(why, zmtp.ErrMechanism) {
+			c.do(c.turnedAway)
+		}
+	}
+	return nil, err
+}
+
+// turnedAway ends what there is with a peer that is present and did not let us in again.
+// Anybody may have said so in a handshake: it does not count while the peer speaks to us.
+func (c *caller) turnedAway() {
+	if p := c.of(c.to); p.attempt == c.attempt && p.theirs == nil && p.Channel != nil {
+		c.step(zre.TurnedAway{Peer: c.to})
+	}
+}
+
+// meant makes sure that a connection leads to the peer, as far as the far side shows
+// who it is: nodes of RFC 36 do not.
+func (c *caller) meant(k *link.Link) error {
+	there, err := guard.PeerOf(k.RemoteIdentity())
+	if err != nil && !identity.Owned(c.to) || linkKey(k) != nil || there == c.to {
+		return nil
+	}
+	return errors.Join(dial.ErrSomebodyElse, k.Close())
+}
+
+// shows tells whether the far side of a connection has shown who it is.
+func shows(k *link.Link) bool {
+	_, err := guard.PeerOf(k.RemoteIdentity())
+	return err == nil || linkKey(k) != nil
+}
+
+// linkKey returns the key that the far side of a connection has proved, or nil.
+func linkKey(k *link.Link) *[32]byte {
+	if key, ok := k.RemoteKey(); ok {
+		return &key
+	}
+	return nil
+}
+
+// refused is called with what the peer says if it does not let us in, or drops what we
+// say.
+func (c *caller) refused(reason string) { c.do(func() { c.refuses(reason) }) }
+
+func (c *caller) refuses(reason string) {
+	out := c.out
+	if out == nil { // given up before it stood
+		return
+	}
+	name, endpoint := "", sight.Endpoint{Address: out.RemoteAddr().String()}
+	if present := c.find(out.peer); present != nil {
+		p := present.Peer()
+		if linkKey(out.Link) == nil && out.endpoint != p.At() { // it may be somebody else who says so
+			c.count("refusals from elsewhere")
+			c.closeSoon(out.Link)
+			return
+		}
+		name = p.Name()
+	}
+	said, why := guard.Said(reason)
+	c.refuse(&c.guard.Meetings, out.peer, name, endpoint, why)
+	if said == 0 || said == api.EventRefusalSealed || c.of(out.peer).ours != out {
+		return
+	}
+	c.guard.Shuns.Add(out.peer, endpoint, true)
+	c.step(zre.TurnedAway{Peer: out.peer})
+}

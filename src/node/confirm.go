@@ -1,0 +1,104 @@
+package node
+
+import (
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// await begins to wait until each peer has confirmed what was said to it.
+func (l *loop) await() *flush {
+	f := l.ledger.open()
+	for _, c := range l.all() {
+		skipped, withheld := c.Missed()
+		f.missed.add(c.Peer(), withheld, unsealed)
+		f.missed.add(c.Peer(), skipped, "")
+		path := c.Path()
+		said := path.Said()
+		if said == path.Confirmed() {
+			continue
+		}
+		f.waits[c.Peer().UUID()] = said
+		if path.Unsure() {
+			l.step(zre.Ask{Peer: c.Peer().UUID()})
+		}
+	}
+	if len(f.waits) == 0 {
+		close(f.done)
+	}
+	return f
+}
+
+// giveUp ends the wait: what is not confirmed is missed.
+func (l *loop) giveUp(f *flush) {
+	delete(l.flushes, f)
+	for id, said := range f.waits {
+		if c := l.find(id); c != nil {
+			f.missed.add(c.Peer(), said.Minus(c.Path().Confirmed()), "")
+		}
+	}
+}
+
+// answered notes that the peer at the end of a connection has confirmed so often.
+func (l *loop) answered(id zre.LinkID, count int) {
+	if out := l.ours[id]; out != nil {
+		out.Answered(count)
+		l.settled(out.peer, out.Confirmed())
+	}
+}
+
+// took notes that a peer that leaves has taken in so many messages.
+func (l *loop) took(id zre.LinkID, count uint64) {
+	if out := l.ours[id]; out != nil {
+		out.Took(count)
+		l.settled(out.peer, out.Confirmed())
+	}
+}
+
+// forgot notes that a peer has begun anew to count what it confirms.
+func (l *loop) forgot(id zre.LinkID) {
+	if out := l.ours[id]; out != nil {
+		l.lost(out, "")
+	}
+}
+
+// lost notes that the peer at the end of a connection, which is present, or gone for a
+// reason, may never confirm what it has not confirmed of what was said over it.
+func (l *loop) lost(out *outbound, reason string) {
+	if c := l.find(out.peer); c != nil && c.Path() == out.Path {
+		l.lose(c.Peer(), c.Unconfirmed(out.Path), reason)
+	}
+}
+
+// exits notes what a peer that is gone has not confirmed. If it is us who stop, it has yet
+// to take that.
+func (l *loop) exits(p *Peer, reason peermachine.Reason) {
+	c, ours := l.find(p.UUID()), l.of(p.UUID()).ours
+	what := c.Unconfirmed(c.Path())
+	if reason != peermachine.ReasonStopped {
+		l.lose(c.Peer(), what, reason.String())
+		return
+	}
+	var over *link.Link
+	if ours != nil && ours.Path == c.Path() && l.ours[ours.id] == ours {
+		over = ours.Link
+	}
+	l.part(p, over, what, reason.String())
+}
+
+// ends notes how a connection ended that we may have taken leave over.
+func (l *loop) ends(k *link.Link, err error) {
+	l.parted(k, err, peermachine.ReasonStopped.String())
+	l.hush()
+}
+
+// hush ends the connections that were made to a node that stops, once its leave-taking
+// is over: who sees them end has then heard what the node has taken.
+func (l *loop) hush() {
+	if !l.core.Stopped() || len(l.parting) > 0 {
+		return
+	}
+	for _, r := range l.theirs {
+		r.hangUp()
+	}
+}

@@ -1,0 +1,50 @@
+package node
+
+import (
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// send queues a message of the core on a connection that we made. It never waits: a peer
+// that takes nothing at all gets a fresh connection and greeting instead.
+func (l *loop) send(id zre.LinkID, message zremsg.Message) {
+	out := l.ours[id]
+	if out == nil {
+		return
+	}
+	p := l.of(out.peer)
+	var card *identity.Card
+	switch m := message.(type) {
+	case *zremsg.Taken:
+		if p.theirs == nil {
+			return
+		}
+		m.Count = p.theirs.Taken()
+	case *zremsg.Hello:
+		if p.challenge == nil {
+			l.with(out.peer, func(p *peer) { p.challenge = guard.NewChallenge() })
+		}
+		l.guard.Freshen()
+		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge)
+	}
+	scratch, err := out.Control(message, l.scratch, card, asks(message, p))
+	if err != nil {
+		l.settings.log.Error("message cannot be encoded", "message", message.ID(), "error", err)
+	}
+	if l.scratch = scratch; message.ID() == zremsg.IDHello {
+		l.scratch = nil // greetings are large and few
+	}
+}
+
+// asks tells whether a message asks a peer to confirm what was said before.
+func asks(message zremsg.Message, p *peer) bool {
+	switch message.(type) {
+	case *zremsg.Confirm:
+		return true
+	case *zremsg.Ping:
+		return p.Channel != nil && p.Peer().Incarnation() == 0
+	}
+	return false
+}

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// event brings the table into step and tells the application.
+func (l *loop) event(e zre.Event) {
+	id := e.Peer.UUID()
+	switch e.Type {
+	case api.EventTypeEnter:
+		l.enter(e.Peer)
+	case api.EventTypeSuspect:
+		l.find(id).Suspected()
+	case api.EventTypeRecover:
+		l.find(id).Recovered()
+	case api.EventTypeExit:
+		l.exits(e.Peer, e.Reason)
+		l.exit(id)
+		l.sender.Forget(e.Peer.Groups()...)
+		if r := l.of(id).theirs; r != nil {
+			l.events.Dismiss(&r.Bringer)
+		}
+	case api.EventTypeJoin:
+		l.join(id, e.Group)
+	case api.EventTypeLeave:
+		l.leave(id, e.Group)
+		l.find(id).Left(e.Group)
+		l.sender.Forget(e.Group)
+	}
+	l.update(e.Peer)
+	l.log(id).Debug("peer "+e.Type.String(), "name", e.Peer.Name(), "group", e.Group, "reason", e.Reason)
+	l.version++
+	l.events.Post(events.Facts{
+		Type: e.Type, Reason: e.Reason, Peer: e.Peer, Group: e.Group, At: e.Time, Version: l.version,
+	})
+}
+
+// update replaces what is known of a peer, if it is present.
+func (l *loop) update(p *Peer) {
+	if c := l.find(p.UUID()); c != nil {
+		c.Update(p)
+	}
+}
+
+// signs tells the core what the connections from and to a peer tell of its life.
+func (l *loop) signs(id uuid.UUID) (s zre.Signs) {
+	p := l.of(id)
+	if r := p.theirs; r != nil {
+		s.Heard, s.Waiting = r.link.Heard(), r.Stalled()
+	}
+	if out := p.ours; out != nil {
+		s.Took, s.Owes = out.Signs()
+		s.Unsure = out.Unsure()
+	}
+	return s
+}
+
+// unreachable tells the application, once in a while, that a node is heard of and
+// cannot be met: of the ways to each other one does not work.
+func (l *loop) unreachable(out zre.Unreachable) {
+	l.count("nodes unreachable")
+	p := out.Peer
+	endpoint := p.At().Bare()
+	why := fmt.Sprintf("it is heard of, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
+	switch {
+	case out.Linked:
+		why = fmt.Sprintf("it is heard of and accepts connections, but does not connect back: open the TCP port of %s in this host's firewall, or wait if it is busy with what this node said before it was started again", l.home)
+	case out.Greeted:
+		why = fmt.Sprintf("it has connected to this node, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
+	}
+	now := time.Now()
+	if l.guard.Knows(p.UUID()) || !l.guard.Sightings.Tell(p.UUID(), why, now) {
+		return
+	}
+	l.log(p.UUID()).Warn("node unreachable", "name", p.Name(), "endpoint", p.Endpoint(), "reason", why)
+	l.events.Post(events.Facts{Type: api.EventTypeUnreachable, Peer: p, Text: why, At: now})
+}

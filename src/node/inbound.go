@@ -1,0 +1,92 @@
+package node
+
+import (
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// inbound is a connection that a peer made to us, as the loop sees it.
+type inbound struct {
+	*shared
+	events.Bringer
+	id     zre.LinkID
+	peer   uuid.UUID
+	link   *link.Link
+	nonces guard.Nonces
+	away   atomic.Bool      // the peer is not let in, and has been told
+	opens  channel.Unsealer // the reader's
+	done   chan struct{}    // closed when the connection has ended, and the core knows
+	gone   chan struct{}    // closed when the loop has turned it away
+
+	asks *question // the loop's: what the reader waits for
+	shut bool      // the loop's: gone is closed
+}
+
+// question is whether who speaks over a connection speaks for the peer. It is asked, and
+// answered, once.
+type question struct {
+	answer chan struct{} // closed when there is one
+	yes    bool
+	after  *inbound // if set, the question is to be asked again when that has ended
+}
+
+// answered tells whether there is an answer.
+func (q *question) answered() bool {
+	select {
+	case <-q.answer:
+		return true
+	default:
+		return false
+	}
+}
+
+// ask has the loop take an input that asks whether who speaks over the connection speaks
+// for the peer. The reader then waits for the answer, or for gone.
+func (r *inbound) ask(loop *turns, in zre.Input) *question {
+	q := &question{answer: make(chan struct{})}
+	loop.do(func() {
+		r.asks = q
+		loop.step(in)
+	})
+	return q
+}
+
+// decide answers what was asked, if it was. It is the loop's.
+func (r *inbound) decide(yes bool, after *inbound) {
+	if q := r.asks; q != nil {
+		q.yes, q.after, r.asks = yes, after, nil
+		close(q.answer)
+	}
+}
+
+// hangUp closes the connection, if that is not under way; its reader then ends. It is
+// the loop's.
+func (r *inbound) hangUp() {
+	if !r.shut {
+		r.shut = true
+		close(r.gone)
+	}
+	if !r.away.Load() {
+		r.work.Go(func() { _ = r.link.Close() })
+	}
+}
+
+// turnAway tells an @Once node why it is not let in, and closes the connection when that
+// has gone out; what else comes means nothing. It tells whether that is under way: others
+// cannot be told.
+func (r *inbound) turnAway(why error) (told bool) {
+	if !r.nonces.Fresh() {
+		return false
+	}
+	r.away.Store(true)
+	r.link.Refuse(guard.Refusal(why).String())
+	r.shutdown(r.link, func(error) {})
+	return true
+}

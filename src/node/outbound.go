@@ -1,0 +1,22 @@
+package node
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// outbound is a connection that we made to a peer. It is the loop's.
+type outbound struct {
+	*channel.Path
+	id       zre.LinkID
+	peer     uuid.UUID      // who is there, as far as is known
+	endpoint sight.Endpoint // where it leads
+	host     string         // that all endpoints were on that were tried; empty for several
+	since    time.Time      // when it stood
+	waited   time.Duration  // before it was made
+}

@@ -1,0 +1,118 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/handshakemachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// controlReserve is how many octets of control messages may wait for a peer
+// whose queue is full of content: some greetings, however large.
+const controlReserve = 3 * zremsg.MaxHello
+
+// Frames of a message: of its content, and with its header.
+const maxFrames = 1 + zremsg.MaxWhisperContent
+
+// shared is what the parts of a node have in common.
+type shared struct {
+	settings settings // fixed once the node has started
+	events   *events.Queue
+	counters counters
+	guard    *guard.Guard // nil before the start
+
+	ctx    context.Context // ends when the node stops
+	cancel context.CancelFunc
+	work   sync.WaitGroup // all goroutines but the loop
+}
+
+// log returns the node's log with a peer's id.
+func (s *shared) log(peer uuid.UUID) *slog.Logger { return s.settings.log.With("peer", peer) }
+
+// nobody is the peer of events that are about the network.
+var nobody = new(zre.Peer)
+
+// notice tells of a change of the network.
+func (s *shared) notice(text string) { s.remark(slog.LevelInfo, text) }
+
+// warn tells of what is wrong and does not keep the node from going on.
+func (s *shared) warn(text string) { s.remark(slog.LevelWarn, text) }
+
+// remark tells the application, and the log at a level, of the network.
+func (s *shared) remark(level slog.Level, text string) {
+	s.settings.log.Log(context.Background(), level, "network", "change", text)
+	s.events.Post(events.Facts{Type: api.EventTypeNetwork, Peer: nobody, Text: text, At: time.Now()})
+}
+
+// refuse tells the application, once in a while, that a node is not talked with.
+func (s *shared) refuse(among *guard.Refusals, peer uuid.UUID, name string, endpoint sight.Endpoint, why error) {
+	s.count("nodes refused")
+	text := s.guard.Refuse(among, peer, why)
+	if text == "" {
+		return
+	}
+	s.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
+	s.events.Post(events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: text, At: time.Now()})
+}
+
+// refuseFrom is refuse for who is turned away in a handshake.
+func (s *shared) refuseFrom(peer uuid.UUID, from net.Addr, why error) {
+	s.refuse(&s.guard.Meetings, peer, "", sight.Endpoint{Address: from.String()}, guard.NotLetIn(why))
+}
+
+func (s *shared) count(name string) { s.counters.count(name) }
+
+// apart runs what takes a deep stack, as the arithmetic of keys does, so that the
+// goroutines that live as long as a connection stay small. It is called only by
+// those whom Stop waits for.
+func (s *shared) apart(do func()) {
+	done := make(chan struct{})
+	s.work.Go(func() {
+		do()
+		close(done)
+	})
+	<-done
+}
+
+// linkConfig returns the settings of a link. Its identity is what RFC 36 asks
+// for: the octet 1 and the node's UUID. We show it to those who call us too. What the
+// far side says may be as large as a greeting, and no larger while the node has not
+// accepted one: on the connections that we make, never.
+func (s *shared) linkConfig(kind string) link.Config {
+	return link.Config{
+		Type:       kind,
+		Identity:   guard.IdentityOf(s.guard.ID),
+		MaxMessage: max(s.settings.maxMessage, zremsg.MaxHello),
+		MaxFrames:  maxFrames,
+		Greeting:   zremsg.MaxHello,
+		Outbox:     s.settings.outbox,
+		Reserve:    controlReserve,
+		Handshake:  min(s.settings.greeting, handshakemachine.DefaultHandshake),
+	}
+}
+
+// shutdown closes a link when what is queued on it has gone out, at the latest after the
+// linger time. Then it calls over with the error, if all was not taken.
+func (s *shared) shutdown(l *link.Link, over func(error)) {
+	s.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), s.settings.linger)
+		defer cancel()
+		err := l.Shutdown(ctx)
+		if err != nil {
+			s.settings.log.Debug("connection closed before all was taken", "address", l.RemoteAddr(), "error", err)
+		}
+		over(err)
+	})
+}
