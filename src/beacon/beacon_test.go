@@ -27,7 +27,7 @@ func TestAnnouncementIsChecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for kind, b := range map[string]sight.Source{"hub": NewHub().Host("10.0.0.1"), "udp": udp} {
+		for kind, b := range map[string]sight.Source{"hub": NewHub(0).Host("10.0.0.1"), "udp": udp} {
 			err := b.Run(context.Background(), a, func([]sight.Sighting) { t.Error("sighting") })
 			if !errors.Is(err, ErrAnnouncement) {
 				t.Errorf("%s, %s: %v", kind, name, err)

@@ -27,7 +27,7 @@ type Hub struct {
 	mu    sync.Mutex
 	nodes []*hubNode // in order of host and id, so that the same seed loses the same beacons
 	seed  uint64
-	loss  float64
+	loss  func(from, to string) float64
 	cut   func(from, to string) bool
 }
 
@@ -38,16 +38,16 @@ type hubNode struct {
 	inbox  chan sight.Sighting
 }
 
-// NewHub returns a domain that loses nothing.
-func NewHub() *Hub { return &Hub{} }
+// NewHub returns a domain that loses nothing. What chance decides there comes from the
+// seed, the sender's host and id, and how many beacons it has sent.
+func NewHub(seed uint64) *Hub { return &Hub{seed: seed} }
 
-// Lose lets each receiver miss a beacon with probability rate. It is decided by
-// the seed, the sender's host and id, and how many beacons it has sent; call it
-// before the nodes run.
-func (h *Hub) Lose(rate float64, seed uint64) {
+// Lose lets each receiver miss a beacon with the probability that the function says, until
+// the next call; nil loses nothing. The function must not call the Hub.
+func (h *Hub) Lose(rate func(from, to string) float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.loss, h.seed = rate, seed
+	h.loss = rate
 }
 
 // Cut keeps the beacons of host from from host to wherever cut says so, until
@@ -140,7 +140,7 @@ func (h *Hub) send(n *hubNode, port uint16) {
 		if to == n || h.cut != nil && h.cut(n.host, to.host) {
 			continue
 		}
-		if h.loss > 0 && n.random.Float64() < h.loss {
+		if h.loss != nil && n.random.Float64() < h.loss(n.host, to.host) {
 			continue
 		}
 		select {

@@ -22,8 +22,8 @@ type network struct {
 	nodes sync.WaitGroup
 }
 
-func newNetwork(t *testing.T) *network {
-	return &network{t: t, hub: NewHub(), start: time.Now()}
+func newNetwork(t *testing.T, seed uint64) *network {
+	return &network{t: t, hub: NewHub(seed), start: time.Now()}
 }
 
 // run starts node n on host 10.0.0.n, the even ones with a key, and returns a
@@ -72,7 +72,7 @@ func (n *network) want(d time.Duration, want ...string) {
 
 func TestHubTranscript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := newNetwork(t, 0)
 		stop1 := n.run(1)
 		n.want(10 * time.Second)
 
@@ -104,8 +104,8 @@ func TestHubTranscript(t *testing.T) {
 func TestHubLoss(t *testing.T) {
 	lossy := func(seed uint64) (seen []string) {
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
-			n.hub.Lose(0.25, seed)
+			n := newNetwork(t, seed)
+			n.hub.Lose(func(_, _ string) float64 { return 0.25 })
 			stop1, stop2 := n.run(1), n.run(2)
 			seen = n.after(1600 * time.Second)
 			stop1()
@@ -129,7 +129,7 @@ func TestHubLoss(t *testing.T) {
 // TestHubQueueIsBounded lets a node be busy while another announces.
 func TestHubQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub := NewHub()
+		hub := NewHub(0)
 		ctx, cancel := context.WithCancel(context.Background())
 		busy, count := make(chan struct{}), 0
 		var nodes sync.WaitGroup

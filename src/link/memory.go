@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -17,13 +18,14 @@ import (
 type Memory struct {
 	mu        sync.Mutex
 	delay     func(from, to string) time.Duration
-	rate      int // octets a second that a connection carries in each direction; 0 is any number
+	rate      func(from, to string) int // octets a second; 0 is any number
 	listeners map[netip.AddrPort]*memoryListener
 	ports     map[netip.Addr]uint16 // last one chosen
 	conns     map[*memoryConn]struct{}
 	parted    map[[2]netip.Addr]time.Time // since when
 	refusing  map[netip.Addr]bool
-	changed   chan struct{} // closed when parted changes
+	crashed   map[netip.Addr]bool
+	changed   chan struct{} // closed when parted or crashed changes
 }
 
 // firstPort is where a Memory begins when it chooses ports.
@@ -41,11 +43,13 @@ func NewMemory(delay func(from, to string) time.Duration) *Memory {
 	}
 	return &Memory{
 		delay:     delay,
+		rate:      func(from, to string) int { return 0 },
 		listeners: make(map[netip.AddrPort]*memoryListener),
 		ports:     make(map[netip.Addr]uint16),
 		conns:     make(map[*memoryConn]struct{}),
 		parted:    make(map[[2]netip.Addr]time.Time),
 		refusing:  make(map[netip.Addr]bool),
+		crashed:   make(map[netip.Addr]bool),
 		changed:   make(chan struct{}),
 	}
 }
@@ -70,12 +74,49 @@ func (m *Memory) Cut(addr string) {
 	}
 }
 
-// Rate has each connection carry so many octets a second in each direction, from the
-// next write on; 0 is any number.
-func (m *Memory) Rate(octets int) {
+// Rate has each connection carry so many octets a second from one host to another, from
+// the next write on; 0 is any number. The function must not call the network.
+func (m *Memory) Rate(octets func(from, to string) int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rate = octets
+}
+
+// Crash takes a host off the network as a power cut does. There all connections fail,
+// and listening and dialling too. The far ends are told nothing until Restore: what had
+// left the host arrives, what they write does not, and dials wait.
+func (m *Memory) Crash(addr string) {
+	host := netip.MustParseAddr(addr)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.crashed[host] = true
+	for c := range m.conns {
+		if c.local.Addr() == host {
+			c.vanished = true
+			c.reset()
+		}
+	}
+	for _, l := range m.listeners {
+		if l.addr.Addr() == host {
+			l.shut()
+		}
+	}
+	m.change()
+}
+
+// Restore brings back a host that has crashed. It knows nothing of connections from
+// before: their far ends see a reset.
+func (m *Memory) Restore(addr string) {
+	host := netip.MustParseAddr(addr)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.crashed, host)
+	for c := range m.conns {
+		if c.peer.vanished && c.peer.local.Addr() == host {
+			c.reset()
+		}
+	}
+	m.change()
 }
 
 // Partition parts two hosts, or joins them again. While they are parted nothing
@@ -84,17 +125,55 @@ func (m *Memory) Rate(octets int) {
 func (m *Memory) Partition(a, b string, parted bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	pairs := maps.Clone(m.parted)
 	pair := pairOf(netip.MustParseAddr(a), netip.MustParseAddr(b))
-	if _, already := m.parted[pair]; !parted {
-		delete(m.parted, pair)
-	} else if !already {
-		m.parted[pair] = time.Now()
+	if delete(pairs, pair); parted {
+		pairs[pair] = time.Now()
 	}
+	m.part(pairs)
+}
+
+// Divide parts the hosts of different sides from each other as Partition does, and joins
+// all others.
+func (m *Memory) Divide(sides ...[]string) {
+	now, pairs := time.Now(), map[[2]netip.Addr]time.Time{}
+	for i, side := range sides {
+		for _, other := range sides[i+1:] {
+			for _, a := range side {
+				for _, b := range other {
+					pairs[pairOf(netip.MustParseAddr(a), netip.MustParseAddr(b))] = now
+				}
+			}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.part(pairs)
+}
+
+// part has those pairs be parted, and no others.
+func (m *Memory) part(pairs map[[2]netip.Addr]time.Time) {
+	was := m.parted
+	for pair, since := range was {
+		if _, still := pairs[pair]; still {
+			pairs[pair] = since
+		}
+	}
+	m.parted = pairs
+	for c := range m.conns {
+		pair := pairOf(c.local.Addr(), c.peer.local.Addr())
+		_, before := was[pair]
+		if _, now := pairs[pair]; before && !now {
+			c.changed.Broadcast()
+		}
+	}
+	m.change()
+}
+
+// change has those look again who travel.
+func (m *Memory) change() {
 	close(m.changed)
 	m.changed = make(chan struct{})
-	for c := range m.conns {
-		c.changed.Broadcast()
-	}
 }
 
 // Refuse makes a host refuse new connections, or accept them again.
@@ -146,6 +225,9 @@ func (h memoryHost) Listen(ctx context.Context, endpoint string) (net.Listener, 
 	m := h.net
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.crashed[h.addr] {
+		return nil, opError("listen", netip.AddrPortFrom(h.addr, 0), syscall.ENETDOWN)
+	}
 	if e.host != "" && e.host != h.addr.String() {
 		return nil, opError("listen", netip.AddrPortFrom(h.addr, 0), syscall.EADDRNOTAVAIL)
 	}
@@ -211,7 +293,7 @@ func (m *Memory) connect(host netip.Addr, to netip.AddrPort) (*memoryConn, error
 func (h memoryHost) travel(ctx context.Context, from, to netip.Addr) error {
 	m := h.net
 	m.mu.Lock()
-	for m.apart(from, to) {
+	for !m.crashed[h.addr] && (m.apart(from, to) || m.crashed[from] || m.crashed[to]) {
 		changed := m.changed
 		m.mu.Unlock()
 		select {
@@ -221,8 +303,11 @@ func (h memoryHost) travel(ctx context.Context, from, to netip.Addr) error {
 		}
 		m.mu.Lock()
 	}
-	delay := m.delay(from.String(), to.String())
+	delay, down := m.delay(from.String(), to.String()), m.crashed[h.addr]
 	m.mu.Unlock()
+	if down {
+		return syscall.ENETDOWN
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -266,15 +351,19 @@ func (l *memoryListener) Close() error {
 	if l.closed {
 		return opError("close", l.addr, net.ErrClosed)
 	}
-	l.closed = true
-	delete(l.net.listeners, l.addr)
 	for _, c := range l.waiting {
 		c.reset()
 		c.peer.reset()
 	}
-	l.waiting = nil
-	l.arrived.Broadcast()
+	l.shut()
 	return nil
+}
+
+// shut ends the listener; who waits to be accepted is told nothing.
+func (l *memoryListener) shut() {
+	l.closed, l.waiting = true, nil
+	delete(l.net.listeners, l.addr)
+	l.arrived.Broadcast()
 }
 
 func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }

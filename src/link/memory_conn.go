@@ -25,6 +25,7 @@ type memoryConn struct {
 	shut        bool      // this end writes no more
 	closed      bool      // this end is closed
 	broken      bool      // the connection was reset
+	vanished    bool      // the host of this end has crashed, and the far end does not know
 	abrupt      bool      // Close resets the connection
 	readBefore  time.Time // deadlines; zero is none
 	writeBefore time.Time
@@ -116,7 +117,7 @@ func (c *memoryConn) Write(b []byte) (written int, err error) {
 		if err := c.unusable(c.writeBefore); err != nil {
 			return written, c.fault("write", err)
 		}
-		if c.shut || c.peer.closed && !c.parted() {
+		if c.shut || c.peer.closed && !c.peer.vanished && !c.parted() {
 			return written, c.fault("write", syscall.EPIPE)
 		}
 		if n := min(len(b), memoryBuffer-c.peer.octets); n > 0 {
@@ -134,14 +135,15 @@ func (c *memoryConn) Write(b []byte) (written int, err error) {
 func (c *memoryConn) deliver(b []byte) {
 	p, m := c.peer, c.net
 	due := time.Now()
-	if m.rate > 0 {
+	from, to := c.local.Addr().String(), p.local.Addr().String()
+	if rate := m.rate(from, to); rate > 0 {
 		if c.free.After(due) {
 			due = c.free
 		}
-		due = due.Add(time.Duration(len(b)) * time.Second / time.Duration(m.rate))
+		due = due.Add(time.Duration(len(b)) * time.Second / time.Duration(rate))
 		c.free = due
 	}
-	due = due.Add(m.delay(c.local.Addr().String(), p.local.Addr().String()))
+	due = due.Add(m.delay(from, to))
 	if n := len(p.arriving); n > 0 && due.Before(p.arriving[n-1].due) {
 		due = p.arriving[n-1].due
 	}
@@ -196,7 +198,9 @@ func (c *memoryConn) CloseWrite() error {
 func (c *memoryConn) finish() {
 	if !c.shut {
 		c.shut = true
-		c.deliver(nil)
+		if !c.vanished {
+			c.deliver(nil)
+		}
 	}
 	c.changed.Broadcast()
 }

@@ -289,7 +289,7 @@ func TestMemoryRate(t *testing.T) {
 		a, b := connect(t, m.Host(hostA), m.Host(hostB), "tcp://*:5000")
 		defer a.Close()
 		defer b.Close()
-		m.Rate(1000)
+		m.Rate(func(_, _ string) int { return 1000 })
 		start := time.Now()
 		for range 2 {
 			if _, err := a.Write(make([]byte, 500)); err != nil || time.Since(start) != 0 {

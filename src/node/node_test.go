@@ -33,7 +33,7 @@ type lan struct {
 
 func newLAN(t *testing.T) *lan {
 	delay := func(from, to string) time.Duration { return time.Millisecond }
-	return &lan{t: t, memory: link.NewMemory(delay), hub: beacon.NewHub()}
+	return &lan{t: t, memory: link.NewMemory(delay), hub: beacon.NewHub(0)}
 }
 
 // actor is a node and the events that a test expects of it.
