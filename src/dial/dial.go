@@ -27,12 +27,14 @@ var ErrSomebodyElse = errors.New("another node is there")
 
 // Dialer is what the attempts of a node have in common.
 type Dialer struct {
-	lines lines
-	slots chan struct{} // holds a token for each attempt to connect to who is only sighted
+	random func() float64
+	lines  lines
+	slots  chan struct{} // holds a token for each attempt to connect to who is only sighted
 }
 
-func NewDialer() *Dialer {
-	return &Dialer{lines: lines{at: map[string]chan struct{}{}}, slots: make(chan struct{}, Most)}
+// NewDialer returns a dialer whose waits vary by chance, which random gives from 0 to 1.
+func NewDialer(random func() float64) *Dialer {
+	return &Dialer{random: random, lines: lines{at: map[string]chan struct{}{}}, slots: make(chan struct{}, Most)}
 }
 
 // Leave says that a link to an endpoint has ended: another may be made. It is called once
@@ -90,7 +92,7 @@ func (a *Attempt) Cancel() { a.cancel() }
 func (a *Attempt) Run(d *Dialer, open Open, refused func()) (*link.Link, sight.Endpoint) {
 	defer a.cancel()
 	for wait := a.Wait; ; wait = link.Longer(wait) {
-		if !link.Pause(a.ctx, wait) {
+		if !link.Pause(a.ctx, link.Vary(wait, d.random())) {
 			return nil, sight.Endpoint{}
 		}
 		won, all := a.round(d, open)

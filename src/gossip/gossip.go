@@ -31,6 +31,7 @@ type Config struct {
 	Linger    time.Duration
 	Transport link.Transport
 	Log       *slog.Logger
+	Random    func() float64    // at least 0, and less than 1
 	Count     func(name string) // something unusual was seen
 }
 

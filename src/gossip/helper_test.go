@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, keys: map[int][32]byte{}, counts: map[string]int{}}
 	config := Config{
 		Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
-		Log: slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler), Random: rand.Float64,
 		Count: func(name string) {
 			n.lock.Lock()
 			defer n.lock.Unlock()

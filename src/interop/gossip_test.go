@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -115,7 +116,8 @@ func TestGossipKeys(t *testing.T) {
 	g, err := gossip.Listen(t.Context(), gossip.Config{
 		Seeds:  []string{"tcp://127.0.0.1:" + server.says("PORT ")},
 		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
-		Count: func(name string) { t.Error(name) },
+		Random: rand.Float64,
+		Count:  func(name string) { t.Error(name) },
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

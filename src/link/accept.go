@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"time"
 
@@ -93,11 +92,16 @@ func Connect(ctx context.Context, t Transport, endpoint string) (net.Conn, error
 // Longer returns the wait after a wait: twice as long, up to two seconds.
 func Longer(wait time.Duration) time.Duration { return min(max(2*wait, FirstWait), lastWait) }
 
-// Pause waits as long as asked, up to a quarter more or less so that those who
-// lost a peer together do not come back together. It tells whether ctx goes on.
+// Vary returns a wait that is up to a quarter longer or shorter, so that those who lost a
+// peer together do not come back together. It takes a number from 0 to less than 1.
+func Vary(wait time.Duration, random float64) time.Duration {
+	return wait*3/4 + time.Duration(random*float64(wait/2))
+}
+
+// Pause waits as long as asked. It tells whether ctx goes on.
 func Pause(ctx context.Context, wait time.Duration) bool {
 	if wait > 0 {
-		timer := time.NewTimer(wait*3/4 + rand.N(wait/2))
+		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
 		case <-timer.C:

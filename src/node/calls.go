@@ -197,7 +197,7 @@ func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Lin
 		c.guard.Freshen()
 		config.Properties = c.guard.Properties()
 	}
-	conn, err := link.Connect(ctx, c.transport, endpoint.Bare())
+	conn, err := link.Connect(ctx, c.world.Transport, endpoint.Bare())
 	if err != nil {
 		return nil, err
 	}

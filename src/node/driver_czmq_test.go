@@ -23,7 +23,7 @@ func TestDrivers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ana := live(t, "ana", with(test.security))
-			ben := live(t, "ben", with(test.security), func(n *Node) { n.transport = test.other })
+			ben := live(t, "ben", with(test.security), func(n *Node) { n.world.Transport = test.other })
 			ana.must(ben.RequirePeer(ana.UUID(), ana.Endpoint()))
 			ana.wants("enter ben")
 			ben.wants("enter ana")

@@ -43,7 +43,7 @@ func live(t *testing.T, name string, prepare ...func(*Node)) *actor {
 	for _, p := range prepare {
 		p(n)
 	}
-	if err := n.Start(); err != nil {
+	if err := n.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = n.Stop() })
@@ -215,7 +215,7 @@ func TestSightingsOfNobody(t *testing.T) {
 		const sightings = 10_000
 		l := newLAN(t)
 		var d dials
-		ana := l.node("ana", func(n *Node) { d.Transport, n.transport = n.transport, &d })
+		ana := l.node("ana", func(n *Node) { d.Transport, n.world.Transport = n.world.Transport, &d })
 		defer ana.Stop()
 		for i := range sightings {
 			id := mallory

@@ -11,7 +11,7 @@ func (n *Node) listenForGossip() (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
 			Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
-			Transport: n.transport, Log: s.log, Count: n.count,
+			Transport: n.world.Transport, Random: n.world.Random, Log: s.log, Count: n.count,
 		})
 	}
 	return err

@@ -17,7 +17,7 @@ import (
 // gossips lets a node be found by gossip alone.
 func gossips(bind string, servers ...string) func(*Node) {
 	return func(n *Node) {
-		n.beacon = nil // the settings are to choose
+		n.world.Beacon = nil // the settings are to choose
 		n.settings.interfaces = []string{"127.0.0.1"}
 		if bind != "" {
 			_ = n.GossipBind(bind)

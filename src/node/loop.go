@@ -4,7 +4,6 @@ import (
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -17,10 +16,8 @@ type loop struct {
 	dialer *dial.Dialer
 	sender *channel.Sender
 
-	advertised sight.Endpoint // what peers are told, none for where we listen
-	port       uint16         // on which we accept connections
-	home       string         // where we do, for people
-	transport  link.Transport
+	port uint16 // on which we accept connections
+	home string // where we do, for people
 
 	ours    map[zre.LinkID]*outbound
 	theirs  map[zre.LinkID]*inbound

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -30,8 +31,8 @@ import (
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/world"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -61,11 +62,9 @@ type Node struct {
 	address sight.Endpoint // where we accept connections
 	port    uint16         // of address
 
-	wall      func() time.Time // what cards are dated by
-	transport link.Transport
-	beacon    sight.Source   // nil if the settings are to choose
-	gossip    *gossip.Gossip // nil for none
-	done      chan struct{}  // closed when the loop has ended
+	gossip *gossip.Gossip // nil for none
+	quit   func()         // tells the world that the node is gone
+	done   chan struct{}  // closed when the loop has ended
 }
 
 // phase is how far a node's life has come.
@@ -89,13 +88,15 @@ func New(name string) (*Node, error) {
 		return nil, err
 	}
 	return &Node{
-		shared:    &shared{settings: defaults(who), events: events.New(compactFrom)},
-		name:      name,
-		plain:     plain,
-		table:     newTable(),
-		wall:      time.Now,
-		transport: newTransport(),
-		done:      make(chan struct{}),
+		shared: &shared{
+			world:    world.World{Transport: newTransport(), Now: time.Now, Random: rand.Float64},
+			settings: defaults(who),
+			events:   events.New(compactFrom),
+		},
+		name:  name,
+		plain: plain,
+		table: newTable(),
+		done:  make(chan struct{}),
 	}, nil
 }
 
@@ -138,17 +139,21 @@ func (n *Node) Endpoint() string {
 }
 
 // Start starts the node: it listens, announces itself and connects to those it
-// sights.
-func (n *Node) Start() (err error) {
+// sights. It does so in the world of ctx, if that has one, and does not end with ctx.
+func (n *Node) Start(ctx context.Context) (err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.phase != fresh {
 		return api.ErrStarted
 	}
+	if err := n.enter(ctx); err != nil {
+		return err
+	}
 	s := &n.settings
 	defer func() {
 		if err != nil {
 			s.journal.wait(s.linger)
+			n.quit()
 		}
 	}()
 	if s.evasive >= s.silent || s.silent >= s.expired {
@@ -156,7 +161,7 @@ func (n *Node) Start() (err error) {
 	}
 	if n.guard, err = guard.New(guard.Config{
 		Identity: s.identity, Chosen: s.chosen, Security: s.security, Trust: s.trust, Sealed: len(s.sealed) > 0,
-		Name: n.name, Plain: n.plain, Wall: n.wall, Log: s.log, Warn: n.warn,
+		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}); err != nil {
 		return err
 	}
@@ -171,7 +176,7 @@ func (n *Node) Start() (err error) {
 		return err
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	listener, err := n.transport.Listen(n.ctx, site.listen)
+	listener, err := n.world.Transport.Listen(n.ctx, site.listen)
 	if err != nil {
 		n.cancel()
 		return fmt.Errorf("cannot accept connections at %s: %w", site.listen, err)
@@ -189,6 +194,20 @@ func (n *Node) Start() (err error) {
 	n.phase = running
 	n.settings.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.address)
 	return nil
+}
+
+// enter has the node live in the world of ctx, if that has one.
+func (n *Node) enter(ctx context.Context) error {
+	if w := world.Of(ctx); w != nil {
+		n.world = *w
+	}
+	n.quit = func() {}
+	if err := ctx.Err(); err != nil || n.world.Enter == nil {
+		return err
+	}
+	leave, err := n.world.Enter()
+	n.quit = leave
+	return err
 }
 
 // begin starts the goroutines of a node that listens.
@@ -227,17 +246,16 @@ func (n *Node) begin(listener net.Listener, site *site) {
 // newLoop returns the loop of a node that listens.
 func (n *Node) newLoop(site *site) *loop {
 	l := &loop{
-		shared:    n.shared,
-		turns:     turns{calls: make(chan func(), 64), done: n.done},
-		table:     n.table,
-		ledger:    newLedger(),
-		dialer:    dial.NewDialer(),
-		transport: n.transport,
-		port:      n.port,
-		home:      n.address.Bare(),
-		ours:      map[zre.LinkID]*outbound{},
-		theirs:    map[zre.LinkID]*inbound{},
-		twins:     map[uint16]*twin{},
+		shared: n.shared,
+		turns:  turns{calls: make(chan func(), 64), done: n.done},
+		table:  n.table,
+		ledger: newLedger(),
+		dialer: dial.NewDialer(n.world.Random),
+		port:   n.port,
+		home:   n.address.Bare(),
+		ours:   map[zre.LinkID]*outbound{},
+		theirs: map[zre.LinkID]*inbound{},
+		twins:  map[uint16]*twin{},
 	}
 	l.sender = channel.NewSender(n.guard, n.settings.maxMessage, n.settings.sealed, n.table.members)
 	n.sender.Store(l.sender)
@@ -295,6 +313,7 @@ func (n *Node) Stop() error {
 	n.guard.Release()
 	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
 	n.settings.journal.wait(n.settings.linger)
+	n.quit()
 	return l.missed.err(nil)
 }
 

@@ -55,12 +55,13 @@ func (l *lan) nodeAt(host, name string, prepare ...func(*Node)) *actor {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	n.transport, n.beacon = l.memory.Host(host), l.hub.Host(host)
+	n.world.Transport = l.memory.Host(host)
+	n.world.Beacon = func(int) sight.Source { return l.hub.Host(host) }
 	n.settings.endpoint = "tcp://" + host + ":*"
 	for _, p := range prepare {
 		p(n)
 	}
-	if err := n.Start(); err != nil {
+	if err := n.Start(l.t.Context()); err != nil {
 		l.t.Fatal(err)
 	}
 	return &actor{n, l, host}
@@ -418,7 +419,7 @@ func TestSettingsAreChecked(t *testing.T) {
 	if err := n.SetEvasiveTimeout(time.Hour); err != nil {
 		t.Error(err)
 	}
-	if err := n.Start(); !errors.Is(err, api.ErrTimeouts) {
+	if err := n.Start(t.Context()); !errors.Is(err, api.ErrTimeouts) {
 		t.Errorf("evasive after expired: %v", err)
 	}
 	if err := n.Whisper(t.Context(), n.UUID(), text("x")); !errors.Is(err, api.ErrNotRunning) {

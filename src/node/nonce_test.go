@@ -19,7 +19,7 @@ import (
 )
 
 // blinded has a node use a driver that shows no properties, neither ours nor theirs.
-func blinded(n *Node) { n.transport = blindTransport{n.transport} }
+func blinded(n *Node) { n.world.Transport = blindTransport{n.world.Transport} }
 
 type blindTransport struct{ link.Transport }
 
@@ -131,7 +131,7 @@ func TestClocks(t *testing.T) {
 					ana := l.node("ana", with(security), in("room"))
 					defer ana.Stop()
 					ben := l.node("ben", with(security), in("room"), func(n *Node) {
-						n.wall = func() time.Time { return time.Now().Add(shift) }
+						n.world.Now = func() time.Time { return time.Now().Add(shift) }
 					})
 					defer ben.Stop()
 					if dated != "" {

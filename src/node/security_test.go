@@ -380,7 +380,7 @@ func TestPlainSealsNothing(t *testing.T) {
 		if err = errors.Join(err, n.SetSecurity(api.NodeSecurityPlain), set(n)); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Start(); !errors.Is(err, api.ErrNoIdentity) {
+		if err := n.Start(t.Context()); !errors.Is(err, api.ErrNoIdentity) {
 			t.Errorf("%s: %v", name, err)
 		}
 		n.Stop()

@@ -16,6 +16,7 @@ import (
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/world"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -28,6 +29,7 @@ const maxFrames = 1 + zremsg.MaxWhisperContent
 
 // shared is what the parts of a node have in common.
 type shared struct {
+	world    world.World
 	settings settings // fixed once the node has started
 	events   *events.Queue
 	counters counters

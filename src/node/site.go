@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -33,9 +34,13 @@ type site struct {
 // the node listens on.
 func (n *Node) settle() (*site, error) {
 	s := &n.settings
-	at := &site{listen: s.endpoint, beacon: n.beacon, fixed: n.beacon != nil}
+	at := &site{listen: cmp.Or(s.endpoint, anywhere)}
 	at.interfaces.Store(new([]beacon.Interface))
-	if n.beacon != nil { // a test's network
+	if n.world.Beacon != nil {
+		at.fixed = true
+		if port := s.udpPort(); port != 0 {
+			at.beacon = n.world.Beacon(port)
+		}
 		return at, nil
 	}
 	interfaces, err := beacon.Select(s.interfaces)
@@ -48,12 +53,8 @@ func (n *Node) settle() (*site, error) {
 	at.interfaces.Store(&interfaces)
 	remote := func(i beacon.Interface) bool { return !i.Loopback }
 	at.fixed = len(s.interfaces) > 0 && at.missing == nil && !slices.ContainsFunc(interfaces, remote)
-	switch {
-	case s.endpoint != "":
-	case at.fixed && len(interfaces) == 1:
+	if s.endpoint == "" && at.fixed && len(interfaces) == 1 {
 		at.listen = "tcp://" + net.JoinHostPort(interfaces[0].Local().String(), "*")
-	default:
-		at.listen = anywhere
 	}
 	return at, nil
 }
@@ -63,7 +64,7 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 	s.listener = listener
 	n.port, n.address = portOf(listener), s.endpoint()
 	var udp *beacon.UDP
-	if port := n.settings.udpPort(); port != 0 && s.beacon == nil {
+	if port := n.settings.udpPort(); port != 0 && n.world.Beacon == nil {
 		var err error
 		if udp, err = beacon.Listen(n.ctx, uint16(port), *s.interfaces.Load()); err != nil {
 			return err
@@ -102,10 +103,11 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 }
 
 // covers tells whether an address of ours is one of an interface that the node
-// uses. A node that was told where to listen takes all that comes there.
+// uses. A node that was told where to listen, or listens at one address, takes all that
+// comes there.
 func (s *site) covers(local net.Addr) bool {
 	host, err := netip.ParseAddr(hostOf(local))
-	if s.listen != anywhere || err != nil {
+	if s.listen != anywhere || err != nil || !s.everywhere() {
 		return true
 	}
 	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })

@@ -49,7 +49,7 @@ func TestStuckGreeting(t *testing.T) {
 				l, start := newLAN(t), time.Now()
 				ana := l.node("ana")
 				defer ana.Stop()
-				ben := l.node("ben", func(n *Node) { n.transport = &stalling{Transport: n.transport, writes: writes} })
+				ben := l.node("ben", func(n *Node) { n.world.Transport = &stalling{Transport: n.world.Transport, writes: writes} })
 				defer ben.Stop()
 				ana.wants("enter ben")
 				ben.wants("enter ana")

@@ -59,7 +59,7 @@ func TestOneNodeToAnIdentity(t *testing.T) {
 		second, err := New("second")
 		ana.must(err)
 		in(second)
-		if err := second.Start(); !errors.Is(err, api.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+		if err := second.Start(t.Context()); !errors.Is(err, api.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
 			t.Errorf("a second node: %v", err)
 		}
 		second.Stop()

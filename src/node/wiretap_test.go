@@ -23,7 +23,7 @@ type wiretap struct {
 }
 
 // on taps the connections that a node will make.
-func (w *wiretap) on(n *Node) { n.transport = tappedTransport{n.transport, w} }
+func (w *wiretap) on(n *Node) { n.world.Transport = tappedTransport{n.world.Transport, w} }
 
 type tappedTransport struct {
 	link.Transport

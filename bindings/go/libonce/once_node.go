@@ -494,14 +494,16 @@ func (n *Node) SetLog(handler NodeLogFn) {
 }
 
 // Start starts the node: it listens, announces itself and connects to those it
-// sights. A node starts once.
+// sights. A node starts once, and goes on until it is stopped.
 //
 // It fails if it cannot listen, if its settings contradict each other, or if
 // another node runs with the identity.
 //
+// If ctx ends first, it returns ctx's error.
+//
 // State: draft.
-func (n *Node) Start() error {
-	return n.engine.Start()
+func (n *Node) Start(ctx context.Context) error {
+	return n.engine.Start(ctx)
 }
 
 // Stop says goodbye to the peers, waits for at most the linger time until they

@@ -157,7 +157,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	if err := config.apply(lib); err != nil {
 		return nil, err
 	}
-	if err := lib.Start(); err != nil {
+	if err := lib.Start(ctx); err != nil {
 		return nil, fmt.Errorf("start a node: %w", err)
 	}
 	n := &Node{lib: lib, done: make(chan struct{})}
