@@ -311,6 +311,9 @@ func (h memoryHost) travel(ctx context.Context, from, to netip.Addr) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if delay == 0 {
+		return nil
+	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

@@ -18,16 +18,19 @@ type memoryConn struct {
 	net         *Memory
 	peer        *memoryConn
 	local       netip.AddrPort
-	changed     sync.Cond // something below did, or Memory.parted
-	arriving    []segment // what was written to this end and is not yet read
-	octets      int       // in arriving
-	free        time.Time // when all that this end wrote is on its way
-	shut        bool      // this end writes no more
-	closed      bool      // this end is closed
-	broken      bool      // the connection was reset
-	vanished    bool      // the host of this end has crashed, and the far end does not know
-	abrupt      bool      // Close resets the connection
-	readBefore  time.Time // deadlines; zero is none
+	host        string      // of local
+	changed     sync.Cond   // something below did, or Memory.parted
+	alarm       *time.Timer // has those look again who wait, when octets arrive or time is up
+	rings       time.Time   // when it does, zero for never
+	arriving    []segment   // what was written to this end and is not yet read
+	octets      int         // in arriving
+	free        time.Time   // when all that this end wrote is on its way
+	shut        bool        // this end writes no more
+	closed      bool        // this end is closed
+	broken      bool        // the connection was reset
+	vanished    bool        // the host of this end has crashed, and the far end does not know
+	abrupt      bool        // Close resets the connection
+	readBefore  time.Time   // deadlines; zero is none
 	writeBefore time.Time
 }
 
@@ -39,8 +42,8 @@ type segment struct {
 
 // pair returns the two ends of a new connection. The caller holds m.mu.
 func (m *Memory) pair(a, b netip.AddrPort) (near, far *memoryConn) {
-	near = &memoryConn{net: m, local: a, changed: sync.Cond{L: &m.mu}}
-	far = &memoryConn{net: m, local: b, changed: sync.Cond{L: &m.mu}}
+	near = &memoryConn{net: m, local: a, host: a.Addr().String(), changed: sync.Cond{L: &m.mu}}
+	far = &memoryConn{net: m, local: b, host: b.Addr().String(), changed: sync.Cond{L: &m.mu}}
 	near.peer, far.peer = far, near
 	m.conns[near], m.conns[far] = struct{}{}, struct{}{}
 	return near, far
@@ -101,11 +104,13 @@ func (c *memoryConn) take(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(b, first.b)
+	if c.octets == memoryBuffer { // who writes may wait
+		c.peer.changed.Broadcast()
+	}
 	if first.b = first.b[n:]; len(first.b) == 0 {
 		c.arriving = c.arriving[1:]
 	}
 	c.octets -= n
-	c.peer.changed.Broadcast()
 	return n, nil
 }
 
@@ -135,7 +140,7 @@ func (c *memoryConn) Write(b []byte) (written int, err error) {
 func (c *memoryConn) deliver(b []byte) {
 	p, m := c.peer, c.net
 	due := time.Now()
-	from, to := c.local.Addr().String(), p.local.Addr().String()
+	from, to := c.host, p.host
 	if rate := m.rate(from, to); rate > 0 {
 		if c.free.After(due) {
 			due = c.free
@@ -148,7 +153,9 @@ func (c *memoryConn) deliver(b []byte) {
 		due = p.arriving[n-1].due
 	}
 	p.arriving, p.octets = append(p.arriving, segment{due, b}), p.octets+len(b)
-	p.changed.Broadcast()
+	if len(p.arriving) == 1 {
+		p.ring(due)
+	}
 }
 
 // unusable returns why the connection cannot be used, nil if it can.
@@ -168,20 +175,46 @@ func (c *memoryConn) parted() bool {
 	return c.net.apart(c.local.Addr(), c.peer.local.Addr())
 }
 
-// wait waits for a change, or until the first of two times, where zero is never.
+// wait waits for a change, or until the first of two times, where zero is never. It may
+// return earlier.
 func (c *memoryConn) wait(a, b time.Time) {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		a = b
-	}
-	if !a.IsZero() {
-		timer := time.AfterFunc(time.Until(a), func() {
-			c.net.mu.Lock()
-			defer c.net.mu.Unlock()
-			c.changed.Broadcast()
-		})
-		defer timer.Stop()
+	for _, t := range []time.Time{a, b} {
+		if !t.IsZero() {
+			c.ring(t)
+		}
 	}
 	c.changed.Wait()
+}
+
+// ring has those look again at a time who wait, and at no earlier one less.
+func (c *memoryConn) ring(at time.Time) {
+	wait := time.Until(at)
+	switch {
+	case wait <= 0:
+		c.changed.Broadcast()
+		return
+	case !c.rings.IsZero() && !at.Before(c.rings):
+		return
+	case c.alarm == nil:
+		c.alarm = time.AfterFunc(wait, c.rung)
+	default:
+		c.alarm.Reset(wait)
+	}
+	c.rings = at
+}
+
+// silence stops the alarm of an end that needs none any more.
+func (c *memoryConn) silence() {
+	if c.alarm != nil {
+		c.alarm.Stop()
+	}
+}
+
+func (c *memoryConn) rung() {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	c.rings = time.Time{}
+	c.changed.Broadcast()
 }
 
 // CloseWrite tells the far side that nothing more will come.
@@ -216,6 +249,7 @@ func (c *memoryConn) Close() error {
 	c.abrupt = c.abrupt || c.octets > 0
 	c.finish()
 	c.closed, c.arriving, c.octets = true, nil, 0
+	c.silence()
 	c.peer.changed.Broadcast()
 	delete(c.net.conns, c)
 	return nil
@@ -232,6 +266,7 @@ func (c *memoryConn) SetLinger(seconds int) error {
 // reset breaks this end.
 func (c *memoryConn) reset() {
 	c.broken, c.arriving, c.octets = true, nil, 0
+	c.silence()
 	c.changed.Broadcast()
 }
 

@@ -1,0 +1,2 @@
+// Package oncetest simulates networks.
+package oncetest

@@ -1,0 +1,289 @@
+package oncetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/cryptotest"
+	"time"
+
+	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+)
+
+// Network is a network in memory. Its methods and those of its hosts are safe for
+// concurrent use, but those that can fail end the test and so are for its goroutine.
+type Network struct {
+	t      *testing.T
+	seed   uint64
+	memory *link.Memory
+	common atomic.Pointer[Line] // the line of all hosts, nil if some have others
+
+	mu    sync.Mutex          // guards what follows, and what hosts and lives say that it does
+	ended sync.Cond           // a program or a node has
+	line  *Line               // of hosts that have none of their own
+	hosts map[string]*Host    // by address
+	hubs  map[int]*beacon.Hub // by the UDP port of beacons
+	ways  map[way]*rand.Rand  // what is drawn on the way from one host to another
+}
+
+type way struct{ from, to string }
+
+// New returns a network without hosts, delay or loss. What chance decides comes from the
+// seed, keys too; for that reason the test, and those that it is part of, cannot be
+// parallel. If the test fails, it logs the seed.
+func New(t *testing.T, seed uint64) *Network {
+	t.Helper()
+	cryptotest.SetGlobalRandom(t, seed)
+	n := &Network{t: t, line: &Line{}, seed: seed, hosts: map[string]*Host{}, hubs: map[int]*beacon.Hub{}, ways: map[way]*rand.Rand{}}
+	n.ended.L = &n.mu
+	n.common.Store(n.line)
+	n.memory = link.NewMemory(n.delay)
+	n.memory.Rate(n.rate)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the seed of the network is %d", seed)
+		}
+		n.end()
+	})
+	return n
+}
+
+// end turns off all hosts, and waits until nothing runs any more.
+func (n *Network) end() {
+	n.mu.Lock()
+	var lives []*life
+	for _, h := range n.hosts {
+		lives = append(lives, h.life)
+		h.life.crashed = true
+	}
+	n.mu.Unlock()
+	for _, l := range lives {
+		n.memory.Crash(l.address)
+	}
+	for _, l := range lives {
+		l.end(errOver)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range lives {
+		l.wait()
+	}
+}
+
+// Host returns the host with an IP address, such as 10.0.0.1. It is there, running, and
+// connected to all others as soon as it is first named.
+func (n *Network) Host(address string) *Host {
+	n.t.Helper()
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLoopback() || ip.Zone() != "" {
+		n.t.Fatalf("oncetest: %q is not the IP address of a host", address)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h := n.hosts[ip.String()]
+	if h == nil {
+		h = &Host{network: n, address: ip.String(), random: n.draw(ip.String())}
+		h.begin()
+		n.hosts[h.address] = h
+	}
+	return h
+}
+
+// Line is what connects a host to the network. What goes from one host to another goes
+// over the lines of both; programs on one host are connected without.
+//
+// Connections are as TCP's: nothing that a line does makes octets on them be missing, or
+// change their order. There, loss and congestion are delay; and what a connection that
+// breaks had under way is lost, see [Host.Break]. Only beacons are lost one by one.
+type Line struct {
+	// Delay is how long what is said is on the way, not counting the other host's line,
+	// and Jitter up to how much longer, anew for each write. Connecting takes both
+	// directions' delays. Beacons take no time.
+	Delay, Jitter time.Duration
+
+	// Rate is how many octets a second each connection carries in each direction: the
+	// lesser of both lines' rates. 0 is any number.
+	Rate int
+
+	// Loss is the part of the beacons that are lost on the line, from 0 for none to 1
+	// for all. Those that say goodbye are beacons too.
+	Loss float64
+}
+
+// SetLine sets the lines of all hosts, also of those that are named later.
+func (n *Network) SetLine(line Line) {
+	n.t.Helper()
+	line.check(n.t)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, h := range n.hosts {
+		h.line = nil
+	}
+	n.line = &line
+	n.common.Store(n.line)
+}
+
+func (l *Line) check(t *testing.T) {
+	t.Helper()
+	if l.Delay < 0 || l.Jitter < 0 || l.Rate < 0 || !(l.Loss >= 0 && l.Loss <= 1) {
+		t.Fatalf("oncetest: %+v is no line: want nothing below 0, and no loss above 1", *l)
+	}
+}
+
+// Partition parts the hosts of different sides from each other, until the next Partition
+// or Heal. Nothing that they say reaches the others, and nobody is told: what is said on
+// connections waits for the network to heal, what takes too long is given up by the
+// nodes, and beacons are lost. Hosts of no side reach all, and all reach them.
+func (n *Network) Partition(sides ...[]*Host) {
+	n.t.Helper()
+	side, addresses := map[*Host]int{}, make([][]string, len(sides))
+	for i, hosts := range sides {
+		for _, h := range hosts {
+			if _, twice := side[h]; twice || h.network != n {
+				n.t.Fatalf("oncetest: %v is on two sides, or in another network", h)
+			}
+			side[h] = i + 1
+			addresses[i] = append(addresses[i], h.address)
+		}
+	}
+	n.mu.Lock()
+	for _, h := range n.hosts {
+		h.side = side[h]
+	}
+	n.mu.Unlock()
+	n.memory.Divide(addresses...)
+}
+
+// Heal ends a partition: all hosts reach each other.
+func (n *Network) Heal() { n.Partition() }
+
+// cut tells whether no beacon gets from one host to another.
+func (n *Network) cut(from, to string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a, b := n.hosts[from], n.hosts[to]
+	return a.life.crashed || b.life.crashed || a.side != 0 && b.side != 0 && a.side != b.side
+}
+
+// noLine is between programs on one host.
+var noLine = new(Line)
+
+// lines returns those between two hosts.
+func (n *Network) lines(from, to string) (a, b *Line) {
+	if from == to {
+		return noLine, noLine
+	}
+	if line := n.common.Load(); line != nil {
+		return line, line
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lineOf(from), n.lineOf(to)
+}
+
+// lineOf returns the line of a host. The caller holds the lock.
+func (n *Network) lineOf(address string) *Line {
+	if h := n.hosts[address]; h != nil && h.line != nil {
+		return h.line
+	}
+	return n.line
+}
+
+func (n *Network) delay(from, to string) time.Duration {
+	a, b := n.lines(from, to)
+	delay, jitter := a.Delay+b.Delay, a.Jitter+b.Jitter
+	if jitter == 0 {
+		return delay
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	random := n.ways[way{from, to}]
+	if random == nil {
+		random = n.draw(from, to)
+		n.ways[way{from, to}] = random
+	}
+	return delay + time.Duration(random.Float64()*float64(jitter))
+}
+
+func (n *Network) rate(from, to string) int {
+	a, b := n.lines(from, to)
+	if a.Rate == 0 || b.Rate == 0 {
+		return max(a.Rate, b.Rate)
+	}
+	return min(a.Rate, b.Rate)
+}
+
+func (n *Network) loss(from, to string) float64 {
+	a, b := n.lines(from, to)
+	return 1 - (1-a.Loss)*(1-b.Loss)
+}
+
+// draw returns the chance of its own that something with a name has, so that what is
+// drawn there does not depend on when others draw.
+func (n *Network) draw(names ...string) *rand.Rand {
+	hash := fnv.New64a()
+	fmt.Fprint(hash, names)
+	return rand.New(rand.NewPCG(n.seed, hash.Sum64()))
+}
+
+// beacon returns the beacon of a host on a UDP port.
+func (n *Network) beacon(address string, port int) sight.Source {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	hub := n.hubs[port]
+	if hub == nil {
+		hub = beacon.NewHub(n.seed)
+		hub.Cut(n.cut)
+		hub.Lose(n.loss)
+		n.hubs[port] = hub
+	}
+	return hub.Host(address)
+}
+
+// errOff and errOver are why the contexts of what runs on a host end.
+var (
+	errOff  = errors.New("oncetest: the host is off")
+	errOver = errors.New("oncetest: the test is over")
+)
+
+// life is what runs on a host from its start to its crash, or to the end of the test. The
+// network's lock guards it.
+type life struct {
+	ctx     context.Context
+	end     context.CancelCauseFunc
+	network *Network
+	address string
+	running int // nodes and programs
+	crashed bool
+}
+
+// enter counts a node or a program, until leave is called.
+func (l *life) enter() (leave func(), err error) {
+	l.network.mu.Lock()
+	defer l.network.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return nil, context.Cause(l.ctx)
+	}
+	l.running++
+	return func() {
+		l.network.mu.Lock()
+		defer l.network.mu.Unlock()
+		l.running--
+		l.network.ended.Broadcast()
+	}, nil
+}
+
+// wait waits until nothing runs any more.
+func (l *life) wait() {
+	for l.running > 0 {
+		l.network.ended.Wait()
+	}
+}
