@@ -109,6 +109,76 @@ func (n *Node) Name() string {
 	return n.engine.Name()
 }
 
+// Join joins a group, which exists as soon as somebody is in it. Joining a
+// group twice changes nothing. A node may be in 4096 groups, whose names have
+// at most 262144 octets together.
+//
+//   - group: the group; 1 to 255 octets
+//
+// It fails if its greeting has no room for the group or it has stopped.
+//
+// State: draft.
+func (n *Node) Join(group string) error {
+	if err := check.Text("Join", "group", group, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.Join(group)
+}
+
+// Leave leaves a group. Leaving a group that the node is not in changes
+// nothing.
+//
+//   - group: the group; 1 to 255 octets
+//
+// It fails if it has stopped.
+//
+// State: draft.
+func (n *Node) Leave(group string) error {
+	if err := check.Text("Leave", "group", group, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.Leave(group)
+}
+
+// SetContestInGroup has the node contest for the leadership of a group
+// whenever it is in the group: of the members that contest, the one with the
+// lowest UUID leads. Events of type leader tell who does, and tell it anew
+// when the leader has gone. Zyre nodes may be among the members.
+//
+//   - group: the group; 1 to 255 octets
+//
+// It fails if it does so in 4096 groups already or has stopped.
+//
+// State: draft.
+func (n *Node) SetContestInGroup(group string) error {
+	if err := check.Text("SetContestInGroup", "group", group, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.SetContestInGroup(group)
+}
+
+// SetHeader sets a header that each peer gets with the node's greeting. There
+// may be 240, whose names and values have at most 65281 octets together.
+//
+//   - name: the header's name; names in X-ONCE- are reserved; 1 to 255
+//     octets
+//   - value: the header's value; at most 65280 octets
+//
+// It fails if the name is reserved or the greeting has no room for the header.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetHeader(name string, value string) error {
+	if err := check.Text("SetHeader", "name", name, 1, 255); err != nil {
+		return err
+	}
+	if err := check.Text("SetHeader", "value", value, 0, 65280); err != nil {
+		return err
+	}
+	return n.engine.SetHeader(name, value)
+}
+
 // SetIdentity sets who the node is. Without it the node has a new identity in
 // memory, and so another UUID each time. If the identity is a member of a
 // network, security is secure and trust is members unless they are set.
@@ -176,47 +246,6 @@ func (n *Node) SetSealed(group string) error {
 	return n.engine.SetSealed(group)
 }
 
-// SetHeader sets a header that each peer gets with the node's greeting. There
-// may be 240, whose names and values have at most 65281 octets together.
-//
-//   - name: the header's name; names in X-ONCE- are reserved; 1 to 255
-//     octets
-//   - value: the header's value; at most 65280 octets
-//
-// It fails if the name is reserved or the greeting has no room for the header.
-//
-// Only a node that has not been started takes it.
-//
-// State: draft.
-func (n *Node) SetHeader(name string, value string) error {
-	if err := check.Text("SetHeader", "name", name, 1, 255); err != nil {
-		return err
-	}
-	if err := check.Text("SetHeader", "value", value, 0, 65280); err != nil {
-		return err
-	}
-	return n.engine.SetHeader(name, value)
-}
-
-// SetPort sets the UDP port on which nodes find each other; 5670 if it is not
-// set, 0 for a node that neither sends nor hears beacons. Nodes with different
-// ports do not see each other. A node that gossips has no beacon unless the
-// port is set.
-//
-//   - port: the UDP port; at most 65535
-//
-// It fails if the port is out of range.
-//
-// Only a node that has not been started takes it.
-//
-// State: draft.
-func (n *Node) SetPort(port int) error {
-	if err := check.Number("SetPort", "port", port, 0, 65535); err != nil {
-		return err
-	}
-	return n.engine.SetPort(port)
-}
-
 // SetInterface names the network interfaces that the node uses. Without it the
 // node uses all that are up, and loopback as well if none of them can
 // broadcast. No beacons go out where there is no broadcast, as on tunnels:
@@ -236,6 +265,25 @@ func (n *Node) SetInterface(value string) error {
 		return err
 	}
 	return n.engine.SetInterface(value)
+}
+
+// SetPort sets the UDP port on which nodes find each other; 5670 if it is not
+// set, 0 for a node that neither sends nor hears beacons. Nodes with different
+// ports do not see each other. A node that gossips has no beacon unless the
+// port is set.
+//
+//   - port: the UDP port; at most 65535
+//
+// It fails if the port is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetPort(port int) error {
+	if err := check.Number("SetPort", "port", port, 0, 65535); err != nil {
+		return err
+	}
+	return n.engine.SetPort(port)
 }
 
 // SetEndpoint sets where the node accepts connections, as tcp://ADDRESS:PORT.
@@ -516,54 +564,6 @@ func (n *Node) Start(ctx context.Context) error {
 // State: draft.
 func (n *Node) Stop() error {
 	return n.engine.Stop()
-}
-
-// Join joins a group, which exists as soon as somebody is in it. Joining a
-// group twice changes nothing. A node may be in 4096 groups, whose names have
-// at most 262144 octets together.
-//
-//   - group: the group; 1 to 255 octets
-//
-// It fails if its greeting has no room for the group or it has stopped.
-//
-// State: draft.
-func (n *Node) Join(group string) error {
-	if err := check.Text("Join", "group", group, 1, 255); err != nil {
-		return err
-	}
-	return n.engine.Join(group)
-}
-
-// Leave leaves a group. Leaving a group that the node is not in changes
-// nothing.
-//
-//   - group: the group; 1 to 255 octets
-//
-// It fails if it has stopped.
-//
-// State: draft.
-func (n *Node) Leave(group string) error {
-	if err := check.Text("Leave", "group", group, 1, 255); err != nil {
-		return err
-	}
-	return n.engine.Leave(group)
-}
-
-// SetContestInGroup has the node contest for the leadership of a group
-// whenever it is in the group: of the members that contest, the one with the
-// lowest UUID leads. Events of type leader tell who does, and tell it anew
-// when the leader has gone. Zyre nodes may be among the members.
-//
-//   - group: the group; 1 to 255 octets
-//
-// It fails if it does so in 4096 groups already or has stopped.
-//
-// State: draft.
-func (n *Node) SetContestInGroup(group string) error {
-	if err := check.Text("SetContestInGroup", "group", group, 1, 255); err != nil {
-		return err
-	}
-	return n.engine.SetContestInGroup(group)
 }
 
 // Recv waits for the next event. The event, and all that it holds, is valid
