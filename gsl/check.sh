@@ -10,6 +10,10 @@ gsl/print.sh "$copy"
 stale=$(for part in generated bindings/go/libonce gsl/test/tiny; do
     diff -rq "$part" "$copy/$part" || true
     git status --porcelain -- "$part"
+done
+for file in $({ gsl/among.sh .; gsl/among.sh "$copy"; } | sort -u); do
+    diff -qN "$file" "$copy/$file" || true
+    git status --porcelain -- "$file"
 done)
 if [ -n "$stale" ]; then
     echo "$stale" | sed "s|$copy/|printed: |g" >&2

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/gsl/test/node"
+	"github.com/sjohnr/at-once/gsl/test/tiny/go/api"
 	"github.com/sjohnr/at-once/gsl/test/tiny/libtiny"
 	"github.com/sjohnr/at-once/src/check"
 )
@@ -80,6 +81,29 @@ func TestFailuresOfTheEngine(t *testing.T) {
 	cancel()
 	if _, err := b.Put(ctx, uuid.Nil, [][]byte{nil}, 1, 1, false, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put: %v", err)
+	}
+}
+
+// Settings that are only kept have their defaults, and change until they are fixed.
+func TestSettings(t *testing.T) {
+	b, engine := box(t)
+	if engine.Closing != 30*time.Millisecond || engine.Room != 0 || engine.Wait != 15*time.Millisecond || api.DefaultBoxRoom != 65537 {
+		t.Errorf("defaults: %v, %d, %v, %d", engine.Closing, engine.Room, engine.Wait, api.DefaultBoxRoom)
+	}
+	fault := errors.New("it breaks")
+	if err := engine.Fix(func() error { return fault }); err != fault {
+		t.Errorf("Fix: %v", err)
+	}
+	if err := errors.Join(b.SetClosing(10*time.Millisecond), b.SetRoom(2048), engine.Fix(func() error { return nil })); err != nil {
+		t.Error(err)
+	}
+	for _, err := range []error{b.SetClosing(20 * time.Millisecond), b.SetRoom(4096), engine.Fix(func() error { return nil })} {
+		if !errors.Is(err, api.ErrStarted) {
+			t.Errorf("after Fix: %v", err)
+		}
+	}
+	if engine.Closing != 10*time.Millisecond || engine.Room != 2048 {
+		t.Errorf("set: %v, %d", engine.Closing, engine.Room)
 	}
 }
 

@@ -197,9 +197,9 @@ func (n *Node) SetIdentity(identity *Identity) error {
 	return n.engine.SetIdentity(identity.engine)
 }
 
-// SetSecurity sets how the node protects what it says; auto if it is not set.
+// SetSecurity sets how the node protects what it says.
 //
-//   - security: how
+//   - security: how; auto if it is not set
 //
 // It fails if there is no such security.
 //
@@ -213,9 +213,9 @@ func (n *Node) SetSecurity(security NodeSecurity) error {
 	return n.engine.SetSecurity(security)
 }
 
-// SetTrust sets whom the node lets in; open if it is not set.
+// SetTrust sets whom the node lets in.
 //
-//   - trust: whom
+//   - trust: whom; open if it is not set
 //
 // It fails if there is no such trust.
 //
@@ -267,12 +267,11 @@ func (n *Node) SetInterface(value string) error {
 	return n.engine.SetInterface(value)
 }
 
-// SetPort sets the UDP port on which nodes find each other; 5670 if it is not
-// set, 0 for a node that neither sends nor hears beacons. Nodes with different
-// ports do not see each other. A node that gossips has no beacon unless the
-// port is set.
+// SetPort sets the UDP port on which nodes find each other; 0 for a node that
+// neither sends nor hears beacons. Nodes with different ports do not see each
+// other. A node that gossips has no beacon unless the port is set.
 //
-//   - port: the UDP port; at most 65535
+//   - port: the UDP port; at most 65535; 5670 if it is not set
 //
 // It fails if the port is out of range.
 //
@@ -373,9 +372,10 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 	return n.engine.GossipUnpublish(peer)
 }
 
-// SetInterval sets how often the node sends beacons; 1000 if it is not set.
+// SetInterval sets how often the node sends beacons.
 //
-//   - interval: milliseconds between two beacons; 10 to 3600000 ms
+//   - interval: milliseconds between two beacons; 10 to 3600000 ms; 1000 if
+//     it is not set
 //
 // It fails if it is out of range.
 //
@@ -390,10 +390,10 @@ func (n *Node) SetInterval(interval time.Duration) error {
 }
 
 // SetEvasiveTimeout sets how long a peer may be quiet until it is asked for a
-// sign of life; 5000 if it is not set. It must be less than the silent
-// time-out.
+// sign of life. It must be less than the silent time-out.
 //
-//   - interval: milliseconds since the peer was heard; 20 to 86400000 ms
+//   - interval: milliseconds since the peer was heard; 20 to 86400000 ms;
+//     5000 if it is not set
 //
 // It fails if it is out of range.
 //
@@ -407,10 +407,11 @@ func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
 	return n.engine.SetEvasiveTimeout(interval)
 }
 
-// SetSilentTimeout sets how long a peer may be quiet until it is suspect;
-// 10000 if it is not set. It must be less than the expired time-out.
+// SetSilentTimeout sets how long a peer may be quiet until it is suspect. It
+// must be less than the expired time-out.
 //
-//   - interval: milliseconds since the peer was heard; 30 to 86400000 ms
+//   - interval: milliseconds since the peer was heard; 30 to 86400000 ms;
+//     10000 if it is not set
 //
 // It fails if it is out of range.
 //
@@ -424,10 +425,10 @@ func (n *Node) SetSilentTimeout(interval time.Duration) error {
 	return n.engine.SetSilentTimeout(interval)
 }
 
-// SetExpiredTimeout sets how long a peer may be quiet until it is gone; 30000
-// if it is not set.
+// SetExpiredTimeout sets how long a peer may be quiet until it is gone.
 //
-//   - interval: milliseconds since the peer was heard; 50 to 86400000 ms
+//   - interval: milliseconds since the peer was heard; 50 to 86400000 ms;
+//     30000 if it is not set
 //
 // It fails if it is out of range.
 //
@@ -442,11 +443,12 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 }
 
 // SetGreetingTimeout sets how long a peer that was sighted may take until it
-// and the node have connected and greeted each other; 10000 if it is not set.
-// One that takes longer is told of by an event of type unreachable, and
-// forgotten until it is sighted again.
+// and the node have connected and greeted each other. One that takes longer is
+// told of by an event of type unreachable, and forgotten until it is sighted
+// again.
 //
-//   - interval: milliseconds since the peer was sighted; 100 to 600000 ms
+//   - interval: milliseconds since the peer was sighted; 100 to 600000 ms;
+//     10000 if it is not set
 //
 // It fails if it is out of range.
 //
@@ -461,9 +463,9 @@ func (n *Node) SetGreetingTimeout(interval time.Duration) error {
 }
 
 // SetLinger sets how long stopping the node waits for peers to take what is
-// queued for them; 1000 if it is not set.
+// queued for them.
 //
-//   - interval: milliseconds; at most 3600000 ms
+//   - interval: milliseconds; at most 3600000 ms; 1000 if it is not set
 //
 // It fails if it is out of range.
 //
@@ -477,11 +479,11 @@ func (n *Node) SetLinger(interval time.Duration) error {
 	return n.engine.SetLinger(interval)
 }
 
-// SetMaxMessage sets how large one message may be, all its frames together;
-// 67108864 (64 MiB) if it is not set. A peer that sends a larger one is
-// disconnected, unless a greeting may be as large.
+// SetMaxMessage sets how large one message may be, all its frames together. A
+// peer that sends a larger one is disconnected, unless a greeting may be as
+// large.
 //
-//   - size: octets; 65536 to 1073741824
+//   - size: octets; 65536 to 1073741824; 67108864 (64 MiB) if it is not set
 //
 // It fails if it is out of range.
 //
@@ -495,10 +497,11 @@ func (n *Node) SetMaxMessage(size int) error {
 	return n.engine.SetMaxMessage(size)
 }
 
-// SetOutbox sets how many octets may wait for each peer; 1048576 (1 MiB) if it
-// is not set. A message larger than that waits until the queue is empty.
+// SetOutbox sets how many octets may wait for each peer. A message larger than
+// that waits until the queue is empty.
 //
-//   - size: octets for each peer; 4096 to 1073741824
+//   - size: octets for each peer; 4096 to 1073741824; 1048576 (1 MiB) if it
+//     is not set
 //
 // It fails if it is out of range.
 //
@@ -513,10 +516,11 @@ func (n *Node) SetOutbox(size int) error {
 }
 
 // SetInbox sets how many octets of memory may be taken by content that waits
-// for the application; 16777216 (16 MiB) if it is not set. When they are,
-// peers that send more are held back; who comes and goes is told all the same.
+// for the application. When they are, peers that send more are held back; who
+// comes and goes is told all the same.
 //
-//   - size: octets for all peers together; 4096 to 1073741824
+//   - size: octets for all peers together; 4096 to 1073741824; 16777216 (16
+//     MiB) if it is not set
 //
 // It fails if it is out of range.
 //

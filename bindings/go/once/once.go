@@ -67,71 +67,17 @@ package once
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
-	"github.com/sjohnr/at-once/src/check"
 )
 
 // Version is the version of the project.
 const Version = libonce.Version
-
-// Config says how a node is to be. The zero value is a node that finds others
-// on the local network. A zero field stands for its default.
-type Config struct {
-	Name    string            // public name, at most 255 octets; default: six digits of the id
-	Groups  []string          // groups to be in from the start, each of 1 to 255 octets: at most 4096, of 262144 octets together
-	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]
-	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved
-
-	Identity *Identity // who the node is; default: somebody new each time, in memory
-	Security Security  // default SecurityAuto; SecuritySecure if Identity is a member of a network
-	Trust    Trust     // whom to let in; default TrustOpen; TrustMembers if Identity is a member
-	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted
-
-	// Interfaces are names or addresses of the network interfaces to use; what is
-	// not there yet is waited for, and a [Notice] says so. Default: all that are
-	// up, and loopback as well if none of them can broadcast. No beacons go out
-	// over those that cannot, as tunnels: nodes find each other there by gossip.
-	Interfaces []string
-	// BeaconPort is the UDP port on which nodes find each other; those with
-	// different ports do not. Default 5670, or none if the node gossips;
-	// NoBeacon for none.
-	BeaconPort int
-	// Endpoint is where to accept connections, as tcp://ADDRESS:PORT. The port
-	// may be * or FROM-TO. Default: all interfaces, a port the system chooses.
-	Endpoint string
-
-	// Advertise is where to reach the node, as tcp://ADDRESS:PORT, if it is not
-	// where the node accepts connections: it may be behind a router, say. Greetings
-	// and gossip tell it; beacons tell where the node listens.
-	Advertise string
-
-	// Where there is no broadcast, nodes find each other by gossip: some bind a
-	// well-known endpoint, others connect to one or more, and are told of each
-	// other. Servers that are not there are tried again. Zyre nodes may be either.
-	GossipBind    string   // where to accept gossip, as tcp://ADDRESS:PORT
-	GossipConnect []string // servers of gossip, as tcp://ADDRESS:PORT, at most 64
-
-	Interval time.Duration // between beacons; default 1 s
-	Evasive  time.Duration // silence until a peer is asked for a sign of life; default 5 s
-	Silent   time.Duration // silence until it is suspect; default 10 s, more than Evasive
-	Expired  time.Duration // silence until it is gone; default 30 s, more than Silent
-	Greeting time.Duration // the longest that connecting and greeting may take; default 10 s
-	Linger   time.Duration // the longest that Close waits for peers to take what was said; default 1 s
-
-	MaxMessage int // octets of one message; who sends more is disconnected, unless a greeting may be as large; default 64 MiB
-	Outbox     int // octets that may wait for each peer; default 1 MiB
-	Inbox      int // octets that may wait for this program; default 16 MiB
-
-	Logger *slog.Logger // takes the node's log; default: nobody does
-}
 
 // NoBeacon as Config.BeaconPort makes a node that neither sends nor hears
 // beacons; it meets those whom Connect names, or who connect to it.
@@ -165,88 +111,15 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 	return n, nil
 }
 
-// apply makes the settings that differ from the defaults.
-func (c *Config) apply(lib *libonce.Node) error {
-	for name, value := range c.Headers {
-		if err := lib.SetHeader(name, value); err != nil {
-			return field("Headers", err)
-		}
-	}
-	for _, group := range c.Contest {
-		if err := first(lib.SetContestInGroup(group), lib.Join(group)); err != nil {
-			return field("Contest", err)
-		}
-	}
-	if err := first(
-		each("Groups", lib.Join, c.Groups),
-		each("Sealed", lib.SetSealed, c.Sealed),
-		each("GossipConnect", lib.GossipConnect, c.GossipConnect),
-	); err != nil {
-		return err
-	}
-	if c.Logger != nil {
-		lib.SetLog(logTo(c.Logger))
-	}
-	port := c.BeaconPort
+// udpPort returns the port that Config.BeaconPort means, 0 for none.
+func udpPort(port int) int {
 	if port == NoBeacon {
-		port = 0
+		return 0
 	}
-	return first(
-		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
-		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
-		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
-		unless("Interfaces", len(c.Interfaces) == 0, lib.SetInterface, strings.Join(c.Interfaces, ",")),
-		unless("BeaconPort", c.BeaconPort == 0, lib.SetPort, port),
-		unless("Endpoint", c.Endpoint == "", lib.SetEndpoint, c.Endpoint),
-		unless("Advertise", c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
-		unless("GossipBind", c.GossipBind == "", lib.GossipBind, c.GossipBind),
-		unless("Interval", c.Interval == 0, lib.SetInterval, c.Interval),
-		unless("Evasive", c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
-		unless("Silent", c.Silent == 0, lib.SetSilentTimeout, c.Silent),
-		unless("Expired", c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
-		unless("Greeting", c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
-		unless("Linger", c.Linger == 0, lib.SetLinger, c.Linger),
-		unless("MaxMessage", c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
-		unless("Outbox", c.Outbox == 0, lib.SetOutbox, c.Outbox),
-		unless("Inbox", c.Inbox == 0, lib.SetInbox, c.Inbox),
-	)
+	return port
 }
 
-// unless makes a setting that is not the default.
-func unless[T any](name string, isDefault bool, set func(T) error, value T) error {
-	if isDefault {
-		return nil
-	}
-	return field(name, set(value))
-}
-
-// each makes the settings that a field has several of.
-func each(name string, set func(string) error, values []string) error {
-	for _, value := range values {
-		if err := set(value); err != nil {
-			return field(name, err)
-		}
-	}
-	return nil
-}
-
-// field names the field of Config that an error is about; libonce names its setter.
-func field(name string, err error) error {
-	var limits *check.Error
-	if errors.As(err, &limits) {
-		return fmt.Errorf("once.Config.%s: %w: %s given, %s allowed", name, ErrArgument, limits.Given, limits.Allowed)
-	}
-	return err
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func commas(names []string) string { return strings.Join(names, ",") }
 
 // ID returns the node's id, which peers know it by.
 func (n *Node) ID() uuid.UUID { return n.lib.UUID() }

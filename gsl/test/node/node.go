@@ -18,6 +18,7 @@ var ErrClosed = errors.New("closed")
 
 // Box notes its calls in Calls, and fails if it is Closed.
 type Box struct {
+	api.BoxSettings
 	Name   string
 	Calls  []string
 	Closed bool
@@ -32,7 +33,7 @@ func New(name string) (*Box, error) {
 	if name == "closed" {
 		return nil, ErrClosed
 	}
-	Made = &Box{Name: name}
+	Made = &Box{BoxSettings: api.DefaultBoxSettings(), Name: name}
 	return Made, nil
 }
 
@@ -56,6 +57,15 @@ func (b *Box) Watch(watcher func(string)) { b.watch = watcher }
 
 // SetWait notes the call.
 func (b *Box) SetWait(interval time.Duration) error { return b.note("SetWait %v", interval) }
+
+// Label notes the call.
+func (b *Box) Label(name, value string) error { return b.note("Label %s %s", name, value) }
+
+// Paint notes the call.
+func (b *Box) Paint(colour string) error { return b.note("Paint %s", colour) }
+
+// Dry notes the call.
+func (b *Box) Dry(colour string) error { return b.note("Dry %s", colour) }
 
 // Shake notes the call.
 func (b *Box) Shake() { _ = b.note("Shake") }

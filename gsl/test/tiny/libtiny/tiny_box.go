@@ -24,8 +24,10 @@ const (
 
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
-	ErrFull = api.ErrFull // the box is full
-	ErrShut = api.ErrShut // the box is shut
+	ErrFull     = api.ErrFull     // the box is full
+	ErrShut     = api.ErrShut     // the box is shut
+	ErrArgument = api.ErrArgument // an argument is out of its limits
+	ErrStarted  = api.ErrStarted  // the box is in use
 )
 
 // BoxWatchFn is told what happens to the box.
@@ -73,7 +75,7 @@ func (b *Box) Watch(watcher BoxWatchFn) {
 
 // SetWait sets how long the box waits.
 //
-//   - interval: milliseconds; 10 to 20 ms
+//   - interval: milliseconds; 10 to 20 ms; 15 if it is not set
 //
 // It fails if it is out of range.
 //
@@ -85,6 +87,88 @@ func (b *Box) SetWait(interval time.Duration) error {
 		return err
 	}
 	return b.engine.SetWait(interval)
+}
+
+// SetClosing sets how long the box takes to close.
+//
+//   - interval: milliseconds; 10 to 40 ms; 30 if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// State: stable.
+func (b *Box) SetClosing(interval time.Duration) error {
+	if err := check.Duration("SetClosing", "interval", interval, 10*time.Millisecond, 40*time.Millisecond); err != nil {
+		return err
+	}
+	return b.engine.SetClosing(interval)
+}
+
+// SetRoom sets how much goes in.
+//
+//   - octets: octets; 1024 to 1048576; 65537 (65537) if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// State: stable.
+func (b *Box) SetRoom(octets int) error {
+	if err := check.Number("SetRoom", "octets", octets, 1024, 1048576); err != nil {
+		return err
+	}
+	return b.engine.SetRoom(octets)
+}
+
+// Label writes something on the box.
+//
+//   - name: what is said; 1 to 8 octets
+//   - value: of what; at most 8 octets
+//
+// It fails if there is no room.
+//
+// Only a node that has not been started takes it.
+//
+// State: stable.
+func (b *Box) Label(name string, value string) error {
+	if err := check.Text("Label", "name", name, 1, 8); err != nil {
+		return err
+	}
+	if err := check.Text("Label", "value", value, 0, 8); err != nil {
+		return err
+	}
+	return b.engine.Label(name, value)
+}
+
+// Paint paints the box.
+//
+//   - colour: with what; 1 to 8 octets
+//
+// It fails if it is not dry.
+//
+// Only a node that has not been started takes it.
+//
+// State: stable.
+func (b *Box) Paint(colour string) error {
+	if err := check.Text("Paint", "colour", colour, 1, 8); err != nil {
+		return err
+	}
+	return b.engine.Paint(colour)
+}
+
+// Dry lets a colour dry.
+//
+//   - colour: which; 1 to 8 octets
+//
+// It fails if not.
+//
+// State: stable.
+func (b *Box) Dry(colour string) error {
+	if err := check.Text("Dry", "colour", colour, 1, 8); err != nil {
+		return err
+	}
+	return b.engine.Dry(colour)
 }
 
 // Shake shakes the box.

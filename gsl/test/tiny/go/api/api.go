@@ -35,6 +35,8 @@ func (v BoxSizeClass) String() string {
 
 // Errors of tiny_box; they work with errors.Is.
 var (
-	ErrFull = errors.New("the box is full")
-	ErrShut = fmt.Errorf("the box is shut: %w", net.ErrClosed)
+	ErrFull     = errors.New("the box is full")
+	ErrShut     = fmt.Errorf("the box is shut: %w", net.ErrClosed)
+	ErrArgument = errors.New("an argument is out of its limits")
+	ErrStarted  = errors.New("the box is in use")
 )
