@@ -23,4 +23,4 @@ for project in project.xml gsl/testdata/good/project.xml; do
         exit 1
     fi
 done
-gofmt -w generated bindings gsl/test
+gofmt -w generated bindings gsl/test src

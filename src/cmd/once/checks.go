@@ -136,7 +136,7 @@ func checkIdentity(who *once.Identity, id uuid.UUID, now time.Time) finding {
 func checkSecurity(with *common, endpoint string) finding {
 	found := "auto: content is sealed between nodes that have an identity, else plain"
 	switch {
-	case with.security == once.SecurityPlain:
+	case with.config.Security == once.SecurityPlain:
 		found = "plain: whoever is on the network can read and change what is said"
 	case endpoint != keyless(endpoint):
 		found = "secure: all connections are encrypted; plain nodes do not come in"
@@ -161,7 +161,7 @@ func checkBeacons(with *common, counts map[string]uint64) []finding {
 			fail, fmt.Sprintf("sent, but not heard back on UDP port %d", with.port),
 			fmt.Sprintf("let the firewall pass UDP port %d, in and out (nft list ruleset shows what it drops)", with.port)),
 	}
-	if elsewhere := counts["beacons from other networks"]; elsewhere > 0 && len(with.interfaces) == 0 {
+	if elsewhere := counts["beacons from other networks"]; elsewhere > 0 && len(with.config.Interfaces) == 0 {
 		findings = append(findings, finding{warn, "addresses", fmt.Sprintf("%d beacons from addresses outside this host's networks", elsewhere),
 			"the hosts share a wire but not a network: compare their addresses and netmasks with once interfaces"})
 	}

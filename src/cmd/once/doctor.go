@@ -44,7 +44,7 @@ exit status is 1 if something fails.`,
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			with.greeting = max(wait*3/4, leastGreeting) // so that who cannot be met is known by the end
+			with.config.Greeting = max(wait*3/4, leastGreeting) // so that who cannot be met is known by the end
 			findings, err := examine(cmd.Context(), with, wait)
 			if err != nil {
 				return err
@@ -136,15 +136,15 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	}
 	id := node.ID()
 	if as != with {
-		id = with.who.UUID()
+		id = with.config.Identity.UUID()
 	}
 	findings = append(findings, checkConnections(ctx, node.Endpoint()))
-	findings = append(findings, checkIdentity(with.who, id, time.Now()), checkSecurity(as, node.Endpoint()))
+	findings = append(findings, checkIdentity(with.config.Identity, id, time.Now()), checkSecurity(as, node.Endpoint()))
 	findings = append(findings, checkBeacons(as, node.Counts())...)
-	findings = append(findings, checkServers(ctx, as.servers)...)
+	findings = append(findings, checkServers(ctx, as.config.GossipConnect)...)
 	findings = append(findings, odd...)
 	findings = append(findings, checkLives(replaced, node.Counts())...)
-	if as != with && with.who.Network() != "" {
+	if as != with && with.config.Identity.Network() != "" {
 		return findings, nil // members show themselves to members only
 	}
 	return append(findings, checkPeers(node.Peers(), time.Now())...), nil

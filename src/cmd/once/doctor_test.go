@@ -110,8 +110,8 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	p.complains(`^once: something does not work`)
 
 	bare := &common{port: 5670, given: func(string) bool { return false }}
-	gossiping := &common{port: 5670, given: bare.given, servers: []string{"tcp://192.0.2.1:1"}}
-	both := &common{port: 5670, given: func(string) bool { return true }, servers: gossiping.servers}
+	gossiping := &common{port: 5670, given: bare.given, config: once.Config{GossipConnect: []string{"tcp://192.0.2.1:1"}}}
+	both := &common{port: 5670, given: func(string) bool { return true }, config: gossiping.config}
 	unheard := map[string]uint64{"beacons sent": 4, "beacons heard": 3, "beacons from other networks": 2}
 	for _, test := range []struct {
 		with   *common

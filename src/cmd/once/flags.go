@@ -16,54 +16,23 @@ import (
 )
 
 const (
-	defaultPort = 5670
 	defaultWait = 5 * time.Second
-	maxMessage  = 64<<20 - 1<<10 // octets of content; with its header, less than the 64 MiB that nodes take
-	maxName     = 255            // octets of the name of a group or a node, as package once has it
+	maxMessage  = defaultMaxMessage - 1<<10 // octets of content; with its header, less than nodes take
 )
 
 // common holds the flags that all commands share that start a node.
 type common struct {
-	name       string
-	headers    []string // K=V
-	interfaces []string
-	port       uint16
-	endpoint   string
-	advertise  string
-	bind       string
-	contest    []string
-	servers    []string
-	identity   string         // directory, or empty
-	who        *once.Identity // that of the directory, once the node has started
-	security   once.Security
-	trust      once.Trust
-	sealed     []string      // groups
-	greeting   time.Duration // what a node has to be met, zero for the default
-	logLevel   slog.Level
-	given      func(flag string) bool // tells whether the user has given a flag; set when the command begins
+	config   once.Config
+	header   []string // K=V
+	port     uint16
+	identity string // directory, or empty
+	logLevel slog.Level
+	given    func(flag string) bool // tells whether the user has given a flag; set when the command begins
 }
 
 func (c *common) register(flags *pflag.FlagSet) {
-	flags.StringVar(&c.name, "name", "", "public `NAME` of this node (default: six digits of its id)")
-	flags.StringArrayVar(&c.headers, "header", nil, "what peers are told of this node, as `K=V`; may be repeated")
-	flags.StringArrayVar(&c.interfaces, "interface", nil,
-		"`NAME-or-IP` of a network interface to use; may be repeated (default: all that are up)")
-	flags.Uint16Var(&c.port, "port", defaultPort, "UDP `PORT` of beacons, the same for all who want to meet; 0 for none, which is the default with gossip")
-	flags.StringVar(&c.endpoint, "endpoint", "",
-		"where to accept connections, as `tcp://ADDRESS:PORT`; the port may be * or FROM-TO")
-	flags.StringVar(&c.advertise, "advertise", "",
-		"where others can reach this node, as `tcp://ADDRESS:PORT`, if not where it accepts connections; beacons do not tell it")
-	flags.StringVar(&c.bind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
-	flags.StringArrayVar(&c.servers, "gossip-connect", nil,
-		"find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
-	c.identityFlag(flags, "who this node is, as kept in `DIR`, which is made if it is missing (default: somebody new each time)")
-	flags.Var(word[once.Security]{&c.security}, "security",
-		"`plain|auto|secure`: encrypt nothing; content, for who can open it; or all connections (default auto; secure for a member)")
-	flags.Var(word[once.Trust]{&c.trust}, "trust",
-		"`open|first-use|members`: let in anybody; a name with the id it first had; or members of the network (default open; members for a member)")
-	flags.StringArrayVar(&c.sealed, "sealed", nil, "`GROUP` in which nothing is said or heard that is not encrypted; may be repeated")
+	c.settingFlags(flags)
 	flags.TextVar(&c.logLevel, "log-level", slog.LevelWarn, "least `LEVEL` to log: debug, info, warn or error")
-	plainly(flags, "port", "give a number from 0 to 65535")
 	plainly(flags, "log-level", "choose one of debug, info, warn, error")
 }
 
@@ -91,69 +60,48 @@ func (c *common) identityFlag(flags *pflag.FlagSet, usage string) {
 	flags.StringVar(&c.identity, "identity", "", usage)
 }
 
-// contestFlag is for commands that stay in groups.
-func (c *common) contestFlag(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&c.contest, "contest", nil,
-		"`GROUP` to join and to lead, if no other member that contests has a lower id; may be repeated")
-}
-
 // gossips tells whether the node finds others by gossip.
-func (c *common) gossips() bool { return c.bind != "" || len(c.servers) > 0 }
+func (c *common) gossips() bool { return c.config.GossipBind != "" || len(c.config.GossipConnect) > 0 }
 
 // start starts a node that is in groups and logs to w.
 func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*once.Node, error) {
 	if err := c.checkNames(groups); err != nil {
 		return nil, err
 	}
-	headers := map[string]string{}
-	for _, pair := range c.headers {
+	config := &c.config
+	config.Groups, config.Headers = groups, map[string]string{}
+	for _, pair := range c.header {
 		key, value, found := strings.Cut(pair, "=")
 		if !found || key == "" {
 			return nil, fmt.Errorf("header %q: %w: give K=V", pair, once.ErrArgument)
 		}
-		headers[key] = value
+		config.Headers[key] = value
 	}
 	if c.identity != "" {
 		var err error
-		if c.who, err = once.OpenIdentity(c.identity); err != nil {
+		if config.Identity, err = once.OpenIdentity(c.identity); err != nil {
 			return nil, err
 		}
 	}
-	port := int(c.port)
+	config.BeaconPort = int(c.port)
 	switch {
 	case !c.given("port"):
-		port = 0 // gossip, if there is any, is to replace beacons
-	case port == 0:
-		port = once.NoBeacon
+		config.BeaconPort = 0 // gossip, if there is any, is to replace beacons
+	case c.port == 0:
+		config.BeaconPort = once.NoBeacon
 	}
-	return once.Start(ctx, once.Config{
-		Name:          c.name,
-		Groups:        groups,
-		Contest:       c.contest,
-		Headers:       headers,
-		Identity:      c.who,
-		Security:      c.security,
-		Trust:         c.trust,
-		Sealed:        c.sealed,
-		Interfaces:    c.interfaces,
-		GossipConnect: c.servers,
-		BeaconPort:    port,
-		Endpoint:      c.endpoint,
-		Advertise:     c.advertise,
-		GossipBind:    c.bind,
-		Greeting:      c.greeting,
-		Logger:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})),
-	})
+	config.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel}))
+	return once.Start(ctx, *config)
 }
 
 // checkNames fails if a flag gives what can be no name. That of the node may be empty.
 func (c *common) checkNames(groups []string) error {
-	if c.name != "" {
-		if err := checkName("name", c.name); err != nil {
+	if c.config.Name != "" {
+		if err := checkName("name", c.config.Name); err != nil {
 			return err
 		}
 	}
-	for what, names := range map[string][]string{"group": groups, "contest": c.contest, "sealed": c.sealed} {
+	for what, names := range map[string][]string{"group": groups, "contest": c.config.Contest, "sealed": c.config.Sealed} {
 		for _, name := range names {
 			if err := checkName(what, name); err != nil {
 				return err
@@ -166,17 +114,17 @@ func (c *common) checkNames(groups []string) error {
 // beacons tells whether the node has beacons: gossip, if there is any, replaces those that
 // were not asked for.
 func (c *common) beacons() bool {
-	return c.port != 0 && (c.bind == "" && len(c.servers) == 0 || c.given("port"))
+	return c.port != 0 && (!c.gossips() || c.given("port"))
 }
 
 // somebodyNew returns the same for a node beside one that runs with the identity, which
 // may also have the endpoints that were asked for. Only open trust takes no membership.
 func (c *common) somebodyNew() *common {
 	other := *c
-	other.identity, other.who, other.trust = "", nil, once.TrustOpen
-	other.endpoint, other.advertise, other.bind = "", "", ""
-	if other.security == 0 && c.who.Network() != "" {
-		other.security = once.SecuritySecure
+	other.identity, other.config.Identity, other.config.Trust = "", nil, once.TrustOpen
+	other.config.Endpoint, other.config.Advertise, other.config.GossipBind = "", "", ""
+	if other.config.Security == 0 && c.config.Identity.Network() != "" {
+		other.config.Security = once.SecuritySecure
 	}
 	return &other
 }
@@ -230,7 +178,7 @@ func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration,
 
 // checkName fails if what a flag or an argument gives can be the name of no group or peer.
 func checkName(what, text string) error {
-	if len(text) == 0 || len(text) > maxName {
+	if len(text) == 0 || len(text) > maxName { // groups have the limit of nodes
 		return fmt.Errorf("%s %q: %w: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), once.ErrArgument, len(text), maxName)
 	}
 	return nil

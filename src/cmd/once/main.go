@@ -62,7 +62,7 @@ func isUsage(err error) bool {
 // line is found to be right and the command begins.
 func newRoot() (root *cobra.Command, begun *bool) {
 	begun = new(bool)
-	with := &common{port: defaultPort}
+	with := &common{port: defaultBeaconPort}
 	root = &cobra.Command{
 		Use:   "once",
 		Short: "find each other on a network and talk, without a server",
