@@ -106,7 +106,7 @@ type record struct {
 	Reason          string            `json:"reason,omitempty"`
 	Content         []string          `json:"content,omitempty"`
 	ContentEncoding string            `json:"content_encoding,omitempty"`
-	frames          [][]byte
+	Msg             [][]byte          `json:"-"`
 }
 
 // newRecord returns what an event says, but for its content as JSON.
@@ -121,40 +121,13 @@ func newRecord(event once.Event) record {
 		Protection: origin.Peer.Protection().String(),
 		Identity:   origin.Peer.Identity(),
 	}
-	switch e := event.(type) {
-	case *once.Enter:
-		r.Type = "enter"
-	case *once.Exit:
-		r.Type, r.Reason = "exit", string(e.Reason)
-	case *once.Join:
-		r.Type, r.Group = "join", e.Group
-	case *once.Leave:
-		r.Type, r.Group = "leave", e.Group
-	case *once.Whisper:
-		r.Type, r.frames = "whisper", e.Content
-	case *once.Shout:
-		r.Type, r.Group, r.frames = "shout", e.Group, e.Content
-	case *once.Suspect:
-		r.Type = "suspect"
-	case *once.Recover:
-		r.Type = "recover"
-	case *once.Leader:
-		r.Type, r.Group = "leader", e.Group
-	case *once.Notice:
-		r.Type, r.Reason, r.Peer, r.Protection = "network", e.Text, "", ""
-	case *once.Refusal:
-		r.Type, r.Reason, r.Protection = "refused", e.Text, ""
-	case *once.Unreachable:
-		r.Type, r.Reason, r.Protection = "unreachable", e.Text, ""
-	case *once.Twin:
-		r.Type, r.Reason, r.Protection = "twin", e.Text, ""
-	}
+	r.fill(event)
 	return r
 }
 
 func printJSON(w io.Writer, event once.Event) error {
 	r := newRecord(event)
-	r.Content, r.ContentEncoding = encode(r.frames)
+	r.Content, r.ContentEncoding = encode(r.Msg)
 	return writeJSON(w, r)
 }
 
@@ -195,10 +168,10 @@ func textPrinter(terminal bool) func(io.Writer, once.Event) error {
 		if terminal {
 			_, err = fmt.Fprintf(w, "%s  %-8s  %-20s  %-12s  %s\n", event.About().Time.Format(time.TimeOnly),
 				r.Type, cut(cmp.Or(r.Name, strings.TrimPrefix(keyless(r.Endpoint), "tcp://")), 20), cut(r.Group, 40),
-				clean(r.Reason)+content(r.frames, textLimit))
+				clean(r.Reason)+content(r.Msg, textLimit))
 		} else {
 			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time,
-				r.Type, r.Peer, clean(r.Name), clean(r.Group), clean(r.Reason)+content(r.frames, 0))
+				r.Type, r.Peer, clean(r.Name), clean(r.Group), clean(r.Reason)+content(r.Msg, 0))
 		}
 		return err
 	}
