@@ -56,7 +56,7 @@ func (r *receiver) receive(conn net.Conn) {
 	if !r.loop.register(&r.inbound) {
 		return
 	}
-	r.impatient = time.AfterFunc(r.settings.greeting/2, func() { // the peer has the other half to try again
+	r.impatient = time.AfterFunc(r.settings.Greeting/2, func() { // the peer has the other half to try again
 		r.count("greetings that never came")
 		_ = r.link.Close()
 	})

@@ -60,7 +60,7 @@ func TestLargestGreeting(t *testing.T) {
 							memberAs(t, network, name, roles)(n)
 						}
 						_ = n.SetSecurity(security)
-						n.settings.maxMessage = 64 << 10
+						n.settings.MaxMessage = 64 << 10
 					}
 				}
 				name := strings.Repeat("a", zremsg.MaxHelloName)

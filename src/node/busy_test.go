@@ -87,7 +87,7 @@ func TestBusyReceiver(t *testing.T) {
 func busyRoom(t *testing.T, busy time.Duration, security api.NodeSecurity, alarm []string) {
 	l := newLAN(t)
 	ana, ben := l.node("ana", with(security)), l.node("ben", with(security), tight)
-	cleo := l.node("cleo", with(security), func(n *Node) { n.settings.outbox = 8192 })
+	cleo := l.node("cleo", with(security), func(n *Node) { n.settings.Outbox = 8192 })
 	defer ben.Stop()
 	defer cleo.Stop()
 	l.rest()

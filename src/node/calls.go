@@ -58,9 +58,9 @@ func (l *loop) call(id uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 func (l *loop) again(p *peer) time.Duration {
 	stood := time.Since(p.ours.since)
 	if p.welcome {
-		stood = l.settings.greeting
+		stood = l.settings.Greeting
 	}
-	return dial.Again(p.ours.waited, stood, p.Channel != nil, l.settings.greeting)
+	return dial.Again(p.ours.waited, stood, p.Channel != nil, l.settings.Greeting)
 }
 
 // withdraw ends the attempt to connect to a peer.
@@ -191,7 +191,7 @@ func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Lin
 		return nil, err
 	}
 	if !identity.Owned(c.to) { // libzmq then does not keep a connection that only we know to be lost
-		config.Heartbeat = c.settings.silent
+		config.Heartbeat = c.settings.Silent
 	}
 	if !c.guard.Secure || identity.Owned(c.to) {
 		c.guard.Freshen()

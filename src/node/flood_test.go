@@ -39,7 +39,7 @@ func live(t *testing.T, name string, prepare ...func(*Node)) *actor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.settings.port, n.settings.endpoint = 0, "tcp://127.0.0.1:*"
+	n.settings.BeaconPort, n.settings.endpoint = 0, "tcp://127.0.0.1:*"
 	for _, p := range prepare {
 		p(n)
 	}
@@ -254,7 +254,7 @@ func TestNonsenseByBeacon(t *testing.T) {
 	}
 	port := portOf(free.LocalAddr())
 	free.Close()
-	beacons := func(n *Node) { n.settings.port, n.settings.interfaces = int(port), []string{"127.0.0.1"} }
+	beacons := func(n *Node) { n.settings.BeaconPort, n.settings.interfaces = int(port), []string{"127.0.0.1"} }
 	ana, ben := live(t, "ana", beacons), live(t, "ben", beacons)
 	ana.wants("enter ben")
 	ben.wants("enter ana")

@@ -10,7 +10,7 @@ import (
 func (n *Node) listenForGossip() (err error) {
 	if s := &n.settings; s.gossips() {
 		n.gossip, err = gossip.Listen(n.ctx, gossip.Config{
-			Bind: s.gossip, Seeds: s.servers, Linger: s.linger,
+			Bind: s.gossip, Seeds: s.servers, Linger: s.Linger,
 			Transport: n.world.Transport, Random: n.world.Random, Log: s.log, Count: n.count,
 		})
 	}

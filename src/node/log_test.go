@@ -27,7 +27,7 @@ func TestStuckLog(t *testing.T) {
 		ben.talk(ana)
 		start := time.Now()
 		ana.must(ana.Stop())
-		if took := time.Since(start); took > ana.settings.linger+time.Second {
+		if took := time.Since(start); took > ana.settings.Linger+time.Second {
 			t.Errorf("it stops after %v", took)
 		}
 		if len(first) != 1 || <-first != "node started" {

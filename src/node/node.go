@@ -112,10 +112,10 @@ func (n *Node) uuid() uuid.UUID {
 	switch s := &n.settings; {
 	case n.guard != nil:
 		return n.guard.ID
-	case s.security == api.NodeSecurityPlain:
+	case s.Security == api.NodeSecurityPlain:
 		return n.plain
 	default:
-		return s.identity.UUID()
+		return s.who.UUID()
 	}
 }
 
@@ -152,15 +152,15 @@ func (n *Node) Start(ctx context.Context) (err error) {
 	s := &n.settings
 	defer func() {
 		if err != nil {
-			s.journal.wait(s.linger)
+			s.journal.wait(s.Linger)
 			n.quit()
 		}
 	}()
-	if s.evasive >= s.silent || s.silent >= s.expired {
+	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
 		return api.ErrTimeouts
 	}
 	if n.guard, err = guard.New(guard.Config{
-		Identity: s.identity, Chosen: s.chosen, Security: s.security, Trust: s.trust, Sealed: len(s.sealed) > 0,
+		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0,
 		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}); err != nil {
 		return err
@@ -189,7 +189,7 @@ func (n *Node) Start(ctx context.Context) (err error) {
 		n.cancel()
 		return errors.Join(err, listener.Close(), n.gossip.Close())
 	}
-	n.events.Limit(s.inbox)
+	n.events.Limit(s.Inbox)
 	n.begin(listener, site)
 	n.phase = running
 	n.settings.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.address)
@@ -226,7 +226,7 @@ func (n *Node) begin(listener net.Listener, site *site) {
 		n.work.Go(n.loop.keepWatch)
 	}
 	self := sight.Announcement{
-		ID: n.guard.ID, Incarnation: n.guard.Incarnation, Port: n.port, Interval: n.settings.interval,
+		ID: n.guard.ID, Incarnation: n.guard.Incarnation, Port: n.port, Interval: n.settings.Interval,
 		Reached: func(local net.Addr) sight.Endpoint {
 			return cmp.Or(n.settings.advertised, site.reachedFrom(local)).With(n.guard.PublicKey())
 		},
@@ -257,7 +257,7 @@ func (n *Node) newLoop(site *site) *loop {
 		theirs: map[zre.LinkID]*inbound{},
 		twins:  map[uint16]*twin{},
 	}
-	l.sender = channel.NewSender(n.guard, n.settings.maxMessage, n.settings.sealed, n.table.members)
+	l.sender = channel.NewSender(n.guard, n.settings.MaxMessage, n.settings.sealed, n.table.members)
 	n.sender.Store(l.sender)
 	config := n.settings.core()
 	config.ID, config.Name, config.Incarnation = n.guard.ID, n.guard.Name, n.guard.Incarnation
@@ -312,7 +312,7 @@ func (n *Node) Stop() error {
 	<-n.done
 	n.guard.Release()
 	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
-	n.settings.journal.wait(n.settings.linger)
+	n.settings.journal.wait(n.settings.Linger)
 	n.quit()
 	return l.missed.err(nil)
 }

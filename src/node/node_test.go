@@ -227,7 +227,7 @@ func TestRestartReplaces(t *testing.T) {
 
 // kill stops a node without a word to anybody.
 func (a *actor) kill() {
-	a.settings.linger = 0
+	a.settings.Linger = 0
 	for _, other := range []string{a.host} {
 		a.lan.memory.Cut(other)
 	}
@@ -321,7 +321,7 @@ func (l *lan) part(a, b *actor, on bool) {
 func TestSlowApplicationHoldsBackItsSendersOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
-		small := func(n *Node) { n.settings.inbox, n.settings.outbox = 8<<10, 8<<10 }
+		small := func(n *Node) { n.settings.Inbox, n.settings.Outbox = 8<<10, 8<<10 }
 		ana, ben, cleo := l.node("ana", small), l.node("ben", small), l.node("cleo", small)
 		defer ana.Stop()
 		defer ben.Stop()
@@ -387,7 +387,7 @@ func TestUnreadTidingsStayBounded(t *testing.T) {
 func TestBlockedWhisperEndsWhenThePeerGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
-		small := func(n *Node) { n.settings.inbox, n.settings.outbox = 4<<10, 4<<10 }
+		small := func(n *Node) { n.settings.Inbox, n.settings.Outbox = 4<<10, 4<<10 }
 		ana, ben := l.node("ana", small), l.node("ben", small)
 		defer ana.Stop()
 		ana.wants("enter ben")

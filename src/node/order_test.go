@@ -15,7 +15,7 @@ import (
 var levels = []api.NodeSecurity{api.NodeSecurityPlain, api.NodeSecurityAuto, api.NodeSecuritySecure}
 
 // tight leaves room for little content that the application has not read.
-func tight(n *Node) { n.settings.inbox = 4096 }
+func tight(n *Node) { n.settings.Inbox = 4096 }
 
 // tells lets a node whisper numbers to another and join groups, in turn.
 func (a *actor) tells(to *actor, from, end int) {

@@ -161,7 +161,7 @@ func (r *receiver) push(run *Batch, came uint64) bool {
 	}
 	empty := run.Size() == 0
 	taken := r.events.Push(run, &r.Bringer, r.reached, func() {
-		if now := time.Now(); now.Sub(r.told) > r.settings.evasive/2 {
+		if now := time.Now(); now.Sub(r.told) > r.settings.Evasive/2 {
 			r.told = now
 			r.loop.later(zre.Stalled{Peer: r.peer})
 		}

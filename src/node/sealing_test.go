@@ -107,7 +107,7 @@ func TestLargest(t *testing.T) {
 		t.Run(security.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLAN(t)
-				small := func(n *Node) { n.settings.maxMessage = limit }
+				small := func(n *Node) { n.settings.MaxMessage = limit }
 				ana, ben := l.node("ana", small, with(security)), l.node("ben", small, with(security), in("room"))
 				defer ana.Stop()
 				defer ben.Stop()

@@ -22,50 +22,50 @@ import (
 // settings are what an application can choose before the node starts. All are
 // the node's own: none is global.
 type settings struct {
-	identity   *identity.Identity
+	who        *identity.Identity
 	chosen     bool             // the identity is the application's
-	security   api.NodeSecurity // 0 for the default
-	trust      api.NodeTrust    // 0 for the default
+	Security   api.NodeSecurity // 0 for the default
+	Trust      api.NodeTrust    // 0 for the default
 	headers    map[string]string
 	groups     map[string]struct{} // joined before the start
 	sealed     map[string]struct{} // in which nothing plain is said
 	contests   map[string]struct{} // to be led, if need be
-	port       int                 // UDP port of beacons, 0 for none, unset for the default
+	BeaconPort int                 // UDP port of beacons, 0 for none, unset for the default
 	interfaces []string
 	endpoint   string
 	advertised sight.Endpoint // what peers are told, none for the true one
 	gossip     string         // endpoint where gossip is bound, empty if it is not
 	servers    []string       // of gossip, to connect to
-	interval   time.Duration
-	evasive    time.Duration
-	silent     time.Duration
-	expired    time.Duration
-	greeting   time.Duration
-	linger     time.Duration
-	maxMessage int // octets
-	outbox     int // octets for each peer
-	inbox      int // octets of content
+	Interval   time.Duration
+	Evasive    time.Duration
+	Silent     time.Duration
+	Expired    time.Duration
+	Greeting   time.Duration
+	Linger     time.Duration
+	MaxMessage int // octets
+	Outbox     int // octets for each peer
+	Inbox      int // octets of content
 	log        *slog.Logger
 	journal    *journal // where log goes
 }
 
 func defaults(who *identity.Identity) settings {
 	return settings{
-		identity:   who,
+		who:        who,
 		sealed:     map[string]struct{}{},
 		headers:    map[string]string{},
 		groups:     map[string]struct{}{},
 		contests:   map[string]struct{}{},
-		port:       unset,
-		interval:   time.Second,
-		evasive:    peermachine.DefaultEvasive,
-		silent:     peermachine.DefaultSilent,
-		expired:    peermachine.DefaultExpired,
-		greeting:   peermachine.DefaultGreeting,
-		linger:     time.Second,
-		maxMessage: 64 << 20,
-		outbox:     1 << 20,
-		inbox:      16 << 20,
+		BeaconPort: unset,
+		Interval:   time.Second,
+		Evasive:    peermachine.DefaultEvasive,
+		Silent:     peermachine.DefaultSilent,
+		Expired:    peermachine.DefaultExpired,
+		Greeting:   peermachine.DefaultGreeting,
+		Linger:     time.Second,
+		MaxMessage: 64 << 20,
+		Outbox:     1 << 20,
+		Inbox:      16 << 20,
 		log:        slog.New(slog.DiscardHandler),
 		journal:    new(journal),
 	}
@@ -86,8 +86,8 @@ func (s *settings) gossips() bool { return s.gossip != "" || len(s.servers) > 0 
 // udpPort returns the UDP port of beacons, 0 for none.
 func (s *settings) udpPort() int {
 	switch {
-	case s.port != unset:
-		return s.port
+	case s.BeaconPort != unset:
+		return s.BeaconPort
 	case s.gossips():
 		return 0
 	}
@@ -113,17 +113,17 @@ func put[T any](n *Node, field func(*settings) *T, value T) error {
 
 func (n *Node) SetIdentity(who *identity.Identity) error {
 	return n.set(func(s *settings) error {
-		s.identity, s.chosen = who, true
+		s.who, s.chosen = who, true
 		return nil
 	})
 }
 
 func (n *Node) SetSecurity(security api.NodeSecurity) error {
-	return put(n, func(s *settings) *api.NodeSecurity { return &s.security }, security)
+	return put(n, func(s *settings) *api.NodeSecurity { return &s.Security }, security)
 }
 
 func (n *Node) SetTrust(trust api.NodeTrust) error {
-	return put(n, func(s *settings) *api.NodeTrust { return &s.trust }, trust)
+	return put(n, func(s *settings) *api.NodeTrust { return &s.Trust }, trust)
 }
 
 func (n *Node) SetSealed(group string) error {
@@ -172,7 +172,7 @@ func (n *Node) SetInterface(value string) error {
 }
 
 func (n *Node) SetPort(port int) error {
-	return put(n, func(s *settings) *int { return &s.port }, port)
+	return put(n, func(s *settings) *int { return &s.BeaconPort }, port)
 }
 
 func (n *Node) SetEndpoint(endpoint string) error {
@@ -231,39 +231,39 @@ func (n *Node) GossipConnect(endpoint string) error {
 }
 
 func (n *Node) SetInterval(d time.Duration) error {
-	return put(n, func(s *settings) *time.Duration { return &s.interval }, d)
+	return put(n, func(s *settings) *time.Duration { return &s.Interval }, d)
 }
 
 func (n *Node) SetEvasiveTimeout(d time.Duration) error {
-	return put(n, func(s *settings) *time.Duration { return &s.evasive }, d)
+	return put(n, func(s *settings) *time.Duration { return &s.Evasive }, d)
 }
 
 func (n *Node) SetSilentTimeout(d time.Duration) error {
-	return put(n, func(s *settings) *time.Duration { return &s.silent }, d)
+	return put(n, func(s *settings) *time.Duration { return &s.Silent }, d)
 }
 
 func (n *Node) SetExpiredTimeout(d time.Duration) error {
-	return put(n, func(s *settings) *time.Duration { return &s.expired }, d)
+	return put(n, func(s *settings) *time.Duration { return &s.Expired }, d)
 }
 
 func (n *Node) SetGreetingTimeout(d time.Duration) error {
-	return put(n, func(s *settings) *time.Duration { return &s.greeting }, d)
+	return put(n, func(s *settings) *time.Duration { return &s.Greeting }, d)
 }
 
 func (n *Node) SetLinger(d time.Duration) error {
-	return put(n, func(s *settings) *time.Duration { return &s.linger }, d)
+	return put(n, func(s *settings) *time.Duration { return &s.Linger }, d)
 }
 
 func (n *Node) SetMaxMessage(octets int) error {
-	return put(n, func(s *settings) *int { return &s.maxMessage }, octets)
+	return put(n, func(s *settings) *int { return &s.MaxMessage }, octets)
 }
 
 func (n *Node) SetOutbox(octets int) error {
-	return put(n, func(s *settings) *int { return &s.outbox }, octets)
+	return put(n, func(s *settings) *int { return &s.Outbox }, octets)
 }
 
 func (n *Node) SetInbox(octets int) error {
-	return put(n, func(s *settings) *int { return &s.inbox }, octets)
+	return put(n, func(s *settings) *int { return &s.Inbox }, octets)
 }
 
 // SetLog has each line of the node's log handled, one at a time and in order. The node
@@ -281,9 +281,9 @@ func (n *Node) SetLog(handler func(level int, message string, attributes map[str
 func (s *settings) core() zre.Config {
 	return zre.Config{
 		Headers:  wire.Pairs(s.headers),
-		Greeting: s.greeting,
-		Evasive:  s.evasive,
-		Silent:   s.silent,
-		Expired:  s.expired,
+		Greeting: s.Greeting,
+		Evasive:  s.Evasive,
+		Silent:   s.Silent,
+		Expired:  s.Expired,
 	}
 }

@@ -96,12 +96,12 @@ func (s *shared) linkConfig(kind string) link.Config {
 	return link.Config{
 		Type:       kind,
 		Identity:   guard.IdentityOf(s.guard.ID),
-		MaxMessage: max(s.settings.maxMessage, zremsg.MaxHello),
+		MaxMessage: max(s.settings.MaxMessage, zremsg.MaxHello),
 		MaxFrames:  maxFrames,
 		Greeting:   zremsg.MaxHello,
-		Outbox:     s.settings.outbox,
+		Outbox:     s.settings.Outbox,
 		Reserve:    controlReserve,
-		Handshake:  min(s.settings.greeting, handshakemachine.DefaultHandshake),
+		Handshake:  min(s.settings.Greeting, handshakemachine.DefaultHandshake),
 	}
 }
 
@@ -109,7 +109,7 @@ func (s *shared) linkConfig(kind string) link.Config {
 // linger time. Then it calls over with the error, if all was not taken.
 func (s *shared) shutdown(l *link.Link, over func(error)) {
 	s.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.settings.linger)
+		ctx, cancel := context.WithTimeout(context.Background(), s.settings.Linger)
 		defer cancel()
 		err := l.Shutdown(ctx)
 		if err != nil {

@@ -80,7 +80,7 @@ func (n *Node) settleIn(s *site, listener net.Addr) error {
 	}
 	n.work.Go(func() {
 		names, interfaces := n.settings.interfaces, *s.interfaces.Load()
-		beacon.Follow(n.ctx, names, interfaces, n.settings.interval, func(is []beacon.Interface, what []string) {
+		beacon.Follow(n.ctx, names, interfaces, n.settings.Interval, func(is []beacon.Interface, what []string) {
 			was := *s.interfaces.Swap(&is)
 			if udp != nil {
 				udp.Use(is)

@@ -66,7 +66,7 @@ func TestStartsBeforeItsInterface(t *testing.T) {
 		l := newLAN(t)
 		var logged []string
 		ana := l.node("ana", func(n *Node) {
-			n.world.Beacon, n.settings.endpoint, n.settings.port = nil, "", 0
+			n.world.Beacon, n.settings.endpoint, n.settings.BeaconPort = nil, "", 0
 			n.SetLog(func(level int, message string, attributes map[string]string) {
 				if level == 4 {
 					logged = append(logged, message+": "+attributes["change"])

@@ -15,7 +15,7 @@ import (
 )
 
 // spacious lets a message be large.
-func spacious(n *Node) { n.settings.maxMessage, n.settings.inbox = 64<<20, 64<<20 }
+func spacious(n *Node) { n.settings.MaxMessage, n.settings.Inbox = 64<<20, 64<<20 }
 
 // reads reads so many messages, and expects no other events.
 func (a *actor) reads(ctx context.Context, messages int) {
@@ -103,7 +103,7 @@ func TestTakesNothing(t *testing.T) {
 		l.memory.Partition(ana.host, ben.host, true)
 		start := time.Now()
 		ana.wants("suspect ben", "exit ben expired")
-		if took := time.Since(start); took < ana.settings.expired-5*time.Second || took > ana.settings.expired+10*time.Second {
+		if took := time.Since(start); took < ana.settings.Expired-5*time.Second || took > ana.settings.Expired+10*time.Second {
 			t.Errorf("it is gone after %v", took)
 		}
 	})
@@ -155,8 +155,8 @@ func TestLongTransferForReal(t *testing.T) {
 	}
 	hasty := func(n *Node) {
 		spacious(n)
-		n.settings.evasive, n.settings.silent, n.settings.expired = 500*time.Millisecond, time.Second, 3*time.Second
-		n.settings.security = api.NodeSecurityAuto
+		n.settings.Evasive, n.settings.Silent, n.settings.Expired = 500*time.Millisecond, time.Second, 3*time.Second
+		n.settings.Security = api.NodeSecurityAuto
 	}
 	relay, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -177,7 +177,7 @@ func TestLongTransferForReal(t *testing.T) {
 	start := time.Now()
 	transfer(ana, ben, 1, 4_000_000)
 	transfer(ana, ben, 30, 100_000)
-	if took := time.Since(start); took < 2*ana.settings.expired {
+	if took := time.Since(start); took < 2*ana.settings.Expired {
 		t.Errorf("it took %v", took)
 	}
 	_, _ = ana.Stop(), ben.Stop()

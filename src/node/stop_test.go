@@ -51,7 +51,7 @@ func TestGreetedWhileStopping(t *testing.T) {
 func TestWhisperWhileStopping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
-		ana, ben := l.node("ana", func(n *Node) { n.settings.outbox = 4 << 10 }), l.node("ben", tight)
+		ana, ben := l.node("ana", func(n *Node) { n.settings.Outbox = 4 << 10 }), l.node("ben", tight)
 		defer ben.Stop()
 		ana.wants("enter ben")
 		time.AfterFunc(time.Minute, func() { ana.Stop() })
@@ -74,8 +74,8 @@ func TestShoutWhileStopping(t *testing.T) {
 	for _, sec := range []api.NodeSecurity{api.NodeSecurityPlain, api.NodeSecurityAuto} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLAN(t)
-			ana := l.node("ana", func(n *Node) { n.settings.outbox, n.settings.security = 4<<10, sec })
-			ben := l.node("ben", tight, func(n *Node) { n.settings.security = sec })
+			ana := l.node("ana", func(n *Node) { n.settings.Outbox, n.settings.Security = 4<<10, sec })
+			ben := l.node("ben", tight, func(n *Node) { n.settings.Security = sec })
 			defer ben.Stop()
 			ben.must(ben.Join("room"))
 			ana.wants("enter ben", "join ben room")

@@ -35,7 +35,7 @@ func TestUnreachable(t *testing.T) {
 							!strings.Contains(got, endpoint) && !strings.Contains(got, a.loop.home) {
 							t.Fatalf("%s is told %q, where the other is at %s", a.Name(), got, endpoint)
 						}
-						if took := time.Since(start); took < a.settings.greeting || took > 2*a.settings.greeting {
+						if took := time.Since(start); took < a.settings.Greeting || took > 2*a.settings.Greeting {
 							t.Errorf("%s is told after %v", a.Name(), took)
 						}
 					}
