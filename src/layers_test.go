@@ -21,6 +21,7 @@ var floors = []string{
 	"bindings/go/once",
 	"bindings/go/libonce",
 	"src/node",
+	"src/site",
 	"src/dial",
 	"src/channel",
 	"src/guard",

@@ -12,9 +12,9 @@ import (
 )
 
 // accept takes connections until the node stops.
-func (l *loop) accept(listener net.Listener, site *site, own *channel.Own) {
+func (l *loop) accept(listener net.Listener, own *channel.Own) {
 	link.Accept(l.ctx, listener, guard.MaxStrangers, func(conn net.Conn, known func()) {
-		visit, refused := l.admits(conn, site)
+		visit, refused := l.admits(conn)
 		if refused != "" {
 			l.count(refused)
 			_ = conn.Close()
@@ -34,8 +34,8 @@ func (l *loop) accept(listener net.Listener, site *site, own *channel.Own) {
 }
 
 // admits lets a connection in, or returns what those are counted under that are not.
-func (l *loop) admits(conn net.Conn, site *site) (visit guard.Visit, refused string) {
-	if !site.covers(conn.LocalAddr()) {
+func (l *loop) admits(conn net.Conn) (visit guard.Visit, refused string) {
+	if !l.site.Covers(conn.LocalAddr()) {
 		return visit, "connections on other interfaces"
 	}
 	visit, ok := l.guard.Throttle.Admit(conn.RemoteAddr(), time.Now())

@@ -80,7 +80,7 @@ func (l *loop) finish(id, next zre.LinkID) {
 // attempt to. Somebody else may have come in its name: that counts for the host only
 // that it came from.
 func (l *loop) shun(r *inbound, where sight.Endpoint) {
-	host := hostOf(r.link.RemoteAddr())
+	host := sight.Of(r.link.RemoteAddr()).Host()
 	if where.Host() != host {
 		return
 	}

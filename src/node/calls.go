@@ -174,8 +174,8 @@ func (l *loop) callback(local net.Addr) sight.Endpoint {
 	if l.settings.advertised != (sight.Endpoint{}) {
 		return l.settings.advertised
 	}
-	host, _, _ := strings.Cut(hostOf(local), "%")
-	return sight.At(host, l.port)
+	host, _, _ := strings.Cut(sight.Of(local).Host(), "%")
+	return sight.At(host, l.site.Endpoint().Port())
 }
 
 // open connects to an endpoint and makes sure that it is the peer's.

@@ -102,3 +102,15 @@ func (l *loop) hush() {
 		r.hangUp()
 	}
 }
+
+// closeSoon closes a connection that we made when what is queued on it has gone out, at the
+// latest after the linger time.
+func (l *loop) closeSoon(k *link.Link) {
+	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
+}
+
+// full is called when a peer takes nothing at all: it gets a fresh connection.
+func (l *loop) full(k *link.Link) {
+	l.count("control overflows")
+	l.closeSoon(k)
+}

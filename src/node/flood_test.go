@@ -252,7 +252,7 @@ func TestNonsenseByBeacon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := portOf(free.LocalAddr())
+	port := sight.Of(free.LocalAddr()).Port()
 	free.Close()
 	beacons := func(n *Node) { n.settings.BeaconPort, n.settings.interfaces = int(port), []string{"127.0.0.1"} }
 	ana, ben := live(t, "ana", beacons), live(t, "ben", beacons)

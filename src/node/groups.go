@@ -11,20 +11,19 @@ import (
 // Join joins a group. Joining a group twice changes nothing. What is joined
 // before Start is part of the first greeting.
 func (n *Node) Join(group string) error {
-	return n.enlist(group, zre.Join{Group: group}, func(s *settings) map[string]struct{} { return s.groups })
+	return n.enlist(group, zre.Join{Group: group}, n.groups)
 }
 
 // SetContestInGroup has the node contest for the leadership of a group whenever
 // it is in it.
 func (n *Node) SetContestInGroup(group string) error {
-	return n.enlist(group, zre.Contest{Group: group}, func(s *settings) map[string]struct{} { return s.contests })
+	return n.enlist(group, zre.Contest{Group: group}, n.contests)
 }
 
 // enlist puts a group into one of the sets of them, unless that is full: into
 // that of the settings before Start, into the core's after it.
-func (n *Node) enlist(group string, in zre.Input, set func(*settings) map[string]struct{}) error {
-	if early, err := n.early(func(s *settings) error {
-		groups := set(s)
+func (n *Node) enlist(group string, in zre.Input, groups map[string]struct{}) error {
+	if early, err := n.early(func() error {
 		if _, in := groups[group]; !in && !zre.Fits(group, maps.Keys(groups)) {
 			return api.ErrGroups
 		}
@@ -33,49 +32,33 @@ func (n *Node) enlist(group string, in zre.Input, set func(*settings) map[string
 	}); early {
 		return err
 	}
-	var full bool
-	err := n.while(func() {
-		if full = n.loop.core.Full(in); !full {
-			n.loop.step(in)
-		}
-	})
-	if full {
-		return api.ErrGroups
+	var full error
+	if err := n.while(func(l *loop) { full = l.enlist(in) }); err != nil {
+		return err
 	}
-	return err
+	return full
 }
 
 // Leave leaves a group. Leaving a group that the node is not in changes nothing.
 func (n *Node) Leave(group string) error {
-	if early, err := n.early(func(s *settings) error {
-		delete(s.groups, group)
+	if early, err := n.early(func() error {
+		delete(n.groups, group)
 		return nil
 	}); early {
 		return err
 	}
-	return n.while(func() { n.loop.step(zre.Leave{Group: group}) })
+	return n.while(func(l *loop) { l.step(zre.Leave{Group: group}) })
 }
 
 // OwnGroups returns the groups that the node is in, sorted.
 func (n *Node) OwnGroups() []string {
 	var own []string
-	if early, _ := n.early(func(s *settings) error {
-		own = slices.Sorted(maps.Keys(s.groups))
+	if early, _ := n.early(func() error {
+		own = slices.Sorted(maps.Keys(n.groups))
 		return nil
 	}); early {
 		return own
 	}
-	_ = n.while(func() { own = n.loop.core.OwnGroups() }) // none once it has stopped
+	_ = n.while(func(l *loop) { own = l.core.OwnGroups() }) // none once it has stopped
 	return own
-}
-
-// early acts on the settings of a node that has not started, and tells whether
-// that is so.
-func (n *Node) early(act func(*settings) error) (bool, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.phase != fresh {
-		return false, nil
-	}
-	return true, act(&n.settings)
 }

@@ -1,9 +1,10 @@
 package node
 
 import (
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
-	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -16,8 +17,8 @@ type loop struct {
 	dialer *dial.Dialer
 	sender *channel.Sender
 
-	port uint16 // on which we accept connections
-	home string // where we do, for people
+	site *site.Site
+	home string // where we accept connections, for people
 
 	ours    map[zre.LinkID]*outbound
 	theirs  map[zre.LinkID]*inbound
@@ -33,14 +34,17 @@ func (l *loop) number() zre.LinkID {
 	return l.links
 }
 
-// closeSoon closes a connection that we made when what is queued on it has gone out, at the
-// latest after the linger time.
-func (l *loop) closeSoon(k *link.Link) {
-	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
+// enlist has the node join a group or contest for it, unless that is one too many.
+func (l *loop) enlist(in zre.Input) error {
+	if l.core.Full(in) {
+		return api.ErrGroups
+	}
+	l.step(in)
+	return nil
 }
 
-// full is called when a peer takes nothing at all: it gets a fresh connection.
-func (l *loop) full(k *link.Link) {
-	l.count("control overflows")
-	l.closeSoon(k)
+// groupsOwn returns the groups that the node is in, sorted. Others may call it.
+func (l *loop) groupsOwn() (own []string) {
+	l.do(func() { own = l.core.OwnGroups() })
+	return own
 }

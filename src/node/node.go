@@ -12,11 +12,8 @@ package node
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,21 +23,11 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/gossip"
-	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/world"
-	"github.com/sjohnr/at-once/src/zre"
-)
-
-// What an application is told of a node.
-type (
-	Peer  = zre.Peer
-	Event = events.Event
-	Batch = events.Batch
 )
 
 // compactFrom is the least number of unread tidings that is worth compacting.
@@ -53,18 +40,16 @@ type Node struct {
 	name  string    // that was asked for
 	plain uuid.UUID // the id of a node without identity
 	table *table
-	loop  *loop // nil before the start
+	done  chan struct{} // closed when the loop has ended
 
-	sender atomic.Pointer[channel.Sender] // likewise
+	sender atomic.Pointer[channel.Sender] // nil before the start
 
-	mu      sync.RWMutex // guards phase, the settings while fresh, guard and loop till then, and address
-	phase   phase
-	address sight.Endpoint // where we accept connections
-	port    uint16         // of address
-
+	mu     sync.RWMutex // guards what follows; taken after the lock of the settings
+	phase  phase
+	loop   *loop // nil before the start, as the others
+	site   *site.Site
 	gossip *gossip.Gossip // nil for none
 	quit   func()         // tells the world that the node is gone
-	done   chan struct{}  // closed when the loop has ended
 }
 
 // phase is how far a node's life has come.
@@ -75,6 +60,16 @@ const (
 	running
 	stopped
 )
+
+func (p phase) err() error {
+	switch p {
+	case fresh:
+		return api.ErrNotRunning
+	case stopped:
+		return api.ErrStopped
+	}
+	return nil
+}
 
 // New returns a node that does nothing yet. Without a name it takes the first
 // six digits of its UUID.
@@ -102,223 +97,40 @@ func New(name string) (*Node, error) {
 
 // UUID returns the id of the node's identity, or a random one if it has none.
 func (n *Node) UUID() uuid.UUID {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.uuid()
+	id, _ := n.self()
+	return id
 }
 
-// uuid is UUID for who holds n.mu.
-func (n *Node) uuid() uuid.UUID {
-	switch s := &n.settings; {
-	case n.guard != nil:
-		return n.guard.ID
-	case s.Security == api.NodeSecurityPlain:
-		return n.plain
-	default:
-		return s.who.UUID()
-	}
-}
-
+// Name returns the node's public name.
 func (n *Node) Name() string {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if n.guard != nil {
-		return n.guard.Name
+	_, name := n.self()
+	return name
+}
+
+// self returns the id and the name that the node has, or would have if it started now.
+func (n *Node) self() (id uuid.UUID, name string) {
+	if early, _ := n.early(func() error {
+		if id, name = n.plain, n.name; n.Security != api.NodeSecurityPlain {
+			id = n.who.UUID()
+		}
+		return nil
+	}); !early && n.guard != nil {
+		id, name = n.guard.ID, n.guard.Name
+	} else if !early { // stopped before it has started
+		id, name = n.plain, n.name
 	}
-	return cmp.Or(n.name, strings.ToUpper(n.uuid().String()[:6]))
+	return id, cmp.Or(name, strings.ToUpper(id.String()[:6]))
 }
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	if n.address == (sight.Endpoint{}) {
+	if n.site == nil {
 		return ""
 	}
-	return n.address.With(n.guard.PublicKey()).String()
+	return n.site.Endpoint().With(n.guard.PublicKey()).String()
 }
-
-// Start starts the node: it listens, announces itself and connects to those it
-// sights. It does so in the world of ctx, if that has one, and does not end with ctx.
-func (n *Node) Start(ctx context.Context) (err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.phase != fresh {
-		return api.ErrStarted
-	}
-	if err := n.enter(ctx); err != nil {
-		return err
-	}
-	s := &n.settings
-	defer func() {
-		if err != nil {
-			s.journal.wait(s.Linger)
-			n.quit()
-		}
-	}()
-	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
-		return api.ErrTimeouts
-	}
-	if n.guard, err = guard.New(guard.Config{
-		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0,
-		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
-	}); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			n.guard.Release()
-			n.guard = nil
-		}
-	}()
-	site, err := n.settle()
-	if err != nil {
-		return err
-	}
-	n.ctx, n.cancel = context.WithCancel(context.Background())
-	listener, err := n.world.Transport.Listen(n.ctx, site.listen)
-	if err != nil {
-		n.cancel()
-		return fmt.Errorf("cannot accept connections at %s: %w", site.listen, err)
-	}
-	if err := n.listenForGossip(); err != nil {
-		n.cancel()
-		return errors.Join(err, listener.Close())
-	}
-	if err := n.settleIn(site, listener.Addr()); err != nil {
-		n.cancel()
-		return errors.Join(err, listener.Close(), n.gossip.Close())
-	}
-	n.events.Limit(s.Inbox)
-	n.begin(listener, site)
-	n.phase = running
-	n.settings.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.address)
-	return nil
-}
-
-// enter has the node live in the world of ctx, if that has one.
-func (n *Node) enter(ctx context.Context) error {
-	if w := world.Of(ctx); w != nil {
-		n.world = *w
-	}
-	n.quit = func() {}
-	if err := ctx.Err(); err != nil || n.world.Enter == nil {
-		return err
-	}
-	leave, err := n.world.Enter()
-	n.quit = leave
-	return err
-}
-
-// begin starts the goroutines of a node that listens.
-func (n *Node) begin(listener net.Listener, site *site) {
-	n.loop = n.newLoop(site)
-	for group := range n.settings.contests {
-		n.loop.step(zre.Contest{Group: group})
-	}
-	for group := range n.settings.groups {
-		n.loop.step(zre.Join{Group: group})
-	}
-	go n.loop.run()
-	own := &channel.Own{Identity: n.guard.Identity, Groups: n.OwnGroups, Apart: n.apart}
-	n.work.Go(func() { n.loop.accept(listener, site, own) })
-	if n.guard.Identity != nil {
-		n.work.Go(n.loop.keepWatch)
-	}
-	self := sight.Announcement{
-		ID: n.guard.ID, Incarnation: n.guard.Incarnation, Port: n.port, Interval: n.settings.Interval,
-		Reached: func(local net.Addr) sight.Endpoint {
-			return cmp.Or(n.settings.advertised, site.reachedFrom(local)).With(n.guard.PublicKey())
-		},
-	}
-	if key := n.guard.PublicKey(); key != nil {
-		self.Key = *key
-	}
-	for _, source := range n.sources(site) {
-		n.work.Go(func() {
-			if err := source.Run(n.ctx, self, n.loop.sighted); err != nil {
-				n.settings.log.Error("nodes cannot find each other", "by", source.String(), "error", err)
-			}
-		})
-	}
-}
-
-// newLoop returns the loop of a node that listens.
-func (n *Node) newLoop(site *site) *loop {
-	l := &loop{
-		shared: n.shared,
-		turns:  turns{calls: make(chan func(), 64), done: n.done},
-		table:  n.table,
-		ledger: newLedger(),
-		dialer: dial.NewDialer(n.world.Random),
-		port:   n.port,
-		home:   n.address.Bare(),
-		ours:   map[zre.LinkID]*outbound{},
-		theirs: map[zre.LinkID]*inbound{},
-		twins:  map[uint16]*twin{},
-	}
-	l.sender = channel.NewSender(n.guard, n.settings.MaxMessage, n.settings.sealed, n.table.members)
-	n.sender.Store(l.sender)
-	config := n.settings.core()
-	config.ID, config.Name, config.Incarnation = n.guard.ID, n.guard.Name, n.guard.Incarnation
-	config.Beacons, config.Signs, config.Endpoint = site.beacon != nil, l.signs, n.address
-	l.core, l.carry = zre.New(config), l.carryOut
-	return l
-}
-
-// sources are what tells of other nodes, and others of this one.
-func (n *Node) sources(at *site) (sources []sight.Source) {
-	if at.beacon != nil {
-		sources = append(sources, at.beacon)
-	}
-	if n.gossip != nil {
-		sources = append(sources, n.gossip)
-	}
-	return sources
-}
-
-// Stop says goodbye to the peers, waits for at most the linger time until they
-// have taken what is queued, and closes all connections. Events that wait can
-// still be read. If peers are not known to have got content, it returns an
-// *UndeliveredError, each time that it is called.
-func (n *Node) Stop() error {
-	n.mu.Lock()
-	was := n.phase
-	n.phase = stopped
-	n.mu.Unlock()
-	switch was {
-	case fresh:
-		n.events.Close()
-		close(n.done)
-		return nil
-	case stopped:
-		<-n.done
-		if n.loop == nil {
-			return nil
-		}
-		return n.loop.missed.err(nil)
-	case running:
-	}
-	l := n.loop
-	l.do(func() {
-		n.events.End()
-		l.step(zre.Stop{})
-		l.hush()
-	})
-	n.events.Close()
-	n.cancel()
-	n.work.Wait()
-	close(l.calls)
-	<-n.done
-	n.guard.Release()
-	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
-	n.settings.journal.wait(n.settings.Linger)
-	n.quit()
-	return l.missed.err(nil)
-}
-
-// Close is Stop.
-func (n *Node) Close() error { return n.Stop() }
 
 // running tells why a node does not run, if it does not.
 func (n *Node) running() error {
@@ -328,23 +140,13 @@ func (n *Node) running() error {
 }
 
 // while has the loop run a function, if the node runs, and waits until it has.
-func (n *Node) while(call func()) error {
+func (n *Node) while(call func(*loop)) error {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if err := n.phase.err(); err != nil {
 		return err
 	}
-	n.loop.do(call)
-	return nil
-}
-
-func (p phase) err() error {
-	switch p {
-	case fresh:
-		return api.ErrNotRunning
-	case stopped:
-		return api.ErrStopped
-	}
+	n.loop.do(func() { call(n.loop) })
 	return nil
 }
 

@@ -422,6 +422,9 @@ func TestSettingsAreChecked(t *testing.T) {
 	if err := n.Start(t.Context()); !errors.Is(err, api.ErrTimeouts) {
 		t.Errorf("evasive after expired: %v", err)
 	}
+	if err := n.SetLinger(0); err != nil {
+		t.Errorf("a setting after a start that failed: %v", err)
+	}
 	if err := n.Whisper(t.Context(), n.UUID(), text("x")); !errors.Is(err, api.ErrNotRunning) {
 		t.Errorf("whisper before the start: %v", err)
 	}

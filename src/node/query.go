@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -45,9 +46,15 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if err := n.guard.Suits(at.KeyOf()); err != nil {
 		return errors.Join(api.ErrEndpoint, err)
 	}
-	return n.while(func() { n.loop.step(zre.Required{Peer: id, Endpoint: at}) })
+	return n.while(func(l *loop) { l.step(zre.Required{Peer: id, Endpoint: at}) })
 }
 
 // Counts returns how often something unusual was seen since the node began, by
 // name.
 func (n *Node) Counts() map[string]uint64 { return n.counters.all() }
+
+// Interface is a network that the host is part of.
+type Interface = site.Interface
+
+// Interfaces returns the networks that a node can use.
+func Interfaces() ([]*Interface, error) { return site.Interfaces() }

@@ -15,6 +15,7 @@ import (
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -324,7 +325,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	r.visit.Refund()
 	r.guard.Shuns.Remove(r.peer, endpoint)
-	hello.Endpoint = seenFrom(r.link, endpoint).With(badge.Key).String()
+	hello.Endpoint = site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr()).With(badge.Key).String()
 	if !r.speaks(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge}) {
 		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
 		return errRejected

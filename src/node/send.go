@@ -42,7 +42,7 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // *UndeliveredError. What was lost before is told by the first Flush after that.
 func (n *Node) Flush(ctx context.Context) error {
 	var f *flush
-	if err := n.while(func() { f = n.loop.await() }); err != nil {
+	if err := n.while(func(l *loop) { f = l.await() }); err != nil {
 		return err
 	}
 	var cause error
@@ -51,7 +51,7 @@ func (n *Node) Flush(ctx context.Context) error {
 	case <-ctx.Done():
 		cause = ctx.Err()
 	}
-	if err := n.while(func() { n.loop.giveUp(f) }); err != nil {
+	if err := n.while(func(l *loop) { l.giveUp(f) }); err != nil {
 		<-n.done // the loop's last word: it has ended
 		n.loop.giveUp(f)
 		cause = err

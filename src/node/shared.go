@@ -30,7 +30,7 @@ const maxFrames = 1 + zremsg.MaxWhisperContent
 // shared is what the parts of a node have in common.
 type shared struct {
 	world    world.World
-	settings settings // fixed once the node has started
+	settings // fixed once the node has started; see settings.go
 	events   *events.Queue
 	counters counters
 	guard    *guard.Guard // nil before the start
@@ -42,6 +42,13 @@ type shared struct {
 
 // log returns the node's log with a peer's id.
 func (s *shared) log(peer uuid.UUID) *slog.Logger { return s.settings.log.With("peer", peer) }
+
+// What an application is told of a node.
+type (
+	Peer  = zre.Peer
+	Event = events.Event
+	Batch = events.Batch
+)
 
 // nobody is the peer of events that are about the network.
 var nobody = new(zre.Peer)

@@ -2,8 +2,6 @@ package node
 
 import (
 	"errors"
-	"net"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,54 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/sight"
 )
-
-func addrOf(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
-
-// siteAt is that of a node that listens at an address and uses interfaces.
-func siteAt(listen, listener string, prefixes ...string) *site {
-	s := &site{listen: listen, listener: addrOf(listener)}
-	var interfaces []beacon.Interface
-	for n, prefix := range prefixes {
-		p := netip.MustParsePrefix(prefix)
-		interfaces = append(interfaces, beacon.Interface{Name: "x", Index: n, Addr: p, Loopback: p.Addr().IsLoopback()})
-	}
-	s.interfaces.Store(&interfaces)
-	return s
-}
-
-// What gossip tells of a node depends on where the connection is that it is told over.
-func TestReachedFrom(t *testing.T) {
-	for _, test := range []struct {
-		site        *site
-		local, want string
-	}{
-		{siteAt(anywhere, "[::]:7", "192.0.2.1/24", "10.8.0.2/32"), "10.8.0.2:1", "tcp://10.8.0.2:7"},
-		{siteAt(anywhere, "[::]:7", "192.0.2.1/24", "10.8.0.2/32"), "[::ffff:10.8.0.2]:1", "tcp://10.8.0.2:7"},
-		{siteAt(anywhere, "[::]:7", "10.8.0.2/32", "127.0.0.1/8"), "127.0.0.1:1", "tcp://10.8.0.2:7"},
-		{siteAt(anywhere, "[::]:7", "192.0.2.1/24"), "10.8.0.2:1", "tcp://192.0.2.1:7"}, // which the node does not use
-		{siteAt(anywhere, "[::]:7", "127.0.0.1/8"), "127.0.0.1:1", "tcp://127.0.0.1:7"},
-		{siteAt(anywhere, "[::]:7"), "10.8.0.2:1", ""},
-		{siteAt("tcp://*:7", "[::]:7", "192.0.2.1/24"), "10.8.0.2:1", "tcp://10.8.0.2:7"},
-		{siteAt("tcp://192.0.2.1:7", "192.0.2.1:7", "192.0.2.1/24"), "10.8.0.2:1", "tcp://192.0.2.1:7"},
-	} {
-		if got := test.site.reachedFrom(addrOf(test.local)).String(); got != test.want {
-			t.Errorf("at %v of %v, from %s: %q, want %q", test.site.listener, *test.site.interfaces.Load(), test.local, got, test.want)
-		}
-	}
-}
-
-// Who comes over a tunnel comes over an interface that the node uses.
-func TestCovers(t *testing.T) {
-	s := siteAt(anywhere, "[::]:7", "192.0.2.1/24", "10.8.0.2/32")
-	for local, want := range map[string]bool{"192.0.2.1:7": true, "[::ffff:10.8.0.2]:7": true, "10.8.0.3:7": false, "127.0.0.1:7": false} {
-		if s.covers(addrOf(local)) != want {
-			t.Errorf("%s: %v", local, !want)
-		}
-	}
-}
 
 // A node starts before its interface is there, says so, and takes nobody meanwhile.
 func TestStartsBeforeItsInterface(t *testing.T) {
@@ -139,7 +91,7 @@ func TestSightedNowhere(t *testing.T) {
 			ana.loop.sighted([]sight.Sighting{{ID: mallory, Endpoint: parsed(endpoint)}})
 		}
 		ana.loop.do(func() {
-			if len(ana.loop.calls) > 0 {
+			if len(ana.loop.peers) > 0 {
 				t.Error("somebody is called")
 			}
 		})

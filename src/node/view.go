@@ -23,8 +23,8 @@ func (v *View) Leader(group string) (*Peer, error) {
 // Snapshot returns all that the node knows now.
 func (n *Node) Snapshot() (*View, error) {
 	v := new(View)
-	if err := n.while(func() {
-		*v = View{n.loop.version, n.Peers(), n.loop.core.Leaders()}
+	if err := n.while(func(l *loop) {
+		*v = View{l.version, sorted(l.all()), l.core.Leaders()}
 		n.events.Mark(v.version)
 	}); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -89,7 +90,7 @@ func (w *wiretap) between(from, to *actor) (last *tapped) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.taps {
-		if hostOf(c.LocalAddr()) == from.host && hostOf(c.RemoteAddr()) == to.host {
+		if sight.Of(c.LocalAddr()).Host() == from.host && sight.Of(c.RemoteAddr()).Host() == to.host {
 			last = c
 		}
 	}

@@ -46,6 +46,9 @@ func At(host string, port uint16) Endpoint {
 	return Endpoint{Address: net.JoinHostPort(host, strconv.Itoa(int(port)))}
 }
 
+// Of returns the endpoint of an address.
+func Of(a net.Addr) Endpoint { return Endpoint{Address: a.String()} }
+
 // Parse is the inverse of String.
 func Parse(text string) (e Endpoint, err error) {
 	bare, key, keyed := strings.Cut(text, "|")
