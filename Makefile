@@ -34,7 +34,7 @@ deps: ## install what the generator and the interop tests need (Debian, Ubuntu)
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
 
 .PHONY: generate
-generate: ## print generated/ and bindings/go/libonce from the models
+generate: ## print all generated files from the models
 	@bash gsl/generate.sh
 
 .PHONY: check
