@@ -25,7 +25,7 @@ const hubQueue = 256
 // goroutine at any time.
 type Hub struct {
 	mu    sync.Mutex
-	nodes []*hubNode // in order of host and id, so that the same seed loses the same beacons
+	nodes []*hubNode // in order of host and id, so that they are told in the same
 	seed  uint64
 	loss  func(from, to string) float64
 	cut   func(from, to string) bool
@@ -34,12 +34,15 @@ type Hub struct {
 type hubNode struct {
 	host   string
 	self   sight.Announcement
-	random *rand.Rand // guarded by Hub.mu
+	key    uint64     // of host and id
+	random *rand.Rand // how long it waits; guarded by Hub.mu, as what follows is
+	sent   uint64     // beacons
 	inbox  chan sight.Sighting
 }
 
 // NewHub returns a domain that loses nothing. What chance decides there comes from the
-// seed, the sender's host and id, and how many beacons it has sent.
+// seed, the host and id of the sender, and how many beacons it has sent; for what is lost
+// also from the host and id of the receiver. Who else is there does not matter.
 func NewHub(seed uint64) *Hub { return &Hub{seed: seed} }
 
 // Lose lets each receiver miss a beacon with the probability that the function says, until
@@ -107,6 +110,7 @@ func (h *Hub) enter(host string, self sight.Announcement) *hubNode {
 	n := &hubNode{
 		host:   host,
 		self:   self,
+		key:    hash.Sum64(),
 		random: rand.New(rand.NewPCG(h.seed, hash.Sum64())),
 		inbox:  make(chan sight.Sighting, hubQueue),
 	}
@@ -131,16 +135,22 @@ func (h *Hub) draw(n *hubNode) float64 {
 	return n.random.Float64()
 }
 
+// chance decides whether the last beacon of a node is lost on its way to another.
+func (h *Hub) chance(from, to *hubNode) float64 {
+	return rand.New(rand.NewPCG(h.seed^from.key, to.key+from.sent)).Float64()
+}
+
 // send gives a beacon of n to all whom it reaches and who have room for it.
 func (h *Hub) send(n *hubNode, port uint16) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	n.sent++
 	s := sight.Sighting{ID: n.self.ID, Endpoint: sight.At(n.host, port).With(&n.self.Key), Gone: port == 0}
 	for _, to := range h.nodes {
 		if to == n || h.cut != nil && h.cut(n.host, to.host) {
 			continue
 		}
-		if h.loss != nil && n.random.Float64() < h.loss(n.host, to.host) {
+		if h.loss != nil && h.chance(n, to) < h.loss(n.host, to.host) {
 			continue
 		}
 		select {
