@@ -27,13 +27,14 @@ var ErrSomebodyElse = errors.New("another node is there")
 
 // Dialer is what the attempts of a node have in common.
 type Dialer struct {
-	random func() float64
+	random func(whom string) float64
 	lines  lines
 	slots  chan struct{} // holds a token for each attempt to connect to who is only sighted
 }
 
-// NewDialer returns a dialer whose waits vary by chance, which random gives from 0 to 1.
-func NewDialer(random func() float64) *Dialer {
+// NewDialer returns a dialer whose waits vary by chance: random is at least 0, and less than
+// 1, for whom an attempt is to reach.
+func NewDialer(random func(whom string) float64) *Dialer {
 	return &Dialer{random: random, lines: lines{at: map[string]chan struct{}{}}, slots: make(chan struct{}, Most)}
 }
 
@@ -49,6 +50,7 @@ type Open func(ctx context.Context, endpoint sight.Endpoint) (*link.Link, error)
 type Attempt struct {
 	Wait time.Duration // before the first try; set before Run
 
+	whom      string
 	endpoints atomic.Pointer[[]sight.Endpoint]
 	urgent    chan struct{} // closed when the peer is more than sighted
 	hurried   bool          // that is so
@@ -56,9 +58,9 @@ type Attempt struct {
 	cancel    context.CancelFunc
 }
 
-// NewAttempt returns an attempt that lasts until ctx ends.
-func NewAttempt(ctx context.Context) *Attempt {
-	a := &Attempt{urgent: make(chan struct{})}
+// NewAttempt returns an attempt to reach a peer that lasts until ctx ends.
+func NewAttempt(ctx context.Context, whom string) *Attempt {
+	a := &Attempt{whom: whom, urgent: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	return a
 }
@@ -92,7 +94,7 @@ func (a *Attempt) Cancel() { a.cancel() }
 func (a *Attempt) Run(d *Dialer, open Open, refused func()) (*link.Link, sight.Endpoint) {
 	defer a.cancel()
 	for wait := a.Wait; ; wait = link.Longer(wait) {
-		if !link.Pause(a.ctx, link.Vary(wait, d.random())) {
+		if !link.Pause(a.ctx, link.Vary(wait, d.random(a.whom))) {
 			return nil, sight.Endpoint{}
 		}
 		won, all := a.round(d, open)

@@ -34,7 +34,7 @@ func (g *Gossip) accept(ctx context.Context) {
 
 // connect stays with a server until ctx ends.
 func (g *Gossip) connect(ctx context.Context, seed string) {
-	for wait := time.Duration(0); link.Pause(ctx, link.Vary(wait, g.Random())); wait = link.Longer(wait) {
+	for wait := time.Duration(0); link.Pause(ctx, link.Vary(wait, g.Random(seed))); wait = link.Longer(wait) {
 		began := time.Now()
 		err := g.dial(ctx, seed)
 		g.Log.Debug("no gossip with a server", "endpoint", seed, "error", err)

@@ -31,8 +31,8 @@ type Config struct {
 	Linger    time.Duration
 	Transport link.Transport
 	Log       *slog.Logger
-	Random    func() float64    // at least 0, and less than 1
-	Count     func(name string) // something unusual was seen
+	Random    func(what string) float64 // at least 0, and less than 1
+	Count     func(name string)         // something unusual was seen
 }
 
 // Gossip tells who is there. Its methods may be called from any goroutine.

@@ -68,7 +68,7 @@ func (w *network) start(i int, version uint64, seeds ...int) *node {
 	n := &node{sightMap: map[int]int{}, gone: map[int]int{}, keys: map[int][32]byte{}, counts: map[string]int{}}
 	config := Config{
 		Bind: serverOf(i), Linger: time.Second, Transport: w.memory.Host(hostOf(i)),
-		Log: slog.New(slog.DiscardHandler), Random: rand.Float64,
+		Log: slog.New(slog.DiscardHandler), Random: func(string) float64 { return rand.Float64() },
 		Count: func(name string) {
 			n.lock.Lock()
 			defer n.lock.Unlock()

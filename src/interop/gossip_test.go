@@ -116,7 +116,7 @@ func TestGossipKeys(t *testing.T) {
 	g, err := gossip.Listen(t.Context(), gossip.Config{
 		Seeds:  []string{"tcp://127.0.0.1:" + server.says("PORT ")},
 		Linger: time.Second, Transport: link.TCP{}, Log: slog.New(slog.DiscardHandler),
-		Random: rand.Float64,
+		Random: func(string) float64 { return rand.Float64() },
 		Count:  func(name string) { t.Error(name) },
 	})
 	must(t, err)

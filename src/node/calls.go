@@ -42,7 +42,7 @@ func (l *loop) call(id uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 		p.attempt.Try(endpoints, urgent)
 		return
 	}
-	c := &caller{loop: l, to: id, attempt: dial.NewAttempt(l.ctx)}
+	c := &caller{loop: l, to: id, attempt: dial.NewAttempt(l.ctx, id.String())}
 	c.attempt.Try(endpoints, urgent)
 	if last := p.ours; last != nil { // the connection that stood was lost
 		if c.attempt.Wait = l.again(p); c.attempt.Wait >= turnedAway {

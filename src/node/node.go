@@ -84,7 +84,7 @@ func New(name string) (*Node, error) {
 	}
 	return &Node{
 		shared: &shared{
-			world:    world.World{Transport: newTransport(), Now: time.Now, Random: rand.Float64},
+			world:    world.World{Transport: newTransport(), Now: time.Now, Random: func(string) float64 { return rand.Float64() }},
 			settings: defaults(who),
 			events:   events.New(compactFrom),
 		},

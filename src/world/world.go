@@ -19,8 +19,12 @@ type World struct {
 	// its interfaces; a node that has a Beacon does not look at those.
 	Beacon func(port int) sight.Source
 
-	Now    func() time.Time // the wall clock, which cards are dated by
-	Random func() float64   // at least 0, and less than 1
+	Now func() time.Time // the wall clock, which cards are dated by
+
+	// Random returns a number from 0 to less than 1. It is told what for, so that it need
+	// not depend on the order in which goroutines draw; for the same at the same moment it
+	// may be the same.
+	Random func(what string) float64
 
 	// Enter is called when a node starts, and leave when it has stopped, or has not started
 	// after all. An error keeps the node from starting. Nil lets all in.
