@@ -24,9 +24,10 @@ count() {
 
 models=$(files '^(api/.*|project)\.xml$' | count)
 engine=$(files '^src/.*\.go$' "^src/(cmd|interop)/|$doubles" | count)
-wrapper=$(files '^bindings/go/.*\.go$' | count)
+wrapper=$(files '^bindings/go/.*\.go$' '/oncetest/' | count)
 printf '%-10s %6d\n' models "$models" engine "$engine" wrapper "$wrapper" library $((models + engine + wrapper))
 echo 'apart:'
 printf '%-10s %6d\n' program "$(files '^src/cmd/.*\.go$' | count)" \
-	doubles "$(files "$doubles" | count)" generator "$(files '^gsl/.*\.(gsl|sh)$' | count)" \
+	doubles "$(files "$doubles" | count)" oncetest "$(files '/oncetest/.*\.go$' | count)" \
+	generator "$(files '^gsl/.*\.(gsl|sh)$' | count)" \
 	labs "$(files '^(lab|demo|\.ci)/' '\.txt$' | count)"

@@ -19,6 +19,7 @@ const module = "github.com/sjohnr/at-once/"
 var floors = []string{
 	"src/cmd/once",
 	"bindings/go/once",
+	"bindings/go/once/oncetest",
 	"bindings/go/libonce",
 	"src/node",
 	"src/site",

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,39 +18,32 @@ import (
 )
 
 // Counter is a count that programs on a network keep together: each counts for itself,
-// tells the others how far it is, and adds up what it was told.
+// tells the others how far it is, and adds up what it is told.
 type Counter struct {
-	own chan uint64
+	config once.Config
+	added  chan uint64
 
 	mu     sync.Mutex
 	counts map[uuid.UUID]uint64
 }
 
-func NewCounter() *Counter {
-	return &Counter{own: make(chan uint64), counts: map[uuid.UUID]uint64{}}
+func NewCounter(config once.Config) *Counter {
+	config.Groups = []string{"count"}
+	return &Counter{config: config, added: make(chan uint64), counts: map[uuid.UUID]uint64{}}
 }
 
 // Run keeps the count until ctx ends.
 func (c *Counter) Run(ctx context.Context) error {
-	node, err := once.Start(ctx, once.Config{Groups: []string{"count"}, Security: once.SecurityPlain, Interval: 2 * time.Second, Expired: 12 * time.Second})
+	node, err := once.Start(ctx, c.config)
 	if err != nil {
 		return err
 	}
 	defer node.Close()
-	go func() {
-		for {
-			select {
-			case n := <-c.own:
-				node.Shout(ctx, "count", c.raise(node.ID(), c.of(node.ID())+n))
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	go c.tell(ctx, node)
 	for event := range node.Events(ctx) {
 		switch e := event.(type) {
 		case *once.Join: // it has missed what was said before
-			node.Whisper(ctx, e.Peer.UUID(), c.raise(node.ID(), 0))
+			_ = node.Whisper(ctx, e.Peer.UUID(), c.raise(node.ID(), 0)) // else it has gone again
 		case *once.Whisper:
 			c.raise(e.Peer.UUID(), binary.BigEndian.Uint64(e.Content[0]))
 		case *once.Shout:
@@ -58,10 +53,31 @@ func (c *Counter) Run(ctx context.Context) error {
 	return nil
 }
 
-// Add counts n more.
-func (c *Counter) Add(n uint64) { c.own <- n }
+// tell tells all of what is added here.
+func (c *Counter) tell(ctx context.Context, node *once.Node) {
+	for total := uint64(0); ; {
+		select {
+		case n := <-c.added:
+			total += n
+			_, _ = node.Shout(ctx, "count", c.raise(node.ID(), total)) // else ctx has ended
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
-// Total returns the count as far as it is known.
+// raise raises one of the counts, and returns it as it is told to others.
+func (c *Counter) raise(id uuid.UUID, count uint64) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts[id] = max(c.counts[id], count)
+	return binary.BigEndian.AppendUint64(nil, c.counts[id])
+}
+
+// Add counts n more.
+func (c *Counter) Add(n uint64) { c.added <- n }
+
+// Total returns the count as far as it is known here.
 func (c *Counter) Total() (total uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,50 +87,61 @@ func (c *Counter) Total() (total uint64) {
 	return total
 }
 
-func (c *Counter) of(id uuid.UUID) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counts[id]
-}
-
-// raise raises one of the counts, and returns it as it is told to others.
-func (c *Counter) raise(id uuid.UUID, n uint64) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counts[id] = max(c.counts[id], n)
-	return binary.BigEndian.AppendUint64(nil, c.counts[id])
-}
-
 func TestCountersAgreeAfterPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := oncetest.New(t, 1)
 		network.SetLine(oncetest.Line{Delay: 5 * time.Millisecond})
-		var hosts []*oncetest.Host
-		var counters []*Counter
-		for i := range 50 {
-			hosts = append(hosts, network.Host(fmt.Sprintf("10.0.0.%d", i+1)))
-			counters = append(counters, NewCounter())
+		config := once.Config{Security: once.SecurityPlain, Interval: 5 * time.Second, Expired: 12 * time.Second}
+		hosts, counters := make([]*oncetest.Host, 50), make([]*Counter, 50)
+		for i := range hosts {
+			hosts[i], counters[i] = network.Host(fmt.Sprintf("10.0.0.%d", i+1)), NewCounter(config)
 			hosts[i].Go(counters[i].Run)
 		}
-		count := func(want uint64) {
+		agree := func(want uint64) {
 			t.Helper()
-			for _, c := range counters {
-				c.Add(1)
-			}
-			time.Sleep(time.Second) // virtual
 			for i, c := range counters {
 				if got := c.Total(); got != want {
 					t.Errorf("host %v has counted %d, want %d", hosts[i], got, want)
 				}
 			}
 		}
-		time.Sleep(time.Second)
 
+		time.Sleep(time.Second) // all have met
 		network.Partition(hosts[:25], hosts[25:])
-		count(25)
-		time.Sleep(13 * time.Second) // longer than nodes wait for silent ones
+		for _, c := range counters {
+			c.Add(1)
+		}
+		time.Sleep(15 * time.Second) // each half has given up the other
+		agree(25)
+
 		network.Heal()
-		time.Sleep(6 * time.Second)
-		count(100)
+		time.Sleep(6 * time.Second) // all have met again
+		agree(50)
 	})
+}
+
+// TestDocumentsShowThis holds the README and the package's documentation to the test that
+// they show.
+func TestDocumentsShowThis(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	_, test, _ := strings.Cut(read("example_test.go"), "func TestCounters")
+	test, _, ok := strings.Cut(test, "\n}\n")
+	test = "func TestCounters" + test + "\n}\n"
+	if !ok || strings.Count(test, "\n") < 20 {
+		t.Fatalf("cannot find the test, but %q", test)
+	}
+	comment := strings.ReplaceAll("\n"+strings.TrimSuffix(test, "\n"), "\n", "\n//\t")
+	comment = strings.ReplaceAll(comment, "//\t\n", "//\n")
+	if !strings.Contains(read("doc.go"), comment+"\n") {
+		t.Errorf("doc.go does not show the test as it is; copy this there:%s", comment)
+	}
+	if !strings.Contains(read("../../../../README.md"), "```go\n"+test+"```\n") {
+		t.Error("README.md does not show the test as it is; copy it there")
+	}
 }

@@ -2,7 +2,6 @@ package oncetest
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/sjohnr/at-once/src/sight"
@@ -15,11 +14,9 @@ type Host struct {
 	address string
 
 	// Network.mu guards these.
-	line   *Line // nil for the network's
-	side   int   // of a partition, from 1; 0 for none
-	ahead  time.Duration
-	random *rand.Rand
-	life   *life
+	line *Line // nil for the network's
+	side int   // of a partition, from 1; 0 for none
+	life *life
 }
 
 // String returns the host's address.
@@ -61,15 +58,6 @@ func (h *Host) SetLine(line Line) {
 	defer h.network.mu.Unlock()
 	h.line = &line
 	h.network.common.Store(nil)
-}
-
-// SetClock has the host's clock be ahead of the others' by so much, or behind if that is
-// less than 0. Nodes date what they sign by it; how long something takes it does not
-// change, and what the program itself reads by time.Now neither.
-func (h *Host) SetClock(ahead time.Duration) {
-	h.network.mu.Lock()
-	defer h.network.mu.Unlock()
-	h.ahead = ahead
 }
 
 // Break breaks all connections of the host, on both ends. What is under way on them is
@@ -122,21 +110,11 @@ func (h *Host) begin() {
 	l.ctx = world.With(l.ctx, &world.World{
 		Transport: n.memory.Host(h.address),
 		Beacon:    func(port int) sight.Source { return n.beacon(h.address, port) },
-		Now:       h.now,
+		Now:       time.Now,
 		Random:    h.draw,
 		Enter:     l.enter,
 	})
 	h.life = l
 }
 
-func (h *Host) now() time.Time {
-	h.network.mu.Lock()
-	defer h.network.mu.Unlock()
-	return time.Now().Add(h.ahead)
-}
-
-func (h *Host) draw() float64 {
-	h.network.mu.Lock()
-	defer h.network.mu.Unlock()
-	return h.random.Float64()
-}
+func (h *Host) draw(what string) float64 { return h.network.draw(h.address, what) }

@@ -31,10 +31,7 @@ type Network struct {
 	line  *Line               // of hosts that have none of their own
 	hosts map[string]*Host    // by address
 	hubs  map[int]*beacon.Hub // by the UDP port of beacons
-	ways  map[way]*rand.Rand  // what is drawn on the way from one host to another
 }
-
-type way struct{ from, to string }
 
 // New returns a network without hosts, delay or loss. What chance decides comes from the
 // seed, keys too; for that reason the test, and those that it is part of, cannot be
@@ -42,7 +39,7 @@ type way struct{ from, to string }
 func New(t *testing.T, seed uint64) *Network {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
-	n := &Network{t: t, line: &Line{}, seed: seed, hosts: map[string]*Host{}, hubs: map[int]*beacon.Hub{}, ways: map[way]*rand.Rand{}}
+	n := &Network{t: t, line: &Line{}, seed: seed, hosts: map[string]*Host{}, hubs: map[int]*beacon.Hub{}}
 	n.ended.L = &n.mu
 	n.common.Store(n.line)
 	n.memory = link.NewMemory(n.delay)
@@ -90,7 +87,7 @@ func (n *Network) Host(address string) *Host {
 	defer n.mu.Unlock()
 	h := n.hosts[ip.String()]
 	if h == nil {
-		h = &Host{network: n, address: ip.String(), random: n.draw(ip.String())}
+		h = &Host{network: n, address: ip.String()}
 		h.begin()
 		n.hosts[h.address] = h
 	}
@@ -203,14 +200,7 @@ func (n *Network) delay(from, to string) time.Duration {
 	if jitter == 0 {
 		return delay
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	random := n.ways[way{from, to}]
-	if random == nil {
-		random = n.draw(from, to)
-		n.ways[way{from, to}] = random
-	}
-	return delay + time.Duration(random.Float64()*float64(jitter))
+	return delay + time.Duration(n.draw(from, to)*float64(jitter))
 }
 
 func (n *Network) rate(from, to string) int {
@@ -226,12 +216,12 @@ func (n *Network) loss(from, to string) float64 {
 	return 1 - (1-a.Loss)*(1-b.Loss)
 }
 
-// draw returns the chance of its own that something with a name has, so that what is
-// drawn there does not depend on when others draw.
-func (n *Network) draw(names ...string) *rand.Rand {
+// draw returns what chance decides for something at this moment, from 0 to less than 1.
+// It does not depend on the order in which goroutines ask that do so at once.
+func (n *Network) draw(what ...any) float64 {
 	hash := fnv.New64a()
-	fmt.Fprint(hash, names)
-	return rand.New(rand.NewPCG(n.seed, hash.Sum64()))
+	fmt.Fprintln(hash, what...)
+	return rand.New(rand.NewPCG(n.seed^hash.Sum64(), uint64(time.Now().UnixNano()))).Float64()
 }
 
 // beacon returns the beacon of a host on a UDP port.
