@@ -1,12 +1,6 @@
 package oncetest
 
-import (
-	"context"
-	"time"
-
-	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/world"
-)
+import "context"
 
 // Host is a computer in a [Network]. Any number of programs and nodes run on it.
 type Host struct {
@@ -93,28 +87,13 @@ func (h *Host) Restart() {
 	n := h.network
 	n.t.Helper()
 	n.mu.Lock()
-	if !h.life.crashed {
-		n.mu.Unlock()
+	crashed := h.life.crashed
+	n.mu.Unlock()
+	if !crashed {
 		n.t.Fatalf("oncetest: host %v has not crashed", h)
 	}
-	h.begin()
-	n.mu.Unlock()
 	n.memory.Restore(h.address)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h.begin()
 }
-
-// begin begins a life. The caller holds the network's lock.
-func (h *Host) begin() {
-	n := h.network
-	l := &life{network: n, address: h.address}
-	l.ctx, l.end = context.WithCancelCause(n.t.Context())
-	l.ctx = world.With(l.ctx, &world.World{
-		Transport: n.memory.Host(h.address),
-		Beacon:    func(port int) sight.Source { return n.beacon(h.address, port) },
-		Now:       time.Now,
-		Random:    h.draw,
-		Enter:     l.enter,
-	})
-	h.life = l
-}
-
-func (h *Host) draw(what string) float64 { return h.network.draw(h.address, what) }

@@ -1,8 +1,6 @@
 package oncetest
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -94,47 +92,6 @@ func (n *Network) Host(address string) *Host {
 	return h
 }
 
-// Line is what connects a host to the network. What goes from one host to another goes
-// over the lines of both; programs on one host are connected without.
-//
-// Connections are as TCP's: nothing that a line does makes octets on them be missing, or
-// change their order. There, loss and congestion are delay; and what a connection that
-// breaks had under way is lost, see [Host.Break]. Only beacons are lost one by one.
-type Line struct {
-	// Delay is how long what is said is on the way, not counting the other host's line,
-	// and Jitter up to how much longer, anew for each write. Connecting takes both
-	// directions' delays. Beacons take no time.
-	Delay, Jitter time.Duration
-
-	// Rate is how many octets a second each connection carries in each direction: the
-	// lesser of both lines' rates. 0 is any number.
-	Rate int
-
-	// Loss is the part of the beacons that are lost on the line, from 0 for none to 1
-	// for all. Those that say goodbye are beacons too.
-	Loss float64
-}
-
-// SetLine sets the lines of all hosts, also of those that are named later.
-func (n *Network) SetLine(line Line) {
-	n.t.Helper()
-	line.check(n.t)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, h := range n.hosts {
-		h.line = nil
-	}
-	n.line = &line
-	n.common.Store(n.line)
-}
-
-func (l *Line) check(t *testing.T) {
-	t.Helper()
-	if l.Delay < 0 || l.Jitter < 0 || l.Rate < 0 || !(l.Loss >= 0 && l.Loss <= 1) {
-		t.Fatalf("oncetest: %+v is no line: want nothing below 0, and no loss above 1", *l)
-	}
-}
-
 // Partition parts the hosts of different sides from each other, until the next Partition
 // or Heal. Nothing that they say reaches the others, and nobody is told: what is said on
 // connections waits for the network to heal, what takes too long is given up by the
@@ -170,52 +127,6 @@ func (n *Network) cut(from, to string) bool {
 	return a.life.crashed || b.life.crashed || a.side != 0 && b.side != 0 && a.side != b.side
 }
 
-// noLine is between programs on one host.
-var noLine = new(Line)
-
-// lines returns those between two hosts.
-func (n *Network) lines(from, to string) (a, b *Line) {
-	if from == to {
-		return noLine, noLine
-	}
-	if line := n.common.Load(); line != nil {
-		return line, line
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.lineOf(from), n.lineOf(to)
-}
-
-// lineOf returns the line of a host. The caller holds the lock.
-func (n *Network) lineOf(address string) *Line {
-	if h := n.hosts[address]; h != nil && h.line != nil {
-		return h.line
-	}
-	return n.line
-}
-
-func (n *Network) delay(from, to string) time.Duration {
-	a, b := n.lines(from, to)
-	delay, jitter := a.Delay+b.Delay, a.Jitter+b.Jitter
-	if jitter == 0 {
-		return delay
-	}
-	return delay + time.Duration(n.draw(from, to)*float64(jitter))
-}
-
-func (n *Network) rate(from, to string) int {
-	a, b := n.lines(from, to)
-	if a.Rate == 0 || b.Rate == 0 {
-		return max(a.Rate, b.Rate)
-	}
-	return min(a.Rate, b.Rate)
-}
-
-func (n *Network) loss(from, to string) float64 {
-	a, b := n.lines(from, to)
-	return 1 - (1-a.Loss)*(1-b.Loss)
-}
-
 // draw returns what chance decides for something at this moment, from 0 to less than 1.
 // It does not depend on the order in which goroutines ask that do so at once.
 func (n *Network) draw(what ...any) float64 {
@@ -236,44 +147,4 @@ func (n *Network) beacon(address string, port int) sight.Source {
 		n.hubs[port] = hub
 	}
 	return hub.Host(address)
-}
-
-// errOff and errOver are why the contexts of what runs on a host end.
-var (
-	errOff  = errors.New("oncetest: the host is off")
-	errOver = errors.New("oncetest: the test is over")
-)
-
-// life is what runs on a host from its start to its crash, or to the end of the test. The
-// network's lock guards it.
-type life struct {
-	ctx     context.Context
-	end     context.CancelCauseFunc
-	network *Network
-	address string
-	running int // nodes and programs
-	crashed bool
-}
-
-// enter counts a node or a program, until leave is called.
-func (l *life) enter() (leave func(), err error) {
-	l.network.mu.Lock()
-	defer l.network.mu.Unlock()
-	if l.ctx.Err() != nil {
-		return nil, context.Cause(l.ctx)
-	}
-	l.running++
-	return func() {
-		l.network.mu.Lock()
-		defer l.network.mu.Unlock()
-		l.running--
-		l.network.ended.Broadcast()
-	}, nil
-}
-
-// wait waits until nothing runs any more.
-func (l *life) wait() {
-	for l.running > 0 {
-		l.network.ended.Wait()
-	}
 }
