@@ -9,6 +9,9 @@
 // what has gathered while it was writing what came before. Octets that were committed are written in that order, once:
 // after a failed write the link is dead and nothing is written again.
 //
+// The outbox is a thing of its own: Attach moves it to another link, with what waits in it
+// and who waits for room, and from then on it outlives its links.
+//
 // # Receiving
 //
 // Serve reads in its caller's goroutine and hands over batches: the whole

@@ -121,7 +121,7 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 	}
 	l.seal(err)
 	l.hangUp()
-	l.writer.Wait()
+	l.writes.Wait()
 	if l.in != nil {
 		l.in.Release()
 		l.in = nil

@@ -53,7 +53,8 @@ type Link struct {
 	conn   net.Conn
 	raw    syscall.RawConn // nil if the connection cannot be tried without waiting
 	remote *zmtp.Result
-	outbox
+	*Outbox
+	writer
 	inbox
 
 	serving atomic.Bool
@@ -78,15 +79,15 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 	}
 	l := &Link{config: c, conn: conn, raw: rawConn(conn), remote: remote, served: make(chan struct{})}
 	l.openInbox()
-	l.openOutbox()
+	l.openWriter()
 	return l, nil
 }
 
 // Ended returns a link that has ended. It has no connection, and takes no messages.
 func Ended() *Link {
 	l := new(Link)
-	l.openOutbox()
-	l.shut(nil)
+	l.openWriter()
+	l.seal(nil)
 	return l
 }
 
@@ -185,7 +186,7 @@ func (l *Link) RemoteAddr() net.Addr { return l.conn.RemoteAddr() }
 func (l *Link) Close() error {
 	l.seal(nil)
 	err := l.hangUp()
-	l.writer.Wait()
+	l.writes.Wait()
 	return err
 }
 
@@ -203,7 +204,7 @@ func (l *Link) hangUp() (err error) {
 func (l *Link) Shutdown(ctx context.Context) error {
 	defer l.Close()
 	l.seal(nil)
-	if err := l.Flush(ctx); err != nil {
+	if err := l.settle(ctx); err != nil {
 		return err
 	}
 	half, ok := l.conn.(interface{ CloseWrite() error })

@@ -69,10 +69,11 @@ func (l *Link) pong(data []byte) error {
 
 // command sends a command if there is room.
 func (l *Link) command(name string, data []byte) {
-	b, err := l.ReserveControl(zmtp.CommandSize(name, len(data)))
+	o := l.lock()
+	b, err := o.control(zmtp.CommandSize(name, len(data)))
 	if err == nil {
 		zmtp.AppendCommand(b[:0], name, data)
-		l.Commit()
+		o.Commit()
 	}
 }
 
@@ -114,7 +115,10 @@ func (l *Link) look() error {
 // takes tells whether the far side has taken of what was queued for it when last asked.
 // That an answer or a PING left is no sign of life.
 func (l *Link) takes() bool {
-	taken, owes := l.Taken()
+	o := l.lock()
+	octets, owes := o.counts()
+	o.mu.Unlock()
+	taken, owes := l.arrivals(octets, owes)
 	took := l.owes && taken > l.taken
 	l.taken, l.owes = taken, owes
 	return took
