@@ -67,7 +67,9 @@ func NewPath(l *link.Link, nonces guard.Nonces, full func(*link.Link)) *Path {
 // begin anew, and the card is what it shows, or nil. Asks tells whether the peer is asked
 // to confirm what was said before. It is the loop's.
 func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Card, asks bool) ([]byte, error) {
-	frame, err := message.AppendTo(zmtp.AppendHeader(scratch[:0], message.Size(), false))
+	size := message.Size()
+	scratch = slices.Grow(scratch[:0], zmtp.FrameSize(size))
+	frame, err := message.AppendTo(zmtp.AppendHeader(scratch, size, false))
 	if err != nil {
 		return scratch, err
 	}
@@ -85,7 +87,7 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 		p.asked = append(p.asked, p.said)
 	}
 	copy(b, frame)
-	binary.BigEndian.PutUint16(b[len(b)-message.Size()+zremsg.SequenceOffset:], p.sequence)
+	binary.BigEndian.PutUint16(b[len(b)-size+zremsg.SequenceOffset:], p.sequence)
 	p.Commit()
 	return frame, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -88,7 +87,8 @@ func NewChallenge() []byte {
 // was shown the other's, else zeros; the receiver's id; and all that is said before the
 // proof.
 func transcript(hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte) []byte {
-	said, err := hello.AppendTo(slices.Concat(nonce[:], to[:]))
+	said := make([]byte, 0, len(nonce)+len(to)+hello.Size())
+	said, err := hello.AppendTo(append(append(said, nonce[:]...), to[:]...))
 	if err != nil {
 		return nil // over a limit, so it is not sent either
 	}
@@ -113,7 +113,7 @@ func shownIn(hello *zremsg.Hello, peer uuid.UUID, key *[32]byte) (s shown, err e
 		case HeaderCard:
 			var octets []byte
 			if octets, err = identity.ParseBase64(h.Value); err == nil {
-				s.claim.Card, err = identity.ParseCard(octets, peer, identity.Anytime)
+				s.claim.Card, err = identity.ReadCard(octets, peer, identity.Anytime) // see authentic
 			}
 		case HeaderToken:
 			s.claim.Token, err = identity.ParseBase64(h.Value)
@@ -187,7 +187,8 @@ func (g *Guard) Clocks(peer uuid.UUID, name string, badge *zre.Badge) string {
 }
 
 // authentic tells whether a HELLO is by whom its card is of, and was said on the
-// connection that has the nonces.
+// connection that has the nonces. Whoever has signed all of a HELLO vouches for the card in
+// it, so that the card's own proof tells no more than whose fault it is.
 func (g *Guard) authentic(s *shown, hello *zremsg.Hello, on *Nonces) error {
 	var nonce [NonceSize]byte
 	if on.Fresh() {
@@ -198,17 +199,19 @@ func (g *Guard) authentic(s *shown, hello *zremsg.Hello, on *Nonces) error {
 		return fmt.Errorf("%s: %w", zre.HeaderIncarnation, identity.ErrStranger)
 	case len(s.challenge) != ChallengeSize:
 		return fmt.Errorf("%s: %w", HeaderChallenge, identity.ErrMalformed)
-	case on.Own != noNonce && s.nonce != on.Far:
-		return ErrProof // the handshake was changed on its way
 	}
 	bare := *hello
 	if last := len(bare.Headers) - 1; bare.Headers[last].Key == HeaderProof {
 		bare.Headers = bare.Headers[:last]
 	}
-	if !s.claim.Card.Verify(helloPurpose, transcript(&bare, g.ID, nonce), s.proof) {
-		return ErrProof
+	changed := on.Own != noNonce && s.nonce != on.Far // the handshake was, on its way
+	if !changed && s.claim.Card.Verify(helloPurpose, transcript(&bare, g.ID, nonce), s.proof) {
+		return nil
 	}
-	return nil
+	if err := s.claim.Card.Proved(); err != nil {
+		return fmt.Errorf("%s: %w", HeaderCard, err)
+	}
+	return ErrProof
 }
 
 // SameKey tells whether a peer without a card has proved the same key of CURVE as before;

@@ -185,8 +185,11 @@ func (t *Trust) refresh() (err error) {
 // stamp tells apart what files have been over time.
 func (d directory) stamp(names ...string) string {
 	var stamp []byte
+	if d == "" {
+		return ""
+	}
 	for _, name := range names {
-		if info, err := os.Stat(d.path(name)); err == nil && d != "" {
+		if info, err := os.Stat(d.path(name)); err == nil {
 			stamp = fmt.Appendln(stamp, name, info.Size(), info.ModTime())
 		}
 	}

@@ -20,9 +20,9 @@ type Transport interface {
 	Dial(ctx context.Context, endpoint string) (net.Conn, error)
 }
 
-// TCP is the Transport of real networks. Its connections have keep-alive on and
-// Nagle's algorithm off, which are Go's defaults. Multipath TCP is off: sockets
-// that could have it are slower.
+// TCP is the Transport of real networks. Nagle's algorithm is off, which is Go's default.
+// So are keep-alive, because the protocols above find out who lives, and multipath TCP:
+// sockets that have them take longer to open.
 type TCP struct{}
 
 // Listen listens on an endpoint.
@@ -31,7 +31,7 @@ func (TCP) Listen(ctx context.Context, endpoint string) (listener net.Listener, 
 	if err != nil {
 		return nil, err
 	}
-	var config net.ListenConfig
+	config := net.ListenConfig{KeepAlive: -1}
 	config.SetMultipathTCP(false)
 	for port := e.from; port <= e.to && ctx.Err() == nil; port++ {
 		if listener, err = config.Listen(ctx, "tcp", e.address(port)); err == nil {
@@ -50,7 +50,7 @@ func (TCP) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
 	if !e.definite() {
 		return nil, fmt.Errorf("%w: %q cannot be dialled", ErrEndpoint, endpoint)
 	}
-	var dialer net.Dialer
+	dialer := net.Dialer{KeepAlive: -1}
 	dialer.SetMultipathTCP(false)
 	return dialer.DialContext(ctx, "tcp", e.address(e.from))
 }
