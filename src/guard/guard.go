@@ -45,6 +45,7 @@ type Guard struct {
 	Sightings Refusals // of nodes that are only said to be somewhere
 	Meetings  Refusals // of those that have said something themselves
 	Shuns     Shuns
+	Twins     Twins
 	Throttle  *Throttle
 
 	trust  *identity.Trust

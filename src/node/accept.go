@@ -11,8 +11,14 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
+// porter takes the connections that are made to the node.
+type porter struct {
+	*loop
+	own *channel.Own // what is said over them is opened with
+}
+
 // accept takes connections until the node stops.
-func (l *loop) accept(listener net.Listener, own *channel.Own) {
+func (l porter) accept(listener net.Listener) {
 	link.Accept(l.ctx, listener, guard.MaxStrangers, func(conn net.Conn, known func()) {
 		visit, refused := l.admits(conn)
 		if refused != "" {
@@ -21,8 +27,8 @@ func (l *loop) accept(listener net.Listener, own *channel.Own) {
 			known()
 			return
 		}
-		r := &receiver{loop: l, visit: visit, known: known}
-		r.shared, r.opens.Own = l.shared, own
+		r := &receiver{loop: l.loop, visit: visit, known: known}
+		r.shared, r.opens.Own = l.shared, l.own
 		l.work.Go(func() { r.receive(conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
@@ -34,7 +40,7 @@ func (l *loop) accept(listener net.Listener, own *channel.Own) {
 }
 
 // admits lets a connection in, or returns what those are counted under that are not.
-func (l *loop) admits(conn net.Conn) (visit guard.Visit, refused string) {
+func (l porter) admits(conn net.Conn) (visit guard.Visit, refused string) {
 	if !l.site.Covers(conn.LocalAddr()) {
 		return visit, "connections on other interfaces"
 	}

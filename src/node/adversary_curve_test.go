@@ -124,7 +124,7 @@ func TestForgedBeacon(t *testing.T) {
 				s := newScene(t, api.NodeSecuritySecure)
 				s.shows = c.shows(s)
 				s.hub.Cut(func(from, _ string) bool { return from == s.ben.host })
-				s.ana.loop.sighted([]sight.Sighting{{ID: c.id(s), Endpoint: parsed(s.home).With(s.eve.PublicKey())}})
+				lookout{s.ana.loop}.sighted([]sight.Sighting{{ID: c.id(s), Endpoint: parsed(s.home).With(s.eve.PublicKey())}})
 				s.memory.Refuse(s.ben.host, true)   // where he is comes first
 				s.tap.between(s.ana, s.ben).Close() // so that ana calls him again
 				time.Sleep(time.Second)

@@ -146,7 +146,7 @@ func TestOpeningWhileRenewing(t *testing.T) {
 				s.ben.loop.do(func() {
 					_, err := s.ben.guard.Identity.Issue(s.ben.guard.Identity.Card().Incarnation, time.Now())
 					s.ben.must(err)
-					s.ben.loop.renew(nil)
+					watch{s.ben.loop}.renew(nil)
 				})
 			})
 			s.ben.must(to.Age(s.ben.guard, time.Now().Add(seal.MaxAge)))

@@ -93,14 +93,3 @@ func (l *loop) shun(r *inbound, where sight.Endpoint) {
 		}
 	})
 }
-
-// expel ends what there is with a peer that is present, and tells it why.
-func (l *loop) expel(p *Peer, why error) {
-	l.do(func() {
-		if r := l.of(p.UUID()).theirs; r != nil && !r.turnAway(why) {
-			r.hangUp()
-		}
-		l.guard.Shuns.Add(p.UUID(), p.At(), false)
-		l.step(zre.Expelled{Peer: p.UUID()})
-	})
-}

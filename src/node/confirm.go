@@ -1,14 +1,25 @@
 package node
 
 import (
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// await begins to wait until each peer has confirmed what was said to it.
-func (l *loop) await() *flush {
-	f := l.ledger.open()
+// books are the ledger, and the connections over which what is in it was said. They are
+// the loop's.
+type books struct {
+	*table
+	ledger
+	ours map[zre.LinkID]*outbound
+}
+
+// await begins to wait until each peer has confirmed what was said to it, and returns who
+// is yet to be asked.
+func (l *books) await() (f *flush, ask []uuid.UUID) {
+	f = l.ledger.open()
 	for _, c := range l.all() {
 		skipped, withheld := c.Missed()
 		f.missed.add(c.Peer(), withheld, unsealed)
@@ -20,17 +31,17 @@ func (l *loop) await() *flush {
 		}
 		f.waits[c.Peer().UUID()] = said
 		if path.Unsure() {
-			l.step(zre.Ask{Peer: c.Peer().UUID()})
+			ask = append(ask, c.Peer().UUID())
 		}
 	}
 	if len(f.waits) == 0 {
 		close(f.done)
 	}
-	return f
+	return f, ask
 }
 
 // giveUp ends the wait: what is not confirmed is missed.
-func (l *loop) giveUp(f *flush) {
+func (l *books) giveUp(f *flush) {
 	delete(l.flushes, f)
 	for id, said := range f.waits {
 		if c := l.find(id); c != nil {
@@ -40,7 +51,7 @@ func (l *loop) giveUp(f *flush) {
 }
 
 // answered notes that the peer at the end of a connection has confirmed so often.
-func (l *loop) answered(id zre.LinkID, count int) {
+func (l *books) answered(id zre.LinkID, count int) {
 	if out := l.ours[id]; out != nil {
 		out.Answered(count)
 		l.settled(out.peer, out.Confirmed())
@@ -48,7 +59,7 @@ func (l *loop) answered(id zre.LinkID, count int) {
 }
 
 // took notes that a peer that leaves has taken in so many messages.
-func (l *loop) took(id zre.LinkID, count uint64) {
+func (l *books) took(id zre.LinkID, count uint64) {
 	if out := l.ours[id]; out != nil {
 		out.Took(count)
 		l.settled(out.peer, out.Confirmed())
@@ -56,7 +67,7 @@ func (l *loop) took(id zre.LinkID, count uint64) {
 }
 
 // forgot notes that a peer has begun anew to count what it confirms.
-func (l *loop) forgot(id zre.LinkID) {
+func (l *books) forgot(id zre.LinkID) {
 	if out := l.ours[id]; out != nil {
 		l.lost(out, "")
 	}
@@ -64,7 +75,7 @@ func (l *loop) forgot(id zre.LinkID) {
 
 // lost notes that the peer at the end of a connection, which is present, or gone for a
 // reason, may never confirm what it has not confirmed of what was said over it.
-func (l *loop) lost(out *outbound, reason string) {
+func (l *books) lost(out *outbound, reason string) {
 	if c := l.find(out.peer); c != nil && c.Path() == out.Path {
 		l.lose(c.Peer(), c.Unconfirmed(out.Path), reason)
 	}
@@ -72,7 +83,7 @@ func (l *loop) lost(out *outbound, reason string) {
 
 // exits notes what a peer that is gone has not confirmed. If it is us who stop, it has yet
 // to take that.
-func (l *loop) exits(p *Peer, reason peermachine.Reason) {
+func (l *books) exits(p *Peer, reason peermachine.Reason) {
 	c, ours := l.find(p.UUID()), l.of(p.UUID()).ours
 	what := c.Unconfirmed(c.Path())
 	if reason != peermachine.ReasonStopped {
@@ -84,33 +95,4 @@ func (l *loop) exits(p *Peer, reason peermachine.Reason) {
 		over = ours.Link
 	}
 	l.part(p, over, what, reason.String())
-}
-
-// ends notes how a connection ended that we may have taken leave over.
-func (l *loop) ends(k *link.Link, err error) {
-	l.parted(k, err, peermachine.ReasonStopped.String())
-	l.hush()
-}
-
-// hush ends the connections that were made to a node that stops, once its leave-taking
-// is over: who sees them end has then heard what the node has taken.
-func (l *loop) hush() {
-	if !l.core.Stopped() || len(l.parting) > 0 {
-		return
-	}
-	for _, r := range l.theirs {
-		r.hangUp()
-	}
-}
-
-// closeSoon closes a connection that we made when what is queued on it has gone out, at the
-// latest after the linger time.
-func (l *loop) closeSoon(k *link.Link) {
-	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
-}
-
-// full is called when a peer takes nothing at all: it gets a fresh connection.
-func (l *loop) full(k *link.Link) {
-	l.count("control overflows")
-	l.closeSoon(k)
 }

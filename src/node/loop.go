@@ -2,8 +2,10 @@ package node
 
 import (
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -12,20 +14,17 @@ import (
 type loop struct {
 	*shared
 	turns
-	*table
-	ledger
+	books
 	dialer *dial.Dialer
 	sender *channel.Sender
 
 	site *site.Site
 	home string // where we accept connections, for people
 
-	ours    map[zre.LinkID]*outbound
 	theirs  map[zre.LinkID]*inbound
-	links   zre.LinkID       // the latest number
-	scratch []byte           // where control messages are encoded
-	version uint64           // of what is known: the number of events
-	twins   map[uint16]*twin // by port: the id is theirs as well
+	links   zre.LinkID // the latest number
+	scratch []byte     // where control messages are encoded
+	version uint64     // of what is known: the number of events
 }
 
 // number returns the number of a connection.
@@ -47,4 +46,42 @@ func (l *loop) enlist(in zre.Input) error {
 func (l *loop) groupsOwn() (own []string) {
 	l.do(func() { own = l.core.OwnGroups() })
 	return own
+}
+
+// await begins to wait until each peer has confirmed what was said to it.
+func (l *loop) await() *flush {
+	f, ask := l.books.await()
+	for _, peer := range ask {
+		l.step(zre.Ask{Peer: peer})
+	}
+	return f
+}
+
+// ends notes how a connection ended that we may have taken leave over.
+func (l *loop) ends(k *link.Link, err error) {
+	l.parted(k, err, peermachine.ReasonStopped.String())
+	l.hush()
+}
+
+// hush ends the connections that were made to a node that stops, once its leave-taking
+// is over: who sees them end has then heard what the node has taken.
+func (l *loop) hush() {
+	if !l.core.Stopped() || len(l.parting) > 0 {
+		return
+	}
+	for _, r := range l.theirs {
+		r.hangUp()
+	}
+}
+
+// closeSoon closes a connection that we made when what is queued on it has gone out, at the
+// latest after the linger time.
+func (l *loop) closeSoon(k *link.Link) {
+	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
+}
+
+// full is called when a peer takes nothing at all: it gets a fresh connection.
+func (l *loop) full(k *link.Link) {
+	l.count("control overflows")
+	l.closeSoon(k)
 }

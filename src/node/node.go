@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +23,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
-	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/world"
 )
 
@@ -37,38 +34,11 @@ const compactFrom = 1024
 // Recv and RecvBatch from one at a time.
 type Node struct {
 	*shared
-	name  string    // that was asked for
-	plain uuid.UUID // the id of a node without identity
-	table *table
-	done  chan struct{} // closed when the loop has ended
-
+	life
+	name   string    // that was asked for
+	plain  uuid.UUID // the id of a node without identity
+	table  *table
 	sender atomic.Pointer[channel.Sender] // nil before the start
-
-	mu     sync.RWMutex // guards what follows; taken after the lock of the settings
-	phase  phase
-	loop   *loop // nil before the start, as the others
-	site   *site.Site
-	gossip *gossip.Gossip // nil for none
-	quit   func()         // tells the world that the node is gone
-}
-
-// phase is how far a node's life has come.
-type phase int
-
-const (
-	fresh phase = iota
-	running
-	stopped
-)
-
-func (p phase) err() error {
-	switch p {
-	case fresh:
-		return api.ErrNotRunning
-	case stopped:
-		return api.ErrStopped
-	}
-	return nil
 }
 
 // New returns a node that does nothing yet. Without a name it takes the first
@@ -91,7 +61,7 @@ func New(name string) (*Node, error) {
 		name:  name,
 		plain: plain,
 		table: newTable(),
-		done:  make(chan struct{}),
+		life:  life{done: make(chan struct{})},
 	}, nil
 }
 
@@ -126,34 +96,8 @@ func (n *Node) self() (id uuid.UUID, name string) {
 func (n *Node) Endpoint() string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	if n.site == nil {
+	if n.ears == nil {
 		return ""
 	}
-	return n.site.Endpoint().With(n.guard.PublicKey()).String()
-}
-
-// running tells why a node does not run, if it does not.
-func (n *Node) running() error {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.phase.err()
-}
-
-// while has the loop run a function, if the node runs, and waits until it has.
-func (n *Node) while(call func(*loop)) error {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if err := n.phase.err(); err != nil {
-		return err
-	}
-	n.loop.do(func() { call(n.loop) })
-	return nil
-}
-
-// absent is the error for a peer that was not found.
-func (n *Node) absent() error {
-	if err := n.running(); err != nil {
-		return err
-	}
-	return api.ErrNoPeer
+	return n.ears.site.Endpoint().With(n.guard.PublicKey()).String()
 }

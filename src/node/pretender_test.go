@@ -75,7 +75,7 @@ func TestForgedSighting(t *testing.T) {
 					p.life.Store(ben.guard.Incarnation)
 					endpoint := l.pretends(p, then)
 					for range 20 {
-						ana.loop.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
+						lookout{ana.loop}.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
 						l.memory.Cut(ben.host)
 						time.Sleep(2 * time.Second)
 					}
@@ -109,7 +109,7 @@ func TestCaptured(t *testing.T) {
 		endpoint := l.pretends(p, func(*link.Link) {})
 		l.hub.Cut(func(string, string) bool { return true })
 		l.memory.Refuse(ben.host, true)
-		ana.loop.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
+		lookout{ana.loop}.sighted([]sight.Sighting{{ID: ben.UUID(), Endpoint: parsed(endpoint)}})
 		l.memory.Cut(ben.host)
 		time.Sleep(3 * time.Second)
 		l.memory.Refuse(ben.host, false)

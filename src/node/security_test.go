@@ -320,7 +320,7 @@ func TestRefusalsOfNobody(t *testing.T) {
 		for i := range forged {
 			id := mallory
 			id[0], id[1] = byte(i), byte(i>>8)
-			s.ana.loop.sighted([]sight.Sighting{{ID: id, Endpoint: sight.At("10.6.0.1", 1).With(&[32]byte{1})}})
+			lookout{s.ana.loop}.sighted([]sight.Sighting{{ID: id, Endpoint: sight.At("10.6.0.1", 1).With(&[32]byte{1})}})
 		}
 		told := 0
 		for s.ana.next(100*time.Millisecond) == "refused "+guard.ErrSecure.Error() {

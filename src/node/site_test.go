@@ -88,7 +88,7 @@ func TestSightedNowhere(t *testing.T) {
 		defer ana.Stop()
 		nowhere := []string{"tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://*:1", "tcp://224.0.0.1:1", "tcp://255.255.255.255:1", "tcp://10.0.0.9:0"}
 		for _, endpoint := range nowhere {
-			ana.loop.sighted([]sight.Sighting{{ID: mallory, Endpoint: parsed(endpoint)}})
+			lookout{ana.loop}.sighted([]sight.Sighting{{ID: mallory, Endpoint: parsed(endpoint)}})
 		}
 		ana.loop.do(func() {
 			if len(ana.loop.peers) > 0 {

@@ -164,14 +164,14 @@ func TestPretendedTwins(t *testing.T) {
 		defer ana.Stop()
 		pretend := func(ports int) (told []string) {
 			for port := range ports {
-				ana.loop.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.0.%d", port%200), uint16(1+port))}})
-				ana.loop.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.1.%d", port%200), uint16(1+port))}})
+				lookout{ana.loop}.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.0.%d", port%200), uint16(1+port))}})
+				lookout{ana.loop}.sighted([]sight.Sighting{{ID: ana.UUID(), Endpoint: sight.At(fmt.Sprintf("10.0.1.%d", port%200), uint16(1+port))}})
 			}
 			told, _ = ana.twins()
 			return told
 		}
-		if got := pretend(5000); len(got) != maxTwins || ana.Counts()["sightings of a twin"] != 10000 {
-			t.Errorf("%d are told of, want %d; counts: %v", len(got), maxTwins, ana.Counts())
+		if got := pretend(5000); len(got) != guard.MaxTwins || ana.Counts()["sightings of a twin"] != 10000 {
+			t.Errorf("%d are told of, want %d; counts: %v", len(got), guard.MaxTwins, ana.Counts())
 		}
 		since := time.Now().Format(time.DateTime)
 		for range 3 {
@@ -181,8 +181,8 @@ func TestPretendedTwins(t *testing.T) {
 				t.Errorf("at %s, since %s: %q", again, since, got)
 			}
 		}
-		if got := pretend(5000); len(got) != maxTwins-1 {
-			t.Errorf("%d are told of when the others are forgotten, want %d", len(got), maxTwins-1)
+		if got := pretend(5000); len(got) != guard.MaxTwins-1 {
+			t.Errorf("%d are told of when the others are forgotten, want %d", len(got), guard.MaxTwins-1)
 		}
 	})
 }

@@ -11,9 +11,12 @@ import (
 // review is how often the node looks whether those who are present may still be.
 const review = time.Minute
 
-// keepWatch renews the node's card, and ends what there is with peers whose cards
+// watch looks after what runs out.
+type watch struct{ *loop }
+
+// keep renews the node's card, and ends what there is with peers whose cards
 // or memberships have run out or were revoked, until the node stops.
-func (l *loop) keepWatch() {
+func (l watch) keep() {
 	ticker := time.NewTicker(review)
 	defer ticker.Stop()
 	for shown := l.guard.Identity.Card(); ; {
@@ -29,7 +32,7 @@ func (l *loop) keepWatch() {
 
 // renew shows the node's card to all if it is another than the one shown last. It is
 // the loop's, which alone sends greetings.
-func (l *loop) renew(shown *identity.Card) *identity.Card {
+func (l watch) renew(shown *identity.Card) *identity.Card {
 	card := l.guard.Freshen()
 	if card != shown {
 		l.step(zre.Renewed{})
@@ -38,7 +41,7 @@ func (l *loop) renew(shown *identity.Card) *identity.Card {
 }
 
 // look judges each peer that is present anew.
-func (l *loop) look(now time.Time) {
+func (l watch) look(now time.Time) {
 	for _, c := range l.all() {
 		p := c.Peer()
 		if err := c.Age(l.guard, now); err != nil {
@@ -49,4 +52,15 @@ func (l *loop) look(now time.Time) {
 			l.expel(p, err)
 		}
 	}
+}
+
+// expel ends what there is with a peer that is present, and tells it why.
+func (l watch) expel(p *Peer, why error) {
+	l.do(func() {
+		if r := l.of(p.UUID()).theirs; r != nil && !r.turnAway(why) {
+			r.hangUp()
+		}
+		l.guard.Shuns.Add(p.UUID(), p.At(), false)
+		l.step(zre.Expelled{Peer: p.UUID()})
+	})
 }
