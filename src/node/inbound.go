@@ -49,11 +49,11 @@ func (q *question) answered() bool {
 
 // ask has the loop take an input that asks whether who speaks over the connection speaks
 // for the peer. The reader then waits for the answer, or for gone.
-func (r *inbound) ask(loop *turns, in zre.Input) *question {
+func (r *inbound) ask(t *turns, in zre.Input) *question {
 	q := &question{answer: make(chan struct{})}
-	loop.do(func() {
+	t.do(func() {
 		r.asks = q
-		loop.step(in)
+		t.step(in)
 	})
 	return q
 }

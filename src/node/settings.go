@@ -187,17 +187,6 @@ func (s *settings) GossipConnect(endpoint string) error {
 	})
 }
 
-// SetLog has each line of the node's log handled, one at a time and in order. The node
-// does not wait for the handler; Stop does, for at most the linger time. It is ignored
-// once the node has started.
-func (n *Node) SetLog(handler func(level int, message string, attributes map[string]string)) {
-	_ = n.Change(func() error {
-		n.journal = &journal{handle: handler, count: n.count}
-		n.settings.log = slog.New(logHandler{journal: n.journal})
-		return nil
-	})
-}
-
 // core returns the settings of the ZRE core.
 func (s *settings) core() zre.Config {
 	return zre.Config{

@@ -40,6 +40,17 @@ type shared struct {
 	work   sync.WaitGroup // all goroutines but the loop
 }
 
+// SetLog has each line of the node's log handled, one at a time and in order. The node
+// does not wait for the handler; Stop does, for at most the linger time. It is ignored
+// once the node has started.
+func (s *shared) SetLog(handler func(level int, message string, attributes map[string]string)) {
+	_ = s.Change(func() error {
+		s.journal = &journal{handle: handler, count: s.count}
+		s.settings.log = slog.New(logHandler{journal: s.journal})
+		return nil
+	})
+}
+
 // log returns the node's log with a peer's id.
 func (s *shared) log(peer uuid.UUID) *slog.Logger { return s.settings.log.With("peer", peer) }
 

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/site"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Greetings that a peer may send over one connection: so many at once, and so many more a
+// second, though it needs no more than one. Each costs us two signatures and, when we
+// answer, a session.
+const (
+	maxGreetings  = 32
+	greetingsRate = 2
+)
+
+// errGreetings ends the connection of a peer that greets too often.
+var errGreetings = errors.New("too many greetings")
+
+// errRejected ends the connection of a peer whose greeting is not accepted.
+var errRejected = errors.New("the greeting was not accepted")
+
+// resume asks the loop, once, whether a peer may go on without a HELLO.
+func (r *receiver) resume() bool {
+	if r.spoke || !guard.SameKey(r.loop.badge(r.peer), linkKey(r.link)) {
+		return false
+	}
+	if r.spoke = true; !r.speaks(zre.Resumed{Peer: r.peer, Link: r.id}) {
+		return false
+	}
+	r.sequence = uint16(r.channel.Sequence.Load()) // what is missing since shows
+	return true
+}
+
+// speaks asks the loop whether who speaks over the connection speaks for the peer, which is
+// present then. While a connection before this has not ended, it waits.
+func (r *receiver) speaks(in zre.Input) bool {
+	for {
+		q := r.ask(&r.loop.turns, in)
+		if _, resumes := in.(zre.Resumed); resumes && !q.answered() {
+			return false
+		}
+		select {
+		case <-q.answer:
+		case <-r.gone:
+			return false
+		}
+		switch {
+		case q.yes:
+			r.channel = r.loop.find(r.peer)
+			if r.channel != nil {
+				r.link.Widen()
+				r.isKnown()
+			}
+			return r.channel != nil
+		case q.after == nil:
+			return false
+		}
+		r.isKnown()
+		select {
+		case <-q.after.done:
+		case <-r.gone: // the node stops, or a later connection waits in place of this
+			return false
+		}
+	}
+}
+
+// greeted takes a HELLO to the loop, if it shows what it has to, and waits until
+// the peer is present or turned away.
+func (r *receiver) greeted(hello *zremsg.Hello) error {
+	endpoint, _ := sight.Parse(hello.Endpoint)
+	if _, theirs := r.guard.Shuns.Of(r.peer, endpoint); theirs && r.loop.find(r.peer) == nil {
+		r.count("greetings of who does not let us in")
+		return errRejected
+	}
+	if !r.greetings.Use(1, time.Now(), maxGreetings, greetingsRate) {
+		r.count("greetings too often")
+		return errGreetings
+	}
+	if err := r.visit.Afford(time.Now()); err != nil {
+		r.count("greetings over the limit of their address")
+		return err
+	}
+	badge, err := r.vetted(hello)
+	if err != nil {
+		r.refuse(&r.guard.Meetings, r.peer, hello.Name, endpoint, guard.NotLetIn(err))
+		r.loop.shun(&r.inbound, endpoint)
+		if r.turnAway(err) {
+			return nil
+		}
+		return fmt.Errorf("%w: %w", errRejected, err)
+	}
+	r.visit.Refund()
+	r.guard.Shuns.Remove(r.peer, endpoint)
+	hello.Endpoint = site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr()).With(badge.Key).String()
+	if !r.speaks(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge}) {
+		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
+		return errRejected
+	}
+	return nil
+}
+
+// vetted returns what a HELLO has shown, or why it is turned away.
+func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
+	known, key := r.loop.badge(r.peer), linkKey(r.link)
+	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &r.nonces, known) })
+	if err == nil && known == nil {
+		if text := r.guard.Clocks(r.peer, hello.Name, badge); text != "" {
+			r.notice(text)
+		}
+	}
+	return badge, err
+}
+
+// isKnown says, once, that the connection is no stranger's any more, or has ended.
+func (r *receiver) isKnown() {
+	if r.known == nil {
+		return
+	}
+	if r.impatient != nil {
+		r.impatient.Stop()
+	}
+	r.visit.End()
+	r.known()
+	r.known = nil
+}
