@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,11 +52,11 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 	if g.Identity == nil {
 		return nil
 	}
-	card := g.Identity.Card()
+	card, text := g.Identity.CardText()
 	if !identity.Owned(to) {
 		return card
 	}
-	say(HeaderCard, identity.Base64(card.Octets()))
+	say(HeaderCard, text)
 	say(HeaderChallenge, identity.Base64(challenge))
 	if token := g.Identity.Token(); token != nil {
 		say(HeaderToken, identity.Base64(token.Octets()))
@@ -73,7 +75,9 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 
 // Prove returns the value of a HELLO's last header: that an identity says it to a peer.
 func Prove(by *identity.Identity, hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte) string {
-	return identity.Base64(by.Sign(helloPurpose, transcript(hello, to, nonce)))
+	var proof []byte
+	transcribe(hello, to, nonce, func(said []byte) { proof = by.Sign(helloPurpose, said) })
+	return identity.Base64(proof)
 }
 
 // NewChallenge returns what a peer has to answer with each session that it opens.
@@ -83,17 +87,22 @@ func NewChallenge() []byte {
 	return challenge
 }
 
-// transcript is what the proof of a HELLO is over: the receiver's nonce, if each side
-// was shown the other's, else zeros; the receiver's id; and all that is said before the
-// proof.
-func transcript(hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte) []byte {
-	said := make([]byte, 0, len(nonce)+len(to)+hello.Size())
-	said, err := hello.AppendTo(append(append(said, nonce[:]...), to[:]...))
+// transcribe calls do with what the proof of a HELLO is over, which do must not keep: the
+// receiver's nonce, if each side was shown the other's, else zeros; the receiver's id; and
+// all that is said before the proof. It is nothing for a HELLO that is over a limit, which
+// is not sent either.
+func transcribe(hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte, do func([]byte)) {
+	b := transcripts.Get().(*[]byte)
+	*b = append(append(slices.Grow((*b)[:0], NonceSize+len(to)+hello.Size()), nonce[:]...), to[:]...)
+	said, err := hello.AppendTo(*b)
 	if err != nil {
-		return nil // over a limit, so it is not sent either
+		said = nil
 	}
-	return said
+	do(said)
+	transcripts.Put(b)
 }
+
+var transcripts = sync.Pool{New: func() any { return new([]byte) }}
 
 // shown is what a HELLO shows of its sender.
 type shown struct {
@@ -205,7 +214,11 @@ func (g *Guard) authentic(s *shown, hello *zremsg.Hello, on *Nonces) error {
 		bare.Headers = bare.Headers[:last]
 	}
 	changed := on.Own != noNonce && s.nonce != on.Far // the handshake was, on its way
-	if !changed && s.claim.Card.Verify(helloPurpose, transcript(&bare, g.ID, nonce), s.proof) {
+	proved := false
+	if !changed {
+		transcribe(&bare, g.ID, nonce, func(said []byte) { proved = s.claim.Card.Verify(helloPurpose, said, s.proof) })
+	}
+	if proved {
 		return nil
 	}
 	if err := s.claim.Card.Proved(); err != nil {

@@ -7,7 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +58,7 @@ func Owned(id uuid.UUID) bool { return id.Version() == 8 && id.Variant() == uuid
 // [Anytime], if it is right.
 // Errors are ErrMalformed, ErrExpired, ErrStranger or ErrForged.
 func ParseCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
-	c, err := ReadCard(octets, id, now)
+	c, err := ReadCard(bytes.Clone(octets[:min(len(octets), MaxCard+1)]), id, now)
 	if err == nil {
 		err = c.Proved()
 	}
@@ -69,10 +69,9 @@ func ParseCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
 }
 
 // ReadCard is ParseCard but for the proof, for a card that the identity vouches for in
-// another way.
+// another way. The octets are the card's from then on.
 func ReadCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
 	var m oncecard.Card
-	octets = bytes.Clone(octets[:min(len(octets), MaxCard+1)]) // the message is part of it
 	err := decode(&m, octets, MaxCard)
 	switch {
 	case err != nil:
@@ -140,7 +139,17 @@ func (c *Card) Lifetime() time.Duration { return c.Expiry.Sub(c.NotBefore) }
 // Verify tells whether the identity has signed a message for a purpose; see
 // [Identity.Sign].
 func (c *Card) Verify(purpose string, message, signature []byte) bool {
-	return ed25519.Verify(c.Identity, purposed(purpose, message), signature)
+	return verify(c.Identity, purpose, message, signature)
+}
+
+func verify(key ed25519.PublicKey, purpose string, message, signature []byte) (ok bool) {
+	purposed(purpose, message, func(said []byte) { ok = ed25519.Verify(key, said, signature) })
+	return ok
+}
+
+func sign(key ed25519.PrivateKey, purpose string, message []byte) (signature []byte) {
+	purposed(purpose, message, func(said []byte) { signature = ed25519.Sign(key, said) })
+	return signature
 }
 
 // decode reads a message of once_card that must be all there is.
@@ -193,20 +202,26 @@ func prove(key ed25519.PrivateKey, m oncecard.Message, proof *[]byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	*proof = ed25519.Sign(key, signed(octets))
+	*proof = sign(key, cardPurpose, unproved(octets))
 	return append(octets[:len(octets)-ed25519.SignatureSize], *proof...), nil
 }
 
 // proved tells whether the proof in a message of once_card is by key.
 func proved(key ed25519.PublicKey, octets, proof []byte) bool {
-	return len(proof) == ed25519.SignatureSize && ed25519.Verify(key, signed(octets), proof)
+	return len(proof) == ed25519.SignatureSize && verify(key, cardPurpose, unproved(octets), proof)
 }
 
-// signed returns what the proof at the end of a message is over.
-func signed(octets []byte) []byte {
-	return purposed(cardPurpose, octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))])
+// unproved returns what the proof at the end of a message is over.
+func unproved(octets []byte) []byte {
+	return octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))]
 }
 
-func purposed(purpose string, message []byte) []byte {
-	return slices.Concat([]byte(purpose), []byte{0}, message)
+// purposed calls do with a message for a purpose, as it is signed, which do must not keep.
+func purposed(purpose string, message []byte, do func([]byte)) {
+	b := buffers.Get().(*[]byte)
+	*b = append(append(append((*b)[:0], purpose...), 0), message...)
+	do(*b)
+	buffers.Put(b)
 }
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}

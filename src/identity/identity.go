@@ -36,6 +36,7 @@ type Identity struct {
 	mu          sync.Mutex
 	sealing     []sealingKey // the latest first
 	card        *Card        // nil before the first Issue
+	text        string       // of the card, which many greetings show
 	incarnation uint64       // the latest
 	hold        *hold        // of the node that runs with it, nil if none does
 }
@@ -71,7 +72,7 @@ func (i *Identity) Token() *Token { return i.token }
 // Sign signs a message for a purpose, which keeps it from being taken for
 // anything else; [Card.Verify] is its counterpart.
 func (i *Identity) Sign(purpose string, message []byte) []byte {
-	return ed25519.Sign(i.key, purposed(purpose, message))
+	return sign(i.key, purpose, message)
 }
 
 // Issue returns a new card for an incarnation of the node, with a new sealing key.
@@ -96,7 +97,7 @@ func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.T
 	card := cardOf(&m, octets)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.card = card
+	i.card, i.text = card, Base64(octets)
 	i.sealing = append([]sealingKey{{sealing, card}}, i.sealing[:min(len(i.sealing), keptKeys-1)]...)
 	return card, nil
 }
@@ -120,6 +121,13 @@ func (i *Identity) Card() *Card {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.card
+}
+
+// CardText returns the latest card, and the same in [Base64].
+func (i *Identity) CardText() (*Card, string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.card, i.text
 }
 
 // SealingKey returns the secret key that one of the latest cards names, and that

@@ -7,6 +7,9 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
+// maxScratch is how large a buffer for messages is kept. Most greetings fit.
+const maxScratch = 8 << 10
+
 // send queues a message of the core on a connection that we made. It never waits: a peer
 // that takes nothing at all gets a fresh connection and greeting instead.
 func (l *loop) send(id zre.LinkID, message zremsg.Message) {
@@ -33,8 +36,8 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 	if err != nil {
 		l.settings.log.Error("message cannot be encoded", "message", message.ID(), "error", err)
 	}
-	if l.scratch = scratch; message.ID() == zremsg.IDHello {
-		l.scratch = nil // greetings are large and few
+	if l.scratch = scratch; cap(scratch) > maxScratch {
+		l.scratch = nil
 	}
 }
 
