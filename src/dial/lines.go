@@ -18,23 +18,30 @@ var errOccupied = errors.New("there is a connection to that endpoint already")
 
 // enter waits a moment for a line to be free, as one is soon whose connection is ending.
 func (l *lines) enter(ctx context.Context, endpoint string) error {
+	free := l.take(endpoint)
+	if free == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, stagger, errOccupied)
 	defer cancel()
-	for {
-		l.mu.Lock()
-		free, occupied := l.at[endpoint]
-		if !occupied {
-			l.at[endpoint] = make(chan struct{})
-			l.mu.Unlock()
-			return nil
-		}
-		l.mu.Unlock()
+	for ; free != nil; free = l.take(endpoint) {
 		select {
 		case <-free:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+	return nil
+}
+
+// take takes a line, or returns what is closed when it is free.
+func (l *lines) take(endpoint string) (free chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if free = l.at[endpoint]; free == nil {
+		l.at[endpoint] = make(chan struct{})
+	}
+	return free
 }
 
 func (l *lines) leave(endpoint string) {
