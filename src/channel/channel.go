@@ -36,9 +36,12 @@ func New(p *zre.Peer, challenge []byte) *Channel {
 	c := &Channel{challenge: challenge}
 	c.Recovered()
 	c.snapshot.Store(p)
-	c.path.Store(NewPath(link.Ended(), guard.Nonces{}, nil))
+	c.path.Store(NewPath(nowhere, guard.Nonces{}, nil))
 	return c
 }
+
+// nowhere is the link of those that have none yet.
+var nowhere = link.Ended()
 
 // Peer returns what is known of the peer.
 func (c *Channel) Peer() *zre.Peer { return c.snapshot.Load() }
