@@ -35,3 +35,29 @@ func TestSpentSession(t *testing.T) {
 		ben.wants("7 KEY", "8 sealed shout room the last", "9 OPEN", "10 sealed shout room the first")
 	})
 }
+
+// TestNoAllocations counts what a message costs that has reached all its receivers: nothing,
+// but for what is sealed for a group.
+func TestNoAllocations(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind  kind
+		shout bool
+		most  float64
+	}{
+		"a plain whisper":        {plain, false, 0},
+		"a sealed whisper":       {sealed, false, 0},
+		"an encrypted whisper":   {encrypted, false, 0},
+		"a plain shout":          {plain, true, 0},
+		"a shout that is sealed": {sealed, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			say := eight(t, c.kind, c.shout)
+			for range 100 {
+				say()
+			}
+			if n := testing.AllocsPerRun(1000, say); n > c.most {
+				t.Errorf("%v allocations, want %v", n, c.most)
+			}
+		})
+	}
+}

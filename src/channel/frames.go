@@ -1,14 +1,6 @@
 package channel
 
-import (
-	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/zmtp"
-)
-
-// appendHead appends the frame that a message begins with; more follow.
-func appendHead(b []byte, m zremsg.Message) ([]byte, error) {
-	return m.AppendTo(zmtp.AppendHeader(b, m.Size(), true))
-}
+import "github.com/sjohnr/at-once/src/zmtp"
 
 // appendContent appends the frames of a message's content, which are its last.
 func appendContent(b []byte, content [][]byte) []byte {

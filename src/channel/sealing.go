@@ -117,7 +117,7 @@ func (p *Path) aside(octets int, put func([]byte)) error {
 	p.count++
 	p.sequence++
 	message.Sequence = p.sequence
-	head, err := appendHead(b[:0], &message)
+	head, err := message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
 	zmtp.AppendHeader(head, octets, false)
 	put(b[len(b)-octets:])
 	p.Commit()

@@ -53,7 +53,7 @@ func (s *Sender) Whisper(ctx context.Context, to *Channel, content [][]byte) err
 	}
 	p.say(octets)
 	message.Sequence = p.sequence
-	b, err = appendHead(b[:0], &message)
+	b, err = message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
 	if sealed {
 		p.sealInto(zmtp.AppendHeader(b, seal.Size(content), false), content)
 	} else {

@@ -122,7 +122,7 @@ var shouts = sync.Pool{New: func() any { return new(shout) }}
 // encode encodes a shout, whose content put appends.
 func (e *encoded) encode(group string, put func([]byte) []byte) error {
 	message := zremsg.Shout{Group: group}
-	b, err := appendHead(e.octets[:0], &message)
+	b, err := message.AppendTo(zmtp.AppendHeader(e.octets[:0], message.Size(), true))
 	e.at = len(b) - message.Size() + zremsg.SequenceOffset
 	e.octets = put(b)
 	return err
