@@ -52,7 +52,7 @@ type sealing struct {
 	mu     sync.Mutex // guards what follows; while it is held, nothing waits
 	badge  *zre.Badge // that the latest session was opened for
 	opened time.Time
-	handed map[string]uint64 // the keys of groups that the peer has
+	handed map[string]handed // the keys of groups that the peer has
 }
 
 // NewPath returns the path over a link that has just been opened. The function full is

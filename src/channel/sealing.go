@@ -49,11 +49,23 @@ func (p *Path) open(g *guard.Guard, badge *zre.Badge) error {
 		}
 	}
 	if s.badge != badge {
-		s.badge, s.handed = badge, map[string]uint64{}
+		s.badge, s.handed = badge, map[string]handed{}
 	}
 	s.opened = time.Now()
 	s.fresh.Store(badge)
 	return nil
+}
+
+// handed is the latest key of a group that the peer has, and from which message on it opens.
+type handed struct {
+	given       bool
+	key, number uint64
+}
+
+// opens tells whether it opens what a key is for. A shout that had to wait may come after
+// others, and is from before a key that was given meanwhile.
+func (h handed) opens(key *onceseal.Key) bool {
+	return h.given && h.key == key.Key && h.number <= key.Number
 }
 
 // hand gives the peer the key of a group, unless it has it.
@@ -61,12 +73,12 @@ func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) error {
 	s := &p.sealing
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.open(g, badge); err != nil || s.handed[key.Group] == key.Key {
+	if err := p.open(g, badge); err != nil || s.handed[key.Group].opens(key) {
 		return err
 	}
 	err := p.aside(seal.SizeKey(key), func(b []byte) { s.session.AppendKey(b[:0], key) })
 	if err == nil {
-		s.handed[key.Group] = key.Key
+		s.handed[key.Group] = handed{true, key.Key, key.Number}
 	}
 	return err
 }
