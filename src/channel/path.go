@@ -143,7 +143,7 @@ func (p *Path) Answered(count int) {
 func (p *Path) Took(count uint64) {
 	p.Locked(func() {
 		if count >= p.latest && count <= p.count {
-			p.confirmed, p.asked = p.said, nil
+			p.confirmed, p.answers, p.asked = p.said, p.answers+len(p.asked), nil
 		}
 	})
 }

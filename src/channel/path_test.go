@@ -227,6 +227,28 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestTakenWhileAsked has a peer take all that was said, and answer late what it was asked
+// before: that does not confirm what is said from then on.
+func TestTakenWhileAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpeaker(t)
+		ben := s.listener("ben", plain)
+		ben.connect()
+		s.whispers(ben, "one")
+		ben.says(new(zremsg.Confirm), true) // the first
+		ben.path.Took(3)
+		s.whispers(ben, "two")
+		ben.says(new(zremsg.Confirm), true) // the second
+		before := ben.path.Confirmed()
+		if ben.path.Answered(1); ben.path.Confirmed() != before {
+			t.Error("an answer to the first question confirms what was asked about with the second")
+		}
+		if ben.path.Answered(2); ben.path.Confirmed() != ben.path.Said() {
+			t.Error("an answer to the second confirms nothing")
+		}
+	})
+}
+
 // TestSigns tells whether a peer has taken what it owed.
 func TestSigns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
