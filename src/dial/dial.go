@@ -111,29 +111,28 @@ func (a *Attempt) Run(d *Dialer, open Open, refused func()) (*link.Link, sight.E
 // first that accepts. It tells whether all have refused. Peers that are only sighted wait
 // until it is their turn.
 func (a *Attempt) round(d *Dialer, open Open) (won dialled, refused bool) {
-	select {
-	case <-a.urgent:
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	case <-a.ctx.Done():
+	if took, ok := a.turn(d); !ok {
 		return won, false
+	} else if took {
+		defer func() { <-d.slots }()
 	}
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
 	results := make(chan dialled)
 	tried, pending, refusals := map[sight.Endpoint]bool{}, 0, 0
+	next := time.NewTicker(stagger)
+	defer next.Stop()
 	begin := func() {
 		for _, endpoint := range *a.endpoints.Load() {
 			if won.link == nil && !tried[endpoint] {
 				tried[endpoint] = true
 				pending++
+				next.Reset(stagger)
 				go func() { results <- d.dial(ctx, endpoint, open) }()
 				return
 			}
 		}
 	}
-	next := time.NewTicker(stagger)
-	defer next.Stop()
 	for begin(); pending > 0; {
 		select {
 		case <-next.C:
@@ -156,6 +155,24 @@ func (a *Attempt) round(d *Dialer, open Open) (won dialled, refused bool) {
 		}
 	}
 	return won, refusals == len(tried)
+}
+
+// turn waits until it is the attempt's turn, and tells whether it took one of those that
+// there are for who is only sighted. It is not ok if the attempt has ended.
+func (a *Attempt) turn(d *Dialer) (took, ok bool) {
+	select {
+	case <-a.urgent:
+		return false, true
+	default:
+	}
+	select {
+	case <-a.urgent:
+		return false, true
+	case d.slots <- struct{}{}:
+		return true, true
+	case <-a.ctx.Done():
+		return false, false
+	}
 }
 
 // dialled is what became of an endpoint.
