@@ -31,8 +31,8 @@ func TestShoutsWaitForPath(t *testing.T) {
 	})
 }
 
-// TestLateShoutsOfMany has many shout at once while members come and go, who are slow: all
-// that comes opens.
+// TestLateShoutsOfMany has many shout at once while members come and go, who are slow and
+// are given the key again: all that comes opens.
 func TestLateShoutsOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, all := room(t, "ben", "cat", "dan")
@@ -49,6 +49,7 @@ func TestLateShoutsOfMany(t *testing.T) {
 		work.Go(func() {
 			for i := range 200 {
 				s.gather("room", all[i%3], all[(i+1)%3])
+				all[(i+2)%3].to.Left("room")
 			}
 		})
 		work.Wait()

@@ -176,11 +176,12 @@ func (s *Sender) sendLate(ctx context.Context, m *shout, sent uint32) (uint32, e
 			}
 			return nil
 		})
+		suspect := wait.Err() != nil && ctx.Err() == nil
 		over()
 		if errors.Is(err, api.ErrNoPeer) {
 			continue
 		}
-		if err != nil && ctx.Err() == nil && wait.Err() != nil {
+		if err != nil && suspect {
 			c.skipped.add(len(e.octets))
 			continue
 		}

@@ -144,21 +144,25 @@ func (u *Unsealer) Shout(group string, content, frames [][]byte) ([][]byte, erro
 	if held == nil || u.session == nil {
 		return nil, seal.ErrKey
 	}
+	err := error(seal.ErrKey)
 	for _, g := range held {
 		if g == nil || g.Key() != m.Key {
 			continue
 		}
 		before := g.Number()
-		opened, err := g.Open(u.session, content[0], content[1], frames)
+		var opened [][]byte
+		opened, err = g.Open(u.session, content[0], content[1], frames)
 		if made := g.Number() - before; made > 1 {
 			if !u.missing.Use(float64(made-1), time.Now(), MaxMissing, MissingRate) {
 				return nil, ErrCostly
 			}
 			u.keep(g, made-1)
 		}
-		return opened, err
+		if !errors.Is(err, seal.ErrReplay) { // else it may be from before a key that came again
+			return opened, err
+		}
 	}
-	return nil, seal.ErrKey
+	return nil, err
 }
 
 // Held returns of how many groups the peer's keys are held.

@@ -239,7 +239,7 @@ func TestCancel(t *testing.T) {
 					s := newScene(t, c.fates...)
 					ctx, end := context.WithCancel(t.Context())
 					defer end()
-					a := NewAttempt(ctx)
+					a := NewAttempt(ctx, "ben")
 					a.Try(endpoints([]int{1, 2, 3}[:len(c.fates)]...), false)
 					if c.begin != nil {
 						c.begin(s, a)
@@ -319,7 +319,7 @@ func TestManyAttempts(t *testing.T) {
 					}
 					return list
 				}
-				a := NewAttempt(t.Context())
+				a := NewAttempt(t.Context(), "ben")
 				a.Try(some(), random.IntN(2) == 0)
 				a.Wait = time.Duration(random.IntN(3)) * 100 * time.Millisecond
 				again, urgent, pause, stay := some(), random.IntN(2) == 0, time.Duration(random.IntN(2000))*time.Millisecond, time.Duration(random.IntN(300))*time.Millisecond
@@ -402,7 +402,7 @@ func TestHost(t *testing.T) {
 		"::1":      {sight.At("::1", 1)},
 		"":         {sight.At("10.0.0.1", 1), sight.At("10.0.0.1", 2), sight.At("10.0.0.2", 1)},
 	} {
-		a := NewAttempt(t.Context())
+		a := NewAttempt(t.Context(), "ben")
 		a.Try(endpoints(1, 2), false)
 		a.Try(list, false)
 		if got := a.Host(); got != want {

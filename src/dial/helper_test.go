@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // even is chance that varies no wait.
-func even() float64 { return 0.5 }
+func even(string) float64 { return 0.5 }
 
 // us is the host that dials.
 const us = "10.0.0.100"
@@ -183,7 +183,7 @@ func (s *scene) refused() []time.Duration {
 
 // attempt returns an attempt to reach hosts, of which the peer may be more than sighted.
 func (s *scene) attempt(urgent bool, numbers ...int) *Attempt {
-	a := NewAttempt(s.Context())
+	a := NewAttempt(s.Context(), "ben")
 	a.Try(endpoints(numbers...), urgent)
 	return a
 }
