@@ -2,8 +2,6 @@ package identity
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -75,15 +73,6 @@ func (i *Identity) Revoke(list string) error {
 		err = i.adopt(r)
 	}
 	return err
-}
-
-// OpenNetwork returns the network in a directory, and makes it if there is none.
-func OpenNetwork(dir string) (*Network, error) {
-	n, err := LoadNetwork(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return CreateNetwork(dir)
-	}
-	return n, err
 }
 
 func (n *Network) PublicKey() string { return z85.Encode(n.Key()) }

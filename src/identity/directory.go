@@ -112,22 +112,21 @@ func (d directory) write(name string, mode fs.FileMode, content []byte) error {
 	return err
 }
 
-// establish writes a file unless it is there, and tells whether it was not.
-func (d directory) establish(name string, mode fs.FileMode, content []byte) (fresh bool, err error) {
+// establish writes a file unless it is there.
+func (d directory) establish(name string, mode fs.FileMode, content []byte) error {
 	absent := func() bool {
 		_, err := os.Stat(d.path(name))
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	if !absent() {
-		return false, nil
-	}
-	err = d.locked(func() error {
-		if fresh = absent(); fresh {
-			return d.write(name, mode, content)
-		}
 		return nil
+	}
+	return d.locked(func() error {
+		if !absent() { // somebody else was faster
+			return nil
+		}
+		return d.write(name, mode, content)
 	})
-	return fresh, err
 }
 
 // extend adds a line to a file. It does not if the file ends within a line, as after a

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -24,28 +23,16 @@ const (
 	fileToken       = "token"
 )
 
-// Create makes a new identity in a directory, which it makes if it is missing. The
-// error is ErrExists if there is an identity already.
-func Create(dir string) (*Identity, error) { return create(dir, newSeed()) }
-
-func create(dir string, seed []byte) (*Identity, error) {
-	if err := directory(dir).createKey("identity", seed); err != nil {
-		return nil, err
-	}
-	return Load(dir)
-}
-
-// Open returns the identity in a directory, and makes it if there is none. Without a
-// directory it is a new one, in memory only.
+// Open returns the identity in a directory, and makes both if they are missing. Without
+// a directory it is a new one, in memory only.
 func Open(dir string) (*Identity, error) {
 	if dir == "" {
 		return New()
 	}
-	i, err := Create(dir)
-	if errors.Is(err, ErrExists) {
-		i, err = Load(dir)
+	if err := directory(dir).establishKey("identity", newSeed()); err != nil {
+		return nil, err
 	}
-	return i, err
+	return Load(dir)
 }
 
 // Load returns the identity in a directory. A missing key for the transport is made.
@@ -108,21 +95,17 @@ func newSeed() []byte {
 	return seed
 }
 
-// createKey makes the directory, and in it the file of a key of Ed25519.
-func (d directory) createKey(kind string, seed []byte) error {
+// establishKey makes the directory, and in it the file of a key of Ed25519, unless they
+// are there.
+func (d directory) establishKey(kind string, seed []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	name := kind + ".key"
-	fresh, err := d.establish(name, 0o600, properties("Secret key of @Once. Who has it can pass for its owner.",
+	return d.establish(kind+".key", 0o600, properties("Secret key of @Once. Who has it can pass for its owner.",
 		kind, "secret-key", z85.Encode(seed)))
-	if err == nil && !fresh {
-		err = fmt.Errorf("%s: %w", d.path(name), ErrExists)
-	}
-	return err
 }
 
-// key returns the key that createKey wrote.
+// key returns the key that establishKey wrote.
 func (d directory) key(kind string) (ed25519.PrivateKey, error) {
 	name := kind + ".key"
 	key, err := read(d, name, ofSecret, func(text string) (ed25519.PrivateKey, error) {
@@ -142,7 +125,7 @@ func (d directory) transport() (*ecdh.PrivateKey, error) {
 		return nil, err
 	}
 	public := z85.Encode(key.PublicKey().Bytes())
-	if _, err = d.establish(fileTransport, 0o600, properties("Secret certificate of CURVE. Show it to nobody.",
+	if err = d.establish(fileTransport, 0o600, properties("Secret certificate of CURVE. Show it to nobody.",
 		"metadata\ncurve", "public-key", public, "secret-key", z85.Encode(key.Bytes()))); err != nil {
 		return nil, err
 	}
@@ -156,7 +139,7 @@ func (d directory) transport() (*ecdh.PrivateKey, error) {
 	if err != nil || key == nil {
 		return nil, cmp.Or(err, fs.ErrNotExist)
 	}
-	if _, err = d.establish(fileCertificate, 0o644, certificate(key.PublicKey())); readOnly(err) {
+	if err = d.establish(fileCertificate, 0o644, certificate(key.PublicKey())); readOnly(err) {
 		err = nil // the key holds all that it says
 	}
 	return key, err

@@ -53,9 +53,12 @@ func TestIdentityStays(t *testing.T) {
 			}
 		}
 	}
-	_, err = Create(dir)
-	wants(t, err, ErrExists)
-	if again := load(t, dir); again.UUID() != made.UUID() || !again.key.Equal(made.key) || !again.transport.Equal(made.transport) || again.Directory() != dir {
+	again, err := Open(dir)
+	must(t, err)
+	if again.UUID() != made.UUID() {
+		t.Error("an identity is made anew")
+	}
+	if again = load(t, dir); again.UUID() != made.UUID() || !again.key.Equal(made.key) || !again.transport.Equal(made.transport) || again.Directory() != dir {
 		t.Error("an identity is not what it was")
 	}
 	must(t, os.Remove(filepath.Join(dir, fileCertificate)))
@@ -100,7 +103,7 @@ func TestOpenAtOnce(t *testing.T) {
 }
 
 func TestIncarnation(t *testing.T) {
-	kept, err := Create(t.TempDir() + "/identity")
+	kept, err := Open(t.TempDir() + "/identity")
 	must(t, err)
 	memory, err := Open("")
 	must(t, err)
@@ -132,7 +135,7 @@ func TestIncarnation(t *testing.T) {
 // filled returns the directory of an identity that has each file that there can be.
 func filled(t testing.TB) (dir string, read func() error) {
 	t.Helper()
-	network, err := CreateNetwork(t.TempDir() + "/network")
+	network, err := OpenNetwork(t.TempDir() + "/network")
 	must(t, err)
 	invite, token, err := network.invite("ana", nil, [16]byte{}, time.Hour, start)
 	must(t, err)
@@ -197,9 +200,9 @@ func TestModes(t *testing.T) {
 		try(name, 0o700, map[fs.FileMode]bool{0o755: true, 0o775: false, 0o703: false, 0o777 | fs.ModeSticky: false})
 	}
 	must(t, os.Chmod(dir, 0o777))
-	_, err := Create(dir)
-	wants(t, err, ErrExists)
-	_, err = CreateNetwork(dir)
+	_, err := Open(dir)
+	wants(t, err, ErrMode)
+	_, err = OpenNetwork(dir)
 	wants(t, err, ErrMode)
 	_, err = Forget(dir, "ana")
 	wants(t, err, ErrMode)

@@ -12,7 +12,7 @@ import (
 // TestHold has one node at a time run with an identity.
 func TestHold(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "identity")
-	one, err := Create(dir)
+	one, err := Open(dir)
 	must(t, err)
 	two := load(t, dir)
 	must(t, one.Hold())
@@ -44,7 +44,7 @@ func TestHold(t *testing.T) {
 // TestHoldOfWhatHasNoLock takes an identity in a directory that cannot tell of it.
 func TestHoldOfWhatHasNoLock(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "identity")
-	one, err := Create(dir)
+	one, err := Open(dir)
 	must(t, err)
 	must(t, os.Mkdir(filepath.Join(dir, fileHolder), 0o700))
 	if err := one.Hold(); err == nil || errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fileHolder) {

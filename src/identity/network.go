@@ -24,10 +24,9 @@ type Network struct {
 	key ed25519.PrivateKey
 }
 
-// CreateNetwork makes a new network in a directory. The error is ErrExists if there is
-// one already.
-func CreateNetwork(dir string) (*Network, error) {
-	if err := directory(dir).createKey("network", newSeed()); err != nil {
+// OpenNetwork returns the network in a directory, and makes both if they are missing.
+func OpenNetwork(dir string) (*Network, error) {
+	if err := directory(dir).establishKey("network", newSeed()); err != nil {
 		return nil, err
 	}
 	return LoadNetwork(dir)
@@ -183,7 +182,9 @@ func Join(dir, invite string, now time.Time) (*Token, error) {
 	}
 	own, err := Load(dir)
 	if errors.Is(err, fs.ErrNotExist) && len(seed) > 0 {
-		own, err = create(dir, seed)
+		if err = directory(dir).establishKey("identity", seed); err == nil {
+			own, err = Load(dir)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func TestReadOnly(t *testing.T) {
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "identity")
-			made, err := Create(dir)
+			made, err := Open(dir)
 			must(t, err)
 			last, err := made.Incarnation(start)
 			must(t, err)

@@ -131,7 +131,7 @@ func TestClaims(t *testing.T) {
 }
 
 func TestFirstUse(t *testing.T) {
-	kept, err := Create(t.TempDir() + "/kept")
+	kept, err := Open(t.TempDir() + "/kept")
 	must(t, err)
 	memory, err := Open("")
 	must(t, err)
@@ -293,7 +293,7 @@ func TestRevoked(t *testing.T) {
 
 // TestPinsAtOnce: two trusts of one directory lose nothing of what the other writes.
 func TestPinsAtOnce(t *testing.T) {
-	own, err := Create(t.TempDir() + "/own")
+	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
 	trusts := []*Trust{trust(t, TrustFirstUse, own), trust(t, TrustFirstUse, load(t, own.Directory()))}
 	var all sync.WaitGroup
@@ -314,7 +314,7 @@ func TestPinsAtOnce(t *testing.T) {
 }
 
 func TestPinsFull(t *testing.T) {
-	own, err := Create(t.TempDir() + "/own")
+	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
 	pins := make(map[string]Pin)
 	for i := range maxPins {
@@ -345,7 +345,7 @@ func TestPinsFull(t *testing.T) {
 
 // TestMadeUpNames has identities that nobody needs take names: so many are noted an hour.
 func TestMadeUpNames(t *testing.T) {
-	own, err := Create(t.TempDir() + "/own")
+	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
 	tr := trust(t, TrustFirstUse, own)
 	taken := func(from, many int, now time.Time) (names int) {
@@ -374,7 +374,7 @@ func TestMadeUpNames(t *testing.T) {
 // TestNamesNobodyUses fills the room with names. Those go that nobody has used again, the
 // oldest first; one that was stays its id's.
 func TestNamesNobodyUses(t *testing.T) {
-	own, err := Create(t.TempDir() + "/own")
+	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
 	tr := trust(t, TrustFirstUse, own)
 	check := func(id uuid.UUID, name string, now time.Time) error {

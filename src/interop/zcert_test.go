@@ -15,7 +15,7 @@ import (
 // key of a zcert. Each knows only what is in the other's files.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
-	ours, err := who.Create(filepath.Join(dir, "ours"))
+	ours, err := who.Open(filepath.Join(dir, "ours"))
 	must(t, err)
 	file := filepath.Join(ours.Directory(), "transport.cert")
 	same := func(cert *goczmq.Cert, secret []byte) {
@@ -48,7 +48,7 @@ func TestCertificates(t *testing.T) {
 		if err != nil || !loaded.Transport().Equal(theirs.PrivateKey) || loaded.UUID() != ours.UUID() {
 			t.Fatalf("%q: %v", meta, err)
 		}
-		trusting, err := who.Create(filepath.Join(t.TempDir(), "trusting"))
+		trusting, err := who.Open(filepath.Join(t.TempDir(), "trusting"))
 		must(t, err)
 		peers := filepath.Join(trusting.Directory(), "peers")
 		must(t, os.Mkdir(peers, 0o700))

@@ -21,7 +21,7 @@ import (
 func copies(t *testing.T) func(*Node) {
 	t.Helper()
 	original := t.TempDir()
-	if _, err := identity.Create(original); err != nil {
+	if _, err := identity.Open(original); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(original, "*"))
