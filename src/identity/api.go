@@ -19,13 +19,8 @@ func (i *Identity) PublicKey() string   { return z85.Encode(publicOf(i.key)) }
 func (i *Identity) Directory() string   { return string(i.dir) }
 func (i *Identity) Certificate() string { return string(certificate(i.transport.PublicKey())) }
 
-// JoinAt is [Join], and returns the identity.
-func JoinAt(dir, invite string) (*Identity, error) {
-	if _, err := Join(dir, invite, time.Now()); err != nil {
-		return nil, err
-	}
-	return Load(dir)
-}
+// JoinAt is joinAt, now.
+func JoinAt(dir, invite string) (*Identity, error) { return joinAt(dir, invite, time.Now()) }
 
 // membership returns the identity's token, or one that says nothing.
 func (i *Identity) membership() *Token {
@@ -51,17 +46,6 @@ func (i *Identity) Pins() (map[string]string, error) {
 		ids[name] = pin.ID.String()
 	}
 	return ids, err
-}
-
-func (i *Identity) Forget(name string) error {
-	if i.dir == "" {
-		return api.ErrNoDirectory
-	}
-	forgotten, err := Forget(string(i.dir), name)
-	if err == nil && forgotten == 0 {
-		return api.ErrUnknown
-	}
-	return err
 }
 
 func (i *Identity) Revoke(list string) error {

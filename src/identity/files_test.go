@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
 )
 
 func load(t testing.TB, dir string) *Identity {
@@ -140,7 +142,7 @@ func filled(t testing.TB) (dir string, read func() error) {
 	invite, token, err := network.invite("ana", nil, [16]byte{}, time.Hour, start)
 	must(t, err)
 	dir = t.TempDir() + "/identity"
-	_, err = Join(dir, invite, start)
+	_, err = joinAt(dir, invite, start)
 	must(t, err)
 	r, err := network.revoke([16]byte{6: 0x80, 8: 0x80}, start)
 	must(t, err)
@@ -204,8 +206,7 @@ func TestModes(t *testing.T) {
 	wants(t, err, ErrMode)
 	_, err = OpenNetwork(dir)
 	wants(t, err, ErrMode)
-	_, err = Forget(dir, "ana")
-	wants(t, err, ErrMode)
+	wants(t, (&Identity{dir: directory(dir)}).Forget("ana"), ErrMode)
 }
 
 // TestTorn has each file cut short at each place, replaced by each other, and absurd.
@@ -263,9 +264,7 @@ func TestCrash(t *testing.T) {
 	}
 	must(t, was.dir.keep(map[string]Pin{}))
 	must(t, read())
-	if n, err := Forget(dir, "anybody"); n != 0 || err != nil {
-		t.Errorf("%d names, %v", n, err)
-	}
+	wants(t, was.Forget("anybody"), api.ErrUnknown)
 	wants(t, was.dir.write("large", 0o600, make([]byte, maxFile+1)), ErrFull)
 }
 

@@ -170,12 +170,12 @@ func parseInvite(invite string, now time.Time) (seed []byte, token *Token, err e
 	return m.Seed, token, nil
 }
 
-// Join takes an invite: it makes the identity in a directory a member of a network, and
+// joinAt takes an invite: it makes the identity in a directory a member of a network, and
 // makes the identity that the invite brings if there is none. A directory is for one
 // identity in one network: errors are ErrStranger and ErrNetwork, ErrExists if a newer
 // token is there, ErrRevoked if the token was taken back, and those of [Load] and
 // [ParseToken].
-func Join(dir, invite string, now time.Time) (*Token, error) {
+func joinAt(dir, invite string, now time.Time) (*Identity, error) {
 	seed, token, err := parseInvite(invite, now)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,11 @@ func Join(dir, invite string, now time.Time) (*Token, error) {
 	if own.id != token.Member {
 		return nil, fmt.Errorf("the invite is for %s, and %s has %s: %w", token.Member, dir, own.id, ErrStranger)
 	}
-	return token, own.dir.locked(func() error { return own.dir.join(token) })
+	if err := own.dir.locked(func() error { return own.dir.join(token) }); err != nil {
+		return nil, err
+	}
+	own.token = token
+	return own, nil
 }
 
 // join keeps a token in place of an older one. The caller has the lock.

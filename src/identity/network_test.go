@@ -29,7 +29,7 @@ func member(t testing.TB, n *Network, name string) *Identity {
 	invite, _, err := n.invite(name, nil, uuid.Nil, time.Hour, start)
 	must(t, err)
 	dir := t.TempDir() + "/" + name
-	_, err = Join(dir, invite, start)
+	_, err = joinAt(dir, invite, start)
 	must(t, err)
 	return load(t, dir)
 }
@@ -124,15 +124,15 @@ func TestJoin(t *testing.T) {
 		"others may write there": {writable(t), stranger, 0, ErrMode},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Join(test.dir, test.invite, start.Add(test.after))
+			_, err := joinAt(test.dir, test.invite, start.Add(test.after))
 			wants(t, err, test.err)
 		})
 	}
 	for range 2 {
-		_, err = Join(ana.Directory(), second, start)
+		_, err = joinAt(ana.Directory(), second, start)
 		must(t, err)
 	}
-	_, err = Join(ana.Directory(), first, start)
+	_, err = joinAt(ana.Directory(), first, start)
 	wants(t, err, ErrExists)
 	if got := load(t, ana.Directory()); got.MemberName() != "ana" || !got.token.NotBefore.Equal(start.Add(time.Minute)) || got.Network() != n.PublicKey() {
 		t.Errorf("ana is %+v", got.token)
@@ -161,14 +161,14 @@ func TestRevoke(t *testing.T) {
 		t.Fatalf("%+v, then %+v, and %q", first, second, n.names(t))
 	}
 	must(t, ana.adopt(second))
-	_, err = Join(ana.Directory(), early, start)
+	_, err = joinAt(ana.Directory(), early, start)
 	wants(t, err, ErrRevoked)
 	invite, token, err := n.invite("ana", nil, ana.id, time.Hour, start)
 	must(t, err)
 	if !token.NotBefore.Equal(start.Add(time.Minute+time.Second)) || second.Voids(token) {
 		t.Errorf("a token from %s on is void from the start", token.NotBefore)
 	}
-	_, err = Join(ana.Directory(), invite, start)
+	_, err = joinAt(ana.Directory(), invite, start)
 	must(t, err)
 	if got := n.names(t); len(got) != 1 {
 		t.Errorf("members are %q", got)

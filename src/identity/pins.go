@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
 )
 
 // maxPins is how many names are remembered. Names can be made up: no more than so many are
@@ -37,23 +39,27 @@ func byName(pins map[string]Pin) []Pin {
 	return slices.SortedFunc(maps.Values(pins), func(a, b Pin) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Forget forgets a name, or the name of an id, so that it can be somebody else's. It
-// returns how many names that were. Nodes that run with the identity take note.
-func Forget(dir string, nameOrID string) (n int, err error) {
-	d := directory(dir)
-	err = d.locked(func() error {
-		pins, err := d.pins()
+// Forget forgets a name, or the name of an id, so that it can be somebody else's. Nodes
+// that run with the identity take note.
+func (i *Identity) Forget(nameOrID string) error {
+	if i.dir == "" {
+		return api.ErrNoDirectory
+	}
+	return i.dir.locked(func() error {
+		pins, err := i.dir.pins()
+		if err != nil {
+			return err
+		}
 		known := len(pins)
 		id, notID := uuid.Parse(nameOrID)
 		maps.DeleteFunc(pins, func(name string, pin Pin) bool {
 			return name == nameOrID || notID == nil && pin.ID == id
 		})
-		if n = known - len(pins); n == 0 || err != nil {
-			return err
+		if len(pins) == known {
+			return api.ErrUnknown
 		}
-		return d.keep(pins)
+		return i.dir.keep(pins)
 	})
-	return n, err
 }
 
 // firstUse tells whether a claim's name is its own. Names are labels that an identity

@@ -54,7 +54,7 @@ func TestReadOnly(t *testing.T) {
 					t.Errorf("incarnation %d, %v, want %d and what to do", next, err, want)
 				}
 			}
-			if _, err := Forget(dir, "ana"); err == nil || !strings.Contains(err.Error(), "writable") {
+			if err := i.Forget("ana"); err == nil || !strings.Contains(err.Error(), "writable") {
 				t.Errorf("a change: %v, want what to do", err)
 			}
 		})

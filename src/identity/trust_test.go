@@ -197,9 +197,7 @@ func TestForget(t *testing.T) {
 	for _, who := range []string{"ana", ana.id.String(), strings.ToUpper(ana.id.String())} {
 		check(claim(t, ana, "ana"), nil)
 		check(claim(t, eve, "ana"), ErrPinned)
-		if forgotten, err := Forget(own.Directory(), who); forgotten != 1 || err != nil {
-			t.Fatalf("%d are forgotten, %v", forgotten, err)
-		}
+		must(t, own.Forget(who))
 		check(claim(t, eve, "ana"), nil)
 		check(claim(t, ana, "ana"), ErrPinned)
 		must(t, os.Remove(filepath.Join(own.Directory(), filePins)))
@@ -272,7 +270,7 @@ func TestRevoked(t *testing.T) {
 	wants(t, tr.revoke(nil), ErrMalformed)
 	invite, _, err := n.invite("ana", nil, ana.id, time.Hour, start.Add(time.Second))
 	must(t, err)
-	_, err = Join(ana.Directory(), invite, start)
+	_, err = joinAt(ana.Directory(), invite, start)
 	must(t, err)
 	ana = load(t, ana.Directory())
 	check(nil)

@@ -266,8 +266,8 @@ func TestFirstUse(t *testing.T) {
 	for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecurityPlain} {
 		t.Run(security.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l, dir := newLAN(t), t.TempDir()
-				who, err := identity.Open(dir)
+				l := newLAN(t)
+				who, err := identity.Open(t.TempDir())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -280,7 +280,7 @@ func TestFirstUse(t *testing.T) {
 				other := l.node("ben", with(security))
 				defer other.Stop()
 				refuses(ana, other, api.EventRefusalName)
-				if _, err := identity.Forget(dir, "ben"); err != nil {
+				if err := who.Forget("ben"); err != nil {
 					t.Fatal(err)
 				}
 				for a, want := range map[*actor]string{ana: "enter ben", other: "enter ana"} {
