@@ -85,7 +85,7 @@ func (d directory) locked(do func() error) error {
 		return fmt.Errorf("nothing in %s can be changed: %w: make it writable for this user first", d, err)
 	}
 	defer file.Close() // which unlocks it
-	if err := lock(file); err != nil {
+	if err := lock(file, true); err != nil {
 		return fmt.Errorf("lock %s: %w", file.Name(), err)
 	}
 	return do()

@@ -15,12 +15,6 @@ const fileHolder = "in-use"
 // maxHolder is how many octets of a holder's name are read.
 const maxHolder = 256
 
-// errLocked says that another open file has the lock.
-var errLocked = errors.New("locked")
-
-// hold is that a node runs with an identity.
-type hold struct{ file *os.File } // nil if nothing on disk tells of it
-
 // Hold takes an identity for a node, until Release. The error is ErrInUse if a node has
 // it already, of this process or, with a directory, of another on this file system.
 // After any other error the identity is held, but the directory does not tell so:
@@ -28,14 +22,11 @@ type hold struct{ file *os.File } // nil if nothing on disk tells of it
 func (i *Identity) Hold() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.hold != nil {
+	if i.held {
 		return fmt.Errorf("%s, in this process: %w", i.id, ErrInUse)
 	}
 	file, err := i.dir.hold()
-	if errors.Is(err, ErrInUse) {
-		return err
-	}
-	i.hold = &hold{file}
+	i.holder, i.held = file, !errors.Is(err, ErrInUse)
 	return err
 }
 
@@ -43,10 +34,10 @@ func (i *Identity) Hold() error {
 func (i *Identity) Release() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.hold != nil && i.hold.file != nil {
-		_ = i.hold.file.Close() // which unlocks it
+	if i.holder != nil {
+		_ = i.holder.Close() // which unlocks it
 	}
-	i.hold = nil
+	i.holder, i.held = nil, false
 }
 
 // hold locks the file of the holder, and writes there who that is.
@@ -61,18 +52,18 @@ func (d directory) hold() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = tryLock(file); err == nil {
-		err = errors.Join(file.Truncate(0), sayHolder(file))
-	} else if errors.Is(err, errLocked) {
+	switch err = lock(file, false); err {
+	case nil:
+		if err = errors.Join(file.Truncate(0), sayHolder(file)); err == nil {
+			return file, nil
+		}
+	case errLocked:
 		err = fmt.Errorf("%s, by process %s: %w", d, holder(file), ErrInUse)
-	} else {
+	default:
 		err = fmt.Errorf("lock %s: %w", file.Name(), err)
 	}
-	if err != nil {
-		_ = file.Close() // the first error tells more
-		return nil, err
-	}
-	return file, nil
+	_ = file.Close() // the first error tells more
+	return nil, err
 }
 
 // sayHolder writes which process this is. Where a file system is shared by hosts, the

@@ -6,6 +6,7 @@ import (
 	"crypto/hpke"
 	"crypto/rand"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -38,7 +39,8 @@ type Identity struct {
 	card        *Card        // nil before the first Issue
 	text        string       // of the card, which many greetings show
 	incarnation uint64       // the latest
-	hold        *hold        // of the node that runs with it, nil if none does
+	held        bool         // a node runs with it
+	holder      *os.File     // that says so, nil if nothing on disk does
 }
 
 // sealingKey is a secret key and the card that it is in.

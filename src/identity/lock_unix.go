@@ -7,19 +7,15 @@ import (
 	"syscall"
 )
 
-// lock waits until no other open file has the lock.
-func lock(file *os.File) error { return flock(file, syscall.LOCK_EX) }
+// errLocked is why lock fails that does not wait: another open file has the lock.
+const errLocked = syscall.EWOULDBLOCK
 
-// tryLock takes the lock, or returns errLocked if another open file has it.
-func tryLock(file *os.File) error {
-	err := flock(file, syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == syscall.EWOULDBLOCK {
-		return errLocked
+// lock takes the lock of a file, and waits while another open file has it.
+func lock(file *os.File, wait bool) (err error) {
+	how := syscall.LOCK_EX
+	if !wait {
+		how |= syscall.LOCK_NB
 	}
-	return err
-}
-
-func flock(file *os.File, how int) (err error) {
 	for err = syscall.EINTR; err == syscall.EINTR; {
 		err = syscall.Flock(int(file.Fd()), how)
 	}

@@ -9,18 +9,14 @@ import (
 // beyond is an octet that no file here has: what is locked cannot be read by others.
 const beyond = maxFile + 1
 
-// lock waits until no other open file has the lock.
-func lock(file *os.File) error { return lockFile(file, windows.LOCKFILE_EXCLUSIVE_LOCK) }
+// errLocked is why lock fails that does not wait: another open file has the lock.
+const errLocked = windows.ERROR_LOCK_VIOLATION
 
-// tryLock takes the lock, or returns errLocked if another open file has it.
-func tryLock(file *os.File) error {
-	err := lockFile(file, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY)
-	if err == windows.ERROR_LOCK_VIOLATION {
-		return errLocked
+// lock takes the lock of a file, and waits while another open file has it.
+func lock(file *os.File, wait bool) error {
+	var how uint32 = windows.LOCKFILE_EXCLUSIVE_LOCK
+	if !wait {
+		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
 	}
-	return err
-}
-
-func lockFile(file *os.File, flags uint32) error {
-	return windows.LockFileEx(windows.Handle(file.Fd()), flags, 0, 1, 0, &windows.Overlapped{Offset: beyond})
+	return windows.LockFileEx(windows.Handle(file.Fd()), how, 0, 1, 0, &windows.Overlapped{Offset: beyond})
 }
