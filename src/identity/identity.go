@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/z85"
 )
 
 // A card is valid for Lifetime; who holds it shows a new one, with another sealing
@@ -63,6 +64,26 @@ func New() (*Identity, error) {
 }
 
 func publicOf(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(ed25519.PublicKey) }
+
+// What the class once_identity of the API tells; api/class says what it is.
+
+func (i *Identity) UUID() uuid.UUID     { return i.id }
+func (i *Identity) PublicKey() string   { return z85.Encode(publicOf(i.key)) }
+func (i *Identity) Directory() string   { return string(i.dir) }
+func (i *Identity) Certificate() string { return string(certificate(i.transport.PublicKey())) }
+
+// membership returns the identity's token, or one that says nothing.
+func (i *Identity) membership() *Token {
+	if i.token == nil {
+		return new(Token)
+	}
+	return i.token
+}
+
+func (i *Identity) Network() string        { return z85.Encode(i.membership().Network) }
+func (i *Identity) MemberName() string     { return i.membership().Name }
+func (i *Identity) Roles() []string        { return i.membership().Roles }
+func (i *Identity) MemberUntil() time.Time { return i.membership().Expiry }
 
 // Transport returns the key for CURVE.
 func (i *Identity) Transport() *ecdh.PrivateKey { return i.transport }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/z85"
 )
 
 const fileMembers = "members"
@@ -41,8 +44,57 @@ func LoadNetwork(dir string) (*Network, error) {
 	return &Network{directory(dir), key}, nil
 }
 
-// Key returns the public key that the network is known by.
-func (n *Network) Key() ed25519.PublicKey { return publicOf(n.key) }
+// PublicKey returns what the network is known by.
+func (n *Network) PublicKey() string { return z85.Encode(publicOf(n.key)) }
+
+// Invite returns an invite for so many days, for a member with roles between commas.
+func (n *Network) Invite(name, roles string, member uuid.UUID, days int) (string, error) {
+	list := strings.Split(roles, ",")
+	for i, role := range list {
+		list[i] = strings.TrimSpace(role)
+	}
+	invite, _, err := n.invite(name, list, member, time.Duration(days)*24*time.Hour, time.Now())
+	return invite, err
+}
+
+// Revoke revokes the member with a name or an id.
+func (n *Network) Revoke(name string) (string, error) {
+	members, err := n.Members()
+	if err != nil {
+		return "", err
+	}
+	id, err := uuid.Parse(cmp.Or(members[name], name))
+	if err != nil {
+		return "", api.ErrUnknown
+	}
+	r, err := n.revoke(id, time.Now())
+	if err != nil {
+		return "", err
+	}
+	return r.Text(), nil
+}
+
+// Revoked returns the latest list, empty if nobody was revoked.
+func (n *Network) Revoked() (string, error) {
+	r, err := n.dir.revocation(publicOf(n.key))
+	if err != nil || r.Number == 0 {
+		return "", err
+	}
+	return r.Text(), nil
+}
+
+// Members returns who has a token that was not taken back, each with its id. It may have
+// expired; of two that have a name the later counts.
+func (n *Network) Members() (map[string]string, error) {
+	tokens, revoked, err := n.issued()
+	ids := make(map[string]string, len(tokens))
+	for _, t := range tokens {
+		if !revoked.Voids(t) {
+			ids[t.Name] = t.Member.String()
+		}
+	}
+	return ids, err
+}
 
 // invite returns an invite that makes a member of the network for so long, and the
 // token in it. Without a member's id it brings a new identity, and is a secret until
@@ -123,16 +175,9 @@ func (n *Network) revoke(member uuid.UUID, now time.Time) (r *Revocation, err er
 	return r, err
 }
 
-// members returns the tokens that were not taken back, the latest last. They may have
-// expired.
-func (n *Network) members() ([]*Token, error) {
-	tokens, revoked, err := n.issued()
-	return slices.DeleteFunc(tokens, revoked.Voids), err
-}
-
 // issued returns the tokens that no other renews, and what was revoked.
 func (n *Network) issued() ([]*Token, *Revocation, error) {
-	revoked, err := n.dir.revocation(n.Key())
+	revoked, err := n.dir.revocation(publicOf(n.key))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -169,6 +214,9 @@ func parseInvite(invite string, now time.Time) (seed []byte, token *Token, err e
 	}
 	return m.Seed, token, nil
 }
+
+// JoinAt is joinAt, now.
+func JoinAt(dir, invite string) (*Identity, error) { return joinAt(dir, invite, time.Now()) }
 
 // joinAt takes an invite: it makes the identity in a directory a member of a network, and
 // makes the identity that the invite brings if there is none. A directory is for one

@@ -39,6 +39,19 @@ func byName(pins map[string]Pin) []Pin {
 	return slices.SortedFunc(maps.Values(pins), func(a, b Pin) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// Pins returns the names that are pinned in the identity's directory, each with its id.
+func (i *Identity) Pins() (map[string]string, error) {
+	if i.dir == "" {
+		return nil, api.ErrNoDirectory
+	}
+	pins, err := i.dir.pins()
+	ids := make(map[string]string, len(pins))
+	for name, pin := range pins {
+		ids[name] = pin.ID.String()
+	}
+	return ids, err
+}
+
 // Forget forgets a name, or the name of an id, so that it can be somebody else's. Nodes
 // that run with the identity take note.
 func (i *Identity) Forget(nameOrID string) error {

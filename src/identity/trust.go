@@ -158,6 +158,17 @@ func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
 	return token, nil
 }
 
+func (i *Identity) Revoke(list string) error {
+	if i.dir == "" {
+		return api.ErrNoDirectory
+	}
+	r, err := revocationIn(list)
+	if err == nil {
+		err = i.adopt(r)
+	}
+	return err
+}
+
 // adopt keeps a revocation of the identity's network if it is newer. Each trust of the
 // identity takes note.
 func (i *Identity) adopt(r *Revocation) error {
