@@ -156,7 +156,7 @@ func filled(t testing.TB) (dir string, read func() error) {
 	return dir, func() error {
 		i, err := Load(dir)
 		if err == nil {
-			_, err = NewTrust(TrustMembers, i)
+			_, err = NewTrust(api.NodeTrustMembers, i)
 		}
 		if err == nil {
 			_, err = i.Incarnation(start)

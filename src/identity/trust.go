@@ -15,16 +15,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 )
 
-// Policy is whom a node lets in.
-type Policy = api.NodeTrust
-
-// The policies.
-const (
-	TrustOpen     = api.NodeTrustOpen     // whoever has an identity, and who has none
-	TrustFirstUse = api.NodeTrustFirstUse // the same, but a name belongs to who came with it first
-	TrustMembers  = api.NodeTrustMembers  // members of the identity's network
-)
-
 // maxCertificates is how many certificates of peers there may be.
 const maxCertificates = 4096
 
@@ -32,7 +22,7 @@ const maxCertificates = 4096
 // from when it is there, but for the certificates of peers, which are read once. All
 // methods may be called from any goroutine.
 type Trust struct {
-	policy Policy
+	policy api.NodeTrust
 	own    *Identity
 	peers  map[[32]byte]bool // keys that need no card
 
@@ -46,11 +36,11 @@ type Trust struct {
 
 // NewTrust returns the trust of an identity. To trust members takes a membership, else
 // the error is [api.ErrMembers].
-func NewTrust(policy Policy, own *Identity) (*Trust, error) {
+func NewTrust(policy api.NodeTrust, own *Identity) (*Trust, error) {
 	if policy.String() == "" {
 		return nil, fmt.Errorf("no policy of trust has the number %d", policy)
 	}
-	if policy == TrustMembers && own.token == nil {
+	if policy == api.NodeTrustMembers && own.token == nil {
 		return nil, api.ErrMembers
 	}
 	peers, err := own.dir.certificates()
@@ -129,9 +119,9 @@ func (t *Trust) check(c Claim, now time.Time) (token *Token, noted bool, err err
 	}
 	token, err = t.member(c, now)
 	switch t.policy {
-	case TrustOpen:
+	case api.NodeTrustOpen:
 		err = nil
-	case TrustFirstUse:
+	case api.NodeTrustFirstUse:
 		noted, err = t.firstUse(c, now)
 	}
 	return token, noted, err

@@ -57,7 +57,7 @@ func with(c Claim, change func(*Claim)) Claim {
 	return c
 }
 
-func trust(t testing.TB, policy Policy, own *Identity) *Trust {
+func trust(t testing.TB, policy api.NodeTrust, own *Identity) *Trust {
 	t.Helper()
 	tr, err := NewTrust(policy, own)
 	must(t, err)
@@ -101,7 +101,7 @@ func TestClaims(t *testing.T) {
 		"a token of days to come": {Claim: full, after: -skew - time.Second, member: ErrMember},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for policy, want := range map[Policy]error{TrustOpen: test.open, TrustFirstUse: test.first, TrustMembers: test.member} {
+			for policy, want := range map[api.NodeTrust]error{api.NodeTrustOpen: test.open, api.NodeTrustFirstUse: test.first, api.NodeTrustMembers: test.member} {
 				tr := trust(t, policy, own)
 				token, err := tr.Check(test.Claim, start.Add(test.after))
 				wants(t, err, want)
@@ -112,21 +112,21 @@ func TestClaims(t *testing.T) {
 			}
 		})
 	}
-	for _, policy := range []Policy{TrustMembers, 0, TrustMembers + 1} {
+	for _, policy := range []api.NodeTrust{api.NodeTrustMembers, 0, api.NodeTrustMembers + 1} {
 		_, err := NewTrust(policy, nobody)
-		if policy == TrustMembers {
+		if policy == api.NodeTrustMembers {
 			wants(t, err, api.ErrMembers)
 		} else if err == nil {
 			t.Errorf("%d is a policy", policy)
 		}
 	}
-	if got := fmt.Sprint(TrustOpen, TrustFirstUse, TrustMembers); got != "open first use members" {
+	if got := fmt.Sprint(api.NodeTrustOpen, api.NodeTrustFirstUse, api.NodeTrustMembers); got != "open first use members" {
 		t.Errorf("policies are %q", got)
 	}
 	for i := range maxCertificates {
 		must(t, os.Symlink("zyre.cert", filepath.Join(own.Directory(), "peers", fmt.Sprint(i, ".cert"))))
 	}
-	_, err = NewTrust(TrustOpen, own)
+	_, err = NewTrust(api.NodeTrustOpen, own)
 	wants(t, err, ErrFull)
 }
 
@@ -142,7 +142,7 @@ func TestFirstUse(t *testing.T) {
 	}
 	plain := func(name string) Claim { return Claim{ID: uuid.UUID{7, 6: 0x40, 8: 0x80}, Name: name} }
 	for _, own := range []*Identity{kept, memory} {
-		tr := trust(t, TrustFirstUse, own)
+		tr := trust(t, api.NodeTrustFirstUse, own)
 		for _, step := range []struct {
 			claim Claim
 			err   error
@@ -174,7 +174,7 @@ func TestFirstUse(t *testing.T) {
 				t.Fatalf("pins are %q, want %q", got, step.pins)
 			}
 			if own == kept {
-				tr = trust(t, TrustFirstUse, load(t, own.Directory()))
+				tr = trust(t, api.NodeTrustFirstUse, load(t, own.Directory()))
 			}
 		}
 	}
@@ -187,7 +187,7 @@ func TestFirstUse(t *testing.T) {
 func TestForget(t *testing.T) {
 	n := newNetwork(t)
 	own := member(t, n, "own")
-	tr := trust(t, TrustFirstUse, own)
+	tr := trust(t, api.NodeTrustFirstUse, own)
 	ana, eve := member(t, n, "ana"), member(t, n, "eve")
 	check := func(c Claim, want error) {
 		t.Helper()
@@ -224,7 +224,7 @@ func TestPinsTorn(t *testing.T) {
 	ana := claim(t, own, "ana")
 	check := func(pins int) {
 		t.Helper()
-		_, err := trust(t, TrustFirstUse, own).Check(ana, start)
+		_, err := trust(t, api.NodeTrustFirstUse, own).Check(ana, start)
 		must(t, err)
 		if got, err := pinsIn(dir); err != nil || len(got) != pins || !slices.ContainsFunc(got, func(p Pin) bool { return p.Name == "ana" }) {
 			t.Fatalf("pins are %v, %v", got, err)
@@ -247,10 +247,10 @@ func TestPinsTorn(t *testing.T) {
 func TestRevoked(t *testing.T) {
 	n, others := newNetwork(t), newNetwork(t)
 	own, ana := member(t, n, "own"), member(t, n, "ana")
-	tr := trust(t, TrustMembers, own)
+	tr := trust(t, api.NodeTrustMembers, own)
 	check := func(want error) {
 		t.Helper()
-		for _, tr := range []*Trust{tr, trust(t, TrustMembers, load(t, own.Directory()))} {
+		for _, tr := range []*Trust{tr, trust(t, api.NodeTrustMembers, load(t, own.Directory()))} {
 			_, err := tr.Check(claim(t, ana, "ana"), start)
 			wants(t, err, want)
 		}
@@ -286,14 +286,14 @@ func TestRevoked(t *testing.T) {
 	check2(ErrNetwork)
 	memory, err := New()
 	must(t, err)
-	wants(t, trust(t, TrustOpen, memory).revoke(list.Octets()), ErrNetwork)
+	wants(t, trust(t, api.NodeTrustOpen, memory).revoke(list.Octets()), ErrNetwork)
 }
 
 // TestPinsAtOnce: two trusts of one directory lose nothing of what the other writes.
 func TestPinsAtOnce(t *testing.T) {
 	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
-	trusts := []*Trust{trust(t, TrustFirstUse, own), trust(t, TrustFirstUse, load(t, own.Directory()))}
+	trusts := []*Trust{trust(t, api.NodeTrustFirstUse, own), trust(t, api.NodeTrustFirstUse, load(t, own.Directory()))}
 	var all sync.WaitGroup
 	for i := range 20 {
 		c := Claim{ID: uuid.UUID{byte(i)}, Name: fmt.Sprint(i % 10), Card: &Card{ID: uuid.UUID{byte(i)}}}
@@ -320,7 +320,7 @@ func TestPinsFull(t *testing.T) {
 		pins[name] = Pin{name, uuid.UUID{byte(i >> 8), byte(i)}, start, true}
 	}
 	must(t, own.dir.locked(func() error { return own.dir.keep(pins) }))
-	tr := trust(t, TrustFirstUse, own)
+	tr := trust(t, api.NodeTrustFirstUse, own)
 	one := uuid.UUID{14: 1}
 	_, err = tr.Check(Claim{ID: one, Name: "one more", Card: &Card{ID: one}}, start)
 	wants(t, err, ErrFull)
@@ -345,7 +345,7 @@ func TestPinsFull(t *testing.T) {
 func TestMadeUpNames(t *testing.T) {
 	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
-	tr := trust(t, TrustFirstUse, own)
+	tr := trust(t, api.NodeTrustFirstUse, own)
 	taken := func(from, many int, now time.Time) (names int) {
 		for n := range many {
 			id := uuid.UUID{1, byte((from + n) >> 8), byte(from + n)}
@@ -374,7 +374,7 @@ func TestMadeUpNames(t *testing.T) {
 func TestNamesNobodyUses(t *testing.T) {
 	own, err := Open(t.TempDir() + "/own")
 	must(t, err)
-	tr := trust(t, TrustFirstUse, own)
+	tr := trust(t, api.NodeTrustFirstUse, own)
 	check := func(id uuid.UUID, name string, now time.Time) error {
 		_, err := tr.Check(Claim{ID: id, Name: name, Card: &Card{ID: id}}, now)
 		return err
@@ -393,7 +393,7 @@ func TestNamesNobodyUses(t *testing.T) {
 	must(t, check(uuid.UUID{15: 2}, "ben", now))
 	wants(t, check(uuid.UUID{15: 3}, "ana", now), ErrPinned)
 	must(t, check(ana, "ana", now))
-	tr = trust(t, TrustFirstUse, load(t, own.Directory()))
+	tr = trust(t, api.NodeTrustFirstUse, load(t, own.Directory()))
 	wants(t, check(uuid.UUID{15: 3}, "ben", now), ErrPinned)
 	first, last := fmt.Sprint(1), fmt.Sprint(maxPins-1)
 	if _, old := tr.pins[first]; old || tr.pins[last].Name != last || !tr.pins["ana"].Again || len(tr.pins) != maxPins-maxPins/evicted+1 {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	who "github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/z85"
 	"github.com/zeromq/goczmq"
@@ -53,7 +54,7 @@ func TestCertificates(t *testing.T) {
 		peers := filepath.Join(trusting.Directory(), "peers")
 		must(t, os.Mkdir(peers, 0o700))
 		must(t, theirs.SavePublic(filepath.Join(peers, "zyre.cert")))
-		trust, err := who.NewTrust(who.TrustOpen, trusting)
+		trust, err := who.NewTrust(api.NodeTrustOpen, trusting)
 		must(t, err)
 		key := theirs.public()
 		if _, err := trust.Check(who.Claim{ID: [16]byte{1}, Key: &key}, time.Now()); err != nil || z85.Encode(key[:]) != theirs.PublicText() {
