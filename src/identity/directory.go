@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -163,4 +164,58 @@ func (d directory) sync(name string) error {
 		return err
 	}
 	return errors.Join(file.Sync(), file.Close())
+}
+
+// fileHolder names the process that runs a node with the identity. Whether it still
+// does is told by the lock on the file, not by what the file says.
+const fileHolder = "in-use"
+
+// maxHolder is how many octets of a holder's name are read.
+const maxHolder = 256
+
+// hold locks the file of the holder, and writes there who that is.
+func (d directory) hold() (*os.File, error) {
+	if d == "" {
+		return nil, nil
+	}
+	if err := private(string(d), ofTrusted); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(d.path(fileHolder), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	switch err = lock(file, false); err {
+	case nil:
+		if err = errors.Join(file.Truncate(0), sayHolder(file)); err == nil {
+			return file, nil
+		}
+	case errLocked:
+		err = fmt.Errorf("%s, by process %s: %w", d, holder(file), ErrInUse)
+	default:
+		err = fmt.Errorf("lock %s: %w", file.Name(), err)
+	}
+	_ = file.Close() // the first error tells more
+	return nil, err
+}
+
+// sayHolder writes which process this is. Where a file system is shared by hosts, the
+// number alone would not tell.
+func sayHolder(file *os.File) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unknown host"
+	}
+	_, err = fmt.Fprintf(file, "%d on %s\n", os.Getpid(), host)
+	return err
+}
+
+// holder returns what sayHolder wrote.
+func holder(file *os.File) string {
+	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolder))
+	line, _, whole := strings.Cut(string(text), "\n")
+	if err != nil || !whole {
+		return "of an unknown number" // it is about to write it
+	}
+	return line
 }

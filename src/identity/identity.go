@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hpke"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -164,4 +165,29 @@ func (i *Identity) SealingKey(id uint64) (hpke.PrivateKey, *Card) {
 		}
 	}
 	return nil, nil
+}
+
+// Hold takes an identity for a node, until Release. The error is ErrInUse if a node has
+// it already, of this process or, with a directory, of another on this file system.
+// After any other error the identity is held, but the directory does not tell so:
+// others may take it too.
+func (i *Identity) Hold() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.held {
+		return fmt.Errorf("%s, in this process: %w", i.id, ErrInUse)
+	}
+	file, err := i.dir.hold()
+	i.holder, i.held = file, !errors.Is(err, ErrInUse)
+	return err
+}
+
+// Release gives an identity back that Hold has taken.
+func (i *Identity) Release() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.holder != nil {
+		_ = i.holder.Close() // which unlocks it
+	}
+	i.holder, i.held = nil, false
 }
