@@ -1,6 +1,7 @@
 package beacon
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type schedule struct {
 
 func newSchedule(interval time.Duration, random func() float64) *schedule {
 	s := &schedule{interval: interval, random: random}
+	s.crowd.now, s.crowd.before = map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
 	s.hurry()
 	return s
 }
@@ -48,17 +50,14 @@ func (s *schedule) wait() time.Duration {
 // crowd counts the nodes that were heard during the last two waits.
 type crowd struct {
 	mu          sync.Mutex
-	now, before map[uuid.UUID]struct{}
+	now, before map[uuid.UUID]bool
 }
 
 func (c *crowd) heard(id uuid.UUID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now == nil {
-		c.now = map[uuid.UUID]struct{}{}
-	}
 	if len(c.now) < maxCrowd {
-		c.now[id] = struct{}{}
+		c.now[id] = true
 	}
 }
 
@@ -66,12 +65,8 @@ func (c *crowd) heard(id uuid.UUID) {
 func (c *crowd) turn() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := len(c.now)
-	for id := range c.before {
-		if _, again := c.now[id]; !again {
-			n++
-		}
-	}
-	c.now, c.before = nil, c.now
+	maps.Copy(c.before, c.now)
+	n := len(c.before)
+	c.now, c.before = map[uuid.UUID]bool{}, c.now
 	return n
 }

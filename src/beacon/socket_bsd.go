@@ -8,10 +8,6 @@ import (
 	"syscall"
 )
 
-// errTooLong is what reading a datagram fails with if the buffer is too short,
-// on systems that do not just cut it off.
-const errTooLong = syscall.EMSGSIZE
-
 // ipBoundIf is IP_BOUND_IF of macOS, which package syscall lacks.
 const ipBoundIf = 25
 

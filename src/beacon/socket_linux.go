@@ -5,10 +5,6 @@ import (
 	"syscall"
 )
 
-// errTooLong is what reading a datagram fails with if the buffer is too short,
-// on systems that do not just cut it off.
-const errTooLong = syscall.EMSGSIZE
-
 // ipUnicastIf is IP_UNICAST_IF, which package syscall lacks. It holds for
 // broadcasts too, and unlike SO_BINDTODEVICE needs no privilege.
 const ipUnicastIf = 50

@@ -3,6 +3,7 @@ package beacon
 import (
 	"math/bits"
 	"syscall"
+	"unsafe"
 )
 
 // errTooLong is WSAEMSGSIZE, which reading a datagram fails with if the buffer
@@ -21,4 +22,16 @@ func sharePort(fd uintptr) error {
 // Windows, little-endian everywhere, wants in network order.
 func leaveThrough(fd uintptr, index int) error {
 	return syscall.SetsockoptInt(syscall.Handle(fd), syscall.IPPROTO_IP, ipUnicastIf, int(bits.ReverseBytes32(uint32(index))))
+}
+
+// member lets a socket hear the IPv6 group on the interface with index, or no
+// longer. Package syscall has the option but not the call.
+func member(fd uintptr, index int, join bool) error {
+	option := int32(syscall.IPV6_LEAVE_GROUP)
+	if join {
+		option = syscall.IPV6_JOIN_GROUP
+	}
+	group := syscall.IPv6Mreq{Multiaddr: Group.As16(), Interface: uint32(index)}
+	return syscall.Setsockopt(syscall.Handle(fd), syscall.IPPROTO_IPV6, option,
+		(*byte)(unsafe.Pointer(&group)), int32(unsafe.Sizeof(group)))
 }

@@ -4,6 +4,10 @@ package beacon
 
 import "syscall"
 
+// errTooLong is what reading a datagram fails with if the buffer is too short,
+// on systems that do not just cut it off.
+const errTooLong = syscall.EMSGSIZE
+
 // member lets a socket hear the IPv6 group on the interface with index, or no
 // longer.
 func member(fd uintptr, index int, join bool) error {
