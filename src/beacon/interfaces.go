@@ -143,7 +143,14 @@ func Select(names []string) ([]Interface, error) {
 
 func choose(usable []Interface, names []string) (chosen []Interface, err error) {
 	if len(names) == 0 {
-		return unnamed(usable)
+		chosen = slices.DeleteFunc(slices.Clone(usable), func(i Interface) bool { return i.Loopback })
+		if !slices.ContainsFunc(chosen, func(i Interface) bool { return i.Broadcast.IsValid() }) {
+			chosen = append(chosen, slices.DeleteFunc(slices.Clone(usable), func(i Interface) bool { return !i.Loopback })...)
+		}
+		if len(chosen) == 0 {
+			err = ErrNoInterface
+		}
+		return chosen, err
 	}
 	var unknown []string
 	for _, name := range names {
@@ -164,26 +171,6 @@ func choose(usable []Interface, names []string) (chosen []Interface, err error) 
 	}
 	if unknown != nil {
 		err = &UnknownInterfaceError{unknown, usable}
-	}
-	return chosen, err
-}
-
-func unnamed(usable []Interface) (chosen []Interface, err error) {
-	var loopback []Interface
-	announced := false
-	for _, i := range usable {
-		if i.Loopback {
-			loopback = append(loopback, i)
-			continue
-		}
-		chosen = append(chosen, i)
-		announced = announced || i.Broadcast.IsValid()
-	}
-	if !announced {
-		chosen = append(chosen, loopback...)
-	}
-	if len(chosen) == 0 {
-		err = ErrNoInterface
 	}
 	return chosen, err
 }
