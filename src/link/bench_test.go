@@ -18,10 +18,8 @@ func messageSize(content int) int {
 
 // putMessage encodes a message of two frames.
 func putMessage(b []byte, content []byte) {
-	n := zmtp.PutHeader(b, len(head), true)
-	n += copy(b[n:], head)
-	n += zmtp.PutHeader(b[n:], len(content), false)
-	copy(b[n:], content)
+	b = append(zmtp.AppendHeader(b[:0], len(head), true), head...)
+	_ = append(zmtp.AppendHeader(b, len(content), false), content...)
 }
 
 func sendMessage(ctx context.Context, l *Link, content []byte) error {

@@ -24,9 +24,7 @@ const (
 // AppendCommand appends a command. Name has 1 to 255 letters; name and data
 // together have at most MaxCommand-1 octets.
 func AppendCommand(b []byte, name string, data []byte) []byte {
-	var header [longHeader]byte
-	n := putHeader(header[:], flagCommand, 1+len(name)+len(data))
-	b = append(b, header[:n]...)
+	b = appendHeader(b, flagCommand, 1+len(name)+len(data))
 	b = append(b, byte(len(name)))
 	b = append(b, name...)
 	return append(b, data...)

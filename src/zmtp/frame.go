@@ -28,32 +28,20 @@ func FrameSize(n int) int {
 	return longHeader + n
 }
 
-// PutHeader writes the header of a message frame with n octets of content to
-// the start of b and returns its length, 2 or 9. More says that the frame is
-// not the last of its message.
-func PutHeader(b []byte, n int, more bool) int {
-	flags := byte(0)
-	if more {
-		flags = flagMore
-	}
-	return putHeader(b, flags, n)
-}
-
-// AppendHeader appends the header of a message frame with n octets of content.
+// AppendHeader appends the header of a message frame with n octets of content, of 2 or
+// 9 octets. More says that the frame is not the last of its message.
 func AppendHeader(b []byte, n int, more bool) []byte {
-	var header [longHeader]byte
-	return append(b, header[:PutHeader(header[:], n, more)]...)
+	if more {
+		return appendHeader(b, flagMore, n)
+	}
+	return appendHeader(b, 0, n)
 }
 
-func putHeader(b []byte, flags byte, n int) int {
+func appendHeader(b []byte, flags byte, n int) []byte {
 	if n <= shortMost {
-		_ = b[1]
-		b[0], b[1] = flags, byte(n)
-		return shortHeader
+		return append(b, flags, byte(n))
 	}
-	b[0] = flags | flagLong
-	binary.BigEndian.PutUint64(b[1:longHeader], uint64(n))
-	return longHeader
+	return binary.BigEndian.AppendUint64(append(b, flags|flagLong), uint64(n))
 }
 
 // splitHeader reads the header at the start of b, which is not empty: flags, its
