@@ -56,6 +56,20 @@ func (c *Curve) Check() error {
 	return nil
 }
 
+// Admits returns nil if the far side, which has proved to hold a key, is admitted, else
+// an error that wraps ErrAdmission.
+func (c *Curve) Admits(key [32]byte, addr net.Addr, m *Metadata) (err error) {
+	if c.Admit != nil {
+		err = c.Admit(key, addr, m)
+	} else if c.Server == nil {
+		err = errors.New("nobody is")
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrAdmission, err)
+	}
+	return err
+}
+
 // curveSide is what a side knows during the handshake. Of HELLO and WELCOME a
 // server keeps but the key of its cookie, which only INITIATE on the same
 // connection brings back.

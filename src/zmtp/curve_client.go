@@ -72,10 +72,8 @@ func (h *Handshake) readCurveReady(data []byte) error {
 		return err
 	}
 	remote, err := parseMetadata(plain)
-	if err == nil && c.Admit != nil {
-		if err = c.Admit(c.remote, c.addr, remote); err != nil {
-			err = fmt.Errorf("%w: %w", ErrAdmission, err)
-		}
+	if err == nil {
+		err = c.Admits(c.remote, c.addr, remote)
 	}
 	if err != nil {
 		return err

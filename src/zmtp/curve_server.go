@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -13,13 +12,7 @@ import (
 	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
 )
 
-// startServer begins the handshake of CURVE as server (RFC 26).
-func (h *Handshake) startServer() error {
-	h.await(hello, h.readHello)
-	h.raise(machine.EventCurveServer)
-	return nil
-}
-
+// readHello takes the first command that a server of CURVE gets (RFC 26).
 func (h *Handshake) readHello(data []byte) (err error) {
 	c := h.curve
 	if len(data) != helloSize || data[0] != 1 || data[1] != 0 || len(bytes.Trim(data[2:helloKey], "\x00")) > 0 {
@@ -70,13 +63,8 @@ func (h *Handshake) readInitiate(data []byte) error {
 		return err
 	}
 	c.remote = [32]byte(plain)
-	if c.Admit == nil {
-		err = errors.New("nobody is")
-	} else {
-		err = c.Admit(c.remote, c.addr, remote)
-	}
-	if err != nil {
-		h.fail(machine.EventStranger, fmt.Errorf("%w: %w", ErrAdmission, err))
+	if err := c.Admits(c.remote, c.addr, remote); err != nil {
+		h.fail(machine.EventStranger, err)
 		return nil
 	}
 	return h.agree(remote, machine.EventInitiate)

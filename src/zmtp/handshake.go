@@ -120,13 +120,15 @@ func (h *Handshake) readGreeting(greeting []byte) error {
 	}
 	h.minor = minor(greeting)
 	switch {
+	case h.curve == nil:
+		h.await(Ready, h.readReady)
+		h.raise(machine.EventNull)
 	case h.curve.server():
-		return h.startServer()
-	case h.curve != nil:
+		h.await(hello, h.readHello)
+		h.raise(machine.EventCurveServer)
+	default:
 		return h.startClient()
 	}
-	h.await(Ready, h.readReady)
-	h.raise(machine.EventNull)
 	return nil
 }
 

@@ -4,7 +4,6 @@ package czmq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -104,11 +103,5 @@ func (c *conn) admit(curve *zmtp.Curve, far *zmtp.Metadata) (key [32]byte, err e
 	if key, err = z85.Key(c.socket.user()); err != nil {
 		return key, fmt.Errorf("%w: nobody has told the key", zmtp.ErrCurve)
 	}
-	if err = errors.New("nobody is"); curve.Admit != nil {
-		err = curve.Admit(key, c.RemoteAddr(), far)
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", zmtp.ErrAdmission, err)
-	}
-	return key, err
+	return key, curve.Admits(key, c.RemoteAddr(), far)
 }
