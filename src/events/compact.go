@@ -14,10 +14,9 @@ const MaxNotices = 64
 
 // unread is what the queue holds of one peer since it last carried content.
 type unread struct {
-	enter   *Event
 	suspect *Event
 	join    map[string]*Event
-	since   []*Event // all since enter, itself included
+	since   []*Event // all since it entered, that included; empty if it did before
 }
 
 // compact takes from a queue the events that cancel out: an enter and exit, a
@@ -81,17 +80,15 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 }
 
 func (u *unread) see(e *Event) {
-	if u.enter != nil {
+	if len(u.since) > 0 {
 		u.since = append(u.since, e)
 	}
 	switch e.facts.Type {
 	case api.EventTypeEnter:
-		u.enter, u.since = e, append(u.since[:0], e)
+		u.since = append(u.since[:0], e)
 	case api.EventTypeExit:
-		if u.enter != nil {
-			for _, s := range u.since {
-				s.facts.Type = 0
-			}
+		for _, s := range u.since {
+			s.facts.Type = 0
 		}
 		*u = unread{join: map[string]*Event{}}
 	case api.EventTypeSuspect:
@@ -101,9 +98,8 @@ func (u *unread) see(e *Event) {
 	case api.EventTypeJoin:
 		u.join[e.facts.Group] = e
 	case api.EventTypeLeave:
-		if cancel(u.join[e.facts.Group], e); u.join[e.facts.Group] != nil {
-			delete(u.join, e.facts.Group)
-		}
+		cancel(u.join[e.facts.Group], e)
+		delete(u.join, e.facts.Group)
 	}
 }
 
@@ -117,20 +113,8 @@ func cancel(first, second *Event) *Event {
 
 // sweep removes the events that have no type, and the batches left empty.
 func sweep(queue []*Batch) []*Batch {
-	kept := queue[:0]
-	for _, b := range queue {
-		events := b.events[:0]
-		for _, e := range b.events {
-			if e.facts.Type != 0 {
-				events = append(events, e)
-			}
-		}
-		clear(b.events[len(events):])
-		b.events = events
-		if len(events) > 0 {
-			kept = append(kept, b)
-		}
-	}
-	clear(queue[len(kept):])
-	return kept
+	return slices.DeleteFunc(queue, func(b *Batch) bool {
+		b.events = slices.DeleteFunc(b.events, func(e Event) bool { return e.facts.Type == 0 })
+		return len(b.events) == 0
+	})
 }

@@ -179,10 +179,8 @@ func (q *Queue) Close() {
 
 // Recv waits for the next event.
 func (q *Queue) Recv(ctx context.Context) (*Event, error) {
-	if q.current == nil || q.next == len(q.current.events) {
-		if err := q.take(ctx); err != nil {
-			return nil, err
-		}
+	if err := q.take(ctx); err != nil {
+		return nil, err
 	}
 	q.next++
 	return &q.current.events[q.next-1], nil
@@ -191,10 +189,8 @@ func (q *Queue) Recv(ctx context.Context) (*Event, error) {
 // RecvBatch waits for a run of events: the rest of one that recv has begun, or
 // the next.
 func (q *Queue) RecvBatch(ctx context.Context) (*Batch, error) {
-	if q.current == nil || q.next == len(q.current.events) {
-		if err := q.take(ctx); err != nil {
-			return nil, err
-		}
+	if err := q.take(ctx); err != nil {
+		return nil, err
 	}
 	b := q.current
 	b.events = b.events[q.next:]
@@ -202,9 +198,12 @@ func (q *Queue) RecvBatch(ctx context.Context) (*Batch, error) {
 	return b, nil
 }
 
-// take makes the first batch of the queue the current one.
+// take makes the first batch of the queue the current one, if all of that was read.
 func (q *Queue) take(ctx context.Context) error {
 	if q.current != nil {
+		if q.next < len(q.current.events) {
+			return nil
+		}
 		q.finish(q.current)
 		q.current = nil
 	}
