@@ -3,6 +3,7 @@ package gossip
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 // How often the node publishes itself anew, and looks through what it knows:
@@ -23,6 +25,10 @@ const (
 	refresh = Lifetime / 3
 	look    = refresh / 6
 )
+
+// maxClients is how many connections a server keeps at a time; further ones are
+// closed and counted.
+const maxClients = 4096
 
 // Config is what a gossip is made of. All but Bind and Seeds must be set.
 type Config struct {
@@ -185,4 +191,44 @@ func (g *Gossip) Unpublish(peer uuid.UUID) {
 			e.Value.(*tuple).muted = true
 		}
 	}
+}
+
+// accept takes clients until ctx ends.
+func (g *Gossip) accept(ctx context.Context) {
+	link.Accept(ctx, g.listener, maxClients, func(conn net.Conn, over func()) {
+		g.work.Go(func() {
+			defer over()
+			if err := g.converse(ctx, conn, zmtp.Router); err != nil {
+				g.Log.Debug("gossip client left", "address", conn.RemoteAddr(), "error", err)
+			}
+		})
+	}, func(err error) {
+		if errors.Is(err, link.ErrTooMany) {
+			g.Count("gossip clients over the limit")
+		} else {
+			g.Log.Warn("cannot accept a gossip client", "error", err)
+		}
+	})
+}
+
+// connect stays with a server until ctx ends.
+func (g *Gossip) connect(ctx context.Context, seed string) {
+	for wait := time.Duration(0); link.Pause(ctx, link.Vary(wait, g.Random(seed))); wait = link.Longer(wait) {
+		began := time.Now()
+		err := g.dial(ctx, seed)
+		g.Log.Debug("no gossip with a server", "endpoint", seed, "error", err)
+		if time.Since(began) > link.DialTime {
+			wait = 0
+		}
+	}
+}
+
+func (g *Gossip) dial(ctx context.Context, seed string) error {
+	attempt, cancel := context.WithTimeout(ctx, link.DialTime)
+	defer cancel()
+	conn, err := g.Transport.Dial(attempt, seed)
+	if err != nil {
+		return err
+	}
+	return g.converse(ctx, conn, zmtp.Dealer)
 }

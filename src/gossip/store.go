@@ -122,14 +122,9 @@ func (s *store) orphan(from *session, now time.Time) {
 // since returns the tuples that changed after a number, at most so many, the
 // earliest first.
 func (s *store) since(change uint64, most int) (tuples []*tuple) {
-	e := s.order.Back()
-	for e != nil && e.Value.(*tuple).change > change {
-		e = e.Prev()
-	}
-	if e == nil {
-		e = s.order.Front()
-	} else {
-		e = e.Next()
+	var e *list.Element
+	for at := s.order.Back(); at != nil && at.Value.(*tuple).change > change; at = at.Prev() {
+		e = at
 	}
 	for ; e != nil && len(tuples) < most; e = e.Next() {
 		tuples = append(tuples, e.Value.(*tuple))
