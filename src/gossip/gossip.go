@@ -135,7 +135,7 @@ func (g *Gossip) keep(ctx context.Context) {
 // known returns the nodes that are known to be there.
 func (g *Gossip) known(now time.Time) (sightings []sight.Sighting) {
 	for _, t := range g.store.since(0, MaxTuples) {
-		if s, err := t.sighting(); err == nil && !s.Gone && t.key != g.store.own && t.live(now) {
+		if s, err := t.sighting(); err == nil && !s.Gone && !t.muted && t.key != g.store.own && t.live(now) {
 			sightings = append(sightings, s)
 		}
 	}

@@ -297,9 +297,10 @@ func (s *session) StoreTuple() {
 		t = s.store.find(t.key)
 	}
 	switch sighting, err := t.sighting(); {
+	case t.muted:
 	case err == nil:
 		s.sighted = append(s.sighted, sighting)
-	case errors.Is(err, errKey):
+	case errors.Is(err, sight.ErrKey):
 		s.Count("gossip with a malformed key")
 	}
 }

@@ -161,24 +161,15 @@ func parse(text string, ours bool) (value string, version uint64, ok bool) {
 	return text[:at], version, err == nil && written && (at > 0 || version > 0)
 }
 
-// Why a tuple tells of no node.
-var (
-	errMuted = errors.New("gossip: unpublished here")
-	errKey   = errors.New("gossip: what follows the endpoint is no key")
-)
-
-// sighting returns the node that the tuple tells of. Who shows a key that is none
-// must not pass for a node without.
+// sighting returns the node that the tuple tells of. Who shows a key that is none must
+// not pass for a node without: the error is [sight.ErrKey].
 func (t *tuple) sighting() (s sight.Sighting, err error) {
-	if t.muted {
-		return s, errMuted
-	}
 	s.Gone = t.value == ""
 	if s.ID, err = uuid.Parse(t.key); err != nil {
 		return s, err
 	}
 	if s.Endpoint, err = sight.Parse(t.value); errors.Is(err, sight.ErrKey) {
-		return s, errKey
+		return s, err
 	}
 	return s, nil // without an endpoint if that is none
 }
