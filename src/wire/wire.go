@@ -27,6 +27,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -122,15 +123,9 @@ type Pair struct{ Key, Value string }
 // Pairs returns the entries of m in the order of their keys.
 func Pairs(m map[string]string) []Pair {
 	pairs := make([]Pair, 0, len(m))
-	for key, value := range m {
-		pairs = append(pairs, Pair{key, value})
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		pairs = append(pairs, Pair{key, m[key]})
 	}
-	slices.SortFunc(pairs, func(a, b Pair) int {
-		if a.Key < b.Key {
-			return -1
-		}
-		return 1
-	})
 	return pairs
 }
 
