@@ -53,10 +53,7 @@ type sealingKey struct {
 
 // New returns an identity that nobody has had before.
 func New() (*Identity, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("draw an identity: %w", err)
-	}
+	key := ed25519.NewKeyFromSeed(newSeed())
 	transport, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("draw a transport key: %w", err)
