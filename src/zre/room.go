@@ -18,17 +18,22 @@ func weigh(hello *zremsg.Hello) int {
 	return weight
 }
 
-// room tells whether a peer, nil if it is not known, may weigh so much.
-func (c *Core) room(p *peer, weight int) bool {
-	others := c.weight
-	if p != nil {
-		others -= p.weight
-	}
-	return others+weight <= zremsg.MaxGreetings
+// room is what all peers have for what they say of themselves.
+type room struct{ weight int }
+
+// share is what one peer has of a room.
+type share struct {
+	of     *room
+	weight int
 }
 
-// weighs notes what a peer weighs.
-func (p *peer) weighs(weight int) {
-	p.core.weight += weight - p.weight
-	p.weight = weight
+// fits tells whether the peer may weigh so much.
+func (s *share) fits(weight int) bool {
+	return s.of.weight-s.weight+weight <= zremsg.MaxGreetings
+}
+
+// weighs notes what the peer weighs.
+func (s *share) weighs(weight int) {
+	s.of.weight += weight - s.weight
+	s.weight = weight
 }
