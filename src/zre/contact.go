@@ -1,7 +1,6 @@
 package zre
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -38,7 +37,7 @@ func (c *contact) schedule() {
 
 // next returns when the peer's machine or a HELLO that was put off is due.
 func (c *contact) next() time.Time {
-	at := c.pulse.due(c.state, bytes.Compare(c.id[:], c.config.ID[:]) >= 0, &c.config)
+	at := c.pulse.due(c.state, !less(c.id, c.config.ID), &c.config)
 	if c.required && c.state.Final() {
 		at = c.pulse.since.Add(requireAgain)
 	}
@@ -71,7 +70,9 @@ func (c *contact) learn(endpoint sight.Endpoint) {
 }
 
 // leaving tells whether the peer's beacon has just said goodbye.
-func (c *contact) leaving() bool { return c.pulse.leaving(c.now, &c.config) }
+func (c *contact) leaving() bool {
+	return !c.pulse.vanished.IsZero() && c.now.Sub(c.pulse.vanished) < c.config.Evasive
+}
 
 // speaks tells whether the peer has spoken, over a connection that stands, since our last
 // one was lost: then it lives.
@@ -83,6 +84,22 @@ func (c *contact) speaks() bool {
 // peer whose connection to us is lost too may have ended, and another have its place.
 func (c *contact) veiled() bool {
 	return c.present() && !c.line.shown && c.plain() && c.voice.link == 0 && !c.voice.calls
+}
+
+// called notes that the peer connects to us, and so lives.
+func (c *contact) called() {
+	c.voice.calls = true
+	c.speak()
+}
+
+// stalled tells the peer that we live, and goes on to do so: until our application takes
+// what it says, its PINGs get no answer.
+func (c *contact) stalled() {
+	if c.present() && !c.pulse.stalls {
+		c.pulse.stalls, c.pulse.heard = true, c.now
+		c.SendPing()
+		c.schedule()
+	}
 }
 
 // speak begins what was held back while the peer was veiled.
@@ -125,18 +142,21 @@ func (c *contact) canvass() {
 	}
 }
 
-// tellGroups tells the application how the latest HELLO changed the groups.
+// tellGroups tells the application which groups the peer has left and joined.
 func (c *contact) tellGroups() {
-	snapshot := c.snapshot()
-	for _, group := range c.member.left {
-		c.emit(Event{api.EventTypeLeave, snapshot, group, 0, c.now})
-		c.elections.departs(c.id, group)
+	snapshot, told := c.snapshot(), c.member.told
+	for _, group := range told {
+		if !contains(c.groups, group) {
+			c.emit(Event{api.EventTypeLeave, snapshot, group, 0, c.now})
+			c.elections.departs(c.id, group)
+		}
 	}
-	for _, group := range c.member.joined {
-		c.emit(Event{api.EventTypeJoin, snapshot, group, 0, c.now})
+	for _, group := range c.groups {
+		if !contains(told, group) {
+			c.emit(Event{api.EventTypeJoin, snapshot, group, 0, c.now})
+		}
 	}
-	c.member.left, c.member.joined = nil, nil
-	c.canvass()
+	c.member.told = c.groups
 }
 
 func (c *contact) event(kind api.EventType, group string, reason peermachine.Reason) {
@@ -207,8 +227,8 @@ func (c *contact) TellUnreachable() {
 
 func (c *contact) TellEnter() {
 	c.event(api.EventTypeEnter, "", 0)
-	c.member.left, c.member.joined = nil, c.groups
 	c.tellGroups()
+	c.canvass()
 	c.emit(Admit{c.id, c.voice.link})
 	c.line.proven = true // it has just said that it is there
 	c.line.prove()
@@ -217,6 +237,7 @@ func (c *contact) TellEnter() {
 func (c *contact) Resync() {
 	c.emit(Update{c.snapshot()})
 	c.tellGroups()
+	c.canvass()
 	c.emit(Admit{c.id, c.voice.link})
 }
 

@@ -10,6 +10,37 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
+// Input is something that happened to the node.
+type Input interface{ take(*Core) }
+
+func (in Sighted) take(c *Core)  { c.sighted(in.Peer, in.Endpoint) }
+func (in Required) take(c *Core) { c.require(in.Peer, in.Endpoint) }
+func (in Vanished) take(c *Core) { c.with(in.Peer, (*peer).vanish) }
+func (in Linked) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.linked(in) }) }
+func (in Unlinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
+func (in Refused) take(c *Core)  { c.with(in.Peer, (*peer).refused) }
+func (in TurnedAway) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventTurnedAway) })
+}
+func (in Expelled) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventExpelled) })
+}
+func (in Called) take(c *Core)  { c.with(in.Peer, (*peer).called) }
+func (in Resumed) take(c *Core) { c.with(in.Peer, func(p *peer) { p.resumed(in.Link) }) }
+func (in OutOfStep) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.missed(in.Link, "sequence out of step") })
+}
+func (in Muted) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.muted(in.Link) }) }
+func (in Stalled) take(c *Core) { c.with(in.Peer, (*peer).stalled) }
+func (in Ask) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.line.ask() }) }
+func (in Heard) take(c *Core)   { c.heard(in) }
+func (in Renewed) take(c *Core) { c.renew() }
+func (in Join) take(c *Core)    { c.join(in.Group) }
+func (in Leave) take(c *Core)   { c.leave(in.Group) }
+func (in Contest) take(c *Core) { c.contest(in.Group) }
+func (in Stop) take(c *Core)    { c.stop() }
+func (in Tick) take(c *Core)    { c.timers.expire(c.now, c.config.slack()) }
+
 // Core holds what a node knows. It is not safe for concurrent use.
 type Core struct {
 	stage
@@ -44,66 +75,28 @@ func New(config Config) *Core {
 func (c *Core) Step(now time.Time, in Input) []Output {
 	c.now, c.outputs = now, c.outputs[:0]
 	if !c.stopped {
-		c.step(in)
+		in.take(c)
+		c.timers.expire(c.now, 0)
 	}
 	return c.outputs
-}
-
-func (c *Core) step(in Input) {
-	switch in := in.(type) {
-	case Sighted:
-		c.sighted(in.Peer, in.Endpoint)
-	case Vanished:
-		c.with(in.Peer, (*peer).vanish)
-	case Required:
-		c.require(in.Peer, in.Endpoint)
-	case Linked:
-		c.with(in.Peer, func(p *peer) { p.linked(in) })
-	case Unlinked:
-		c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) })
-	case Refused:
-		c.with(in.Peer, (*peer).refused)
-	case TurnedAway:
-		c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventTurnedAway) })
-	case Heard:
-		c.heard(in)
-	case Called:
-		c.with(in.Peer, (*peer).called)
-	case Resumed:
-		c.with(in.Peer, func(p *peer) { p.resumed(in.Link) })
-	case OutOfStep:
-		if p := c.speaker(in.Peer, in.Link); p != nil {
-			p.outOfStep("sequence out of step")
-		}
-	case Muted:
-		c.with(in.Peer, func(p *peer) { p.muted(in.Link) })
-	case Stalled:
-		c.with(in.Peer, (*peer).stalled)
-	case Expelled:
-		c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventExpelled) })
-	case Renewed:
-		c.renew()
-	case Join:
-		c.join(in.Group)
-	case Leave:
-		c.leave(in.Group)
-	case Contest:
-		c.contest(in.Group)
-	case Ask:
-		c.with(in.Peer, func(p *peer) { p.line.ask() })
-	case Stop:
-		c.stop()
-	case Tick:
-		c.timers.expire(c.now, c.config.slack())
-	}
-	c.timers.expire(c.now, 0)
 }
 
 // Stopped tells whether the core has taken a [Stop]: it takes nothing after that.
 func (c *Core) Stopped() bool { return c.stopped }
 
+// Full tells whether a [Join] or [Contest] would be one too many.
+func (c *Core) Full(in Input) bool {
+	switch in := in.(type) {
+	case Join:
+		return !fitsAmong(c.groups, in.Group)
+	case Contest:
+		return !fitsAmong(c.contests, in.Group)
+	}
+	return false
+}
+
 func (c *Core) join(group string) {
-	if c.in(group) || c.Full(Join{group}) {
+	if c.in(group) || !fitsAmong(c.groups, group) {
 		return
 	}
 	c.groups[group] = struct{}{}

@@ -1,7 +1,6 @@
 package zre
 
 import (
-	"bytes"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -66,7 +65,7 @@ func (all *elections) closeBallot(group string) {
 }
 
 func (all *elections) contest(group string) {
-	if all.Full(Contest{group}) {
+	if !fitsAmong(all.contests, group) {
 		return
 	}
 	all.contests[group] = struct{}{}
@@ -412,5 +411,3 @@ func (all *elections) Leaders() map[string]*Peer {
 
 // hexadecimal returns an id as ELECT and LEADER carry it.
 func hexadecimal(id uuid.UUID) string { return strings.ToUpper(hex.EncodeToString(id[:])) }
-
-func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }

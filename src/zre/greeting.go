@@ -34,9 +34,6 @@ type greetings struct {
 	due       time.Time // when a HELLO that was put off is due
 }
 
-// lack notes that we lack a HELLO of the peer, and are to ask for it.
-func (g *greetings) lack(now time.Time) { g.asks, g.lacks = true, now }
-
 // soon tells whether the peer was greeted just now.
 func (g *greetings) soon(now time.Time) bool { return now.Sub(g.at) < greetAgain }
 

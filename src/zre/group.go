@@ -18,6 +18,12 @@ func Fits(group string, others iter.Seq[string]) bool {
 	return count <= zremsg.MaxHelloGroups && octets <= zremsg.MaxHelloGroupsOctets
 }
 
+// fitsAmong tells whether a group is among others or fits there.
+func fitsAmong(groups map[string]struct{}, group string) bool {
+	_, in := groups[group]
+	return in || Fits(group, maps.Keys(groups))
+}
+
 // own are the node's own groups.
 type own struct {
 	groups   map[string]struct{}
@@ -28,18 +34,6 @@ type own struct {
 // in tells whether the node is in a group.
 func (o *own) in(group string) bool { _, ok := o.groups[group]; return ok }
 
-// Full tells whether a [Join] or [Contest] would be one too many.
-func (o *own) Full(in Input) bool {
-	switch in := in.(type) {
-	case Join:
-		return !o.in(in.Group) && !Fits(in.Group, maps.Keys(o.groups))
-	case Contest:
-		_, already := o.contests[in.Group]
-		return !already && !Fits(in.Group, maps.Keys(o.contests))
-	}
-	return false
-}
-
 // OwnGroups returns the node's own groups, sorted.
 func (o *own) OwnGroups() []string { return slices.Sorted(maps.Keys(o.groups)) }
 
@@ -49,8 +43,7 @@ type membership struct {
 	of *Peer
 	share
 	status uint8    // of the latest HELLO, JOIN or LEAVE
-	left   []string // groups that the latest HELLO no longer names
-	joined []string // groups that the latest HELLO names anew
+	told   []string // the groups that the application knows of
 }
 
 // follows adopts the status of a JOIN or LEAVE, and tells whether it is the next one. If
@@ -89,18 +82,5 @@ func (m *membership) greets(hello *zremsg.Hello) {
 	m.weighs(weigh(hello))
 	groups := slices.Clone(hello.Groups)
 	slices.Sort(groups)
-	groups = slices.Compact(groups)
-	m.left, m.joined = difference(m.of.groups, groups), difference(groups, m.of.groups)
-	m.of.groups, m.status = groups, hello.Status
-}
-
-// difference returns what is in one sorted list and not in another.
-func difference(in, notIn []string) []string {
-	var d []string
-	for _, s := range in {
-		if _, found := slices.BinarySearch(notIn, s); !found {
-			d = append(d, s)
-		}
-	}
-	return d
+	m.of.groups, m.status = slices.Compact(groups), hello.Status
 }

@@ -3,7 +3,6 @@ package zre
 import (
 	"time"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
@@ -12,7 +11,7 @@ import (
 // What a peer does, as far as we hear of it.
 
 func (p *peer) sighted(endpoint sight.Endpoint) {
-	p.pulse.sighted(p.now)
+	p.pulse.vanished, p.pulse.sightedAt = time.Time{}, p.now
 	p.learn(endpoint)
 	p.fire(peermachine.EventSighting)
 }
@@ -38,12 +37,6 @@ func (p *peer) unlinked(link LinkID) {
 	if p.line.out == link {
 		p.lose()
 	}
-}
-
-// called notes that the peer connects to us, and so lives.
-func (p *peer) called() {
-	p.voice.calls = true
-	p.speak()
 }
 
 // greeted brings what we know of the peer into step with its HELLO.
@@ -120,12 +113,14 @@ func (p *peer) vanish() {
 	}
 }
 
-// outOfStep counts that the peer's sequence or status is not what it should be: we have
-// missed something, which its HELLO makes good.
-func (p *peer) outOfStep(what string) {
-	p.count(what)
-	p.greetings.lack(p.now)
-	p.fire(peermachine.EventOutOfStep)
+// missed counts that what comes over the link that speaks for the peer is not what should
+// come next. Its HELLO makes good what we have missed.
+func (p *peer) missed(link LinkID, what string) {
+	if p.voice.link == link {
+		p.count(what)
+		p.greetings.asks, p.greetings.lacks = true, p.now
+		p.fire(peermachine.EventOutOfStep)
+	}
 }
 
 // word notes a sign of life.
@@ -173,9 +168,13 @@ func (p *peer) says(m zremsg.Message) {
 }
 
 func (p *peer) joins(m *zremsg.Join) {
-	p.follow(m.Status)
+	if !p.member.follows(m.Status) {
+		p.missed(p.voice.link, "status out of step")
+	}
 	if news, fits := p.member.joins(m.Group); news {
-		p.tell(api.EventTypeJoin, m.Group)
+		if p.present() {
+			p.tellGroups()
+		}
 		p.elections.arrives(&p.line, m.Group)
 	} else if !fits {
 		p.count("groups over the limit")
@@ -183,23 +182,16 @@ func (p *peer) joins(m *zremsg.Join) {
 }
 
 func (p *peer) leaves(m *zremsg.Leave) {
-	p.follow(m.Status)
-	if p.member.leaves(m.Group) {
-		p.tell(api.EventTypeLeave, m.Group)
-		p.elections.departs(p.id, m.Group)
+	if !p.member.follows(m.Status) {
+		p.missed(p.voice.link, "status out of step")
 	}
-}
-
-func (p *peer) follow(status uint8) {
-	if !p.member.follows(status) {
-		p.outOfStep("status out of step")
+	if !p.member.leaves(m.Group) {
+		return
 	}
-}
-
-// tell tells the application of a join or leave, if it knows the peer.
-func (p *peer) tell(kind api.EventType, group string) {
 	if p.present() {
-		p.event(kind, group, 0)
+		p.tellGroups()
+	} else {
+		p.elections.departs(p.id, m.Group)
 	}
 }
 
@@ -235,16 +227,6 @@ func (p *peer) doubt() {
 	}
 }
 
-// stalled tells the peer that we live, and goes on to do so: until our application takes
-// what it says, its PINGs get no answer.
-func (p *peer) stalled() {
-	if p.present() && !p.pulse.stalls {
-		p.pulse.stalls, p.pulse.heard = true, p.now
-		p.SendPing()
-		p.schedule()
-	}
-}
-
 // due does what the timer of a peer that is not gone was set for.
 func (p *peer) due() {
 	stalled := p.pulse.stalls
@@ -252,7 +234,9 @@ func (p *peer) due() {
 	case !due.IsZero() && !due.After(p.now):
 		p.greet()
 		p.schedule()
-	case p.state.IsSevered() && p.waits():
+	case p.state.IsSevered() && p.config.Signs(p.id).Waiting: // its last word may be among what waits for our application
+		p.pulse.since = p.now
+		p.schedule()
 	case p.present() && !p.state.IsSevered() && p.alive():
 	case stalled && p.next().After(p.now): // our application takes again what the peer says
 		p.schedule()
@@ -262,17 +246,6 @@ func (p *peer) due() {
 			p.suspected()
 		}
 	}
-}
-
-// waits puts off the end of a peer that we cannot reach while what it said waits for
-// our application: its last word may be among that.
-func (p *peer) waits() bool {
-	if !p.config.Signs(p.id).Waiting {
-		return false
-	}
-	p.pulse.since = p.now
-	p.schedule()
-	return true
 }
 
 // alive finds out whether there were signs of life that the core was not told of. A peer

@@ -57,14 +57,6 @@ func (n *neighbours) with(id uuid.UUID, do func(*peer)) {
 	}
 }
 
-// speaker returns a peer if link is the connection that speaks for it, else nil.
-func (n *neighbours) speaker(id uuid.UUID, link LinkID) *peer {
-	if p := n.peers[id]; p != nil && p.voice.link == link {
-		return p
-	}
-	return nil
-}
-
 // sighted begins or refreshes what is known of a peer.
 func (n *neighbours) sighted(id uuid.UUID, endpoint sight.Endpoint) {
 	switch p := n.peers[id]; {
@@ -139,7 +131,7 @@ func (n *neighbours) due(p *peer) {
 func (n *neighbours) heard(in Heard) {
 	if hello, ok := in.Message.(*zremsg.Hello); ok {
 		n.greeted(in, hello)
-	} else if p := n.speaker(in.Peer, in.Link); p != nil {
+	} else if p := n.peers[in.Peer]; p != nil && p.voice.link == in.Link {
 		p.says(in.Message)
 	} else {
 		n.count("words of strangers")

@@ -1,6 +1,7 @@
 package zre
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/google/uuid"
@@ -84,9 +85,17 @@ func (p *Peer) plain() bool { return p.incarnation == 0 }
 
 // in tells whether the peer is present and in a group.
 func (p *Peer) in(group string) bool {
-	_, found := slices.BinarySearch(p.groups, group)
-	return found && p.present()
+	return contains(p.groups, group) && p.present()
 }
+
+// contains tells whether something is in a sorted list.
+func contains(list []string, s string) bool {
+	_, found := slices.BinarySearch(list, s)
+	return found
+}
+
+// less tells whether an id comes before another.
+func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }
 
 // snapshot returns the peer as it is now.
 func (p *Peer) snapshot() *Peer {

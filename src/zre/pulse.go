@@ -19,14 +19,6 @@ type pulse struct {
 	timer     timer
 }
 
-// sighted notes that somebody has told of the peer.
-func (p *pulse) sighted(now time.Time) { p.vanished, p.sightedAt = time.Time{}, now }
-
-// leaving tells whether the peer's beacon has just said goodbye.
-func (p *pulse) leaving(now time.Time, config *Config) bool {
-	return !p.vanished.IsZero() && now.Sub(p.vanished) < config.Evasive
-}
-
 // hears takes in the signs of life of a peer that did not pass through the core: content;
 // content that waits because our application is slow, in which case the peer cannot hear
 // from us either; and that the peer takes what we send. While there is some to take, its
