@@ -212,10 +212,8 @@ func (c *contact) Dial() {
 // attempts, and was not sighted of late, is not there any more, nor is who has another
 // in its place.
 func (c *contact) TellUnreachable() {
-	if !c.line.stands() && len(c.place.free()) == 0 {
-		return
-	}
-	if c.refusals && c.now.Sub(c.pulse.sightedAt) > c.config.Greeting/2 {
+	displaced := !c.line.stands() && len(c.place.free()) == 0
+	if displaced || c.refusals && c.now.Sub(c.pulse.sightedAt) > c.config.Greeting/2 {
 		return
 	}
 	snapshot := c.snapshot()

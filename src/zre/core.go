@@ -1,6 +1,8 @@
 package zre
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,32 +43,38 @@ func (in Contest) take(c *Core) { c.contest(in.Group) }
 func (in Stop) take(c *Core)    { c.stop() }
 func (in Tick) take(c *Core)    { c.timers.expire(c.now, c.config.slack()) }
 
+// MaxPeers is how many peers are known at a time, half of them by sighting, so that a
+// hostile network costs bounded memory. What comes later is dropped and counted.
+const MaxPeers = 16384
+
 // Core holds what a node knows. It is not safe for concurrent use.
 type Core struct {
 	stage
 	elections
-	neighbours
-	stopped bool
+	places
+	room
+	peers    map[uuid.UUID]*peer
+	required map[uuid.UUID]sight.Endpoint
+	missing  timer // when required peers that there was no room for are tried again
+	stopped  bool
 }
 
 // New returns a core that knows of nobody.
 func New(config Config) *Core {
-	c := &Core{stage: stage{config: config, lines: config.Incarnation << 20}}
+	c := &Core{
+		stage:    stage{config: config, lines: config.Incarnation << 20},
+		places:   places{said: map[sight.Endpoint][]*place{}, ends: map[sight.Endpoint]*place{}},
+		peers:    map[uuid.UUID]*peer{},
+		required: map[uuid.UUID]sight.Endpoint{},
+	}
 	c.elections = elections{
-		stage:   &c.stage,
-		own:     own{groups: map[string]struct{}{}, contests: map[string]struct{}{}},
-		ballots: map[string]*election{},
-		line:    c.neighbours.line,
-		members: c.neighbours.members,
-	}
-	c.neighbours = neighbours{
 		stage:     &c.stage,
-		places:    places{said: map[sight.Endpoint][]*place{}, ends: map[sight.Endpoint]*place{}},
-		elections: &c.elections,
-		peers:     map[uuid.UUID]*peer{},
-		required:  map[uuid.UUID]sight.Endpoint{},
-		missing:   timer{due: c.miss},
+		own:       own{groups: map[string]struct{}{}, contests: map[string]struct{}{}},
+		ballots:   map[string]*election{},
+		lineTo:    c.line,
+		membersOf: c.members,
 	}
+	c.missing.due = c.miss
 	return c
 }
 
@@ -140,4 +148,159 @@ func (c *Core) stop() {
 	}
 	c.stopped = true
 	c.timers = nil
+}
+
+// sorted returns the peers in the order of their ids, so that the same inputs
+// give the same outputs.
+func (c *Core) sorted() []*peer { return slices.SortedFunc(maps.Values(c.peers), byID) }
+
+// line returns our connection to a peer, nil if the peer is not known.
+func (c *Core) line(id uuid.UUID) *line {
+	if p := c.peers[id]; p != nil {
+		return &p.line
+	}
+	return nil
+}
+
+// members returns our connections to the members of a group, in the order of their ids.
+func (c *Core) members(group string) []*line {
+	var members []*line
+	for _, p := range c.sorted() {
+		if p.in(group) {
+			members = append(members, &p.line)
+		}
+	}
+	return members
+}
+
+// with acts on a peer that is known.
+func (c *Core) with(id uuid.UUID, do func(*peer)) {
+	if p := c.peers[id]; p != nil {
+		do(p)
+	}
+}
+
+// sighted begins or refreshes what is known of a peer.
+func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
+	switch p := c.peers[id]; {
+	case p != nil:
+		p.sighted(endpoint)
+	case len(c.peers) < MaxPeers/2:
+		c.meet(id, endpoint)
+	default:
+		c.count("sightings over the limit")
+	}
+}
+
+// require begins what is to be with a peer that the application wants to stay with.
+func (c *Core) require(id uuid.UUID, endpoint sight.Endpoint) {
+	c.required[id] = endpoint
+	c.with(id, func(p *peer) { p.required = true })
+	if c.sighted(id, endpoint); c.peers[id] == nil {
+		c.miss()
+	}
+}
+
+// miss tries those required peers again for which there was no room.
+func (c *Core) miss() {
+	c.timers.set(&c.missing, time.Time{})
+	for id, endpoint := range c.required {
+		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= MaxPeers/2 {
+			c.timers.set(&c.missing, c.now.Add(requireAgain))
+		} else if c.peers[id] == nil {
+			c.meet(id, endpoint)
+		}
+	}
+}
+
+// meet begins the life of a peer. It returns nil if it is ourselves or if too
+// many are known already.
+func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
+	if id == c.config.ID || id == uuid.Nil {
+		return nil
+	}
+	if len(c.peers) >= MaxPeers {
+		c.count("peers over the limit")
+		return nil
+	}
+	_, required := c.required[id]
+	p := &peer{contact: contact{Peer: Peer{id: id}, stage: &c.stage, elections: &c.elections, required: required}, peers: c.peers}
+	p.member.of, p.member.share.of = &p.Peer, &c.room
+	p.place = place{places: &c.places, id: id}
+	p.line.stage, p.line.to = &c.stage, &p.Peer
+	p.pulse.since, p.pulse.sightedAt = c.now, c.now
+	p.pulse.timer.due = func() { c.due(p) }
+	c.peers[id] = p
+	p.place.try(endpoint)
+	p.Dial()
+	p.schedule()
+	return p
+}
+
+// due does what the timer of a peer was set for. One that is gone and required is met
+// again.
+func (c *Core) due(p *peer) {
+	if !p.state.Final() {
+		p.due()
+		return
+	}
+	c.timers.set(&p.pulse.timer, time.Time{})
+	if c.peers[p.id] == nil {
+		c.meet(p.id, c.required[p.id])
+	}
+}
+
+// heard takes in a message of a peer.
+func (c *Core) heard(in Heard) {
+	if hello, ok := in.Message.(*zremsg.Hello); ok {
+		c.greeted(in, hello)
+	} else if p := c.peers[in.Peer]; p != nil && p.voice.link == in.Link {
+		p.says(in.Message)
+	} else {
+		c.count("words of strangers")
+	}
+}
+
+// greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
+// one that greets twice, and both from a late word of a life that has ended.
+// A peer without one has started anew if it greets from another endpoint.
+func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
+	id, link := in.Peer, in.Link
+	reject := func(why string) {
+		c.count(why)
+		c.emit(Reject{link})
+	}
+	endpoint, err := sight.Parse(hello.Endpoint)
+	if err != nil || !endpoint.Dialable() {
+		reject("greetings without an endpoint")
+		return
+	}
+	p, has := c.peers[id], &share{of: &c.room}
+	if p != nil {
+		has = &p.member.share
+	}
+	if !has.fits(weigh(hello)) {
+		reject("greetings over the limit of all")
+		return
+	}
+	own, headers := splitHeaders(hello.Headers)
+	if p == nil {
+		p = c.meet(id, endpoint)
+	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
+		reject("stale greetings")
+		return
+	} else if p.voice.succeeds(link, &c.stage) {
+		return
+	} else if p.voice.heir = 0; p.present() && (own.incarnation > known || known == 0 && endpoint != p.endpoint) {
+		p.fire(peermachine.EventReplaced)
+		p = c.meet(id, endpoint)
+	}
+	if p == nil {
+		c.emit(Reject{link})
+		return
+	}
+	if p.badge = in.Badge; p.badge == nil {
+		p.badge = new(Badge)
+	}
+	p.greeted(link, endpoint, hello, own, headers)
 }

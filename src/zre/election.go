@@ -22,9 +22,9 @@ const challengeAgain = time.Second
 type elections struct {
 	*stage
 	own
-	ballots map[string]*election       // of groups that we are in; nil when the node stops
-	line    func(uuid.UUID) *line      // ours to a peer, nil if it is not known
-	members func(group string) []*line // ours to the other members of a group, in the order of their ids
+	ballots   map[string]*election       // of groups that we are in; nil when the node stops
+	lineTo    func(uuid.UUID) *line      // ours to a peer, nil if it is not known
+	membersOf func(group string) []*line // ours to the other members of a group, in the order of their ids
 }
 
 // election is the choice of one group's leader: the state that its machine is
@@ -132,14 +132,14 @@ func (all *elections) elect(m *line, group, id string) {
 	switch {
 	case r == self:
 		e.answered(m.to.id)
-	case m.to.id != r && !(m.to.plain() && all.line(r).to.plain()):
+	case m.to.id != r && !(m.to.plain() && all.lineTo(r).to.plain()):
 		// Only plain members carry the challenges of others, and our own nodes
 		// challenge each of us themselves.
 	case e.state == electionmachine.StateSupporting && r == e.challenger && !m.to.plain():
 		e.challengeTo(m) // our answer was lost
 	case e.state == electionmachine.StateSupporting && !less(r, e.challenger):
 	case e.contests() && less(self, r):
-		e.defend(all.line(r))
+		e.defend(all.lineTo(r))
 	case e.leads(r):
 	case e.state == electionmachine.StateSettled && r == e.leader && m.to.id != r:
 		// A word of the election that is over; who challenges anew says so itself.
@@ -178,7 +178,7 @@ func (all *elections) lead(m *line, group, id string) {
 // overrule forgets the claims of plain members: a plain leader does not defend itself.
 func (e *election) overrule() {
 	for id := range e.claims {
-		if m := e.line(id); m != nil && m.to.plain() {
+		if m := e.lineTo(id); m != nil && m.to.plain() {
 			delete(e.claims, id)
 		}
 	}
@@ -199,7 +199,7 @@ func (e *election) dispute() {
 // about, or nil if there is no such thing.
 func (all *elections) motion(m *line, group, text string) (*election, uuid.UUID) {
 	id, err := uuid.Parse(text)
-	subject := all.line(id)
+	subject := all.lineTo(id)
 	if err != nil || !all.in(group) || !m.to.in(group) || id != all.config.ID && (subject == nil || !subject.to.in(group)) {
 		all.count("elections out of place")
 		return nil, uuid.Nil
@@ -212,7 +212,7 @@ func (e *election) contests() bool { _, yes := e.elections.contests[e.group]; re
 // leads tells whether the leader will stand up to a challenger itself: it is one
 // of our own nodes and has a lower id.
 func (e *election) leads(challenger uuid.UUID) bool {
-	m := e.line(e.leader)
+	m := e.lineTo(e.leader)
 	return m != nil && !m.to.plain() && less(e.leader, challenger)
 }
 
@@ -290,7 +290,7 @@ func (e *election) due() {
 		e.challenge()
 	case e.leader == uuid.Nil || e.elder():
 		for id := range e.claims {
-			if e.leader == uuid.Nil || !e.line(id).to.plain() {
+			if e.leader == uuid.Nil || !e.lineTo(id).to.plain() {
 				e.claims[id] = true
 			}
 		}
@@ -303,7 +303,7 @@ func (e *election) due() {
 // announced itself anew; if it had, it would have challenged when the last one went.
 func (e *election) elder() bool {
 	for id, fresh := range e.claims {
-		if m := e.line(id); !fresh && m != nil && !m.to.plain() && less(id, e.leader) {
+		if m := e.lineTo(id); !fresh && m != nil && !m.to.plain() && less(id, e.leader) {
 			return true
 		}
 	}
@@ -334,7 +334,7 @@ func (e *election) fire(event electionmachine.Event) {
 func (e *election) SendElect() {
 	e.challenger, e.challenged = e.config.ID, e.now
 	e.waiting, e.told, e.unsure = map[uuid.UUID]struct{}{}, nil, false
-	for _, m := range e.members(e.group) {
+	for _, m := range e.membersOf(e.group) {
 		e.waiting[m.to.id] = struct{}{}
 		e.challengeTo(m)
 	}
@@ -344,7 +344,7 @@ func (e *election) SendElect() {
 // and of us, whoever the challenger is.
 func (e *election) Support() {
 	e.told = nil
-	for _, m := range e.members(e.group) {
+	for _, m := range e.membersOf(e.group) {
 		if m.to.plain() || m.to.id == e.challenger {
 			e.challengeTo(m)
 		}
@@ -365,7 +365,7 @@ func (e *election) Lead() {
 	self := e.config.ID
 	e.overrule()
 	e.claims[self] = true
-	for _, m := range e.members(e.group) {
+	for _, m := range e.membersOf(e.group) {
 		if !m.to.plain() {
 			e.announceTo(m, self)
 		}
@@ -387,7 +387,7 @@ func (e *election) announceTo(m *line, leader uuid.UUID) {
 
 // known returns what the node knows of a peer that is present, or of itself.
 func (all *elections) known(id uuid.UUID) *Peer {
-	if m := all.line(id); m != nil {
+	if m := all.lineTo(id); m != nil {
 		return m.to.snapshot()
 	}
 	_, headers := splitHeaders(all.config.Headers)

@@ -18,8 +18,9 @@ func (p *peer) sighted(endpoint sight.Endpoint) {
 
 func (p *peer) linked(in Linked) {
 	present := p.present()
+	p.lines++
 	p.lead(connection{out: in.Link, at: in.Endpoint, shown: in.Shown, life: in.Incarnation,
-		proven: in.Shown || p.speaks(), callback: in.Callback, number: p.newNumber()})
+		proven: in.Shown || p.speaks(), callback: in.Callback, number: p.lines})
 	if p.strays(false) {
 		return
 	}

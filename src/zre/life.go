@@ -33,16 +33,13 @@ func (p *peer) fire(e peermachine.Event) {
 		p.count("unexpected " + e.String())
 		return
 	}
-	if next == p.state {
-		p.schedule()
-		return
-	}
-	if next.Timeout() != p.state.Timeout() || !p.present() { // else the clock goes on
-		p.pulse.since = p.now
-	}
-	p.state = next
-	if next.Final() {
-		p.end()
+	if next != p.state {
+		if next.Timeout() != p.state.Timeout() || !p.present() { // else the clock goes on
+			p.pulse.since = p.now
+		}
+		if p.state = next; next.Final() {
+			p.end()
+		}
 	}
 	p.schedule()
 }

@@ -99,7 +99,8 @@ func (l *line) confirmed(m *zremsg.Confirmed) {
 	ours := l.stands() && m.Connection == l.number
 	switch {
 	case ours && m.Count == 0: // a new number: what was asked before is not taken for what is asked from now on
-		l.number, l.asked, l.answers = l.newNumber(), 0, 0
+		l.lines++
+		l.number, l.asked, l.answers = l.lines, 0, 0
 		l.emit(Forgot{l.out})
 	case !ours || m.Count <= uint64(l.answers) || m.Count > uint64(l.asked):
 		l.count("confirmations out of place")

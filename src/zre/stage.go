@@ -42,12 +42,6 @@ type stage struct {
 func (s *stage) emit(o Output)     { s.outputs = append(s.outputs, o) }
 func (s *stage) count(name string) { s.emit(Count{name}) }
 
-// newNumber returns a number for a connection of ours that none had before.
-func (s *stage) newNumber() uint64 {
-	s.lines++
-	return s.lines
-}
-
 // Deadline returns when the core wants a Tick, or the zero time if never.
 func (s *stage) Deadline() time.Time {
 	if len(s.timers) == 0 {
