@@ -225,7 +225,7 @@ func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
 	}
 	_, required := c.required[id]
 	p := &peer{contact: contact{Peer: Peer{id: id}, stage: &c.stage, elections: &c.elections, required: required}, peers: c.peers}
-	p.member.of, p.member.share.of = &p.Peer, &c.room
+	p.member = membership{stage: &c.stage, of: &p.Peer, share: share{of: &c.room}}
 	p.place = place{places: &c.places, id: id}
 	p.line.stage, p.line.to = &c.stage, &p.Peer
 	p.pulse.since, p.pulse.sightedAt = c.now, c.now

@@ -40,31 +40,27 @@ func (o *own) OwnGroups() []string { return slices.Sorted(maps.Keys(o.groups)) }
 // membership keeps the groups of a peer as its messages tell of them, and what the peer
 // weighs with them.
 type membership struct {
+	*stage
 	of *Peer
 	share
 	status uint8    // of the latest HELLO, JOIN or LEAVE
 	told   []string // the groups that the application knows of
 }
 
-// follows adopts the status of a JOIN or LEAVE, and tells whether it is the next one. If
-// not, we have missed some; the peer's HELLO makes that good.
-func (m *membership) follows(status uint8) bool {
-	next := m.status + 1
-	m.status = status
-	return status == next
-}
-
-// joins adds a group. It tells whether the peer was not in it before, and whether it may
-// be in it.
-func (m *membership) joins(group string) (news, fits bool) {
+// joins adds a group, and tells whether the peer was not in it before and may be.
+func (m *membership) joins(group string) bool {
 	at, found := slices.BinarySearch(m.of.groups, group)
 	weight := m.weight + entryOctets + len(group)
-	if found || !Fits(group, slices.Values(m.of.groups)) || !m.fits(weight) {
-		return false, found
+	fits := Fits(group, slices.Values(m.of.groups)) && m.fits(weight)
+	switch {
+	case found:
+	case !fits:
+		m.count("groups over the limit")
+	default:
+		m.of.groups = slices.Insert(slices.Clone(m.of.groups), at, group)
+		m.weighs(weight)
 	}
-	m.of.groups = slices.Insert(slices.Clone(m.of.groups), at, group)
-	m.weighs(weight)
-	return true, true
+	return !found && fits
 }
 
 // leaves takes a group away, and tells whether the peer was in it.

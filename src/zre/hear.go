@@ -141,9 +141,9 @@ func (p *peer) says(m zremsg.Message) {
 	p.word()
 	switch m := m.(type) {
 	case *zremsg.Join:
-		p.joins(m)
+		p.regroups(m.Group, m.Status, p.member.joins)
 	case *zremsg.Leave:
-		p.leaves(m)
+		p.regroups(m.Group, m.Status, p.member.leaves)
 	case *zremsg.Ping:
 		p.fire(peermachine.EventPing)
 		p.pinged()
@@ -168,31 +168,23 @@ func (p *peer) says(m zremsg.Message) {
 	}
 }
 
-func (p *peer) joins(m *zremsg.Join) {
-	if !p.member.follows(m.Status) {
+// regroups takes in a JOIN or LEAVE. A status that is not the next one means that we have
+// missed some.
+func (p *peer) regroups(group string, status uint8, change func(string) bool) {
+	if p.member.status++; p.member.status != status {
+		p.member.status = status
 		p.missed(p.voice.link, "status out of step")
 	}
-	if news, fits := p.member.joins(m.Group); news {
-		if p.present() {
-			p.tellGroups()
-		}
-		p.elections.arrives(&p.line, m.Group)
-	} else if !fits {
-		p.count("groups over the limit")
-	}
-}
-
-func (p *peer) leaves(m *zremsg.Leave) {
-	if !p.member.follows(m.Status) {
-		p.missed(p.voice.link, "status out of step")
-	}
-	if !p.member.leaves(m.Group) {
+	if !change(group) {
 		return
 	}
 	if p.present() {
 		p.tellGroups()
-	} else {
-		p.elections.departs(p.id, m.Group)
+	}
+	if contains(p.groups, group) {
+		p.elections.arrives(&p.line, group)
+	} else if !p.present() {
+		p.elections.departs(p.id, group)
 	}
 }
 
