@@ -60,11 +60,11 @@ func (c *contact) learn(endpoint sight.Endpoint) {
 	if endpoint == c.place.strayed && endpoint != c.endpoint && c.now.Sub(c.place.strayedAt) < c.config.Greeting {
 		return
 	}
-	itself := nowhere
+	first := endpoint
 	if c.voice.link != 0 {
-		itself = c.endpoint
+		first = c.endpoint
 	}
-	if c.place.learn(endpoint, itself) && !c.line.stands() {
+	if c.place.learn(endpoint, first) && !c.line.stands() {
 		c.Dial()
 	}
 }

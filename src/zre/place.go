@@ -49,14 +49,12 @@ func (p *place) leave(endpoint sight.Endpoint) {
 }
 
 // learn puts an endpoint before the others that are tried, and forgets the last
-// of too many: a peer that changed its address is where it was sighted last. Before that
-// comes where it says to be itself, if anywhere. It tells whether something has changed.
-func (p *place) learn(endpoint, itself sight.Endpoint) bool {
-	tried := []sight.Endpoint{endpoint}
-	if itself != nowhere {
-		tried = []sight.Endpoint{itself}
-	}
-	for _, other := range append([]sight.Endpoint{endpoint}, p.endpoints...) {
+// of too many: a peer that changed its address is where it was sighted last. One comes
+// first in any case. It tells whether something has changed.
+func (p *place) learn(endpoint, first sight.Endpoint) bool {
+	all := slices.Concat([]sight.Endpoint{first, endpoint}, p.endpoints)
+	tried := all[:0]
+	for _, other := range all {
 		if !slices.Contains(tried, other) && len(tried) < maxEndpoints {
 			tried = append(tried, other)
 		}
