@@ -225,7 +225,7 @@ func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
 	}
 	_, required := c.required[id]
 	p := &peer{contact: contact{Peer: Peer{id: id}, stage: &c.stage, elections: &c.elections, required: required}, peers: c.peers}
-	p.member = membership{stage: &c.stage, of: &p.Peer, share: share{of: &c.room}}
+	p.member = membership{stage: &c.stage, of: &p.Peer, room: &c.room}
 	p.place = place{places: &c.places, id: id}
 	p.line.stage, p.line.to = &c.stage, &p.Peer
 	p.pulse.since, p.pulse.sightedAt = c.now, c.now
@@ -275,11 +275,11 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 		reject("greetings without an endpoint")
 		return
 	}
-	p, has := c.peers[id], &share{of: &c.room}
+	p, was := c.peers[id], 0
 	if p != nil {
-		has = &p.member.share
+		was = p.member.weight
 	}
-	if !has.fits(weigh(hello)) {
+	if !c.room.fits(was, weigh(hello)) {
 		reject("greetings over the limit of all")
 		return
 	}

@@ -41,17 +41,24 @@ func (o *own) OwnGroups() []string { return slices.Sorted(maps.Keys(o.groups)) }
 // weighs with them.
 type membership struct {
 	*stage
-	of *Peer
-	share
+	of     *Peer
+	room   *room
+	weight int      // of what the peer has said of itself
 	status uint8    // of the latest HELLO, JOIN or LEAVE
 	told   []string // the groups that the application knows of
+}
+
+// weighs notes what the peer weighs.
+func (m *membership) weighs(weight int) {
+	m.room.weight += weight - m.weight
+	m.weight = weight
 }
 
 // joins adds a group, and tells whether the peer was not in it before and may be.
 func (m *membership) joins(group string) bool {
 	at, found := slices.BinarySearch(m.of.groups, group)
 	weight := m.weight + entryOctets + len(group)
-	fits := Fits(group, slices.Values(m.of.groups)) && m.fits(weight)
+	fits := Fits(group, slices.Values(m.of.groups)) && m.room.fits(m.weight, weight)
 	switch {
 	case found:
 	case !fits:

@@ -21,19 +21,5 @@ func weigh(hello *zremsg.Hello) int {
 // room is what all peers have for what they say of themselves.
 type room struct{ weight int }
 
-// share is what one peer has of a room.
-type share struct {
-	of     *room
-	weight int
-}
-
-// fits tells whether the peer may weigh so much.
-func (s *share) fits(weight int) bool {
-	return s.of.weight-s.weight+weight <= zremsg.MaxGreetings
-}
-
-// weighs notes what the peer weighs.
-func (s *share) weighs(weight int) {
-	s.of.weight += weight - s.weight
-	s.weight = weight
-}
+// fits tells whether one of them, who weighs so much, may weigh as much as said.
+func (r *room) fits(was, weight int) bool { return r.weight-was+weight <= zremsg.MaxGreetings }
