@@ -44,8 +44,9 @@ func (p *peer) unlinked(link LinkID) {
 func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	l, g := &p.line, &p.greetings
 	present, again := p.present(), p.voice.link != link
-	moved := present && again && own.incarnation != 0 && l.greets && endpoint != p.endpoint
-	lost := present && again && own.incarnation != 0 && own.answer && l.greets && l.at != endpoint && !g.soon(p.now) // else our greeting may be on its way
+	// Our connection goes where the peer no longer is or never was, if that is elsewhere than
+	// it says to be, and if it has moved or lacks a greeting that is not on its way.
+	elsewhere := present && again && own.incarnation != 0 && l.greets && l.at != endpoint && (endpoint != p.endpoint || own.answer && !g.soon(p.now))
 	p.voice.link, p.voice.theirs, g.lacks = link, own.connection, time.Time{}
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
 	p.member.greets(hello)
@@ -56,7 +57,7 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	p.word()
 	p.settle()
 	p.fire(peermachine.EventHello)
-	if moved || lost { // our connection goes to an address that the peer may no longer have, or never had
+	if elsewhere {
 		p.renew()
 	}
 	p.speak()
