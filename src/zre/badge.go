@@ -4,12 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/z85"
 )
 
 // Badge is what a peer has shown of itself and was found to be right. It does not
@@ -41,47 +36,6 @@ func (b *Badge) Valid(now time.Time) error {
 		return b.Card.Valid(now)
 	case now.Sub(b.Proved) >= b.Card.Lifetime():
 		return fmt.Errorf("%w: it has shown no new card for %v", identity.ErrExpired, now.Sub(b.Proved).Round(time.Second))
-	}
-	return nil
-}
-
-// Stranger returns a peer that is not present: what is known of one that was
-// refused.
-func Stranger(id uuid.UUID, name string, endpoint sight.Endpoint) *Peer {
-	return &Peer{id: id, name: name, endpoint: endpoint}
-}
-
-// Badge returns what the peer has shown.
-func (p *Peer) Badge() *Badge {
-	if p.badge == nil {
-		return new(Badge)
-	}
-	return p.badge
-}
-
-// Protection returns what protects content between the peer and the node.
-func (p *Peer) Protection() api.PeerProtection {
-	switch b := p.Badge(); {
-	case b.Key != nil:
-		return api.PeerProtectionCurve
-	case b.Card != nil:
-		return api.PeerProtectionSealed
-	}
-	return api.PeerProtectionPlain
-}
-
-// Identity returns the public key of the peer's identity in Z85, or an empty string.
-func (p *Peer) Identity() string {
-	if card := p.Badge().Card; card != nil {
-		return z85.Encode(card.Identity)
-	}
-	return ""
-}
-
-// Roles returns the roles that the peer has in the node's network.
-func (p *Peer) Roles() []string {
-	if token := p.Badge().Token; token != nil {
-		return token.Roles
 	}
 	return nil
 }

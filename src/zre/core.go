@@ -2,6 +2,7 @@ package zre
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,70 +10,69 @@ import (
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/wire"
 )
 
-// Limits of one node, so that a hostile network costs bounded memory.
-const (
-	MaxPeers     = 16384 // peers known at a time, half of them by sighting; what comes later is dropped and counted
-	maxEndpoints = 8     // endpoints kept for one peer
-)
+// Input is something that happened to the node.
+type Input interface{ take(*Core) }
 
-// greetAgain is the shortest time between two HELLOs over one connection.
-// It keeps two nodes that disagree from greeting each other in a storm.
-const greetAgain = time.Second
-
-// requireAgain is how long a required peer that was lost is left alone.
-const requireAgain = time.Second
-
-// Config is what a core is made of. Signs must be set.
-type Config struct {
-	ID          uuid.UUID
-	Name        string
-	Endpoint    sight.Endpoint // the node's own, as it tells the application
-	Headers     []wire.Pair    // the application's; see ReservedHeader
-	Incarnation uint64         // higher at each start of the node
-	Beacons     bool           // the node has a beacon, which says goodbye when it stops
-	Greeting    time.Duration
-	Evasive     time.Duration
-	Silent      time.Duration
-	Expired     time.Duration
-
-	Signs func(uuid.UUID) Signs // asked for when a present peer seems to be quiet
+func (in Sighted) take(c *Core)  { c.sighted(in.Peer, in.Endpoint) }
+func (in Required) take(c *Core) { c.require(in.Peer, in.Endpoint) }
+func (in Vanished) take(c *Core) { c.with(in.Peer, (*peer).vanish) }
+func (in Linked) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.linked(in) }) }
+func (in Unlinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
+func (in Refused) take(c *Core)  { c.with(in.Peer, (*peer).refused) }
+func (in TurnedAway) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventTurnedAway) })
 }
+func (in Expelled) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventExpelled) })
+}
+func (in Called) take(c *Core)  { c.with(in.Peer, (*peer).called) }
+func (in Resumed) take(c *Core) { c.with(in.Peer, func(p *peer) { p.resumed(in.Link) }) }
+func (in OutOfStep) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.missed(in.Link, "sequence out of step") })
+}
+func (in Muted) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.muted(in.Link) }) }
+func (in Stalled) take(c *Core) { c.with(in.Peer, (*peer).stalled) }
+func (in Ask) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.line.ask() }) }
+func (in Heard) take(c *Core)   { c.heard(in) }
+func (in Renewed) take(c *Core) { c.renew() }
+func (in Join) take(c *Core)    { c.join(in.Group) }
+func (in Leave) take(c *Core)   { c.leave(in.Group) }
+func (in Contest) take(c *Core) { c.contest(in.Group) }
+func (in Stop) take(c *Core)    { c.stop() }
+func (in Tick) take(c *Core)    { c.timers.expire(c.now, c.config.slack()) }
+
+// MaxPeers is how many peers are known at a time, half of them by sighting, so that a
+// hostile network costs bounded memory. What comes later is dropped and counted.
+const MaxPeers = 16384
 
 // Core holds what a node knows. It is not safe for concurrent use.
 type Core struct {
-	config   Config
+	stage
+	elections
+	places
+	room
 	peers    map[uuid.UUID]*peer
-	places   places
-	ends     map[sight.Endpoint]*peer // to whom our connection there is
-	lines    uint64                   // the number of the latest connection that we made; no other life has the same ones
 	required map[uuid.UUID]sight.Endpoint
 	missing  timer // when required peers that there was no room for are tried again
-	groups   map[string]struct{}
-	contests map[string]struct{}  // groups that we want to lead whenever we are in them
-	ballots  map[string]*election // of groups that we are in
-	status   uint8
-	weight   int // of what all peers have said of themselves; see room
-	timers   timers
-	now      time.Time
-	out      []Output
 	stopped  bool
 }
 
 // New returns a core that knows of nobody.
 func New(config Config) *Core {
 	c := &Core{
-		config:   config,
+		stage:    stage{config: config, lines: config.Incarnation << 20},
+		places:   places{said: map[sight.Endpoint][]*place{}, ends: map[sight.Endpoint]*place{}},
 		peers:    map[uuid.UUID]*peer{},
-		places:   places{},
-		ends:     map[sight.Endpoint]*peer{},
-		lines:    config.Incarnation << 20,
 		required: map[uuid.UUID]sight.Endpoint{},
-		groups:   map[string]struct{}{},
-		contests: map[string]struct{}{},
-		ballots:  map[string]*election{},
+	}
+	c.elections = elections{
+		stage:     &c.stage,
+		own:       own{groups: map[string]struct{}{}, contests: map[string]struct{}{}},
+		ballots:   map[string]*election{},
+		lineTo:    c.line,
+		membersOf: c.members,
 	}
 	c.missing.due = c.miss
 	return c
@@ -81,192 +81,30 @@ func New(config Config) *Core {
 // Step tells the core what happened and returns what is to be done about it.
 // The outputs are valid until the next Step. The time must not run backwards.
 func (c *Core) Step(now time.Time, in Input) []Output {
-	c.now, c.out = now, c.out[:0]
+	c.now, c.outputs = now, c.outputs[:0]
 	if !c.stopped {
-		c.step(in)
+		in.take(c)
+		c.timers.expire(c.now, 0)
 	}
-	return c.out
-}
-
-func (c *Core) step(in Input) {
-	switch in := in.(type) {
-	case Sighted:
-		c.sighted(in.Peer, in.Endpoint)
-	case Vanished:
-		c.with(in.Peer, (*peer).vanish)
-	case Required:
-		c.required[in.Peer] = in.Endpoint
-		if c.sighted(in.Peer, in.Endpoint); c.peers[in.Peer] == nil {
-			c.miss()
-		}
-	case Linked:
-		c.with(in.Peer, func(p *peer) { p.linked(in) })
-	case Unlinked:
-		c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) })
-	case Refused:
-		c.with(in.Peer, (*peer).refused)
-	case TurnedAway:
-		c.with(in.Peer, (*peer).turnedAway)
-	case Heard:
-		c.heard(in)
-	case Called:
-		c.with(in.Peer, (*peer).called)
-	case Resumed:
-		c.with(in.Peer, func(p *peer) { p.resumed(in.Link) })
-	case OutOfStep:
-		c.withLink(in.Peer, in.Link, (*peer).outOfStep)
-	case Muted:
-		c.with(in.Peer, func(p *peer) { p.muted(in.Link) })
-	case Stalled:
-		c.with(in.Peer, (*peer).stalled)
-	case Expelled:
-		c.with(in.Peer, (*peer).expelled)
-	case Renewed:
-		c.renew()
-	case Join:
-		c.join(in.Group)
-	case Leave:
-		c.leave(in.Group)
-	case Contest:
-		c.contest(in.Group)
-	case Ask:
-		c.with(in.Peer, (*peer).ask)
-	case Stop:
-		c.stop()
-	case Tick:
-		c.expire(c.config.slack())
-	}
-	c.expire(0)
+	return c.outputs
 }
 
 // Stopped tells whether the core has taken a [Stop]: it takes nothing after that.
 func (c *Core) Stopped() bool { return c.stopped }
 
-// Deadline returns when the core wants a Tick, or the zero time if never.
-func (c *Core) Deadline() time.Time {
-	if len(c.timers) == 0 {
-		return time.Time{}
-	}
-	return c.timers[0].at
-}
-
 // Full tells whether a [Join] or [Contest] would be one too many.
 func (c *Core) Full(in Input) bool {
 	switch in := in.(type) {
 	case Join:
-		return !c.in(in.Group) && !Fits(in.Group, maps.Keys(c.groups))
+		return !fitsAmong(c.groups, in.Group)
 	case Contest:
-		_, already := c.contests[in.Group]
-		return !already && !Fits(in.Group, maps.Keys(c.contests))
+		return !fitsAmong(c.contests, in.Group)
 	}
 	return false
 }
 
-// in tells whether the node is in a group.
-func (c *Core) in(group string) bool { _, ok := c.groups[group]; return ok }
-
-func (c *Core) with(id uuid.UUID, do func(*peer)) {
-	if p := c.peers[id]; p != nil {
-		do(p)
-	}
-}
-
-// withLink acts on a peer only if link is the connection that speaks for it.
-func (c *Core) withLink(id uuid.UUID, link LinkID, do func(*peer)) {
-	if p := c.peers[id]; p != nil && p.link == link {
-		do(p)
-	}
-}
-
-// sighted begins or refreshes what is known of a peer.
-func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
-	p := c.peers[id]
-	if p == nil {
-		if len(c.peers) < MaxPeers/2 {
-			c.meet(id, endpoint)
-		} else {
-			c.count("sightings over the limit")
-		}
-		return
-	}
-	p.vanished, p.sightedAt = time.Time{}, c.now
-	p.learn(endpoint)
-	p.fire(peermachine.EventSighting)
-}
-
-// meet begins the life of a peer. It returns nil if it is ourselves or if too
-// many are known already.
-func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
-	if id == c.config.ID || id == uuid.Nil {
-		return nil
-	}
-	if len(c.peers) >= MaxPeers {
-		c.count("peers over the limit")
-		return nil
-	}
-	p := &peer{core: c, Peer: Peer{id: id}, since: c.now, sightedAt: c.now}
-	p.timer.due = p.due
-	c.peers[id] = p
-	p.try(endpoint)
-	p.Dial()
-	p.schedule()
-	return p
-}
-
-// miss tries those required peers again for which there was no room.
-func (c *Core) miss() {
-	c.set(&c.missing, time.Time{})
-	for id, endpoint := range c.required {
-		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= MaxPeers/2 {
-			c.set(&c.missing, c.now.Add(requireAgain))
-		} else if c.peers[id] == nil {
-			c.meet(id, endpoint)
-		}
-	}
-}
-
-func (c *Core) heard(in Heard) {
-	if hello, ok := in.Message.(*zremsg.Hello); ok {
-		c.greeted(in, hello)
-		return
-	}
-	p := c.peers[in.Peer]
-	if p == nil || p.link != in.Link {
-		c.count("words of strangers")
-		return
-	}
-	p.word()
-	switch m := in.Message.(type) {
-	case *zremsg.Join:
-		p.joins(m.Group, m.Status)
-	case *zremsg.Leave:
-		p.leaves(m.Group, m.Status)
-	case *zremsg.Ping:
-		p.fire(peermachine.EventPing)
-		p.pinged()
-	case *zremsg.PingOK:
-		p.answered()
-	case *zremsg.Confirm:
-		p.send(&zremsg.Confirmed{Connection: m.Connection, Count: m.Count})
-	case *zremsg.Confirmed:
-		p.confirmed(m)
-	case *zremsg.Taken:
-		if p.at != nowhere && m.Connection == p.number {
-			c.emit(Took{p.out, m.Count})
-		}
-	case *zremsg.Elect:
-		c.elect(p, m.Group, m.ChallengerID)
-	case *zremsg.Leader:
-		c.lead(p, m.Group, m.LeaderID)
-	case *zremsg.Goodbye:
-		p.fire(peermachine.EventGoodbye)
-	default:
-		c.count("messages without meaning")
-	}
-}
-
 func (c *Core) join(group string) {
-	if c.in(group) || c.Full(Join{group}) {
+	if c.in(group) || !fitsAmong(c.groups, group) {
 		return
 	}
 	c.groups[group] = struct{}{}
@@ -290,16 +128,14 @@ func (c *Core) leave(group string) {
 // tell sends a message to all whom we have greeted.
 func (c *Core) tell(m zremsg.Message) {
 	for _, p := range c.sorted() {
-		if p.greets {
-			c.emit(Send{p.out, m})
-		}
+		p.line.send(m)
 	}
 }
 
 // renew greets anew those who take a second HELLO for what it is.
 func (c *Core) renew() {
 	for _, p := range c.sorted() {
-		if p.greets && !p.plain() {
+		if p.line.greets && !p.plain() {
 			p.SendHello()
 		}
 	}
@@ -314,23 +150,157 @@ func (c *Core) stop() {
 	c.timers = nil
 }
 
-// slack is by how much a PING may be late, so that many go out in one go: to
-// wake up is what an idle node spends most on.
-func (c *Config) slack() time.Duration { return c.Evasive / 4 }
+// sorted returns the peers in the order of their ids, so that the same inputs
+// give the same outputs.
+func (c *Core) sorted() []*peer { return slices.SortedFunc(maps.Values(c.peers), byID) }
 
-// expire fires the time-outs that are due, and PINGs that are due soon.
-func (c *Core) expire(soon time.Duration) {
-	for len(c.timers) > 0 {
-		next, due := c.timers[0], c.now
-		if next.early {
-			due = due.Add(soon)
+// line returns our connection to a peer, nil if the peer is not known.
+func (c *Core) line(id uuid.UUID) *line {
+	if p := c.peers[id]; p != nil {
+		return &p.line
+	}
+	return nil
+}
+
+// members returns our connections to the members of a group, in the order of their ids.
+func (c *Core) members(group string) []*line {
+	var members []*line
+	for _, p := range c.sorted() {
+		if p.in(group) {
+			members = append(members, &p.line)
 		}
-		if next.at.After(due) {
-			return
-		}
-		next.due()
+	}
+	return members
+}
+
+// with acts on a peer that is known.
+func (c *Core) with(id uuid.UUID, do func(*peer)) {
+	if p := c.peers[id]; p != nil {
+		do(p)
 	}
 }
 
-func (c *Core) emit(o Output)     { c.out = append(c.out, o) }
-func (c *Core) count(name string) { c.emit(Count{name}) }
+// sighted begins or refreshes what is known of a peer.
+func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
+	switch p := c.peers[id]; {
+	case p != nil:
+		p.sighted(endpoint)
+	case len(c.peers) < MaxPeers/2:
+		c.meet(id, endpoint)
+	default:
+		c.count("sightings over the limit")
+	}
+}
+
+// require begins what is to be with a peer that the application wants to stay with.
+func (c *Core) require(id uuid.UUID, endpoint sight.Endpoint) {
+	c.required[id] = endpoint
+	c.with(id, func(p *peer) { p.required = true })
+	if c.sighted(id, endpoint); c.peers[id] == nil {
+		c.miss()
+	}
+}
+
+// miss tries those required peers again for which there was no room.
+func (c *Core) miss() {
+	c.timers.set(&c.missing, time.Time{})
+	for id, endpoint := range c.required {
+		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= MaxPeers/2 {
+			c.timers.set(&c.missing, c.now.Add(requireAgain))
+		} else if c.peers[id] == nil {
+			c.meet(id, endpoint)
+		}
+	}
+}
+
+// meet begins the life of a peer. It returns nil if it is ourselves or if too
+// many are known already.
+func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
+	if id == c.config.ID || id == uuid.Nil {
+		return nil
+	}
+	if len(c.peers) >= MaxPeers {
+		c.count("peers over the limit")
+		return nil
+	}
+	_, required := c.required[id]
+	p := &peer{contact: contact{Peer: Peer{id: id}, stage: &c.stage, elections: &c.elections, required: required}, peers: c.peers}
+	p.member = membership{stage: &c.stage, of: &p.Peer, room: &c.room}
+	p.place = place{places: &c.places, id: id}
+	p.line.stage, p.line.to = &c.stage, &p.Peer
+	p.pulse.since, p.pulse.sightedAt = c.now, c.now
+	p.pulse.timer.due = func() { c.due(p) }
+	c.peers[id] = p
+	p.place.try(endpoint)
+	p.Dial()
+	p.schedule()
+	return p
+}
+
+// due does what the timer of a peer was set for. One that is gone and required is met
+// again.
+func (c *Core) due(p *peer) {
+	if !p.state.Final() {
+		p.due()
+		return
+	}
+	c.timers.set(&p.pulse.timer, time.Time{})
+	if c.peers[p.id] == nil {
+		c.meet(p.id, c.required[p.id])
+	}
+}
+
+// heard takes in a message of a peer.
+func (c *Core) heard(in Heard) {
+	if hello, ok := in.Message.(*zremsg.Hello); ok {
+		c.greeted(in, hello)
+	} else if p := c.peers[in.Peer]; p != nil && p.voice.link == in.Link {
+		p.says(in.Message)
+	} else {
+		c.count("words of strangers")
+	}
+}
+
+// greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
+// one that greets twice, and both from a late word of a life that has ended.
+// A peer without one has started anew if it greets from another endpoint.
+func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
+	id, link := in.Peer, in.Link
+	reject := func(why string) {
+		c.count(why)
+		c.emit(Reject{link})
+	}
+	endpoint, err := sight.Parse(hello.Endpoint)
+	if err != nil || !endpoint.Dialable() {
+		reject("greetings without an endpoint")
+		return
+	}
+	p, was := c.peers[id], 0
+	if p != nil {
+		was = p.member.weight
+	}
+	if !c.room.fits(was, weigh(hello)) {
+		reject("greetings over the limit of all")
+		return
+	}
+	own, headers := splitHeaders(hello.Headers)
+	if p == nil {
+		p = c.meet(id, endpoint)
+	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
+		reject("stale greetings")
+		return
+	} else if p.voice.succeeds(link, &c.stage) {
+		return
+	} else if p.voice.heir = 0; p.present() && (own.incarnation > known || known == 0 && endpoint != p.endpoint) {
+		p.fire(peermachine.EventReplaced)
+		p = c.meet(id, endpoint)
+	}
+	if p == nil {
+		c.emit(Reject{link})
+		return
+	}
+	if p.badge = in.Badge; p.badge == nil {
+		p.badge = new(Badge)
+	}
+	p.greeted(link, endpoint, hello, own, headers)
+}

@@ -1,7 +1,6 @@
 package zre
 
 import (
-	"bytes"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -18,11 +17,21 @@ import (
 // It bounds what a member costs that comes and goes.
 const challengeAgain = time.Second
 
+// elections are the node's own groups, and who leads them. Somebody has to tell of all
+// members that arrive and depart.
+type elections struct {
+	*stage
+	own
+	ballots   map[string]*election       // of groups that we are in; nil when the node stops
+	lineTo    func(uuid.UUID) *line      // ours to a peer, nil if it is not known
+	membersOf func(group string) []*line // ours to the other members of a group, in the order of their ids
+}
+
 // election is the choice of one group's leader: the state that its machine is
 // in, and what the machine's actions need. It implements
 // electionmachine.Actions.
 type election struct {
-	core  *Core
+	*elections
 	group string
 	state electionmachine.State
 	timer timer
@@ -31,74 +40,66 @@ type election struct {
 	leader     uuid.UUID              // the lowest of them when the latest election was over, or none
 	challenger uuid.UUID              // the one whom we support, maybe ourselves
 	waiting    map[uuid.UUID]struct{} // members who have not answered our challenge
-	told       []*peer                // plain members who had ELECT from us, and so understand LEADER
+	told       []*line                // plain members who had ELECT from us, and so understand LEADER
 	challenged time.Time              // when we did so last
 	unsure     bool                   // we announced ourselves before all had answered
 	again      bool                   // and challenge once more, since a plain member named another then
 }
 
 // ballot returns the election of a group that the node is in, else nil.
-func (c *Core) ballot(group string) *election {
-	e := c.ballots[group]
-	if e == nil && c.in(group) && c.ballots != nil {
-		e = &election{core: c, group: group, claims: map[uuid.UUID]bool{}}
+func (all *elections) ballot(group string) *election {
+	e := all.ballots[group]
+	if e == nil && all.in(group) && all.ballots != nil {
+		e = &election{elections: all, group: group, claims: map[uuid.UUID]bool{}}
 		e.timer.due = e.due
-		c.ballots[group] = e
+		all.ballots[group] = e
 	}
 	return e
 }
 
-func (c *Core) closeBallot(group string) {
-	if e := c.ballots[group]; e != nil {
-		c.set(&e.timer, time.Time{})
-		delete(c.ballots, group)
+func (all *elections) closeBallot(group string) {
+	if e := all.ballots[group]; e != nil {
+		all.timers.set(&e.timer, time.Time{})
+		delete(all.ballots, group)
 	}
 }
 
-func (c *Core) contest(group string) {
-	if c.Full(Contest{group}) {
+func (all *elections) contest(group string) {
+	if !fitsAmong(all.contests, group) {
 		return
 	}
-	c.contests[group] = struct{}{}
-	if e := c.ballot(group); e != nil {
+	all.contests[group] = struct{}{}
+	if e := all.ballot(group); e != nil {
 		e.settle()
-	}
-}
-
-// canvass brings the elections of a peer that has greeted us, or that we have
-// greeted, into step: one of us may have left a group and joined it again.
-func (p *peer) canvass() {
-	for _, group := range p.groups {
-		p.core.arrives(p, group)
 	}
 }
 
 // arrives brings a member that is new, or that may have missed something, into
 // step.
-func (c *Core) arrives(p *peer, group string) {
-	e := c.ballots[group]
+func (all *elections) arrives(m *line, group string) {
+	e := all.ballots[group]
 	switch {
 	case e == nil:
 	case e.state == electionmachine.StateChallenging:
-		e.waiting[p.id] = struct{}{}
-		e.challengeTo(p)
-	case e.state == electionmachine.StateSupporting && p.plain():
-		e.challengeTo(p) // it counts the answers of all members
-	case e.leader == c.config.ID && p.plain():
+		e.waiting[m.to.id] = struct{}{}
+		e.challengeTo(m)
+	case e.state == electionmachine.StateSupporting && m.to.plain():
+		e.challengeTo(m) // it counts the answers of all members
+	case e.leader == all.config.ID && m.to.plain():
 		e.challenge() // it understands LEADER only after ELECT
-	case e.leader == c.config.ID:
-		e.announceTo(p, e.leader)
+	case e.leader == all.config.ID:
+		e.announceTo(m, e.leader)
 	}
 }
 
 // departs takes in that a peer is no longer in a group.
-func (c *Core) departs(id uuid.UUID, group string) {
-	e := c.ballots[group]
+func (all *elections) departs(id uuid.UUID, group string) {
+	e := all.ballots[group]
 	if e == nil {
 		return
 	}
 	delete(e.claims, id)
-	e.told = slices.DeleteFunc(e.told, func(p *peer) bool { return p.id == id })
+	e.told = slices.DeleteFunc(e.told, func(m *line) bool { return m.to.id == id })
 	if e.leader == id {
 		e.leader = uuid.Nil
 		for other := range e.claims {
@@ -116,31 +117,31 @@ func (c *Core) departs(id uuid.UUID, group string) {
 // reclaim challenges the group anew if we led it before we supported somebody who did not
 // come to lead it: who has come meanwhile was not told of us.
 func (e *election) reclaim() {
-	if e.state == electionmachine.StateSettled && e.leader == e.core.config.ID {
+	if e.state == electionmachine.StateSettled && e.leader == e.config.ID {
 		e.challenge()
 	}
 }
 
 // elect takes in a peer's ELECT.
-func (c *Core) elect(p *peer, group, id string) {
-	e, r := c.motion(p, group, id)
+func (all *elections) elect(m *line, group, id string) {
+	e, r := all.motion(m, group, id)
 	if e == nil {
 		return
 	}
-	self := c.config.ID
+	self := all.config.ID
 	switch {
 	case r == self:
-		e.answered(p.id)
-	case p.id != r && !(p.plain() && c.peers[r].plain()):
+		e.answered(m.to.id)
+	case m.to.id != r && !(m.to.plain() && all.lineTo(r).to.plain()):
 		// Only plain members carry the challenges of others, and our own nodes
 		// challenge each of us themselves.
-	case e.state == electionmachine.StateSupporting && r == e.challenger && !p.plain():
-		e.challengeTo(p) // our answer was lost
+	case e.state == electionmachine.StateSupporting && r == e.challenger && !m.to.plain():
+		e.challengeTo(m) // our answer was lost
 	case e.state == electionmachine.StateSupporting && !less(r, e.challenger):
 	case e.contests() && less(self, r):
-		e.defend(c.peers[r])
+		e.defend(all.lineTo(r))
 	case e.leads(r):
-	case e.state == electionmachine.StateSettled && r == e.leader && p.id != r:
+	case e.state == electionmachine.StateSettled && r == e.leader && m.to.id != r:
 		// A word of the election that is over; who challenges anew says so itself.
 	default:
 		e.challenger = r
@@ -150,23 +151,23 @@ func (c *Core) elect(p *peer, group, id string) {
 
 // lead takes in a peer's LEADER. That of the leader itself counts; other members
 // pass it on for the sake of those who count them, and of those who doubt.
-func (c *Core) lead(p *peer, group, id string) {
-	e, r := c.motion(p, group, id)
+func (all *elections) lead(m *line, group, id string) {
+	e, r := all.motion(m, group, id)
 	if e == nil {
 		return
 	}
-	if p.plain() && r != c.config.ID {
+	if m.to.plain() && r != all.config.ID {
 		e.dispute()
 	}
-	if p.id != r {
+	if m.to.id != r {
 		return
 	}
-	if p.plain() || e.state == electionmachine.StateSupporting && r == e.challenger {
+	if m.to.plain() || e.state == electionmachine.StateSupporting && r == e.challenger {
 		e.overrule()
 	}
 	e.claims[r] = true
-	if e.contests() && less(c.config.ID, r) {
-		e.defend(p)
+	if e.contests() && less(all.config.ID, r) {
+		e.defend(m)
 	} else if e.state != electionmachine.StateSettled && !less(e.challenger, r) {
 		e.challenger = r
 		e.fire(electionmachine.EventLeader)
@@ -177,7 +178,7 @@ func (c *Core) lead(p *peer, group, id string) {
 // overrule forgets the claims of plain members: a plain leader does not defend itself.
 func (e *election) overrule() {
 	for id := range e.claims {
-		if p := e.core.peers[id]; p != nil && p.plain() {
+		if m := e.lineTo(id); m != nil && m.to.plain() {
 			delete(e.claims, id)
 		}
 	}
@@ -190,47 +191,38 @@ func (e *election) overrule() {
 func (e *election) dispute() {
 	if e.unsure && e.state == electionmachine.StateSettled {
 		e.unsure, e.again = false, true
-		e.core.set(&e.timer, e.core.now.Add(challengeAgain))
+		e.timers.set(&e.timer, e.now.Add(challengeAgain))
 	}
 }
 
 // motion returns the election that a message is about, and the member whom it is
 // about, or nil if there is no such thing.
-func (c *Core) motion(p *peer, group, text string) (*election, uuid.UUID) {
+func (all *elections) motion(m *line, group, text string) (*election, uuid.UUID) {
 	id, err := uuid.Parse(text)
-	subject := c.peers[id]
-	if err != nil || !c.in(group) || !p.in(group) || id != c.config.ID && (subject == nil || !subject.in(group)) {
-		c.count("elections out of place")
+	subject := all.lineTo(id)
+	if err != nil || !all.in(group) || !m.to.in(group) || id != all.config.ID && (subject == nil || !subject.to.in(group)) {
+		all.count("elections out of place")
 		return nil, uuid.Nil
 	}
-	return c.ballot(group), id
+	return all.ballot(group), id
 }
 
-// plain tells whether the peer is none of our own nodes.
-func (p *peer) plain() bool { return p.incarnation == 0 }
-
-// in tells whether the peer is present and in a group.
-func (p *peer) in(group string) bool {
-	_, found := slices.BinarySearch(p.groups, group)
-	return found && p.state.IsPresent()
-}
-
-func (e *election) contests() bool { _, yes := e.core.contests[e.group]; return yes }
+func (e *election) contests() bool { _, yes := e.elections.contests[e.group]; return yes }
 
 // leads tells whether the leader will stand up to a challenger itself: it is one
 // of our own nodes and has a lower id.
 func (e *election) leads(challenger uuid.UUID) bool {
-	p := e.core.peers[e.leader]
-	return p != nil && !p.plain() && less(e.leader, challenger)
+	m := e.lineTo(e.leader)
+	return m != nil && !m.to.plain() && less(e.leader, challenger)
 }
 
 // defend lets a member with a higher id know that we are here.
-func (e *election) defend(p *peer) {
+func (e *election) defend(m *line) {
 	switch {
 	case e.state != electionmachine.StateSettled: // it has our challenge, or supports a better one
-	case e.leader == e.core.config.ID && !p.plain():
-		e.announceTo(p, e.leader)
-	case !e.leads(e.core.config.ID):
+	case e.leader == e.config.ID && !m.to.plain():
+		e.announceTo(m, e.leader)
+	case !e.leads(e.config.ID):
 		e.challenge()
 	}
 }
@@ -238,8 +230,8 @@ func (e *election) defend(p *peer) {
 // challenge challenges the group, at once or when we may do so again.
 func (e *election) challenge() {
 	again := e.challenged.Add(challengeAgain)
-	if e.state == electionmachine.StateSettled && !e.challenged.IsZero() && e.core.now.Before(again) {
-		e.core.set(&e.timer, again)
+	if e.state == electionmachine.StateSettled && !e.challenged.IsZero() && e.now.Before(again) {
+		e.timers.set(&e.timer, again)
 		return
 	}
 	e.fire(electionmachine.EventChallenge)
@@ -260,7 +252,7 @@ func (e *election) settle() {
 	if e.state != electionmachine.StateSettled {
 		return
 	}
-	self, leader := e.core.config.ID, uuid.Nil
+	self, leader := e.config.ID, uuid.Nil
 	for id, fresh := range e.claims {
 		if fresh && (leader == uuid.Nil || less(id, leader)) {
 			leader = id
@@ -270,13 +262,13 @@ func (e *election) settle() {
 		delete(e.claims, self)
 	}
 	if leader != e.leader && leader != uuid.Nil {
-		e.core.emit(Event{api.EventTypeLeader, e.core.known(leader), e.group, 0, e.core.now})
+		e.emit(Event{api.EventTypeLeader, e.known(leader), e.group, 0, e.now})
 	}
 	e.leader = leader
 	if e.contests() && (leader == uuid.Nil || less(self, leader)) {
 		e.challenge()
 	} else if e.timer.at.IsZero() && (leader == uuid.Nil && len(e.claims) > 0 || e.elder()) {
-		e.core.set(&e.timer, e.core.now.Add(electionmachine.DefaultElection))
+		e.timers.set(&e.timer, e.now.Add(electionmachine.DefaultElection))
 	}
 }
 
@@ -284,7 +276,7 @@ func (e *election) settle() {
 // off, or nobody has followed the last leader, or one who is not the first: then the
 // old claims count again, of members who may have never heard of it.
 func (e *election) due() {
-	e.core.set(&e.timer, time.Time{})
+	e.timers.set(&e.timer, time.Time{})
 	switch {
 	case e.state != electionmachine.StateSettled:
 		was := e.state
@@ -294,11 +286,11 @@ func (e *election) due() {
 			e.reclaim()
 		}
 		e.settle()
-	case e.contests() && (e.again || e.leader == uuid.Nil || !less(e.leader, e.core.config.ID)):
+	case e.contests() && (e.again || e.leader == uuid.Nil || !less(e.leader, e.config.ID)):
 		e.challenge()
 	case e.leader == uuid.Nil || e.elder():
 		for id := range e.claims {
-			if e.leader == uuid.Nil || !e.core.peers[id].plain() {
+			if e.leader == uuid.Nil || !e.lineTo(id).to.plain() {
 				e.claims[id] = true
 			}
 		}
@@ -311,7 +303,7 @@ func (e *election) due() {
 // announced itself anew; if it had, it would have challenged when the last one went.
 func (e *election) elder() bool {
 	for id, fresh := range e.claims {
-		if p := e.core.peers[id]; !fresh && p != nil && !p.plain() && less(id, e.leader) {
+		if m := e.lineTo(id); !fresh && m != nil && !m.to.plain() && less(id, e.leader) {
 			return true
 		}
 	}
@@ -330,21 +322,21 @@ func (e *election) fire(event electionmachine.Event) {
 	case electionmachine.StateSettled:
 		e.again = false
 	case electionmachine.StateChallenging:
-		at = e.core.now.Add(electionmachine.DefaultElection)
+		at = e.now.Add(electionmachine.DefaultElection)
 	case electionmachine.StateSupporting: // the challenger's own time-out comes first
-		at = e.core.now.Add(electionmachine.DefaultElection + challengeAgain)
+		at = e.now.Add(electionmachine.DefaultElection + challengeAgain)
 	}
-	e.core.set(&e.timer, at)
+	e.timers.set(&e.timer, at)
 }
 
 // The actions of the machine.
 
 func (e *election) SendElect() {
-	e.challenger, e.challenged = e.core.config.ID, e.core.now
+	e.challenger, e.challenged = e.config.ID, e.now
 	e.waiting, e.told, e.unsure = map[uuid.UUID]struct{}{}, nil, false
-	for _, p := range e.members() {
-		e.waiting[p.id] = struct{}{}
-		e.challengeTo(p)
+	for _, m := range e.membersOf(e.group) {
+		e.waiting[m.to.id] = struct{}{}
+		e.challengeTo(m)
 	}
 }
 
@@ -352,9 +344,9 @@ func (e *election) SendElect() {
 // and of us, whoever the challenger is.
 func (e *election) Support() {
 	e.told = nil
-	for _, p := range e.members() {
-		if p.plain() || p.id == e.challenger {
-			e.challengeTo(p)
+	for _, m := range e.membersOf(e.group) {
+		if m.to.plain() || m.to.id == e.challenger {
+			e.challengeTo(m)
 		}
 	}
 }
@@ -362,68 +354,56 @@ func (e *election) Support() {
 // Follow passes on to plain members who leads. Zyre stops at a LEADER while it knows
 // of no election: one that has ended its own already gets ELECT before it.
 func (e *election) Follow() {
-	for _, p := range e.told {
-		p.send(&zremsg.Elect{Group: e.group, ChallengerID: hexadecimal(e.challenger)})
-		e.announceTo(p, e.challenger)
+	for _, m := range e.told {
+		m.send(&zremsg.Elect{Group: e.group, ChallengerID: hexadecimal(e.challenger)})
+		e.announceTo(m, e.challenger)
 	}
 	e.told = nil
 }
 
 func (e *election) Lead() {
-	self := e.core.config.ID
+	self := e.config.ID
 	e.overrule()
 	e.claims[self] = true
-	for _, p := range e.members() {
-		if !p.plain() {
-			e.announceTo(p, self)
+	for _, m := range e.membersOf(e.group) {
+		if !m.to.plain() {
+			e.announceTo(m, self)
 		}
 	}
 	e.Follow()
 }
 
 // challengeTo sends ELECT to a member, in the name of whom we support.
-func (e *election) challengeTo(p *peer) {
-	p.send(&zremsg.Elect{Group: e.group, ChallengerID: hexadecimal(e.challenger)})
-	if p.plain() {
-		e.told = append(e.told, p)
+func (e *election) challengeTo(m *line) {
+	m.send(&zremsg.Elect{Group: e.group, ChallengerID: hexadecimal(e.challenger)})
+	if m.to.plain() {
+		e.told = append(e.told, m)
 	}
 }
 
-func (e *election) announceTo(p *peer, leader uuid.UUID) {
-	p.send(&zremsg.Leader{Group: e.group, LeaderID: hexadecimal(leader)})
-}
-
-// members returns the other members of the group, in the order of their ids.
-func (e *election) members() []*peer {
-	var members []*peer
-	for _, p := range e.core.sorted() {
-		if p.in(e.group) {
-			members = append(members, p)
-		}
-	}
-	return members
+func (e *election) announceTo(m *line, leader uuid.UUID) {
+	m.send(&zremsg.Leader{Group: e.group, LeaderID: hexadecimal(leader)})
 }
 
 // known returns what the node knows of a peer that is present, or of itself.
-func (c *Core) known(id uuid.UUID) *Peer {
-	if p := c.peers[id]; p != nil {
-		snapshot := p.Peer
-		return &snapshot
+func (all *elections) known(id uuid.UUID) *Peer {
+	if m := all.lineTo(id); m != nil {
+		return m.to.snapshot()
 	}
-	_, headers := splitHeaders(c.config.Headers)
+	_, headers := splitHeaders(all.config.Headers)
 	return &Peer{
-		id: id, name: c.config.Name, endpoint: c.config.Endpoint, headers: headers,
-		groups: c.OwnGroups(), incarnation: c.config.Incarnation,
+		id: id, name: all.config.Name, endpoint: all.config.Endpoint, headers: headers,
+		groups: all.OwnGroups(), incarnation: all.config.Incarnation,
 	}
 }
 
 // Leaders returns who leads the groups that the node is in, where it is known.
 // It may be the node itself.
-func (c *Core) Leaders() map[string]*Peer {
+func (all *elections) Leaders() map[string]*Peer {
 	leaders := map[string]*Peer{}
-	for group, e := range c.ballots {
+	for group, e := range all.ballots {
 		if e.leader != uuid.Nil {
-			leaders[group] = c.known(e.leader)
+			leaders[group] = all.known(e.leader)
 		}
 	}
 	return leaders
@@ -431,5 +411,3 @@ func (c *Core) Leaders() map[string]*Peer {
 
 // hexadecimal returns an id as ELECT and LEADER carry it.
 func hexadecimal(id uuid.UUID) string { return strings.ToUpper(hex.EncodeToString(id[:])) }
-
-func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }

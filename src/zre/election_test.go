@@ -135,7 +135,7 @@ func TestHostileElections(t *testing.T) {
 		&zremsg.Leader{Group: group(0), LeaderID: hexadecimal(victim.id)},
 		&zremsg.Leader{Group: group(0), LeaderID: hexadecimal(w.hosts[2].id)},
 	}
-	link := victim.core.peers[mallory.id].link
+	link := victim.core.peers[mallory.id].voice.link
 	counted, sent, told := 0, 0, 0
 	for range 1000 {
 		for _, m := range append(nonsense, claims...) {

@@ -6,9 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
 
@@ -22,124 +20,38 @@ const (
 	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
 )
 
-// greeted takes in a peer's HELLO. The incarnation tells a restarted peer from
-// one that greets twice, and both from a late word of a life that has ended.
-// A peer without one has started anew if it greets from another endpoint.
-func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
-	id, link := in.Peer, in.Link
-	endpoint, err := sight.Parse(hello.Endpoint)
-	if err != nil || !endpoint.Dialable() {
-		c.count("greetings without an endpoint")
-		c.emit(Reject{link})
-		return
-	}
-	if !c.room(c.peers[id], weigh(hello)) {
-		c.count("greetings over the limit of all")
-		c.emit(Reject{link})
-		return
-	}
-	own, headers := splitHeaders(hello.Headers)
-	p := c.peers[id]
-	if p == nil {
-		p = c.meet(id, endpoint)
-	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
-		c.count("stale greetings")
-		c.emit(Reject{link})
-		return
-	} else if p.succeeds(link) {
-		return
-	} else if p.heir = 0; p.state.IsPresent() && (own.incarnation > known || known == 0 && endpoint != p.endpoint) {
-		p.fire(peermachine.EventReplaced)
-		p = c.meet(id, endpoint)
-	}
-	if p == nil {
-		c.emit(Reject{link})
-		return
-	}
-	if p.badge = in.Badge; p.badge == nil {
-		p.badge = new(Badge)
-	}
-	p.greeted(link, endpoint, hello, own, headers)
+// greetAgain is the shortest time between two HELLOs over one connection.
+// It keeps two nodes that disagree from greeting each other in a storm.
+const greetAgain = time.Second
+
+// greetings are what we and a peer have of each other's HELLOs, and what is owed.
+type greetings struct {
+	adopted   bool      // our connection has carried a HELLO before it was known to be this peer's
+	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
+	asks      bool      // the next HELLO wants one in return
+	at        time.Time // of the latest HELLO to the peer
+	surprised time.Time // by the latest that it did not expect
+	due       time.Time // when a HELLO that was put off is due
 }
 
-// greeted brings what we know of the peer into step with its HELLO.
-func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
-	present, again := p.state.IsPresent(), p.link != link
-	moved := present && again && own.incarnation != 0 && p.greets && endpoint != p.endpoint
-	lost := present && again && own.incarnation != 0 && own.answer && p.greets && p.at != endpoint &&
-		p.core.now.Sub(p.greetedAt) >= greetAgain // else our greeting may be on its way
-	p.link, p.theirs, p.lacks = link, own.connection, time.Time{}
-	p.weighs(weigh(hello))
-	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
-	groups := slices.Clone(hello.Groups)
-	slices.Sort(groups)
-	groups = slices.Compact(groups)
-	p.left, p.joined = difference(p.groups, groups), difference(groups, p.groups)
-	p.groups, p.status = groups, hello.Status
-	if p.learn(endpoint); p.at == nowhere {
-		p.Dial() // it has become urgent
-	}
-	p.strays(true)
-	p.word()
-	p.settle()
-	p.fire(peermachine.EventHello)
-	if moved || lost { // our connection goes to an address that the peer may no longer have, or never had
-		p.renew()
-	}
-	p.speak()
-	if present && again && p.plain() && p.at != nowhere {
-		p.forgot()
-	}
+// soon tells whether the peer was greeted just now.
+func (g *greetings) soon(now time.Time) bool { return now.Sub(g.at) < greetAgain }
 
-	// A plain peer that greets over a new connection has forgotten us, unless
-	// that is how it takes a HELLO that it did not expect.
-	forgot := own.incarnation == 0 && again && p.core.now.Sub(p.surprised) > p.core.config.Greeting
-	if present && p.greets && (own.answer || forgot) {
-		p.asks = false
-		p.SendHello()
-	}
-}
-
-// SendHello greets the peer, or puts that off if the peer has just been greeted
-// over the same connection. A veiled peer is greeted when it is heard.
-func (p *peer) SendHello() {
-	if p.adopted || p.veiled() {
-		p.adopted = false
-		return
-	}
-	if again := p.greetedAt.Add(greetAgain); p.greets && p.core.now.Before(again) {
-		p.greetAt = again
-		p.schedule()
-		return
-	}
-	p.greet()
-}
-
-func (p *peer) greet() {
-	c := p.core
-	headers := append(slices.Clone(c.config.Headers),
-		wire.Pair{Key: HeaderIncarnation, Value: strconv.FormatUint(c.config.Incarnation, 10)},
-		wire.Pair{Key: headerConnection, Value: strconv.FormatUint(p.number, 10)})
-	if p.state.IsPresent() {
-		p.surprised = c.now
-	}
-	if p.asks {
+// send returns a HELLO that goes out now, over a connection of the node.
+func (g *greetings) send(s *stage, groups *own, over *connection) *zremsg.Hello {
+	headers := append(slices.Clone(s.config.Headers),
+		wire.Pair{Key: HeaderIncarnation, Value: strconv.FormatUint(s.config.Incarnation, 10)},
+		wire.Pair{Key: headerConnection, Value: strconv.FormatUint(over.number, 10)})
+	if g.asks {
 		headers = append(headers, wire.Pair{Key: headerAnswer, Value: "1"})
 	}
-	again := p.greets
-	p.greets, p.asks, p.greetedAt, p.greetAt = true, false, c.now, time.Time{}
-	c.emit(Send{p.out, &zremsg.Hello{
-		Endpoint: p.callback.String(),
-		Groups:   c.OwnGroups(),
-		Status:   c.status,
-		Name:     c.config.Name,
+	g.asks, g.at, g.due, over.greets = false, s.now, time.Time{}, true
+	return &zremsg.Hello{
+		Endpoint: over.callback.String(),
+		Groups:   groups.OwnGroups(),
+		Status:   groups.status,
+		Name:     s.config.Name,
 		Headers:  headers,
-	}})
-	if again && p.plain() && p.state.IsPresent() { // which may not have listened before it had this
-		p.forgot()
-	}
-	if p.state.IsPresent() { // what we said of elections while the connection was lost is lost too
-		p.canvass()
 	}
 }
 

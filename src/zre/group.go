@@ -1,13 +1,10 @@
 package zre
 
 import (
-	"bytes"
 	"iter"
 	"maps"
 	"slices"
 
-	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 )
 
@@ -21,82 +18,72 @@ func Fits(group string, others iter.Seq[string]) bool {
 	return count <= zremsg.MaxHelloGroups && octets <= zremsg.MaxHelloGroupsOctets
 }
 
-// OwnGroups returns the node's own groups, sorted.
-func (c *Core) OwnGroups() []string { return slices.Sorted(maps.Keys(c.groups)) }
-
-// sorted returns the peers in the order of their ids, so that the same inputs
-// give the same outputs.
-func (c *Core) sorted() []*peer {
-	return slices.SortedFunc(maps.Values(c.peers), func(a, b *peer) int {
-		return bytes.Compare(a.id[:], b.id[:])
-	})
+// fitsAmong tells whether a group is among others or fits there.
+func fitsAmong(groups map[string]struct{}, group string) bool {
+	_, in := groups[group]
+	return in || Fits(group, maps.Keys(groups))
 }
 
-// joins and leaves take in a peer's JOIN and LEAVE. A status that is not the
-// next one means that we have missed some; the peer's HELLO makes that good.
-func (p *peer) joins(group string, status uint8) {
-	p.step(status)
-	at, found := slices.BinarySearch(p.groups, group)
+// own are the node's own groups.
+type own struct {
+	groups   map[string]struct{}
+	contests map[string]struct{} // those that it wants to lead whenever it is in them
+	status   uint8               // of its latest JOIN or LEAVE
+}
+
+// in tells whether the node is in a group.
+func (o *own) in(group string) bool { _, ok := o.groups[group]; return ok }
+
+// OwnGroups returns the node's own groups, sorted.
+func (o *own) OwnGroups() []string { return slices.Sorted(maps.Keys(o.groups)) }
+
+// membership keeps the groups of a peer as its messages tell of them, and what the peer
+// weighs with them.
+type membership struct {
+	*stage
+	of     *Peer
+	room   *room
+	weight int      // of what the peer has said of itself
+	status uint8    // of the latest HELLO, JOIN or LEAVE
+	told   []string // the groups that the application knows of
+}
+
+// weighs notes what the peer weighs.
+func (m *membership) weighs(weight int) {
+	m.room.weight += weight - m.weight
+	m.weight = weight
+}
+
+// joins adds a group, and tells whether the peer was not in it before and may be.
+func (m *membership) joins(group string) bool {
+	at, found := slices.BinarySearch(m.of.groups, group)
+	weight := m.weight + entryOctets + len(group)
+	fits := Fits(group, slices.Values(m.of.groups)) && m.room.fits(m.weight, weight)
 	switch {
 	case found:
-	case !Fits(group, slices.Values(p.groups)), !p.core.room(p, p.weight+entryOctets+len(group)):
-		p.core.count("groups over the limit")
+	case !fits:
+		m.count("groups over the limit")
 	default:
-		p.groups = slices.Insert(slices.Clone(p.groups), at, group)
-		p.weighs(p.weight + entryOctets + len(group))
-		p.member(api.EventTypeJoin, group)
-		p.core.arrives(p, group)
+		m.of.groups = slices.Insert(slices.Clone(m.of.groups), at, group)
+		m.weighs(weight)
 	}
+	return !found && fits
 }
 
-func (p *peer) leaves(group string, status uint8) {
-	p.step(status)
-	if at, found := slices.BinarySearch(p.groups, group); found {
-		p.groups = slices.Delete(slices.Clone(p.groups), at, at+1)
-		p.weighs(p.weight - entryOctets - len(group))
-		p.member(api.EventTypeLeave, group)
-		p.core.departs(p.id, group)
+// leaves takes a group away, and tells whether the peer was in it.
+func (m *membership) leaves(group string) bool {
+	at, found := slices.BinarySearch(m.of.groups, group)
+	if found {
+		m.of.groups = slices.Delete(slices.Clone(m.of.groups), at, at+1)
+		m.weighs(m.weight - entryOctets - len(group))
 	}
+	return found
 }
 
-// step adopts the status of a JOIN or LEAVE.
-func (p *peer) step(status uint8) {
-	if p.status++; p.status != status {
-		p.status = status
-		p.core.count("status out of step")
-		p.asks, p.lacks = true, p.core.now
-		p.fire(peermachine.EventOutOfStep)
-	}
-}
-
-// member tells the application of a join or leave, if it knows the peer.
-func (p *peer) member(kind api.EventType, group string) {
-	if p.state.IsPresent() {
-		p.event(kind, group, 0)
-	}
-}
-
-// tellGroups tells the application how the latest HELLO changed the groups.
-func (p *peer) tellGroups() {
-	snapshot := p.Peer
-	for _, group := range p.left {
-		p.core.emit(Event{api.EventTypeLeave, &snapshot, group, 0, p.core.now})
-		p.core.departs(p.id, group)
-	}
-	for _, group := range p.joined {
-		p.core.emit(Event{api.EventTypeJoin, &snapshot, group, 0, p.core.now})
-	}
-	p.left, p.joined = nil, nil
-	p.canvass()
-}
-
-// difference returns what is in one sorted list and not in another.
-func difference(in, notIn []string) []string {
-	var d []string
-	for _, s := range in {
-		if _, found := slices.BinarySearch(notIn, s); !found {
-			d = append(d, s)
-		}
-	}
-	return d
+// greets takes the groups of a HELLO for those of the peer.
+func (m *membership) greets(hello *zremsg.Hello) {
+	m.weighs(weigh(hello))
+	groups := slices.Clone(hello.Groups)
+	slices.Sort(groups)
+	m.of.groups, m.status = slices.Compact(groups), hello.Status
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-// Input is something that happened to the node.
-type Input interface{ isInput() }
-
 // LinkID names a connection between the node and a peer, whichever of the two made it. The
 // node numbers those that stand, and uses no number twice; 0 names none.
 type LinkID uint64
@@ -27,6 +24,7 @@ type Signs struct {
 	Unsure  bool      // content was sent, and no PING after it
 }
 
+// The inputs: what happened to the node.
 type (
 	// Sighted says that a beacon, or someone who knows, told us of a peer.
 	Sighted struct {
@@ -108,28 +106,6 @@ type (
 	// Tick says that the time of [Core.Deadline] has come.
 	Tick struct{}
 )
-
-func (Sighted) isInput()    {}
-func (Vanished) isInput()   {}
-func (Required) isInput()   {}
-func (Linked) isInput()     {}
-func (Unlinked) isInput()   {}
-func (Refused) isInput()    {}
-func (TurnedAway) isInput() {}
-func (Heard) isInput()      {}
-func (Called) isInput()     {}
-func (Resumed) isInput()    {}
-func (OutOfStep) isInput()  {}
-func (Muted) isInput()      {}
-func (Stalled) isInput()    {}
-func (Expelled) isInput()   {}
-func (Renewed) isInput()    {}
-func (Join) isInput()       {}
-func (Leave) isInput()      {}
-func (Contest) isInput()    {}
-func (Ask) isInput()        {}
-func (Stop) isInput()       {}
-func (Tick) isInput()       {}
 
 // Output is something to be done, in the order in which it is returned.
 type Output interface{ isOutput() }

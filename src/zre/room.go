@@ -18,17 +18,8 @@ func weigh(hello *zremsg.Hello) int {
 	return weight
 }
 
-// room tells whether a peer, nil if it is not known, may weigh so much.
-func (c *Core) room(p *peer, weight int) bool {
-	others := c.weight
-	if p != nil {
-		others -= p.weight
-	}
-	return others+weight <= zremsg.MaxGreetings
-}
+// room is what all peers have for what they say of themselves.
+type room struct{ weight int }
 
-// weighs notes what a peer weighs.
-func (p *peer) weighs(weight int) {
-	p.core.weight += weight - p.weight
-	p.weight = weight
-}
+// fits tells whether one of them, who weighs so much, may weigh as much as said.
+func (r *room) fits(was, weight int) bool { return r.weight-was+weight <= zremsg.MaxGreetings }

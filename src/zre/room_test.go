@@ -118,8 +118,8 @@ func TestWeight(t *testing.T) {
 		c.Step(now, in)
 		p := c.peers[id]
 		said := &zremsg.Hello{Endpoint: p.endpoint.String(), Name: p.name, Groups: p.groups, Headers: wire.Pairs(p.headers)}
-		if want := weigh(said); p.weight != want || c.weight != want {
-			t.Fatalf("it weighs %d, and all %d, want %d", p.weight, c.weight, want)
+		if want := weigh(said); p.member.weight != want || c.weight != want {
+			t.Fatalf("it weighs %d, and all %d, want %d", p.member.weight, c.weight, want)
 		}
 	}
 }

@@ -14,38 +14,52 @@ type timer struct {
 	place int    // in the heap, counted from 1; 0 if the timer is not set
 }
 
-// set sets a timer, or unsets it if at is zero.
-func (c *Core) set(t *timer, at time.Time) {
-	t.at = at
-	switch {
-	case at.IsZero() && t.place > 0:
-		heap.Remove(&c.timers, t.place-1)
-	case at.IsZero():
-	case t.place > 0:
-		heap.Fix(&c.timers, t.place-1)
-	default:
-		heap.Push(&c.timers, t)
-	}
-}
-
 // timers is a heap, the timer that is due first on top.
 type timers []*timer
 
-func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
-func (t timers) Swap(i, j int) {
-	t[i], t[j] = t[j], t[i]
-	t[i].place, t[j].place = i+1, j+1
+// set sets a timer, or unsets it if at is zero.
+func (h *timers) set(t *timer, at time.Time) {
+	t.at = at
+	switch {
+	case at.IsZero() && t.place > 0:
+		heap.Remove(h, t.place-1)
+	case at.IsZero():
+	case t.place > 0:
+		heap.Fix(h, t.place-1)
+	default:
+		heap.Push(h, t)
+	}
 }
-func (t *timers) Push(x any) {
-	*t = append(*t, x.(*timer))
-	x.(*timer).place = len(*t)
+
+// expire calls what is due, and, of what may be early, what is due soon.
+func (h *timers) expire(now time.Time, soon time.Duration) {
+	for len(*h) > 0 {
+		next, due := (*h)[0], now
+		if next.early {
+			due = due.Add(soon)
+		}
+		if next.at.After(due) {
+			return
+		}
+		next.due()
+	}
 }
-func (t *timers) Pop() any {
-	last := len(*t) - 1
-	top := (*t)[last]
-	(*t)[last] = nil
-	*t = (*t)[:last]
+
+func (h timers) Len() int           { return len(h) }
+func (h timers) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h timers) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place, h[j].place = i+1, j+1
+}
+func (h *timers) Push(x any) {
+	*h = append(*h, x.(*timer))
+	x.(*timer).place = len(*h)
+}
+func (h *timers) Pop() any {
+	last := len(*h) - 1
+	top := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
 	top.place = 0
 	return top
 }

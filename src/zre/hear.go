@@ -1,0 +1,273 @@
+package zre
+
+import (
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/sight"
+)
+
+// What a peer does, as far as we hear of it.
+
+func (p *peer) sighted(endpoint sight.Endpoint) {
+	p.pulse.vanished, p.pulse.sightedAt = time.Time{}, p.now
+	p.learn(endpoint)
+	p.fire(peermachine.EventSighting)
+}
+
+func (p *peer) linked(in Linked) {
+	present := p.present()
+	p.lines++
+	p.lead(connection{out: in.Link, at: in.Endpoint, shown: in.Shown, life: in.Incarnation,
+		proven: in.Shown || p.speaks(), callback: in.Callback, number: p.lines})
+	if p.strays(false) {
+		return
+	}
+	p.greetings.asks = p.voice.link == 0
+	if p.fire(peermachine.EventLinked); present {
+		p.line.prove()
+	}
+	if p.speaks() {
+		p.fire(peermachine.EventWord)
+	}
+}
+
+// unlinked takes the loss of our connection for one, if it is the one that counts.
+func (p *peer) unlinked(link LinkID) {
+	if p.line.out == link {
+		p.lose()
+	}
+}
+
+// greeted brings what we know of the peer into step with its HELLO.
+func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
+	l, g := &p.line, &p.greetings
+	present, again := p.present(), p.voice.link != link
+	// Our connection goes where the peer no longer is or never was, if that is elsewhere than
+	// it says to be, and if it has moved or lacks a greeting that is not on its way.
+	elsewhere := present && again && own.incarnation != 0 && l.greets && l.at != endpoint && (endpoint != p.endpoint || own.answer && !g.soon(p.now))
+	p.voice.link, p.voice.theirs, g.lacks = link, own.connection, time.Time{}
+	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
+	p.member.greets(hello)
+	if p.learn(endpoint); !l.stands() {
+		p.Dial() // it has become urgent
+	}
+	p.strays(true)
+	p.word()
+	p.settle()
+	p.fire(peermachine.EventHello)
+	if elsewhere {
+		p.renew()
+	}
+	p.speak()
+	if present && again && p.plain() && l.stands() {
+		l.forgot()
+	}
+
+	// A plain peer that greets over a new connection has forgotten us, unless
+	// that is how it takes a HELLO that it did not expect.
+	forgot := p.plain() && again && p.now.Sub(g.surprised) > p.config.Greeting
+	if present && l.greets && (own.answer || forgot) {
+		g.asks = false
+		p.SendHello()
+	}
+}
+
+// resumed takes a plain peer's new connection for the next part of the old one:
+// libzmq connects again without telling the program, and so without a HELLO.
+func (p *peer) resumed(link LinkID) {
+	if !p.plain() || !p.present() || p.voice.succeeds(link, p.stage) {
+		return
+	}
+	p.voice.link, p.voice.heir = link, 0
+	p.word()
+	p.emit(Admit{p.id, link})
+	p.speak()
+}
+
+// muted, refused and vanish judge what the loss of a connection and the beacon's
+// goodbye mean together.
+func (p *peer) muted(link LinkID) {
+	switch {
+	case !p.voice.ended(link):
+	case p.leaving() && !p.voice.audible() && !p.line.stands():
+		p.fire(peermachine.EventGoodbye)
+	case p.voice.link == 0:
+		p.fire(peermachine.EventMuted)
+		if rival := p.rival(); rival != nil && !p.line.stands() {
+			p.yield(rival)
+		}
+	}
+}
+
+func (p *peer) refused() {
+	p.refusals = true
+	if !p.present() || !p.voice.audible() { // else it still speaks to us: the attempts go on
+		p.fire(peermachine.EventRefused)
+	}
+}
+
+func (p *peer) vanish() {
+	p.pulse.vanished = p.now
+	if !p.present() || !p.voice.audible() {
+		p.fire(peermachine.EventGoodbye)
+	}
+}
+
+// missed counts that what comes over the link that speaks for the peer is not what should
+// come next. Its HELLO makes good what we have missed.
+func (p *peer) missed(link LinkID, what string) {
+	if p.voice.link == link {
+		p.count(what)
+		p.greetings.asks, p.greetings.lacks = true, p.now
+		p.fire(peermachine.EventOutOfStep)
+	}
+}
+
+// word notes a sign of life.
+func (p *peer) word() {
+	p.pulse.heard = p.now
+	if !p.present() {
+		return
+	}
+	if p.line.stands() && p.voice.link != 0 {
+		p.line.proves()
+	}
+	p.fire(peermachine.EventWord)
+}
+
+// says takes in what the peer says over the connection that speaks for it.
+func (p *peer) says(m zremsg.Message) {
+	p.word()
+	switch m := m.(type) {
+	case *zremsg.Join:
+		p.regroups(m.Group, m.Status, p.member.joins)
+	case *zremsg.Leave:
+		p.regroups(m.Group, m.Status, p.member.leaves)
+	case *zremsg.Ping:
+		p.fire(peermachine.EventPing)
+		p.pinged()
+	case *zremsg.PingOK:
+		p.line.answered()
+	case *zremsg.Confirm:
+		p.line.send(&zremsg.Confirmed{Connection: m.Connection, Count: m.Count})
+	case *zremsg.Confirmed:
+		p.line.confirmed(m)
+	case *zremsg.Taken:
+		if p.line.stands() && m.Connection == p.line.number {
+			p.emit(Took{p.line.out, m.Count})
+		}
+	case *zremsg.Elect:
+		p.elections.elect(&p.line, m.Group, m.ChallengerID)
+	case *zremsg.Leader:
+		p.elections.lead(&p.line, m.Group, m.LeaderID)
+	case *zremsg.Goodbye:
+		p.fire(peermachine.EventGoodbye)
+	default:
+		p.count("messages without meaning")
+	}
+}
+
+// regroups takes in a JOIN or LEAVE. A status that is not the next one means that we have
+// missed some.
+func (p *peer) regroups(group string, status uint8, change func(string) bool) {
+	if p.member.status++; p.member.status != status {
+		p.member.status = status
+		p.missed(p.voice.link, "status out of step")
+	}
+	if !change(group) {
+		return
+	}
+	if p.present() {
+		p.tellGroups()
+	}
+	if contains(p.groups, group) {
+		p.elections.arrives(&p.line, group)
+	} else if !p.present() {
+		p.elections.departs(p.id, group)
+	}
+}
+
+// pinged notes that the peer asks for a sign of life. If it does so again soon, it has not
+// heard our answer.
+func (p *peer) pinged() {
+	p.plead()
+	last := p.pulse.pingedAt
+	if p.pulse.pingedAt = p.now; p.now.Sub(last) < p.config.Evasive/2 {
+		p.doubt()
+	}
+}
+
+// doubt is what we do when a plain peer asks for a sign of life: it may not read our
+// connection. libzmq's ROUTER reads one of two connections that have one identity. If
+// the peer has long owed an answer, though it is heard and takes what we send, the
+// connection is of no use and is made anew.
+func (p *peer) doubt() {
+	if !p.plain() || !p.line.stands() {
+		return
+	}
+	p.plead()
+	if p.line.asked == p.line.answers {
+		p.line.ask()
+		return
+	}
+	if p.now.Sub(p.line.askedAt) < p.config.Silent {
+		return
+	}
+	if s := p.config.Signs(p.id); !s.Took && !s.Owes {
+		p.count("connections of no use")
+		p.renew()
+	}
+}
+
+// due does what the timer of a peer that is not gone was set for.
+func (p *peer) due() {
+	stalled := p.pulse.stalls
+	switch due := p.greetings.due; {
+	case !due.IsZero() && !due.After(p.now):
+		p.greet()
+		p.schedule()
+	case p.state.IsSevered() && p.config.Signs(p.id).Waiting: // its last word may be among what waits for our application
+		p.pulse.since = p.now
+		p.schedule()
+	case p.present() && !p.state.IsSevered() && p.alive():
+	case stalled && p.next().After(p.now): // our application takes again what the peer says
+		p.schedule()
+	default:
+		was := p.state
+		if p.fire(peermachine.EventTimeout); was == peermachine.StateProbing && p.state == peermachine.StateSuspect {
+			p.suspected()
+		}
+	}
+}
+
+// alive finds out whether there were signs of life that the core was not told of. A peer
+// that cannot hear from us because our application is slow is asked for one.
+func (p *peer) alive() bool {
+	s := p.config.Signs(p.id)
+	heard := p.pulse.hears(s, p.now, &p.config)
+	if s.Waiting {
+		p.SendPing()
+	}
+	if s.Unsure && p.line.asked == p.line.answers {
+		p.line.ask()
+	}
+	if heard {
+		p.fire(peermachine.EventWord)
+		p.doubt()
+	}
+	return heard
+}
+
+// suspected looks for another connection to a peer that does not answer: to a plain
+// one there may be one that it reads, and another peer may be at its endpoint.
+func (p *peer) suspected() {
+	s := p.config.Signs(p.id)
+	switch rival := p.rival(); {
+	case rival != nil && !p.line.shown:
+		p.yield(rival)
+	case p.plain() && !p.line.shown && p.line.stands() && !s.Owes:
+		p.renew()
+	}
+}

@@ -1,0 +1,64 @@
+package zre
+
+import (
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+)
+
+// pulse is when a peer has last given its signs of life, and when they are next asked
+// for.
+type pulse struct {
+	since     time.Time // of the present state
+	heard     time.Time // the latest sign of life that we know of
+	took      time.Time // when it was last found to have taken what we sent
+	sightedAt time.Time // the latest
+	pingedAt  time.Time // the peer last asked for a sign of life
+	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
+	stalls    bool      // what it says waits for our application
+	timer     timer
+}
+
+// hears takes in the signs of life of a peer that did not pass through the core: content;
+// content that waits because our application is slow, in which case the peer cannot hear
+// from us either; and that the peer takes what we send. While there is some to take, its
+// beacons are a sign too, unless it takes nothing for long. It tells whether there were any.
+func (p *pulse) hears(s Signs, now time.Time, config *Config) bool {
+	if s.Took || !s.Owes {
+		p.took = now
+	}
+	heard := s.Heard
+	if s.Waiting || s.Took || s.Owes && p.sightedAt.After(p.since) && now.Sub(p.took) < config.Silent {
+		heard = now
+	}
+	p.stalls = s.Waiting
+	if !heard.After(p.heard) {
+		return false
+	}
+	p.heard = heard
+	return true
+}
+
+// due returns when a state's time is over, or zero if it has no end. Each time-out but
+// the first runs from the entry of its state, so that a node that slept asks before it
+// suspects and suspects before it gives up. Only one of two nodes, the first, asks the
+// other for a sign of life.
+func (p *pulse) due(state peermachine.State, first bool, config *Config) (at time.Time) {
+	switch state.Timeout() {
+	case peermachine.TimeoutGreeting:
+		at = p.since.Add(config.Greeting)
+	case peermachine.TimeoutEvasive:
+		at = p.heard.Add(config.Evasive + config.slack())
+		if !first {
+			at = at.Add(config.slack())
+		}
+	case peermachine.TimeoutSilent:
+		at = p.since.Add(config.Silent - config.Evasive)
+	case peermachine.TimeoutExpired:
+		at = p.since.Add(config.Expired - config.Silent)
+	}
+	if p.stalls && state.IsPresent() && !state.IsSevered() {
+		at = p.heard.Add(config.Evasive / 2)
+	}
+	return at
+}
