@@ -7,18 +7,13 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
-
-	"github.com/sjohnr/at-once/src/zmtp"
+	"time"
 )
 
 // Link is a connection whose handshake is done. All methods may be called at the
 // same time, but Serve only once.
 type Link struct {
-	config Config
-	conn   net.Conn
-	raw    syscall.RawConn // nil if the connection cannot be tried without waiting
-	remote *zmtp.Result
+	carrier
 	*Outbox
 	writer
 	inbox
@@ -43,44 +38,26 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 		conn.Close()
 		return nil, err
 	}
-	l := &Link{config: c, conn: conn, raw: rawConn(conn), remote: remote, served: make(chan struct{})}
+	l := newLink(c)
+	l.conn, l.raw, l.remote, l.opened = conn, rawConn(conn), remote, time.Now()
 	l.openInbox()
-	l.openWriter()
 	return l, nil
 }
 
 // Ended returns a link that has ended. It has no connection, and takes no messages.
 func Ended() *Link {
-	l := new(Link)
-	l.openWriter()
+	l := newLink(Config{})
 	l.seal(nil)
 	return l
 }
 
-// RemoteIdentity returns the identity that the far side gave; it may be empty.
-func (l *Link) RemoteIdentity() []byte { return l.remote.Remote.Identity }
-
-// RemoteType returns the socket type of the far side.
-func (l *Link) RemoteType() string { return l.remote.Remote.Type }
-
-// RemoteKey returns the key that the far side has proved to hold; ok is false if the
-// link has no security.
-func (l *Link) RemoteKey() (key [32]byte, ok bool) { return l.remote.Key, l.config.Curve != nil }
-
-// TakeProperties returns what else each side has told the other in the handshake: ours
-// as Config.Properties names them, theirs by lower-case name. It does so once, because
-// idle links are many, and before Serve. Ours are nil with a driver that shows none.
-func (l *Link) TakeProperties() (ours, theirs map[string][]byte) {
-	ours, theirs = l.config.Properties, l.remote.Remote.Others
-	l.config.Properties, l.remote.Remote.Others = nil, nil
-	return ours, theirs
+func newLink(c Config) *Link {
+	l := &Link{carrier: carrier{config: c}, Outbox: new(Outbox), served: make(chan struct{})}
+	l.Outbox.open(&l.config)
+	l.Outbox.writer = &l.writer
+	l.writer.open(&l.carrier, &l.queue)
+	return l
 }
-
-// LocalAddr returns our address.
-func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }
-
-// RemoteAddr returns the address of the far side.
-func (l *Link) RemoteAddr() net.Addr { return l.conn.RemoteAddr() }
 
 // Close ends the link at once. What is queued is dropped; Serve returns soon.
 // Close may be called any number of times, but not between a Reserve and its
