@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -33,13 +34,6 @@ type Config struct {
 	Properties map[string][]byte
 }
 
-const (
-	defaultMaxMessage = 16 << 20
-	defaultMaxFrames  = 1024
-	defaultOutbox     = 1 << 20
-	defaultReserve    = 64 << 10
-)
-
 // complete puts the defaults in place of zeros.
 func (c *Config) complete() error {
 	switch {
@@ -55,22 +49,11 @@ func (c *Config) complete() error {
 			return err
 		}
 	}
-	for _, number := range []struct {
-		n        *int
-		standard int
-	}{
-		{&c.MaxMessage, defaultMaxMessage}, {&c.MaxFrames, defaultMaxFrames},
-		{&c.Outbox, defaultOutbox}, {&c.Reserve, defaultReserve},
-	} {
-		if *number.n == 0 {
-			*number.n = number.standard
-		}
-	}
-	if c.Handshake == 0 {
-		c.Handshake = machine.DefaultHandshake
-	}
-	if c.Pool == nil {
-		c.Pool = &shared
-	}
+	c.MaxMessage = cmp.Or(c.MaxMessage, 16<<20)
+	c.MaxFrames = cmp.Or(c.MaxFrames, 1024)
+	c.Outbox = cmp.Or(c.Outbox, 1<<20)
+	c.Reserve = cmp.Or(c.Reserve, 64<<10)
+	c.Handshake = cmp.Or(c.Handshake, machine.DefaultHandshake)
+	c.Pool = cmp.Or(c.Pool, &shared)
 	return nil
 }
