@@ -34,11 +34,7 @@ func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) 
 	if err := conn.SetDeadline(time.Now().Add(c.Handshake)); err != nil {
 		return nil, err
 	}
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		conn.SetDeadline(time.Unix(1, 0))
-		close(interrupted)
-	})
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	local := zmtp.Metadata{Type: c.Type, Identity: c.Identity, Others: c.Properties}
 	handshake := zmtp.NewHandshake(local)
 	if c.Curve != nil {
@@ -46,7 +42,6 @@ func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) 
 	}
 	remote, err := handshake.Run(conn)
 	if !stop() {
-		<-interrupted
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
