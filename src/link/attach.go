@@ -1,10 +1,6 @@
 package link
 
-import (
-	"cmp"
-	"math"
-	"sync"
-)
+import "sync"
 
 // attaching serialises calls of Attach: nobody else holds two outboxes at a time.
 var attaching sync.Mutex
@@ -38,73 +34,24 @@ func (o *Outbox) Attach(to *Link) error {
 		return o.err
 	}
 	o.stays = true
-	if o.link == to {
+	if o.writer == &to.writer {
 		return nil
 	}
-	octets, _ := o.link.arrivals(o.counts())
-	before := o.since + octets
-	o.depart()
-	o.arrive(to)
-	octets, _ = to.arrivals(o.counts())
-	o.since = before - octets
+	before, _ := o.taken()
+	o.writer.leave(&o.queue)
+	o.writer = &to.writer
+	o.writer.adopt(&o.queue)
+	after, _ := o.taken()
+	o.since += before - after
 	o.wake()
 	return nil
-}
-
-// depart leaves the link with an outbox of its own, for its commands.
-func (o *Outbox) depart() {
-	o.sent += int64(o.flying)
-	o.flying, o.flown = 0, 0
-	own := newOutbox(o.link)
-	own.sent = o.sent // so that to the link it grows on
-	if o.link.over {
-		own.shut(nil)
-	}
-	o.link.box.Store(own)
-}
-
-// arrive takes the place of the outbox of a link.
-func (o *Outbox) arrive(to *Link) {
-	last := to.lock()
-	defer last.mu.Unlock()
-	to.inherit(last)
-	last.end()
-	o.link = to
-	if to.box.Store(o); !to.writing {
-		to.start(o)
-	}
-}
-
-// inherit takes over what waits in the outbox that the link has had.
-func (l *Link) inherit(last *Outbox) {
-	switch {
-	case !l.due(last) || last.out == nil:
-	case l.begun == nil:
-		l.begun, last.out = last.out, nil
-	default:
-		l.begun = last.pool.grow(l.begun, len(last.out.b), math.MaxInt)
-		l.begun.b = append(l.begun.b, last.out.b...)
-	}
 }
 
 // Discard ends the outbox: what waits in it is dropped, it takes nothing any more, and who
 // waits gets ErrClosed. The link that it is attached to goes on.
 func (o *Outbox) Discard() {
-	attaching.Lock()
-	defer attaching.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.link.box.Load() == o {
-		o.depart()
-	}
+	o.writer.leave(&o.queue)
 	o.end()
-}
-
-// end drops what waits, and takes nothing any more.
-func (o *Outbox) end() {
-	o.shut(nil)
-	o.broken = cmp.Or(o.broken, o.err)
-	o.stays = false
-	o.rest()
-	o.wake()
 }

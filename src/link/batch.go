@@ -53,17 +53,13 @@ func (b *Batch) Retain() { b.refs.Add(1) }
 func (b *Batch) Release() {
 	switch n := b.refs.Add(-1); {
 	case n == 0:
-		b.recycle()
+		b.found.Reset()
+		b.pool.put(b.in)
+		b.in = nil
+		b.pool.batches.Put(b)
 	case n < 0:
 		panic("link: batch released too often")
 	}
-}
-
-func (b *Batch) recycle() {
-	b.found.Reset()
-	b.pool.put(b.in)
-	b.in = nil
-	b.pool.batches.Put(b)
 }
 
 // batch returns an empty batch with one reference and a buffer of n octets or more.

@@ -42,8 +42,6 @@ type inbox struct {
 	pulled  int                   // what became of it
 	pullErr error
 
-	opened  time.Time
-	heard   atomic.Int64  // nanoseconds from opened to the last read
 	ignored atomic.Int64  // commands that meant nothing to us
 	period  time.Duration // of silence between two looks; 0 is no looking
 	missed  int           // periods of silence
@@ -65,7 +63,6 @@ const (
 )
 
 func (l *Link) openInbox() {
-	l.opened = time.Now()
 	if l.remote.Minor > 0 { // ZMTP 3.0 has no PING
 		l.period = l.config.Heartbeat
 	}
@@ -93,9 +90,6 @@ func (l *Link) Widen() {
 	l.stranger, l.limit = false, busyBuffer
 	l.parser.MaxMessage, l.parser.MaxFrames = l.config.MaxMessage, l.config.MaxFrames
 }
-
-// Heard returns when octets last came from the far side.
-func (l *Link) Heard() time.Time { return l.opened.Add(time.Duration(l.heard.Load())) }
 
 // Ignored returns the number of commands that came and meant nothing to us.
 func (l *Link) Ignored() int64 { return l.ignored.Load() }
@@ -135,14 +129,6 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 func (l *Link) Finish() {
 	l.finishing.Store(true)
 	_ = l.conn.SetReadDeadline(time.Unix(1, 0)) // fails only if the link has ended
-}
-
-// Spoil has the link end by a reset, where that can be: the far side is not to believe
-// that all was taken, see [Link.Shutdown].
-func (l *Link) Spoil() {
-	if c, ok := l.conn.(interface{ SetLinger(int) error }); ok {
-		_ = c.SetLinger(0) // fails only if the link has ended
-	}
 }
 
 // drain prepares a read of what has come already, and tells whether there may be more.

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 )
@@ -24,6 +25,14 @@ var shared Pool
 
 // buffer is a byte slice on its way between pool and links.
 type buffer struct{ b []byte }
+
+// len returns how many octets are in a buffer, which may be nil.
+func (b *buffer) len() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.b)
+}
 
 // class returns the index of the smallest size of buffer that holds n octets.
 func class(n int) int {
@@ -64,4 +73,15 @@ func (p *Pool) grow(b *buffer, n, most int) *buffer {
 	larger.b = append(larger.b, b.b...)
 	p.put(b)
 	return larger
+}
+
+// room returns a buffer with the octets of b, which may be nil, and room for n more.
+func (p *Pool) room(b *buffer, n int) *buffer {
+	switch {
+	case b == nil:
+		return p.get(n)
+	case len(b.b)+n > cap(b.b):
+		return p.grow(b, n, math.MaxInt)
+	}
+	return b
 }

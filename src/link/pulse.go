@@ -69,11 +69,11 @@ func (l *Link) pong(data []byte) error {
 
 // command sends a command if there is room.
 func (l *Link) command(name string, data []byte) {
-	o := l.lock()
-	b, err := o.control(zmtp.CommandSize(name, len(data)))
+	q := l.lock()
+	b, err := q.control(zmtp.CommandSize(name, len(data)))
 	if err == nil {
 		zmtp.AppendCommand(b[:0], name, data)
-		o.Commit()
+		l.commit(q)
 	}
 }
 
@@ -115,11 +115,10 @@ func (l *Link) look() error {
 // takes tells whether the far side has taken of what was queued for it when last asked.
 // That an answer or a PING left is no sign of life.
 func (l *Link) takes() bool {
-	o := l.lock()
-	octets, owes := o.counts()
-	o.mu.Unlock()
-	taken, owes := l.arrivals(octets, owes)
-	took := l.owes && taken > l.taken
-	l.taken, l.owes = taken, owes
+	q := l.lock()
+	taken, owes := l.writer.taken(q)
+	q.mu.Unlock()
+	took := l.owes && taken > l.inbox.taken
+	l.inbox.taken, l.owes = taken, owes
 	return took
 }

@@ -2,7 +2,9 @@ package link
 
 import (
 	"context"
+	"net"
 	"os"
+	"time"
 
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -22,4 +24,28 @@ func delegate(ctx context.Context, conn Shaker, c *Config) (*zmtp.Result, error)
 	defer cancel()
 	c.Properties = nil
 	return conn.Handshake(ctx, *c)
+}
+
+// shake does the handshake within ctx and c.Handshake.
+func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) {
+	if own, ok := conn.(Shaker); ok {
+		return delegate(ctx, own, c)
+	}
+	if err := conn.SetDeadline(time.Now().Add(c.Handshake)); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	local := zmtp.Metadata{Type: c.Type, Identity: c.Identity, Others: c.Properties}
+	handshake := zmtp.NewHandshake(local)
+	if c.Curve != nil {
+		handshake = zmtp.NewCurveHandshake(local, *c.Curve, conn.RemoteAddr())
+	}
+	remote, err := handshake.Run(conn)
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return remote, conn.SetDeadline(time.Time{})
 }

@@ -23,161 +23,193 @@ const gather = 32 << 10
 
 // coverSize is how many octets are sealed before they are written; a frame that is
 // larger is sealed alone.
-const coverSize = busyBuffer
+const coverSize = 128 << 10
 
-// writer is the sending half of a link: it empties the outbox that is attached to it. All
-// but box is guarded by the lock of that outbox; see lock.
+// writer is the sending half of a link: it empties the queue that is attached to it. All
+// but the first three is guarded by the lock of that queue; see lock.
 type writer struct {
-	box     atomic.Pointer[Outbox]
-	begun   *buffer        // octets that belong to this link whatever becomes of the outbox, and go first; may be nil
-	covered int            // of those, how many are in the form in which they are written
-	writing bool           // write runs
-	writes  sync.WaitGroup // its end
-	run     func()         // write
-	wrote   time.Duration  // from opened to the end of the last write
-	over    bool           // nothing of an outbox that stays is written any more
-	dead    error          // why nothing can be written any more, is ErrClosed
+	*carrier
+	attached atomic.Pointer[queue]
+	writes   sync.WaitGroup // the end of write
+	begun    *buffer        // octets that belong to this link whatever becomes of the queue, and go first; may be nil
+	covered  int            // of those, how many are in the form in which they are written
+	writing  bool           // write runs
+	over     bool           // nothing of a queue that stays is written any more
+	run      func()         // write
+	wrote    time.Duration  // from opened to the end of the last write
+	dead     error          // why nothing can be written any more, is ErrClosed
 
 	push    func(fd uintptr) bool // tries to write begun
 	pushed  int                   // what became of it
 	pushErr error
 }
 
-func (l *Link) openWriter() {
-	l.Outbox = newOutbox(l)
-	l.box.Store(l.Outbox)
-	l.run = l.write
-	l.push = func(fd uintptr) bool {
-		l.pushed, l.pushErr = tryWrite(fd, l.begun.b)
+func (w *writer) open(c *carrier, q *queue) {
+	w.carrier = c
+	w.attached.Store(q)
+	w.run = w.write
+	w.push = func(fd uintptr) bool {
+		w.pushed, w.pushErr = tryWrite(fd, w.begun.b)
 		return true
 	}
 }
 
-// lock locks the outbox that is attached to the link, and returns it.
-func (l *Link) lock() *Outbox {
+// lock locks the queue that is attached, and returns it.
+func (w *writer) lock() *queue {
 	for {
-		o := l.box.Load()
-		o.mu.Lock()
-		if l.box.Load() == o {
-			return o
+		q := w.attached.Load()
+		q.mu.Lock()
+		if w.attached.Load() == q {
+			return q
 		}
-		o.mu.Unlock()
+		q.mu.Unlock()
 	}
+}
+
+// commit gets what is new in a queue on its way, unless the link has left it, and unlocks it.
+func (w *writer) commit(q *queue) {
+	if !w.writing {
+		w.start(q)
+	}
+	q.mu.Unlock()
+}
+
+// adopt has the link go on with q in place of the queue that it has had: that ends, and
+// what waits in it goes first.
+func (w *writer) adopt(q *queue) {
+	last := w.lock()
+	defer last.mu.Unlock()
+	if w.due(last) && last.out != nil {
+		w.begun = last.pool.room(w.begun, last.out.len())
+		w.begun.b = append(w.begun.b, last.out.b...)
+	}
+	last.end()
+	if w.attached.Store(q); !w.writing {
+		w.start(q)
+	}
+}
+
+// leave has the link go on with a queue of its own, for its commands, if it has q.
+func (w *writer) leave(q *queue) {
+	if w.attached.Load() != q {
+		return
+	}
+	q.sent += int64(q.flying)
+	q.flying, q.flown = 0, 0
+	own := &queue{sent: q.sent} // so that to the link it grows on
+	own.open(&w.config)
+	if w.over {
+		own.shut(nil)
+	}
+	w.attached.Store(own)
 }
 
 // start gets octets on their way while no writer runs: by writing them here and
 // now, if they are no part of a burst, else by starting it.
-func (l *Link) start(o *Outbox) {
-	if l.raw != nil && l.begun == nil && l.due(o) && l.alone() {
-		l.try(o)
+func (w *writer) start(q *queue) {
+	if w.raw != nil && w.begun == nil && w.due(q) && w.alone() {
+		w.try(q)
 	}
-	if !l.due(o) {
-		o.rest()
+	if !w.due(q) {
+		q.rest()
 		return
 	}
-	l.writing = true
-	l.writes.Add(1)
-	go l.run()
+	w.writing = true
+	w.writes.Add(1)
+	go w.run()
 }
 
 // due tells whether there is something that the link has to write, and can.
-func (l *Link) due(o *Outbox) bool {
-	waits := o.out != nil && len(o.out.b) > 0
-	return l.dead == nil && (l.begun != nil || waits && !(l.over && o.stays))
+func (w *writer) due(q *queue) bool {
+	return w.dead == nil && (w.begun != nil || q.out.len() > 0 && !(w.over && q.stays))
 }
 
 // try writes what is queued as far as that can be done at once, unless it is too much to
 // be sealed at once. From then on it is this link's.
-func (l *Link) try(o *Outbox) {
-	size := 0
-	if l.remote.Cipher != nil {
-		var portion []byte
-		if portion, size = zmtp.Portion(o.out.b, coverSize); len(portion) < len(o.out.b) {
+func (w *writer) try(q *queue) {
+	queued := len(q.out.b)
+	if cipher := w.remote.Cipher; cipher != nil {
+		portion, size := zmtp.Portion(q.out.b, coverSize)
+		if len(portion) < queued {
 			return
 		}
+		cover := q.pool.get(size)
+		cover.b = cipher.Seal(cover.b, portion)
+		q.pool.put(q.out)
+		q.out = cover
 	}
-	l.begun, o.out, o.flying = o.out, nil, len(o.out.b)
-	if l.remote.Cipher != nil {
-		cover := o.pool.get(size)
-		cover.b = l.remote.Cipher.Seal(cover.b, l.begun.b)
-		o.pool.put(l.begun)
-		l.begun = cover
-	}
-	l.pushed, l.pushErr = 0, nil
-	err := cmp.Or(l.raw.Write(l.push), l.pushErr)
-	l.wrote = time.Since(l.opened)
-	if err == nil && l.pushed < len(l.begun.b) {
-		l.begun.b = l.begun.b[:copy(l.begun.b, l.begun.b[l.pushed:])]
-		l.covered, o.flown = len(l.begun.b), min(o.flying, l.pushed)
+	w.begun, q.out, q.flying = q.out, nil, queued
+	w.pushed, w.pushErr = 0, nil
+	err := cmp.Or(w.raw.Write(w.push), w.pushErr)
+	w.wrote = time.Since(w.opened)
+	if err == nil && w.pushed < len(w.begun.b) {
+		w.begun.b = w.begun.b[:copy(w.begun.b, w.begun.b[w.pushed:])]
+		w.covered, q.flown = len(w.begun.b), min(q.flying, w.pushed)
 		return
 	}
-	taken := l.begun
-	if l.begun = nil; err != nil {
-		l.fail(o, err)
+	taken := w.begun
+	if w.begun = nil; err != nil {
+		w.fail(q, err)
 	}
-	o.flew(taken)
+	q.flew(taken)
 }
 
 // alone says whether what is queued is no part of a burst.
-func (l *Link) alone() bool {
-	return time.Duration(l.heard.Load()) > l.wrote || time.Since(l.opened)-l.wrote > burstGap
+func (w *writer) alone() bool {
+	return time.Duration(w.heard.Load()) > w.wrote || time.Since(w.opened)-w.wrote > burstGap
 }
 
 // write writes what is queued until nothing is, or it fails.
-func (l *Link) write() {
-	defer l.writes.Done()
-	o := l.lock()
-	for l.due(o) {
-		if l.begun == nil && len(o.out.b) < gather {
-			o.mu.Unlock()
+func (w *writer) write() {
+	defer w.writes.Done()
+	q := w.lock()
+	for w.due(q) {
+		if w.begun == nil && len(q.out.b) < gather {
+			q.mu.Unlock()
 			runtime.Gosched()
-			if o = l.lock(); !l.due(o) { // it has another outbox
+			if q = w.lock(); !w.due(q) { // it has another outbox
 				break
 			}
 		}
-		taken, covered := l.next(o)
-		o.mu.Unlock()
-		err := l.send(taken.b, covered)
-		o = l.lock()
-		if l.wrote = time.Since(l.opened); err != nil {
-			l.fail(o, err)
+		taken, covered := w.next(q)
+		q.mu.Unlock()
+		err := w.send(taken.b, covered)
+		q = w.lock()
+		if w.wrote = time.Since(w.opened); err != nil {
+			w.fail(q, err)
 		}
-		o.flew(taken)
+		q.flew(taken)
 	}
-	if l.begun != nil {
-		o.pool.put(l.begun)
-		l.begun = nil
-	}
-	l.writing = false
-	o.rest()
-	o.wake()
-	o.mu.Unlock()
+	w.writing = false
+	q.rest()
+	q.wake()
+	q.mu.Unlock()
 }
 
 // next takes what is to be written next, and how much of it is covered.
-func (l *Link) next(o *Outbox) (taken *buffer, covered int) {
-	if l.begun != nil {
-		taken, covered = l.begun, l.covered
-		l.begun, l.covered = nil, 0
+func (w *writer) next(q *queue) (taken *buffer, covered int) {
+	if w.begun != nil {
+		taken, covered = w.begun, w.covered
+		w.begun, w.covered = nil, 0
 		return taken, covered
 	}
-	taken = o.out
-	o.out, o.spare, o.flying = o.spare, nil, len(taken.b)
+	taken = q.out
+	q.out, q.spare, q.flying = q.spare, nil, len(taken.b)
 	return taken, 0
 }
 
 // send writes octets to the connection. The first of them are sealed already.
-func (l *Link) send(b []byte, covered int) (err error) {
-	if l.remote.Cipher == nil {
+func (w *writer) send(b []byte, covered int) (err error) {
+	if w.remote.Cipher == nil {
 		covered = len(b)
 	}
-	err = l.sendAll(b[:covered], covered)
+	err = w.sendAll(b[:covered], covered)
 	for b = b[covered:]; len(b) > 0 && err == nil; {
 		portion, size := zmtp.Portion(b, coverSize)
-		cover := l.config.Pool.get(size)
-		cover.b = l.remote.Cipher.Seal(cover.b, portion)
-		err = l.sendAll(cover.b, len(portion))
-		l.config.Pool.put(cover)
+		cover := w.config.Pool.get(size)
+		cover.b = w.remote.Cipher.Seal(cover.b, portion)
+		err = w.sendAll(cover.b, len(portion))
+		w.config.Pool.put(cover)
 		b = b[len(portion):]
 	}
 	return err
@@ -186,50 +218,43 @@ func (l *Link) send(b []byte, covered int) (err error) {
 // sendAll writes octets that stand for so many that were queued. Where the operating
 // system does not tell what arrives, it does so in portions, so that a large message is
 // seen to make its way. A connection with a ZMTP of its own gets whole messages.
-func (l *Link) sendAll(b []byte, queued int) error {
+func (w *writer) sendAll(b []byte, queued int) error {
 	portion := coverSize
-	if _, own := l.conn.(Shaker); own || l.raw != nil && arrivalsKnown {
+	if _, own := w.conn.(Shaker); own || w.raw != nil && arrivalsKnown {
 		portion = len(b)
 	}
 	for len(b) > 0 {
 		n := min(len(b), portion)
-		if _, err := l.conn.Write(b[:n]); err != nil {
+		if _, err := w.conn.Write(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
-		o := l.lock()
-		o.flown = min(o.flown+min(n, queued), o.flying)
-		o.mu.Unlock()
+		q := w.lock()
+		q.flown = min(q.flown+min(n, queued), q.flying)
+		q.mu.Unlock()
 		queued -= min(n, queued)
 	}
 	return nil
 }
 
 // settle waits until all is written that was committed for this link.
-func (l *Link) settle(ctx context.Context) error {
-	o := l.lock()
-	for l.writing {
-		if o.progress == nil {
-			o.progress = make(chan struct{})
+func (w *writer) settle(ctx context.Context) error {
+	q := w.lock()
+	for w.writing {
+		if err := q.news(ctx); err != nil {
+			return err
 		}
-		progress := o.progress
-		o.mu.Unlock()
-		select {
-		case <-progress:
-			o = l.lock()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		q = w.lock()
 	}
-	defer o.mu.Unlock()
-	return l.dead
+	defer q.mu.Unlock()
+	return w.dead
 }
 
-// arrivals is [Outbox.Taken] for a link: it puts what the operating system knows in place of
-// what the outbox does.
-func (l *Link) arrivals(octets uint64, owes bool) (uint64, bool) {
-	if l.raw != nil {
-		if acknowledged, under, ok := arrived(l.raw); ok {
+// taken is [Outbox.Taken] for the link alone, as long as it has that queue.
+func (w *writer) taken(q *queue) (octets uint64, owes bool) {
+	octets, owes = uint64(q.sent)+uint64(q.flown), q.queued() > 0
+	if w.raw != nil {
+		if acknowledged, under, ok := arrived(w.raw); ok {
 			return acknowledged, owes || under
 		}
 	}
@@ -238,22 +263,20 @@ func (l *Link) arrivals(octets uint64, owes bool) (uint64, bool) {
 
 // seal ends the taking of messages, or, if the outbox stays, of what waits in it. The
 // cause may be nil.
-func (l *Link) seal(cause error) {
-	o := l.lock()
-	defer o.mu.Unlock()
-	if l.over = true; !o.stays {
-		o.shut(cause)
+func (w *writer) seal(cause error) {
+	q := w.lock()
+	defer q.mu.Unlock()
+	if w.over = true; !q.stays {
+		q.shut(cause)
 	}
 }
 
 // fail says that nothing can be written any more: part of a frame may be lost.
-func (l *Link) fail(o *Outbox, err error) {
-	if l.dead != nil {
-		return
-	}
-	l.dead = fmt.Errorf("%w: %w", ErrClosed, err)
-	if l.over = true; !o.stays {
-		o.broken = l.dead
-		o.shut(err)
+func (w *writer) fail(q *queue, err error) {
+	w.begun = nil
+	w.dead = fmt.Errorf("%w: %w", ErrClosed, err)
+	if w.over = true; !q.stays {
+		q.broken = w.dead
+		q.shut(err)
 	}
 }
