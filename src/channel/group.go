@@ -39,9 +39,9 @@ func (gs *groups) lock(of uuid.UUID, name string) (*group, error) {
 	return g, nil
 }
 
-// regroup draws another key if somebody is no longer a member. The caller holds
+// regroupLocked draws another key if somebody is no longer a member. The caller holds
 // the group's lock.
-func (g *group) regroup(members []*Channel) error {
+func (g *group) regroupLocked(members []*Channel) error {
 	same := len(g.members) == len(members) && len(members) > 0 && &g.members[0] == &members[0]
 	if same {
 		return nil

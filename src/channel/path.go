@@ -102,9 +102,9 @@ func (p *Path) unheard(err error) error {
 	return err
 }
 
-// say counts content of so many octets, and gives it its sequence number. The caller
+// sayLocked counts content of so many octets, and gives it its sequence number. The caller
 // holds the outbox.
-func (p *Path) say(octets int) {
+func (p *Path) sayLocked(octets int) {
 	p.said.add(octets)
 	p.sequence++
 	p.count++

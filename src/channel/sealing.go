@@ -20,12 +20,12 @@ func (p *Path) ready(g *guard.Guard, badge *zre.Badge) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p.open(g, badge)
+	return p.openLocked(g, badge)
 }
 
-// open opens a session if one is due: there is none, the peer has shown another
+// openLocked opens a session if one is due: there is none, the peer has shown another
 // card, or the session is old. The caller holds the lock of the sealing.
-func (p *Path) open(g *guard.Guard, badge *zre.Badge) error {
+func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 	s := &p.sealing
 	if s.fresh.Load() == badge {
 		return nil
@@ -73,7 +73,7 @@ func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) error {
 	s := &p.sealing
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.open(g, badge); err != nil || s.handed[key.Group].opens(key) {
+	if err := p.openLocked(g, badge); err != nil || s.handed[key.Group].opens(key) {
 		return err
 	}
 	err := p.aside(seal.SizeKey(key), func(b []byte) { s.session.AppendKey(b[:0], key) })
@@ -115,7 +115,7 @@ func (p *Path) age(g *guard.Guard, badge *zre.Badge, now time.Time) error {
 		return nil
 	}
 	s.fresh.Store(nil)
-	return p.open(g, badge)
+	return p.openLocked(g, badge)
 }
 
 // aside queues a whisper of one frame of so many octets, which put fills in. It
@@ -136,19 +136,19 @@ func (p *Path) aside(octets int, put func([]byte)) error {
 	return err
 }
 
-// sealInto appends content to b, sealed. The caller holds the outbox.
-func (p *Path) sealInto(b []byte, content [][]byte) {
+// sealIntoLocked appends content to b, sealed. The caller holds the outbox.
+func (p *Path) sealIntoLocked(b []byte, content [][]byte) {
 	p.sealing.session.Append(b, content)
-	p.spend()
+	p.spendLocked()
 }
 
-// prove fills b with the proof of a shout. The caller holds the outbox.
-func (p *Path) prove(b, digest []byte) {
+// proveLocked fills b with the proof of a shout. The caller holds the outbox.
+func (p *Path) proveLocked(b, digest []byte) {
 	p.sealing.session.AppendProof(b[:0], digest)
-	p.spend()
+	p.spendLocked()
 }
 
-func (p *Path) spend() {
+func (p *Path) spendLocked() {
 	if p.sealing.session.Spent() {
 		p.sealing.fresh.Store(nil)
 	}

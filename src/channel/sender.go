@@ -51,11 +51,11 @@ func (s *Sender) Whisper(ctx context.Context, to *Channel, content [][]byte) err
 	if err != nil {
 		return err
 	}
-	p.say(octets)
+	p.sayLocked(octets)
 	message.Sequence = p.sequence
 	b, err = message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
 	if sealed {
-		p.sealInto(zmtp.AppendHeader(b, seal.Size(content), false), content)
+		p.sealIntoLocked(zmtp.AppendHeader(b, seal.Size(content), false), content)
 	} else {
 		appendContent(b, content)
 	}

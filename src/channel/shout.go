@@ -60,7 +60,7 @@ func (s *Sender) shoutSealed(ctx context.Context, m *shout, name string, content
 	if err != nil {
 		return 0, err
 	}
-	sent, err := s.sealNow(m, g, name, content)
+	sent, err := s.sealNowLocked(m, g, name, content)
 	g.mu.Unlock()
 	if err != nil {
 		return 0, err
@@ -68,11 +68,11 @@ func (s *Sender) shoutSealed(ctx context.Context, m *shout, name string, content
 	return s.sendLate(ctx, m, sent)
 }
 
-// sealNow seals a shout, and queues it for the members that can take it at once. The
+// sealNowLocked seals a shout, and queues it for the members that can take it at once. The
 // caller holds the group's lock.
-func (s *Sender) sealNow(m *shout, g *group, name string, content [][]byte) (uint32, error) {
+func (s *Sender) sealNowLocked(m *shout, g *group, name string, content [][]byte) (uint32, error) {
 	members := s.members(name)
-	if err := g.regroup(members); err != nil {
+	if err := g.regroupLocked(members); err != nil {
 		return 0, err
 	}
 	m.give(g.sender.Key())
@@ -196,11 +196,11 @@ func (s *Sender) sendLate(ctx context.Context, m *shout, sent uint32) (uint32, e
 
 // put fills in what a receiver gets, and lets it go.
 func (m *shout) put(e *encoded, p *Path, b []byte) {
-	p.say(len(b))
+	p.sayLocked(len(b))
 	copy(b, e.octets)
 	binary.BigEndian.PutUint16(b[e.at:], p.sequence)
 	if e == &m.sealed {
-		p.prove(b[len(b)-seal.SizeProof:], m.digest[:])
+		p.proveLocked(b[len(b)-seal.SizeProof:], m.digest[:])
 	}
 	p.Commit()
 }

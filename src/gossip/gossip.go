@@ -92,7 +92,7 @@ func (g *Gossip) Run(ctx context.Context, node sight.Announcement, sighted func(
 	g.mu.Lock()
 	g.store.own = strings.ToUpper(strings.ReplaceAll(node.ID.String(), "-", ""))
 	g.version = node.Incarnation
-	g.announce()
+	g.announceLocked()
 	g.mu.Unlock()
 	g.end, g.cut = context.WithCancel(context.WithoutCancel(ctx))
 	defer g.cut()
@@ -122,7 +122,7 @@ func (g *Gossip) keep(ctx context.Context) {
 			g.mu.Lock()
 			if now.Sub(published) >= refresh {
 				published = now
-				g.announce()
+				g.announceLocked()
 			}
 			g.store.expire(now)
 			known := g.known(now)
@@ -147,7 +147,7 @@ func (g *Gossip) Renew() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.version > 0 {
-		g.announce()
+		g.announceLocked()
 	}
 }
 
@@ -155,27 +155,27 @@ func (g *Gossip) withdraw() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gone = true
-	g.announce()
+	g.announceLocked()
 }
 
-// value returns what is published over a connection from an address of this host:
+// valueLocked returns what is published over a connection from an address of this host:
 // where peers can reach the node, and its key. The caller holds the lock.
-func (g *Gossip) value(local net.Addr) string {
+func (g *Gossip) valueLocked(local net.Addr) string {
 	if g.gone {
 		return ""
 	}
 	return g.node.Reached(local).String()
 }
 
-// announce publishes the node under another version. The caller holds the lock.
-func (g *Gossip) announce() {
+// announceLocked publishes the node under another version. The caller holds the lock.
+func (g *Gossip) announceLocked() {
 	g.version++
 	g.store.put(&tuple{key: g.store.own, version: g.version, expires: time.Now().Add(Lifetime)})
-	g.changed()
+	g.changedLocked()
 }
 
-// changed has the sessions tell of a change. The caller holds the lock.
-func (g *Gossip) changed() {
+// changedLocked has the sessions tell of a change. The caller holds the lock.
+func (g *Gossip) changedLocked() {
 	for s := range g.sessions {
 		s.side.change()
 	}

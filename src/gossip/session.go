@@ -201,21 +201,21 @@ func (s *session) words(now time.Time) (frames []byte, more bool) {
 	news := s.store.since(s.told, tellAtOnce)
 	for _, t := range news {
 		s.told = t.change
-		if t = s.own(t); s.concerns(t, now) {
+		if t = s.ownLocked(t); s.concernsLocked(t, now) {
 			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: t.text(s.ours), TTL: t.left(now)})
 		}
 	}
 	return frames, len(news) == tellAtOnce
 }
 
-// own completes the tuple of the node itself with what it is here. The caller holds
+// ownLocked completes the tuple of the node itself with what it is here. The caller holds
 // the lock.
-func (s *session) own(t *tuple) *tuple {
+func (s *session) ownLocked(t *tuple) *tuple {
 	if t.key != s.store.own {
 		return t
 	}
 	here := *t
-	here.value = s.value(s.link.LocalAddr())
+	here.value = s.valueLocked(s.link.LocalAddr())
 	return &here
 }
 
@@ -225,9 +225,9 @@ func loopback(value string) bool {
 	return e.Loopback()
 }
 
-// concerns tells whether the far side is told of a tuple. What a host reaches by
+// concernsLocked tells whether the far side is told of a tuple. What a host reaches by
 // loopback means nothing to others. The caller holds the lock.
-func (s *session) concerns(t *tuple, now time.Time) bool {
+func (s *session) concernsLocked(t *tuple, now time.Time) bool {
 	switch {
 	case t.from == s, t.muted, t.version > 0 && !t.live(now), s.away && loopback(t.value):
 		return false
@@ -280,7 +280,7 @@ func (s *session) StoreTuple() {
 		life = min(life, time.Duration(s.publish.TTL)*time.Millisecond)
 	}
 	t := &tuple{key: s.publish.Key, value: value, version: version, from: s, expires: now.Add(life)}
-	if t.key == s.store.own && (version <= s.version || value == s.value(s.link.LocalAddr()) || value == "") {
+	if t.key == s.store.own && (version <= s.version || value == s.valueLocked(s.link.LocalAddr()) || value == "") {
 		return // what the node said, or did in an earlier life
 	}
 	switch s.store.take(t, now) {
@@ -292,7 +292,7 @@ func (s *session) StoreTuple() {
 		s.Count("gossip over the limit")
 		return
 	case changed:
-		s.changed()
+		s.changedLocked()
 	case renewed:
 		t = s.store.find(t.key)
 	}

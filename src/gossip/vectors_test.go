@@ -92,7 +92,7 @@ func FuzzValue(f *testing.F) {
 			g := &Gossip{}
 			if s, err := again.sighting(); err == nil {
 				g.node.Reached = func(net.Addr) sight.Endpoint { return s.Endpoint }
-				if got := g.value(nil); got != value && s.Endpoint != (sight.Endpoint{}) {
+				if got := g.valueLocked(nil); got != value && s.Endpoint != (sight.Endpoint{}) {
 					t.Errorf("%q is sighted as %+v", value, s)
 				}
 			}

@@ -283,7 +283,7 @@ func (m *Memory) connect(host netip.Addr, to netip.AddrPort) (*memoryConn, error
 	if l == nil || m.refusing[to.Addr()] || len(l.waiting) == backlog {
 		return nil, syscall.ECONNREFUSED
 	}
-	near, far := m.pair(m.port(host), to)
+	near, far := m.pairLocked(m.port(host), to)
 	l.waiting = append(l.waiting, far)
 	l.arrived.Signal()
 	return near, nil

@@ -40,8 +40,8 @@ type segment struct {
 	b   []byte
 }
 
-// pair returns the two ends of a new connection. The caller holds m.mu.
-func (m *Memory) pair(a, b netip.AddrPort) (near, far *memoryConn) {
+// pairLocked returns the two ends of a new connection. The caller holds m.mu.
+func (m *Memory) pairLocked(a, b netip.AddrPort) (near, far *memoryConn) {
 	near = &memoryConn{net: m, local: a, host: a.Addr().String(), changed: sync.Cond{L: &m.mu}}
 	far = &memoryConn{net: m, local: b, host: b.Addr().String(), changed: sync.Cond{L: &m.mu}}
 	near.peer, far.peer = far, near

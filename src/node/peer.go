@@ -135,7 +135,7 @@ func (t *table) exit(id uuid.UUID) {
 	t.with(id, func(p *peer) {
 		p.Channel, p.challenge = nil, nil
 		for _, group := range c.Peer().Groups() {
-			t.drop(group, c)
+			t.dropLocked(group, c)
 		}
 	})
 	c.End()
@@ -150,11 +150,11 @@ func (t *table) join(id uuid.UUID, group string) {
 func (t *table) leave(id uuid.UUID, group string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.drop(group, t.peers[id].Channel)
+	t.dropLocked(group, t.peers[id].Channel)
 }
 
-// drop takes a peer out of a group; the caller holds the lock.
-func (t *table) drop(group string, c *channel.Channel) {
+// dropLocked takes a peer out of a group.
+func (t *table) dropLocked(group string, c *channel.Channel) {
 	members := slices.DeleteFunc(slices.Clone(t.groups[group]), func(m *channel.Channel) bool { return m == c })
 	if len(members) == 0 {
 		delete(t.groups, group)

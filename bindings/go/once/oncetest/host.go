@@ -95,5 +95,5 @@ func (h *Host) Restart() {
 	n.memory.Restore(h.address)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h.begin()
+	h.beginLocked()
 }

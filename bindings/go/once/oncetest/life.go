@@ -49,8 +49,8 @@ func (l *life) wait() {
 	}
 }
 
-// begin begins a life. The caller holds the network's lock.
-func (h *Host) begin() {
+// beginLocked begins a life. The caller holds the network's lock.
+func (h *Host) beginLocked() {
 	n := h.network
 	l := &life{network: n, address: h.address}
 	l.ctx, l.end = context.WithCancelCause(n.t.Context())

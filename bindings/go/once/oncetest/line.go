@@ -59,11 +59,11 @@ func (n *Network) lines(from, to string) (a, b *Line) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.lineOf(from), n.lineOf(to)
+	return n.lineLocked(from), n.lineLocked(to)
 }
 
-// lineOf returns the line of a host. The caller holds the lock.
-func (n *Network) lineOf(address string) *Line {
+// lineLocked returns the line of a host. The caller holds the lock.
+func (n *Network) lineLocked(address string) *Line {
 	if h := n.hosts[address]; h != nil && h.line != nil {
 		return h.line
 	}

@@ -86,7 +86,7 @@ func (n *Network) Host(address string) *Host {
 	h := n.hosts[ip.String()]
 	if h == nil {
 		h = &Host{network: n, address: ip.String()}
-		h.begin()
+		h.beginLocked()
 		n.hosts[h.address] = h
 	}
 	return h
