@@ -8,6 +8,7 @@
 package beacon
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"github.com/google/uuid"
@@ -23,4 +24,43 @@ func check(a sight.Announcement) error {
 		return ErrAnnouncement
 	}
 	return nil
+}
+
+// A beacon of version 1 is "ZRE", the version, the UUID and the port in network
+// order (RFC 36, "Discovery"). Version 3, of nodes that speak CURVE, appends the
+// octets of their public key (RFC 43, "Discovery").
+const (
+	prefix       = "ZRE"
+	plainVersion = 0x01
+	plainSize    = 22
+	keyedVersion = 0x03
+	keyedSize    = plainSize + 32
+)
+
+var noKey [32]byte
+
+// encode returns the datagram that announces id at port; port 0 is goodbye.
+func encode(id uuid.UUID, port uint16, key [32]byte) []byte {
+	b := append(make([]byte, 0, keyedSize), prefix...)
+	b = append(b, plainVersion)
+	b = append(b, id[:]...)
+	b = binary.BigEndian.AppendUint16(b, port)
+	if key == noKey {
+		return b
+	}
+	b[len(prefix)] = keyedVersion
+	return append(b, key[:]...)
+}
+
+// decode is the inverse of encode. Who says that it has a key must show it, or
+// else it would pass for a node without; only goodbye needs none.
+func decode(b []byte) (id uuid.UUID, port uint16, key [32]byte, ok bool) {
+	plain := len(b) == plainSize && b[3] == plainVersion
+	keyed := len(b) == keyedSize && b[3] == keyedVersion
+	if !plain && !keyed || string(b[:len(prefix)]) != prefix {
+		return id, port, key, false
+	}
+	copy(key[:], b[plainSize:])
+	port = binary.BigEndian.Uint16(b[20:])
+	return uuid.UUID(b[4:20]), port, key, plain || port == 0 || key != noKey
 }
