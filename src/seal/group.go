@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -61,4 +62,118 @@ func (g *GroupSender) Append(b []byte, content [][]byte) (sealed, digest []byte)
 	b = once(&key).Seal(b[:from], noNonce, b[from:], additional)
 	clear(key[:])
 	return b, g.proof(b[start:])
+}
+
+// maxSkip is how many messages may be missing before one, and how far below the
+// highest that came one may be that still opens.
+const maxSkip = 1024
+
+// GroupReceiver opens what one sender says to one group under one KEY. After a
+// [GroupSender.Redraw], messages under the old key may still be under way: the
+// caller keeps the receivers of the latest two.
+type GroupReceiver struct {
+	chain
+	skipped []skipped // by number
+}
+
+// skipped is the key of a message that others have overtaken.
+type skipped struct {
+	number uint64
+	key    *[chainSize]byte
+}
+
+// NewGroupReceiver returns what opens the messages that a KEY is for. It was from
+// that node, in a session. An error is ErrMalformed.
+func NewGroupReceiver(from uuid.UUID, key *onceseal.Key) (*GroupReceiver, error) {
+	if len(key.Group) > onceseal.MaxKeyGroup || len(key.Chain) != chainSize {
+		return nil, fmt.Errorf("take a group's key: %w: sizes", ErrMalformed)
+	}
+	g := &GroupReceiver{chain: newChain(from, key.Group)}
+	g.key, g.number, g.state = key.Key, key.Number, [chainSize]byte(key.Chain)
+	return g, nil
+}
+
+// Key returns the number of the key, which the GROUP messages that it opens have.
+func (g *GroupReceiver) Key() uint64 { return g.key }
+
+// Number returns the number after the highest that was opened, or that of the KEY. By
+// as much as it grows so many keys of messages were made.
+func (g *GroupReceiver) Number() uint64 { return g.number }
+
+// Open opens a GROUP in place, and returns frames with those of its content
+// appended, which alias frame. Proof is the SEALED beside it, of a session of the
+// sender. A frame under another key is ErrKey. One that came already, is from before
+// the KEY, or more than 1024 numbers below the highest is ErrReplay. One before which
+// more than 1024 are missing is ErrGap: what comes from then on takes another KEY. What
+// the sender has not proved for this group is ErrForged; errors of [Receiver.Open] are
+// those of the proof. What is refused is not changed and changes nothing but the
+// session, unless the sender has proved what does not open: its number is used.
+func (g *GroupReceiver) Open(session *Receiver, frame, proof []byte, frames [][]byte) ([][]byte, error) {
+	var m onceseal.Group
+	if err := m.Decode(frame, nil); err != nil {
+		return frames, fmt.Errorf("open a group's message: %w: %w", ErrMalformed, err)
+	}
+	if m.Key != g.key {
+		return frames, fmt.Errorf("open a group's message under key %d with %d: %w", m.Key, g.key, ErrKey)
+	}
+	if err := g.expects(m.Number); err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, err)
+	}
+	if err := session.proved(proof, g.proof(frame)); err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, err)
+	}
+	var key [chainSize]byte
+	g.take(m.Number, &key)
+	plain, err := once(&key).Open(m.Sealed[:0], noNonce, m.Sealed, g.additional(frame[:headSize]))
+	clear(key[:])
+	if err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, ErrForged)
+	}
+	return splitContent(plain, frames)
+}
+
+// Forget forgets the keys of messages that others have overtaken: those are ErrReplay.
+func (g *GroupReceiver) Forget() {
+	g.forget(0, len(g.skipped))
+	g.skipped = nil
+}
+
+// expects returns why a message cannot be opened, or nil.
+func (g *GroupReceiver) expects(number uint64) error {
+	if _, kept := g.find(number); number < g.number && !kept {
+		return ErrReplay
+	}
+	if number >= g.number && number-g.number > maxSkip {
+		return ErrGap
+	}
+	return nil
+}
+
+// take gives the key of a message that is expected, and forgets it.
+func (g *GroupReceiver) take(number uint64, key *[chainSize]byte) {
+	if i, found := g.find(number); found {
+		*key = *g.skipped[i].key
+		g.forget(i, i+1)
+		return
+	}
+	for g.number < number {
+		s := skipped{g.number, new([chainSize]byte)}
+		g.next(s.key)
+		g.skipped = append(g.skipped, s)
+	}
+	g.next(key)
+	old, _ := g.find(number - min(number, maxSkip))
+	g.forget(0, old)
+}
+
+// find returns where the key of a skipped message is, or would be.
+func (g *GroupReceiver) find(number uint64) (int, bool) {
+	return slices.BinarySearchFunc(g.skipped, number, func(s skipped, number uint64) int { return cmp.Compare(s.number, number) })
+}
+
+func (g *GroupReceiver) forget(from, to int) {
+	for _, s := range g.skipped[from:to] {
+		clear(s.key[:])
+	}
+	g.skipped = slices.Delete(g.skipped, from, to)
 }
