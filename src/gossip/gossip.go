@@ -103,7 +103,10 @@ func (g *Gossip) Run(ctx context.Context, node sight.Announcement, sighted func(
 		g.work.Go(func() { g.connect(ctx, seed) })
 	}
 	g.keep(ctx)
-	g.withdraw()
+	g.mu.Lock()
+	g.gone = true
+	g.announceLocked()
+	g.mu.Unlock()
 	defer time.AfterFunc(g.Linger, g.cut).Stop()
 	close(g.closing)
 	g.work.Wait()
@@ -149,13 +152,6 @@ func (g *Gossip) Renew() {
 	if g.version > 0 {
 		g.announceLocked()
 	}
-}
-
-func (g *Gossip) withdraw() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.gone = true
-	g.announceLocked()
 }
 
 // valueLocked returns what is published over a connection from an address of this host:
