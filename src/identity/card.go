@@ -28,7 +28,7 @@ type Card struct {
 	Identity    ed25519.PublicKey
 	Transport   [32]byte // public key of CURVE
 	Sealing     []byte   // public key of HPKE, which was found to be one
-	SealingID   uint64   // names Sealing
+	SealingID   uint64   // names Sealing: the first octets of its digest
 	Incarnation uint64
 	NotBefore   time.Time
 	Expiry      time.Time
@@ -113,9 +113,10 @@ func sealable(key []byte) bool {
 
 // cardOf returns the card that a message is and octets encode.
 func cardOf(m *oncecard.Card, octets []byte) *Card {
+	sealing := sha256.Sum256(m.Sealing)
 	return &Card{
 		ID: IDOf(m.Identity), Identity: m.Identity, Transport: [32]byte(m.Transport),
-		Sealing: m.Sealing, SealingID: keyID(m.Sealing), Incarnation: m.Incarnation,
+		Sealing: m.Sealing, SealingID: binary.BigEndian.Uint64(sealing[:]), Incarnation: m.Incarnation,
 		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: octets,
 	}
 }
@@ -185,12 +186,6 @@ func valid(notBefore, expiry uint64, now time.Time) error {
 }
 
 func unix(seconds uint64) time.Time { return time.Unix(int64(seconds), 0) }
-
-// keyID names a sealing key.
-func keyID(public []byte) uint64 {
-	digest := sha256.Sum256(public)
-	return binary.BigEndian.Uint64(digest[:])
-}
 
 // purpose of the proofs in messages of once_card.
 const cardPurpose = "once_card 1"
