@@ -12,7 +12,33 @@ import (
 	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
 )
 
-// readHello takes the first command that a server of CURVE gets (RFC 26).
+// startClient begins the handshake of CURVE as client (RFC 26).
+func (h *Handshake) startClient() (err error) {
+	c := h.curve
+	c.remote = [32]byte(c.Server.Bytes())
+	if c.short, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
+		return err
+	}
+	if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
+		return err
+	}
+	h.await(welcome, h.readWelcome)
+	h.raise(machine.EventCurveClient)
+	return nil
+}
+
+// The commands of the handshake in turn (RFC 26), each as one side sends it and the other
+// reads it. What sends is an action of the machine.
+
+func (h *Handshake) SendHello() {
+	c := h.curve
+	data := make([]byte, helloKey, helloSize)
+	data[0] = 1 // version 1.0
+	data = append(data, c.short.PublicKey().Bytes()...)
+	data = appendBox(data, "CurveZMQHELLO---", c.next(), c.hello, make([]byte, 2*keySize))
+	h.out = AppendCommand(h.out, hello, data)
+}
+
 func (h *Handshake) readHello(data []byte) (err error) {
 	c := h.curve
 	if len(data) != helloSize || data[0] != 1 || data[1] != 0 || len(bytes.Trim(data[2:helloKey], "\x00")) > 0 {
@@ -39,14 +65,42 @@ func (h *Handshake) readHello(data []byte) (err error) {
 	return nil
 }
 
-// SendWelcome and SendCurveReady are actions of the machine.
-
 func (h *Handshake) SendWelcome() {
 	c := h.curve
 	cookie := appendBox(nil, "COOKIE--", random(), &c.secret, slices.Concat(c.far, c.short.Bytes()))
 	plain := slices.Concat(c.short.PublicKey().Bytes(), cookie)
 	h.out = AppendCommand(h.out, welcome, appendBox(nil, "WELCOME-", random(), c.hello, plain))
 	c.far, c.short, c.hello = nil, nil, nil
+}
+
+func (h *Handshake) readWelcome(data []byte) error {
+	c := h.curve
+	if len(data) != welcomeSize {
+		return fmt.Errorf("%w: WELCOME of %d octets", ErrProtocol, len(data))
+	}
+	plain, err := openBox(data, "WELCOME-", c.hello)
+	if err != nil {
+		return err
+	}
+	c.far, c.cookie = plain[:keySize], plain[keySize:]
+	if c.box, err = precompute(c.short, c.far); err != nil {
+		return err
+	}
+	if c.vouch, err = precompute(c.Key, c.far); err != nil {
+		return err
+	}
+	h.await(Ready, h.readCurveReady)
+	h.raise(machine.EventWelcome)
+	return nil
+}
+
+func (h *Handshake) SendInitiate() {
+	c := h.curve
+	vouched := slices.Concat(c.short.PublicKey().Bytes(), c.remote[:])
+	plain := appendBox(c.Key.PublicKey().Bytes(), "VOUCH---", random(), c.vouch, vouched)
+	data := appendBox(c.cookie, "CurveZMQINITIATE", c.next(), c.box, h.local.append(plain))
+	h.out = AppendCommand(h.out, initiate, data)
+	c.cipher.setKeys(c.box, "CurveZMQMESSAGEC", "CurveZMQMESSAGES")
 }
 
 func (h *Handshake) readInitiate(data []byte) error {
@@ -111,4 +165,20 @@ func (h *Handshake) SendCurveReady() {
 	data := appendBox(nil, "CurveZMQREADY---", c.next(), c.box, h.local.append(nil))
 	h.out = AppendCommand(h.out, Ready, data)
 	c.cipher.setKeys(c.box, "CurveZMQMESSAGES", "CurveZMQMESSAGEC")
+}
+
+func (h *Handshake) readCurveReady(data []byte) error {
+	c := h.curve
+	plain, err := c.openNext(data, "CurveZMQREADY---", c.box)
+	if err != nil {
+		return err
+	}
+	remote, err := parseMetadata(plain)
+	if err == nil {
+		err = c.Admits(c.remote, c.addr, remote)
+	}
+	if err != nil {
+		return err
+	}
+	return h.agree(remote, machine.EventReady)
 }
