@@ -50,15 +50,11 @@ func (e *Event) Reason() string {
 
 // Keep returns a copy of the event that shares no memory with the node.
 func (e *Event) Keep() *Event {
-	size := 0
-	for _, frame := range e.facts.Content {
-		size += len(frame)
-	}
-	kept, octets := *e, make([]byte, 0, size)
+	kept, octets := *e, slices.Concat(e.facts.Content...)
 	kept.facts.Content = make([][]byte, len(e.facts.Content))
 	for i, frame := range e.facts.Content {
-		octets = append(octets, frame...)
-		kept.facts.Content[i] = slices.Clip(octets[len(octets)-len(frame):])
+		kept.facts.Content[i] = octets[:len(frame):len(frame)]
+		octets = octets[len(frame):]
 	}
 	return &kept
 }
