@@ -201,22 +201,15 @@ func (s *session) words(now time.Time) (frames []byte, more bool) {
 	news := s.store.since(s.told, tellAtOnce)
 	for _, t := range news {
 		s.told = t.change
-		if t = s.ownLocked(t); s.concernsLocked(t, now) {
-			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: t.text(s.ours), TTL: t.left(now)})
+		here := *t
+		if t.key == s.store.own {
+			here.value = s.valueLocked(s.link.LocalAddr())
+		}
+		if s.concernsLocked(&here, now) {
+			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: here.text(s.ours), TTL: t.left(now)})
 		}
 	}
 	return frames, len(news) == tellAtOnce
-}
-
-// ownLocked completes the tuple of the node itself with what it is here. The caller holds
-// the lock.
-func (s *session) ownLocked(t *tuple) *tuple {
-	if t.key != s.store.own {
-		return t
-	}
-	here := *t
-	here.value = s.valueLocked(s.link.LocalAddr())
-	return &here
 }
 
 // loopback tells whether only its own host can reach what a tuple tells of.
