@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/ed25519"
 	"errors"
@@ -142,11 +141,7 @@ func (n *Network) vouch(name string, roles []string, member uuid.UUID, valid tim
 		return t.Member == member && t.Name == name &&
 			!t.NotBefore.After(token.NotBefore) && !t.Expiry.After(token.Expiry)
 	})
-	var lines bytes.Buffer
-	for _, t := range append(tokens, token) {
-		lines.WriteString(t.line())
-	}
-	return token, n.dir.write(fileMembers, 0o600, lines.Bytes())
+	return token, writeLines(n.dir, fileMembers, append(tokens, token))
 }
 
 // revoke takes back all tokens that a member has, and returns the list of all whose

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -199,10 +198,4 @@ func (p Pin) line() string {
 }
 
 // keep writes down whose the names are. The caller has the lock.
-func (d directory) keep(pins map[string]Pin) error {
-	var lines bytes.Buffer
-	for _, p := range byName(pins) {
-		lines.WriteString(p.line())
-	}
-	return d.write(filePins, 0o600, lines.Bytes())
-}
+func (d directory) keep(pins map[string]Pin) error { return writeLines(d, filePins, byName(pins)) }

@@ -96,10 +96,7 @@ func (t *Trust) Check(c Claim, now time.Time) (*Token, error) {
 	if noted && err == nil { // others need not wait for the disk
 		err = t.own.dir.sync(filePins)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return token, nil
+	return token, err
 }
 
 // check is Check, and tells whether a name was noted that is still to be synced.
