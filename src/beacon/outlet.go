@@ -28,11 +28,10 @@ type outlet struct {
 
 // send sends one datagram to port, within sendTimeout.
 func (o *outlet) send(datagram []byte, port uint16) error {
-	err := o.open()
-	if err != nil {
+	if err := o.open(); err != nil {
 		return err
 	}
-	err = o.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
+	err := o.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
 	if err == nil {
 		_, err = o.conn.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(o.iface.Broadcast, port))
 	}
@@ -113,8 +112,7 @@ func (h *health) report(err error) {
 		h.since = time.Now()
 	}
 	cause := err.Error()
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		cause = errno.Error() // the rest of the text has ports that vary
 	}
 	if h.fails >= leastFails && time.Since(h.since) >= h.patience && cause != h.said {
