@@ -41,10 +41,10 @@ func (gs *groups) lock(of uuid.UUID, name string) (*group, error) {
 
 // regroupLocked draws another key if somebody is no longer a member. The caller holds
 // the group's lock.
-func (g *group) regroupLocked(members []*Channel) error {
+func (g *group) regroupLocked(members []*Channel) {
 	same := len(g.members) == len(members) && len(members) > 0 && &g.members[0] == &members[0]
 	if same {
-		return nil
+		return
 	}
 	stays := make(map[*Channel]bool, len(members))
 	for _, c := range members {
@@ -54,10 +54,10 @@ func (g *group) regroupLocked(members []*Channel) error {
 	g.members = members
 	for _, c := range was {
 		if !stays[c] {
-			return g.sender.Redraw()
+			g.sender.Redraw()
+			return
 		}
 	}
-	return nil
 }
 
 // Groups returns to how many groups the node seals what it shouts.

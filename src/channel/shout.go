@@ -72,9 +72,7 @@ func (s *Sender) shoutSealed(ctx context.Context, m *shout, name string, content
 // caller holds the group's lock.
 func (s *Sender) sealNowLocked(m *shout, g *group, name string, content [][]byte) (uint32, error) {
 	members := s.members(name)
-	if err := g.regroupLocked(members); err != nil {
-		return 0, err
-	}
+	g.regroupLocked(members)
 	m.give(g.sender.Key())
 	err := m.sealed.encode(name, func(b []byte) []byte {
 		b, digest := g.sender.Append(zmtp.AppendHeader(b, seal.Size(content), true), content)

@@ -24,22 +24,16 @@ func NewGroup(own uuid.UUID, group string) (*GroupSender, error) {
 		return nil, fmt.Errorf("seal for a group: %w: its name has %d octets", ErrMalformed, len(group))
 	}
 	g := &GroupSender{chain: newChain(own, group), group: group}
-	return g, g.Redraw()
+	g.Redraw()
+	return g, nil
 }
 
 // Redraw replaces the key by another that nobody has yet: a member has gone.
-func (g *GroupSender) Redraw() error {
-	var drawn [8 + chainSize]byte
-	if _, err := rand.Read(drawn[:]); err != nil {
-		return fmt.Errorf("draw a group's key: %w", err)
-	}
-	g.begin(binary.BigEndian.Uint64(drawn[:]), [chainSize]byte(drawn[8:]))
-	clear(drawn[:])
-	return nil
-}
-
-func (g *GroupSender) begin(key uint64, state [chainSize]byte) {
-	g.key, g.number, g.state = key, 0, state
+func (g *GroupSender) Redraw() {
+	var key [8]byte
+	rand.Read(key[:])
+	rand.Read(g.state[:])
+	g.key, g.number = binary.BigEndian.Uint64(key[:]), 0
 }
 
 // Key returns the key for a member: it opens what is sealed from now on. Its chain is

@@ -168,7 +168,7 @@ func (v *sessionVector) receiver(t testing.TB) *Receiver {
 func (v *groupVector) sender(t testing.TB) *GroupSender {
 	t.Helper()
 	g := must(NewGroup(v.From, v.Group))(t)
-	g.begin(binary.BigEndian.Uint64(v.Key), [chainSize]byte(v.Chain))
+	g.key, g.number, g.state = binary.BigEndian.Uint64(v.Key), 0, [chainSize]byte(v.Chain)
 	return g
 }
 
