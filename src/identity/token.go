@@ -94,9 +94,6 @@ type Revocation struct {
 	octets  []byte
 }
 
-// Octets returns the revocation as it travels. They are not to be changed.
-func (r *Revocation) Octets() []byte { return r.octets }
-
 // Voids tells whether a token was taken back.
 func (r *Revocation) Voids(t *Token) bool {
 	until, listed := r.Members[t.Member]

@@ -260,13 +260,13 @@ func TestRevoked(t *testing.T) {
 	must(t, err)
 	list, err := n.revoke(ana.id, start)
 	must(t, err)
-	must(t, tr.revoke(list.Octets()))
+	must(t, tr.revoke(list.octets))
 	check(ErrMember)
-	must(t, tr.revoke(none.Octets())) // which is older
+	must(t, tr.revoke(none.octets)) // which is older
 	check(ErrMember)
 	foreign, err := others.revoke(ana.id, start)
 	must(t, err)
-	wants(t, tr.revoke(foreign.Octets()), ErrNetwork)
+	wants(t, tr.revoke(foreign.octets), ErrNetwork)
 	wants(t, tr.revoke(nil), ErrMalformed)
 	invite, _, err := n.invite("ana", nil, ana.id, time.Hour, start.Add(time.Second))
 	must(t, err)
@@ -286,7 +286,7 @@ func TestRevoked(t *testing.T) {
 	check2(ErrNetwork)
 	memory, err := New()
 	must(t, err)
-	wants(t, trust(t, api.NodeTrustOpen, memory).revoke(list.Octets()), ErrNetwork)
+	wants(t, trust(t, api.NodeTrustOpen, memory).revoke(list.octets), ErrNetwork)
 }
 
 // TestPinsAtOnce: two trusts of one directory lose nothing of what the other writes.
