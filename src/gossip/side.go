@@ -8,6 +8,15 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
 )
 
+// How long the machines wait in states that have a time-out.
+var (
+	serverWaits = map[gossipserver.Timeout]time.Duration{gossipserver.TimeoutGreeting: gossipserver.DefaultGreeting}
+	clientWaits = map[gossipclient.Timeout]time.Duration{
+		gossipclient.TimeoutQuiet:  gossipclient.DefaultQuiet,
+		gossipclient.TimeoutSilent: gossipclient.DefaultSilent,
+	}
+)
+
 // serverSide is the machine of who accepted the connection.
 type serverSide struct {
 	*session
@@ -44,12 +53,7 @@ func (s *serverSide) heard(id zgossipmsg.ID) {
 	}
 }
 
-func (s *serverSide) wait() time.Duration {
-	if s.state.Timeout() == gossipserver.TimeoutGreeting {
-		return gossipserver.DefaultGreeting
-	}
-	return 0
-}
+func (s *serverSide) wait() time.Duration { return serverWaits[s.state.Timeout()] }
 
 // clientSide is the machine of who made the connection.
 type clientSide struct {
@@ -86,12 +90,4 @@ func (c *clientSide) heard(id zgossipmsg.ID) {
 	}
 }
 
-func (c *clientSide) wait() time.Duration {
-	switch c.state.Timeout() {
-	case gossipclient.TimeoutQuiet:
-		return gossipclient.DefaultQuiet
-	case gossipclient.TimeoutSilent:
-		return gossipclient.DefaultSilent
-	}
-	return 0
-}
+func (c *clientSide) wait() time.Duration { return clientWaits[c.state.Timeout()] }
