@@ -58,18 +58,16 @@ func Load(dir string) (*Identity, error) {
 // Incarnation returns a number for a start of the node: the time in nanoseconds since
 // 1970, but more than at any start before that the directory knows of. An error beside
 // a number that is not 0 says that the directory will not know of this one.
-func (i *Identity) Incarnation(now time.Time) (uint64, error) {
+func (i *Identity) Incarnation(now time.Time) (next uint64, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var next uint64
-	unkept := i.dir.locked(func() (err error) {
+	unkept := i.dir.locked(func() error {
 		if next, err = i.next(now); err != nil {
 			return err
 		}
 		return i.dir.write(fileIncarnation, 0o600, fmt.Appendln(nil, next))
 	})
 	if next == 0 { // the directory has no lock, or no right number
-		var err error
 		if next, err = i.next(now); err != nil {
 			return 0, err
 		}
