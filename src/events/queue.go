@@ -61,13 +61,6 @@ func New(compactFrom int) *Queue {
 // Limit sets how many octets content may take. It is called before any is brought.
 func (q *Queue) Limit(octets int) { q.limit = octets }
 
-// Tidings returns how many events wait that carry no content.
-func (q *Queue) Tidings() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.tidings
-}
-
 // Batch returns an empty batch for content of source, which it retains.
 func (q *Queue) Batch(source *link.Batch) *Batch {
 	b := q.pool.Get().(*Batch)

@@ -88,11 +88,11 @@ func TestTidingsThatCancelOut(t *testing.T) {
 			}
 			truth = after
 			q.Post(Facts{Type: kind, Peer: zre.Stranger(id, "", sight.Endpoint{}), Group: group})
-			if waiting = q.Tidings(); random.IntN(10) == 0 && waiting > 0 {
+			if waiting = q.tidings; random.IntN(10) == 0 && waiting > 0 {
 				read()
 			}
-			if q.Tidings() > 100 {
-				t.Fatalf("seed %d: %d tidings wait", seed, q.Tidings())
+			if q.tidings > 100 {
+				t.Fatalf("seed %d: %d tidings wait", seed, q.tidings)
 			}
 		}
 		q.Close()
