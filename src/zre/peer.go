@@ -21,9 +21,9 @@ type Peer struct {
 	headers     map[string]string
 	groups      []string // sorted; copied on each change
 	incarnation uint64
-	suspect     bool
-	badge       *Badge            // nil before the greeting
 	state       peermachine.State // of its life, for the core alone
+	suspect     bool
+	badge       *Badge // nil before the greeting
 }
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }
