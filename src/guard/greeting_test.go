@@ -200,7 +200,7 @@ func TestGreetingByTheClock(t *testing.T) {
 			if badge.Valid(time.Now()) != nil {
 				t.Errorf("%s: it counts for less than a card", name)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if !errors.Is(badge.Valid(time.Now()), identity.ErrExpired) {
 				t.Errorf("%s: it counts for longer than a card", name)
 			}
