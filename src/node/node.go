@@ -23,6 +23,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/world"
 )
@@ -67,29 +68,32 @@ func New(name string) (*Node, error) {
 
 // UUID returns the id of the node's identity, or a random one if it has none.
 func (n *Node) UUID() uuid.UUID {
-	id, _ := n.self()
+	if g := n.settled(); g != nil {
+		return g.ID
+	}
+	id := n.plain
+	_, _ = n.early(func() error {
+		if n.Security != api.NodeSecurityPlain {
+			id = n.who.UUID()
+		}
+		return nil
+	})
 	return id
 }
 
 // Name returns the node's public name.
 func (n *Node) Name() string {
-	_, name := n.self()
-	return name
+	if g := n.settled(); g != nil {
+		return g.Name
+	}
+	return cmp.Or(n.name, strings.ToUpper(n.UUID().String()[:6]))
 }
 
-// self returns the id and the name that the node has, or would have if it started now.
-func (n *Node) self() (id uuid.UUID, name string) {
-	if early, _ := n.early(func() error {
-		if id, name = n.plain, n.name; n.Security != api.NodeSecurityPlain {
-			id = n.who.UUID()
-		}
-		return nil
-	}); !early && n.guard != nil {
-		id, name = n.guard.ID, n.guard.Name
-	} else if !early { // stopped before it has started
-		id, name = n.plain, n.name
-	}
-	return id, cmp.Or(name, strings.ToUpper(id.String()[:6]))
+// settled returns who the node is, nil before the start.
+func (n *Node) settled() *guard.Guard {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.guard
 }
 
 // Endpoint returns where the node accepts connections, empty before Start.
