@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 )
 
@@ -140,7 +141,7 @@ func (q *queue) take(n int, err error) ([]byte, error) {
 	if q.queued() == 0 {
 		q.excess = max(0, n-q.most)
 	}
-	q.out = q.pool.room(q.out, n)
+	q.out = q.pool.room(q.out, n, math.MaxInt)
 	from := len(q.out.b)
 	q.out.b = q.out.b[:from+n]
 	return q.out.b[from : from+n : from+n], nil
