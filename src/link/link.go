@@ -12,10 +12,14 @@ import (
 
 // Link is a connection whose handshake is done. All methods may be called at the
 // same time, but Serve only once.
+//
+// It is put together from parts, each of which knows but some of those before it: what
+// carries it, what writes, where senders leave messages, signs of life, what reads.
 type Link struct {
 	carrier
-	*Outbox
 	writer
+	*Outbox
+	pulse
 	inbox
 
 	serving atomic.Bool
@@ -40,7 +44,8 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 	}
 	l := newLink(c)
 	l.conn, l.raw, l.remote, l.opened = conn, rawConn(conn), remote, time.Now()
-	l.openInbox()
+	l.pulse.open(&l.carrier, &l.writer)
+	l.inbox.open(&l.carrier, &l.pulse)
 	return l, nil
 }
 
@@ -57,6 +62,29 @@ func newLink(c Config) *Link {
 	l.Outbox.writer = &l.writer
 	l.writer.open(&l.carrier, &l.queue)
 	return l
+}
+
+// Serve reads until the link ends, and closes it. It hands each batch to deliver
+// with one reference, which deliver has to release. While deliver runs nothing is
+// read; an error that it returns ends the link.
+//
+// Serve returns why the link ended: io.EOF if the far side closed it in good
+// order, ErrClosed if we did, ErrSilent, the error of deliver or of the
+// connection, or one of package zmtp.
+func (l *Link) Serve(deliver func(*Batch) error) error {
+	if l.serving.Swap(true) {
+		return ErrClosed
+	}
+	defer close(l.served)
+	err := l.inbox.serve(deliver)
+	if errors.Is(err, net.ErrClosed) {
+		err = ErrClosed
+	}
+	l.seal(err)
+	l.hangUp()
+	l.writes.Wait()
+	l.end = err
+	return err
 }
 
 // Close ends the link at once. What is queued is dropped; Serve returns soon.

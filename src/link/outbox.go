@@ -5,7 +5,7 @@ package link
 // be called at the same time.
 type Outbox struct {
 	queue
-	writer *writer // of the link that it is attached to, or was until another took its place
+	writer *writer // which Commit sets to work: of the link that it is attached to, or was until another took its place
 	since  uint64  // what Taken said when it came to this link, less what it would have said of the link alone
 }
 

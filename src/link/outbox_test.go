@@ -256,3 +256,40 @@ func TestDirectWriteIsContinued(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestShutdownTellsWhoWaits has senders wait for room in an outbox that the far side does
+// not take from: they are told of the end at once, whoever is next, and not when the queue
+// gets shorter.
+func TestShutdownTellsWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := openRaw(t, small)
+		fill(t, l, 100)
+		queued := l.Queued()
+		ends := make(chan error, 3)
+		for range cap(ends) {
+			go func() { ends <- send(t.Context(), l, make([]byte, 500)) }()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		shut := make(chan error, 1)
+		go func() { shut <- l.Shutdown(ctx) }()
+		synctest.Wait()
+		for range cap(ends) {
+			select {
+			case err := <-ends:
+				if !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+			default:
+				t.Fatal("who waits still waits")
+			}
+		}
+		if l.Queued() != queued {
+			t.Errorf("%d octets are queued, should be %d", l.Queued(), queued)
+		}
+		cancel()
+		if err := <-shut; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}

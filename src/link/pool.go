@@ -1,7 +1,6 @@
 package link
 
 import (
-	"math"
 	"math/bits"
 	"sync"
 )
@@ -61,9 +60,16 @@ func (p *Pool) put(b *buffer) {
 	}
 }
 
-// grow returns a buffer with the octets of b and room for n more, at least twice
-// as large, or of most octets if that is less; b goes back to the pool.
-func (p *Pool) grow(b *buffer, n, most int) *buffer {
+// room returns a buffer with the octets of b, which may be nil, and room for n more. If it
+// is another, it is at least twice as large, or of most octets if that is less, and b goes
+// back to the pool.
+func (p *Pool) room(b *buffer, n, most int) *buffer {
+	if b == nil {
+		return p.get(n)
+	}
+	if len(b.b)+n <= cap(b.b) {
+		return b
+	}
 	larger := &buffer{}
 	if size := max(2*cap(b.b), len(b.b)+n); size > most {
 		larger.b = make([]byte, 0, max(most, len(b.b)+n))
@@ -73,15 +79,4 @@ func (p *Pool) grow(b *buffer, n, most int) *buffer {
 	larger.b = append(larger.b, b.b...)
 	p.put(b)
 	return larger
-}
-
-// room returns a buffer with the octets of b, which may be nil, and room for n more.
-func (p *Pool) room(b *buffer, n int) *buffer {
-	switch {
-	case b == nil:
-		return p.get(n)
-	case len(b.b)+n > cap(b.b):
-		return p.grow(b, n, math.MaxInt)
-	}
-	return b
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -14,8 +15,36 @@ import (
 // side counts as dead.
 const patience = 3
 
+// pulse is the signs of life of a link: it gives ours, looks for those of the far side, and
+// obeys the commands that come. All but ignored belongs to the goroutine in Serve.
+type pulse struct {
+	*carrier
+	writer  *writer       // of the link, which sends commands and knows what the far side takes
+	ignored atomic.Int64  // commands that meant nothing to us
+	period  time.Duration // of silence between two looks; 0 is no looking
+	missed  int           // periods of silence
+	taken   uint64        // octets that the far side had taken at the latest look
+	owes    bool          // and there were some that it had not
+}
+
+func (p *pulse) open(c *carrier, w *writer) {
+	p.carrier, p.writer = c, w
+	if c.remote.Minor > 0 { // ZMTP 3.0 has no PING
+		p.period = c.config.Heartbeat
+	}
+}
+
+// Ignored returns the number of commands that came and meant nothing to us.
+func (p *pulse) Ignored() int64 { return p.ignored.Load() }
+
+// hear takes note that octets came from the far side.
+func (p *pulse) hear() {
+	p.heard.Store(int64(time.Since(p.opened)))
+	p.missed = 0
+}
+
 // obey carries out the commands that were found.
-func (l *Link) obey(found *zmtp.Messages) error {
+func (p *pulse) obey(found *zmtp.Messages) error {
 	for _, body := range found.Commands {
 		name, data, err := zmtp.SplitCommand(body)
 		if err != nil {
@@ -23,12 +52,12 @@ func (l *Link) obey(found *zmtp.Messages) error {
 		}
 		switch string(name) {
 		case zmtp.Ping:
-			err = l.pong(data)
+			err = p.pong(data)
 		case zmtp.Pong: // that it was heard is all it says
 		case zmtp.Error:
-			err = l.refused(zmtp.ParseError(data))
+			err = p.refused(zmtp.ParseError(data))
 		default:
-			l.ignored.Add(1)
+			p.ignored.Add(1)
 		}
 		if err != nil {
 			return err
@@ -39,86 +68,74 @@ func (l *Link) obey(found *zmtp.Messages) error {
 }
 
 // refused tells what the far side says with ERROR to who wants to know.
-func (l *Link) refused(err error) error {
+func (p *pulse) refused(err error) error {
 	var said *zmtp.RefusedError
-	if l.config.Refused == nil || !errors.As(err, &said) {
+	if p.config.Refused == nil || !errors.As(err, &said) {
 		return err
 	}
-	l.config.Refused(said.Reason)
+	p.config.Refused(said.Reason)
 	return nil
 }
 
 // Refuse tells the far side that something of it is not accepted, if there is room; see
 // [Config.Refused]. It is not for connections that bring their own ZMTP.
-func (l *Link) Refuse(reason string) { l.command(zmtp.Error, zmtp.ErrorData(reason)) }
+func (p *pulse) Refuse(reason string) { p.writer.command(zmtp.Error, zmtp.ErrorData(reason)) }
 
 // pong answers a PING. An answer for which there is no room is dropped: what fills
 // the outbox will be as good a sign of life.
-func (l *Link) pong(data []byte) error {
+func (p *pulse) pong(data []byte) error {
 	ttl, context, err := zmtp.ParsePing(data)
 	if err != nil {
 		return err
 	}
-	l.command(zmtp.Pong, context)
-	if ttl > 0 && (l.period == 0 || ttl < patience*l.period) {
-		l.period = max(ttl/patience, time.Millisecond)
-		return l.rearm()
+	p.writer.command(zmtp.Pong, context)
+	if ttl > 0 && (p.period == 0 || ttl < patience*p.period) {
+		p.period = max(ttl/patience, time.Millisecond)
+		return p.rearm()
 	}
 	return nil
 }
 
-// command sends a command if there is room.
-func (l *Link) command(name string, data []byte) {
-	q := l.lock()
-	b, err := q.control(zmtp.CommandSize(name, len(data)))
-	if err == nil {
-		zmtp.AppendCommand(b[:0], name, data)
-		l.commit(q)
-	}
-}
-
 // rearm has reading interrupted one period after the far side was last heard.
-func (l *Link) rearm() error {
-	if l.period == 0 {
+func (p *pulse) rearm() error {
+	if p.period == 0 {
 		return nil
 	}
-	return l.conn.SetReadDeadline(time.Now().Add(l.period))
+	return p.conn.SetReadDeadline(time.Now().Add(p.period))
 }
 
 // ttl is how long the far side is to wait for our next sign of life, in tenths of a
 // second, before it takes the link for dead: as long as we wait for one of it, so that
 // a link that only we know to be lost does not stand in the way of the next.
-func (l *Link) ttl() []byte {
-	tenths := min(patience*l.period/(time.Second/10), math.MaxUint16)
+func (p *pulse) ttl() []byte {
+	tenths := min(patience*p.period/(time.Second/10), math.MaxUint16)
 	return binary.BigEndian.AppendUint16(nil, uint16(tenths))
 }
 
 // look is called when reading was interrupted. Silence counts only while we
 // listen, not while deliver keeps us from it.
-func (l *Link) look() error {
-	if quiet := time.Since(l.Heard()); l.missed == 0 && quiet < l.period {
-		return l.conn.SetReadDeadline(time.Now().Add(l.period - quiet))
+func (p *pulse) look() error {
+	if quiet := time.Since(p.Heard()); p.missed == 0 && quiet < p.period {
+		return p.conn.SetReadDeadline(time.Now().Add(p.period - quiet))
 	}
-	if l.takes() { // a PING waits behind what it takes
-		l.missed = 0
-		return l.rearm()
+	switch p.missed++; {
+	case p.takes(): // a PING waits behind what it takes
+		p.missed = 0
+	case p.missed == patience:
+		return fmt.Errorf("%w: for %v", ErrSilent, patience*p.period)
+	case p.config.Heartbeat > 0:
+		p.writer.command(zmtp.Ping, p.ttl())
 	}
-	if l.missed++; l.missed == patience {
-		return fmt.Errorf("%w: for %v", ErrSilent, patience*l.period)
-	}
-	if l.config.Heartbeat > 0 {
-		l.command(zmtp.Ping, l.ttl())
-	}
-	return l.rearm()
+	return p.rearm()
 }
 
 // takes tells whether the far side has taken of what was queued for it when last asked.
 // That an answer or a PING left is no sign of life.
-func (l *Link) takes() bool {
-	q := l.lock()
-	taken, owes := l.writer.taken(q)
+func (p *pulse) takes() bool {
+	q := p.writer.lock()
+	taken, owes := p.writer.taken(q)
 	q.mu.Unlock()
-	took := l.owes && taken > l.inbox.taken
-	l.inbox.taken, l.owes = taken, owes
+	took := p.owes && taken > p.taken
+	p.taken, p.owes = taken, owes
 	return took
 }

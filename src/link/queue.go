@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 )
 
@@ -28,16 +29,14 @@ type queue struct {
 	room     chan struct{} // tells that one to look again
 	progress chan struct{} // closed when some have been written, or never will; nil if nobody waits
 
-	err    error         // why nothing is taken any more, is ErrClosed
-	broken error         // why nothing can be written any more, is ErrClosed
-	sealed chan struct{} // closed when err is set
+	err    error // why nothing is taken any more, is ErrClosed
+	broken error // why nothing can be written any more, is ErrClosed
 }
 
 func (q *queue) open(c *Config) {
 	q.pool, q.most, q.further = c.Pool, c.Outbox, c.Reserve
 	q.turn, q.room = make(chan struct{}, 1), make(chan struct{}, 1)
 	q.turn <- struct{}{}
-	q.sealed = make(chan struct{})
 }
 
 // Reserve waits for room for n > 0 octets, locks the outbox, and returns the room.
@@ -107,12 +106,7 @@ func (q *queue) news(ctx context.Context) error {
 	}
 	progress := q.progress
 	q.mu.Unlock()
-	select {
-	case <-progress:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pass(ctx, progress)
 }
 
 // Locked runs do while nobody reserves room or commits, which do must not do either.
@@ -140,7 +134,7 @@ func (q *queue) take(n int, err error) ([]byte, error) {
 	if q.queued() == 0 {
 		q.excess = max(0, n-q.most)
 	}
-	q.out = q.pool.room(q.out, n)
+	q.out = q.pool.room(q.out, n, math.MaxInt)
 	from := len(q.out.b)
 	q.out.b = q.out.b[:from+n]
 	return q.out.b[from : from+n : from+n], nil
@@ -150,37 +144,32 @@ func (q *queue) take(n int, err error) ([]byte, error) {
 func (q *queue) await(ctx context.Context, n int) ([]byte, error) {
 	q.waiting++
 	q.mu.Unlock()
-	err := q.sleep(ctx, q.turn)
+	err := pass(ctx, q.turn)
 	mine := err == nil
 	q.mu.Lock()
 	for err == nil && q.err == nil && !q.fits(n) {
 		q.mu.Unlock()
-		err = q.sleep(ctx, q.room)
+		err = pass(ctx, q.room)
 		q.mu.Lock()
 	}
 	if mine {
 		q.turn <- struct{}{}
 	}
 	q.waiting--
-	if q.err != nil {
-		err = q.err
-	}
-	return q.take(n, err)
+	return q.take(n, cmp.Or(q.err, err))
 }
 
-// sleep waits at a gate until it opens, ctx ends or the outbox is sealed.
-func (q *queue) sleep(ctx context.Context, gate <-chan struct{}) error {
+// pass waits at a gate until it opens or ctx ends.
+func pass(ctx context.Context, gate <-chan struct{}) error {
 	select {
 	case <-gate:
 		return nil
-	case <-q.sealed:
-		return ErrClosed
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// flew takes note of the end of a write, and keeps its buffer for the next one.
+// flew takes note that what was flying is written, and keeps its buffer.
 func (q *queue) flew(taken *buffer) {
 	q.sent += int64(q.flying)
 	q.flying, q.flown = 0, 0
@@ -194,11 +183,9 @@ func (q *queue) flew(taken *buffer) {
 
 // wake has those look again who wait for room, or for the end of a write.
 func (q *queue) wake() {
-	if q.waiting > 0 {
-		select {
-		case q.room <- struct{}{}:
-		default:
-		}
+	select {
+	case q.room <- struct{}{}:
+	default:
 	}
 	if q.progress != nil {
 		close(q.progress)
@@ -228,7 +215,7 @@ func (q *queue) shut(cause error) {
 	if cause != nil {
 		q.err = fmt.Errorf("%w: %w", ErrClosed, cause)
 	}
-	close(q.sealed)
+	q.wake()
 }
 
 // end drops what waits, and takes nothing any more.

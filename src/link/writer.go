@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -66,12 +67,22 @@ func (w *writer) lock() *queue {
 	}
 }
 
-// commit gets what is new in a queue on its way, unless the link has left it, and unlocks it.
+// commit gets what is new in the queue on its way, and unlocks that.
 func (w *writer) commit(q *queue) {
 	if !w.writing {
 		w.start(q)
 	}
 	q.mu.Unlock()
+}
+
+// command sends a command of the link itself, if there is room.
+func (w *writer) command(name string, data []byte) {
+	q := w.lock()
+	b, err := q.control(zmtp.CommandSize(name, len(data)))
+	if err == nil {
+		zmtp.AppendCommand(b[:0], name, data)
+		w.commit(q)
+	}
 }
 
 // adopt has the link go on with q in place of the queue that it has had: that ends, and
@@ -80,7 +91,7 @@ func (w *writer) adopt(q *queue) {
 	last := w.lock()
 	defer last.mu.Unlock()
 	if w.due(last) && last.out != nil {
-		w.begun = last.pool.room(w.begun, last.out.len())
+		w.begun = last.pool.room(w.begun, len(last.out.b), math.MaxInt)
 		w.begun.b = append(w.begun.b, last.out.b...)
 	}
 	last.end()
@@ -110,13 +121,13 @@ func (w *writer) start(q *queue) {
 	if w.raw != nil && w.begun == nil && w.due(q) && w.alone() {
 		w.try(q)
 	}
-	if !w.due(q) {
+	if w.due(q) {
+		w.writing = true
+		w.writes.Add(1)
+		go w.run()
+	} else {
 		q.rest()
-		return
 	}
-	w.writing = true
-	w.writes.Add(1)
-	go w.run()
 }
 
 // due tells whether there is something that the link has to write, and can.
@@ -141,15 +152,27 @@ func (w *writer) try(q *queue) {
 	w.begun, q.out, q.flying = q.out, nil, queued
 	w.pushed, w.pushErr = 0, nil
 	err := cmp.Or(w.raw.Write(w.push), w.pushErr)
-	w.wrote = time.Since(w.opened)
 	if err == nil && w.pushed < len(w.begun.b) {
 		w.begun.b = w.begun.b[:copy(w.begun.b, w.begun.b[w.pushed:])]
 		w.covered, q.flown = len(w.begun.b), min(q.flying, w.pushed)
 		return
 	}
 	taken := w.begun
-	if w.begun = nil; err != nil {
-		w.fail(q, err)
+	w.begun = nil
+	w.landed(q, taken, err)
+}
+
+// landed takes note of the end of a write, and keeps its buffer for the next one. After an
+// error part of a frame may be lost, so that nothing can be written any more.
+func (w *writer) landed(q *queue, taken *buffer, err error) {
+	w.wrote = time.Since(w.opened)
+	if err != nil {
+		w.begun, w.over = nil, true
+		w.dead = fmt.Errorf("%w: %w", ErrClosed, err)
+		if !q.stays {
+			q.broken = w.dead
+			q.shut(err)
+		}
 	}
 	q.flew(taken)
 }
@@ -171,31 +194,21 @@ func (w *writer) write() {
 				break
 			}
 		}
-		taken, covered := w.next(q)
+		if w.begun == nil {
+			w.begun, q.flying = q.out, len(q.out.b)
+			q.out, q.spare = q.spare, nil
+		}
+		taken, covered := w.begun, w.covered
+		w.begun, w.covered = nil, 0
 		q.mu.Unlock()
 		err := w.send(taken.b, covered)
 		q = w.lock()
-		if w.wrote = time.Since(w.opened); err != nil {
-			w.fail(q, err)
-		}
-		q.flew(taken)
+		w.landed(q, taken, err)
 	}
 	w.writing = false
 	q.rest()
 	q.wake()
 	q.mu.Unlock()
-}
-
-// next takes what is to be written next, and how much of it is covered.
-func (w *writer) next(q *queue) (taken *buffer, covered int) {
-	if w.begun != nil {
-		taken, covered = w.begun, w.covered
-		w.begun, w.covered = nil, 0
-		return taken, covered
-	}
-	taken = q.out
-	q.out, q.spare, q.flying = q.spare, nil, len(taken.b)
-	return taken, 0
 }
 
 // send writes octets to the connection. The first of them are sealed already.
@@ -268,15 +281,5 @@ func (w *writer) seal(cause error) {
 	defer q.mu.Unlock()
 	if w.over = true; !q.stays {
 		q.shut(cause)
-	}
-}
-
-// fail says that nothing can be written any more: part of a frame may be lost.
-func (w *writer) fail(q *queue, err error) {
-	w.begun = nil
-	w.dead = fmt.Errorf("%w: %w", ErrClosed, err)
-	if w.over = true; !q.stays {
-		q.broken = w.dead
-		q.shut(err)
 	}
 }
