@@ -32,12 +32,12 @@ type Hub struct {
 }
 
 type hubNode struct {
-	host   string
-	self   sight.Announcement
-	key    uint64     // of host and id
-	random *rand.Rand // how long it waits; guarded by Hub.mu, as what follows is
-	sent   uint64     // beacons
-	inbox  chan sight.Sighting
+	host    string
+	self    sight.Announcement
+	key     uint64     // of host and id
+	random  *rand.Rand // how long it waits; guarded by Hub.mu, as what follows is
+	sent    uint64     // beacons
+	waiting chan sight.Sighting
 }
 
 // NewHub returns a domain that loses nothing. What chance decides there comes from the
@@ -93,7 +93,7 @@ func (h hubHost) Run(ctx context.Context, announce sight.Announcement, sighted f
 		case <-timer.C:
 			h.hub.send(n, announce.Port)
 			timer.Reset(plan.wait())
-		case s := <-n.inbox:
+		case s := <-n.waiting:
 			if !s.Gone {
 				plan.crowd.heard(s.ID)
 			}
@@ -108,11 +108,11 @@ func (h *Hub) enter(host string, self sight.Announcement) *hubNode {
 	hash := fnv.New64a()
 	fmt.Fprint(hash, host, self.ID)
 	n := &hubNode{
-		host:   host,
-		self:   self,
-		key:    hash.Sum64(),
-		random: rand.New(rand.NewPCG(h.seed, hash.Sum64())),
-		inbox:  make(chan sight.Sighting, hubQueue),
+		host:    host,
+		self:    self,
+		key:     hash.Sum64(),
+		random:  rand.New(rand.NewPCG(h.seed, hash.Sum64())),
+		waiting: make(chan sight.Sighting, hubQueue),
 	}
 	at, _ := slices.BinarySearchFunc(h.nodes, n, func(a, b *hubNode) int {
 		return cmp.Or(strings.Compare(a.host, b.host), bytes.Compare(a.self.ID[:], b.self.ID[:]))
@@ -154,7 +154,7 @@ func (h *Hub) send(n *hubNode, port uint16) {
 			continue
 		}
 		select {
-		case to.inbox <- s:
+		case to.waiting <- s:
 		default:
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A message costs no allocation, on either side, sealed or not.
+// A message costs no allocation, on either side, encrypted or not.
 func TestNoAllocations(t *testing.T) {
 	noAllocations(t, dealer, router)
 	near, far := secure(dealer, router)

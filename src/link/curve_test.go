@@ -153,7 +153,7 @@ func TestCurveInTheMiddle(t *testing.T) {
 }
 
 // A message that the system takes only in part is continued where it broke off, by
-// the writer, and what comes after it is sealed after it.
+// the writer, and what comes after it is encrypted after it.
 func TestCurveDirectWriteIsContinued(t *testing.T) {
 	near, far := secure(dealer, router)
 	a, b := openPair(t, near, far)
@@ -186,7 +186,7 @@ func TestCurveDirectWriteIsContinued(t *testing.T) {
 	}
 }
 
-// PING and PONG are sealed like everything else; a far side that answers them is
+// PING and PONG are encrypted like everything else; a far side that answers them is
 // not silent.
 func TestCurveHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,9 +23,9 @@
 // # Security
 //
 // With Config.Curve a link opens only to a far side that holds the key that it has
-// to hold, or one that Admit lets in (RFC 26). Frames are sealed each by itself, by
+// to hold, or one that Admit lets in (RFC 26). Frames are encrypted each by itself, by
 // who writes them, so that the outbox counts plain octets. Anything that was not
-// sealed by the far side, for this link, in this order, ends it.
+// encrypted by the far side, for this link, in this order, ends it.
 //
 // # The end
 //

@@ -20,7 +20,7 @@ type Link struct {
 	writer
 	*Outbox
 	pulse
-	inbox
+	reader
 
 	serving atomic.Bool
 	served  chan struct{} // closed when Serve has returned
@@ -45,14 +45,14 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 	l := newLink(c)
 	l.conn, l.raw, l.remote, l.opened = conn, rawConn(conn), remote, time.Now()
 	l.pulse.open(&l.carrier, &l.writer)
-	l.inbox.open(&l.carrier, &l.pulse)
+	l.reader.open(&l.carrier, &l.pulse)
 	return l, nil
 }
 
 // Ended returns a link that has ended. It has no connection, and takes no messages.
 func Ended() *Link {
 	l := newLink(Config{})
-	l.seal(nil)
+	l.stop(nil)
 	return l
 }
 
@@ -76,11 +76,11 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 		return ErrClosed
 	}
 	defer close(l.served)
-	err := l.inbox.serve(deliver)
+	err := l.reader.serve(deliver)
 	if errors.Is(err, net.ErrClosed) {
 		err = ErrClosed
 	}
-	l.seal(err)
+	l.stop(err)
 	l.hangUp()
 	l.writes.Wait()
 	l.end = err
@@ -91,7 +91,7 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 // Close may be called any number of times, but not between a Reserve and its
 // Commit in the same goroutine.
 func (l *Link) Close() error {
-	l.seal(nil)
+	l.stop(nil)
 	err := l.hangUp()
 	l.writes.Wait()
 	return err
@@ -110,7 +110,7 @@ func (l *Link) hangUp() (err error) {
 // waits for Serve, so deliver must not call it.
 func (l *Link) Shutdown(ctx context.Context) error {
 	defer l.Close()
-	l.seal(nil)
+	l.stop(nil)
 	if err := l.settle(ctx); err != nil {
 		return err
 	}

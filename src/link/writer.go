@@ -22,8 +22,8 @@ const burstGap = 20 * time.Microsecond
 // run go first: senders add to them, and a shout meets all of its receivers that way.
 const gather = 32 << 10
 
-// coverSize is how many octets are sealed before they are written; a frame that is
-// larger is sealed alone.
+// coverSize is how many octets are encrypted before they are written; a frame that is
+// larger is encrypted alone.
 const coverSize = 128 << 10
 
 // writer is the sending half of a link: it empties the queue that is attached to it. All
@@ -136,7 +136,7 @@ func (w *writer) due(q *queue) bool {
 }
 
 // try writes what is queued as far as that can be done at once, unless it is too much to
-// be sealed at once. From then on it is this link's.
+// be encrypted at once. From then on it is this link's.
 func (w *writer) try(q *queue) {
 	queued := len(q.out.b)
 	if cipher := w.remote.Cipher; cipher != nil {
@@ -211,7 +211,7 @@ func (w *writer) write() {
 	q.mu.Unlock()
 }
 
-// send writes octets to the connection. The first of them are sealed already.
+// send writes octets to the connection. The first of them are encrypted already.
 func (w *writer) send(b []byte, covered int) (err error) {
 	if w.remote.Cipher == nil {
 		covered = len(b)
@@ -274,9 +274,9 @@ func (w *writer) taken(q *queue) (octets uint64, owes bool) {
 	return octets, owes
 }
 
-// seal ends the taking of messages, or, if the outbox stays, of what waits in it. The
+// stop ends the taking of messages, or, if the outbox stays, of what waits in it. The
 // cause may be nil.
-func (w *writer) seal(cause error) {
+func (w *writer) stop(cause error) {
 	q := w.lock()
 	defer q.mu.Unlock()
 	if w.over = true; !q.stays {

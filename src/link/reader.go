@@ -26,9 +26,9 @@ const (
 // greetingFrames is how many frames a message may have while Config.Greeting holds.
 const greetingFrames = 64
 
-// inbox is the receiving half of a link. All but finishing belongs to the goroutine in
+// reader is the receiving half of a link. All but finishing belongs to the goroutine in
 // Serve.
-type inbox struct {
+type reader struct {
 	*carrier
 	pulse  *pulse // of the link, which sees the commands that come and the silence
 	parser zmtp.Parser
@@ -56,7 +56,7 @@ const (
 	drainLast = 3 * time.Second // of waiting: who goes on to speak is not waited for
 )
 
-func (i *inbox) open(c *carrier, p *pulse) {
+func (i *reader) open(c *carrier, p *pulse) {
 	i.carrier, i.pulse = c, p
 	i.size, i.parser.Cipher = smallBuffer, c.remote.Cipher
 	if i.Widen(); c.config.Greeting > 0 {
@@ -76,20 +76,20 @@ func (i *inbox) open(c *carrier, p *pulse) {
 
 // Widen lets what follows be as large as Config.MaxMessage and MaxFrames say, in place of
 // Config.Greeting. It may be called before Serve, or by deliver.
-func (i *inbox) Widen() {
+func (i *reader) Widen() {
 	i.stranger, i.limit = false, busyBuffer
 	i.parser.MaxMessage, i.parser.MaxFrames = i.config.MaxMessage, i.config.MaxFrames
 }
 
 // Finish has Serve take in what has come already, wait for no more, and end with
 // io.EOF. It may be called at any time, and does not wait.
-func (i *inbox) Finish() {
+func (i *reader) Finish() {
 	i.finishing.Store(true)
 	_ = i.conn.SetReadDeadline(time.Unix(1, 0)) // fails only if the link has ended
 }
 
 // serve reads until the link ends, and returns why.
-func (i *inbox) serve(deliver func(*Batch) error) error {
+func (i *reader) serve(deliver func(*Batch) error) error {
 	err := i.pulse.rearm()
 	for err == nil {
 		err = i.cycle(deliver)
@@ -102,7 +102,7 @@ func (i *inbox) serve(deliver func(*Batch) error) error {
 }
 
 // cycle reads once and deals with what came.
-func (i *inbox) cycle(deliver func(*Batch) error) error {
+func (i *reader) cycle(deliver func(*Batch) error) error {
 	read := i.read
 	if i.finishing.Load() {
 		read = i.drain
@@ -142,7 +142,7 @@ func (i *inbox) cycle(deliver func(*Batch) error) error {
 }
 
 // drain reads what has come already. When nothing has, twice in a row, it is the end.
-func (i *inbox) drain() (n int, err error) {
+func (i *reader) drain() (n int, err error) {
 	began := time.Now()
 	if i.drained >= drainMost || i.waited >= drainLast || i.conn.SetReadDeadline(began.Add(drainTime)) != nil {
 		return 0, io.EOF
@@ -158,7 +158,7 @@ func (i *inbox) drain() (n int, err error) {
 }
 
 // read reads into the free part of i.in, which it provides. 0 octets are the end.
-func (i *inbox) read() (int, error) {
+func (i *reader) read() (int, error) {
 	if i.raw != nil {
 		if err := i.raw.Read(i.pull); err != nil {
 			return 0, err
@@ -181,7 +181,7 @@ func (i *inbox) read() (int, error) {
 // one twice as large, so that memory follows what came, not what was announced. A
 // stranger's buffer grows no further than its message can, and takes little at a time
 // after that: many tiny messages take far more memory than octets.
-func (i *inbox) space() []byte {
+func (i *reader) space() []byte {
 	if i.in == nil {
 		i.in = i.config.Pool.batch(i.size)
 	} else if b := i.in.in; len(b.b) == cap(b.b) {
@@ -200,7 +200,7 @@ func (i *inbox) space() []byte {
 
 // park is called before waiting. It gives the buffer back if there is nothing in
 // it, and takes a smaller one if there is little.
-func (i *inbox) park() {
+func (i *reader) park() {
 	b := i.in.in
 	switch {
 	case len(b.b) == 0:
@@ -215,14 +215,14 @@ func (i *inbox) park() {
 }
 
 // move has what is being read go on in a buffer that holds the message under way.
-func (i *inbox) move(to *buffer) {
+func (i *reader) move(to *buffer) {
 	i.in.found.Reset()
 	i.in.in = to
 	i.parser.Move(to.b, &i.in.found)
 }
 
 // adapt chooses the size of the next buffer, n octets having been read into this.
-func (i *inbox) adapt(n int) {
+func (i *reader) adapt(n int) {
 	b := i.in.in.b
 	switch {
 	case len(b)+n == cap(b):
@@ -238,7 +238,7 @@ func (i *inbox) adapt(n int) {
 
 // hand delivers the whole messages of i.in, if there are any; the message under
 // way goes on in another buffer, or at the start of this one.
-func (i *inbox) hand(deliver func(*Batch) error) error {
+func (i *reader) hand(deliver func(*Batch) error) error {
 	batch := i.in
 	rest := batch.in.b[i.parser.Begin():]
 	if batch.Len() == 0 {
