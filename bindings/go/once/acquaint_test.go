@@ -126,7 +126,7 @@ func TestFigures(t *testing.T) {
 		"gossip": {2: 5, 16: 125, 32: 424},
 		"beacon": {2: 4, 16: 100, 32: 1090},
 	}
-	target := map[string]float64{"plain-32": 250, "auto-32": 250, "plain-64": 1200, "auto-64": 1200}
+	target := map[string]float64{"plain-32": 150, "auto-32": 150, "plain-64": 700, "auto-64": 700}
 	for _, name := range slices.Sorted(maps.Keys(ways)) {
 		for _, nodes := range []int{2, 16, 32, 64} {
 			for _, security := range securities {
