@@ -102,7 +102,7 @@ func newSpeakerOn(tb testing.TB, network func() (near, far link.Transport, endpo
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.rooms[group]
-	})
+	}, func() error { return nil })
 	return s
 }
 

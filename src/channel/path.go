@@ -63,7 +63,7 @@ func NewPath(l *link.Link, nonces guard.Nonces, full func(*link.Link)) *Path {
 }
 
 // Control queues a message that is no content, encoded into scratch, which it returns. It
-// never waits: if there is no room, the link is to be closed. With a HELLO the numbers
+// never waits: if there is no room, which is link.ErrOverflow, the link is to be closed. With a HELLO the numbers
 // begin anew, and the card is what it shows, or nil. Asks tells whether the peer is asked
 // to confirm what was said before. It is the loop's.
 func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Card, asks bool) ([]byte, error) {
@@ -75,8 +75,7 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 	}
 	b, err := p.ReserveControl(len(frame))
 	if err != nil {
-		_ = p.unheard(err)
-		return frame, nil
+		return frame, err
 	}
 	p.count++
 	if p.sequence++; message.ID() == zremsg.IDHello {

@@ -17,14 +17,15 @@ type Sender struct {
 	maxMessage int                 // octets
 	only       map[string]struct{} // groups in which nothing plain is said
 	members    func(group string) []*Channel
+	running    func() error // why the node does not run, if so
 	groups     groups
 }
 
 // NewSender returns the sender of a node. A message may have so many octets, in the groups
-// of only nothing plain is said, and members returns who is in a group, as a list that
-// does not change.
-func NewSender(g *guard.Guard, maxMessage int, only map[string]struct{}, members func(string) []*Channel) *Sender {
-	return &Sender{guard: g, maxMessage: maxMessage, only: only, members: members, groups: groups{named: map[string]*group{}}}
+// of only nothing plain is said, members returns who is in a group, as a list that does
+// not change, and running why the node does not run, if so.
+func NewSender(g *guard.Guard, maxMessage int, only map[string]struct{}, members func(string) []*Channel, running func() error) *Sender {
+	return &Sender{guard: g, maxMessage: maxMessage, only: only, members: members, running: running, groups: groups{named: map[string]*group{}}}
 }
 
 // Whisper queues a message for one peer. It copies the content, and waits while the peer's

@@ -18,8 +18,9 @@ import (
 // Shout queues a message for all peers in a group, and returns for how many. It
 // is encoded once, and sealed once. Peers whose queues are full get it last, so
 // that they do not hold up the others. Nor do peers that are suspect: what there is
-// no room for is not for them, and [Channel.Missed] says so. Errors are those of ctx,
-// api.ErrArgument and api.ErrTooLarge.
+// no room for is not for them, nor is what cannot be sealed for a peer, and
+// [Channel.Missed] says so. Errors are those of ctx, api.ErrArgument, api.ErrTooLarge, and
+// why the node does not run if it stops before all have got it.
 func (s *Sender) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	head := (&zremsg.Shout{Group: group}).Size()
 	if _, err := s.measure(head, content); err != nil {
@@ -28,7 +29,7 @@ func (s *Sender) Shout(ctx context.Context, group string, content [][]byte) (uin
 	members := s.members(group)
 	if len(members) == 0 {
 		s.Forget(group)
-		return 0, nil
+		return 0, s.running()
 	}
 	m := shouts.Get().(*shout)
 	defer m.release()
@@ -174,20 +175,20 @@ func (s *Sender) sendLate(ctx context.Context, m *shout, sent uint32) (uint32, e
 			}
 			return nil
 		})
-		suspect := wait.Err() != nil && ctx.Err() == nil
 		over()
-		if errors.Is(err, api.ErrNoPeer) {
-			continue
-		}
-		if err != nil && suspect {
-			c.skipped.add(len(e.octets))
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			m.put(e, p, b)
+			sent++
+		case errors.Is(err, api.ErrNoPeer):
+			if err := s.running(); err != nil {
+				return sent, err
+			}
+		case ctx.Err() != nil:
 			return sent, err
+		default: // it is suspect, or nothing can be sealed for it
+			c.skipped.add(len(e.octets))
 		}
-		m.put(e, p, b)
-		sent++
 	}
 	return sent, nil
 }

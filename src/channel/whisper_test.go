@@ -225,7 +225,7 @@ func TestFramesArrive(t *testing.T) {
 }
 
 // TestFull queues messages that are no content until not even these have room: who made
-// the path is told each time, and nothing waits. Sealed content then waits for the next
+// who sends them is told each time, and nothing waits. Sealed content then waits for the next
 // path.
 func TestFull(t *testing.T) {
 	each(t, func(t *testing.T, s *speaker, ben *listener) {
@@ -233,13 +233,18 @@ func TestFull(t *testing.T) {
 		ben.fill()
 		said := ben.path.Said()
 		pings, size := 0, zmtp.FrameSize(new(zremsg.Ping).Size())
-		for ; ben.fulls == 0; pings++ {
-			ben.says(new(zremsg.Ping), false)
+		ping := func(asks bool) error {
+			_, err := ben.path.Control(new(zremsg.Ping), nil, nil, asks)
+			return err
 		}
-		if pings != reserve/size+1 {
+		var err error
+		for ; err == nil; pings++ {
+			err = ping(false)
+		}
+		if pings != reserve/size+1 || !errors.Is(err, link.ErrOverflow) {
 			t.Errorf("%d have room", pings-1)
 		}
-		if ben.says(new(zremsg.Ping), true); ben.fulls != 2 || !ben.path.Unsure() || ben.path.Said() != said {
+		if err := ping(true); !errors.Is(err, link.ErrOverflow) || ben.fulls != 0 || !ben.path.Unsure() || ben.path.Said() != said {
 			t.Errorf("it was told %d times; what had no room has asked: %v", ben.fulls, !ben.path.Unsure())
 		}
 		if ben.kind == sealed {
@@ -263,7 +268,9 @@ func TestFull(t *testing.T) {
 		}
 		_ = ben.path.Close()
 		before := ben.fulls
-		ben.says(new(zremsg.Ping), false)
+		if err := ping(false); !errors.Is(err, link.ErrClosed) {
+			t.Error(err)
+		}
 		if err := ben.path.aside(1, nil); !errors.Is(err, link.ErrClosed) || ben.fulls != before {
 			t.Errorf("a path that is closed counts as full: %v", err)
 		}

@@ -81,6 +81,18 @@ func (l *books) lost(out *outbound, reason string) {
 	}
 }
 
+// moves notes that we end a connection to a peer that is present, to make another: what was
+// said over it is lost unless the peer reads it to its end.
+func (l *books) moves(out *outbound) {
+	c := l.find(out.peer)
+	if c == nil || c.Path() != out.Path {
+		return
+	}
+	if what := c.Unconfirmed(out.Path); what.Messages > 0 && !l.tell(c.Peer(), what, "") {
+		l.parting[out.Link] = parting{peer: c.Peer(), Amount: what}
+	}
+}
+
 // exits notes what a peer that is gone has not confirmed. If it is us who stop, it has yet
 // to take that.
 func (l *books) exits(p *Peer, reason peermachine.Reason) {

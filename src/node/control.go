@@ -1,9 +1,12 @@
 package node
 
 import (
+	"errors"
+
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -33,7 +36,12 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge)
 	}
 	scratch, err := out.Control(message, l.scratch, card, asks(message, p))
-	if err != nil {
+	switch {
+	case err == nil, errors.Is(err, link.ErrClosed):
+	case errors.Is(err, link.ErrOverflow):
+		l.count("control overflows")
+		l.closeSoon(out.Link)
+	default:
 		l.settings.log.Error("message cannot be encoded", "message", message.ID(), "error", err)
 	}
 	if l.scratch = scratch; cap(scratch) > maxScratch {

@@ -21,18 +21,24 @@ type flush struct {
 	done   chan struct{} // closed when nobody is waited for
 }
 
-// parting is a peer that we take leave of, and what it has yet to take.
+// parting is a peer whose connection we end, and what it has yet to take.
 type parting struct {
 	peer *Peer
 	channel.Amount
+	reason string
 }
 
 func newLedger() ledger {
 	return ledger{missed: missed{}, flushes: map[*flush]bool{}, parting: map[*link.Link]parting{}}
 }
 
-// open begins a wait, which takes what nobody was told of.
+// open begins a wait, which takes what nobody was told of, and what is on its way over
+// links that have been ended: nobody confirms that any more.
 func (l *ledger) open() *flush {
+	for over, p := range l.parting {
+		l.missed.add(p.peer, p.Amount, p.reason)
+		delete(l.parting, over)
+	}
 	f := &flush{waits: map[uuid.UUID]channel.Amount{}, missed: l.missed, done: make(chan struct{})}
 	l.missed, l.flushes[f] = missed{}, true
 	return f
@@ -84,14 +90,14 @@ func (l *ledger) part(peer *Peer, over *link.Link, what channel.Amount, reason s
 		l.missed.add(peer, what, reason)
 		return
 	}
-	l.parting[over] = parting{peer, what}
+	l.parting[over] = parting{peer, what, reason}
 }
 
-// parted notes how a link ended that we have taken leave over, if we have: who has read it
-// to its end has all that was said.
-func (l *ledger) parted(over *link.Link, err error, reason string) {
+// parted notes how a link ended that we have ended, if something was still to be taken:
+// who has read it to its end has all that was said.
+func (l *ledger) parted(over *link.Link, err error) {
 	if p, known := l.parting[over]; known && err != nil {
-		l.missed.add(p.peer, p.Amount, reason)
+		l.missed.add(p.peer, p.Amount, p.reason)
 	}
 	delete(l.parting, over)
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/link"
@@ -15,6 +14,7 @@ type loop struct {
 	*shared
 	turns
 	books
+	life   *life // for who is not the loop
 	dialer *dial.Dialer
 	sender *channel.Sender
 
@@ -59,7 +59,7 @@ func (l *loop) await() *flush {
 
 // ends notes how a connection ended that we may have taken leave over.
 func (l *loop) ends(k *link.Link, err error) {
-	l.parted(k, err, peermachine.ReasonStopped.String())
+	l.parted(k, err)
 	l.hush()
 }
 
@@ -80,8 +80,9 @@ func (l *loop) closeSoon(k *link.Link) {
 	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
 }
 
-// full is called when a peer takes nothing at all: it gets a fresh connection.
+// full is called by who finds that a peer takes nothing at all, and is not the loop: the
+// peer gets a fresh connection. A node that stops ends all of them.
 func (l *loop) full(k *link.Link) {
 	l.count("control overflows")
-	l.closeSoon(k)
+	_ = l.life.while(func(l *loop) { l.closeSoon(k) })
 }

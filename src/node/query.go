@@ -43,6 +43,9 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if err != nil {
 		return err
 	}
+	if err := n.running(); err != nil {
+		return err
+	}
 	if err := n.guard.Suits(at.KeyOf()); err != nil {
 		return errors.Join(api.ErrEndpoint, err)
 	}

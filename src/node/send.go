@@ -30,11 +30,7 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	if sender == nil {
 		return 0, n.running()
 	}
-	sent, err := sender.Shout(ctx, group, content)
-	if err == nil && sent == 0 {
-		err = n.running()
-	}
-	return sent, err
+	return sender.Shout(ctx, group, content)
 }
 
 // Flush waits until each peer has confirmed all that was said to it. If some have not,
@@ -53,7 +49,9 @@ func (n *Node) Flush(ctx context.Context) error {
 	}
 	if err := n.while(func(l *loop) { l.giveUp(f) }); err != nil {
 		<-n.done // the loop's last word: it has ended
+		n.mu.Lock()
 		n.loop.giveUp(f)
+		n.mu.Unlock()
 		cause = err
 	}
 	return f.missed.err(cause)

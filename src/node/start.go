@@ -20,14 +20,16 @@ func (n *Node) Start(ctx context.Context) error {
 	return n.Fix(func() error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		var err error
-		if n.quit, err = n.moveIn(ctx); err != nil {
-			return err
+		own := n.world
+		leave, err := n.moveIn(ctx)
+		if err == nil {
+			if err = n.start(); err != nil {
+				n.journal.wait(n.Linger)
+				leave()
+			}
 		}
-		err = n.start()
-		if err != nil {
-			n.journal.wait(n.Linger)
-			n.quit()
+		if n.quit = leave; err != nil {
+			n.world = own
 		}
 		return err
 	})
@@ -73,7 +75,7 @@ func (n *Node) start() (err error) {
 
 // begin starts the goroutines of a node that listens.
 func (n *Node) begin(e *ears) {
-	l := newLoop(n.shared, n.table, e.site, n.done)
+	l := newLoop(n.shared, n.table, e.site, &n.life)
 	for group := range n.contests {
 		l.step(zre.Contest{Group: group})
 	}
@@ -92,13 +94,14 @@ func (n *Node) begin(e *ears) {
 }
 
 // newLoop returns the loop of a node that listens.
-func newLoop(s *shared, t *table, at *site.Site, done chan struct{}) *loop {
+func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
 		shared: s,
-		turns:  turns{calls: make(chan func(), 64), done: done},
+		turns:  turns{calls: make(chan func(), 64), done: of.done},
 		books:  books{table: t, ledger: newLedger(), ours: map[zre.LinkID]*outbound{}},
+		life:   of,
 		dialer: dial.NewDialer(s.world.Random),
-		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members),
+		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
 		home:   at.Endpoint().Bare(),
 		theirs: map[zre.LinkID]*inbound{},

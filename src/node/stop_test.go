@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -92,4 +94,79 @@ func TestShoutWhileStopping(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestShoutToTwoWhileStopping has a shout wait for one of two while the node stops: that it
+// did not get to both is said.
+func TestShoutToTwoWhileStopping(t *testing.T) {
+	for _, sec := range []api.NodeSecurity{api.NodeSecurityPlain, api.NodeSecurityAuto} {
+		t.Run(sec.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLAN(t)
+				ana := l.node("ana", func(n *Node) { n.settings.Outbox = 4 << 10 }, with(sec))
+				ben := l.node("ben", with(sec), in("room"))
+				cat := l.node("cat", tight, with(sec), in("room"))
+				defer ben.Stop()
+				defer cat.Stop()
+				for range 4 {
+					ana.next(time.Minute)
+				}
+				var stop error
+				done := make(chan struct{})
+				time.AfterFunc(time.Second, func() { stop = ana.Stop(); close(done) })
+				var err error
+				var sent uint32
+				whole, part := 0, 0
+				for err == nil {
+					sent, err = ana.Shout(t.Context(), "room", [][]byte{make([]byte, 1000)})
+					if err == nil && sent == 1 {
+						part++
+					} else if err == nil {
+						whole++
+					} else if sent == 1 {
+						t.Logf("the last: %d, %v", sent, err)
+					}
+				}
+				<-done
+				t.Logf("%d whole, %d in part without an error; then %v; Stop: %v", whole, part, err, stop)
+				if part > 0 {
+					t.Errorf("a shout that the stop kept from one of two says nothing")
+				}
+			})
+		})
+	}
+}
+
+// TestFlushesWhileStopping has several wait in Flush while the node stops.
+func TestFlushesWhileStopping(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t)
+			ana, ben := l.node("ana", func(n *Node) { n.settings.Outbox = 64 << 10; n.settings.Linger = time.Second }), l.node("ben", tight)
+			defer ben.Stop()
+			ana.wants("enter ben")
+			for range 30 {
+				ana.must(ana.Whisper(t.Context(), ben.UUID(), [][]byte{make([]byte, 1000)}))
+			}
+			var work sync.WaitGroup
+			for range 8 {
+				work.Go(func() { _ = ana.Flush(t.Context()) })
+			}
+			time.Sleep(time.Second)
+			work.Go(func() { _ = ana.Stop() })
+			work.Wait()
+		})
+	}
+}
+
+// TestOverflowAfterStop finds out that a peer takes nothing when the node has stopped.
+func TestOverflowAfterStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ana := newLAN(t).node("ana")
+		ana.must(ana.Stop())
+		ana.loop.full(link.Ended())
+		if got := ana.Counts()["control overflows"]; got != 1 {
+			t.Errorf("%d overflows", got)
+		}
+	})
 }
