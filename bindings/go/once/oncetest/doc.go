@@ -50,12 +50,13 @@
 //
 // # Chance
 //
-// What is lost, how long it takes, the waits of the nodes, and their keys and ids follow
-// from the seed that [New] takes and from the moment at which they are drawn. So a test
-// that fails does so again with the same seed, as long as the program itself does the same
-// again: the order in which Go runs goroutines that are ready at one moment, iterates over
-// maps and chooses among the cases of a select stays open. To look for failures, run a
-// test with many seeds.
+// What is lost, how long it takes and the waits of the nodes follow from the seed that
+// [New] takes. Keys and ids, which are drawn from one source, follow from it and from the
+// order in which they are drawn. A test that fails does so again with the same seed, as long
+// as the program does the same again, and nothing that matters happens at one moment: the
+// order in which Go runs goroutines that are ready then, iterates over maps and chooses among
+// the cases of a select stays open. So let hosts start one after the other, a moment apart,
+// on lines with some [Line.Jitter]. To look for failures, run a test with many seeds.
 //
 // # What is as in the world, and what is not
 //
@@ -63,7 +64,8 @@
 // not TCP, but a double of it, and beacons do not go over UDP. All of Config holds, but
 // that a host has no network interfaces to choose from: Interfaces is not looked at, and
 // all beacons with one BeaconPort reach all hosts, unless they are lost or the network is
-// parted. Files are those of the disk.
+// parted. Files are those of the disk. A node that is started in another context than that
+// of its host, such as that of the test, is a real one, on the real network.
 //
 // Keys cost processor time. To simulate many nodes that need no security, choose
 // once.SecurityPlain: above, the default would take about three times as long.
