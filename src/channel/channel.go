@@ -25,7 +25,7 @@ type Channel struct {
 	snapshot  atomic.Pointer[zre.Peer]
 	path      atomic.Pointer[Path] // nil once the peer is gone
 	session   atomic.Uint64        // number of the latest that the peer opened
-	skipped   tally                // shouts that it did not get: it was suspect and had no room
+	skipped   tally                // shouts that it did not get: it was suspect and had no room, or nothing can be sealed for it
 	withheld  tally                // shouts that were not for it: only what is sealed is said there
 	doubt     atomic.Pointer[doubt]
 }
@@ -84,11 +84,11 @@ func (c *Channel) Left(group string) {
 // Unconfirmed returns what the peer has not confirmed of what was said over a path, and
 // what it did not get at all. From then on all of that is taken for told. It is the loop's.
 func (c *Channel) Unconfirmed(over *Path) Amount {
-	return over.forget().Plus(c.skipped.take()).Plus(c.withheld.take())
+	return over.forget().plus(c.skipped.take()).plus(c.withheld.take())
 }
 
-// Missed returns what the peer did not get because it was suspect and had no room, and
-// what was not for it, since the last call.
+// Missed returns what the peer did not get because it was suspect and had no room, or
+// because nothing can be sealed for it, and what was not for it, since the last call.
 func (c *Channel) Missed() (skipped, withheld Amount) { return c.skipped.take(), c.withheld.take() }
 
 // reserve waits for room in the queue of the peer's path, and, if that is lost, of the

@@ -57,7 +57,7 @@ type Guard struct {
 // New settles how a node protects itself, and takes its identity for it alone until
 // Release.
 func New(c Config) (*Guard, error) {
-	g := &Guard{Name: c.Name, Throttle: NewThrottle(), wall: c.Wall, log: c.Log}
+	g := &Guard{Name: c.Name, Throttle: newThrottle(), wall: c.Wall, log: c.Log}
 	if err := g.arm(&c); err != nil {
 		return nil, err
 	}

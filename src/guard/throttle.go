@@ -39,8 +39,8 @@ type Throttle struct {
 	total     account
 }
 
-// NewThrottle returns a throttle that nobody owes anything.
-func NewThrottle() *Throttle { return &Throttle{addresses: map[netip.Prefix]*account{}} }
+// newThrottle returns a throttle that nobody owes anything.
+func newThrottle() *Throttle { return &Throttle{addresses: map[netip.Prefix]*account{}} }
 
 // ErrDebt says that an address owes too much.
 var ErrDebt = errors.New("its address has cost too much of late")

@@ -77,7 +77,7 @@ func TestThrottle(t *testing.T) {
 			{0, one, 1, succeeds, 1}, {0, []string{"10.9.9.9"}, 1, succeeds, 0}, {time.Minute, []string{"10.9.9.9"}, 1, succeeds, 1},
 		},
 	} {
-		th, now := NewThrottle(), time.Now()
+		th, now := newThrottle(), time.Now()
 		for i, a := range script {
 			now = now.Add(a.after)
 			let := 0
@@ -112,7 +112,7 @@ func TestThrottle(t *testing.T) {
 // goes back: the books stay right, and small.
 func TestThrottleBooks(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	th, now := NewThrottle(), time.Now()
+	th, now := newThrottle(), time.Now()
 	from := hosts(2 * maxAddresses)
 	var visits []Visit
 	for i := range 100_000 {
@@ -151,7 +151,7 @@ func TestThrottleBooks(t *testing.T) {
 // TestVolley lets many connections of an address cause arithmetic at the same time, all
 // in vain: few may, and when they are gone the address waits for one to be forgiven.
 func TestVolley(t *testing.T) {
-	th, now := NewThrottle(), time.Now()
+	th, now := newThrottle(), time.Now()
 	visits := make([]Visit, 500)
 	for i := range visits {
 		visits[i], _ = th.Admit(at("10.0.0.1"), now)

@@ -11,14 +11,14 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// porter takes the connections that are made to the node.
-type porter struct {
+// acceptor takes the connections that are made to the node.
+type acceptor struct {
 	*loop
 	own *channel.Own // what is said over them is opened with
 }
 
 // accept takes connections until the node stops.
-func (l porter) accept(listener net.Listener) {
+func (l acceptor) accept(listener net.Listener) {
 	link.Accept(l.ctx, listener, guard.MaxStrangers, func(conn net.Conn, known func()) {
 		visit, refused := l.admits(conn)
 		if refused != "" {
@@ -40,7 +40,7 @@ func (l porter) accept(listener net.Listener) {
 }
 
 // admits lets a connection in, or returns what those are counted under that are not.
-func (l porter) admits(conn net.Conn) (visit guard.Visit, refused string) {
+func (l acceptor) admits(conn net.Conn) (visit guard.Visit, refused string) {
 	if !l.site.Covers(conn.LocalAddr()) {
 		return visit, "connections on other interfaces"
 	}

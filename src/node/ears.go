@@ -59,9 +59,9 @@ func listen(s *shared) (*ears, error) {
 	return e, nil
 }
 
-// listen has the sources tell of others, and follows the host's interfaces; moved is called
+// hear has the sources tell of others, and follows the host's interfaces; moved is called
 // when there is one that was not there before.
-func (e *ears) listen(sighted func([]sight.Sighting), moved func()) {
+func (e *ears) hear(sighted func([]sight.Sighting), moved func()) {
 	self := e.announcement()
 	for _, source := range e.sources {
 		e.work.Go(func() {

@@ -72,7 +72,7 @@ func (l *loop) unreachable(out zre.Unreachable) {
 	why := fmt.Sprintf("it is heard of, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	switch {
 	case out.Linked:
-		why = fmt.Sprintf("it is heard of and accepts connections, but does not connect back: open the TCP port of %s in this host's firewall, or wait if it is busy with what this node said before it was started again", l.home)
+		why = fmt.Sprintf("it is heard of and accepts connections, but does not connect back: open the TCP port of %s in this host's firewall, or wait if it is busy with what this node said before it was started again", l.site.Endpoint().Bare())
 	case out.Greeted:
 		why = fmt.Sprintf("it has connected to this node, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	}

@@ -11,7 +11,7 @@ import (
 type ledger struct {
 	missed  missed                 // content that was not confirmed, and that nobody was told of
 	flushes map[*flush]bool        // that wait
-	parting map[*link.Link]parting // what those we take leave of have yet to take
+	parting map[*link.Link]parting // what is yet to be taken over links that we end
 }
 
 // flush is a call of Flush that waits.

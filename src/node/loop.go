@@ -17,9 +17,7 @@ type loop struct {
 	life   *life // for who is not the loop
 	dialer *dial.Dialer
 	sender *channel.Sender
-
-	site *site.Site
-	home string // where we accept connections, for people
+	site   *site.Site
 
 	theirs  map[zre.LinkID]*inbound
 	links   zre.LinkID // the latest number

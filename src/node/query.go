@@ -52,6 +52,16 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	return n.while(func(l *loop) { l.step(zre.Required{Peer: id, Endpoint: at}) })
 }
 
+// GossipUnpublish has the node tell no more of a peer, until the peer publishes
+// itself anew.
+func (n *Node) GossipUnpublish(peer uuid.UUID) error {
+	err := n.running()
+	if err == nil && n.ears.gossip != nil {
+		n.ears.gossip.Unpublish(peer)
+	}
+	return err
+}
+
 // Counts returns how often something unusual was seen since the node began, by
 // name.
 func (n *Node) Counts() map[string]uint64 { return n.counters.all() }

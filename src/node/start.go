@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
@@ -86,11 +84,11 @@ func (n *Node) begin(e *ears) {
 	n.sender.Store(l.sender)
 	go l.run()
 	own := &channel.Own{Identity: n.guard.Identity, Groups: l.groupsOwn, Apart: n.apart}
-	n.work.Go(func() { porter{l, own}.accept(e.listener) })
+	n.work.Go(func() { acceptor{l, own}.accept(e.listener) })
 	if n.guard.Identity != nil {
 		n.work.Go(watch{l}.keep)
 	}
-	e.listen(lookout{l}.sighted, func() { l.do(l.abandon) })
+	e.hear(lookout{l}.sighted, func() { l.do(l.abandon) })
 }
 
 // newLoop returns the loop of a node that listens.
@@ -103,7 +101,6 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
-		home:   at.Endpoint().Bare(),
 		theirs: map[zre.LinkID]*inbound{},
 	}
 	config := s.settings.core()
@@ -157,13 +154,3 @@ func (n *Node) end(l *loop) {
 
 // Close is Stop.
 func (n *Node) Close() error { return n.Stop() }
-
-// GossipUnpublish has the node tell no more of a peer, until the peer publishes
-// itself anew.
-func (n *Node) GossipUnpublish(peer uuid.UUID) error {
-	err := n.running()
-	if err == nil && n.ears.gossip != nil {
-		n.ears.gossip.Unpublish(peer)
-	}
-	return err
-}
