@@ -22,7 +22,7 @@ type unread struct {
 // compact takes from a queue the events that cancel out: an enter and exit, a
 // join and leave, a suspect and recover, with no content of the peer between
 // them, and for each group all leaders but the last, and that too if it leaves. Of those that are not about
-// peers it leaves the latest. The order of the rest stays, and the last event of a peer
+// peers it leaves the latest, and each overrun. The order of the rest stays, and the last event of a peer
 // shows it as it is after those that were taken. What a snapshot holds and
 // what it does not never make up for each other. Taken events have no type until
 // the sweep.
@@ -53,7 +53,7 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 			}
 			newest[id] = e.facts.Peer
 			u := open[id]
-			if u == nil || e.carries() {
+			if u == nil || e.Carries() {
 				u = &unread{join: map[string]*Event{}}
 				open[id] = u
 			}
@@ -64,6 +64,9 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 	for _, b := range slices.Backward(queue) {
 		for i := range slices.Backward(b.events) {
 			e := &b.events[i]
+			if e.facts.Type == api.EventTypeOverrun {
+				continue
+			}
 			if e.notice() {
 				if notices++; notices > MaxNotices {
 					e.facts.Type = 0

@@ -22,6 +22,7 @@ type Facts struct {
 	Text    string // of a network event, why a node was refused, or what a twin means
 	At      time.Time
 	Version uint64 // of what is known after the event, 0 if no snapshot holds it
+	lost    *lost  // of an overrun; nil if its text says how much
 }
 
 // Event is something that happened in the network. It is valid until the next
@@ -42,10 +43,13 @@ func (e *Event) Protection() api.PeerProtection { return e.facts.Peer.Protection
 // Reason returns why a peer is gone, or what has changed in the network, or an
 // empty string for other events.
 func (e *Event) Reason() string {
-	if e.facts.Reason == 0 {
-		return e.facts.Text
+	switch {
+	case e.facts.Reason != 0:
+		return e.facts.Reason.String()
+	case e.facts.lost != nil:
+		return e.facts.lost.String()
 	}
-	return e.facts.Reason.String()
+	return e.facts.Text
 }
 
 // Keep returns a copy of the event that shares no memory with the node.
@@ -62,14 +66,14 @@ func (e *Event) Keep() *Event {
 // notice tells whether the event is not about a peer: anybody can cause such.
 func (e *Event) notice() bool {
 	switch e.facts.Type {
-	case api.EventTypeNetwork, api.EventTypeRefused, api.EventTypeUnreachable, api.EventTypeTwin:
+	case api.EventTypeNetwork, api.EventTypeRefused, api.EventTypeUnreachable, api.EventTypeTwin, api.EventTypeOverrun:
 		return true
 	}
 	return false
 }
 
-// carries tells whether the event carries a message, and so memory of a link.
-func (e *Event) carries() bool {
+// Carries tells whether the event carries a message, and so memory of a link.
+func (e *Event) Carries() bool {
 	return e.facts.Type == api.EventTypeWhisper || e.facts.Type == api.EventTypeShout
 }
 

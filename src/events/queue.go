@@ -28,6 +28,8 @@ type Queue struct {
 	shut     bool   // no more content is let in
 	closed   bool   // nor anything else
 	snapshot uint64 // version of the latest
+	taps     []*Queue
+	gap      *lost // of the last event of the queue that tells of it, if that is unread
 
 	ready chan struct{} // holds a token when the queue may have become non-empty
 
@@ -89,6 +91,9 @@ func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool
 		from.taken.Store(reached)
 	}
 	if taken && len(b.events) > 0 {
+		for _, tap := range q.taps {
+			tap.Offer(tap.share(b))
+		}
 		q.octets += b.octets
 		q.queue = append(q.queue, b)
 		q.mu.Unlock()
@@ -103,6 +108,15 @@ func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool
 // Post queues an event that carries no content. It never waits.
 func (q *Queue) Post(f Facts) {
 	q.mu.Lock()
+	for _, tap := range q.taps {
+		tap.Post(f)
+	}
+	q.postLocked(f)
+	q.mu.Unlock()
+	q.wake()
+}
+
+func (q *Queue) postLocked(f Facts) {
 	last := len(q.queue) - 1
 	if last < q.head || q.queue[last].source != nil {
 		q.queue = append(q.queue, q.pool.Get().(*Batch))
@@ -119,8 +133,6 @@ func (q *Queue) Post(f Facts) {
 		}
 		q.compact = max(q.from, 2*q.tidings)
 	}
-	q.mu.Unlock()
-	q.wake()
 }
 
 // Mark notes that the application has a snapshot: the events that it holds and
@@ -203,7 +215,7 @@ func (q *Queue) take(ctx context.Context) error {
 	for {
 		q.mu.Lock()
 		if q.head < len(q.queue) {
-			q.current, q.next = q.queue[q.head], 0
+			q.current, q.next, q.gap = q.queue[q.head], 0, nil
 			q.queue[q.head] = nil
 			if q.head++; q.head == len(q.queue) {
 				q.queue, q.head = q.queue[:0], 0
@@ -241,6 +253,7 @@ func (q *Queue) finish(b *Batch) {
 	q.Recycle(b)
 }
 
+// Recycle gives back a batch that is not queued.
 func (q *Queue) Recycle(b *Batch) {
 	if b.source != nil {
 		b.source.Release()

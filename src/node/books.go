@@ -16,14 +16,19 @@ type books struct {
 	ours map[zre.LinkID]*outbound
 }
 
-// await begins to wait until each peer has confirmed what was said to it, and returns who
-// is yet to be asked.
-func (l *books) await() (f *flush, ask []uuid.UUID) {
-	f = l.ledger.open()
+// await begins to wait, for an account, until each peer has confirmed what was said to it,
+// and returns who is yet to be asked.
+func (l *books) await(of *account) (f *flush, ask []uuid.UUID) {
 	for _, c := range l.all() {
 		skipped, withheld := c.Missed()
-		f.missed.add(c.Peer(), withheld, unsealed)
-		f.missed.add(c.Peer(), skipped, "")
+		l.miss(c.Peer(), withheld, unsealed)
+		l.miss(c.Peer(), skipped, "")
+	}
+	f = l.ledger.open(of)
+	for _, c := range l.all() {
+		if !of.concerns(c.Peer()) {
+			continue
+		}
 		path := c.Path()
 		said := path.Said()
 		if said == path.Confirmed() {
@@ -88,8 +93,8 @@ func (l *books) moves(out *outbound) {
 	if c == nil || c.Path() != out.Path {
 		return
 	}
-	if what := c.Unconfirmed(out.Path); what.Messages > 0 && !l.tell(c.Peer(), what, "") {
-		l.parting[out.Link] = parting{peer: c.Peer(), Amount: what}
+	if what := c.Unconfirmed(out.Path); what.Messages > 0 {
+		l.parting[out.Link] = &parting{c.Peer(), what, "", l.tell(c.Peer(), what, "")}
 	}
 }
 

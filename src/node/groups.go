@@ -11,6 +11,9 @@ import (
 // Join joins a group. Joining a group twice changes nothing. What is joined
 // before Start is part of the first greeting.
 func (n *Node) Join(group string) error {
+	if far := n.far.Load(); far != nil {
+		return far.Join(group)
+	}
 	return n.enlist(group, zre.Join{Group: group}, n.groups)
 }
 
@@ -33,7 +36,12 @@ func (n *Node) enlist(group string, in zre.Input, groups map[string]struct{}) er
 		return err
 	}
 	var full error
-	if err := n.while(func(l *loop) { full = l.enlist(in) }); err != nil {
+	if err := n.while(func(l *loop) {
+		full = l.enlist(in)
+		if _, joins := in.(zre.Join); joins {
+			delete(l.lent.only, group)
+		}
+	}); err != nil {
 		return err
 	}
 	return full
@@ -41,17 +49,23 @@ func (n *Node) enlist(group string, in zre.Input, groups map[string]struct{}) er
 
 // Leave leaves a group. Leaving a group that the node is not in changes nothing.
 func (n *Node) Leave(group string) error {
+	if far := n.far.Load(); far != nil {
+		return far.Leave(group)
+	}
 	if early, err := n.early(func() error {
 		delete(n.groups, group)
 		return nil
 	}); early {
 		return err
 	}
-	return n.while(func(l *loop) { l.step(zre.Leave{Group: group}) })
+	return n.while(func(l *loop) { l.depart(group) })
 }
 
 // OwnGroups returns the groups that the node is in, sorted.
 func (n *Node) OwnGroups() []string {
+	if far := n.far.Load(); far != nil {
+		return far.OwnGroups()
+	}
 	var own []string
 	if early, _ := n.early(func() error {
 		own = slices.Sorted(maps.Keys(n.groups))
@@ -59,6 +73,11 @@ func (n *Node) OwnGroups() []string {
 	}); early {
 		return own
 	}
-	_ = n.while(func(l *loop) { own = l.core.OwnGroups() }) // none once it has stopped
+	_ = n.while(func(l *loop) { // none once it has stopped
+		own = slices.DeleteFunc(l.core.OwnGroups(), func(group string) bool {
+			_, only := l.lent.only[group]
+			return only
+		})
+	})
 	return own
 }

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/channel"
@@ -9,16 +11,42 @@ import (
 
 // ledger is what peers have yet to confirm, and who is to be told. It is the loop's.
 type ledger struct {
-	missed  missed                 // content that was not confirmed, and that nobody was told of
-	flushes map[*flush]bool        // that wait
-	parting map[*link.Link]parting // what is yet to be taken over links that we end
+	own      *account                // of the program that runs the node
+	accounts []*account              // own and those of the programs that share it
+	flushes  map[*flush]struct{}     // that wait
+	parting  map[*link.Link]*parting // what is yet to be taken over links that we end
+}
+
+// account is what one program is to be told of: of what it may have said, and it is told
+// of more rather than of less.
+type account struct {
+	missed missed                 // content that was not confirmed, and that the program was not told of
+	peers  map[uuid.UUID]struct{} // to whom it has said something; nil for all
+	groups map[string]struct{}    // and to which groups
+}
+
+func newAccount() *account {
+	return &account{missed: missed{}, peers: map[uuid.UUID]struct{}{}, groups: map[string]struct{}{}}
+}
+
+// concerns tells whether the program may have said something to a peer.
+func (a *account) concerns(p *Peer) bool {
+	if a.peers == nil {
+		return true
+	}
+	_, spoke := a.peers[p.UUID()]
+	return spoke || slices.ContainsFunc(p.Groups(), func(group string) bool {
+		_, spoke := a.groups[group]
+		return spoke
+	})
 }
 
 // flush is a call of Flush that waits.
 type flush struct {
-	waits  map[uuid.UUID]channel.Amount // what each peer has to confirm, counted on its connection
-	missed missed
-	done   chan struct{} // closed when nobody is waited for
+	account *account
+	waits   map[uuid.UUID]channel.Amount // what each peer has to confirm, counted on its connection
+	missed  missed
+	done    chan struct{} // closed when nobody is waited for
 }
 
 // parting is a peer whose connection we end, and what it has yet to take.
@@ -26,21 +54,46 @@ type parting struct {
 	peer *Peer
 	channel.Amount
 	reason string
+	told   []*account // that are to be told no more
 }
 
 func newLedger() ledger {
-	return ledger{missed: missed{}, flushes: map[*flush]bool{}, parting: map[*link.Link]parting{}}
+	own := &account{missed: missed{}}
+	return ledger{own: own, accounts: []*account{own}, flushes: map[*flush]struct{}{}, parting: map[*link.Link]*parting{}}
 }
 
-// open begins a wait, which takes what nobody was told of, and what is on its way over
-// links that have been ended: nobody confirms that any more.
-func (l *ledger) open() *flush {
-	for over, p := range l.parting {
-		l.missed.add(p.peer, p.Amount, p.reason)
-		delete(l.parting, over)
+// forget closes the account of a program that shares the node no more.
+func (l *ledger) forget(a *account) {
+	l.accounts = slices.DeleteFunc(l.accounts, func(other *account) bool { return other == a })
+}
+
+// concerned calls a function for each account that a peer concerns.
+func (l *ledger) concerned(p *Peer, do func(*account)) {
+	for _, a := range l.accounts {
+		if a.concerns(p) {
+			do(a)
+		}
 	}
-	f := &flush{waits: map[uuid.UUID]channel.Amount{}, missed: l.missed, done: make(chan struct{})}
-	l.missed, l.flushes[f] = missed{}, true
+}
+
+// miss notes that a peer does not get something.
+func (l *ledger) miss(p *Peer, what channel.Amount, reason string) {
+	if what.Messages > 0 {
+		l.concerned(p, func(a *account) { a.missed.add(p, what, reason) })
+	}
+}
+
+// open begins a wait, which takes what the account was not told of, and what is on its way
+// over links that have been ended: nobody confirms that any more.
+func (l *ledger) open(a *account) *flush {
+	for _, p := range l.parting {
+		if a.concerns(p.peer) && !slices.Contains(p.told, a) {
+			a.missed.add(p.peer, p.Amount, p.reason)
+			p.told = append(p.told, a)
+		}
+	}
+	f := &flush{account: a, waits: map[uuid.UUID]channel.Amount{}, missed: a.missed, done: make(chan struct{})}
+	a.missed, l.flushes[f] = missed{}, struct{}{}
 	return f
 }
 
@@ -62,13 +115,13 @@ func (l *ledger) settled(peer uuid.UUID, confirmed channel.Amount) {
 	}
 }
 
-// tell has those who wait for a peer wait no more, and tells whether there are some.
-func (l *ledger) tell(peer *Peer, what channel.Amount, reason string) (told bool) {
+// tell has those who wait for a peer wait no more, and returns whose waits they were.
+func (l *ledger) tell(peer *Peer, what channel.Amount, reason string) (told []*account) {
 	for f := range l.flushes {
 		if _, waits := f.waits[peer.UUID()]; waits {
 			f.missed.add(peer, what, reason)
 			f.settle(peer.UUID())
-			told = true
+			told = append(told, f.account)
 		}
 	}
 	return told
@@ -77,9 +130,17 @@ func (l *ledger) tell(peer *Peer, what channel.Amount, reason string) (told bool
 // lose notes that a peer may never confirm something: those who wait for it are told, else
 // who asks next.
 func (l *ledger) lose(peer *Peer, what channel.Amount, reason string) {
-	if !l.tell(peer, what, reason) {
-		l.missed.add(peer, what, reason)
-	}
+	told := l.tell(peer, what, reason)
+	l.untold(&parting{peer, what, reason, told})
+}
+
+// untold has those told, when they ask next, who are not told yet.
+func (l *ledger) untold(p *parting) {
+	l.concerned(p.peer, func(a *account) {
+		if !slices.Contains(p.told, a) {
+			a.missed.add(p.peer, p.Amount, p.reason)
+		}
+	})
 }
 
 // part notes that we take leave of a peer over a link, or that there is none to do so: it
@@ -87,17 +148,17 @@ func (l *ledger) lose(peer *Peer, what channel.Amount, reason string) {
 func (l *ledger) part(peer *Peer, over *link.Link, what channel.Amount, reason string) {
 	l.tell(peer, what, reason)
 	if over == nil {
-		l.missed.add(peer, what, reason)
+		l.miss(peer, what, reason)
 		return
 	}
-	l.parting[over] = parting{peer, what, reason}
+	l.parting[over] = &parting{peer, what, reason, nil}
 }
 
 // parted notes how a link ended that we have ended, if something was still to be taken:
 // who has read it to its end has all that was said.
 func (l *ledger) parted(over *link.Link, err error) {
 	if p, known := l.parting[over]; known && err != nil {
-		l.missed.add(p.peer, p.Amount, p.reason)
+		l.untold(p)
 	}
 	delete(l.parting, over)
 }

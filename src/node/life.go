@@ -4,15 +4,17 @@ import (
 	"sync"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/control"
 )
 
 // life is what a node is while it runs. The lock is taken after that of the settings.
 type life struct {
-	mu    sync.RWMutex // guards what follows, which is nil before the start
-	phase phase
-	loop  *loop
-	ears  *ears
-	quit  func() // tells the world that the node is gone
+	mu     sync.RWMutex // guards what follows, which is nil before the start
+	phase  phase
+	loop   *loop
+	ears   *ears
+	server *control.Server // nil if the node is not shared
+	quit   func()          // tells the world that the node is gone
 
 	done chan struct{} // closed when the loop has ended
 }
@@ -23,6 +25,7 @@ type phase int
 const (
 	fresh phase = iota
 	running
+	attached // to a node that another process runs
 	stopped
 )
 
@@ -30,6 +33,8 @@ func (p phase) err() error {
 	switch p {
 	case fresh:
 		return api.ErrNotRunning
+	case attached:
+		return api.ErrAttached
 	case stopped:
 		return api.ErrStopped
 	}

@@ -19,6 +19,7 @@ type loop struct {
 	sender *channel.Sender
 	site   *site.Site
 
+	lent    lent
 	theirs  map[zre.LinkID]*inbound
 	links   zre.LinkID // the latest number
 	scratch []byte     // where control messages are encoded
@@ -46,9 +47,9 @@ func (l *loop) groupsOwn() (own []string) {
 	return own
 }
 
-// await begins to wait until each peer has confirmed what was said to it.
-func (l *loop) await() *flush {
-	f, ask := l.books.await()
+// await begins to wait, for an account, until each peer has confirmed what was said to it.
+func (l *loop) await(of *account) *flush {
+	f, ask := l.books.await(of)
 	for _, peer := range ask {
 		l.step(zre.Ask{Peer: peer})
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -40,6 +41,7 @@ type Node struct {
 	plain  uuid.UUID // the id of a node without identity
 	table  *table
 	sender atomic.Pointer[channel.Sender] // nil before the start
+	far    atomic.Pointer[control.Client] // nil unless another process runs the node
 }
 
 // New returns a node that does nothing yet. Without a name it takes the first
@@ -68,6 +70,9 @@ func New(name string) (*Node, error) {
 
 // UUID returns the id of the node's identity, or a random one if it has none.
 func (n *Node) UUID() uuid.UUID {
+	if far := n.far.Load(); far != nil {
+		return far.ID
+	}
 	if g := n.settled(); g != nil {
 		return g.ID
 	}
@@ -83,6 +88,9 @@ func (n *Node) UUID() uuid.UUID {
 
 // Name returns the node's public name.
 func (n *Node) Name() string {
+	if far := n.far.Load(); far != nil {
+		return far.Name
+	}
 	if g := n.settled(); g != nil {
 		return g.Name
 	}
@@ -98,6 +106,9 @@ func (n *Node) settled() *guard.Guard {
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
+	if far := n.far.Load(); far != nil {
+		return look(far).Endpoint
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.ears == nil {

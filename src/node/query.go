@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -20,13 +22,29 @@ func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.events.Recv(
 func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.RecvBatch(ctx) }
 
 // Peers returns the peers that are present, in the order of their UUIDs.
-func (n *Node) Peers() []*Peer { return sorted(n.table.all()) }
+func (n *Node) Peers() []*Peer {
+	if far := n.far.Load(); far != nil {
+		return look(far).Peers
+	}
+	return sorted(n.table.all())
+}
 
 // PeersByGroup returns the peers in a group, in the order of their UUIDs.
-func (n *Node) PeersByGroup(group string) []*Peer { return sorted(n.table.members(group)) }
+func (n *Node) PeersByGroup(group string) []*Peer {
+	if far := n.far.Load(); far != nil {
+		return slices.DeleteFunc(look(far).Peers, func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
+	}
+	return sorted(n.table.members(group))
+}
 
 // Peer returns a peer that is present.
 func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
+	if far := n.far.Load(); far != nil {
+		peers := look(far).Peers
+		if i := slices.IndexFunc(peers, func(p *Peer) bool { return p.UUID() == id }); i >= 0 {
+			return peers[i], nil
+		}
+	}
 	c := n.table.find(id)
 	if c == nil {
 		return nil, n.absent()
@@ -35,10 +53,24 @@ func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
 }
 
 // PeerGroups returns the groups that some peer is in, sorted.
-func (n *Node) PeerGroups() []string { return n.table.groupNames() }
+func (n *Node) PeerGroups() []string {
+	if far := n.far.Load(); far != nil {
+		groups := map[string]struct{}{}
+		for _, p := range look(far).Peers {
+			for _, group := range p.Groups() {
+				groups[group] = struct{}{}
+			}
+		}
+		return slices.Sorted(maps.Keys(groups))
+	}
+	return n.table.groupNames()
+}
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
+	if far := n.far.Load(); far != nil {
+		return far.RequirePeer(id, endpoint)
+	}
 	at, err := reachable("endpoint of a peer", endpoint)
 	if err != nil {
 		return err
@@ -64,7 +96,12 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 
 // Counts returns how often something unusual was seen since the node began, by
 // name.
-func (n *Node) Counts() map[string]uint64 { return n.counters.all() }
+func (n *Node) Counts() map[string]uint64 {
+	if far := n.far.Load(); far != nil {
+		return countsOf(far)
+	}
+	return n.counters.all()
+}
 
 // Interface is a network that the host is part of.
 type Interface = site.Interface

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -14,6 +15,9 @@ import (
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
+		if far := n.far.Load(); far != nil {
+			return far.Whisper(ctx, peer, content)
+		}
 		return n.absent()
 	}
 	err := n.sender.Load().Whisper(ctx, c, content)
@@ -28,6 +32,9 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	sender := n.sender.Load()
 	if sender == nil {
+		if far := n.far.Load(); far != nil {
+			return far.Shout(ctx, group, content)
+		}
 		return 0, n.running()
 	}
 	return sender.Shout(ctx, group, content)
@@ -37,8 +44,16 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // because they are gone, a connection was lost, or ctx ends, it returns an
 // *UndeliveredError. What was lost before is told by the first Flush after that.
 func (n *Node) Flush(ctx context.Context) error {
+	if far := n.far.Load(); far != nil {
+		return far.Flush(ctx)
+	}
+	return n.flush(ctx, nil)
+}
+
+// flush is Flush for an account; nil is that of the program that runs the node.
+func (n *Node) flush(ctx context.Context, of *account) error {
 	var f *flush
-	if err := n.while(func(l *loop) { f = l.await() }); err != nil {
+	if err := n.while(func(l *loop) { f = l.await(cmp.Or(of, l.own)) }); err != nil {
 		return err
 	}
 	var cause error

@@ -24,6 +24,7 @@ type settings struct {
 	api.NodeSettings
 	who        *identity.Identity
 	chosen     bool // the identity is the application's
+	sharing    bool // other programs that have it share the node
 	headers    map[string]string
 	groups     map[string]struct{} // joined before the start
 	sealed     map[string]struct{} // in which nothing plain is said
@@ -77,6 +78,13 @@ func (s *settings) early(act func() error) (bool, error) {
 func (s *settings) SetIdentity(who *identity.Identity) error {
 	return s.Change(func() error {
 		s.who, s.chosen = who, true
+		return nil
+	})
+}
+
+func (s *settings) SetShared(shared bool) error {
+	return s.Change(func() error {
+		s.sharing = shared
 		return nil
 	})
 }

@@ -21,7 +21,7 @@ func (n *Node) Start(ctx context.Context) error {
 		own := n.world
 		leave, err := n.moveIn(ctx)
 		if err == nil {
-			if err = n.start(); err != nil {
+			if err = n.startOrShare(ctx); err != nil {
 				n.journal.wait(n.Linger)
 				leave()
 			}
@@ -67,6 +67,7 @@ func (n *Node) start() (err error) {
 	n.events.Limit(s.Inbox)
 	n.begin(n.ears)
 	n.phase = running
+	n.share()
 	s.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
 }
@@ -101,6 +102,7 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
+		lent:   lent{guests: map[string]int{}, only: map[string]struct{}{}},
 		theirs: map[zre.LinkID]*inbound{},
 	}
 	config := s.settings.core()
@@ -121,6 +123,9 @@ func (n *Node) Stop() error {
 	n.phase = stopped
 	n.mu.Unlock()
 	switch {
+	case was == attached:
+		n.detach()
+		return nil
 	case was == fresh:
 		n.events.Close()
 		close(n.done)
@@ -131,17 +136,23 @@ func (n *Node) Stop() error {
 		n.end(n.loop)
 	}
 	<-n.done
-	return n.loop.missed.err(nil)
+	return n.loop.own.missed.err(nil)
 }
 
 // end ends a node that runs.
 func (n *Node) end(l *loop) {
+	if n.server != nil {
+		n.server.Hush()
+	}
 	l.do(func() {
 		n.events.End()
 		l.step(zre.Stop{})
 		l.hush()
 	})
 	n.events.Close()
+	if n.server != nil {
+		n.server.Close(n.Linger)
+	}
 	n.cancel()
 	n.work.Wait()
 	close(l.calls)

@@ -2,24 +2,18 @@ package node
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 )
 
-// Missed is how much content a peer is not known to have got.
-type Missed struct {
-	ID       uuid.UUID // the nil UUID where several are told together
-	Name     string
-	Messages uint64
-	Octets   uint64 // of the messages, as they are on the wire
-	Reason   string // why it is gone, as in an exit, or why it gets none; else empty
-}
+// What is told of content that was not delivered.
+type (
+	Missed           = channel.Missed
+	UndeliveredError = channel.UndeliveredError
+)
 
 // missed are those who missed something.
 type missed map[uuid.UUID]Missed
@@ -39,52 +33,10 @@ func (m missed) add(p *Peer, what channel.Amount, reason string) {
 	if _, known := m[id]; !known && len(m) >= maxMissed {
 		id, p = uuid.Nil, nobody
 	}
-	m[id] = Missed{id, p.Name(), m[id].Messages + what.Messages, m[id].Octets + what.Octets, cmp.Or(reason, m[id].Reason)}
-}
-
-// String says how much, for people.
-func (m Missed) String() string {
-	what := fmt.Sprintf("%d messages", m.Messages)
-	if m.Messages == 1 {
-		what = "1 message"
+	m[id] = Missed{
+		ID: id, Name: p.Name(), Messages: m[id].Messages + what.Messages, Octets: m[id].Octets + what.Octets,
+		Reason: cmp.Or(reason, m[id].Reason),
 	}
-	if m.Octets > 0 {
-		what += fmt.Sprintf(", %d octets", m.Octets)
-	}
-	if m.Reason != "" {
-		what += ", " + m.Reason
-	}
-	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.ID, what)
-}
-
-// UndeliveredError says that peers are not known to have got content. It is
-// api.ErrUndelivered, and what ended the wait for them, if something did.
-type UndeliveredError struct {
-	Missed []Missed // in the order of their UUIDs
-	Cause  error    // nil if none of them is waited for
-}
-
-func (e *UndeliveredError) Error() string {
-	var b strings.Builder
-	b.WriteString(api.ErrUndelivered.Error())
-	for i, m := range e.Missed {
-		if i == 4 {
-			fmt.Fprintf(&b, "; and %d more peers", len(e.Missed)-i)
-			break
-		}
-		fmt.Fprintf(&b, "; %v", m)
-	}
-	if e.Cause != nil {
-		fmt.Fprintf(&b, ": %v", e.Cause)
-	}
-	return b.String()
-}
-
-func (e *UndeliveredError) Unwrap() []error {
-	if e.Cause == nil {
-		return []error{api.ErrUndelivered}
-	}
-	return []error{api.ErrUndelivered, e.Cause}
 }
 
 // err returns what there is to be said of those who missed something.

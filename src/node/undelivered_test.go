@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/link"
@@ -350,20 +348,4 @@ func TestPlainPeersConfirm(t *testing.T) {
 		}
 		<-o.done
 	})
-}
-
-func TestMissedSays(t *testing.T) {
-	id := uuid.UUID{1}
-	for _, test := range []struct {
-		missed Missed
-		want   string
-	}{
-		{Missed{id, "ben", 1, 0, unsealed}, "ben (01000000-0000-0000-0000-000000000000): 1 message, " + unsealed},
-		{Missed{id, "ben", 2, 30, ""}, "ben (01000000-0000-0000-0000-000000000000): 2 messages, 30 octets"},
-		{Missed{uuid.Nil, "", 2, 30, "expired"}, "others (00000000-0000-0000-0000-000000000000): 2 messages, 30 octets, expired"},
-	} {
-		if got := test.missed.String(); got != test.want {
-			t.Errorf("%q, want %q", got, test.want)
-		}
-	}
 }

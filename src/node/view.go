@@ -22,6 +22,14 @@ func (v *View) Leader(group string) (*Peer, error) {
 
 // Snapshot returns all that the node knows now.
 func (n *Node) Snapshot() (*View, error) {
+	if far := n.far.Load(); far != nil {
+		v, err := far.Look()
+		if err != nil {
+			return nil, err
+		}
+		n.events.Mark(v.Version)
+		return &View{v.Version, v.Peers, v.Leaders}, nil
+	}
 	v := new(View)
 	if err := n.while(func(l *loop) {
 		*v = View{l.version, sorted(l.all()), l.core.Leaders()}

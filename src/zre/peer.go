@@ -42,6 +42,27 @@ func Stranger(id uuid.UUID, name string, endpoint sight.Endpoint) *Peer {
 	return &Peer{id: id, name: name, endpoint: endpoint}
 }
 
+// Description is a peer as a process tells of it that runs a node. Its badge says no more
+// than what can be asked of a peer.
+type Description struct {
+	ID          uuid.UUID
+	Name        string
+	Endpoint    sight.Endpoint
+	Headers     map[string]string
+	Groups      []string
+	Incarnation uint64
+	Suspect     bool
+	Badge       *Badge
+}
+
+// Described returns the peer that a description is of.
+func Described(d Description) *Peer {
+	return &Peer{
+		id: d.ID, name: d.Name, endpoint: d.Endpoint, headers: d.Headers, groups: d.Groups,
+		incarnation: d.Incarnation, suspect: d.Suspect, badge: d.Badge,
+	}
+}
+
 // Badge returns what the peer has shown.
 func (p *Peer) Badge() *Badge {
 	if p.badge == nil {

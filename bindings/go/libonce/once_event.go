@@ -27,6 +27,7 @@ const (
 	EventTypeRefused     = api.EventTypeRefused     // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        = api.EventTypeTwin        // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
+	EventTypeOverrun     = api.EventTypeOverrun     // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
 )
 
 // EventRefusal: why another node refuses this one, as it says. The name is

@@ -37,6 +37,7 @@ var (
 	ErrArgument    = api.ErrArgument    // an argument is out of its limits
 	ErrNotRunning  = api.ErrNotRunning  // the node does not run: start it first
 	ErrStarted     = api.ErrStarted     // the node has been started: settings are made before, and a node starts once
+	ErrAttached    = api.ErrAttached    // another process runs the node, and only that can do this
 	ErrStopped     = api.ErrStopped     // the node has stopped
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
@@ -195,6 +196,26 @@ func (n *Node) SetIdentity(identity *Identity) error {
 		return err
 	}
 	return n.engine.SetIdentity(identity.engine)
+}
+
+// SetShared has the node be shared with other programs of this user that set
+// this, and an identity with the same directory: the first that starts runs
+// the node, the others are attached to it instead of failing. An attached node
+// has the name and all settings of the one that runs, is told of all events
+// from an enter for each peer that is present on, and fails as a node that has
+// stopped does once that one ends. What is said and has no room in its inbox
+// is told by an event of type overrun. To stop it leaves the groups that it
+// has joined.
+//
+//   - shared: true to share
+//
+// It fails if the node has started.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetShared(shared bool) error {
+	return n.engine.SetShared(shared)
 }
 
 // SetSecurity sets how the node protects what it says.
@@ -665,6 +686,14 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // State: draft.
 func (n *Node) Flush(ctx context.Context) error {
 	return n.engine.Flush(ctx)
+}
+
+// Holder returns the process that runs the node, its number and on which host,
+// if it is another than this; else an empty string.
+//
+// State: draft.
+func (n *Node) Holder() string {
+	return n.engine.Holder()
 }
 
 // Endpoint returns where the node accepts connections, empty before start.

@@ -22,9 +22,16 @@ type Config struct {
 	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
-	Security Security  // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
-	Trust    Trust     // whom to let in; default TrustOpen; TrustMembers if Identity is a member
-	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
+
+	// Shared has the node be one with those of other programs of this user
+	// that say so too, and have an Identity of the same directory: the first
+	// that starts runs the node, the others are attached to it. See
+	// [Node].Holder. Default: another node with the Identity is ErrInUse.
+	Shared bool
+
+	Security Security // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
+	Trust    Trust    // whom to let in; default TrustOpen; TrustMembers if Identity is a member
+	Sealed   []string // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
 
 	// Interfaces are names or addresses of the network interfaces to use; what
 	// is not there yet is waited for, and a [Notice] says so. No beacons go
@@ -83,6 +90,7 @@ func (c *Config) apply(lib *libonce.Node) error {
 		each("Contest", c.Contest, lib.SetContestInGroup, lib.Join),
 		pairs("Headers", c.Headers, lib.SetHeader),
 		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
+		unless("Shared", !c.Shared, lib.SetShared, c.Shared),
 		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
 		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
 		each("Sealed", c.Sealed, lib.SetSealed),

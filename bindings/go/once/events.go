@@ -6,8 +6,8 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join],
 // [*Leave], [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader],
-// [*Notice], [*Refusal], [*Twin] and [*Unreachable]. It is valid until the
-// next event is taken; [Keep] makes a copy that lasts.
+// [*Notice], [*Refusal], [*Twin], [*Unreachable] and [*Overrun]. It is valid
+// until the next event is taken; [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
@@ -97,6 +97,14 @@ type Unreachable struct {
 	Text string // what does not work, and what to open, for people
 }
 
+// Overrun says that messages were said, and that this program did not get
+// them: it shares a node that another process runs, which does not wait for
+// it. Only a node whose Holder is another process tells it.
+type Overrun struct {
+	Origin
+	Text string // how much that was, for people
+}
+
 // typed holds one event of each type, so that reading them allocates nothing.
 type typed struct {
 	enter       Enter
@@ -112,6 +120,7 @@ type typed struct {
 	refusal     Refusal
 	twin        Twin
 	unreachable Unreachable
+	overrun     Overrun
 }
 
 // of returns the event of its type.
@@ -157,6 +166,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeUnreachable:
 		t.unreachable = Unreachable{origin, e.Reason()}
 		return &t.unreachable
+	case libonce.EventTypeOverrun:
+		t.overrun = Overrun{origin, e.Reason()}
+		return &t.overrun
 	}
 	return nil // there is no other
 }
@@ -190,6 +202,8 @@ func Keep(event Event) Event {
 		return &Twin{e.Origin, e.Text}
 	case *Unreachable:
 		return &Unreachable{e.Origin, e.Text}
+	case *Overrun:
+		return &Overrun{e.Origin, e.Text}
 	}
 	return event
 }

@@ -127,6 +127,10 @@ func (n *Node) ID() uuid.UUID { return n.lib.UUID() }
 // Name returns the node's public name.
 func (n *Node) Name() string { return n.lib.Name() }
 
+// Holder returns the process that runs the node, its number and on which host, if
+// Config.Shared has this one attached to it; else an empty string.
+func (n *Node) Holder() string { return n.lib.Holder() }
+
 // Endpoint returns where the node accepts connections.
 func (n *Node) Endpoint() string { return n.lib.Endpoint() }
 

@@ -64,6 +64,7 @@ var (
 	ErrArgument    = errors.New("an argument is out of its limits")
 	ErrNotRunning  = errors.New("the node does not run: start it first")
 	ErrStarted     = errors.New("the node has been started: settings are made before, and a node starts once")
+	ErrAttached    = errors.New("another process runs the node, and only that can do this")
 	ErrStopped     = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
@@ -112,6 +113,7 @@ const (
 	EventTypeRefused     EventType = 11 // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        EventType = 12 // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
+	EventTypeOverrun     EventType = 14 // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -143,6 +145,8 @@ func (v EventType) String() string {
 		return "twin"
 	case EventTypeUnreachable:
 		return "unreachable"
+	case EventTypeOverrun:
+		return "overrun"
 	}
 	return ""
 }
@@ -222,4 +226,36 @@ func (v PeerProtection) String() string {
 		return "sealed"
 	}
 	return ""
+}
+
+// Errors are the errors by their names in the models.
+var Errors = map[string]error{
+	"argument":     ErrArgument,
+	"not running":  ErrNotRunning,
+	"started":      ErrStarted,
+	"attached":     ErrAttached,
+	"stopped":      ErrStopped,
+	"no peer":      ErrNoPeer,
+	"undelivered":  ErrUndelivered,
+	"too large":    ErrTooLarge,
+	"servers":      ErrServers,
+	"endpoint":     ErrEndpoint,
+	"reserved":     ErrReserved,
+	"headers":      ErrHeaders,
+	"groups":       ErrGroups,
+	"no identity":  ErrNoIdentity,
+	"members":      ErrMembers,
+	"timeouts":     ErrTimeouts,
+	"no directory": ErrNoDirectory,
+	"exists":       ErrExists,
+	"in use":       ErrInUse,
+	"mode":         ErrMode,
+	"network":      ErrNetwork,
+	"name":         ErrName,
+	"unknown":      ErrUnknown,
+	"malformed":    ErrMalformed,
+	"forged":       ErrForged,
+	"expired":      ErrExpired,
+	"stranger":     ErrStranger,
+	"revoked":      ErrRevoked,
 }

@@ -49,5 +49,10 @@ func (r *record) fill(event once.Event) {
 		r.Type = "unreachable"
 		r.Protection = ""
 		r.Reason = e.Text
+	case *once.Overrun:
+		r.Type = "overrun"
+		r.Protection = ""
+		r.Peer = ""
+		r.Reason = e.Text
 	}
 }

@@ -40,3 +40,11 @@ var (
 	ErrArgument = errors.New("an argument is out of its limits")
 	ErrStarted  = errors.New("the box is in use")
 )
+
+// Errors are the errors by their names in the models.
+var Errors = map[string]error{
+	"full":     ErrFull,
+	"shut":     ErrShut,
+	"argument": ErrArgument,
+	"started":  ErrStarted,
+}

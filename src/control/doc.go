@@ -1,0 +1,4 @@
+// Package control lets programs of one user share a node that one of them runs: a [Server]
+// beside the node, at a socket in the directory of its identity, and a [Client] in each of
+// the others. What they say to each other is the model once_control.
+package control

@@ -1,0 +1,65 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/src/channel"
+)
+
+// nameOf returns the name of an error in the class models, or an empty string.
+func nameOf(err error) string {
+	for _, name := range slices.Sorted(maps.Keys(api.Errors)) {
+		if errors.Is(err, api.Errors[name]) {
+			return name
+		}
+	}
+	return ""
+}
+
+// faultMessages say why a call has failed.
+func faultMessages(call uint32, err error) (list []wire.Message) {
+	failed := &wire.Failed{Number: call, Error: nameOf(err), Text: cut(err.Error(), wire.MaxFailedText)}
+	var undelivered *channel.UndeliveredError
+	if errors.As(err, &undelivered) {
+		failed.Error = nameOf(api.ErrUndelivered)
+		failed.Cause = nameOf(undelivered.Cause)
+		for _, m := range undelivered.Missed {
+			list = append(list, &wire.Missed{
+				Number: call, Peer: m.ID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
+				Reason: cut(m.Reason, wire.MaxMissedReason),
+			})
+		}
+	}
+	return append(list, failed)
+}
+
+// fault is an error that another process had.
+type fault struct {
+	kind error // of the class models, or nil
+	text string
+}
+
+func (f *fault) Error() string { return f.text }
+func (f *fault) Unwrap() error { return f.kind }
+
+// faultOf is the inverse of faultMessages, for a caller whose wait may have ended.
+func faultOf(ctx context.Context, m *wire.Failed, missed []channel.Missed) error {
+	if len(missed) > 0 {
+		return &channel.UndeliveredError{Missed: missed, Cause: errors.Join(ctx.Err(), api.Errors[m.Cause])}
+	}
+	if err := ctx.Err(); err != nil && m.Error == "" {
+		return err
+	}
+	return &fault{api.Errors[m.Error], m.Text}
+}
+
+func missedOf(m *wire.Missed) channel.Missed {
+	return channel.Missed{ID: uuid.UUID(m.Peer), Name: m.Name, Messages: m.Messages, Octets: m.Octets, Reason: m.Reason}
+}

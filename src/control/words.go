@@ -1,0 +1,191 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+	octets "github.com/sjohnr/at-once/src/wire"
+	"github.com/sjohnr/at-once/src/z85"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// version is the one of the protocol that both sides here speak.
+const version = wire.Version
+
+// linkConfig is what both sides open a link with. A conversation begins with HELLO.
+func linkConfig(kind string, most int) link.Config {
+	return link.Config{Type: kind, MaxMessage: most, MaxFrames: 1 + wire.MaxEventContent, Greeting: wire.MaxFailed}
+}
+
+// headRoom is for what goes with content in a message.
+const headRoom = 1 << 20
+
+// content returns the frames that follow the first one of a message.
+func content(m wire.Message) [][]byte {
+	switch m := m.(type) {
+	case *wire.Whisper:
+		return m.Content
+	case *wire.Shout:
+		return m.Content
+	case *wire.Event:
+		return m.Content
+	}
+	return nil
+}
+
+// say sends messages, with nothing between them. It waits while the far side takes nothing.
+func say(ctx context.Context, l *link.Link, messages ...wire.Message) error {
+	size, heads := 0, make([][]byte, len(messages))
+	for i, m := range messages {
+		head, err := m.AppendTo(nil)
+		if err != nil {
+			return err
+		}
+		heads[i], size = head, size+zmtp.FrameSize(len(head))
+		for _, frame := range content(m) {
+			size += zmtp.FrameSize(len(frame))
+		}
+	}
+	b, err := l.Reserve(ctx, size)
+	if err != nil {
+		return err
+	}
+	b = b[:0]
+	for i, m := range messages {
+		rest := content(m)
+		b = append(zmtp.AppendHeader(b, len(heads[i]), len(rest) > 0), heads[i]...)
+		for k, frame := range rest {
+			b = append(zmtp.AppendHeader(b, len(frame), k < len(rest)-1), frame...)
+		}
+	}
+	l.Commit()
+	return nil
+}
+
+// hear returns the message that frames hold.
+func hear(frames [][]byte) (wire.Message, error) {
+	id, err := wire.Peek(frames[0])
+	if err != nil {
+		return nil, err
+	}
+	m := wire.New(id)
+	return m, m.Decode(frames[0], frames[1:])
+}
+
+// cut returns as much of a text as a field has room for.
+func cut(text string, most int) string { return text[:min(len(text), most)] }
+
+func bit(is bool) uint8 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// peerMessage says what is known of a peer.
+func peerMessage(call uint32, p *zre.Peer) *wire.Peer {
+	return &wire.Peer{
+		Number: call, Peer: p.UUID(), Name: cut(p.Name(), wire.MaxPeerName), Endpoint: cut(p.Endpoint(), wire.MaxPeerEndpoint),
+		Headers: octets.Pairs(p.Headers()), Groups: p.Groups(), Suspect: bit(p.Suspect()), Incarnation: p.Incarnation(),
+		Protection: uint8(p.Protection()), Identity: p.Identity(), Roles: p.Roles(),
+	}
+}
+
+// peerOf is the inverse.
+func peerOf(m *wire.Peer) (*zre.Peer, error) {
+	d := zre.Description{
+		ID: m.Peer, Name: m.Name, Headers: make(map[string]string, len(m.Headers)), Groups: slices.Clone(m.Groups),
+		Incarnation: m.Incarnation, Suspect: m.Suspect != 0, Badge: new(zre.Badge),
+	}
+	for _, pair := range m.Headers {
+		d.Headers[pair.Key] = pair.Value
+	}
+	var err error
+	if m.Endpoint != "" {
+		if d.Endpoint, err = sight.Parse(m.Endpoint); err != nil {
+			return nil, err
+		}
+	}
+	if m.Identity != "" {
+		key, err := z85.Key(m.Identity)
+		if err != nil {
+			return nil, err
+		}
+		d.Badge.Card = &identity.Card{Identity: key[:]}
+	}
+	if api.PeerProtection(m.Protection) == api.PeerProtectionCurve {
+		d.Badge.Key = new([32]byte)
+	}
+	if len(m.Roles) > 0 {
+		d.Badge.Token = &identity.Token{Roles: slices.Clone(m.Roles)}
+	}
+	return zre.Described(d), nil
+}
+
+// eventMessage says what has happened.
+func eventMessage(e *events.Event) *wire.Event {
+	return &wire.Event{
+		Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Group: e.Group(),
+		Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
+	}
+}
+
+// factsOf is the inverse, for an event of a peer.
+func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
+	return events.Facts{
+		Type: api.EventType(m.Type), Peer: peer, Group: m.Group, Content: m.Content, Text: m.Text,
+		At: time.Unix(0, int64(m.Time)), Version: m.Knows,
+	}
+}
+
+// View is what a node knows at one moment.
+type View struct {
+	Version  uint64
+	Endpoint string
+	Peers    []*zre.Peer          // in the order of their ids
+	Leaders  map[string]*zre.Peer // by group
+}
+
+// messages say what is known, in answer to a call.
+func (v *View) messages(call uint32) (list []wire.Message) {
+	leads := map[*zre.Peer][]string{}
+	for _, group := range slices.Sorted(maps.Keys(v.Leaders)) {
+		leads[v.Leaders[group]] = append(leads[v.Leaders[group]], group)
+	}
+	for _, p := range v.Peers {
+		m := peerMessage(call, p)
+		m.Leads = leads[p]
+		delete(leads, p)
+		list = append(list, m)
+	}
+	for p, groups := range leads {
+		m := peerMessage(call, p)
+		m.Leads, m.Absent = groups, 1
+		list = append(list, m)
+	}
+	return append(list, &wire.View{Number: call, Knows: v.Version, Endpoint: cut(v.Endpoint, wire.MaxViewEndpoint)})
+}
+
+// add takes a peer that was said.
+func (v *View) add(m *wire.Peer) error {
+	p, err := peerOf(m)
+	if err != nil {
+		return err
+	}
+	if m.Absent == 0 {
+		v.Peers = append(v.Peers, p)
+	}
+	for _, group := range m.Leads {
+		v.Leaders[group] = p
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package events
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// Tap has another queue get all that this one gets from now on. Content for which that has
+// no room is dropped there, and told by an overrun: who reads this queue is never held up
+// by who reads the other.
+func (q *Queue) Tap(other *Queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.taps = append(q.taps, other)
+}
+
+// Untap ends that.
+func (q *Queue) Untap(other *Queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.taps = slices.DeleteFunc(q.taps, func(tap *Queue) bool { return tap == other })
+}
+
+// share returns a batch with the content of one of another queue.
+func (q *Queue) share(b *Batch) *Batch {
+	same := q.Batch(b.source)
+	same.octets = b.octets
+	for _, e := range b.events {
+		e.facts.Content = slices.Clone(e.facts.Content)
+		same.events = append(same.events, e)
+	}
+	return same
+}
+
+// Offer queues a batch of content if there is room now. Else it is dropped, and an overrun
+// tells how much that is.
+func (q *Queue) Offer(b *Batch) {
+	q.mu.Lock()
+	switch {
+	case q.shut || len(b.events) == 0:
+	case q.octets < q.limit:
+		q.octets += b.octets
+		q.queue, q.gap = append(q.queue, b), nil
+		q.mu.Unlock()
+		q.wake()
+		return
+	case q.gap == nil:
+		q.gap = new(lost)
+		q.postLocked(Facts{Type: api.EventTypeOverrun, Peer: nobody, At: time.Now(), lost: q.gap})
+		fallthrough
+	default:
+		q.gap.add(b)
+	}
+	q.mu.Unlock()
+	q.wake()
+	q.Recycle(b)
+}
+
+// nobody is the peer of an overrun.
+var nobody = new(zre.Peer)
+
+// lost is how much content was dropped. It grows while it is in a queue, with the lock of
+// that.
+type lost struct{ messages, octets int }
+
+func (l *lost) add(b *Batch) {
+	l.messages += len(b.events)
+	for i := range b.events {
+		for _, frame := range b.events[i].Msg() {
+			l.octets += len(frame)
+		}
+	}
+}
+
+func (l *lost) String() string {
+	return fmt.Sprintf("this program has not got %d messages, of %d octets: it reads more slowly than they are said", l.messages, l.octets)
+}
