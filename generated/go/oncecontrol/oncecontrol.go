@@ -25,9 +25,10 @@
 // What is not as it is written here, and what is more than the limits, ends
 // the conversation. FLUSH is answered for what this program has said; if
 // another has said something to the same peer, what that peer missed may be
-// counted for both. The node is in a group while the program that runs it is,
-// or one that shares it. When the connection ends, the program has left its
-// groups, and its calls are over.
+// counted for both, and the program that runs the node is told of all. The
+// node is in a group while the program that runs it is, or one that shares it.
+// When the connection ends, the program has left its groups, and its calls are
+// over.
 //
 //	control   = P:HELLO ( N:FAILED / N:WELCOME *( request / answer / told ) )
 //	request   = P:WHISPER / P:SHOUT / P:FLUSH / P:JOIN / P:LEAVE / P:CONNECT / P:LOOK

@@ -89,7 +89,11 @@ func (c *chat) meet(ctx context.Context, wait time.Duration) error {
 	if c.piped {
 		return members(c.node, c.group).await(ctx, wait, c.show)
 	}
-	return c.note("You are %s in %s; /help lists what you can do.", clean(c.node.Name()), clean(c.group))
+	also := ""
+	if holder := c.node.Holder(); holder != "" {
+		also = ", by the node of process " + clean(holder)
+	}
+	return c.note("You are %s in %s%s; /help lists what you can do.", clean(c.node.Name()), clean(c.group), also)
 }
 
 // watch shows events until the node is closed, and ends the conversation if that
@@ -99,6 +103,9 @@ func (c *chat) watch(end context.CancelCauseFunc) {
 		if err := c.show(event); err != nil {
 			end(err)
 		}
+	}
+	if c.node.Holder() != "" {
+		end(ended(c.node)) // which matters only if this chat goes on
 	}
 }
 
@@ -152,8 +159,12 @@ func (c *chat) converse(ctx context.Context) error {
 func (c *chat) show(event once.Event) error {
 	switch e := event.(type) {
 	case *once.Shout:
+		own := c.node.Groups()
+		if !slices.Contains(own, e.Group) { // another program that shares the node is in it
+			return nil
+		}
 		where := ""
-		if len(c.node.Groups()) > 1 {
+		if len(own) > 1 {
 			where = "[" + clean(e.Group) + "] "
 		}
 		return c.said(where, e.Peer, ": ", e.Content)
@@ -179,6 +190,8 @@ func (c *chat) show(event once.Event) error {
 	case *once.Twin:
 		return c.note("%s", twin(e))
 	case *once.Notice:
+		return c.note("%s", clean(e.Text))
+	case *once.Overrun:
 		return c.note("%s", clean(e.Text))
 	case *once.Exit:
 		if e.Reason != once.Stopped {

@@ -15,17 +15,39 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-// directory returns the first of the names that is not empty, or else where the
-// user has such a thing.
+// directory returns what the first of the names that is not empty means, or else where the
+// user has such a thing. A word is the name of a profile where an identity is meant.
 func directory(kind string, names ...string) (string, error) {
-	if dir := cmp.Or(names...); dir != "" {
-		return dir, nil
+	name := cmp.Or(names...)
+	if kind == profileKind && name == nobody {
+		return "", fmt.Errorf("%q: %w: that stands for no profile: choose another name", name, once.ErrArgument)
 	}
-	config, err := os.UserConfigDir()
-	if err != nil {
-		return "", fmt.Errorf("%w: name a directory for the %s", err, kind)
+	if name == "" || kind == profileKind && isProfile(name) {
+		config, err := os.UserConfigDir()
+		if err != nil {
+			return "", fmt.Errorf("%w: name a directory for the %s", err, kind)
+		}
+		place := kind
+		if name != "" && name != defaultProfile {
+			place = filepath.Join(profiles, name)
+		}
+		return filepath.Join(config, "once", place), nil
 	}
-	return filepath.Join(config, "once", kind), nil
+	return atHome(name)
+}
+
+// atHome returns a path as a shell does: ~ at its begin is the user's home. A shell leaves it
+// as it is after the = of a flag.
+func atHome(path string) (string, error) {
+	first, rest, _ := strings.Cut(filepath.ToSlash(path), "/")
+	switch {
+	case first == "~":
+		home, err := os.UserHomeDir()
+		return filepath.Join(home, rest), err
+	case strings.HasPrefix(first, "~"):
+		return "", fmt.Errorf("%q: %w: only ~/ stands for a home; for a directory of that name, say ./%[1]s", path, once.ErrArgument)
+	}
+	return path, nil
 }
 
 // load opens what is in such a directory.

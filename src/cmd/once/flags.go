@@ -77,11 +77,8 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		}
 		config.Headers[key] = value
 	}
-	if c.identity != "" {
-		var err error
-		if config.Identity, err = once.OpenIdentity(c.identity); err != nil {
-			return nil, err
-		}
+	if err := c.identify(); err != nil {
+		return nil, err
 	}
 	config.BeaconPort = int(c.port)
 	switch {
@@ -91,7 +88,7 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		config.BeaconPort = once.NoBeacon
 	}
 	config.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel}))
-	return once.Start(ctx, *config)
+	return c.startNode(ctx, w)
 }
 
 // checkNames fails if a flag gives what can be no name. That of the node may be empty.
@@ -121,7 +118,7 @@ func (c *common) beacons() bool {
 // may also have the endpoints that were asked for. Only open trust takes no membership.
 func (c *common) somebodyNew() *common {
 	other := *c
-	other.identity, other.config.Identity, other.config.Trust = "", nil, once.TrustOpen
+	other.identity, other.config.Trust = nobody, once.TrustOpen
 	other.config.Endpoint, other.config.Advertise, other.config.GossipBind = "", "", ""
 	if other.config.Security == 0 && c.config.Identity.Network() != "" {
 		other.config.Security = once.SecuritySecure

@@ -76,7 +76,12 @@ func listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writ
 	for {
 		batch, err := node.NextBatch(ctx)
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, once.ErrStopped) {
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, once.ErrStopped) && node.Holder() != "":
+				return ended(node)
+			case errors.Is(err, once.ErrStopped):
 				return nil
 			}
 			return err

@@ -106,7 +106,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 		with.register(cmd.Flags())
 	}
 	for _, cmd := range chapter("Who is who:", identityCommand(with), joinCommand(with), trustCommand(with)) {
-		with.identityFlag(cmd.PersistentFlags(), "`DIR` of the identity (default: see once identity --help)")
+		with.identityFlag(cmd.PersistentFlags(), "a profile's `NAME-or-DIR` (default: see once identity --help)")
 	}
 	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
 	root.AddCommand(interfacesCommand(), versionCommand())

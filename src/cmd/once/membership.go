@@ -94,11 +94,12 @@ list is no secret.`,
 
 func joinCommand(with *common) *cobra.Command {
 	return &cobra.Command{
-		Use:   "join INVITE|- [DIR]",
+		Use:   "join INVITE|- [NAME-or-DIR]",
 		Short: "take an invite, and so become a member of a network",
-		Long: `Join keeps the membership in DIR (see once identity --help), with the identity that
-the invite brings or the one that it was made for, and says who you are now. A node
-with --identity DIR is secure then, and lets in members of the network only.
+		Long: `Join keeps the membership in a profile, by default the default one (see once identity
+--help), with the identity that the invite brings or the one that it was made for, and
+says who you are now. A node with that identity is secure then, and lets in members of
+the network only.
 
 An invite may be a secret, and who is on the same host can see command lines: it is
 better taken from standard input, with -.`,
@@ -119,7 +120,7 @@ better taken from standard input, with -.`,
 			if err != nil {
 				return err
 			}
-			advise("talk to the others with --identity %s, or with ONCE_IDENTITY set to that", dir)
+			introduce(who)
 			return printIdentity(os.Stdout, false, who)
 		},
 	}

@@ -31,6 +31,7 @@ once/network in the user's configuration directory.`,
 		Example: "  once network new\n  once network new ./office",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: inDirectory("network", &dir, fresh(once.LoadNetwork, once.OpenNetwork), func(network *once.NetworkKey) error {
+			tell("made a network; who has its directory invites, also oneself: once invite NAME | once join -")
 			_, err := fmt.Println(network.PublicKey())
 			return err
 		}),
