@@ -207,9 +207,13 @@ func (c *Client) begin(number uint32) *call {
 // await returns what has come of a call.
 func (c *Client) await(ctx context.Context, waits *call) (*call, error) {
 	select {
-	case <-waits.answered:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	case <-waits.answered: // also if ctx has ended
+	default:
+		select {
+		case <-waits.answered:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	switch m := waits.last.(type) {
 	case nil:

@@ -40,10 +40,15 @@ func (n *Node) PeersByGroup(group string) []*Peer {
 // Peer returns a peer that is present.
 func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
 	if far := n.far.Load(); far != nil {
-		peers := look(far).Peers
-		if i := slices.IndexFunc(peers, func(p *Peer) bool { return p.UUID() == id }); i >= 0 {
-			return peers[i], nil
+		view, err := far.Look()
+		if err != nil {
+			return nil, err
 		}
+		i := slices.IndexFunc(view.Peers, func(p *Peer) bool { return p.UUID() == id })
+		if i < 0 {
+			return nil, api.ErrNoPeer
+		}
+		return view.Peers[i], nil
 	}
 	c := n.table.find(id)
 	if c == nil {

@@ -1,0 +1,298 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/control"
+	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/sight"
+)
+
+// visits lets a program share a node without a socket, so that time can be virtual.
+func visits(a *actor) (control.Visitor, *events.Queue) {
+	a.lan.t.Helper()
+	q := events.New(64)
+	q.Limit(1 << 20)
+	v, err := host{a.Node}.Visit(q)
+	a.must(err)
+	return v, q
+}
+
+// TestVisitorIsIntroduced has a program share a node that knows somebody: it is told as if
+// they came then, and of all that happens later.
+func TestVisitorIsIntroduced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana, ben := l.couple(0)
+		_, q := visits(ana)
+		ana.must(ben.Join("hall"))
+		l.rest()
+		ana.must(ben.Whisper(t.Context(), ana.UUID(), text("hello")))
+		l.rest()
+		for _, want := range []string{"enter", "join room", "join hall", "whisper hello"} {
+			e, err := q.Recv(t.Context())
+			ana.must(err)
+			got := strings.TrimSpace(e.Type().String() + " " + e.Group())
+			for _, frame := range e.Msg() {
+				got += " " + string(frame)
+			}
+			if got != want || e.Peer().Name() != "ben" {
+				t.Errorf("it is told %q of %s, want %q", got, e.Peer().Name(), want)
+			}
+		}
+		ana.wants("join ben hall", "whisper ben \"hello\"")
+	})
+}
+
+// TestGroupsAreLent has programs that share a node join and leave groups: the node is in a
+// group while one of them is, or the program that runs it.
+func TestGroupsAreLent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana, ben := l.couple(0)
+		one, _ := visits(ana)
+		two, _ := visits(ana)
+		is := func(what string, in ...string) {
+			t.Helper()
+			l.rest()
+			p, err := ben.Peer(ana.UUID())
+			if err != nil || !slices.Equal(p.Groups(), in) {
+				t.Errorf("%s: the node is in %q, want %q; %v", what, p.Groups(), in, err)
+			}
+		}
+		ana.must(one.Join("hall"))
+		ana.must(one.Join("hall"))
+		ana.must(two.Join("hall"))
+		is("two joined", "hall", "room")
+		if own := ana.OwnGroups(); !slices.Equal(own, []string{"room"}) {
+			t.Errorf("the node's own groups are %q", own)
+		}
+		ana.must(one.Leave("hall"))
+		is("one left", "hall", "room")
+		ana.must(one.Leave("hall"))
+		is("one left twice", "hall", "room")
+		ana.must(ana.Join("hall"))
+		two.Quit()
+		is("both left, and the node has joined", "hall", "room")
+		ana.must(ana.Leave("hall"))
+		is("the node left", "room")
+		ana.must(one.Join("room"))
+		ana.must(ana.Leave("room"))
+		is("the node left what another is in", "room")
+		one.Quit()
+		is("all left")
+	})
+}
+
+// TestUndeliveredIsToldToWhomItConcerns has three programs talk through a node to two
+// peers, of whom one is lost.
+func TestUndeliveredIsToldToWhomItConcerns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana, ben := l.couple(0)
+		cleo := l.node("cleo")
+		defer cleo.Stop()
+		ana.wants("enter cleo")
+		toBen, _ := visits(ana)
+		toCleo, _ := visits(ana)
+		toRoom, _ := visits(ana)
+		ctx := t.Context()
+		l.memory.Partition(ana.host, ben.host, true)
+		ana.must(toBen.Whisper(ctx, ben.UUID(), text("lost")))
+		ana.must(toCleo.Whisper(ctx, cleo.UUID(), text("found")))
+		_, err := toRoom.Shout(ctx, "room", text("lost too"))
+		ana.must(err)
+		soon, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := toCleo.Flush(soon); err != nil {
+			t.Errorf("who has said nothing to the lost one is told %v", err)
+		}
+		var all sync.WaitGroup
+		for who, v := range map[string]control.Visitor{"who whispers": toBen, "who shouts": toRoom} {
+			all.Go(func() {
+				var undelivered *UndeliveredError
+				if err := v.Flush(ctx); !errors.As(err, &undelivered) || len(undelivered.Missed) != 1 || undelivered.Missed[0].Name != "ben" {
+					t.Errorf("%s is told %v", who, err)
+				}
+				if err := v.Flush(ctx); err != nil {
+					t.Errorf("%s is told again: %v", who, err)
+				}
+			})
+		}
+		all.Wait()
+		if err := ana.Flush(ctx); !errors.Is(err, api.ErrUndelivered) {
+			t.Errorf("the program that runs the node is told %v", err)
+		}
+		late, _ := visits(ana)
+		if err := late.Flush(ctx); err != nil {
+			t.Errorf("who comes later is told %v", err)
+		}
+	})
+}
+
+// shares has a node have the identity in a directory, and be shared.
+func shares(t *testing.T, dir string) func(*Node) {
+	return func(n *Node) {
+		who, err := identity.Open(dir)
+		if err == nil {
+			err = errors.Join(n.SetIdentity(who), n.SetShared(true))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSecondNodeSharesTheFirst starts two nodes with one directory, and talks through both.
+// The second lives as long as the first.
+func TestSecondNodeSharesTheFirst(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	first := l.node("ana", shares(t, dir))
+	defer first.Stop()
+	ben := l.node("ben", in("room"))
+	defer ben.Stop()
+	ben.wants("enter ana")
+	second := l.node("zoe", shares(t, dir), in("room"))
+	if first.Holder() != "" || second.Holder() != control.Here() || second.Name() != "ana" || second.UUID() != first.UUID() || second.Endpoint() != first.Endpoint() {
+		t.Errorf("%s shares %s of %q", second.Name(), first.Name(), second.Holder())
+	}
+	second.wants("enter ben", "join ben room")
+	ben.wants("join ana room")
+	ben.must(second.Whisper(t.Context(), ben.UUID(), text("one")))
+	receivers, err := second.Shout(t.Context(), "room", text("two"))
+	ben.must(err)
+	if receivers != 1 {
+		t.Errorf("%d receivers", receivers)
+	}
+	ben.must(second.Flush(t.Context()))
+	ben.wants("whisper ana \"one\"", "shout ana room \"two\"")
+	ben.must(ben.Whisper(t.Context(), second.UUID(), text("three")))
+	first.wants("enter ben", "join ben room", "whisper ben \"three\"")
+	second.wants("whisper ben \"three\"")
+	if got := second.Peers(); len(got) != 1 || got[0].Name() != "ben" || len(second.PeersByGroup("room")) != 1 ||
+		!slices.Equal(second.PeerGroups(), []string{"room"}) || !slices.Equal(second.OwnGroups(), []string{"room"}) {
+		t.Errorf("peers are %v in %q, own groups %q", got, second.PeerGroups(), second.OwnGroups())
+	}
+	if p, err := second.Peer(ben.UUID()); err != nil || p.Name() != "ben" {
+		t.Errorf("ben is %v, %v", p, err)
+	}
+	if _, err := second.Peer(first.UUID()); !errors.Is(err, api.ErrNoPeer) {
+		t.Errorf("of who is not there: %v", err)
+	}
+	if v, err := second.Snapshot(); err != nil || len(v.Peers()) != 1 {
+		t.Errorf("the snapshot is %v, %v", v, err)
+	}
+	first.count("tests")
+	if counts := second.Counts(); !equal(counts, first.Counts()) {
+		t.Errorf("counts are %v, want %v", counts, first.Counts())
+	}
+	if err := second.GossipUnpublish(ben.UUID()); !errors.Is(err, api.ErrAttached) {
+		t.Errorf("what cannot be shared: %v", err)
+	}
+	third := l.node("", shares(t, dir))
+	ben.must(third.Stop())
+	ben.must(third.Stop())
+	ben.idle(200 * time.Millisecond) // who shares a node and goes is not heard of
+	ben.must(first.Stop())
+	second.wants("exit ben stopped")
+	if _, err := second.Recv(t.Context()); !errors.Is(err, api.ErrStopped) {
+		t.Errorf("after the end: %v", err)
+	}
+	if err := second.Whisper(t.Context(), ben.UUID(), text("late")); !errors.Is(err, api.ErrStopped) {
+		t.Errorf("after the end a whisper fails with %v", err)
+	}
+	ben.must(second.Stop())
+	fourth := l.node("dora", shares(t, dir))
+	if fourth.Holder() != "" {
+		t.Error("the next one shares a node that has ended")
+	}
+	ben.must(fourth.Stop())
+	if _, err := os.Stat(filepath.Join(dir, "control")); err == nil {
+		t.Error("the socket outlives the node")
+	}
+}
+
+func equal(a, b map[string]uint64) bool {
+	for name, count := range a {
+		if b[name] < count {
+			return false
+		}
+	}
+	return len(a) > 0
+}
+
+// TestManyStartersShareOneNode starts nodes with one directory at the same time: one runs,
+// the others share it.
+func TestManyStartersShareOneNode(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	nodes := make([]*Node, 8)
+	for i := range nodes {
+		n, err := New("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.world.Transport = l.memory.Host("10.0.0.1")
+		n.world.Beacon = func(int) sight.Source { return l.hub.Host("10.0.0.1") }
+		n.settings.endpoint = "tcp://10.0.0.1:*"
+		shares(t, dir)(n)
+		nodes[i] = n
+	}
+	var all sync.WaitGroup
+	for _, n := range nodes {
+		all.Go(func() {
+			if err := n.Start(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	run := 0
+	for _, n := range nodes {
+		if n.Holder() == "" {
+			run++
+		}
+	}
+	if run != 1 {
+		t.Errorf("%d nodes run", run)
+	}
+	for _, n := range nodes {
+		if err := n.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestNodeThatIsNotSharedIsInUse starts a second node where the first does not want that.
+func TestNodeThatIsNotSharedIsInUse(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	who, err := identity.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := l.node("ana", func(n *Node) { _ = n.SetIdentity(who) })
+	defer first.Stop()
+	second, err := New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shares(t, dir)(second)
+	if err := second.Start(t.Context()); !errors.Is(err, api.ErrInUse) || !errors.Is(err, control.ErrAbsent) {
+		t.Errorf("the second fails with %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := second.Start(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
