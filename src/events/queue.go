@@ -29,7 +29,8 @@ type Queue struct {
 	closed   bool   // nor anything else
 	snapshot uint64 // version of the latest
 	taps     []*Queue
-	gap      *lost // of the last event of the queue that tells of it, if that is unread
+	recent   []Facts // the latest that Post was given of those who are not talked with
+	gap      *lost   // of the last event of the queue that tells of it, if that is unread
 
 	ready chan struct{} // holds a token when the queue may have become non-empty
 
@@ -111,6 +112,7 @@ func (q *Queue) Post(f Facts) {
 	for _, tap := range q.taps {
 		tap.Post(f)
 	}
+	q.remember(f)
 	q.postLocked(f)
 	q.mu.Unlock()
 	q.wake()

@@ -11,10 +11,16 @@ import (
 
 // Tap has another queue get all that this one gets from now on. Content for which that has
 // no room is dropped there, and told by an overrun: who reads this queue is never held up
-// by who reads the other.
-func (q *Queue) Tap(other *Queue) {
+// by who reads the other. It is also told of whom there has been no talking with since a
+// time: that is not told again for a while.
+func (q *Queue) Tap(other *Queue, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for _, f := range q.recent {
+		if f.At.After(since) {
+			other.Post(f)
+		}
+	}
 	q.taps = append(q.taps, other)
 }
 
@@ -23,6 +29,14 @@ func (q *Queue) Untap(other *Queue) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.taps = slices.DeleteFunc(q.taps, func(tap *Queue) bool { return tap == other })
+}
+
+// remember keeps what somebody may need to know who taps the queue later.
+func (q *Queue) remember(f Facts) {
+	switch f.Type {
+	case api.EventTypeRefused, api.EventTypeUnreachable, api.EventTypeTwin:
+		q.recent = append(q.recent[max(len(q.recent)-MaxNotices+1, 0):], f)
+	}
 }
 
 // share returns a batch with the content of one of another queue.

@@ -20,7 +20,7 @@ import (
 // be about to listen, or about to end: what is right shows within a moment.
 func (n *Node) startOrShare(ctx context.Context) error {
 	until := time.Now().Add(oncecontrol.MaxStarting * time.Millisecond)
-	for {
+	for waits := false; ; {
 		err := n.start()
 		dir := n.who.Directory()
 		if !n.sharing || dir == "" || !errors.Is(err, api.ErrInUse) {
@@ -31,7 +31,14 @@ func (n *Node) startOrShare(ctx context.Context) error {
 		if absent == nil {
 			return n.attach(far)
 		}
-		if !errors.Is(absent, control.ErrAbsent) && !errors.Is(absent, api.ErrStopped) || time.Now().After(until) {
+		switch {
+		case errors.Is(absent, api.ErrBrief):
+			until = time.Now().Add(oncecontrol.MaxStarting * time.Millisecond)
+			if !waits {
+				n.settings.log.Info("waits for another process to end", "error", err)
+			}
+			waits = true
+		case !errors.Is(absent, control.ErrAbsent) && !errors.Is(absent, api.ErrStopped), time.Now().After(until):
 			return fmt.Errorf("%w; %w", err, absent)
 		}
 		if !link.Pause(ctx, link.FirstWait) {

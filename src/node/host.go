@@ -13,6 +13,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -65,6 +66,9 @@ func (h host) Look() (*control.View, error) {
 
 // Visit lets a program share the node.
 func (h host) Visit(told *events.Queue) (control.Visitor, error) {
+	if h.brief {
+		return nil, api.ErrBrief
+	}
 	v := &visitor{Node: h.Node, told: told, account: newAccount(), groups: map[string]struct{}{}}
 	return v, h.while(func(l *loop) {
 		l.accounts = append(l.accounts, v.account)
@@ -92,7 +96,7 @@ func (l *loop) introduce(told *events.Queue) {
 	for group, p := range l.core.Leaders() {
 		post(events.Facts{Type: api.EventTypeLeader, Peer: p, Group: group})
 	}
-	l.events.Tap(told)
+	l.events.Tap(told, time.Now().Add(-guard.RefusalLife))
 }
 
 // visitor is a program that shares a node.

@@ -25,6 +25,7 @@ type settings struct {
 	who        *identity.Identity
 	chosen     bool // the identity is the application's
 	sharing    bool // other programs that have it share the node
+	brief      bool // they wait until it has ended
 	headers    map[string]string
 	groups     map[string]struct{} // joined before the start
 	sealed     map[string]struct{} // in which nothing plain is said
@@ -85,6 +86,13 @@ func (s *settings) SetIdentity(who *identity.Identity) error {
 func (s *settings) SetShared(shared bool) error {
 	return s.Change(func() error {
 		s.sharing = shared
+		return nil
+	})
+}
+
+func (s *settings) SetBrief(brief bool) error {
+	return s.Change(func() error {
+		s.brief = brief
 		return nil
 	})
 }

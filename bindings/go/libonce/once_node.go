@@ -38,6 +38,7 @@ var (
 	ErrNotRunning  = api.ErrNotRunning  // the node does not run: start it first
 	ErrStarted     = api.ErrStarted     // the node has been started: settings are made before, and a node starts once
 	ErrAttached    = api.ErrAttached    // another process runs the node, and only that can do this
+	ErrBrief       = api.ErrBrief       // the process that runs the node is about to end: wait for that
 	ErrStopped     = api.ErrStopped     // the node has stopped
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
@@ -216,6 +217,21 @@ func (n *Node) SetIdentity(identity *Identity) error {
 // State: draft.
 func (n *Node) SetShared(shared bool) error {
 	return n.engine.SetShared(shared)
+}
+
+// SetBrief says that the node is about to end when it has done what it is for.
+// Others that would share it wait until it has ended: one of them runs the
+// node then.
+//
+//   - brief: true for a node that is about to end
+//
+// It fails if the node has started.
+//
+// Only a node that has not been started takes it.
+//
+// State: draft.
+func (n *Node) SetBrief(brief bool) error {
+	return n.engine.SetBrief(brief)
 }
 
 // SetSecurity sets how the node protects what it says.

@@ -29,6 +29,11 @@ type Config struct {
 	// [Node].Holder. Default: another node with the Identity is ErrInUse.
 	Shared bool
 
+	// Brief says that a node that is Shared is about to end when it has done
+	// what it is for. Others that would share it wait until it has ended, and
+	// run the node then. Default: others share it while it runs.
+	Brief bool
+
 	Security Security // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
 	Trust    Trust    // whom to let in; default TrustOpen; TrustMembers if Identity is a member
 	Sealed   []string // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
@@ -91,6 +96,7 @@ func (c *Config) apply(lib *libonce.Node) error {
 		pairs("Headers", c.Headers, lib.SetHeader),
 		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
 		unless("Shared", !c.Shared, lib.SetShared, c.Shared),
+		unless("Brief", !c.Brief, lib.SetBrief, c.Brief),
 		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
 		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
 		each("Sealed", c.Sealed, lib.SetSealed),

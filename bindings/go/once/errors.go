@@ -18,6 +18,7 @@ var (
 	ErrArgument    = libonce.ErrArgument    // an argument is out of its limits; the error's text says which
 	ErrStopped     = libonce.ErrStopped     // the node has stopped; it is a net.ErrClosed
 	ErrAttached    = libonce.ErrAttached    // another process runs the node (see Config.Shared), and only that can do this
+	ErrBrief       = libonce.ErrBrief       // the process that runs the node is about to end; see Config.Brief
 	ErrNoPeer      = libonce.ErrNoPeer      // no such peer is present
 	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]
 	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage

@@ -65,6 +65,7 @@ var (
 	ErrNotRunning  = errors.New("the node does not run: start it first")
 	ErrStarted     = errors.New("the node has been started: settings are made before, and a node starts once")
 	ErrAttached    = errors.New("another process runs the node, and only that can do this")
+	ErrBrief       = errors.New("the process that runs the node is about to end: wait for that")
 	ErrStopped     = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
@@ -234,6 +235,7 @@ var Errors = map[string]error{
 	"not running":  ErrNotRunning,
 	"started":      ErrStarted,
 	"attached":     ErrAttached,
+	"brief":        ErrBrief,
 	"stopped":      ErrStopped,
 	"no peer":      ErrNoPeer,
 	"undelivered":  ErrUndelivered,

@@ -10,25 +10,26 @@
 // program that uses ZeroMQ connects a DEALER to ipc://DIRECTORY/control. Where
 // a path is too long for a socket, a shorter one leads to the same directory
 // while somebody connects or listens. HELLO comes first, within the time-out
-// of the handshake, and WELCOME answers it, or FAILED: these three are the
-// same in all versions. The highest version that both sides speak holds from
-// then on. A program that has said in HELLO that it wants events gets a PEER
-// and an EVENT for each, from an enter for each peer that is present on. PEER
-// is left out where it would be that of the last EVENT. What is said and has
-// no room in the queue of a program that is slow, it does not get: an EVENT of
-// type overrun tells how much that is, where it would have been. All that
-// comes and goes it is told. What the program asks for has a number, which the
-// answer repeats: DONE or FAILED, and before it what there is to tell, MISSED,
-// PEER, VIEW or ANSWER. Number 0 is that of events. Answers come as they are
-// ready. WHISPER, SHOUT, FLUSH and ASK may take long; CANCEL ends the wait,
-// and the answer comes then. A WHISPER or SHOUT waits for the one before it.
-// What is not as it is written here, and what is more than the limits, ends
-// the conversation. FLUSH is answered for what this program has said; if
-// another has said something to the same peer, what that peer missed may be
-// counted for both, and the program that runs the node is told of all. The
-// node is in a group while the program that runs it is, or one that shares it.
-// When the connection ends, the program has left its groups, and its calls are
-// over.
+// of the handshake, and WELCOME answers it, or FAILED, with the error "brief"
+// if the process is about to end and its node not to be shared: these three
+// are the same in all versions. The highest version that both sides speak
+// holds from then on. A program that has said in HELLO that it wants events
+// gets a PEER and an EVENT for each, from an enter for each peer that is
+// present on. PEER is left out where it would be that of the last EVENT. What
+// is said and has no room in the queue of a program that is slow, it does not
+// get: an EVENT of type overrun tells how much that is, where it would have
+// been. All that comes and goes it is told. What the program asks for has a
+// number, which the answer repeats: DONE or FAILED, and before it what there
+// is to tell, MISSED, PEER, VIEW or ANSWER. Number 0 is that of events.
+// Answers come as they are ready. WHISPER, SHOUT, FLUSH and ASK may take long;
+// CANCEL ends the wait, and the answer comes then. A WHISPER or SHOUT waits
+// for the one before it. What is not as it is written here, and what is more
+// than the limits, ends the conversation. FLUSH is answered for what this
+// program has said; if another has said something to the same peer, what that
+// peer missed may be counted for both, and the program that runs the node is
+// told of all. The node is in a group while the program that runs it is, or
+// one that shares it. When the connection ends, the program has left its
+// groups, and its calls are over.
 //
 //	control   = P:HELLO ( N:FAILED / N:WELCOME *( request / answer / told ) )
 //	request   = P:WHISPER / P:SHOUT / P:FLUSH / P:JOIN / P:LEAVE / P:CONNECT / P:LOOK

@@ -72,7 +72,7 @@ func runChat(ctx context.Context, with *common, groups []string, wait time.Durat
 		watcher.Go(func() { c.watch(cancel) })
 		err = c.converse(ctx)
 	}
-	err = cmp.Or(context.Cause(ctx), err)
+	err = because(node, cmp.Or(context.Cause(ctx), err))
 	undelivered := node.Close()
 	watcher.Wait()
 	if !errors.Is(err, errQuit) && !errors.Is(err, context.Canceled) {
@@ -105,7 +105,7 @@ func (c *chat) watch(end context.CancelCauseFunc) {
 		}
 	}
 	if c.node.Holder() != "" {
-		end(ended(c.node)) // which matters only if this chat goes on
+		end(because(c.node, once.ErrStopped)) // which matters only if this chat goes on
 	}
 }
 

@@ -36,8 +36,8 @@ func doctorCommand(with *common) *cobra.Command {
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
 heard, whether its gossip servers answer, whether it accepts connections, who it
 is and how it protects what it says, who is there, who is refused, and what is
-odd about them. If a node runs with the identity already, it is left alone, and
-another looks around.
+odd about them. If a node runs with the identity already, that one is asked; if it
+does not let itself be asked, it is left alone, and another looks around.
 Each line is ok, warn or fail, with what was found; the next says what to do. The
 exit status is 1 if something fails.`,
 		Example: `  once doctor
@@ -96,6 +96,7 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 // wrongly.
 func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
 	findings := []finding{checkInterfaces()}
+	with.brief = true
 	node, err := with.start(ctx, io.Discard)
 	if isUsage(err) {
 		return nil, err
@@ -111,6 +112,9 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		return append(findings, refusal(err)), nil
 	}
 	defer node.Close()
+	if holder := node.Holder(); holder != "" {
+		findings = append(findings, finding{fine, "node", "runs already, as " + node.Name() + " in process " + holder + ", and is asked", ""})
+	}
 	var odd []finding
 	var replaced []string
 	err = await(ctx, node, wait, func() bool { return false }, func(event once.Event) error {
@@ -140,7 +144,11 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	}
 	findings = append(findings, checkConnections(ctx, node.Endpoint()))
 	findings = append(findings, checkIdentity(with.config.Identity, id, time.Now()), checkSecurity(as, node.Endpoint()))
-	findings = append(findings, checkBeacons(as, node.Counts())...)
+	if counts := node.Counts(); node.Holder() != "" && counts["beacons sent"] == 0 {
+		findings = append(findings, finding{fine, "beacons", "none are sent by the node that runs: gossip replaces them, or its --port is 0", ""})
+	} else {
+		findings = append(findings, checkBeacons(as, counts)...)
+	}
 	findings = append(findings, checkServers(ctx, as.config.GossipConnect)...)
 	findings = append(findings, odd...)
 	findings = append(findings, checkLives(replaced, node.Counts())...)

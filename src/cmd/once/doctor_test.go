@@ -216,24 +216,20 @@ func TestDoctorChecksGossip(t *testing.T) {
 	n.wants(found, "peers", fine, "2: ")
 }
 
-// TestDoctorSparesWhoRuns looks around with the identity of a node that runs: nobody
-// loses that node. Another node with the identity does not start.
-func TestDoctorSparesWhoRuns(t *testing.T) {
+// TestDoctorAsksWhoRuns looks around with the identity of a node that runs: that one is
+// asked, and nobody loses it.
+func TestDoctorAsksWhoRuns(t *testing.T) {
 	h := newHome(t)
 	listener := h.start("listen", "--group", "room")
+	h.answer("", "identity", "new", h.path("ana"))
 	ana := h.start("chat", "--group", "room", "--name", "ana", "--identity", h.path("ana"))
 	id := listener.sees(`\tenter\t(\S+)\tana`)[1]
-	who := fmt.Sprintf("%s, by process %d on ", h.path("ana"), ana.cmd.Process.Pid)
 	found := h.diagnosis(0, "--identity", h.path("ana"))
-	h.wants(found, "node", warn, who)
+	h.wants(found, "node", fine, fmt.Sprintf("runs already, as ana in process %d on ", ana.cmd.Process.Pid))
 	h.wants(found, "identity", fine, id+" in "+h.path("ana"))
-	h.wants(found, "peers", fine, "ana")
-	second := h.start("listen", "--identity", h.path("ana"))
-	second.exits(1)
-	second.complains(regexp.QuoteMeta(who) + ".*: stop that one, or give this one another directory")
-	if shown := h.answer("", "identity", "show", h.path("ana")); !strings.Contains(shown, id) {
-		t.Errorf("the identity is shown as %q", shown)
-	}
+	h.wants(found, "tcp", fine, "accepts connections at ")
+	h.wants(found, "beacons", fine, "sent and heard back")
+	h.wants(found, "peers", fine, "1: ")
 	ana.says("/quit")
 	listener.sees(`\texit\t` + id + `\tana\t\tleft$`)
 	if seen := strings.Join(listener.seen, "\n"); strings.Contains(seen, "replaced") {
@@ -241,14 +237,29 @@ func TestDoctorSparesWhoRuns(t *testing.T) {
 	}
 	ana.exits(0)
 	h.wants(h.diagnosis(0, "--identity", h.path("ana")), "identity", fine, id)
+}
 
-	ana = h.start("listen", "--identity", h.path("ana"))
-	listener.sees(`\tenter\t` + id)
-	if err := ana.cmd.Process.Kill(); err != nil {
+// TestDoctorSparesWhoRuns looks around with the identity of a node that is not shared: it
+// is left alone.
+func TestDoctorSparesWhoRuns(t *testing.T) {
+	h := newHome(t)
+	who, err := once.OpenIdentity(h.path("ana"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	ana.exits(-1)
-	h.answer("", "peers", "--wait", "1s", "--identity", h.path("ana")) // a lock does not outlive its process
+	node, err := once.Start(t.Context(), once.Config{Name: "ana", Identity: who, Interfaces: []string{"127.0.0.1"}, BeaconPort: h.port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	holder := fmt.Sprintf("%s, by process %d on ", h.path("ana"), os.Getpid())
+	found := h.diagnosis(0, "--identity", h.path("ana"))
+	h.wants(found, "node", warn, holder)
+	h.wants(found, "identity", fine, node.ID().String()+" in "+h.path("ana"))
+	h.wants(found, "peers", fine, "ana")
+	second := h.start("listen", "--identity", h.path("ana"))
+	second.exits(1)
+	second.complains(regexp.QuoteMeta(holder) + ".*: stop that one, or give this one another directory; it does not share the node")
 }
 
 // TestDoctorFindsTwin looks around with a copy of the identity of a node that runs.
@@ -269,9 +280,8 @@ func TestDoctorFindsTwin(t *testing.T) {
 	copied := h.start("listen", "--identity", h.path("copy"))
 	ana.sees(`"type":"twin",.*"peer":"` + id + `".*"endpoint":"tcp://127.0.0.1:\d+","headers":null,"reason":"another node`)
 	copied.sees(`\ttwin\t` + id + `\t`)
-	for _, who := range [][]string{{"--identity", h.path("ana")}, nil} { // which runs, or somebody new
-		h.wants(h.diagnosis(1, who...), "twin", fail, "two nodes have one identity")
-	}
+	h.wants(h.diagnosis(1, "--identity", h.path("ana")), "twin", fail, "another node has this node's identity") // which runs
+	h.wants(h.diagnosis(1), "twin", fail, "two nodes have one identity")                                        // somebody new
 }
 
 // TestDoctorFindsExpiry looks at a membership when it is over.

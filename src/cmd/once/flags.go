@@ -26,6 +26,7 @@ type common struct {
 	header   []string // K=V
 	port     uint16
 	identity string // directory, or empty
+	brief    bool   // the command ends by itself, and soon
 	logLevel slog.Level
 	given    func(flag string) bool // tells whether the user has given a flag; set when the command begins
 }

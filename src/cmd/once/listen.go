@@ -79,12 +79,10 @@ func listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writ
 			switch {
 			case ctx.Err() != nil:
 				return nil
-			case errors.Is(err, once.ErrStopped) && node.Holder() != "":
-				return ended(node)
-			case errors.Is(err, once.ErrStopped):
+			case errors.Is(err, once.ErrStopped) && node.Holder() == "":
 				return nil
 			}
-			return err
+			return because(node, err)
 		}
 		for i := range batch.Len() {
 			if err := show(buffer, batch.At(i)); err != nil {

@@ -99,6 +99,9 @@ func TestMembers(t *testing.T) {
 // TestFirstUse checks that a name stays with who came with it first.
 func TestFirstUse(t *testing.T) {
 	h := newHome(t)
+	for _, who := range []string{"ana", "ben", "other"} {
+		h.answer("", "identity", "new", h.path(who))
+	}
 	ana := h.start("listen", "--name", "ana", "--identity", h.path("ana"), "--trust", "first-use")
 	start := func(identity string) *process {
 		return h.start("listen", "--name", "ben", "--identity", h.path(identity))
@@ -168,18 +171,21 @@ func TestIdentityFails(t *testing.T) {
 		complaint string
 	}{
 		{"identity show", 1, `HOME.*: name a directory for the identity`},
-		{"identity export none", 1, `none/identity.key: .*once identity new`},
-		{"trust list --identity none", 1, `none/identity.key: `},
+		{"identity export ./none", 1, `none/identity.key: .*once identity new`},
+		{"identity export none", 2, `"none": .* that stands for no profile`},
+		{"identity new ~zoe/x", 2, `"~zoe/x": .* say ./~zoe/x`},
+		{"listen --identity ./none", 2, `"./none": .* there is no identity in ./none: .*once identity new ./none makes it`},
+		{"trust list --identity ./none", 1, `none/identity.key: `},
 		{"network new office", 1, `office: there is one already`},
 		{"network show none", 1, `none/network.key: .*once network new`},
 		{"invite ana --network none", 1, `none/network.key: .*once network new`},
 		{"invite ana --network office --days 0", 2, `0 given, 1 to 3650 allowed`},
 		{"revoke zoe --network office", 1, `"zoe": no such name or UUID .once network show`},
-		{"join once:rubbish new", 1, `invite: malformed`},
-		{"trust forget zoe --identity ana", 1, `"zoe": no such name or UUID .once trust list`},
-		{"trust revoke rubbish --identity ana", 1, `malformed`},
-		{"listen --trust members --identity ana", 1, `trusts members only, and is none`},
-		{"listen --security plain --identity ana", 2, `choose auto or secure`},
+		{"join once:rubbish ./new", 1, `invite: malformed`},
+		{"trust forget zoe --identity ./ana", 1, `"zoe": no such name or UUID .once trust list`},
+		{"trust revoke rubbish --identity ./ana", 1, `malformed`},
+		{"listen --trust members --identity ./ana", 1, `trusts members only, and is none`},
+		{"listen --security plain --identity ./ana", 2, `choose auto or secure`},
 	} {
 		cmd := h.command(strings.Fields(test.args)...)
 		cmd.Dir = h.dir

@@ -39,6 +39,7 @@ to date and what has changed of late; else each change is a line, as listen has 
   once peers --wait 5s --json | jq -r .name`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			with.brief = !watching
 			node, err := with.start(cmd.Context(), os.Stderr)
 			if err != nil {
 				return err
@@ -49,7 +50,7 @@ to date and what has changed of late; else each change is a line, as listen has 
 			}
 			never := func() bool { return false }
 			if err := await(cmd.Context(), node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
-				return err
+				return because(node, err)
 			}
 			peers := node.Peers()
 			if len(peers) == 0 {

@@ -34,7 +34,7 @@ func isProfile(name string) bool {
 // identify settles who the node is: whom --identity names, else the default profile, if
 // there is one and it can be used. Nobody is made in silence.
 func (c *common) identify() (err error) {
-	c.config.Identity, c.config.Shared = nil, false
+	c.config.Identity, c.config.Shared, c.config.Brief = nil, false, c.brief
 	if c.identity == nobody {
 		return nil
 	}
@@ -91,9 +91,12 @@ func (c *common) startNode(ctx context.Context, w io.Writer) (*once.Node, error)
 	return node, nil
 }
 
-// ended is the error of a node that another process ran, and that has ended.
-func ended(node *once.Node) error {
-	return fmt.Errorf("the node has ended: process %s has run it", clean(node.Holder()))
+// because says of a node that has stopped that it was another process which has run it.
+func because(node *once.Node, err error) error {
+	if holder := node.Holder(); holder != "" && errors.Is(err, once.ErrStopped) {
+		return fmt.Errorf("the node has ended: process %s has run it", clean(holder))
+	}
+	return err
 }
 
 // profileRecord is a profile as JSON.

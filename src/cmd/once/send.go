@@ -76,19 +76,20 @@ func send(ctx context.Context, with *common, wait time.Duration, args []string, 
 	if err != nil {
 		return err
 	}
+	with.brief = true
 	node, err := with.start(ctx, os.Stderr)
 	if err != nil {
 		return err
 	}
 	defer node.Close()
 	if err := to(node).await(ctx, wait, warnOf); err != nil {
-		return err
+		return because(node, err)
 	}
 	peers := to(node).peers()
 	if err = to(node).send(ctx, message); err == nil {
 		err = confirmed(ctx, node)
 	}
-	return cmp.Or(refusedBy(peers, node), err)
+	return cmp.Or(refusedBy(peers, node), because(node, err))
 }
 
 // confirmed waits until all who were told something have it, and says so if that takes
