@@ -10,7 +10,7 @@ func (a *Amount) add(octets int) {
 	a.Octets += uint64(octets)
 }
 
-func (a Amount) plus(b Amount) Amount  { return Amount{a.Messages + b.Messages, a.Octets + b.Octets} }
+func (a Amount) Plus(b Amount) Amount  { return Amount{a.Messages + b.Messages, a.Octets + b.Octets} }
 func (a Amount) Minus(b Amount) Amount { return Amount{a.Messages - b.Messages, a.Octets - b.Octets} }
 
 // tally is an amount that several goroutines add to.

@@ -84,7 +84,7 @@ func (c *Channel) Left(group string) {
 // Unconfirmed returns what the peer has not confirmed of what was said over a path, and
 // what it did not get at all. From then on all of that is taken for told. It is the loop's.
 func (c *Channel) Unconfirmed(over *Path) Amount {
-	return over.forget().plus(c.skipped.take()).plus(c.withheld.take())
+	return over.forget().Plus(c.skipped.take()).Plus(c.withheld.take())
 }
 
 // Missed returns what the peer did not get because it was suspect and had no room, or

@@ -295,7 +295,7 @@ func TestMissed(t *testing.T) {
 		ben.to.skipped.add(10)
 		ben.to.withheld.add(0)
 		said := ben.path.Said()
-		if got, want := ben.to.Unconfirmed(ben.path), said.plus(Amount{2, 10}); got != want {
+		if got, want := ben.to.Unconfirmed(ben.path), said.Plus(Amount{2, 10}); got != want {
 			t.Errorf("%v is not confirmed, want %v", got, want)
 		}
 		if again, before := ben.to.Unconfirmed(ben.path), ben.to.Unconfirmed(old); again != (Amount{}) || before != (Amount{}) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,13 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
+
+// ErrGone says that the process that ran the node has ended, and that a call can be made
+// again where it runs now.
+var ErrGone = fmt.Errorf("the process that ran the node has ended: %w", api.ErrStopped)
+
+// errUnanswered says that it has ended, and that a message may have been said before.
+var errUnanswered = fmt.Errorf("the process that ran the node has ended, and has not said whether the message is on its way: %w", api.ErrStopped)
 
 // ErrAbsent says that nobody listens at the socket.
 var ErrAbsent = errors.New("it does not share the node, or not any more")
@@ -36,16 +44,20 @@ type Client struct {
 	About
 	link    *link.Link
 	queue   *events.Queue
-	subject *zre.Peer     // of the events that come; Serve's
-	talks   chan struct{} // holds a token while something is said to others
-	slots   chan struct{} // and one for each call that waits; fewer than the far side has
-	done    chan struct{} // closed when the conversation has ended
+	subject *zre.Peer               // of the events that come; Serve's
+	known   map[uuid.UUID]*zre.Peer // who is present, as has been told; Serve's
+	version uint64                  // of that
+	talks   chan struct{}           // holds a token while something is said to others
+	slots   chan struct{}           // and one for each call that waits; fewer than the far side has
+	done    chan struct{}           // closed when the conversation has ended
 	work    sync.WaitGroup
 
 	mu     sync.Mutex
 	calls  map[uint32]*call // nil when the conversation has ended
 	last   uint32           // number of a call
 	groups map[string]struct{}
+	said   channel.Amount
+	told   channel.Amount // of that, what a Flush has told to be confirmed or lost
 }
 
 // call is what a call waits for, and what has come of it.
@@ -57,8 +69,7 @@ type call struct {
 }
 
 // Connect shares the node that another process runs with the identity in a directory. Its
-// events go to the queue, which ends with the conversation. The error is ErrAbsent if
-// nobody listens.
+// events go to the queue. The error is ErrAbsent if nobody listens.
 func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answering, fmt.Errorf("it does not answer: %w", os.ErrDeadlineExceeded))
 	defer cancel()
@@ -74,7 +85,7 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 		return nil, fmt.Errorf("%w: %w", ErrAbsent, err) // it has been about to end
 	}
 	c := &Client{
-		link: l, queue: queue, calls: map[uint32]*call{}, groups: map[string]struct{}{}, done: make(chan struct{}),
+		link: l, queue: queue, calls: map[uint32]*call{}, groups: map[string]struct{}{}, known: map[uuid.UUID]*zre.Peer{}, done: make(chan struct{}),
 		talks: make(chan struct{}, 1), slots: make(chan struct{}, wire.MaxCalls-1),
 	}
 	greeting := c.begin(0)
@@ -92,10 +103,6 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 		return nil, errAnswer
 	}
 	c.About = About{welcome.Process, welcome.Program, welcome.Node, welcome.Name, int(min(welcome.Largest, maxContent))}
-	c.work.Go(func() {
-		<-c.done
-		queue.Close()
-	})
 	return c, nil
 }
 
@@ -133,7 +140,7 @@ func (c *Client) deliver(b *link.Batch) error {
 		case event:
 			c.queue.Offer(run)
 			run = c.queue.Batch(b)
-			c.queue.Post(factsOf(e, c.subject))
+			c.post(factsOf(e, c.subject))
 			continue
 		}
 		if err := c.take(m); err != nil {
@@ -143,6 +150,37 @@ func (c *Client) deliver(b *link.Batch) error {
 	}
 	c.queue.Offer(run)
 	return nil
+}
+
+// post tells of what is no content, and notes who is present.
+func (c *Client) post(f events.Facts) {
+	switch f.Type {
+	case api.EventTypeEnter, api.EventTypeJoin, api.EventTypeLeave, api.EventTypeSuspect, api.EventTypeRecover:
+		c.known[f.Peer.UUID()] = f.Peer
+	case api.EventTypeExit:
+		delete(c.known, f.Peer.UUID())
+	}
+	c.version = max(c.version, f.Version)
+	c.queue.Post(f)
+}
+
+// Legacy is what is left to be told when the process that ran a node has ended.
+type Legacy struct {
+	Peers   []*zre.Peer    // whose exit was not told
+	Version uint64         // of what was known
+	Groups  []string       // that the node was in for this program
+	Said    channel.Amount // by this program, and not known to be confirmed
+}
+
+// Legacy returns that. It waits until the conversation has ended.
+func (c *Client) Legacy() Legacy {
+	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	peers := slices.SortedFunc(maps.Values(c.known), func(a, b *zre.Peer) int {
+		return strings.Compare(a.UUID().String(), b.UUID().String())
+	})
+	return Legacy{peers, c.version, slices.Sorted(maps.Keys(c.groups)), c.said.Minus(c.told)}
 }
 
 // take takes an answer, or the peer of the events that follow.
@@ -217,9 +255,13 @@ func (c *Client) await(ctx context.Context, waits *call) (*call, error) {
 	}
 	switch m := waits.last.(type) {
 	case nil:
-		return nil, api.ErrStopped
+		return nil, errUnanswered
 	case *wire.Failed:
-		return nil, faultOf(ctx, m, waits.missed)
+		err := faultOf(ctx, m, waits.missed)
+		if errors.Is(err, api.ErrStopped) && len(waits.missed) == 0 {
+			err = ErrGone // it is about to be
+		}
+		return nil, err
 	}
 	return waits, nil
 }
@@ -265,24 +307,30 @@ func (c *Client) ask(ctx context.Context, request func(number uint32) wire.Messa
 // lost returns the error for what cannot be said.
 func (c *Client) lost(err error) error {
 	if errors.Is(err, link.ErrClosed) {
-		return api.ErrStopped
+		return ErrGone
 	}
 	return err
 }
 
-// soon is ask for what takes no time.
+// again is ask for what can be asked for twice.
+func (c *Client) again(ctx context.Context, request func(number uint32) wire.Message) (*call, error) {
+	waits, err := c.ask(ctx, request)
+	if errors.Is(err, errUnanswered) {
+		err = ErrGone
+	}
+	return waits, err
+}
+
+// soon is again for what takes no time.
 func (c *Client) soon(request func(number uint32) wire.Message) (*call, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answering)
 	defer cancel()
-	return c.ask(ctx, request)
+	return c.again(ctx, request)
 }
 
 // talk is ask for what is said to others, one at a time.
 func (c *Client) talk(ctx context.Context, content [][]byte, request func(number uint32) wire.Message) (*call, error) {
-	size := 0
-	for _, frame := range content {
-		size += len(frame)
-	}
+	size := sizeOf(content)
 	if size > c.Largest {
 		return nil, api.ErrTooLarge
 	}
@@ -295,11 +343,22 @@ func (c *Client) talk(ctx context.Context, content [][]byte, request func(number
 	return c.ask(ctx, request)
 }
 
+// say notes that something was said to so many peers.
+func (c *Client) say(content [][]byte, receivers uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said.Messages += uint64(receivers)
+	c.said.Octets += uint64(receivers) * uint64(sizeOf(content))
+}
+
 // Whisper says something to a peer.
 func (c *Client) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	_, err := c.talk(ctx, content, func(number uint32) wire.Message {
 		return &wire.Whisper{Number: number, Peer: peer, Content: content}
 	})
+	if err == nil {
+		c.say(content, 1)
+	}
 	return err
 }
 
@@ -311,19 +370,26 @@ func (c *Client) Shout(ctx context.Context, group string, content [][]byte) (uin
 	if err != nil {
 		return 0, err
 	}
-	return waits.count(), nil
-}
-
-func (w *call) count() uint32 {
-	if done, ok := w.last.(*wire.Done); ok {
-		return done.Count
+	done, ok := waits.last.(*wire.Done)
+	if !ok {
+		return 0, errAnswer
 	}
-	return 0
+	c.say(content, done.Count)
+	return done.Count, nil
 }
 
 // Flush waits until the peers have confirmed what was said to them through this client.
 func (c *Client) Flush(ctx context.Context) error {
-	_, err := c.ask(ctx, func(number uint32) wire.Message { return &wire.Flush{Number: number} })
+	c.mu.Lock()
+	before := c.said
+	c.mu.Unlock()
+	_, err := c.again(ctx, func(number uint32) wire.Message { return &wire.Flush{Number: number} })
+	var undelivered *channel.UndeliveredError
+	if err == nil || errors.As(err, &undelivered) && (undelivered.Cause == nil || errors.Is(err, api.ErrStopped)) {
+		c.mu.Lock()
+		c.told = channel.Amount{Messages: max(c.told.Messages, before.Messages), Octets: max(c.told.Octets, before.Octets)}
+		c.mu.Unlock()
+	}
 	return err
 }
 
@@ -378,7 +444,7 @@ func (c *Client) Look() (*View, error) {
 
 // Ask asks what only the running node knows, or has it do what only it can.
 func (c *Client) Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	waits, err := c.ask(ctx, func(number uint32) wire.Message {
+	waits, err := c.again(ctx, func(number uint32) wire.Message {
 		return &wire.Ask{Number: number, Subject: subject, Argument: argument}
 	})
 	if err != nil {

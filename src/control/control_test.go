@@ -179,6 +179,10 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 	s := newStage(t)
 	s.flush = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	c, q := s.client()
+	_, err := c.Shout(t.Context(), "room", [][]byte{[]byte("hi")})
+	if err = errors.Join(err, c.Join("room")); err != nil {
+		t.Fatal(err)
+	}
 	flushed := make(chan error, 1)
 	go func() { flushed <- c.Flush(t.Context()) }()
 	until(t, "waiting", func() bool {
@@ -201,10 +205,10 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 			t.Fatalf("after %d events: %v", i, err)
 		}
 	}
-	if _, err := q.Recv(t.Context()); !errors.Is(err, api.ErrStopped) {
-		t.Errorf("after the last event: %v", err)
+	if left := c.Legacy(); len(left.Peers) != 1 || left.Peers[0].UUID() != ben.UUID() || !slices.Equal(left.Groups, []string{"room"}) || left.Said != (channel.Amount{Messages: 3, Octets: 6}) {
+		t.Errorf("what is left is %+v", left)
 	}
-	if err := <-flushed; !errors.Is(err, api.ErrStopped) {
+	if err := <-flushed; !errors.Is(err, ErrGone) {
 		t.Errorf("flush failed with %v", err)
 	}
 	<-c.Done()

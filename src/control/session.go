@@ -251,10 +251,7 @@ func (c *session) next(call uint32, content [][]byte, b *link.Batch, say func(co
 // wait has a call be answered that may take long, while the next message is read. The
 // message of the call is kept in memory until then.
 func (c *session) wait(call uint32, content [][]byte, b *link.Batch, do func(context.Context) []wire.Message) error {
-	size := 0
-	for _, frame := range content {
-		size += len(frame)
-	}
+	size := sizeOf(content)
 	ctx, cancel := context.WithCancel(c.ctx)
 	if err := c.admit(call, size, cancel); err != nil {
 		cancel()

@@ -81,6 +81,14 @@ func hear(frames [][]byte) (wire.Message, error) {
 	return m, m.Decode(frames[0], frames[1:])
 }
 
+// sizeOf returns how many octets frames have together.
+func sizeOf(frames [][]byte) (size int) {
+	for _, frame := range frames {
+		size += len(frame)
+	}
+	return size
+}
+
 // cut returns as much of a text as a field has room for.
 func cut(text string, most int) string { return text[:min(len(text), most)] }
 

@@ -1,26 +1,48 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/control"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 )
 
+// tenancy is the time in which a node is attached to one that another process runs.
+type tenancy struct {
+	*control.Client
+	over chan struct{} // closed when it is settled where the node runs then
+}
+
+// heir is what a node needs that may be attached to one that another process runs: when
+// that ends, one of those that were attached runs the node, and the others are attached to
+// it. What is here is guarded by the lock of the life.
+type heir struct {
+	stays   context.Context // ends when the node stops
+	leave   context.CancelFunc
+	work    sync.WaitGroup
+	version uint64         // of what was known where the node ran before
+	orphans channel.Amount // what was said there, and is not known to be confirmed
+}
+
 // startOrShare starts the node, or shares the one that another process runs. That one may
-// be about to listen, or about to end: what is right shows within a moment.
+// be about to listen, or about to end: what is right shows within a moment. The caller has
+// the lock.
 func (n *Node) startOrShare(ctx context.Context) error {
 	until := time.Now().Add(oncecontrol.MaxStarting * time.Millisecond)
-	for waits := false; ; {
+	for {
 		err := n.start()
 		dir := n.who.Directory()
 		if !n.sharing || dir == "" || !errors.Is(err, api.ErrInUse) {
@@ -34,10 +56,6 @@ func (n *Node) startOrShare(ctx context.Context) error {
 		switch {
 		case errors.Is(absent, api.ErrBrief):
 			until = time.Now().Add(oncecontrol.MaxStarting * time.Millisecond)
-			if !waits {
-				n.settings.log.Info("waits for another process to end", "error", err)
-			}
-			waits = true
 		case !errors.Is(absent, control.ErrAbsent) && !errors.Is(absent, api.ErrStopped), time.Now().After(until):
 			return fmt.Errorf("%w; %w", err, absent)
 		}
@@ -47,7 +65,7 @@ func (n *Node) startOrShare(ctx context.Context) error {
 	}
 }
 
-// attach shares a node that another process runs.
+// attach shares a node that another process runs. The caller has the lock.
 func (n *Node) attach(far *control.Client) error {
 	for _, group := range slices.Sorted(maps.Keys(n.groups)) {
 		if err := far.Join(group); err != nil {
@@ -59,18 +77,107 @@ func (n *Node) attach(far *control.Client) error {
 		n.warn("this program shares the node of process " + far.Process + ", and does not have it contest for " +
 			strings.Join(slices.Sorted(maps.Keys(n.contests)), ", "))
 	}
-	n.far.Store(far)
+	t := &tenancy{far, make(chan struct{})}
+	n.far.Store(t)
 	n.phase = attached
+	n.heir.work.Go(func() { n.inherit(t) })
 	n.settings.log.Info("node shared", "name", far.Name, "uuid", far.ID, "process", far.Process)
 	return nil
+}
+
+// inherit has the node go on when the process has ended that ran it.
+func (n *Node) inherit(t *tenancy) {
+	left := t.Legacy()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	defer close(t.over)
+	if n.phase != attached {
+		return
+	}
+	for _, p := range left.Peers {
+		left.Version++
+		n.events.Post(events.Facts{
+			Type: api.EventTypeExit, Reason: peermachine.ReasonStopped, Peer: p, At: time.Now(), Version: left.Version,
+		})
+	}
+	h := &n.heir
+	h.version, h.orphans = left.Version, h.orphans.Plus(left.Said)
+	clear(n.groups)
+	for _, group := range left.Groups {
+		n.groups[group] = struct{}{}
+	}
+	n.name = cmp.Or(n.name, t.Name)
+	n.phase = fresh
+	err := n.startOrShare(h.stays)
+	switch {
+	case err == nil && n.phase == running:
+		n.far.Store(nil)
+		n.notice("process " + t.Process + " has ended, which ran the node; this one runs it now")
+	case err == nil:
+		n.notice("process " + t.Process + " has ended, which ran the node; process " + n.far.Load().Process + " runs it now")
+	default:
+		n.phase = stopped
+		if h.stays.Err() == nil {
+			n.warn("process " + t.Process + " has ended, which ran the node, and this one cannot go on with it: " + err.Error())
+		}
+		n.events.Close()
+		close(n.done)
+		n.journal.wait(n.Linger)
+		n.quit()
+	}
 }
 
 // detach shares the node no more.
 func (n *Node) detach() {
 	n.far.Load().Close()
+	n.events.Close()
 	close(n.done)
 	n.journal.wait(n.Linger)
 	n.quit()
+}
+
+// elsewhere makes a call where another process runs the node, and tells whether one does.
+// If that ends, the call is made again where the node runs then.
+func elsewhere[T any](n *Node, call func(*control.Client) (T, error)) (value T, there bool, err error) {
+	for t := n.far.Load(); t != nil; {
+		if value, err = call(t.Client); !errors.Is(err, control.ErrGone) {
+			return value, true, err
+		}
+		<-t.over
+		next := n.far.Load()
+		if next == t {
+			return value, true, api.ErrStopped
+		}
+		t = next
+	}
+	return value, false, nil
+}
+
+// done makes a call of a method that returns nothing else than an error.
+func done(call func(*control.Client) error) func(*control.Client) (struct{}, error) {
+	return func(far *control.Client) (struct{}, error) { return struct{}{}, call(far) }
+}
+
+// bereft is why a message is not known to be delivered that was said where the node ran
+// before.
+const bereft = "the process that ran the node has ended"
+
+// bereaved adds to what a flush found, where another process runs the node, what was said
+// where it ran before. That is told once.
+func (n *Node) bereaved(err error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lost := missed{}
+	lost.add(nobody, n.heir.orphans, bereft)
+	n.heir.orphans = channel.Amount{}
+	var also *UndeliveredError
+	if errors.As(err, &also) {
+		err = also.Cause
+		for _, m := range also.Missed {
+			lost[m.ID] = m
+		}
+	}
+	return lost.err(err)
 }
 
 // share lets other programs share a node that runs, if it is to.
@@ -96,24 +203,10 @@ func (n *Node) Holder() string {
 }
 
 // look returns what a node knows that another process runs, nothing once that has ended.
-func look(far *control.Client) *control.View {
-	view, err := far.Look()
-	if err != nil {
-		return new(control.View)
+func (n *Node) look() (view *control.View, there bool) {
+	view, there, err := elsewhere(n, (*control.Client).Look)
+	if there && err != nil {
+		view = new(control.View)
 	}
-	return view
-}
-
-// countsOf returns the counts of a node that another process runs, none once it has ended.
-func countsOf(far *control.Client) map[string]uint64 {
-	ctx, cancel := context.WithTimeout(context.Background(), oncecontrol.MaxAnswering*time.Millisecond)
-	defer cancel()
-	counts := map[string]uint64{}
-	values, _ := far.Ask(ctx, "counts", nil)
-	for name, value := range values {
-		if count, err := strconv.ParseUint(value, 10, 64); err == nil {
-			counts[name] = count
-		}
-	}
-	return counts
+	return view, there
 }

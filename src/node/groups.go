@@ -5,14 +5,15 @@ import (
 	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Join joins a group. Joining a group twice changes nothing. What is joined
 // before Start is part of the first greeting.
 func (n *Node) Join(group string) error {
-	if far := n.far.Load(); far != nil {
-		return far.Join(group)
+	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Join(group) })); there {
+		return err
 	}
 	return n.enlist(group, zre.Join{Group: group}, n.groups)
 }
@@ -49,8 +50,8 @@ func (n *Node) enlist(group string, in zre.Input, groups map[string]struct{}) er
 
 // Leave leaves a group. Leaving a group that the node is not in changes nothing.
 func (n *Node) Leave(group string) error {
-	if far := n.far.Load(); far != nil {
-		return far.Leave(group)
+	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Leave(group) })); there {
+		return err
 	}
 	if early, err := n.early(func() error {
 		delete(n.groups, group)

@@ -23,31 +23,26 @@ type host struct{ *Node }
 // errSubject says that a program asks for what this version does not know.
 var errSubject = errors.New("the process that runs the node knows no such subject: use programs of one release")
 
-// subjects are what a node that runs can be asked of, or for, by programs that share it.
-var subjects = map[string]func(ctx context.Context, n *Node, argument []byte) (map[string]string, error){
-	"counts": func(_ context.Context, n *Node, _ []byte) (map[string]string, error) {
-		counts := map[string]string{}
-		for name, count := range n.Counts() {
-			counts[name] = strconv.FormatUint(count, 10)
-		}
-		return counts, nil
-	},
-}
-
-// ask answers what is asked of a subject: here, or where the node runs.
+// ask asks of a subject: here, or where the node runs.
 func (n *Node) ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	if far := n.far.Load(); far != nil {
-		return far.Ask(ctx, subject, argument)
+	if values, there, err := elsewhere(n, func(far *control.Client) (map[string]string, error) { return far.Ask(ctx, subject, argument) }); there {
+		return values, err
 	}
-	answer := subjects[subject]
-	if answer == nil {
-		return nil, fmt.Errorf("%q: %w", subject, errSubject)
-	}
-	return answer(ctx, n, argument)
+	return host{n}.Ask(ctx, subject, argument)
 }
 
-func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	return h.ask(ctx, subject, argument)
+// Ask answers what programs ask that share the node: each subject is a case here, and is
+// named in the model.
+func (h host) Ask(_ context.Context, subject string, _ []byte) (map[string]string, error) {
+	switch subject {
+	case "counts":
+		values := map[string]string{}
+		for name, count := range h.counters.all() {
+			values[name] = strconv.FormatUint(count, 10)
+		}
+		return values, nil
+	}
+	return nil, fmt.Errorf("%q: %w", subject, errSubject)
 }
 
 func (h host) About() control.About {

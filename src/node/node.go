@@ -12,6 +12,7 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -22,7 +23,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -41,7 +41,8 @@ type Node struct {
 	plain  uuid.UUID // the id of a node without identity
 	table  *table
 	sender atomic.Pointer[channel.Sender] // nil before the start
-	far    atomic.Pointer[control.Client] // nil unless another process runs the node
+	far    atomic.Pointer[tenancy]        // nil unless another process runs the node
+	heir   heir
 }
 
 // New returns a node that does nothing yet. Without a name it takes the first
@@ -55,7 +56,7 @@ func New(name string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{
+	n := &Node{
 		shared: &shared{
 			world:    world.World{Transport: newTransport(), Now: time.Now, Random: func(string) float64 { return rand.Float64() }},
 			settings: defaults(who),
@@ -65,7 +66,9 @@ func New(name string) (*Node, error) {
 		plain: plain,
 		table: newTable(),
 		life:  life{done: make(chan struct{})},
-	}, nil
+	}
+	n.heir.stays, n.heir.leave = context.WithCancel(context.Background())
+	return n, nil
 }
 
 // UUID returns the id of the node's identity, or a random one if it has none.
@@ -106,8 +109,8 @@ func (n *Node) settled() *guard.Guard {
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
-	if far := n.far.Load(); far != nil {
-		return look(far).Endpoint
+	if view, there := n.look(); there {
+		return view.Endpoint
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()

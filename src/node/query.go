@@ -5,10 +5,14 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -23,24 +27,23 @@ func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.
 
 // Peers returns the peers that are present, in the order of their UUIDs.
 func (n *Node) Peers() []*Peer {
-	if far := n.far.Load(); far != nil {
-		return look(far).Peers
+	if view, there := n.look(); there {
+		return view.Peers
 	}
 	return sorted(n.table.all())
 }
 
 // PeersByGroup returns the peers in a group, in the order of their UUIDs.
 func (n *Node) PeersByGroup(group string) []*Peer {
-	if far := n.far.Load(); far != nil {
-		return slices.DeleteFunc(look(far).Peers, func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
+	if view, there := n.look(); there {
+		return slices.DeleteFunc(view.Peers, func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
 	}
 	return sorted(n.table.members(group))
 }
 
 // Peer returns a peer that is present.
 func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
-	if far := n.far.Load(); far != nil {
-		view, err := far.Look()
+	if view, there, err := elsewhere(n, (*control.Client).Look); there {
 		if err != nil {
 			return nil, err
 		}
@@ -59,9 +62,9 @@ func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
 
 // PeerGroups returns the groups that some peer is in, sorted.
 func (n *Node) PeerGroups() []string {
-	if far := n.far.Load(); far != nil {
+	if view, there := n.look(); there {
 		groups := map[string]struct{}{}
-		for _, p := range look(far).Peers {
+		for _, p := range view.Peers {
 			for _, group := range p.Groups() {
 				groups[group] = struct{}{}
 			}
@@ -73,8 +76,8 @@ func (n *Node) PeerGroups() []string {
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
-	if far := n.far.Load(); far != nil {
-		return far.RequirePeer(id, endpoint)
+	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.RequirePeer(id, endpoint) })); there {
+		return err
 	}
 	at, err := reachable("endpoint of a peer", endpoint)
 	if err != nil {
@@ -102,10 +105,19 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 // Counts returns how often something unusual was seen since the node began, by
 // name.
 func (n *Node) Counts() map[string]uint64 {
-	if far := n.far.Load(); far != nil {
-		return countsOf(far)
+	if n.far.Load() == nil {
+		return n.counters.all()
 	}
-	return n.counters.all()
+	ctx, cancel := context.WithTimeout(context.Background(), oncecontrol.MaxAnswering*time.Millisecond)
+	defer cancel()
+	counts := map[string]uint64{}
+	values, _ := n.ask(ctx, "counts", nil) // none once it has ended
+	for name, value := range values {
+		if count, err := strconv.ParseUint(value, 10, 64); err == nil {
+			counts[name] = count
+		}
+	}
+	return counts
 }
 
 // Interface is a network that the host is part of.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/control"
 )
 
 // Whisper queues a message for one peer. It copies the content, and waits while
@@ -15,8 +16,8 @@ import (
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
-		if far := n.far.Load(); far != nil {
-			return far.Whisper(ctx, peer, content)
+		if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Whisper(ctx, peer, content) })); there {
+			return err
 		}
 		return n.absent()
 	}
@@ -32,8 +33,8 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	sender := n.sender.Load()
 	if sender == nil {
-		if far := n.far.Load(); far != nil {
-			return far.Shout(ctx, group, content)
+		if receivers, there, err := elsewhere(n, func(far *control.Client) (uint32, error) { return far.Shout(ctx, group, content) }); there {
+			return receivers, err
 		}
 		return 0, n.running()
 	}
@@ -44,8 +45,8 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // because they are gone, a connection was lost, or ctx ends, it returns an
 // *UndeliveredError. What was lost before is told by the first Flush after that.
 func (n *Node) Flush(ctx context.Context) error {
-	if far := n.far.Load(); far != nil {
-		return far.Flush(ctx)
+	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Flush(ctx) })); there {
+		return n.bereaved(err)
 	}
 	return n.flush(ctx, nil)
 }

@@ -204,15 +204,14 @@ func TestSecondNodeSharesTheFirst(t *testing.T) {
 	ben.must(third.Stop())
 	ben.must(third.Stop())
 	ben.idle(200 * time.Millisecond) // who shares a node and goes is not heard of
-	ben.must(first.Stop())
-	second.wants("exit ben stopped")
+	ben.must(second.Stop())
 	if _, err := second.Recv(t.Context()); !errors.Is(err, api.ErrStopped) {
 		t.Errorf("after the end: %v", err)
 	}
 	if err := second.Whisper(t.Context(), ben.UUID(), text("late")); !errors.Is(err, api.ErrStopped) {
 		t.Errorf("after the end a whisper fails with %v", err)
 	}
-	ben.must(second.Stop())
+	ben.must(first.Stop())
 	fourth := l.node("dora", shares(t, dir))
 	if fourth.Holder() != "" {
 		t.Error("the next one shares a node that has ended")
@@ -220,6 +219,80 @@ func TestSecondNodeSharesTheFirst(t *testing.T) {
 	ben.must(fourth.Stop())
 	if _, err := os.Stat(filepath.Join(dir, "control")); err == nil {
 		t.Error("the socket outlives the node")
+	}
+}
+
+// TestNodeOutlivesWhoRunsIt has three nodes share the one of a fourth, which stops: one of
+// them runs the node then, the others share that, and all go on. So it is when that stops.
+func TestNodeOutlivesWhoRunsIt(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	first := l.node("ana", shares(t, dir))
+	ben := l.node("ben", in("room"))
+	defer ben.Stop()
+	ben.wants("enter ana")
+	nodes := make([]*actor, 3)
+	for i := range nodes {
+		nodes[i] = l.node("", shares(t, dir), in("room"))
+		nodes[i].wants("enter ben", "join ben room")
+	}
+	before, err := nodes[0].Snapshot()
+	ben.must(err)
+	ben.must(first.Stop())
+	holders := map[string]int{}
+	for i, n := range nodes {
+		if got := n.next(time.Minute); got != "exit ben stopped" {
+			t.Fatalf("node %d is told %q", i, got)
+		}
+		told := []string{n.next(time.Minute), n.next(time.Minute), n.next(time.Minute)}
+		slices.Sort(told)
+		if told[0] != "enter ben" || told[1] != "join ben room" || !strings.HasPrefix(told[2], "network process ") {
+			t.Fatalf("node %d is told %q", i, told)
+		}
+		holders[n.Holder()]++
+		after, err := n.Snapshot()
+		ben.must(err)
+		if n.Name() != "ana" || n.UUID() != first.UUID() || after.Version() <= before.Version() || !slices.Equal(n.OwnGroups(), []string{"room"}) {
+			t.Errorf("node %d is %s in %q, and knows version %d, of %d before", i, n.Name(), n.OwnGroups(), after.Version(), before.Version())
+		}
+		ben.must(n.Whisper(t.Context(), ben.UUID(), text("I am here")))
+		ben.must(n.Flush(t.Context()))
+	}
+	if holders[""] != 1 || holders[control.Here()] != 2 {
+		t.Errorf("the node runs in %v", holders)
+	}
+	for _, n := range nodes {
+		ben.must(n.Stop())
+	}
+}
+
+// TestWhatIsLostWithWhoRunsTheNode says something that the peer does not get before the
+// process ends that runs the node: who has said it is told.
+func TestWhatIsLostWithWhoRunsTheNode(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	first := l.node("ana", shares(t, dir), func(n *Node) { _ = n.SetLinger(0) })
+	ben := l.node("ben")
+	defer ben.Stop()
+	first.wants("enter ben")
+	second := l.node("", shares(t, dir))
+	second.wants("enter ben")
+	third := l.node("", shares(t, dir))
+	defer third.Stop()
+	third.wants("enter ben")
+	ben.must(third.Whisper(t.Context(), ben.UUID(), text("found")))
+	ben.must(third.Flush(t.Context()))
+	l.memory.Partition(first.host, ben.host, true)
+	ben.must(second.Whisper(t.Context(), ben.UUID(), text("lost")))
+	flushed := make(chan error, 1)
+	go func() { flushed <- second.Flush(t.Context()) }()
+	if err := first.Stop(); !errors.Is(err, api.ErrUndelivered) {
+		t.Errorf("who ran the node is told %v", err)
+	}
+	if err := <-flushed; !errors.Is(err, api.ErrUndelivered) || !strings.Contains(err.Error(), "1 message") {
+		t.Errorf("who has said what is lost is told %v", err)
+	}
+	ben.must(second.Stop())
+	if err := third.Flush(t.Context()); err != nil {
+		t.Errorf("who knows that it has arrived is told %v", err)
 	}
 }
 

@@ -81,6 +81,9 @@ func (n *Node) begin(e *ears) {
 	for group := range n.groups {
 		l.step(zre.Join{Group: group})
 	}
+	l.version = n.heir.version
+	l.own.missed.add(nobody, n.heir.orphans, bereft)
+	n.heir.orphans = channel.Amount{}
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()
@@ -118,6 +121,8 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 // *UndeliveredError, each time that it is called.
 func (n *Node) Stop() error {
 	_ = n.Fix(func() error { return nil }) // a node that has not started never does
+	n.heir.leave()
+	defer n.heir.work.Wait()
 	n.mu.Lock()
 	was := n.phase
 	n.phase = stopped
@@ -150,13 +155,13 @@ func (n *Node) end(l *loop) {
 		l.hush()
 	})
 	n.events.Close()
-	if n.server != nil {
-		n.server.Close(n.Linger)
-	}
 	n.cancel()
 	n.work.Wait()
 	close(l.calls)
 	<-n.done
+	if n.server != nil { // last: calls that wait are answered when the loop has ended
+		n.server.Close(n.Linger)
+	}
 	n.guard.Release()
 	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
 	n.journal.wait(n.Linger)

@@ -1,6 +1,9 @@
 package node
 
-import "github.com/sjohnr/at-once/generated/go/api"
+import (
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/control"
+)
 
 // View is what a node knew at one moment. It does not change.
 type View struct {
@@ -22,8 +25,7 @@ func (v *View) Leader(group string) (*Peer, error) {
 
 // Snapshot returns all that the node knows now.
 func (n *Node) Snapshot() (*View, error) {
-	if far := n.far.Load(); far != nil {
-		v, err := far.Look()
+	if v, there, err := elsewhere(n, (*control.Client).Look); there {
 		if err != nil {
 			return nil, err
 		}

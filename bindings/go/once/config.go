@@ -25,8 +25,9 @@ type Config struct {
 
 	// Shared has the node be one with those of other programs of this user
 	// that say so too, and have an Identity of the same directory: the first
-	// that starts runs the node, the others are attached to it. See
-	// [Node].Holder. Default: another node with the Identity is ErrInUse.
+	// that starts runs the node, the others are attached to it. When that
+	// ends, one of them runs the node. See [Node].Holder. Default: another
+	// node with the Identity is ErrInUse.
 	Shared bool
 
 	// Brief says that a node that is Shared is about to end when it has done

@@ -144,10 +144,11 @@ func TestCommandsGoThroughTheNode(t *testing.T) {
 	fourth.sees(`ben joined room`)
 	ana.says("/quit")
 	ana.exits(0)
-	third.exits(1)
-	third.complains(`the node has ended: ` + who)
-	fourth.exits(1)
-	fourth.complains(`the node has ended: ` + who)
+	// One runs the node now, the other shares it.
+	third.seesAll(who+`.* has ended, which ran the node`, `\tenter\t\S+\tben`)
+	fourth.seesAll(who+`.* has ended, which ran the node`, `ben joined room`)
+	fourth.says("I am still here")
+	ben.sees(`ana: I am still here$`)
 }
 
 // TestUndeliveredThroughTheNode has a peer stop that is told something.
@@ -205,7 +206,13 @@ func TestHolderThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	ana.exits(-1)
-	attached.exits(1)
+	attached.sees(`\texit\t\S+\t\S+\t\tstopped$`)
+	attached.seesAll(holderOf(ana)+`.* has ended, which ran the node; this one runs it now`, `\tenter\t`)
+	ben.sees(`\tenter\t` + id + `\tana`)
+	if err := attached.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	attached.exits(-1)
 	socket := filepath.Join(u.profile("default"), "control")
 	if _, err := os.Stat(socket); err != nil {
 		t.Errorf("the socket is gone: %v", err)
