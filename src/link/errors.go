@@ -19,3 +19,11 @@ var (
 	// ErrEndpoint says that an endpoint is not of the form tcp://ADDR:PORT.
 	ErrEndpoint = errors.New("bad endpoint")
 )
+
+// closed returns an ErrClosed with its cause, which may be nil.
+func closed(cause error) error {
+	if cause == nil {
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, cause)
+}
