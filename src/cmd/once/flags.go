@@ -184,10 +184,6 @@ func checkName(what, text string) error {
 	return nil
 }
 
-func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {
-	flags.BoolVar(asJSON, "json", false, "write JSON, an object a line")
-}
-
 // environment sets the flags that the command line does not from ONCE_*
 // variables. A variable that is empty counts as not set.
 func environment(flags *pflag.FlagSet) (err error) {

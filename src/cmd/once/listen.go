@@ -2,11 +2,9 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,18 +144,6 @@ func encode(frames [][]byte) (content []string, encoding string) {
 		}
 	}
 	return content, encoding
-}
-
-// writeJSON writes a value as one line that is safe on a terminal.
-func writeJSON(w io.Writer, value any) error {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return err
-	}
-	_, err := w.Write(append(cleanJSON(bytes.TrimSpace(text.Bytes())), '\n'))
-	return err
 }
 
 // textPrinter returns what prints an event as a line for people, or for programs

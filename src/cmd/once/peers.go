@@ -72,7 +72,7 @@ type peerRecord struct {
 	Endpoint   string            `json:"endpoint"`
 	Protection string            `json:"protection"`
 	Identity   string            `json:"identity,omitempty"`
-	Roles      []string          `json:"roles,omitempty"`
+	Roles      []string          `json:"roles"`
 	Groups     []string          `json:"groups"`
 	Headers    map[string]string `json:"headers"`
 }
