@@ -35,7 +35,7 @@ one message of less than 64 MiB.`,
   once shout --group backup --wait 30s - < report.txt`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkName("group", group); err != nil {
+			if err := checkName(with.typed("group"), group); err != nil {
 				return err
 			}
 			return send(cmd.Context(), with, wait, args, func(node *once.Node) recipient { return members(node, group) })
