@@ -54,6 +54,15 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	return n.while(func(l *loop) { l.step(zre.Required{Peer: id, Endpoint: at}) })
 }
 
+// GossipServers returns the servers of gossip that the node connects to, each with what is
+// wrong with it: nothing if it answers.
+func (n *Node) GossipServers() map[string]string {
+	if n.running() != nil || n.ears.gossip == nil {
+		return map[string]string{}
+	}
+	return n.ears.gossip.Servers()
+}
+
 // GossipUnpublish has the node tell no more of a peer, until the peer publishes
 // itself anew.
 func (n *Node) GossipUnpublish(peer uuid.UUID) error {

@@ -360,6 +360,15 @@ func (n *Node) GossipConnect(endpoint string) error {
 	return n.engine.GossipConnect(endpoint)
 }
 
+// GossipServers returns the servers of gossip that the node connects to, each
+// with what is wrong with it at the moment, for people: an empty string if it
+// answers.
+//
+// State: draft.
+func (n *Node) GossipServers() map[string]string {
+	return n.engine.GossipServers()
+}
+
 // GossipUnpublish has the node tell no more of a peer, until the peer
 // publishes itself anew. Other nodes may still tell of it.
 //

@@ -219,6 +219,10 @@ func (n *Node) close() {
 	close(n.done)
 }
 
+// GossipServers returns the servers of Config.GossipConnect, each with what is wrong with
+// it at the moment, for people: an empty text if it answers.
+func (n *Node) GossipServers() map[string]string { return n.lib.GossipServers() }
+
 // Counts returns how often something unusual was seen since the node began, by
 // name, and how many beacons were heard. The names may change.
 func (n *Node) Counts() map[string]uint64 { return n.lib.Counts() }

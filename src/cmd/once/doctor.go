@@ -98,7 +98,7 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 // examine answers all questions. It fails only if it is interrupted, or was asked
 // wrongly.
 func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
-	findings := []finding{checkInterfaces()}
+	findings := []finding{checkInterfaces(with)}
 	node, err := with.start(ctx, io.Discard)
 	if isUsage(err) {
 		return nil, err
@@ -144,7 +144,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	findings = append(findings, checkConnections(ctx, node.Endpoint()))
 	findings = append(findings, checkIdentity(with.config.Identity, id, time.Now()), checkSecurity(as, node.Endpoint()))
 	findings = append(findings, checkBeacons(as, node.Counts())...)
-	findings = append(findings, checkServers(ctx, as.config.GossipConnect)...)
+	findings = append(findings, checkServers(as, node.GossipServers())...)
 	findings = append(findings, odd...)
 	findings = append(findings, checkLives(replaced, node.Counts())...)
 	if as != with && with.config.Identity.Network() != "" {

@@ -75,7 +75,7 @@ func TestMembers(t *testing.T) {
 	p.exits(0)
 
 	h.start("listen", "--name", "eve", "--security", "secure")
-	ana.sees(`"type":"refused".*"headers":null,"reason":"this node does not let it in: not a member of our network: .* shows no token"`)
+	ana.sees(`"type":"refused".*"headers":{},"reason":"this node does not let it in: not a member of our network: .* shows no token"`)
 	ben.sees(`^\* somebody \([0-9a-f]{8}\) at \S+: this node does not let it in: not a member of our network`)
 	plain := h.start("listen", "--name", "plain", "--security", "plain")
 	ana.sees(`"type":"refused".*over plain connections`)
