@@ -163,7 +163,7 @@ func (c *caller) unlinked(err error) {
 	}
 	c.log(out.peer).Debug("connection ended", "address", out.RemoteAddr(), "error", err)
 	if c.ours[out.id] == out {
-		c.lost(out, "")
+		c.lost(out)
 		delete(c.ours, out.id)
 		c.step(zre.Unlinked{Peer: out.peer, Link: out.id})
 	}
