@@ -102,6 +102,7 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	}
 	defer taken.Close()
 	found = n.diagnosis(1)
+	n.wants(found, "node", fail, "ONCE_PORT: cannot hear beacons on UDP port")
 	n.wants(found, "node", fail, "address already in use")
 	p := n.start("doctor")
 	p.sees(`^fail  node        .*address already in use$`)

@@ -47,6 +47,15 @@ func typed(cmd *cobra.Command, name string) string {
 	return "--" + name
 }
 
+// toldError is an error as the user is told it.
+type toldError struct {
+	error
+	text string
+}
+
+func (e toldError) Error() string { return e.text }
+func (e toldError) Unwrap() error { return e.error }
+
 // explain returns what the user of a command is told of an error: a field of once.Config,
 // or an argument of a function, goes by the flag or the argument that the user has typed.
 func explain(cmd *cobra.Command, err error) string {

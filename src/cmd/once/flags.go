@@ -31,8 +31,9 @@ type common struct {
 	logLevel slog.Level
 
 	// Set when the command begins.
-	given func(flag string) bool   // tells whether the user has given a flag
-	typed func(flag string) string // returns how
+	given   func(flag string) bool   // tells whether the user has given a flag
+	typed   func(flag string) string // returns how
+	explain func(err error) string   // returns what the user is told of an error
 }
 
 func (c *common) register(flags *pflag.FlagSet) {
@@ -93,7 +94,11 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		config.BeaconPort = once.NoBeacon
 	}
 	config.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel}))
-	return once.Start(ctx, *config)
+	node, err := once.Start(ctx, *config)
+	if err != nil {
+		return nil, toldError{err, c.explain(err)}
+	}
+	return node, nil
 }
 
 // beacons tells whether the node has beacons: gossip, if there is any, replaces those that

@@ -87,6 +87,7 @@ Exit status:
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			with.given = cmd.Flags().Changed
 			with.typed = func(flag string) string { return typed(cmd, flag) }
+			with.explain = func(err error) string { return explain(cmd, err) }
 			err := environment(cmd)
 			if err == nil {
 				err = checkFlags(cmd)
