@@ -40,6 +40,11 @@ func TestEnding(t *testing.T) {
 	if len(p.seen) != 2 || !strings.Contains(p.seen[0], `"type":"enter"`) {
 		t.Errorf("it wrote %q", p.seen)
 	}
+	p = n.start("listen", "--type", "join", "--type", "shout", "--count", "1")
+	p.exits(0)
+	if len(p.seen) != 1 || !strings.Contains(p.seen[0], "\tjoin\t") {
+		t.Errorf("it wrote %q", p.seen)
+	}
 	p = n.start("listen", "--for", "1ms")
 	p.exits(0)
 	p.complains(`^$`)

@@ -119,17 +119,21 @@ func checkFlags(cmd *cobra.Command) error {
 		}
 	})
 	if err := cmd.ValidateFlagGroups(); err != nil {
-		names := exclusive.FindStringSubmatch(err.Error())
+		names := together.FindStringSubmatch(err.Error())
 		if names == nil {
 			return usageError{err}
 		}
-		return usage("--%s exclude each other", strings.ReplaceAll(names[1], " ", " and --"))
+		var flags []string
+		for _, name := range strings.Fields(names[1]) {
+			flags = append(flags, typed(cmd, name))
+		}
+		return usage("%s exclude each other", strings.Join(flags, " and "))
 	}
 	return errors.Join(missing...)
 }
 
-// exclusive matches what cobra says of flags that exclude each other.
-var exclusive = regexp.MustCompile(`; \[(.*)\] were all set$`)
+// together matches what cobra says of flags that exclude each other.
+var together = regexp.MustCompile(`; \[(.*)\] were all set$`)
 
 // sayArguments has a command, and those that it has, say how it is called if its arguments
 // are not as many as it takes.

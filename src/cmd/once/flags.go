@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -194,21 +195,25 @@ func checkName(what, text string) error {
 	return nil
 }
 
-// fromEnvironment annotates a flag with the variable that has given it.
-const fromEnvironment = "once_variable"
+// What flags are annotated with: the variable that has given it, and, by cobra, groups of
+// flags of which only one can be given.
+const (
+	fromEnvironment = "once_variable"
+	exclusive       = "cobra_annotation_mutually_exclusive"
+)
 
 // variableOf returns the environment variable that can give a flag.
 func variableOf(flag *pflag.Flag) string {
 	return "ONCE_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 }
 
-// environment sets the flags of a command that the command line does not from ONCE_*
-// variables. A variable that is empty counts as not set.
+// environment sets the flags of a command from ONCE_* variables that the command line does
+// not set, or exclude. A variable that is empty counts as not set.
 func environment(cmd *cobra.Command) (err error) {
 	flags := cmd.Flags()
 	flags.VisitAll(func(f *pflag.Flag) {
 		text := os.Getenv(variableOf(f))
-		if f.Changed || f.Name == "help" || f.Name == "version" || text == "" || err != nil {
+		if f.Changed || f.Name == "help" || f.Name == "version" || text == "" || err != nil || excluded(flags, f) {
 			return
 		}
 		must(flags.SetAnnotation(f.Name, fromEnvironment, []string{variableOf(f)}))
@@ -223,4 +228,14 @@ func environment(cmd *cobra.Command) (err error) {
 		}
 	})
 	return err
+}
+
+// excluded tells whether the command line has a flag that goes not together with another.
+func excluded(flags *pflag.FlagSet, other *pflag.Flag) bool {
+	return slices.ContainsFunc(other.Annotations[exclusive], func(group string) bool {
+		return slices.ContainsFunc(strings.Fields(group), func(name string) bool {
+			f := flags.Lookup(name)
+			return f.Changed && len(f.Annotations[fromEnvironment]) == 0
+		})
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -25,7 +26,7 @@ func listenCommand(with *common) *cobra.Command {
 	var until ending
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "listen [--group GROUP]... [--count N] [--for 10s] [--json]",
+		Use:   "listen [--group GROUP]... [--type TYPE]... [--count N] [--for 10s] [--json]",
 		Short: "write what happens, an event a line, until interrupted",
 		Long: `Listen joins the groups and writes each event as a line: time, type, id and name of
 the peer, group, and reason or message, with tabs between them; a terminal shows
@@ -34,7 +35,8 @@ written as an escape sequence.
 
 It ends when it is interrupted, when nobody reads what it writes any more, after
 --count events, and after --for. If --for is over before the --count of events that
-was asked for, the exit status is 1.
+was asked for, the exit status is 1. With --type it writes and counts events of some
+types only.
 
 With --json an event is an object. It has type (enter, exit, join, leave, whisper,
 shout, suspect, recover, leader, network, refused, unreachable, twin), time, peer
@@ -55,7 +57,7 @@ since when another node has been seen with this node's identity; the rest is as 
 was claimed, if it is known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'
-  once listen --json --count 1 --for 10s`,
+  once listen --group room --type shout --count 1 --for 10s`,
 		Args: cobra.NoArgs,
 		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
 			show := textPrinter(isTerminal(os.Stdout))
@@ -79,13 +81,38 @@ was claimed, if it is known.`,
 
 // ending says when to stop listening without being told to.
 type ending struct {
+	types types         // of the events that count and are shown; all if there are none
 	count uint64        // of events; 0 for any number
 	after time.Duration // 0 for never
 }
 
 func (e *ending) register(flags *pflag.FlagSet) {
+	flags.Var(&e.types, "type", "write events of a `TYPE` only, such as shout; may be repeated")
 	flags.Var(counting{&e.count}, "count", "end after `N` events")
 	flags.Var(waiting{&e.after}, "for", "end after this `TIME`")
+}
+
+// types is a flag for types of events.
+type types []string
+
+func (t *types) String() string { return strings.Join(*t, ",") }
+func (t *types) Type() string   { return "stringArray" }
+
+func (t *types) Set(text string) error {
+	if !slices.Contains(eventTypes, text) {
+		return errors.New("choose one of " + strings.Join(eventTypes, ", "))
+	}
+	*t = append(*t, text)
+	return nil
+}
+
+// has tells whether an event is of one of the types.
+func (t types) has(event once.Event) bool {
+	var r record
+	if len(t) > 0 {
+		r.fill(event)
+	}
+	return len(t) == 0 || slices.Contains(t, r.Type)
 }
 
 // errEnough ends listening when all events that were asked for are shown.
@@ -101,6 +128,9 @@ func (e *ending) listen(ctx context.Context, node *once.Node, w io.Writer, show 
 	}
 	shown := uint64(0)
 	err := listen(ctx, node, w, func(w io.Writer, event once.Event) error {
+		if !e.types.has(event) {
+			return nil
+		}
 		err := show(w, event)
 		if shown++; err == nil && shown == e.count {
 			err = errEnough

@@ -332,6 +332,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"listen", "--count", "0"}, `--count "0": give a number from 1 on\n`},
 		{[]string{"listen", "--count", "-1"}, `--count "-1": give a number from 1 on\n`},
 		{[]string{"listen", "--count", "1.5"}, `--count "1.5": give a number from 1 on\n`},
+		{[]string{"listen", "--type", "song"}, `--type "song": choose one of enter, exit, .*shout`},
 		{[]string{"peers", "--wait", "1s", "--watch"}, `--wait and --watch exclude each other\n`},
 		{[]string{"listen", "--name", strings.Repeat("n", 256)}, `--name "n{64}"\.\.\.: 256 octets given, 0 to 255 octets allowed\n`},
 		{[]string{"listen", "--contest", ""}, `--contest "": 0 octets given, 1 to 255 octets allowed\n`},
@@ -394,6 +395,14 @@ func TestEnvironment(t *testing.T) {
 		p.exits(2)
 		p.complains(complaint)
 	}
+	cmd = n.command("peers")
+	cmd.Env = append(cmd.Env, "ONCE_WAIT=1s", "ONCE_WATCH=true")
+	p = n.run(cmd)
+	p.exits(2)
+	p.complains(`^once: ONCE_\w+ and ONCE_\w+ exclude each other\n`)
+	cmd = n.command("peers", "--wait", "1ms")
+	cmd.Env = append(cmd.Env, "ONCE_WATCH=true")
+	n.run(cmd).exits(0)
 	cmd = n.command("shout", "--group", "flag", "hi")
 	cmd.Env = append(cmd.Env, "ONCE_WAIT=1ns", "ONCE_GROUP=variable")
 	p = n.run(cmd)
