@@ -284,6 +284,7 @@ func TestClosedOutput(t *testing.T) {
 			watcher := n.start("listen", "--name", "watcher", "--group", "room")
 			p := n.start(command, "--group", "room", "--name", "deaf")
 			p.sees(`watcher joined room|join\t.*\troom`)
+			watcher.sees(`\tjoin\t\S+\tdeaf\t`)
 			if err := p.out.Close(); err != nil {
 				t.Fatal(err)
 			}
