@@ -29,7 +29,7 @@ func (n network) diagnosis(status int, flags ...string) map[string]finding {
 	return n.findings(p.seen)
 }
 
-// findings reads what the doctor has found, by check.
+// findings reads what the doctor has found, by check; what is told of several is together.
 func (n network) findings(lines []string) map[string]finding {
 	n.t.Helper()
 	found := map[string]finding{}
@@ -40,6 +40,9 @@ func (n network) findings(lines []string) map[string]finding {
 		}
 		if f.Check == "" || f.Found == "" || (f.Status == fine) != (f.Advice == "") {
 			n.t.Errorf("%s: a finding needs a check, what was found, and if it is not ok, advice", line)
+		}
+		if also, several := found[f.Check]; several && also.Status == f.Status {
+			f.Found = also.Found + "\n" + f.Found
 		}
 		found[f.Check] = f
 	}
