@@ -44,6 +44,7 @@ type Guard struct {
 
 	Sightings Refusals // of nodes that are only said to be somewhere
 	Meetings  Refusals // of those that have said something themselves
+	Names     *Names
 	Shuns     Shuns
 	Twins     Twins
 	Throttle  *Throttle
@@ -57,7 +58,7 @@ type Guard struct {
 // New settles how a node protects itself, and takes its identity for it alone until
 // Release.
 func New(c Config) (*Guard, error) {
-	g := &Guard{Name: c.Name, Throttle: newThrottle(), wall: c.Wall, log: c.Log}
+	g := &Guard{Name: c.Name, Names: newNames(), Throttle: newThrottle(), wall: c.Wall, log: c.Log}
 	if err := g.arm(&c); err != nil {
 		return nil, err
 	}
@@ -163,14 +164,23 @@ func (g *Guard) Freshen() *identity.Card {
 	return g.Identity.Card()
 }
 
-// Properties returns what the node shows in the handshake of one connection: a nonce,
-// in which of its lives it is, and if the connection has CURVE, who it is.
+// Introduction returns what the node shows in the handshake of one connection that is made
+// to it: Properties and its name. Over CURVE that is said to who was let in.
+func (g *Guard) Introduction() map[string][]byte {
+	shown := g.Properties()
+	shown[PropertyName] = []byte(g.Name)
+	return shown
+}
+
+// Properties returns what the node shows in the handshake of one connection: a nonce, in
+// which of its lives it is, on a plain connection its name, and if the connection has CURVE, who it is.
 func (g *Guard) Properties() map[string][]byte {
 	shown := map[string][]byte{
 		PropertyNonce:       NewNonce(),
 		PropertyIncarnation: binary.BigEndian.AppendUint64(nil, g.Incarnation),
 	}
 	if !g.Secure {
+		shown[PropertyName] = []byte(g.Name)
 		return shown
 	}
 	shown[PropertyCard] = g.Identity.Card().Octets()

@@ -69,5 +69,10 @@ func Reason(err error) error {
 	return nil
 }
 
+// Speaks tells whether who is refused for a reason can say over a connection who it is.
+func Speaks(why error) bool {
+	return !errors.Is(why, ErrPlain) && !errors.Is(why, ErrSecure) && !errors.Is(why, zmtp.ErrMechanism)
+}
+
 // NotLetIn says who refuses whom.
 func NotLetIn(why error) error { return fmt.Errorf("this node does not let it in: %w", why) }

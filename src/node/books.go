@@ -23,7 +23,7 @@ func (l *books) await() (f *flush, ask []uuid.UUID) {
 	for _, c := range l.all() {
 		skipped, withheld := c.Missed()
 		f.missed.add(c.Peer(), withheld, unsealed)
-		f.missed.add(c.Peer(), skipped, "")
+		f.missed.add(c.Peer(), skipped, overfull)
 		path := c.Path()
 		said := path.Said()
 		if said == path.Confirmed() {
@@ -69,15 +69,15 @@ func (l *books) took(id zre.LinkID, count uint64) {
 // forgot notes that a peer has begun anew to count what it confirms.
 func (l *books) forgot(id zre.LinkID) {
 	if out := l.ours[id]; out != nil {
-		l.lost(out, "")
+		l.lost(out)
 	}
 }
 
-// lost notes that the peer at the end of a connection, which is present, or gone for a
-// reason, may never confirm what it has not confirmed of what was said over it.
-func (l *books) lost(out *outbound, reason string) {
+// lost notes that the peer at the end of a connection, which is present, may never confirm
+// what it has not confirmed of what was said over it.
+func (l *books) lost(out *outbound) {
 	if c := l.find(out.peer); c != nil && c.Path() == out.Path {
-		l.lose(c.Peer(), c.Unconfirmed(out.Path), reason)
+		l.lose(c.Peer(), c.Unconfirmed(out.Path), disconnected)
 	}
 }
 
@@ -88,8 +88,8 @@ func (l *books) moves(out *outbound) {
 	if c == nil || c.Path() != out.Path {
 		return
 	}
-	if what := c.Unconfirmed(out.Path); what.Messages > 0 && !l.tell(c.Peer(), what, "") {
-		l.parting[out.Link] = parting{peer: c.Peer(), Amount: what}
+	if what := c.Unconfirmed(out.Path); what.Messages > 0 && !l.tell(c.Peer(), what, disconnected) {
+		l.parting[out.Link] = parting{c.Peer(), what, disconnected}
 	}
 }
 
@@ -100,6 +100,7 @@ func (l *books) exits(p *Peer, reason peermachine.Reason) {
 	what := c.Unconfirmed(c.Path())
 	if reason != peermachine.ReasonStopped {
 		l.lose(c.Peer(), what, reason.String())
+		l.explain(p.UUID(), reason.String())
 		return
 	}
 	var over *link.Link

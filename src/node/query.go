@@ -2,11 +2,9 @@ package node
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -39,17 +37,30 @@ func (n *Node) PeerGroups() []string { return n.table.groupNames() }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
-	at, err := reachable("endpoint of a peer", endpoint)
+	at, err := reachable("RequirePeer", endpoint)
 	if err != nil {
 		return err
 	}
 	if err := n.running(); err != nil {
 		return err
 	}
-	if err := n.guard.Suits(at.KeyOf()); err != nil {
-		return errors.Join(api.ErrEndpoint, err)
+	switch {
+	case n.guard.Suits(at.KeyOf()) == nil:
+	case n.guard.Secure:
+		return badEndpoint("RequirePeer", endpoint, "a bar and the peer's public key after it, as this node is secure")
+	default:
+		return badEndpoint("RequirePeer", endpoint, "no key, as this node is not secure")
 	}
 	return n.while(func(l *loop) { l.step(zre.Required{Peer: id, Endpoint: at}) })
+}
+
+// GossipServers returns the servers of gossip that the node connects to, each with what is
+// wrong with it: nothing if it answers.
+func (n *Node) GossipServers() map[string]string {
+	if n.running() != nil || n.ears.gossip == nil {
+		return map[string]string{}
+	}
+	return n.ears.gossip.Servers()
 }
 
 // GossipUnpublish has the node tell no more of a peer, until the peer publishes

@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -116,8 +116,8 @@ func (s *settings) SetInterface(value string) error {
 		var names []string
 		for name := range strings.SplitSeq(value, ",") {
 			name = strings.TrimSpace(name)
-			if err := beacon.CheckName(name); err != nil {
-				return fmt.Errorf("interface %q: %w: %w", name, api.ErrArgument, err)
+			if want := beacon.WantName(name); want != "" {
+				return &check.Error{Method: "SetInterface", Argument: "value", Value: check.Quote(name), Allowed: want}
 			}
 			names = append(names, name)
 		}
@@ -128,8 +128,8 @@ func (s *settings) SetInterface(value string) error {
 
 func (s *settings) SetEndpoint(endpoint string) error {
 	if endpoint != "" {
-		if err := link.CheckListen(endpoint); err != nil {
-			return fmt.Errorf("endpoint: %w: %w", api.ErrEndpoint, err)
+		if err := listenable("SetEndpoint", endpoint); err != nil {
+			return err
 		}
 	}
 	return s.Change(func() error {
@@ -138,25 +138,36 @@ func (s *settings) SetEndpoint(endpoint string) error {
 	})
 }
 
-// errNobody says what an endpoint lacks that peers are to connect to.
-var errNobody = errors.New("want the address or name of one host, and a port from 1 to 65535")
+// badEndpoint says what a method wants of an endpoint.
+func badEndpoint(method, endpoint, want string) error {
+	return &check.Error{Method: method, Argument: "endpoint", Value: check.Quote(endpoint), Allowed: want, Kind: api.ErrEndpoint}
+}
 
-// reachable returns the endpoint that a setting names, or fails, naming the setting, if
-// nobody can connect to it.
-func reachable(setting, text string) (sight.Endpoint, error) {
+// listenable fails if nobody can listen on the endpoint that a method is given.
+func listenable(method, endpoint string) error {
+	var bad *link.EndpointError
+	if errors.As(link.CheckListen(endpoint), &bad) {
+		return badEndpoint(method, endpoint, bad.Want)
+	}
+	return nil
+}
+
+// reachable returns the endpoint that a method is given, or fails if nobody can connect to
+// it.
+func reachable(method, text string) (sight.Endpoint, error) {
 	endpoint, err := sight.Parse(text)
 	switch {
 	case errors.Is(err, sight.ErrKey):
-		return endpoint, fmt.Errorf("%s %q: %w: %w", setting, text, api.ErrEndpoint, sight.ErrKey)
+		return endpoint, badEndpoint(method, text, "a key of 40 characters of Z85 after the bar")
 	case err != nil || !endpoint.Dialable():
-		return endpoint, fmt.Errorf("%s %q: %w: %w", setting, text, api.ErrEndpoint, errNobody)
+		return endpoint, badEndpoint(method, text, "tcp://ADDRESS:PORT, the address or name of one host and a port from 1 to 65535")
 	}
 	return endpoint, nil
 }
 
 func (s *settings) SetAdvertisedEndpoint(endpoint string) error {
 	return s.Change(func() error {
-		at, err := reachable("advertised endpoint", endpoint)
+		at, err := reachable("SetAdvertisedEndpoint", endpoint)
 		if err == nil {
 			s.advertised = at
 		}
@@ -165,8 +176,8 @@ func (s *settings) SetAdvertisedEndpoint(endpoint string) error {
 }
 
 func (s *settings) GossipBind(endpoint string) error {
-	if err := link.CheckListen(endpoint); err != nil {
-		return fmt.Errorf("gossip bind: %w: %w", api.ErrEndpoint, err)
+	if err := listenable("GossipBind", endpoint); err != nil {
+		return err
 	}
 	return s.Change(func() error {
 		s.gossip = endpoint
@@ -176,7 +187,7 @@ func (s *settings) GossipBind(endpoint string) error {
 
 func (s *settings) GossipConnect(endpoint string) error {
 	return s.Change(func() error {
-		if _, err := reachable("gossip connect", endpoint); err != nil {
+		if _, err := reachable("GossipConnect", endpoint); err != nil {
 			return err
 		}
 		if len(s.servers) == maxServers {

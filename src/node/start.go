@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/site"
@@ -49,13 +52,13 @@ func (s *shared) moveIn(ctx context.Context) (leave func(), err error) {
 func (n *Node) start() (err error) {
 	s := &n.settings
 	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
-		return api.ErrTimeouts
+		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
 	if n.guard, err = guard.New(guard.Config{
 		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0,
 		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}); err != nil {
-		return err
+		return about(err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.ears, err = listen(n.shared); err != nil {
@@ -69,6 +72,17 @@ func (n *Node) start() (err error) {
 	n.phase = running
 	s.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
+}
+
+// about says which setting an error of the guard is about, if it is one.
+func about(err error) error {
+	switch {
+	case errors.Is(err, api.ErrNoIdentity):
+		return &check.SettingError{Setting: "Security", Err: err}
+	case errors.Is(err, api.ErrMembers):
+		return &check.SettingError{Setting: "Trust", Err: err}
+	}
+	return err
 }
 
 // begin starts the goroutines of a node that listens.

@@ -18,8 +18,14 @@ type Missed struct {
 	Name     string
 	Messages uint64
 	Octets   uint64 // of the messages, as they are on the wire
-	Reason   string // why it is gone, as in an exit, or why it gets none; else empty
+	Reason   string // why it is gone, as in an exit, or why it has missed that; empty if it may still get it
 }
+
+// Why a peer has missed something while it was here, as far as this node knows.
+const (
+	disconnected = "the connection was lost"
+	overfull     = "it was suspect, and its queue had no room"
+)
 
 // missed are those who missed something.
 type missed map[uuid.UUID]Missed
@@ -40,6 +46,14 @@ func (m missed) add(p *Peer, what channel.Amount, reason string) {
 		id, p = uuid.Nil, nobody
 	}
 	m[id] = Missed{id, p.Name(), m[id].Messages + what.Messages, m[id].Octets + what.Octets, cmp.Or(reason, m[id].Reason)}
+}
+
+// explain says why a peer is gone that missed something, if there was no more to say of why.
+func (m missed) explain(id uuid.UUID, reason string) {
+	if who, known := m[id]; known && (who.Reason == "" || who.Reason == disconnected) {
+		who.Reason = reason
+		m[id] = who
+	}
 }
 
 // String says how much, for people.

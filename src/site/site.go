@@ -118,6 +118,19 @@ func (s *Site) Covers(local net.Addr) bool {
 	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })
 }
 
+// Owns tells whether an endpoint leads to this node, from its own host.
+func (s *Site) Owns(endpoint sight.Endpoint) bool {
+	host, err := netip.ParseAddr(endpoint.Host())
+	if host = host.Unmap().WithZone(""); err != nil || endpoint.Port() != sight.Of(s.listener).Port() {
+		return false
+	}
+	if !s.everywhere() {
+		at, err := netip.ParseAddr(sight.Of(s.listener).Host())
+		return err == nil && host == at.Unmap().WithZone("")
+	}
+	return host.IsLoopback() || slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local().WithZone("") == host })
+}
+
 // Endpoint returns where to reach the node: where it listens or, if that is on all
 // interfaces, at the first one's address. While there is none, it is unspecified.
 func (s *Site) Endpoint() sight.Endpoint {

@@ -48,7 +48,7 @@ var (
 	ErrGroups      = api.ErrGroups      // the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first
 	ErrNoIdentity  = api.ErrNoIdentity  // a node without security has no identity, and seals nothing: choose auto or secure
 	ErrMembers     = api.ErrMembers     // the node trusts members only, and is none: take an invite first
-	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
+	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and that less than expired
 )
 
 // NodeLogFn takes one line of the node's log. It is called from a thread of
@@ -191,7 +191,7 @@ func (n *Node) SetHeader(name string, value string) error {
 //
 // State: draft.
 func (n *Node) SetIdentity(identity *Identity) error {
-	if err := check.Given("SetIdentity", "identity", identity != nil); err != nil {
+	if err := check.Given("SetIdentity", "identity", identity != nil, "one that is not nil"); err != nil {
 		return err
 	}
 	return n.engine.SetIdentity(identity.engine)
@@ -207,7 +207,7 @@ func (n *Node) SetIdentity(identity *Identity) error {
 //
 // State: draft.
 func (n *Node) SetSecurity(security NodeSecurity) error {
-	if err := check.Given("SetSecurity", "security", security.String() != ""); err != nil {
+	if err := check.Given("SetSecurity", "security", security.String() != "", "plain, auto or secure"); err != nil {
 		return err
 	}
 	return n.engine.SetSecurity(security)
@@ -223,7 +223,7 @@ func (n *Node) SetSecurity(security NodeSecurity) error {
 //
 // State: draft.
 func (n *Node) SetTrust(trust NodeTrust) error {
-	if err := check.Given("SetTrust", "trust", trust.String() != ""); err != nil {
+	if err := check.Given("SetTrust", "trust", trust.String() != "", "open, first use or members"); err != nil {
 		return err
 	}
 	return n.engine.SetTrust(trust)
@@ -252,7 +252,7 @@ func (n *Node) SetSealed(group string) error {
 // peers meet there by gossip. An interface that is not there yet is waited
 // for, and an event says so.
 //
-//   - value: names or addresses of interfaces, separated by commas; 1 to
+//   - value: names or addresses of interfaces, separated by commas; at most
 //     1024 octets
 //
 // It fails if no interface can have such a name or address.
@@ -261,7 +261,7 @@ func (n *Node) SetSealed(group string) error {
 //
 // State: draft.
 func (n *Node) SetInterface(value string) error {
-	if err := check.Text("SetInterface", "value", value, 1, 1024); err != nil {
+	if err := check.Text("SetInterface", "value", value, 0, 1024); err != nil {
 		return err
 	}
 	return n.engine.SetInterface(value)
@@ -358,6 +358,15 @@ func (n *Node) GossipConnect(endpoint string) error {
 		return err
 	}
 	return n.engine.GossipConnect(endpoint)
+}
+
+// GossipServers returns the servers of gossip that the node connects to, each
+// with what is wrong with it at the moment, for people: an empty string if it
+// answers.
+//
+// State: draft.
+func (n *Node) GossipServers() map[string]string {
+	return n.engine.GossipServers()
 }
 
 // GossipUnpublish has the node tell no more of a peer, until the peer

@@ -1,7 +1,10 @@
 package once
 
 import (
+	"errors"
+
 	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/node"
 )
 
@@ -9,6 +12,21 @@ import (
 // how much that is. [Node.Flush] and [Node.Close] return it; it is [ErrUndelivered], and
 // what ended the wait for those peers, if something did.
 type UndeliveredError = node.UndeliveredError
+
+// LimitError says which argument of a function or method is out of its limits. It is
+// [ErrArgument], or another of the errors here that says more.
+type LimitError = check.Error
+
+// named returns the error of a function of libonce that has another name here.
+func named(function string, err error) error {
+	var limits *check.Error
+	if errors.As(err, &limits) {
+		told := *limits
+		told.Method = function
+		return &told
+	}
+	return err
+}
 
 // Missed is how much one peer is not known to have got.
 type Missed = node.Missed

@@ -7,15 +7,22 @@ type Identity = libonce.Identity
 
 // OpenIdentity returns the identity in a directory, and makes it if there is none.
 // An empty directory is a new identity in memory.
-func OpenIdentity(directory string) (*Identity, error) { return libonce.NewIdentity(directory) }
+func OpenIdentity(directory string) (*Identity, error) {
+	found, err := libonce.NewIdentity(directory)
+	return found, named("OpenIdentity", err)
+}
 
 // LoadIdentity returns the identity in a directory, or fs.ErrNotExist.
-func LoadIdentity(directory string) (*Identity, error) { return libonce.IdentityLoad(directory) }
+func LoadIdentity(directory string) (*Identity, error) {
+	found, err := libonce.IdentityLoad(directory)
+	return found, named("LoadIdentity", err)
+}
 
 // JoinNetwork takes an invite to a network, with the identity that it brings or the one in
 // the directory, which is made if it is missing.
 func JoinNetwork(directory, invite string) (*Identity, error) {
-	return libonce.IdentityJoinAt(directory, invite)
+	found, err := libonce.IdentityJoinAt(directory, invite)
+	return found, named("JoinNetwork", err)
 }
 
 // NetworkKey is the secret key of a network, which makes members. Its methods are safe
@@ -23,11 +30,15 @@ func JoinNetwork(directory, invite string) (*Identity, error) {
 type NetworkKey = libonce.Network
 
 // OpenNetwork returns the network in a directory, and makes it if there is none.
-func OpenNetwork(directory string) (*NetworkKey, error) { return libonce.NewNetwork(directory) }
+func OpenNetwork(directory string) (*NetworkKey, error) {
+	found, err := libonce.NewNetwork(directory)
+	return found, named("OpenNetwork", err)
+}
 
 // LoadNetwork returns the network in a directory, or fs.ErrNotExist.
 func LoadNetwork(directory string) (*NetworkKey, error) {
-	return libonce.NetworkLoadNetwork(directory)
+	found, err := libonce.NetworkLoadNetwork(directory)
+	return found, named("LoadNetwork", err)
 }
 
 // Security is how a node protects what it says.

@@ -67,13 +67,17 @@ package once
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // Version is the version of the project.
@@ -98,12 +102,16 @@ type Node struct {
 func Start(ctx context.Context, config Config) (*Node, error) {
 	lib, err := libonce.NewNode(config.Name)
 	if err != nil {
-		return nil, field("Name", err)
+		return nil, field("Name", check.Quote(config.Name), err)
 	}
 	if err := config.apply(lib); err != nil {
 		return nil, err
 	}
 	if err := lib.Start(ctx); err != nil {
+		var setting *check.SettingError
+		if errors.As(err, &setting) {
+			return nil, field(setting.Setting, "", err)
+		}
 		return nil, fmt.Errorf("start a node: %w", err)
 	}
 	n := &Node{lib: lib, done: make(chan struct{})}
@@ -165,7 +173,9 @@ func (n *Node) Peer(id uuid.UUID) (Peer, error) { return n.lib.Peer(id) }
 // Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, or
 // what its Endpoint returns if it is secure, and stays with it: if it is lost, the
 // node connects again. It does not wait; an [Enter] tells when the peer is present.
-func (n *Node) Connect(id uuid.UUID, endpoint string) error { return n.lib.RequirePeer(id, endpoint) }
+func (n *Node) Connect(id uuid.UUID, endpoint string) error {
+	return named("Connect", n.lib.RequirePeer(id, endpoint))
+}
 
 // Whisper sends a message of one or more frames to one peer. It waits while the
 // peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it.
@@ -209,6 +219,10 @@ func (n *Node) close() {
 	close(n.done)
 }
 
+// GossipServers returns the servers of Config.GossipConnect, each with what is wrong with
+// it at the moment, for people: an empty text if it answers.
+func (n *Node) GossipServers() map[string]string { return n.lib.GossipServers() }
+
 // Counts returns how often something unusual was seen since the node began, by
 // name, and how many beacons were heard. The names may change.
 func (n *Node) Counts() map[string]uint64 { return n.lib.Counts() }
@@ -224,8 +238,8 @@ func Interfaces() ([]Interface, error) { return libonce.NodeInterfaces() }
 func logTo(logger *slog.Logger) libonce.NodeLogFn {
 	return func(level int, message string, attributes map[string]string) {
 		attrs := make([]slog.Attr, 0, len(attributes))
-		for key, value := range attributes {
-			attrs = append(attrs, slog.String(key, value))
+		for _, key := range slices.Sorted(maps.Keys(attributes)) { // always in the same order
+			attrs = append(attrs, slog.String(key, attributes[key]))
 		}
 		logger.LogAttrs(context.Background(), slog.Level(level), message, attrs...)
 	}

@@ -75,7 +75,7 @@ var (
 	ErrGroups      = errors.New("the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first")
 	ErrNoIdentity  = errors.New("a node without security has no identity, and seals nothing: choose auto or secure")
 	ErrMembers     = errors.New("the node trusts members only, and is none: take an invite first")
-	ErrTimeouts    = errors.New("the time-outs contradict each other: evasive must be less than silent, and silent less than expired")
+	ErrTimeouts    = errors.New("the time-outs contradict each other: evasive must be less than silent, and that less than expired")
 )
 
 // Errors of once_identity; they work with errors.Is.

@@ -36,7 +36,10 @@
 // property X-Once-Incarnation has the sender's incarnation, 8 octets in
 // network order. A connection that leads to another one than the peer greets
 // with leads to another life of the peer, or to another node with its
-// identity, and is closed.
+// identity, and is closed. The property X-Once-Name of READY has the sender's
+// name, at most 255 octets. If one side refuses the other before it has
+// greeted, each can tell whom by that name. INITIATE does not have it, because
+// it may go to anybody. What a HELLO says counts for all else.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO

@@ -4,6 +4,23 @@ package main
 
 import "github.com/sjohnr/at-once/bindings/go/once"
 
+// eventTypes are the names of all types of events.
+var eventTypes = []string{
+	"enter",
+	"exit",
+	"join",
+	"leave",
+	"whisper",
+	"shout",
+	"suspect",
+	"recover",
+	"leader",
+	"network",
+	"refused",
+	"twin",
+	"unreachable",
+}
+
 // fill says what the event's type has to say. What is only claimed is not protected.
 func (r *record) fill(event once.Event) {
 	switch e := event.(type) {

@@ -75,8 +75,8 @@ func TestMembers(t *testing.T) {
 	p.exits(0)
 
 	h.start("listen", "--name", "eve", "--security", "secure")
-	ana.sees(`"type":"refused".*"headers":null,"reason":"this node does not let it in: not a member of our network: .* shows no token"`)
-	ben.sees(`^\* somebody \([0-9a-f]{8}\) at \S+: this node does not let it in: not a member of our network`)
+	ana.sees(`"type":"refused".*"headers":{},"reason":"this node does not let it in: not a member of our network: .* shows no token"`)
+	ben.sees(`^\* eve \([0-9a-f]{8}\) at \S+: this node does not let it in: not a member of our network`)
 	plain := h.start("listen", "--name", "plain", "--security", "plain")
 	ana.sees(`"type":"refused".*over plain connections`)
 	plain.sees(`\trefused\t.*only over encrypted connections.*: give both the same security$`)
@@ -178,7 +178,7 @@ func TestIdentityFails(t *testing.T) {
 		{"join once:rubbish new", 1, `invite: malformed`},
 		{"trust forget zoe --identity ana", 1, `"zoe": no such name or UUID .once trust list`},
 		{"trust revoke rubbish --identity ana", 1, `malformed`},
-		{"listen --trust members --identity ana", 1, `trusts members only, and is none`},
+		{"listen --trust members --identity ana", 2, `trusts members only, and is none`},
 		{"listen --security plain --identity ana", 2, `choose auto or secure`},
 	} {
 		cmd := h.command(strings.Fields(test.args)...)

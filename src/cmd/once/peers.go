@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,7 +37,7 @@ to date and what has changed of late; else each change is a line, as listen has 
   once peers --watch
   once peers --wait 5s --json | jq -r .name`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
 			node, err := with.start(cmd.Context(), os.Stderr)
 			if err != nil {
 				return err
@@ -56,7 +55,7 @@ to date and what has changed of late; else each change is a line, as listen has 
 				fmt.Fprintln(os.Stderr, "once: nobody is here:", hint)
 			}
 			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers)
-		},
+		}),
 	}
 	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
@@ -72,7 +71,7 @@ type peerRecord struct {
 	Endpoint   string            `json:"endpoint"`
 	Protection string            `json:"protection"`
 	Identity   string            `json:"identity,omitempty"`
-	Roles      []string          `json:"roles,omitempty"`
+	Roles      []string          `json:"roles"`
 	Groups     []string          `json:"groups"`
 	Headers    map[string]string `json:"headers"`
 }
@@ -181,7 +180,7 @@ func versionCommand() *cobra.Command {
 		Example: "  once version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Printf("once %s %s %s/%s\n", once.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Println(version())
 			return err
 		},
 	}

@@ -17,6 +17,23 @@ const (
 	defaultInbox      = 16777216
 )
 
+// flagOf has the flag that sets a field of once.Config.
+var flagOf = map[string]string{
+	"Name":          "name",
+	"Contest":       "contest",
+	"Headers":       "header",
+	"Identity":      "identity",
+	"Security":      "security",
+	"Trust":         "trust",
+	"Sealed":        "sealed",
+	"Interfaces":    "interface",
+	"BeaconPort":    "port",
+	"Endpoint":      "endpoint",
+	"Advertise":     "advertise",
+	"GossipBind":    "gossip-bind",
+	"GossipConnect": "gossip-connect",
+}
+
 // settingFlags registers the flags of all commands that start a node.
 func (c *common) settingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.config.Name, "name", "", "public `NAME` of this node (default: six digits of its id)")
