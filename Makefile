@@ -13,8 +13,15 @@ FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
-PREFIX      ?= $(shell go env GOPATH)/bin
+PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
+DESTDIR     ?=
+PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What is built says which commit it is of, and is of that commit's date.
+COMMIT = $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD)$(if $(shell git status --porcelain),+changes))
+EPOCH  = $(if $(wildcard .git),$(shell git log -1 --format=%ct))
+BUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.commit=$(COMMIT)'
 
 .PHONY: help
 help: ## list these targets
@@ -51,13 +58,17 @@ check: ## prove that the tree is formatted, vetted, and what the models print
 	bash gsl/check.sh
 
 .PHONY: build
-build: ## build the program into bin/once
-	CGO_ENABLED=0 go build -trimpath -o bin/once ./src/cmd/once
+build: ## build the program, its manual and its completions into bin
+	$(BUILD) -o bin/once ./src/cmd/once
+	@SOURCE_DATE_EPOCH='$(EPOCH)' bash deploy/share.sh bin/once bin/share
 
 .PHONY: install
-install: ## build the program and install it, by default beside other Go programs
-	CGO_ENABLED=0 go build -trimpath -o "$(PREFIX)/once" ./src/cmd/once
-	@echo "installed $(PREFIX)/once"
+install: $(if $(shell command -v go),build) ## install the program, its manual and its completions in PREFIX (that of Go programs), below DESTDIR
+	@bash deploy/install.sh '$(DESTDIR)' '$(PREFIX)'
+
+.PHONY: uninstall
+uninstall: ## take away what install has put in PREFIX, below DESTDIR
+	@bash deploy/install.sh '$(DESTDIR)' '$(PREFIX)' remove
 
 .PHONY: vuln
 vuln: ## look the dependencies up among known vulnerabilities, of today or VULNS (a version of the module that has them)

@@ -80,6 +80,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
   once listen --json | jq .              what happens, for a program
   once shout --group room "lunch!"       one message, from a script
   once invite ben | ssh ben once join -  a network of members only`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -109,7 +110,8 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 		with.identityFlag(cmd.PersistentFlags(), "`DIR` of the identity (default: see once identity --help)")
 	}
 	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
-	root.AddCommand(interfacesCommand(), versionCommand())
+	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
 	return root, begun
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -172,17 +171,4 @@ func joined(cells []string, shape func(string) string) string {
 		cells[i] = shape(cell)
 	}
 	return strings.Join(cells, "\t")
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "tell the version of this program",
-		Example: "  once version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Printf("once %s %s %s/%s\n", once.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		},
-	}
 }
