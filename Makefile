@@ -84,7 +84,7 @@ dist: build ## make releases of what is committed, for each of PLATFORMS, in bin
 .PHONY: distcheck
 distcheck: ## make releases of PLATFORMS twice, apart, and compare them; install, run and remove what is for here; needs root
 	@$(call need,$(PACKERS) $(READERS))
-	@PLATFORMS='$(PLATFORMS)' bash .ci/dist.sh
+	@PLATFORMS='$(PLATFORMS)' SUDO='$(SUDO)' bash .ci/dist.sh
 
 .PHONY: vuln
 vuln: ## look the dependencies up among known vulnerabilities, of today or VULNS (a version of the module that has them)

@@ -24,5 +24,5 @@ diff -r "$one/bin/dist" "$other/bin/dist"
 echo "dist: the same from two places: $(wc -l <"$one/bin/dist/SHA256SUMS") files"
 
 for package in "$one"/bin/dist/*_"$(dpkg --print-architecture)".deb; do
-    bash .ci/package.sh "$package" "$(git -C "$one" rev-parse --short=12 HEAD)"
+    ${SUDO:-} bash .ci/package.sh "$package" "$(git -C "$one" rev-parse --short=12 HEAD)"
 done
