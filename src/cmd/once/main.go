@@ -93,6 +93,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 			return err
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	chapter := func(title string, commands ...*cobra.Command) []*cobra.Command {
 		root.AddGroup(&cobra.Group{ID: title, Title: title})
 		for _, cmd := range commands {
@@ -111,7 +112,6 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 	}
 	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
 	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
-	root.SetVersionTemplate("{{.Version}}\n")
 	return root, begun
 }
 

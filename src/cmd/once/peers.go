@@ -172,3 +172,16 @@ func joined(cells []string, shape func(string) string) string {
 	}
 	return strings.Join(cells, "\t")
 }
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "tell the version of this program",
+		Example: "  once version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Println(version())
+			return err
+		},
+	}
+}

@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/spf13/cobra"
-
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
@@ -24,17 +22,4 @@ func version() string {
 		from = " (" + from + ")"
 	}
 	return fmt.Sprintf("once %s%s %s %s/%s", once.Version, from, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "tell the version of this program",
-		Example: "  once version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Println(version())
-			return err
-		},
-	}
 }
