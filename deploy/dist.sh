@@ -60,9 +60,8 @@ package() {
     mv "$root/usr/share/systemd/user" "$root/usr/lib/systemd/user"
     mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
     rmdir "$root/usr/share/systemd"
-    cp README.md "$root/usr/share/doc/once/"
+    cp README.md CHANGELOG.md "$root/usr/share/doc/once/"
     cp "$work/licences" "$root/usr/share/doc/once/copyright"
-    gzip -n9 <CHANGELOG.md >"$root/usr/share/doc/once/changelog.gz"
     gzip -n9 "$root"/usr/share/man/man1/*.1
     (cd "$root" && find usr -type f | sort | xargs md5sum >DEBIAN/md5sums)
     cat >"$root/DEBIAN/control" <<END
