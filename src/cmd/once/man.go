@@ -71,7 +71,7 @@ func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.Command
 func manPage(cmd *cobra.Command, date time.Time) string {
 	var p page
 	p.request("TH", strings.ToUpper(pageName(cmd)), "1", date.Format(time.DateOnly), "once "+once.Version, "@Once")
-	p.line(".nh\n.ad l") // no word is parted, and no line filled up with blanks
+	p.line(".nh\n.ad l\n.ss 12 0") // no word is parted, no line filled up, and one blank between sentences
 	p.request("SH", "NAME")
 	p.line(roff(pageName(cmd) + " - " + cmd.Short))
 	p.request("SH", "SYNOPSIS")
@@ -92,7 +92,10 @@ func manPage(cmd *cobra.Command, date time.Time) string {
 	}
 	if cmd.HasParent() {
 		p.request("SH", "SEE ALSO")
-		cmd.VisitParents(p.reference)
+		if cmd.Parent().HasParent() {
+			p.reference(cmd.Root(), ",")
+		}
+		p.reference(cmd.Parent(), "")
 	}
 	return p.String()
 }
@@ -153,15 +156,17 @@ func (p *page) commands(cmd *cobra.Command) {
 		for _, member := range cmd.Commands() {
 			if member.GroupID == chapter.ID && member.IsAvailableCommand() {
 				p.request("TP")
-				p.reference(member)
+				p.reference(member, "")
 				p.line(roff(member.Short))
 			}
 		}
 	}
 }
 
-// reference names the page of a command.
-func (p *page) reference(cmd *cobra.Command) { p.line(`\fB` + roff(pageName(cmd)) + `\fR(1)`) }
+// reference names the page of a command, and what comes after it.
+func (p *page) reference(cmd *cobra.Command, after string) {
+	p.line(`\fB` + roff(pageName(cmd)) + `\fR(1)` + after)
+}
 
 // flag says of a flag what --help does.
 func (p *page) flag(f *pflag.Flag) {
