@@ -9,12 +9,25 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB      := golang.org/x/vulndb
 VULNS       ?= latest
 PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck
+PACKERS     := zip dpkg tar gzip
+READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
-PREFIX      ?= $(shell go env GOPATH)/bin
+PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
+DESTDIR     ?=
+PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What is built says which commit it is of, and is of that commit's date.
+COMMIT = $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD)$(if $(shell git status --porcelain),+changes))
+EPOCH  = $(if $(wildcard .git),$(shell git log -1 --format=%ct))
+BUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.commit=$(COMMIT)'
+
+# need installs those of some packages that are missing (Debian, Ubuntu).
+need = missing=""; for p in $1; do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
 
 .PHONY: help
 help: ## list these targets
@@ -30,8 +43,7 @@ test: ## run all tests that need no C library
 
 .PHONY: deps
 deps: ## install what the generator and the interop tests need (Debian, Ubuntu)
-	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
+	@$(call need,$(PACKAGES))
 
 .PHONY: generate
 generate: ## print all generated files from the models
@@ -42,22 +54,37 @@ check: ## prove that the tree is formatted, vetted, and what the models print
 	@unformatted=$$(gofmt -l bindings gsl lab src generated); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
 	go vet ./...
-	GOOS=darwin GOARCH=arm64 go vet ./src/... ./bindings/...
-	GOOS=windows go vet ./src/... ./bindings/...
+	@for platform in $(PLATFORMS); do \
+	  echo "go vet for $$platform"; GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./src/... ./bindings/...; \
+	done
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck .ci/run .ci/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
+	shellcheck .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
 .PHONY: build
-build: ## build the program into bin/once
-	CGO_ENABLED=0 go build -trimpath -o bin/once ./src/cmd/once
+build: ## build the program, its manual and its completions into bin
+	$(BUILD) -o bin/once ./src/cmd/once
+	@SOURCE_DATE_EPOCH='$(EPOCH)' bash deploy/share.sh bin/once bin/share
 
 .PHONY: install
-install: ## build the program and install it, by default beside other Go programs
-	CGO_ENABLED=0 go build -trimpath -o "$(PREFIX)/once" ./src/cmd/once
-	@echo "installed $(PREFIX)/once"
+install: $(if $(shell command -v go),build) ## install the program, its manual and its completions in PREFIX (that of Go programs), below DESTDIR
+	@bash deploy/install.sh '$(DESTDIR)' '$(PREFIX)'
+
+.PHONY: uninstall
+uninstall: ## take away what install has put in PREFIX, below DESTDIR
+	@bash deploy/install.sh '$(DESTDIR)' '$(PREFIX)' remove
+
+.PHONY: dist
+dist: build ## make releases of what is committed, for each of PLATFORMS, in bin/dist
+	@$(call need,$(PACKERS))
+	@COMMIT='$(COMMIT)' SOURCE_DATE_EPOCH='$(EPOCH)' PLATFORMS='$(PLATFORMS)' bash deploy/dist.sh
+
+.PHONY: distcheck
+distcheck: ## make releases of PLATFORMS twice, apart, and compare them; install, run and remove what is for here; needs root
+	@$(call need,$(PACKERS) $(READERS))
+	@PLATFORMS='$(PLATFORMS)' SUDO='$(SUDO)' bash .ci/dist.sh
 
 .PHONY: vuln
 vuln: ## look the dependencies up among known vulnerabilities, of today or VULNS (a version of the module that has them)

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -115,7 +114,7 @@ Exit status:
 		with.identityFlag(cmd.PersistentFlags(), "`DIR` of the identity (default: see once identity --help)")
 	}
 	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
-	root.AddCommand(interfacesCommand(), versionCommand())
+	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
 	root.SetHelpCommand(helpCommand())
 	sayArguments(root)
 	return root, begun
@@ -145,11 +144,6 @@ func family(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(members...)
 	return cmd
-}
-
-// version tells the version of the program and what it was built with and for.
-func version() string {
-	return fmt.Sprintf("once %s %s %s/%s", once.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // must is for errors that only a mistake in this program can cause.
