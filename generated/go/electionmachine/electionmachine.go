@@ -4,13 +4,13 @@
 //
 // A node runs one of these for each group that it is in. A member that wants
 // to lead challenges the other members with ELECT. Each of them supports the
-// challenger whose id is lowest, and says so with an ELECT of its own that
-// names it. A challenger that all members support announces itself with
-// LEADER. This is Zyre's wave, an echo algorithm with extinction. All members
-// of a group are each other's neighbours here, so the challenger alone counts
-// echoes, and only its own word makes it leader. An election between @Once
-// nodes costs three messages for each member and challenger. The leader of
-// before stays while an election lasts, unless it is gone.
+// challenger whose id is lowest, and answers it with an ELECT that names it. A
+// challenger that all members support announces itself with LEADER. This is
+// Zyre's wave, an echo algorithm with extinction. All members of a group are
+// each other's neighbours here, so the challenger alone counts echoes, and
+// only its own word makes it leader. An election between @Once nodes costs
+// three messages for each member and challenger. The leader of before stays
+// while an election lasts, unless it is gone.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
