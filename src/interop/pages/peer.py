@@ -217,8 +217,7 @@ threading.excepthook = lambda e: hold(isinstance(e.exc_value, (OSError, EOFError
 listener = socket.create_server(("127.0.0.1", 0))
 ENDPOINT = f"tcp://127.0.0.1:{(PORT := listener.getsockname()[1])}"
 ears, mouth = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
-for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-    ears.setsockopt(socket.SOL_SOCKET, option, 1)
+ears.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 ears.bind(("", BEACON_PORT))
 mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 mouth.bind(("127.0.0.1", 0))
