@@ -8,7 +8,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB      := golang.org/x/vulndb
 VULNS       ?= latest
-PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck
+PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck python3 graphviz
 PACKERS     := zip dpkg tar gzip
 READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 FUZZTIME    ?= 10s
@@ -48,6 +48,10 @@ deps: ## install what the generator and the interop tests need (Debian, Ubuntu)
 .PHONY: generate
 generate: ## print all generated files from the models
 	@bash gsl/generate.sh
+
+.PHONY: docs
+docs: generate ## print the documents, and draw the state machines with dot, as SVG
+	@ls generated/doc/*.md generated/doc/*.svg
 
 .PHONY: check
 check: ## prove that the tree is formatted, vetted, and what the models print

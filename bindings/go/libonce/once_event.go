@@ -64,9 +64,9 @@ func (e Event) Type() EventType {
 
 // Peer returns the peer that the event is about, as it was when the event
 // happened. The leader of a group may be the node itself. An event about the
-// network has a peer without UUID, name or anything. Of a peer that was
-// refused or is unreachable there is what is known, which may be made up. A
-// twin has this node's UUID, and the endpoint at which it was seen.
+// network has a peer without UUID, name or anything. A peer that was refused
+// or is unreachable has what is known of it, which may be made up. A twin has
+// this node's UUID, and the endpoint at which it was seen.
 //
 // State: draft.
 func (e Event) Peer() Peer {

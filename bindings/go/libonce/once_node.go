@@ -660,8 +660,8 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // The peer has all of that in its own queue of events then, where it can still
 // be lost if its program ends before it reads it. A peer also confirms what it
 // drops: what is sealed and does not open, and, where it takes only what is
-// sealed, what is plain. The latter an event of type refused tells. What was
-// said to a peer that is gone, or over a connection that was lost, is not
+// sealed, what is plain. An event of type refused tells of the latter. What
+// was said to a peer that is gone, or over a connection that was lost, is not
 // known to be delivered, and what a shout had no room for is not: who that is
 // and how much is in the error, once. What a peer has not confirmed when the
 // wait is ended is in the error too, and the next flush waits for it again.

@@ -179,7 +179,7 @@ type Parcel struct {
 	PeerID [16]byte
 	// cyclic number
 	Sequence uint32
-	// some octets; at most 5 octets; aliases the frame
+	// some octets; always 5 octets; aliases the frame
 	Load []byte
 }
 
