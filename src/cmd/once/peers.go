@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +25,9 @@ func peersCommand(with *common) *cobra.Command {
 		Use:   "peers [--wait 2s | --watch] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
-protection and groups. A name may belong to several peers, an id to one only.
+protection and groups. A name may belong to several peers, an id to one only; a
+terminal shows as many of its digits as tell it from the others, and those are
+enough wherever an id is asked for.
 Protection is plain for nothing, curve for an encrypted connection, and sealed for
 content that is encrypted from end to end. JSON has the public keys as well, that
 of CURVE after the endpoint and that of the identity, and the peer's roles.
@@ -82,10 +83,20 @@ func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
 		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
 			p.Identity(), p.Roles(), p.Groups(), p.Headers()}
 	}
-	return printList(w, terminal, asJSON, "NAME\tID\tENDPOINT\tPROTECTION\tGROUPS", records, func(r peerRecord) []string {
-		return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")}
+	all := knownPeers(peers)
+	next := 0
+	return printList(w, terminal, asJSON, "NAME\tID\tADDRESS\tPROTECTION\tGROUPS", records, func(r peerRecord) []string {
+		id, at := r.Peer, keyless(r.Endpoint)
+		if terminal {
+			id, at = all[next].digits(all), host(r.Endpoint)
+		}
+		next++
+		return []string{r.Name, id, at, r.Protection, strings.Join(r.Groups, ",")}
 	})
 }
+
+// host returns an endpoint as people know it: an address and a port.
+func host(endpoint string) string { return strings.TrimPrefix(keyless(endpoint), "tcp://") }
 
 // keyless returns an endpoint without the public key that may follow it.
 func keyless(endpoint string) string {
@@ -138,28 +149,24 @@ func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Inter
 	})
 }
 
-// printList writes a list at once: as JSON; for a terminal, as a table with a
-// head and with long cells cut; or as lines with tabs between the cells.
+// printList writes a list at once: as JSON; for a terminal, as a table with a head that
+// is no wider than it; or as lines with tabs between the cells.
 func printList[T any](w io.Writer, terminal, asJSON bool, head string, list []T, cells func(T) []string) error {
-	var text bytes.Buffer
-	aligned := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	if terminal && !asJSON {
-		fmt.Fprintln(aligned, head)
-	}
-	for _, value := range list {
-		switch row := cells(value); {
-		case asJSON:
-			if err := writeJSON(&text, value); err != nil {
-				return err
-			}
-		case terminal:
-			fmt.Fprintln(aligned, joined(row, func(cell string) string { return cut(cell, cellWidth) }))
-		default:
-			fmt.Fprintln(&text, joined(row, clean))
+		t := table{head: strings.Split(head, "\t")}
+		for _, value := range list {
+			t.rows = append(t.rows, cells(value))
 		}
+		columns, _ := terminalSize(os.Stdout)
+		return t.print(w, columns)
 	}
-	if err := aligned.Flush(); err != nil {
-		return err
+	var text bytes.Buffer
+	for _, value := range list {
+		if !asJSON {
+			fmt.Fprintln(&text, joined(cells(value), clean))
+		} else if err := writeJSON(&text, value); err != nil {
+			return err
+		}
 	}
 	_, err := w.Write(text.Bytes())
 	return err
