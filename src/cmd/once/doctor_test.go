@@ -263,7 +263,7 @@ func TestDoctorSparesWhoRuns(t *testing.T) {
 		t.Errorf("the identity is shown as %q", shown)
 	}
 	ana.says("/quit")
-	listener.sees(`\texit\t` + id + `\tana\t\tleft$`)
+	listener.sees(`\texit\t` + id + `\tana\t\tleft\t\w+$`)
 	if seen := strings.Join(listener.seen, "\n"); strings.Contains(seen, "replaced") {
 		t.Errorf("somebody was replaced:\n%s", seen)
 	}
@@ -332,7 +332,7 @@ func TestPeersWatch(t *testing.T) {
 	plain.sees(`\tjoin\t\S+\tana\troom\t`)
 	records.sees(`"type":"enter".*"name":"ana"`)
 	ana.says("/quit")
-	plain.sees(`\texit\t\S+\tana\t\tleft$`)
+	plain.sees(`\texit\t\S+\tana\t\tleft\t\w+$`)
 	plain.interrupt()
 	plain.exits(0)
 	p := n.start("peers", "--watch", "--wait", "1s")

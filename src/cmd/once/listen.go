@@ -29,9 +29,9 @@ func listenCommand(with *common) *cobra.Command {
 		Use:   "listen [--group GROUP]... [--type TYPE]... [--count N] [--for 10s] [--json]",
 		Short: "write what happens, an event a line, until interrupted",
 		Long: `Listen joins the groups and writes each event as a line: time, type, id and name of
-the peer, group, and reason or message, with tabs between them; a terminal shows
-less of it. A bar parts the frames of a message, and what is not printable is
-written as an escape sequence.
+the peer, group, reason or message, and protection (see below), with tabs between
+them; a terminal shows less of it. A bar parts the frames of a message, and what
+is not printable is written as an escape sequence.
 
 It ends when it is interrupted, when nobody reads what it writes any more, after
 --count events, and after --for. If --for is over before the --count of events that
@@ -260,12 +260,12 @@ func textPrinter(terminal bool) func(io.Writer, once.Event) error {
 	return func(w io.Writer, event once.Event) (err error) {
 		r := newRecord(event)
 		if terminal {
-			_, err = fmt.Fprintf(w, "%s  %-8s  %-20s  %-12s  %s\n", event.About().Time.Format(time.TimeOnly),
-				r.Type, cut(cmp.Or(r.Name, strings.TrimPrefix(keyless(r.Endpoint), "tcp://")), 20), cut(r.Group, 40),
+			_, err = fmt.Fprintf(w, "%s  %-8s  %s  %-6s  %s  %s\n", event.About().Time.Format(time.TimeOnly),
+				r.Type, padded(cmp.Or(r.Name, host(r.Endpoint)), 16), r.Protection, padded(r.Group, 12),
 				clean(r.Reason)+content(r.Msg, textLimit))
 		} else {
-			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Time,
-				r.Type, r.Peer, clean(r.Name), clean(r.Group), clean(r.Reason)+content(r.Msg, 0))
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Time,
+				r.Type, r.Peer, clean(r.Name), clean(r.Group), clean(r.Reason)+content(r.Msg, 0), r.Protection)
 		}
 		return err
 	}

@@ -105,9 +105,10 @@ func TestNamesakes(t *testing.T) {
 	}
 	p := n.start("whisper", "ana", "who are you?")
 	p.exits(1)
-	p.complains(`2 peers are named "ana": say which by its id`)
-	p.complains(ids[0])
-	p.complains(ids[1])
+	p.complains(`2 peers are meant by "ana": say which by its id: ` +
+		`[0-9a-f]{8} is ana 127\.0\.0\.1:\d+, [0-9a-f]{8} is ana 127\.0\.0\.1:\d+: nothing was sent`)
+	p.complains(ids[0][:8])
+	p.complains(ids[1][:8])
 	chat.sees(`^\* ana\((` + ids[0][:8] + "|" + ids[1][:8] + `)\) joined room$`)
 }
 
@@ -185,15 +186,15 @@ func TestSend(t *testing.T) {
 	n := newNetwork(t)
 	listener := n.start("listen", "--group", "room", "--name", "listener")
 	other := n.start("listen", "--group", "room", "--name", "other")
-	id := other.sees(`\tenter\t(\S+)\tlistener\t\t$`)[1]
+	id := other.sees(`\tenter\t(\S+)\tlistener\t\t\t\w+$`)[1]
 
 	n.start("shout", "--group", "room", "to", "all of you").exits(0)
-	listener.sees(`\tshout\t.*\troom\tto all of you$`)
-	other.sees(`\tshout\t.*\troom\tto all of you$`)
+	listener.sees(`\tshout\t.*\troom\tto all of you\t\w+$`)
+	other.sees(`\tshout\t.*\troom\tto all of you\t\w+$`)
 	n.start("whisper", "listener", "by name").exits(0)
-	listener.sees(`\twhisper\t.*\t\tby name$`)
+	listener.sees(`\twhisper\t.*\t\tby name\tsealed$`)
 	n.start("whisper", id, "by", "id").exits(0)
-	listener.sees(`\twhisper\t.*\t\tby id$`)
+	listener.sees(`\twhisper\t.*\t\tby id\tsealed$`)
 
 	p := n.start("whisper", "listener", "-")
 	if _, err := io.WriteString(p.in, "from\x00\n- a pipe"); err != nil {
@@ -201,7 +202,7 @@ func TestSend(t *testing.T) {
 	}
 	p.closeInput()
 	p.exits(0)
-	listener.sees(`\twhisper\t.*\t\tfrom\\x00\\n- a pipe$`)
+	listener.sees(`\twhisper\t.*\t\tfrom\\x00\\n- a pipe\t\w+$`)
 
 	p = n.start("shout", "--group", "room", "-")
 	if _, err := io.CopyN(p.in, strings.NewReader(strings.Repeat("x", maxMessage+1)), maxMessage+1); err != nil {
@@ -230,7 +231,7 @@ func TestNobodyThere(t *testing.T) {
 		if took := time.Since(began); took < time.Second || took > patience {
 			t.Errorf("%q took %v", test.args, took)
 		}
-		other.sees(`\texit\t.*\tleft$`)
+		other.sees(`\texit\t.*\tleft\t\w+$`)
 	}
 }
 
@@ -271,7 +272,7 @@ func TestInterrupt(t *testing.T) {
 		watcher.sees(`\tenter\t`)
 		p.interrupt()
 		p.exits(test.status)
-		watcher.sees(`\texit\t.*\tleft$`)
+		watcher.sees(`\texit\t.*\tleft\t\w+$`)
 	}
 }
 
@@ -289,7 +290,7 @@ func TestClosedOutput(t *testing.T) {
 				t.Fatal(err)
 			}
 			n.start("chat", "--group", "room", "--name", "loud")
-			watcher.sees(`\texit\t\S+\tdeaf\t\tleft$`)
+			watcher.sees(`\texit\t\S+\tdeaf\t\tleft\t\w+$`)
 			p.exits(0)
 			p.complains(`^$`)
 		})

@@ -106,23 +106,23 @@ func TestTerminal(t *testing.T) {
 	n := newNetwork(t)
 	cmd := n.command("chat", "--group", "room", "--name", "ana")
 	screen := open(t, cmd)
-	screen.sees(`You are ana in room.*\r\nroom> `)
+	screen.sees(`You are ana in room.*\r\n\r\x1b\[Jroom> `)
 	ben := n.start("chat", "--group", "room", "--name", "b\x1b[5men"+strings.Repeat("x", 100))
 	ben.sees(`^\* ana joined room`)
-	screen.sees(`\x1b\[3[1-6]mb\\x1b\[5menx{29}…\x1b\[0m joined room\r\n`)
+	screen.sees(`\x1b\[3[1-6]mb\\x1b\[5menx{29}…\x1b\[0m joined room\x1b\[2m \(sealed\)\x1b\[0m\r\n`)
 
 	screen.types("half a li")
 	screen.sees(`half a li`)
 	ben.says("\x1b]0;title\a interrupts")
-	screen.sees(`…\x1b\[0m: \\x1b\]0;title\\a interrupts\r\nroom> half a li`)
+	screen.sees(`…\x1b\[0m: \\x1b\]0;title\\a interrupts\r\n\r\x1b\[Jroom> half a li`)
 	screen.types("ne\r")
 	ben.sees(`^ana: half a line$`)
 	screen.types("/join other\r")
-	screen.sees(`you are in other.*\r\n(.*\r\n)*other> `)
+	screen.sees(`you are in other.*\r\n(.*\r\n)*\r\x1b\[Jother> `)
 	screen.types("/nonsense\r")
 	screen.sees(`no command "/nonsense"`)
 	screen.types("/peers\r")
-	screen.sees(`NAME +ID +ENDPOINT +PROTECTION +GROUPS\r\nb\\x1b\[5menx+… +[0-9a-f-]{36}  tcp://127`)
+	screen.sees(`NAME +ID +ADDRESS +PROTECTION +GROUPS\r\nb\\x1b\[5menx+… +[0-9a-f]{8}  127`)
 	screen.types("\x03") // Ctrl-C
 	ben.sees(` is gone \(left\)$`)
 	if err := cmd.Wait(); err != nil {
@@ -178,8 +178,8 @@ func TestListenOnTerminal(t *testing.T) {
 	screen := open(t, n.command("listen", "--group", "room"))
 	p := n.start("shout", "--group", "room", "--name", "ben", strings.Repeat("long\a", 2000))
 	p.exits(0)
-	screen.sees(`\d\d:\d\d:\d\d  enter +ben +\r\n`)
-	screen.sees(`shout +ben +room +long\\along.*… \(10000 octets\)\r\n`)
+	screen.sees(`\d\d:\d\d:\d\d  enter +ben +sealed +\r\n`)
+	screen.sees(`shout +ben +sealed +room +long\\along.*… \(10000 octets\)\r\n`)
 }
 
 // TestTableIsKeptUpToDate watches a peer come and go.
@@ -190,10 +190,10 @@ func TestTableIsKeptUpToDate(t *testing.T) {
 	screen.sees(`0 peers at [0-9:]{8}; Ctrl-C ends\r\n`)
 	ana := n.start("chat", "--group", "room", "--name", "ana")
 	screen.sees(`\x1b\[H\x1b\[J1 peers at `)
-	screen.sees(`NAME +ID +ENDPOINT +PROTECTION +GROUPS\r\nana +\S+ +tcp://127\.0\.0\.1:\d+ +sealed +room\r\n`)
-	screen.sees(`join +ana +room`)
+	screen.sees(`NAME +ID +ADDRESS +PROTECTION +GROUPS\r\nana +\S+ +127\.0\.0\.1:\d+ +sealed +room\r\n`)
+	screen.sees(`join +ana +sealed +room`)
 	ana.says("/quit")
-	screen.sees(`0 peers at (.|\r\n)*exit +ana +left`)
+	screen.sees(`0 peers at (.|\r\n)*exit +ana +sealed +left`)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
