@@ -77,7 +77,7 @@ func (e *editor) setPrompt(text string) {
 func (e *editor) open() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.draw(pasteOn)
+	return e.draw("\r" + clearBelow + pasteOn)
 }
 
 // close erases the row.
@@ -120,16 +120,16 @@ func wrapped(text string, columns int) (row, column int) {
 
 // draw writes what is before the row and the row, at once.
 func (e *editor) draw(before string) error {
-	room := e.columns() - 1 // a row that is full might wrap
+	room := e.columns()
 	prompt := cut(e.prompt, max(room/2, 1))
 	var left, right string
 	if e.question != nil {
-		prompt = cut("send each line as a message? [y/N] ", room)
+		prompt = cut("send each line as a message? [y/N] ", room-1)
 	} else {
 		left, right = e.line.window(max(room-width(prompt), 2))
 	}
 	e.left, e.shown, e.cut, e.asked = prompt+left, true, false, false
-	_, err := io.WriteString(e.out, before+"\r"+clearBelow+prompt+left+saveCursor+right+restoreCursor)
+	_, err := io.WriteString(e.out, before+prompt+left+saveCursor+right+restoreCursor)
 	return err
 }
 

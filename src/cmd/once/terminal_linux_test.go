@@ -43,6 +43,7 @@ func open(t *testing.T, cmd *exec.Cmd) *terminal {
 		t.Fatal(err)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +80,20 @@ func (m *terminal) types(text string) {
 	}
 }
 
+// resize changes the terminal's width, which tells the program.
+func (m *terminal) resize(columns uint16) {
+	m.t.Helper()
+	raw, err := m.master.SyscallConn()
+	if err == nil {
+		err = errors.Join(err, raw.Control(func(fd uintptr) {
+			err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns})
+		}))
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // sees waits until what was written since the last match matches a pattern.
 func (m *terminal) sees(pattern string) {
 	m.t.Helper()
@@ -106,7 +121,7 @@ func TestTerminal(t *testing.T) {
 	n := newNetwork(t)
 	cmd := n.command("chat", "--group", "room", "--name", "ana")
 	screen := open(t, cmd)
-	screen.sees(`You are ana in room.*\r\n\r\x1b\[Jroom> `)
+	screen.sees(`You are ana in room.*\r\nroom> `)
 	ben := n.start("chat", "--group", "room", "--name", "b\x1b[5men"+strings.Repeat("x", 100))
 	ben.sees(`^\* ana joined room`)
 	screen.sees(`\x1b\[3[1-6]mb\\x1b\[5menx{29}…\x1b\[0m joined room\x1b\[2m \(sealed\)\x1b\[0m\r\n`)
@@ -114,11 +129,11 @@ func TestTerminal(t *testing.T) {
 	screen.types("half a li")
 	screen.sees(`half a li`)
 	ben.says("\x1b]0;title\a interrupts")
-	screen.sees(`…\x1b\[0m: \\x1b\]0;title\\a interrupts\r\n\r\x1b\[Jroom> half a li`)
+	screen.sees(`…\x1b\[0m: \\x1b\]0;title\\a interrupts\r\nroom> half a li`)
 	screen.types("ne\r")
 	ben.sees(`^ana: half a line$`)
 	screen.types("/join other\r")
-	screen.sees(`you are in other.*\r\n(.*\r\n)*\r\x1b\[Jother> `)
+	screen.sees(`you are in other.*\r\n(.*\r\n)*other> `)
 	screen.types("/nonsense\r")
 	screen.sees(`no command "/nonsense"`)
 	screen.types("/peers\r")
@@ -128,6 +143,108 @@ func TestTerminal(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestTerminalNarrows makes the terminal narrower while a line is typed.
+func TestTerminalNarrows(t *testing.T) {
+	n := newNetwork(t)
+	screen := open(t, n.command("chat", "--group", "room", "--name", "ana"))
+	screen.sees(`You are ana in room.*\r\nroom> `)
+	ben := n.start("chat", "--group", "room", "--name", "ben")
+	ben.sees(`^\* ana joined room`)
+	screen.types("a line that is as long as forty columns are")
+	screen.sees(`room> a line that is as long as forty columns are\x1b7`)
+	screen.resize(30)
+	screen.sees(`\x1b\[6n`)
+	screen.types("\x1b[7;20R") // wrapped: the cursor is in the second row of the line
+	screen.sees(`\x1b\[1A\r\x1b\[Jroom> …g as forty columns are\x1b7`)
+	ben.says("hi")
+	screen.sees(`ben.*: hi\r\nroom> …g as forty columns are\x1b7`)
+	screen.resize(80)
+	screen.sees(`\r\x1b\[Jroom> a line that is as long as forty columns are\x1b7`)
+	screen.types("\r")
+	ben.sees(`^ana: a line that is as long as forty columns are$`)
+}
+
+// TestPasteIsAskedFor pastes several lines, which are sent if the answer is yes, and said even
+// if they look like commands.
+func TestPasteIsAskedFor(t *testing.T) {
+	n := newNetwork(t)
+	screen := open(t, n.command("chat", "--group", "room", "--name", "ana"))
+	screen.sees(`\x1b\[\?2004h(.|\r\n)*You are ana in room`)
+	ben := n.start("chat", "--group", "room", "--name", "ben")
+	ben.sees(`^\* ana joined room`)
+	screen.types("\x1b[200~one\r/quit\r\x1b[201~")
+	screen.sees(`pasted 2 lines, 10 octets, from "one" to "/quit"(.|\r\n)*send each line as a message\? \[y/N\]`)
+	screen.types("n")
+	screen.sees(`not sent`)
+	screen.types("\x1b[200~two\r/quit\r\x1b[201~y")
+	screen.sees(`2 lines are sent`)
+	ben.sees(`^ana: `)
+	if got := ben.seen[len(ben.seen)-1]; got != "ana: two" {
+		t.Errorf("the first that ben hears is %q", got)
+	}
+	ben.sees(`^ana: /quit$`)
+	screen.types("\x03")
+	screen.sees(`\x1b\[\?2004l`)
+}
+
+// TestTabCompletes completes commands, peers and groups.
+func TestTabCompletes(t *testing.T) {
+	n := newNetwork(t)
+	screen := open(t, n.command("chat", "--group", "room", "--name", "cleo"))
+	ana := n.start("chat", "--group", "room", "--group", "den", "--group", "dens", "--name", "Ana Maria")
+	screen.sees(`Ana Maria.* joined room`)
+	ana.sees(`cleo joined room`)
+	screen.types("/wh\t")
+	screen.sees(`room> /whisper \x1b7`)
+	screen.types("A\tpsst\r")
+	ana.sees(`^cleo whispers: psst$`)
+	screen.types("/join d\t")
+	screen.sees(`room> /join den\x1b7`)
+	screen.types("\t")
+	screen.sees(`den  dens\r\n`)
+	screen.types("s\t\r")
+	screen.sees(`you are in dens`)
+	ben := n.start("chat", "--group", "room", "--name", "Ana")
+	screen.sees(`Ana.* joined room`)
+	screen.types("/whisper Ana Maria is late\r") // to whom?
+	screen.sees(`put the name in quotes, whether it is "Ana" or "Ana Maria": nothing was sent`)
+	screen.types("/whisper 'Ana' Maria is late\r")
+	ben.sees(`^cleo whispers: Maria is late$`)
+}
+
+// TestPlainWordsAreMarked checks that what protects words is told once, and with each message
+// if nothing does.
+func TestPlainWordsAreMarked(t *testing.T) {
+	n := newNetwork(t)
+	screen := open(t, n.command("chat", "--group", "room", "--name", "cleo"))
+	screen.sees(`You are cleo`)
+	ana := n.start("chat", "--group", "room", "--name", "ana")
+	screen.sees(`\d\d:\d\d\x1b\[0m \x1b\[2m\*\x1b\[0m \S+ joined room\x1b\[2m \(sealed\)`)
+	ben := n.start("chat", "--group", "room", "--name", "ben", "--security", "plain")
+	screen.sees(`ben\x1b\[0m joined room\x1b\[31m \(plain\)`)
+	ana.sees(`^\* cleo joined room$`)
+	ana.sees(`^\* ben joined room \(plain\)$`)
+	ana.says("hi")
+	screen.sees(`ana\x1b\[0m: hi\r\n`)
+	ben.sees(`^cleo \(plain\): |^ana \(plain\): hi$`)
+	ben.says("ho")
+	screen.sees(`ben\x1b\[0m\x1b\[31m \(plain\)\x1b\[0m: ho\r\n`)
+	ana.sees(`^ben \(plain\): ho$`)
+}
+
+// TestLargeMessageIsShownInPart sends four megabytes to a terminal.
+func TestLargeMessageIsShownInPart(t *testing.T) {
+	n := newNetwork(t)
+	screen := open(t, n.command("chat", "--group", "room", "--name", "cleo"))
+	screen.sees(`You are cleo`)
+	cmd := n.command("shout", "--group", "room", "--name", "ana", "-")
+	cmd.Stdin = strings.NewReader(strings.Repeat("a line\n", 600000))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	screen.sees(`: (a line\\n){100,700}\S*… \(4200000 octets\)\r\n`)
 }
 
 // TestInterruptedBeforeAllHave ends conversations in which a peer takes nothing, from a
