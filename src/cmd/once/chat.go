@@ -52,7 +52,7 @@ type chat struct {
 
 	refused atomic.Int64 // by how many members of the group what is said there was refused
 
-	told map[uuid.UUID]string // what protects words of a peer, as it was said last; the events' goroutine has it
+	told map[uuid.UUID]once.Protection // what protects words of a peer, as it was said last; the events' goroutine has it
 }
 
 // runChat holds a conversation until the user or the input ends it, or the output
@@ -73,7 +73,7 @@ func runChat(ctx context.Context, with *common, groups []string, wait time.Durat
 		return err
 	}
 	node.Store(started)
-	c := &chat{screen: screen, node: started, group: groups[0], told: map[uuid.UUID]string{}}
+	c := &chat{screen: screen, node: started, group: groups[0], told: map[uuid.UUID]once.Protection{}}
 	var watcher sync.WaitGroup
 	if err = c.meet(ctx, wait); err == nil {
 		watcher.Go(func() { c.watch(cancel) })
@@ -167,7 +167,10 @@ func (c *chat) show(event once.Event) error {
 	case *once.Whisper:
 		return c.said(e.About(), "", " whispers", e.Content)
 	case *once.Join:
-		return c.presence(e.About(), "joined "+clean(e.Group)+c.protection(e.Peer, false), e.Group)
+		if !c.in(e.Group) {
+			return nil
+		}
+		return c.happened(e.About(), c.label(e.Peer)+" joined "+clean(e.Group)+c.protection(e.Peer, false))
 	case *once.Leave:
 		return c.presence(e.About(), "left "+clean(e.Group), e.Group)
 	case *once.Leader:
@@ -209,11 +212,16 @@ func (c *chat) said(about *once.Origin, before, after string, frames [][]byte) e
 
 // presence tells of a peer, if one of the groups is the user's.
 func (c *chat) presence(about *once.Origin, does string, groups ...string) error {
-	own := c.node.Groups()
-	if !slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(own, group) }) {
+	if !c.in(groups...) {
 		return nil
 	}
 	return c.happened(about, c.label(about.Peer)+" "+does)
+}
+
+// in tells whether the user is in one of the groups.
+func (c *chat) in(groups ...string) bool {
+	own := c.node.Groups()
+	return slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(own, group) })
 }
 
 // happened writes a line that nobody said, of an event.
@@ -236,20 +244,17 @@ func (c *chat) stamp(about *once.Origin) string {
 	return c.paint(dim, about.Time.Format("15:04")) + " "
 }
 
-// unprotected is what protects the words of a peer that nothing protects.
-const unprotected = "plain"
-
 // protection tells what protects what a peer says, where that is to be said: at a terminal
 // once for each peer and whenever it changes, and always with words that nothing protects.
 func (c *chat) protection(peer once.Peer, words bool) string {
-	now := peer.Protection().String()
+	now := peer.Protection()
 	before := c.told[peer.UUID()]
 	c.told[peer.UUID()] = now
 	switch {
-	case now == unprotected && (words || before != now):
-		return c.paint(red, " ("+now+")")
+	case now == once.ProtectionPlain && (words || before != now):
+		return c.paint(red, " ("+now.String()+")")
 	case now != before && c.terminal:
-		return c.paint(dim, " ("+now+")")
+		return c.paint(dim, " ("+now.String()+")")
 	}
 	return ""
 }

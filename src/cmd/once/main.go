@@ -117,6 +117,7 @@ Exit status:
 	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
 	root.SetHelpCommand(helpCommand())
 	sayArguments(root)
+	completeAll(root, with)
 	return root, begun
 }
 

@@ -45,6 +45,9 @@ func (k known) shown() string { return cut(k.name, cellWidth) }
 func (k known) digits(among []known) string {
 	id, n := k.id.String(), shownDigits
 	for _, other := range among {
+		if [shownDigits / 2]byte(other.id[:]) != [shownDigits / 2]byte(k.id[:]) {
+			continue
+		}
 		for other.id != k.id && strings.HasPrefix(other.id.String(), id[:n]) {
 			n++
 		}

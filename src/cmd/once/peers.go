@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
@@ -83,16 +84,32 @@ func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
 		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
 			p.Identity(), p.Roles(), p.Groups(), p.Headers()}
 	}
-	all := knownPeers(peers)
-	next := 0
-	return printList(w, terminal, asJSON, "NAME\tID\tADDRESS\tPROTECTION\tGROUPS", records, func(r peerRecord) []string {
-		id, at := r.Peer, keyless(r.Endpoint)
-		if terminal {
-			id, at = all[next].digits(all), host(r.Endpoint)
-		}
-		next++
-		return []string{r.Name, id, at, r.Protection, strings.Join(r.Groups, ",")}
-	})
+	if !terminal || asJSON {
+		return printList(w, terminal, asJSON, "", records, func(r peerRecord) []string {
+			return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")}
+		})
+	}
+	columns, _ := terminalSize(os.Stdout)
+	return peerTable(records, columns).print(w, columns)
+}
+
+// wideEnough is how many columns a terminal has that shows addresses too.
+const wideEnough = 60
+
+// peerTable returns a table of peers for a terminal of so many columns.
+func peerTable(records []peerRecord, columns int) table {
+	t := table{head: []string{"NAME", "ID", "ADDRESS", "PROTECTION", "GROUPS"}}
+	all := make([]known, len(records))
+	for i, r := range records {
+		all[i] = known{id: uuid.MustParse(r.Peer)}
+	}
+	for i, r := range records {
+		t.rows = append(t.rows, []string{r.Name, all[i].digits(all), host(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")})
+	}
+	if columns < wideEnough {
+		t.drop("ADDRESS")
+	}
+	return t
 }
 
 // host returns an endpoint as people know it: an address and a port.

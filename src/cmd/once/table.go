@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -29,6 +30,15 @@ func terminalSize(f *os.File) (columns, rows int) {
 type table struct {
 	head []string
 	rows [][]string
+}
+
+// drop leaves out a column.
+func (t *table) drop(head string) {
+	i := slices.Index(t.head, head)
+	t.head = slices.Delete(t.head, i, i+1)
+	for row, cells := range t.rows {
+		t.rows[row] = slices.Delete(cells, i, i+1)
+	}
 }
 
 // print writes the table at once, no wider than so many columns of a terminal: the widest
