@@ -61,8 +61,12 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 		p.renew()
 	}
 	p.speak()
-	if present && again && p.plain() && l.stands() {
+	switch {
+	case !present || !again || !l.stands():
+	case p.plain():
 		l.forgot()
+	case l.asked > l.answers: // the answer may be lost with the connection that the peer had to us
+		l.ask()
 	}
 
 	// A plain peer that greets over a new connection has forgotten us, unless
