@@ -13,7 +13,8 @@ import (
 type books struct {
 	*table
 	ledger
-	ours map[zre.LinkID]*outbound
+	ours  map[zre.LinkID]*outbound
+	pings map[*ping]bool // that wait
 }
 
 // await begins to wait until each peer has confirmed what was said to it, and returns who
@@ -55,6 +56,7 @@ func (l *books) answered(id zre.LinkID, count int) {
 	if out := l.ours[id]; out != nil {
 		out.Answered(count)
 		l.settled(out.peer, out.Confirmed())
+		l.pong(out.Path, false)
 	}
 }
 
@@ -70,6 +72,7 @@ func (l *books) took(id zre.LinkID, count uint64) {
 func (l *books) forgot(id zre.LinkID) {
 	if out := l.ours[id]; out != nil {
 		l.lost(out)
+		l.pong(out.Path, true)
 	}
 }
 

@@ -676,6 +676,37 @@ func (n *Node) Flush(ctx context.Context) error {
 	return n.engine.Flush(ctx)
 }
 
+// Ping asks a peer to confirm what was said to it before, and waits until it
+// has. That is the way to the peer and back, and what the peer's program takes
+// to read what came before; a plain peer answers without that. If the
+// connection is lost meanwhile, the node asks anew over the next.
+//
+//   - peer: the peer's UUID
+//
+// It returns how many microseconds that took; fails if the peer is not
+// present, or if the wait was ended.
+//
+// If ctx ends first, it returns ctx's error.
+//
+// State: draft.
+func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
+	return n.engine.Ping(ctx, peer)
+}
+
+// Traffic returns what was said between the node and a peer since the peer
+// came: "sent messages", "sent octets", "received messages" and "received
+// octets". Octets are as they are on the wire; what the node drops does not
+// count.
+//
+//   - peer: the peer's UUID
+//
+// It returns how much, or fails if the peer is not present.
+//
+// State: draft.
+func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
+	return n.engine.Traffic(peer)
+}
+
 // Endpoint returns where the node accepts connections, empty before start.
 // Where it listens on all interfaces, the address is that of the first, and
 // unspecified while there is none. If the node is secure, a bar and its public

@@ -73,6 +73,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -200,6 +201,28 @@ func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int,
 // also confirms what it drops: what is sealed and does not open, which only its counts
 // show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.
 func (n *Node) Flush(ctx context.Context) error { return n.lib.Flush(ctx) }
+
+// Ping asks a peer to confirm what was said to it before, and returns how long it takes to do
+// so: the way there and back, and what the peer's program takes to read what came before; a
+// plain peer answers without that. It fails with ctx's error, or with [ErrNoPeer].
+func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (time.Duration, error) {
+	took, err := n.lib.Ping(ctx, peer)
+	return time.Duration(took) * time.Microsecond, err
+}
+
+// Traffic is what was said between this node and a peer since the peer came, in messages and
+// in octets as they are on the wire. What this node drops does not count.
+type Traffic struct {
+	SentMessages, SentOctets         uint64
+	ReceivedMessages, ReceivedOctets uint64
+}
+
+// Traffic returns what was said between this node and a peer, or [ErrNoPeer].
+func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
+	amounts, err := n.lib.Traffic(peer)
+	return Traffic{amounts["sent messages"], amounts["sent octets"],
+		amounts["received messages"], amounts["received octets"]}, err
+}
 
 // Done returns a channel that is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} { return n.done }
