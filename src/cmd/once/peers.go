@@ -21,9 +21,10 @@ const cellWidth = 40
 
 func peersCommand(with *common) *cobra.Command {
 	var wait time.Duration
+	var groups []string
 	var asJSON, watching bool
 	cmd := &cobra.Command{
-		Use:   "peers [--wait 2s | --watch] [--json]",
+		Use:   "peers [--wait 2s | --watch [--group GROUP]...] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
 protection and groups. A name may belong to several peers, an id to one only; a
@@ -34,20 +35,25 @@ content that is encrypted from end to end. JSON has the public keys as well, tha
 of CURVE after the endpoint and that of the identity, and the peer's roles.
 
 With --watch it goes on until interrupted: a terminal shows a table that is kept up
-to date and what has changed of late; else each change is a line, as listen has it.`,
+to date and what has changed of late; else each change is a line, as listen has it.
+The table has how long each peer takes to confirm that it has what was said to it,
+asked each second, and how much comes from it and goes to it: what is said to groups
+comes only if they are joined, with --group. The key q ends it, as Ctrl-C does.`,
 		Example: `  once peers
   once peers --watch
+  once peers --watch --group room
   once peers --wait 5s --json | jq -r .name`,
 		Args: cobra.NoArgs,
 		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
-			node, err := with.start(cmd.Context(), os.Stderr)
+			start := func(log io.Writer) (*once.Node, error) { return with.start(cmd.Context(), log, groups...) }
+			if watching {
+				return watch(cmd.Context(), asJSON, start)
+			}
+			node, err := start(os.Stderr)
 			if err != nil {
 				return err
 			}
 			defer node.Close()
-			if watching {
-				return watch(cmd.Context(), node, asJSON)
-			}
 			never := func() bool { return false }
 			if err := await(cmd.Context(), node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
 				return err
@@ -61,6 +67,7 @@ to date and what has changed of late; else each change is a line, as listen has 
 	}
 	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
+	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd

@@ -299,22 +299,54 @@ func TestListenOnTerminal(t *testing.T) {
 	screen.sees(`shout +ben +sealed +room +long\\along.*… \(10000 octets\)\r\n`)
 }
 
-// TestTableIsKeptUpToDate watches a peer come and go.
+// TestTableIsKeptUpToDate watches a peer come, talk and go, while the terminal gets another
+// width, and leaves it as it was.
 func TestTableIsKeptUpToDate(t *testing.T) {
 	n := newNetwork(t)
-	cmd := n.command("peers", "--watch")
+	cmd := n.command("peers", "--watch", "--group", "room")
 	screen := open(t, cmd)
-	screen.sees(`0 peers at [0-9:]{8}; Ctrl-C ends\r\n`)
+	screen.sees(`\x1b\[\?1049h\x1b\[\?25l\x1b\[\?7l\x1b\[H\x1b\[K0 peers at [0-9:]{8}; q ends`)
 	ana := n.start("chat", "--group", "room", "--name", "ana")
-	screen.sees(`\x1b\[H\x1b\[J1 peers at `)
-	screen.sees(`NAME +ID +ADDRESS +PROTECTION +GROUPS\r\nana +\S+ +127\.0\.0\.1:\d+ +sealed +room\r\n`)
+	screen.sees(`\x1b\[H\x1b\[K1 peers at `)
+	screen.sees(`NAME +ID +PROTECTION +ROUND TRIP +IN +OUT +GROUPS\r\n`)
 	screen.sees(`join +ana +sealed +room`)
+	screen.sees(`ana +[0-9a-f]{8} +sealed +\d\S+s +0/s 0 +0/s 0 +room\r\n`)
+	ana.sees(`joined room`)
+	ana.says("hello")
+	screen.sees(`ana +[0-9a-f]{8} +sealed +\S+ +\d/s [1-9]\d* +0/s 0 +room\r\n`)
+	screen.resize(120)
+	screen.sees(`NAME +ID +ADDRESS +PROTECTION +ROUND TRIP.*\r\n.*ana +\S+ +127`)
+	screen.resize(40)
+	screen.sees(`NAME +ID +ROUND T\S* +IN +GRO`)
 	ana.says("/quit")
-	screen.sees(`0 peers at (.|\r\n)*exit +ana +sealed +left`)
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+	screen.sees(`0 peers at (.|\r\n)*exit +ana +seal`)
+	screen.types("q")
+	screen.sees(`\x1b\[\?7h\x1b\[\?25h\x1b\[\?1049l`)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
-	screen.sees(`\x1b\[\?7h`)
+}
+
+// TestTableEnds ends the table by a key that is an interrupt elsewhere, and by a signal.
+func TestTableEnds(t *testing.T) {
+	for name, end := range map[string]func(*terminal, *exec.Cmd) error{
+		"key":    func(m *terminal, _ *exec.Cmd) error { m.types("\x03"); return nil },
+		"signal": func(_ *terminal, cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNetwork(t)
+			cmd := n.command("peers", "--watch")
+			screen := open(t, cmd)
+			screen.sees(`0 peers at `)
+			if err := end(screen, cmd); err != nil {
+				t.Fatal(err)
+			}
+			screen.sees(`\x1b\[\?7h\x1b\[\?25h\x1b\[\?1049l`)
+			if err := cmd.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestShoutToSuspect shouts to a group whose only member takes nothing more and is
