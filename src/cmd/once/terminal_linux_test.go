@@ -319,7 +319,7 @@ func TestTableIsKeptUpToDate(t *testing.T) {
 	screen.resize(40)
 	screen.sees(`NAME +ID +ROUND T\S* +IN +GRO`)
 	ana.says("/quit")
-	screen.sees(`0 peers at (.|\r\n)*exit +ana +seal`)
+	screen.sees(`0 peers at (.|\r\n)*exit +ana +s`)
 	screen.types("q")
 	screen.sees(`\x1b\[\?7h\x1b\[\?25h\x1b\[\?1049l`)
 	if err := cmd.Wait(); err != nil {
