@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,7 +46,7 @@ func sourceDate() (time.Time, error) {
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("environment variable SOURCE_DATE_EPOCH: %q: %w: give seconds since 1970", text, once.ErrArgument)
+		return time.Time{}, usage("SOURCE_DATE_EPOCH %q: give seconds since 1970", cut(text, cellWidth))
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }
@@ -113,9 +112,15 @@ func (p *page) request(name string, args ...string) {
 	p.WriteString("\n")
 }
 
-// text writes paragraphs. One that has an indented line keeps its lines.
+// text writes paragraphs. One that has an indented line keeps its lines; the table of exit
+// statuses is a section.
 func (p *page) text(text string) {
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		if table, found := strings.CutPrefix(paragraph, "Exit status:\n"); found {
+			p.request("SH", "EXIT STATUS")
+			p.literal(table)
+			continue
+		}
 		p.request("PP")
 		if strings.HasPrefix(paragraph, " ") || strings.Contains(paragraph, "\n ") {
 			p.literal(paragraph)
