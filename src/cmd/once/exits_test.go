@@ -17,7 +17,7 @@ func TestReaderGone(t *testing.T) {
 			if err := p.out.Close(); err != nil {
 				t.Fatal(err)
 			}
-			watcher.sees(`\texit\t\S+\tdeaf\t\tleft$`)
+			watcher.sees(`\texit\t\S+\tdeaf\t\tleft\t`)
 			p.exits(0)
 			p.complains(`^$`)
 		})
@@ -45,6 +45,14 @@ func TestEnding(t *testing.T) {
 	if len(p.seen) != 1 || !strings.Contains(p.seen[0], "\tjoin\t") {
 		t.Errorf("it wrote %q", p.seen)
 	}
+	p = n.start("peers", "--watch", "--for", "1s")
+	p.exits(0)
+	if len(p.seen) == 0 || !strings.Contains(p.seen[0], "\tenter\t") {
+		t.Errorf("it wrote %q", p.seen)
+	}
+	p = n.start("peers", "--for", "1s")
+	p.exits(2)
+	p.complains(`^once: --for goes with --watch`)
 	p = n.start("listen", "--for", "1ms")
 	p.exits(0)
 	p.complains(`^$`)

@@ -39,8 +39,8 @@ func isClosedPipe(err error) bool {
 	return errors.Is(err, errReaderGone) || errors.As(err, &fault) && fault.Path == os.Stdout.Name() && errors.Is(err, syscall.EPIPE)
 }
 
-// typed returns a flag as the user has given it: the environment variable, or the flag.
-func typed(cmd *cobra.Command, name string) string {
+// asTyped returns a flag as the user has given it: the environment variable, or the flag.
+func asTyped(cmd *cobra.Command, name string) string {
 	if flag := cmd.Flags().Lookup(name); flag != nil && len(flag.Annotations[fromEnvironment]) > 0 {
 		return flag.Annotations[fromEnvironment][0]
 	}
@@ -64,7 +64,7 @@ func explain(cmd *cobra.Command, err error) string {
 	var limits *once.LimitError
 	switch {
 	case errors.As(err, &config):
-		name := typed(cmd, cmp.Or(flagOf[config.Field], "group")) // which only some commands have
+		name := asTyped(cmd, cmp.Or(flagOf[config.Field], "group")) // which only some commands have
 		if config.Value != "" {
 			name += " " + config.Value
 		}
@@ -73,7 +73,7 @@ func explain(cmd *cobra.Command, err error) string {
 		name := strings.ToUpper(limits.Argument)
 		for _, flag := range []string{limits.Argument, strings.TrimSuffix(limits.Argument, "s")} {
 			if cmd.Flags().Lookup(flag) != nil {
-				name = typed(cmd, flag)
+				name = asTyped(cmd, flag)
 			}
 		}
 		text = strings.Replace(text, limits.Error(), limits.About(name), 1)
@@ -92,7 +92,7 @@ func badFlag(cmd *cobra.Command, err error) error {
 		if invalid.GetFlag().Value.Type() == "bool" {
 			want = errors.New("give true or false")
 		}
-		return usage("%s %q: %w", typed(cmd, invalid.GetFlag().Name), cut(invalid.GetValue(), cellWidth), want)
+		return usage("%s %q: %w", asTyped(cmd, invalid.GetFlag().Name), cut(invalid.GetValue(), cellWidth), want)
 	case errors.As(err, &valueless):
 		what, _ := pflag.UnquoteUsage(valueless.GetFlag())
 		return usage("--%s needs a value: %s", valueless.GetFlag().Name, what)
@@ -125,7 +125,7 @@ func checkFlags(cmd *cobra.Command) error {
 		}
 		var flags []string
 		for _, name := range strings.Fields(names[1]) {
-			flags = append(flags, typed(cmd, name))
+			flags = append(flags, asTyped(cmd, name))
 		}
 		return usage("%s exclude each other", strings.Join(flags, " and "))
 	}

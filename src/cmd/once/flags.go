@@ -31,10 +31,18 @@ type common struct {
 	identity string // directory, or empty
 	logLevel slog.Level
 
-	// Set when the command begins.
+	// Set by begin.
 	given   func(flag string) bool   // tells whether the user has given a flag
 	typed   func(flag string) string // returns how
 	explain func(err error) string   // returns what the user is told of an error
+}
+
+// begin takes what the user has given a command, on its line or in the environment.
+func (c *common) begin(cmd *cobra.Command) error {
+	c.given = cmd.Flags().Changed
+	c.typed = func(flag string) string { return asTyped(cmd, flag) }
+	c.explain = func(err error) string { return explain(cmd, err) }
+	return environment(cmd)
 }
 
 func (c *common) register(flags *pflag.FlagSet) {

@@ -23,7 +23,7 @@ import (
 
 func listenCommand(with *common) *cobra.Command {
 	var groups []string
-	var until ending
+	var until extent
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "listen [--group GROUP]... [--type TYPE]... [--count N] [--for 10s] [--json]",
@@ -79,26 +79,26 @@ was claimed, if it is known.`,
 	return cmd
 }
 
-// ending says when to stop listening without being told to.
-type ending struct {
-	types types         // of the events that count and are shown; all if there are none
+// extent says when to stop listening without being told to.
+type extent struct {
+	types eventKinds    // of the events that count and are shown; all if there are none
 	count uint64        // of events; 0 for any number
 	after time.Duration // 0 for never
 }
 
-func (e *ending) register(flags *pflag.FlagSet) {
+func (e *extent) register(flags *pflag.FlagSet) {
 	flags.Var(&e.types, "type", "write events of a `TYPE` only, such as shout; may be repeated")
 	flags.Var(counting{&e.count}, "count", "end after `N` events")
 	flags.Var(waiting{&e.after}, "for", "end after this `TIME`")
 }
 
-// types is a flag for types of events.
-type types []string
+// eventKinds is a flag for types of events.
+type eventKinds []string
 
-func (t *types) String() string { return strings.Join(*t, ",") }
-func (t *types) Type() string   { return "stringArray" }
+func (t *eventKinds) String() string { return strings.Join(*t, ",") }
+func (t *eventKinds) Type() string   { return "stringArray" }
 
-func (t *types) Set(text string) error {
+func (t *eventKinds) Set(text string) error {
 	if !slices.Contains(eventTypes, text) {
 		return errors.New("choose one of " + strings.Join(eventTypes, ", "))
 	}
@@ -107,7 +107,7 @@ func (t *types) Set(text string) error {
 }
 
 // has tells whether an event is of one of the types.
-func (t types) has(event once.Event) bool {
+func (t eventKinds) has(event once.Event) bool {
 	var r record
 	if len(t) > 0 {
 		r.fill(event)
@@ -120,7 +120,7 @@ var errEnough = errors.New("all events that were asked for are shown")
 
 // listen listens until the end. It fails if that comes before as many events as were asked
 // for.
-func (e *ending) listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writer, once.Event) error) error {
+func (e *extent) listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writer, once.Event) error) error {
 	if e.after > 0 {
 		limited, cancel := context.WithTimeout(ctx, e.after)
 		defer cancel()

@@ -84,10 +84,7 @@ Exit status:
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			with.given = cmd.Flags().Changed
-			with.typed = func(flag string) string { return typed(cmd, flag) }
-			with.explain = func(err error) string { return explain(cmd, err) }
-			err := environment(cmd)
+			err := with.begin(cmd)
 			if err == nil {
 				err = checkFlags(cmd)
 			}

@@ -20,11 +20,11 @@ import (
 const cellWidth = 40
 
 func peersCommand(with *common) *cobra.Command {
-	var wait time.Duration
+	var wait, span time.Duration
 	var groups []string
 	var asJSON, watching bool
 	cmd := &cobra.Command{
-		Use:   "peers [--wait 2s | --watch [--group GROUP]...] [--json]",
+		Use:   "peers [--wait 2s | --watch [--group GROUP]... [--for 1h]] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
 protection and groups. A name may belong to several peers, an id to one only; a
@@ -38,16 +38,25 @@ With --watch it goes on until interrupted: a terminal shows a table that is kept
 to date and what has changed of late; else each change is a line, as listen has it.
 The table has how long each peer takes to confirm that it has what was said to it,
 asked each second, and how much comes from it and goes to it: what is said to groups
-comes only if they are joined, with --group. The key q ends it, as Ctrl-C does.`,
+comes only if they are joined, with --group. The key q ends it, as Ctrl-C does, and
+so does --for.`,
 		Example: `  once peers
   once peers --watch
   once peers --watch --group room
   once peers --wait 5s --json | jq -r .name`,
 		Args: cobra.NoArgs,
 		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
-			start := func(log io.Writer) (*once.Node, error) { return with.start(cmd.Context(), log, groups...) }
-			if watching {
-				return watch(cmd.Context(), asJSON, start)
+			ctx := cmd.Context()
+			start := func(log io.Writer) (*once.Node, error) { return with.start(ctx, log, groups...) }
+			switch {
+			case watching && span > 0:
+				limited, cancel := context.WithTimeoutCause(ctx, span, errQuit)
+				defer cancel()
+				return watch(limited, asJSON, start)
+			case watching:
+				return watch(ctx, asJSON, start)
+			case span > 0:
+				return usage("%s goes with --watch; --wait is for a list", with.typed("for"))
 			}
 			node, err := start(os.Stderr)
 			if err != nil {
@@ -55,7 +64,7 @@ comes only if they are joined, with --group. The key q ends it, as Ctrl-C does.`
 			}
 			defer node.Close()
 			never := func() bool { return false }
-			if err := await(cmd.Context(), node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
+			if err := await(ctx, node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
 			peers := node.Peers()
@@ -68,6 +77,7 @@ comes only if they are joined, with --group. The key q ends it, as Ctrl-C does.`
 	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join; may be repeated")
+	cmd.Flags().Var(waiting{&span}, "for", "end the watch after this `TIME`")
 	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd

@@ -32,6 +32,7 @@ func completeAll(root *cobra.Command, with *common) {
 	flags := map[string]completer{
 		"group": groups, "sealed": groups, "contest": groups,
 		"interface": interfaceNames,
+		"type":      cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp),
 		"log-level": cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp),
 		"identity":  directories,
 	}
@@ -108,8 +109,7 @@ func (c *common) around(choice func(*once.Node) []string) completer {
 // lookout starts a node with the flags of a command: with the identity that they name if
 // that is there and no other node runs with it, else as somebody new.
 func (c *common) lookout(cmd *cobra.Command) (*once.Node, error) {
-	c.given = cmd.Flags().Changed
-	if err := environment(cmd.Flags()); err != nil {
+	if err := c.begin(cmd); err != nil {
 		return nil, err
 	}
 	if c.identity != "" {
@@ -158,7 +158,7 @@ func fit(r rune) rune {
 
 // pinned offers the names that an identity trusts since their first use.
 func (c *common) pinned(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	err := environment(cmd.Flags())
+	err := c.begin(cmd)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
