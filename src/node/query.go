@@ -57,7 +57,7 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 // GossipServers returns the servers of gossip that the node connects to, each with what is
 // wrong with it: nothing if it answers.
 func (n *Node) GossipServers() map[string]string {
-	if n.running() != nil || n.ears.gossip == nil {
+	if n.running() != nil || n.ears == nil || n.ears.gossip == nil {
 		return map[string]string{}
 	}
 	return n.ears.gossip.Servers()
