@@ -100,6 +100,11 @@ func badFlag(cmd *cobra.Command, err error) error {
 		text := "--" + unknown.GetSpecifiedName()
 		if short := unknown.GetSpecifiedShortnames(); short != "" {
 			text = "-" + short
+			for _, arg := range os.Args { // it may begin with a flag that there is
+				if strings.HasPrefix(arg, "-") && strings.HasSuffix(arg, short) {
+					text = arg
+				}
+			}
 		}
 		if strings.Contains(cmd.Use, "TEXT") {
 			return usage("there is no flag %s; a text that begins with a dash comes after --, as in %s", text, strings.Replace(cmd.UseLine(), "TEXT", "-- TEXT", 1))

@@ -311,6 +311,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"shout", "--group", "a"}, `no arguments given; use it as: once shout --group GROUP .* TEXT`},
 		{[]string{"whisper", "a"}, `\["a"\] given; use it as: once whisper .* NAME\S* TEXT`},
 		{[]string{"whisper", "a", "-b"}, `there is no flag -b; a text that begins with a dash comes after --, as in once whisper .* NAME\S* -- TEXT`},
+		{[]string{"whisper", "a", "-hello"}, `there is no flag -hello; a text that begins with a dash comes after --`},
 		{[]string{"shout", "--group", "a", "--b"}, `there is no flag --b; a text that begins with a dash comes after --`},
 		{[]string{"listen", "-5"}, `there is no flag -5\n`},
 		{[]string{"listen", "--\x1b[2J"}, `there is no flag --\\x1b\[2J\n`},
