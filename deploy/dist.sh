@@ -99,7 +99,11 @@ for platform in $PLATFORMS; do
     cp README.md CHANGELOG.md LICENSE "$work/$name/"
     cp "$work/licences" "$work/$name/LICENSES-OF-OTHERS"
     [[ $os == windows ]] || cp -R bin/share "$work/$name/share"
-    [[ $os == linux ]] || rm -rf "$work/$name/share/systemd"
+    if [[ $os == linux ]]; then # bin and share are to be copied to ~/.local
+        sed -i 's|^ExecStart=/usr/bin|ExecStart=%h/.local/bin|' "$work/$name/share/systemd/user/once.service"
+    else
+        rm -rf "$work/$name/share/systemd"
+    fi
     archive "$name" "$os"
     [[ $os != linux ]] || package "$arch" "$program"
 done
