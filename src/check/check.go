@@ -7,6 +7,7 @@ package check
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -87,6 +88,14 @@ func Frames(method, argument string, content [][]byte, low, high int) error {
 // Duration fails unless d is from low to high.
 func Duration(method, argument string, d, low, high time.Duration) error {
 	return within(method, argument, "", d, low, high)
+}
+
+// Context fails unless there is a context.
+func Context(method string, ctx context.Context) error {
+	if ctx != nil {
+		return nil
+	}
+	return &Error{Method: method, Argument: "ctx", Given: "nil", Allowed: "a context, context.Background() at least,"}
 }
 
 // Given fails unless an argument is one that can be used: an object that is there, a

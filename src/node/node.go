@@ -89,6 +89,14 @@ func (n *Node) Name() string {
 	return cmp.Or(n.name, strings.ToUpper(n.UUID().String()[:6]))
 }
 
+// other fails for the UUID of the node itself.
+func (n *Node) other(peer uuid.UUID) error {
+	if g := n.settled(); g != nil && g.ID == peer {
+		return api.ErrSelf
+	}
+	return nil
+}
+
 // settled returns who the node is, nil before the start.
 func (n *Node) settled() *guard.Guard {
 	n.mu.RLock()

@@ -119,6 +119,9 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	}
 	config := s.settings.core()
 	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name, s.guard.Incarnation
+	if who := s.guard.Identity; who != nil {
+		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
+	}
 	config.Beacons, config.Signs, config.Endpoint = at.Beacon != nil, l.signs, at.Endpoint()
 	l.core, l.carry = zre.New(config), l.carryOut
 	return l

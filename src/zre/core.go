@@ -37,6 +37,12 @@ func (in Stalled) take(c *Core) { c.with(in.Peer, (*peer).stalled) }
 func (in Ask) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.line.ask() }) }
 func (in Heard) take(c *Core)   { c.heard(in) }
 func (in Renewed) take(c *Core) { c.renew() }
+func (in Reworded) take(c *Core) {
+	if !slices.Equal(c.config.Headers, in.Headers) {
+		c.config.Headers = in.Headers
+		c.renew()
+	}
+}
 func (in Join) take(c *Core)    { c.join(in.Group) }
 func (in Leave) take(c *Core)   { c.leave(in.Group) }
 func (in Contest) take(c *Core) { c.contest(in.Group) }

@@ -15,6 +15,7 @@ type Config struct {
 	Name        string
 	Endpoint    sight.Endpoint // the node's own, as it tells the application
 	Headers     []wire.Pair    // the application's; see ReservedHeader
+	Own         *Badge         // what the node itself can show, as it tells the application; nil for nothing
 	Incarnation uint64         // higher at each start of the node
 	Beacons     bool           // the node has a beacon, which says goodbye when it stops
 	Greeting    time.Duration

@@ -13,6 +13,7 @@ import (
 
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
+	ErrNothing     = api.ErrNothing     // there is no identity or network here: take what a call returned without an error
 	ErrNoDirectory = api.ErrNoDirectory // the identity is in memory only: give it a directory
 	ErrExists      = api.ErrExists      // there is one already: choose another directory, or remove it if nobody needs it any more
 	ErrInUse       = api.ErrInUse       // another node runs with this identity: stop that one, or give this one another directory
@@ -60,6 +61,9 @@ func NewIdentity(directory string) (*Identity, error) {
 //
 // State: draft.
 func (i *Identity) UUID() uuid.UUID {
+	if i == nil || i.engine == nil {
+		return uuid.Nil
+	}
 	return i.engine.UUID()
 }
 
@@ -67,6 +71,9 @@ func (i *Identity) UUID() uuid.UUID {
 //
 // State: draft.
 func (i *Identity) PublicKey() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.PublicKey()
 }
 
@@ -74,6 +81,9 @@ func (i *Identity) PublicKey() string {
 //
 // State: draft.
 func (i *Identity) Directory() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.Directory()
 }
 
@@ -83,6 +93,9 @@ func (i *Identity) Directory() string {
 //
 // State: draft.
 func (i *Identity) Certificate() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.Certificate()
 }
 
@@ -134,6 +147,9 @@ func IdentityJoinAt(directory string, invite string) (*Identity, error) {
 //
 // State: draft.
 func (i *Identity) Network() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.Network()
 }
 
@@ -142,6 +158,9 @@ func (i *Identity) Network() string {
 //
 // State: draft.
 func (i *Identity) MemberName() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.MemberName()
 }
 
@@ -149,14 +168,20 @@ func (i *Identity) MemberName() string {
 //
 // State: draft.
 func (i *Identity) Roles() []string {
+	if i == nil || i.engine == nil {
+		return nil
+	}
 	return i.engine.Roles()
 }
 
-// MemberUntil returns when the membership expires, in milliseconds since 1970,
-// or 0.
+// MemberUntil returns when the membership expires, or the zero time if there
+// is none.
 //
 // State: draft.
 func (i *Identity) MemberUntil() time.Time {
+	if i == nil || i.engine == nil {
+		return time.Time{}
+	}
 	return i.engine.MemberUntil()
 }
 
@@ -167,6 +192,9 @@ func (i *Identity) MemberUntil() time.Time {
 //
 // State: draft.
 func (i *Identity) Pins() (map[string]string, error) {
+	if i == nil || i.engine == nil {
+		return nil, api.ErrNothing
+	}
 	return i.engine.Pins()
 }
 
@@ -179,6 +207,9 @@ func (i *Identity) Pins() (map[string]string, error) {
 //
 // State: draft.
 func (i *Identity) Forget(name string) error {
+	if i == nil || i.engine == nil {
+		return api.ErrNothing
+	}
 	if err := check.Text("Forget", "name", name, 1, 255); err != nil {
 		return err
 	}
@@ -196,6 +227,9 @@ func (i *Identity) Forget(name string) error {
 //
 // State: draft.
 func (i *Identity) Revoke(list string) error {
+	if i == nil || i.engine == nil {
+		return api.ErrNothing
+	}
 	if err := check.Text("Revoke", "list", list, 1, 1048576); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package libonce
 
 import (
 	"github.com/google/uuid"
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/identity"
 )
@@ -55,6 +56,9 @@ func NetworkLoadNetwork(directory string) (*Network, error) {
 //
 // State: draft.
 func (n *Network) PublicKey() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.PublicKey()
 }
 
@@ -74,6 +78,9 @@ func (n *Network) PublicKey() string {
 //
 // State: draft.
 func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
 	if err := check.Text("Invite", "name", name, 1, 255); err != nil {
 		return "", err
 	}
@@ -96,6 +103,9 @@ func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) 
 //
 // State: draft.
 func (n *Network) Revoke(name string) (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
 	if err := check.Text("Revoke", "name", name, 1, 255); err != nil {
 		return "", err
 	}
@@ -109,6 +119,9 @@ func (n *Network) Revoke(name string) (string, error) {
 //
 // State: draft.
 func (n *Network) Revoked() (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
 	return n.engine.Revoked()
 }
 
@@ -118,5 +131,8 @@ func (n *Network) Revoked() (string, error) {
 //
 // State: draft.
 func (n *Network) Members() (map[string]string, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNothing
+	}
 	return n.engine.Members()
 }

@@ -21,7 +21,7 @@ type Config struct {
 	Name    string            // public name; at most 255 octets; default: six digits of its id
 	Groups  []string          // groups to be in from the start: at most 4096, of 262144 octets together; each of 1 to 255 octets
 	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]; each of 1 to 255 octets
-	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved
+	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved; see [Node.SetHeader]
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
 	Security Security  // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
@@ -84,9 +84,9 @@ func (c *Config) apply(lib *libonce.Node) error {
 		each("Groups", c.Groups, lib.Join),
 		each("Contest", c.Contest, lib.SetContestInGroup, lib.Join),
 		pairs("Headers", c.Headers, lib.SetHeader),
-		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
-		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
-		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
+		unless("Identity", c.Identity == nil, lib.SetIdentity, (*libonce.Identity)(c.Identity)),
+		unless("Security", c.Security == 0, lib.SetSecurity, libonce.NodeSecurity(c.Security)),
+		unless("Trust", c.Trust == 0, lib.SetTrust, libonce.NodeTrust(c.Trust)),
 		each("Sealed", c.Sealed, lib.SetSealed),
 		unless("Interfaces", len(c.Interfaces) == 0, lib.SetInterface, commas(c.Interfaces)),
 		unless("BeaconPort", c.BeaconPort == 0, lib.SetPort, udpPort(c.BeaconPort)),

@@ -184,6 +184,8 @@ type record struct {
 	Identity        string            `json:"identity,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
+	Why             string            `json:"why,omitempty"`  // of a refusal, for programs
+	Ours            bool              `json:"ours,omitempty"` // it is this node that refuses
 	Content         []string          `json:"content,omitempty"`
 	ContentEncoding string            `json:"content_encoding,omitempty"`
 	Msg             [][]byte          `json:"-"`

@@ -119,7 +119,7 @@ func TestRestartWithTheSameIdentity(t *testing.T) {
 					t.Fatal(err)
 				}
 				config := once.Config{Name: "ben", Identity: who, Security: security}
-				id := start(t, home, config).ID()
+				id := start(t, home, config).UUID()
 				ana.wants(time.Second, "enter ben")
 				for _, pause := range []time.Duration{0, time.Second, time.Minute} {
 					home.Crash()
@@ -130,8 +130,8 @@ func TestRestartWithTheSameIdentity(t *testing.T) {
 					}
 					home.Restart()
 					ben := start(t, home, config)
-					if ben.ID() != id {
-						t.Errorf("ben is %v, was %v", ben.ID(), id)
+					if ben.UUID() != id {
+						t.Errorf("ben is %v, was %v", ben.UUID(), id)
 					}
 					ana.wants(5*time.Second, want, "enter ben")
 					ben.wants(5*time.Second, "enter ana")
@@ -148,7 +148,7 @@ func TestBreakIsNoExit(t *testing.T) {
 			hosts[0].Break()
 			ana.idle(time.Second)
 			ben.idle(time.Second)
-			if err := ana.Whisper(t.Context(), ben.ID(), []byte("still here")); err != nil {
+			if err := ana.Whisper(t.Context(), ben.UUID(), []byte("still here")); err != nil {
 				t.Error(err)
 			}
 			ben.wants(time.Second, "whisper ana 10 octets")
@@ -176,7 +176,7 @@ func TestLines(t *testing.T) {
 					hosts[0].SetLine(test.ana)
 				}
 				began := time.Now()
-				if err := ana.Whisper(t.Context(), ben.ID(), make([]byte, 100_000)); err != nil {
+				if err := ana.Whisper(t.Context(), ben.UUID(), make([]byte, 100_000)); err != nil {
 					t.Fatal(err)
 				}
 				ben.wants(10*time.Second, "whisper ana 100000 octets")
