@@ -138,8 +138,10 @@ func (c *Core) tell(m zremsg.Message) {
 	}
 }
 
-// renew greets anew those who take a second HELLO for what it is.
+// renew greets anew those who take a second HELLO for what it is. Of those whom we have
+// greeted before them that shows when they greet us.
 func (c *Core) renew() {
+	c.wording++
 	for _, p := range c.sorted() {
 		if p.line.greets && !p.plain() {
 			p.SendHello()

@@ -76,9 +76,11 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	}
 
 	// A plain peer that greets over a new connection has forgotten us, unless
-	// that is how it takes a HELLO that it did not expect.
+	// that is how it takes a HELLO that it did not expect. One of ours may have had a HELLO
+	// that says no more what the next would.
 	forgot := p.plain() && again && p.now.Sub(g.surprised) > p.config.Greeting
-	if present && l.greets && (own.answer || forgot) {
+	outdated := !p.plain() && g.wording != p.wording
+	if l.greets && (outdated || present && (own.answer || forgot)) {
 		g.asks = false
 		p.SendHello()
 	}

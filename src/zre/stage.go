@@ -34,6 +34,7 @@ func (c *Config) slack() time.Duration { return c.Evasive / 4 }
 // outputs, and the timers.
 type stage struct {
 	config  Config
+	wording int // of the greeting: higher each time that it says something else
 	now     time.Time
 	outputs []Output
 	timers  timers

@@ -54,7 +54,7 @@ func excerpt(frames [][]byte) string {
 		}
 		parts = append(parts, part)
 	}
-	return strings.Join(parts, ", ")
+	return cmp.Or(strings.Join(parts, ", "), "nothing")
 }
 
 // Origin says which peer an event is about, and when it happened. Peer.Protection
