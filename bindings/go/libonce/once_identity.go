@@ -105,6 +105,8 @@ func (i *Identity) Certificate() string {
 //
 // It returns the identity, or fails if there is none or a file is not right.
 //
+// Errors: [ErrMode], [ErrMalformed], [ErrStranger].
+//
 // State: draft.
 func IdentityLoad(directory string) (*Identity, error) {
 	if err := check.Text("IdentityLoad", "directory", directory, 1, 4096); err != nil {
@@ -126,6 +128,9 @@ func IdentityLoad(directory string) (*Identity, error) {
 //
 // It returns the identity, or fails if the invite is not right, has expired or
 // is for somebody else, or if another identity lives there.
+//
+// Errors: [ErrMalformed], [ErrForged], [ErrExpired], [ErrStranger],
+// [ErrNetwork], [ErrRevoked], [ErrExists], [ErrMode].
 //
 // State: draft.
 func IdentityJoinAt(directory string, invite string) (*Identity, error) {
@@ -190,6 +195,8 @@ func (i *Identity) MemberUntil() time.Time {
 // It returns the names, each with the UUID that it belongs to, or fails if the
 // identity has no directory or it cannot be read.
 //
+// Errors: [ErrNoDirectory], [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func (i *Identity) Pins() (map[string]string, error) {
 	if i == nil || i.engine == nil {
@@ -204,6 +211,8 @@ func (i *Identity) Pins() (map[string]string, error) {
 //   - name: the name, or a UUID for all its names; 1 to 255 octets
 //
 // It fails if there is no such name or no directory.
+//
+// Errors: [ErrNoDirectory], [ErrUnknown].
 //
 // State: draft.
 func (i *Identity) Forget(name string) error {
@@ -224,6 +233,8 @@ func (i *Identity) Forget(name string) error {
 //     octets
 //
 // It fails if it is not right or of another network.
+//
+// Errors: [ErrNoDirectory], [ErrMalformed], [ErrForged], [ErrNetwork].
 //
 // State: draft.
 func (i *Identity) Revoke(list string) error {

@@ -40,6 +40,8 @@ func NewNetwork(directory string) (*Network, error) {
 //
 // It returns the network, or fails if there is none or a file is not right.
 //
+// Errors: [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func NetworkLoadNetwork(directory string) (*Network, error) {
 	if err := check.Text("NetworkLoadNetwork", "directory", directory, 1, 4096); err != nil {
@@ -76,6 +78,8 @@ func (n *Network) PublicKey() string {
 // It returns the invite, or fails if the name is taken or cannot be written
 // down.
 //
+// Errors: [ErrName], [ErrStranger].
+//
 // State: draft.
 func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) (string, error) {
 	if n == nil || n.engine == nil {
@@ -101,6 +105,8 @@ func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) 
 // It returns the list, or fails if there is no such member or it cannot be
 // written down.
 //
+// Errors: [ErrUnknown].
+//
 // State: draft.
 func (n *Network) Revoke(name string) (string, error) {
 	if n == nil || n.engine == nil {
@@ -117,6 +123,8 @@ func (n *Network) Revoke(name string) (string, error) {
 // It returns the list, empty if nobody was revoked, or fails if it cannot be
 // read.
 //
+// Errors: [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func (n *Network) Revoked() (string, error) {
 	if n == nil || n.engine == nil {
@@ -128,6 +136,8 @@ func (n *Network) Revoked() (string, error) {
 // Members returns the members that were invited and not revoked.
 //
 // It returns their names, each with its UUID, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
 //
 // State: draft.
 func (n *Network) Members() (map[string]string, error) {

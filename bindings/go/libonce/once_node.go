@@ -129,6 +129,8 @@ func (n *Node) Name() string {
 //
 // It fails if its greeting has no room for the group or it has stopped.
 //
+// Errors: [ErrGroups], [ErrStopped].
+//
 // State: draft.
 func (n *Node) Join(group string) error {
 	if n == nil || n.engine == nil {
@@ -146,6 +148,8 @@ func (n *Node) Join(group string) error {
 //   - group: the group; 1 to 255 octets
 //
 // It fails if it has stopped.
+//
+// Errors: [ErrStopped].
 //
 // State: draft.
 func (n *Node) Leave(group string) error {
@@ -166,6 +170,8 @@ func (n *Node) Leave(group string) error {
 //   - group: the group; 1 to 255 octets
 //
 // It fails if it does so in 4096 groups already or has stopped.
+//
+// Errors: [ErrGroups], [ErrStopped].
 //
 // State: draft.
 func (n *Node) SetContestInGroup(group string) error {
@@ -191,6 +197,8 @@ func (n *Node) SetContestInGroup(group string) error {
 // It fails if the name is reserved, the greeting has no room for the header,
 // or the node has stopped.
 //
+// Errors: [ErrReserved], [ErrHeaders], [ErrStopped].
+//
 // State: draft.
 func (n *Node) SetHeader(name string, value string) error {
 	if n == nil || n.engine == nil {
@@ -211,6 +219,8 @@ func (n *Node) SetHeader(name string, value string) error {
 //   - name: the header's name; 1 to 255 octets
 //
 // It fails if there is no such header or the node has stopped.
+//
+// Errors: [ErrUnknown], [ErrStopped].
 //
 // State: draft.
 func (n *Node) UnsetHeader(name string) error {
@@ -233,6 +243,8 @@ func (n *Node) UnsetHeader(name string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetIdentity(identity *Identity) error {
 	if n == nil || n.engine == nil {
@@ -251,6 +263,8 @@ func (n *Node) SetIdentity(identity *Identity) error {
 // It fails if there is no such security.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetSecurity(security NodeSecurity) error {
@@ -271,6 +285,8 @@ func (n *Node) SetSecurity(security NodeSecurity) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetTrust(trust NodeTrust) error {
 	if n == nil || n.engine == nil {
@@ -290,6 +306,8 @@ func (n *Node) SetTrust(trust NodeTrust) error {
 // It fails if there are 4096 such groups already.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrGroups].
 //
 // State: draft.
 func (n *Node) SetSealed(group string) error {
@@ -315,6 +333,8 @@ func (n *Node) SetSealed(group string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInterface(value string) error {
 	if n == nil || n.engine == nil {
@@ -335,6 +355,8 @@ func (n *Node) SetInterface(value string) error {
 // It fails if the port is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetPort(port int) error {
@@ -358,6 +380,8 @@ func (n *Node) SetPort(port int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) SetEndpoint(endpoint string) error {
 	if n == nil || n.engine == nil {
@@ -379,6 +403,8 @@ func (n *Node) SetEndpoint(endpoint string) error {
 // It fails if it is no endpoint.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrEndpoint].
 //
 // State: draft.
 func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
@@ -402,6 +428,8 @@ func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) GossipBind(endpoint string) error {
 	if n == nil || n.engine == nil {
@@ -422,6 +450,8 @@ func (n *Node) GossipBind(endpoint string) error {
 // It fails if it is no endpoint or there are 64 already.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrEndpoint], [ErrServers].
 //
 // State: draft.
 func (n *Node) GossipConnect(endpoint string) error {
@@ -453,6 +483,8 @@ func (n *Node) GossipServers() map[string]string {
 //
 // It fails if the node does not run.
 //
+// Errors: [ErrNotRunning], [ErrStopped].
+//
 // State: draft.
 func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 	if n == nil || n.engine == nil {
@@ -469,6 +501,8 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 // It fails if it is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetInterval(interval time.Duration) error {
@@ -491,6 +525,8 @@ func (n *Node) SetInterval(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
 	if n == nil || n.engine == nil {
@@ -512,6 +548,8 @@ func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetSilentTimeout(interval time.Duration) error {
 	if n == nil || n.engine == nil {
@@ -531,6 +569,8 @@ func (n *Node) SetSilentTimeout(interval time.Duration) error {
 // It fails if it is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetExpiredTimeout(interval time.Duration) error {
@@ -555,6 +595,8 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetGreetingTimeout(interval time.Duration) error {
 	if n == nil || n.engine == nil {
@@ -574,6 +616,8 @@ func (n *Node) SetGreetingTimeout(interval time.Duration) error {
 // It fails if it is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetLinger(interval time.Duration) error {
@@ -596,6 +640,8 @@ func (n *Node) SetLinger(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetMaxMessage(size int) error {
 	if n == nil || n.engine == nil {
@@ -616,6 +662,8 @@ func (n *Node) SetMaxMessage(size int) error {
 // It fails if it is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetOutbox(size int) error {
@@ -638,6 +686,8 @@ func (n *Node) SetOutbox(size int) error {
 // It fails if it is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: draft.
 func (n *Node) SetInbox(size int) error {
@@ -672,6 +722,9 @@ func (n *Node) SetLog(handler NodeLogFn) {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStarted], [ErrTimeouts], [ErrNoIdentity], [ErrMembers],
+// [ErrInUse].
+//
 // State: draft.
 func (n *Node) Start(ctx context.Context) error {
 	if n == nil || n.engine == nil {
@@ -690,6 +743,8 @@ func (n *Node) Start(ctx context.Context) error {
 // It fails if it has and peers are not known to have got what was said to
 // them.
 //
+// Errors: [ErrUndelivered].
+//
 // State: draft.
 func (n *Node) Stop() error {
 	if n == nil || n.engine == nil {
@@ -705,6 +760,8 @@ func (n *Node) Stop() error {
 // left, or if the wait was ended.
 //
 // If ctx ends first, it returns ctx's error.
+//
+// Errors: [ErrStopped].
 //
 // State: draft.
 func (n *Node) Recv(ctx context.Context) (Event, error) {
@@ -728,6 +785,8 @@ func (n *Node) Recv(ctx context.Context) (Event, error) {
 // left, or if the wait was ended.
 //
 // If ctx ends first, it returns ctx's error.
+//
+// Errors: [ErrStopped].
 //
 // State: draft.
 func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
@@ -755,6 +814,9 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrNoPeer], [ErrSelf], [ErrTooLarge], [ErrStopped],
+// [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	if n == nil || n.engine == nil {
@@ -781,6 +843,8 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 // whisper does.
 //
 // If ctx ends first, it returns ctx's error.
+//
+// Errors: [ErrTooLarge], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
@@ -813,6 +877,8 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // stopped.
 //
 // If ctx ends first, it returns ctx's error.
+//
+// Errors: [ErrUndelivered], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) Flush(ctx context.Context) error {
@@ -885,6 +951,8 @@ func (n *Node) Endpoint() string {
 //
 // It returns the view, or fails if the node does not run.
 //
+// Errors: [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Snapshot() (View, error) {
 	if n == nil || n.engine == nil {
@@ -912,6 +980,8 @@ func (n *Node) Peers() []Peer {
 //   - peer: the peer's UUID
 //
 // It returns the peer, or fails if it is not present.
+//
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
@@ -970,6 +1040,8 @@ func (n *Node) PeerGroups() []string {
 //
 // It fails if it is no endpoint, if the peer is the node itself, or if the
 // node does not run.
+//
+// Errors: [ErrEndpoint], [ErrSelf], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {

@@ -43,6 +43,8 @@ func (v View) Peers() []Peer {
 //
 // It returns the leader, or fails if the node knew of none.
 //
+// Errors: [ErrNoPeer].
+//
 // State: draft.
 func (v View) Leader(group string) (Peer, error) {
 	if v.engine == nil {

@@ -84,7 +84,7 @@ var (
 	ErrSelf        = libonce.ErrSelf        // the peer is the node itself
 	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]
 	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage
-	ErrEndpoint    = libonce.ErrEndpoint    // no tcp://ADDRESS:PORT
+	ErrEndpoint    = libonce.ErrEndpoint    // an endpoint is no tcp://ADDRESS:PORT
 	ErrServers     = libonce.ErrServers     // more than 64 of Config.GossipConnect
 	ErrReserved    = libonce.ErrReserved    // a header's name begins with X-ONCE-
 	ErrHeaders     = libonce.ErrHeaders     // more of Config.Headers than the greeting has room for

@@ -37,7 +37,7 @@ func (e Exit) String() string { return fmt.Sprintf("%[1]v is gone: %[2]v", e.Pee
 // Join says that a peer has joined a group.
 type Join struct {
 	Origin
-	Group string // which
+	Group string // the name of the group
 }
 
 // String says in one line what happened, for people.
@@ -46,7 +46,7 @@ func (e Join) String() string { return fmt.Sprintf("%[1]v has joined %[2]q", e.P
 // Leave says that a peer has left a group.
 type Leave struct {
 	Origin
-	Group string // which
+	Group string // the name of the group
 }
 
 // String says in one line what happened, for people.
@@ -66,7 +66,7 @@ func (e Whisper) String() string {
 // Shout is a message to a group. Content has one entry a frame.
 type Shout struct {
 	Origin
-	Group   string   // which
+	Group   string   // the name of the group
 	Content [][]byte // one entry a frame; valid until the next event is taken
 }
 
@@ -90,14 +90,14 @@ func (e Recover) String() string { return fmt.Sprintf("%[1]v is heard again", e.
 // Leader says who leads a group of this node; that may be the node itself.
 type Leader struct {
 	Origin
-	Group string // which
+	Group string // the name of the group
 }
 
 // String says in one line what happened, for people.
 func (e Leader) String() string { return fmt.Sprintf("%[1]v leads %[2]q", e.Peer, e.Group) }
 
 // Notice says that an interface came, went or changed, or that nodes find each
-// other less well or again. Its Origin.Peer has no id, no name and nothing
+// other less well or again. Its Origin.Peer has no UUID, no name and nothing
 // else.
 type Notice struct {
 	Origin
@@ -126,9 +126,9 @@ func (e Refusal) String() string {
 
 // Twin says that another node with this node's identity was seen: somebody has
 // copied the identity's directory. Peers talk with the one that has started
-// later, and turn the other away. Its Origin.Peer has the id of both, and the
-// endpoint of the other. It is told once in ten minutes; whoever overhears the
-// network can pretend it.
+// later, and turn the other away. Its Origin.Peer has the UUID of both, and
+// the endpoint of the other. It is told once in ten minutes; whoever overhears
+// the network can pretend it.
 type Twin struct {
 	Origin
 	Text string // since when, and what to do, for people

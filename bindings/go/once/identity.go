@@ -21,8 +21,9 @@ func LoadIdentity(directory string) (*Identity, error) {
 // JoinNetwork takes an invite to a network, with the identity that it brings or the one in
 // the directory, which is made if it is missing. It fails with [ErrMalformed], [ErrForged]
 // or [ErrExpired] if the invite is not right, with [ErrStranger] if it is for somebody
-// else, with [ErrNetwork] if the identity is a member of another network, with
-// [ErrRevoked] if the network has taken the membership back, and as [OpenIdentity] does.
+// else, with [ErrNetwork] if the identity is a member of another network, with [ErrExists]
+// if the directory has a membership that is newer than the invite's, with [ErrRevoked] if
+// the network has taken the membership back, and as [OpenIdentity] does.
 func JoinNetwork(directory, invite string) (*Identity, error) {
 	i, err := libonce.IdentityJoinAt(directory, invite)
 	return (*Identity)(i), named("JoinNetwork", err)

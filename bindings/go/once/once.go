@@ -109,8 +109,8 @@ func (n *Node) engine() *libonce.Node {
 
 // Start starts a node, which runs until ctx ends or Close. Interfaces and gossip servers
 // need not be there yet. It fails with ctx's error if ctx has ended; with [ErrArgument] or
-// the error that names what is wrong, as [ErrEndpoint], if a field of config is not right;
-// with [ErrNoIdentity], [ErrMembers] or [ErrTimeouts] if fields contradict each other; with
+// the error that names what is wrong, as [ErrEndpoint], [ErrServers], [ErrReserved],
+// [ErrHeaders] or [ErrGroups], if a field of config is not right; with [ErrNoIdentity], [ErrMembers] or [ErrTimeouts] if fields contradict each other; with
 // [ErrInUse] if another node runs with the identity; and with the error of the system if
 // it cannot listen.
 func Start(ctx context.Context, config Config) (*Node, error) {
@@ -240,8 +240,8 @@ func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int,
 }
 
 // Flush waits until each peer has confirmed all that was said to it before, or ctx
-// ends. It returns an [*UndeliveredError] that names those that have not, and those
-// that are gone or whose connection was lost before they did. What is lost is told
+// ends. It returns an [*UndeliveredError], which is [ErrUndelivered], that names those
+// that have not, and those that are gone or whose connection was lost before they did. What is lost is told
 // once; what is still on its way when ctx ends, the next Flush waits for again. A peer
 // also confirms what it drops: what is sealed and does not open, which only its counts
 // show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.

@@ -41,6 +41,9 @@ func (v Trust) String() string { return libonce.NodeTrust(v).String() }
 // directory, so that the node is the same each time it starts, or in memory
 // only. One node at a time runs with an identity, or with its directory: two
 // would be taken for each other. All methods may be called from any thread.
+//
+// The zero value is none: its methods return zero values, or [ErrNothing] if
+// they can fail.
 type Identity libonce.Identity
 
 // UUID returns the UUID that is made of the identity's public key, and that
@@ -93,6 +96,8 @@ func (i *Identity) MemberUntil() time.Time {
 //
 // It returns the names, each with the UUID that it belongs to, or fails if the
 // identity has no directory or it cannot be read.
+//
+// Errors: [ErrNoDirectory], [ErrMode], [ErrMalformed].
 func (i *Identity) Pins() (map[string]string, error) {
 	return (*libonce.Identity)(i).Pins()
 }
@@ -103,6 +108,8 @@ func (i *Identity) Pins() (map[string]string, error) {
 //   - name: the name, or a UUID for all its names; 1 to 255 octets
 //
 // It fails if there is no such name or no directory.
+//
+// Errors: [ErrNoDirectory], [ErrUnknown].
 func (i *Identity) Forget(name string) error {
 	return (*libonce.Identity)(i).Forget(name)
 }
@@ -115,6 +122,8 @@ func (i *Identity) Forget(name string) error {
 //     octets
 //
 // It fails if it is not right or of another network.
+//
+// Errors: [ErrNoDirectory], [ErrMalformed], [ErrForged], [ErrNetwork].
 func (i *Identity) Revoke(list string) error {
 	return (*libonce.Identity)(i).Revoke(list)
 }
@@ -124,6 +133,9 @@ func (i *Identity) Revoke(list string) error {
 // check memberships without asking anybody; they need only the network's
 // public key, which an invite brings. All methods may be called from any
 // thread; a directory is for one program at a time.
+//
+// The zero value is none: its methods return zero values, or [ErrNothing] if
+// they can fail.
 type NetworkKey libonce.Network
 
 // PublicKey returns the network's public key, which is of Ed25519, in Z85.
@@ -144,6 +156,8 @@ func (n *NetworkKey) PublicKey() string {
 //
 // It returns the invite, or fails if the name is taken or cannot be written
 // down.
+//
+// Errors: [ErrName], [ErrStranger].
 func (n *NetworkKey) Invite(name string, roles string, member uuid.UUID, days int) (string, error) {
 	return (*libonce.Network)(n).Invite(name, roles, member, days)
 }
@@ -155,6 +169,8 @@ func (n *NetworkKey) Invite(name string, roles string, member uuid.UUID, days in
 //
 // It returns the list, or fails if there is no such member or it cannot be
 // written down.
+//
+// Errors: [ErrUnknown].
 func (n *NetworkKey) Revoke(name string) (string, error) {
 	return (*libonce.Network)(n).Revoke(name)
 }
@@ -163,6 +179,8 @@ func (n *NetworkKey) Revoke(name string) (string, error) {
 //
 // It returns the list, empty if nobody was revoked, or fails if it cannot be
 // read.
+//
+// Errors: [ErrMode], [ErrMalformed].
 func (n *NetworkKey) Revoked() (string, error) {
 	return (*libonce.Network)(n).Revoked()
 }
@@ -170,6 +188,8 @@ func (n *NetworkKey) Revoked() (string, error) {
 // Members returns the members that were invited and not revoked.
 //
 // It returns their names, each with its UUID, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
 func (n *NetworkKey) Members() (map[string]string, error) {
 	return (*libonce.Network)(n).Members()
 }
@@ -197,6 +217,9 @@ func (v Why) String() string { return libonce.EventWhy(v).String() }
 
 // View is what a node knew at one moment. All parts of a view belong to the
 // same moment; it does not change. Its methods may be called from any thread.
+//
+// The zero value is none: its methods return zero values, or [ErrNoPeer] if
+// they can fail.
 type View libonce.View
 
 // Version returns a number that grows with each event about peers and groups.
@@ -217,6 +240,8 @@ func (v View) Peers() []Peer {
 //   - group: the group; 1 to 255 octets
 //
 // It returns the leader, or fails if the node knew of none.
+//
+// Errors: [ErrNoPeer].
 func (v View) Leader(group string) (Peer, error) {
 	result, err := libonce.View(v).Leader(group)
 	return Peer(result), err
@@ -238,6 +263,8 @@ func (v Protection) String() string { return libonce.PeerProtection(v).String() 
 
 // Peer is what a node knows of a peer. A peer as it was at one moment; it does
 // not change. Its methods may be called from any thread.
+//
+// The zero value is none: its methods return zero values.
 type Peer libonce.Peer
 
 // UUID returns the peer's UUID.
@@ -313,6 +340,8 @@ func peersOf(listed []libonce.Peer) []Peer {
 // Interface is a network that the host is part of. A network interface with
 // several addresses makes several of these. It is as it was when the system
 // was asked. Its methods may be called from any thread.
+//
+// The zero value is none: its methods return zero values.
 type Interface libonce.Interface
 
 // Name returns the name of the network interface.

@@ -89,6 +89,8 @@ func (b *Box) Watch(watcher BoxWatchFn) {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) SetWait(interval time.Duration) error {
 	if b == nil || b.engine == nil {
@@ -107,6 +109,8 @@ func (b *Box) SetWait(interval time.Duration) error {
 // It fails if it is out of range.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: stable.
 func (b *Box) SetClosing(interval time.Duration) error {
@@ -127,6 +131,8 @@ func (b *Box) SetClosing(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) SetRoom(octets int) error {
 	if b == nil || b.engine == nil {
@@ -146,6 +152,8 @@ func (b *Box) SetRoom(octets int) error {
 // It fails if there is no room.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: stable.
 func (b *Box) Label(name string, value string) error {
@@ -168,6 +176,8 @@ func (b *Box) Label(name string, value string) error {
 // It fails if it is not dry.
 //
 // Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
 //
 // State: stable.
 func (b *Box) Paint(colour string) error {
