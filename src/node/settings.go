@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/ecdh"
 	"errors"
 	"log/slog"
 	"maps"
@@ -23,6 +24,7 @@ type settings struct {
 	api.NodeSettings
 	who        *identity.Identity
 	chosen     bool                // the identity is the application's
+	curve      *ecdh.PrivateKey    // of a certificate, nil for the identity's
 	headers    map[string]string   // the loop's once the node has started
 	groups     map[string]struct{} // joined before the start
 	sealed     map[string]struct{} // in which nothing plain is said
@@ -77,6 +79,16 @@ func (s *settings) SetIdentity(who *identity.Identity) error {
 	return s.Change(func() error {
 		s.who, s.chosen = who, true
 		return nil
+	})
+}
+
+func (s *settings) SetCertificate(file string) error {
+	return s.Change(func() error {
+		key, err := identity.LoadCertificate(file)
+		if err == nil {
+			s.curve = key
+		}
+		return err
 	})
 }
 

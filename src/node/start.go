@@ -55,7 +55,7 @@ func (n *Node) start() (err error) {
 		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
 	if n.guard, err = guard.New(guard.Config{
-		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0,
+		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
 		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}); err != nil {
 		return about(err)

@@ -256,6 +256,31 @@ func (n *Node) SetIdentity(identity *Identity) error {
 	return n.engine.SetIdentity(identity.engine)
 }
 
+// SetCertificate has the node use an existing certificate of CURVE in place of
+// its identity's: connections, cards and the header X-PUBLICKEY show its
+// public key. The file is as CZMQ's zcert saves it; as zcert_load does, the
+// node looks for its secret key in FILE_secret, and then in FILE. Others must
+// have no rights on that.
+//
+//   - file: path of the certificate; 1 to 4096 octets
+//
+// It fails if there is no such file or it is not right.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Node) SetCertificate(file string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("SetCertificate", "file", file, 1, 4096); err != nil {
+		return err
+	}
+	return n.engine.SetCertificate(file)
+}
+
 // SetSecurity sets how the node protects what it says.
 //
 //   - security: how; auto if it is not set

@@ -24,9 +24,16 @@ type Config struct {
 	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved; see [Node.SetHeader]
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
-	Security Security  // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
-	Trust    Trust     // whom to let in; default TrustOpen; TrustMembers if Identity is a member
-	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
+
+	// Certificate is a file with a certificate of CURVE and its secret key, as
+	// CZMQ's zcert saves it, that the node uses in place of its identity's;
+	// FILE stands for FILE_secret if that is there. Security must not be
+	// SecurityPlain. 1 to 4096 octets.
+	Certificate string
+
+	Security Security // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
+	Trust    Trust    // whom to let in; default TrustOpen; TrustMembers if Identity is a member
+	Sealed   []string // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
 
 	// Interfaces are names or addresses of the network interfaces to use; what
 	// is not there yet is waited for, and a [Notice] says so. No beacons go
@@ -85,6 +92,7 @@ func (c *Config) apply(lib *libonce.Node) error {
 		each("Contest", c.Contest, lib.SetContestInGroup, lib.Join),
 		pairs("Headers", c.Headers, lib.SetHeader),
 		unless("Identity", c.Identity == nil, lib.SetIdentity, (*libonce.Identity)(c.Identity)),
+		unless("Certificate", c.Certificate == "", lib.SetCertificate, c.Certificate),
 		unless("Security", c.Security == 0, lib.SetSecurity, libonce.NodeSecurity(c.Security)),
 		unless("Trust", c.Trust == 0, lib.SetTrust, libonce.NodeTrust(c.Trust)),
 		each("Sealed", c.Sealed, lib.SetSealed),
