@@ -62,24 +62,29 @@ func TestEverythingIsDocumented(t *testing.T) {
 	for dir, least := range map[string]int{".": 220, "oncetest": 20} {
 		a := &audit{T: t, names: map[string]bool{}}
 		p := parse(t, dir)
-		a.text("package "+p.Name, p.Doc, "Package "+p.Name)
-		a.values(p.Consts)
-		a.values(p.Vars)
-		a.funcs("", p.Funcs)
-		for _, typ := range p.Types {
-			a.names[typ.Name] = true
-			a.text(typ.Name, typ.Doc, typ.Name)
-			a.values(typ.Consts)
-			a.values(typ.Vars)
-			a.funcs("", typ.Funcs)
-			a.funcs(typ.Name+".", typ.Methods)
-			for _, spec := range typ.Decl.Specs {
-				a.members(typ.Name, spec.(*ast.TypeSpec).Type)
-			}
-		}
+		a.read(p)
 		a.resolve()
 		if a.named < least {
 			t.Errorf("%s: only %d names were looked at", dir, a.named)
+		}
+	}
+}
+
+// read looks at all of a package.
+func (a *audit) read(p *doc.Package) {
+	a.text("package "+p.Name, p.Doc, "Package "+p.Name)
+	a.values(p.Consts)
+	a.values(p.Vars)
+	a.funcs("", p.Funcs)
+	for _, typ := range p.Types {
+		a.names[typ.Name] = true
+		a.text(typ.Name, typ.Doc, typ.Name)
+		a.values(typ.Consts)
+		a.values(typ.Vars)
+		a.funcs("", typ.Funcs)
+		a.funcs(typ.Name+".", typ.Methods)
+		for _, spec := range typ.Decl.Specs {
+			a.members(typ.Name, spec.(*ast.TypeSpec).Type)
 		}
 	}
 }
@@ -199,4 +204,49 @@ func TestErrorsAreNamed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// zyreCalls is what zyre.h and zyre_event.h of Zyre 2.0 have, without the prefix, and its events.
+const zyreCalls = "new destroy uuid name set_name set_header set_verbose set_port set_beacon_peer_port set_evasive_timeout " +
+	"set_silent_timeout set_expired_timeout set_interval set_interface set_endpoint set_contest_in_group set_advertised_endpoint " +
+	"set_zcert set_zap_domain gossip_bind gossip_connect gossip_connect_curve gossip_unpublish start stop join leave recv whisper " +
+	"shout whispers shouts peers peers_by_group own_groups peer_groups peer_address peer_header_value require_peer socket print " +
+	"version test event_new event_destroy event_type event_peer_uuid event_peer_name event_peer_addr event_headers event_header " +
+	"event_group event_msg event_get_msg event_print event_test " +
+	"ENTER EXIT JOIN LEAVE EVASIVE SILENT LEADER STOP WHISPER SHOUT"
+
+// TestZyresCallsAreTold has the table for who comes from Zyre name each of its calls, and
+// nothing here that there is not.
+func TestZyresCallsAreTold(t *testing.T) {
+	table, err := os.ReadFile("../../../generated/doc/zyre.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, rows := names(t), map[string][]string{}
+	for line := range strings.Lines(string(table)) {
+		if cells := strings.Split(strings.Trim(line, "| \n"), " | "); len(cells) == 4 {
+			rows[strings.TrimPrefix(cells[0], "zyre_")] = cells
+		}
+	}
+	for _, call := range strings.Fields(zyreCalls) {
+		cells := rows[call]
+		if cells == nil {
+			t.Errorf("zyre_%s is not in the table", call)
+		} else if here := cells[2]; here != "-" && !ours[here] {
+			t.Errorf("zyre_%s is said to be %s, which there is not", call, here)
+		}
+		delete(rows, call)
+	}
+	delete(rows, "Zyre")
+	delete(rows, "---")
+	for call := range rows {
+		t.Errorf("%s is in the table, and not in Zyre", call)
+	}
+}
+
+// names returns the names of the package, with those of fields and methods.
+func names(t *testing.T) map[string]bool {
+	a := &audit{T: t, names: map[string]bool{}}
+	a.read(parse(t, "."))
+	return a.names
 }

@@ -23,6 +23,7 @@ var flagOf = map[string]string{
 	"Contest":       "contest",
 	"Headers":       "header",
 	"Identity":      "identity",
+	"Certificate":   "certificate",
 	"Security":      "security",
 	"Trust":         "trust",
 	"Sealed":        "sealed",
