@@ -3,6 +3,8 @@
 //
 // A function returns nil, without allocating, if the argument is within its
 // limits, else a [*Error]. All may be called by any goroutine.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package check
 
 import (

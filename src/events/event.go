@@ -1,5 +1,7 @@
 // Package events is the queue of what happens in a network to the application that is
 // told of it.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package events
 
 import (

@@ -1,6 +1,8 @@
 // Package guard decides what a node shows of itself and whom it lets in: it presents
 // the node in handshakes and greetings, vets what others show there, bounds what
 // strangers cost, and remembers who was refused and who refuses us.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package guard
 
 import (

@@ -8,6 +8,8 @@
 // connection hands events to the application in batches. Order from one peer is
 // kept, because its reader waits until the loop has dealt with what comes
 // between two whispers.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package node
 
 import (
