@@ -85,6 +85,9 @@ func (a *audit) read(p *doc.Package) {
 		a.funcs(typ.Name+".", typ.Methods)
 		for _, spec := range typ.Decl.Specs {
 			a.members(typ.Name, spec.(*ast.TypeSpec).Type)
+			if word, ok := spec.(*ast.TypeSpec).Type.(*ast.Ident); ok && len(typ.Consts) == 0 {
+				a.Errorf("the documentation of %s, which is a %s, shows none of its values", typ.Name, word)
+			}
 		}
 	}
 }

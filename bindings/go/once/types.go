@@ -10,26 +10,26 @@ import (
 )
 
 // Security: how a node protects what it says.
-type Security libonce.NodeSecurity
+type Security uint8
 
 // The values of Security.
 const (
-	SecurityPlain  = Security(libonce.NodeSecurityPlain)  // not at all: for old networks and measurements
-	SecurityAuto   = Security(libonce.NodeSecurityAuto)   // connections as Zyre's are, but content between nodes with an identity is sealed
-	SecuritySecure = Security(libonce.NodeSecuritySecure) // all connections are encrypted, and only nodes that prove who they are come in
+	SecurityPlain  Security = 1 // not at all: for old networks and measurements
+	SecurityAuto   Security = 2 // connections as Zyre's are, but content between nodes with an identity is sealed
+	SecuritySecure Security = 3 // all connections are encrypted, and only nodes that prove who they are come in
 )
 
 // String returns the value's name, or an empty string for none of the values.
 func (v Security) String() string { return libonce.NodeSecurity(v).String() }
 
 // Trust: whom a node lets in.
-type Trust libonce.NodeTrust
+type Trust uint8
 
 // The values of Trust.
 const (
-	TrustOpen     = Trust(libonce.NodeTrustOpen)     // whoever has an identity; with security auto, others too
-	TrustFirstUse = Trust(libonce.NodeTrustFirstUse) // the same, but a name belongs to who came with it first
-	TrustMembers  = Trust(libonce.NodeTrustMembers)  // the members of the identity's network
+	TrustOpen     Trust = 1 // whoever has an identity; with security auto, others too
+	TrustFirstUse Trust = 2 // the same, but a name belongs to who came with it first
+	TrustMembers  Trust = 3 // the members of the identity's network
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -197,19 +197,19 @@ func (n *NetworkKey) Members() (map[string]string, error) {
 // Why: why two nodes do not talk, or why one of them drops what the other
 // says. Which of the two refuses is told beside it. What the other says of
 // itself is as true as it is; its own words are not passed on.
-type Why libonce.EventWhy
+type Why uint8
 
 // The values of Why.
 const (
-	WhyProof    = Why(libonce.EventWhyProof)    // what was shown of an identity is not right
-	WhyExpired  = Why(libonce.EventWhyExpired)  // the card of an identity has run out, or a clock is wrong
-	WhyName     = Why(libonce.EventWhyName)     // who refuses knows the name as somebody else's
-	WhyMember   = Why(libonce.EventWhyMember)   // who refuses trusts members of its network only, and no membership that counts there was shown
-	WhyFault    = Why(libonce.EventWhyFault)    // a fault of who refuses, which its log tells
-	WhySealed   = Why(libonce.EventWhySealed)   // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
-	WhySecurity = Why(libonce.EventWhySecurity) // one speaks over encrypted connections only, the other over plain ones
-	WhyUnsaid   = Why(libonce.EventWhyUnsaid)   // the other does not say why; it may trust members only
-	WhyUnknown  = Why(libonce.EventWhyUnknown)  // the other says a reason that this node does not know; it may be of a later version
+	WhyProof    Why = 1 // what was shown of an identity is not right
+	WhyExpired  Why = 2 // the card of an identity has run out, or a clock is wrong
+	WhyName     Why = 3 // who refuses knows the name as somebody else's
+	WhyMember   Why = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
+	WhyFault    Why = 5 // a fault of who refuses, which its log tells
+	WhySealed   Why = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	WhySecurity Why = 7 // one speaks over encrypted connections only, the other over plain ones
+	WhyUnsaid   Why = 8 // the other does not say why; it may trust members only
+	WhyUnknown  Why = 9 // the other says a reason that this node does not know; it may be of a later version
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -248,14 +248,14 @@ func (v View) Leader(group string) (Peer, error) {
 }
 
 // Protection: what protects content on its way from one node to another.
-type Protection libonce.PeerProtection
+type Protection uint8
 
 // The values of Protection.
 const (
-	ProtectionPlain  = Protection(libonce.PeerProtectionPlain)  // nothing: whoever is on the network can read and change it
-	ProtectionCurve  = Protection(libonce.PeerProtectionCurve)  // the connection is encrypted, and both ends have proved their keys
-	ProtectionSealed = Protection(libonce.PeerProtectionSealed) // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
-	ProtectionNone   = Protection(libonce.PeerProtectionNone)   // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
+	ProtectionPlain  Protection = 1 // nothing: whoever is on the network can read and change it
+	ProtectionCurve  Protection = 2 // the connection is encrypted, and both ends have proved their keys
+	ProtectionSealed Protection = 3 // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
+	ProtectionNone   Protection = 4 // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
 )
 
 // String returns the value's name, or an empty string for none of the values.
