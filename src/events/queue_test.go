@@ -163,3 +163,27 @@ func TestWaitEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestChangesAreForgotten has a peer change much while nobody reads: the last change is told.
+func TestChangesAreForgotten(t *testing.T) {
+	q, id, last := New(8), uuid.UUID{1}, ""
+	for i := range 1000 {
+		last = fmt.Sprint(i)
+		q.Post(Facts{Type: api.EventTypeChanged, Peer: zre.Stranger(id, last, sight.Endpoint{})})
+		if q.tidings > 32 {
+			t.Fatalf("%d tidings wait", q.tidings)
+		}
+	}
+	q.Close()
+	told := ""
+	for {
+		e, err := q.Recv(t.Context())
+		if err != nil {
+			break
+		}
+		told = e.Peer().Name()
+	}
+	if told != last {
+		t.Errorf("the last that is told is %s, want %s", told, last)
+	}
+}
