@@ -97,7 +97,7 @@ func Context(method string, ctx context.Context) error {
 	if ctx != nil {
 		return nil
 	}
-	return &Error{Method: method, Argument: "ctx", Given: "nil", Allowed: "a context, context.Background() at least,"}
+	return &Error{Method: method, Argument: "ctx", Given: "nil", Allowed: "context.Background() or one made from it"}
 }
 
 // Given fails unless an argument is one that can be used: an object that is there, a

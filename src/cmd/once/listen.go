@@ -52,7 +52,8 @@ started anew), refused (it does not let us in), expelled (we do not let it in) o
 network (the connection was lost and could not be made again).
 
 Network events have no peer; their reason says what changed on this host. For
-refused it says who refuses whom and why, for unreachable what to open, for twin
+refused it says who refuses whom and why, which why says in one word, and ours that it
+is this node which refuses; for unreachable what to open, for twin
 since when another node has been seen with this node's identity; the rest is as it
 was claimed, if it is known.`,
 		Example: `  once listen --group room
