@@ -155,10 +155,12 @@ type ConfigError struct {
 	Err    error  // what it unwraps to
 }
 
+// Error names the field, and says what is wrong with it, for people.
 func (e *ConfigError) Error() string {
 	return "once.Config." + strings.TrimSuffix(e.Field+" "+e.Value, " ") + ": " + e.Reason
 }
 
+// Unwrap returns Err, which is one of the errors of this package or of the system.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // field returns the error of a field of Config, or of a value in it; libonce's names its setter.

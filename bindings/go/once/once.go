@@ -158,11 +158,11 @@ func (n *Node) Endpoint() string { return n.engine().Endpoint() }
 // Join joins a group, which exists as soon as somebody is in it. It fails with
 // [ErrGroups] if the greeting has no room for the group, see Config.Groups; with
 // [ErrArgument] if its name has not 1 to 255 octets; or with [ErrStopped].
-func (n *Node) Join(group string) error { return n.engine().Join(group) }
+func (n *Node) Join(group string) error { return named("Join", n.engine().Join(group)) }
 
 // Leave leaves a group. Leaving one that the node is not in changes nothing. It fails
 // with [ErrArgument] if its name has not 1 to 255 octets, or with [ErrStopped].
-func (n *Node) Leave(group string) error { return n.engine().Leave(group) }
+func (n *Node) Leave(group string) error { return named("Leave", n.engine().Leave(group)) }
 
 // Groups returns the groups that the node is in, sorted.
 func (n *Node) Groups() []string { return n.engine().OwnGroups() }
@@ -198,12 +198,16 @@ func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
 // once a second, and get a [Changed]. Plain ZRE peers, whose protocol tells headers in a
 // greeting only, see it when they meet the node the next time. It fails with
 // [ErrReserved], [ErrHeaders], [ErrArgument] or [ErrStopped].
-func (n *Node) SetHeader(name, value string) error { return n.engine().SetHeader(name, value) }
+func (n *Node) SetHeader(name, value string) error {
+	return named("SetHeader", n.engine().SetHeader(name, value))
+}
 
 // UnsetHeader takes one of the node's headers away while it runs. Peers are told as by
 // [Node.SetHeader]. It fails with [ErrUnknown] if there is no such header, or with
 // [ErrStopped].
-func (n *Node) UnsetHeader(name string) error { return n.engine().UnsetHeader(name) }
+func (n *Node) UnsetHeader(name string) error {
+	return named("UnsetHeader", n.engine().UnsetHeader(name))
+}
 
 // Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, or
 // what its Endpoint returns if it is secure, and stays with it: if it is lost, the
@@ -225,7 +229,7 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error { return n.engine().GossipU
 // [ErrTooLarge], [ErrArgument] unless there are 1 to 65536 frames, [ErrStopped], or ctx's
 // error; nothing was queued then.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
-	return n.engine().Whisper(ctx, peer, content)
+	return named("Whisper", n.engine().Whisper(ctx, peer, content))
 }
 
 // Shout sends a message of one or more frames to all peers in a group and
@@ -236,7 +240,7 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) e
 // in is no error.
 func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int, error) {
 	receivers, err := n.engine().Shout(ctx, group, content)
-	return int(receivers), err
+	return int(receivers), named("Shout", err)
 }
 
 // Flush waits until each peer has confirmed all that was said to it before, or ctx
@@ -245,7 +249,9 @@ func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int,
 // once; what is still on its way when ctx ends, the next Flush waits for again. A peer
 // also confirms what it drops: what is sealed and does not open, which only its counts
 // show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.
-func (n *Node) Flush(ctx context.Context) error { return undelivered(n.engine().Flush(ctx)) }
+func (n *Node) Flush(ctx context.Context) error {
+	return named("Flush", undelivered(n.engine().Flush(ctx)))
+}
 
 // never is closed: a node that Start did not return does not run.
 var never = func() chan struct{} {
@@ -304,7 +310,7 @@ func (n *Node) close() {
 
 // GossipServers returns the servers of Config.GossipConnect, each with what is wrong with
 // it at the moment, for people: an empty text if it answers.
-func (n *Node) GossipServers() map[string]string { return n.lib.GossipServers() }
+func (n *Node) GossipServers() map[string]string { return n.engine().GossipServers() }
 
 // Counts returns how often something unusual was seen since the node began, by
 // name, and how many beacons were heard. The names may change.
@@ -314,7 +320,7 @@ func (n *Node) Counts() map[string]uint64 { return n.engine().Counts() }
 // system if that does not tell.
 func Interfaces() ([]Interface, error) {
 	list, err := libonce.NodeInterfaces()
-	return interfacesOf(list), err
+	return interfacesOf(list), named("Interfaces", err)
 }
 
 // logTo returns a handler of the node's log that passes it on to a logger.

@@ -99,7 +99,8 @@ func (i *Identity) MemberUntil() time.Time {
 //
 // Errors: [ErrNoDirectory], [ErrMode], [ErrMalformed].
 func (i *Identity) Pins() (map[string]string, error) {
-	return (*libonce.Identity)(i).Pins()
+	result, err := (*libonce.Identity)(i).Pins()
+	return result, named("Pins", err)
 }
 
 // Forget forgets a name that was trusted on first use, so that it can be
@@ -111,7 +112,7 @@ func (i *Identity) Pins() (map[string]string, error) {
 //
 // Errors: [ErrNoDirectory], [ErrUnknown].
 func (i *Identity) Forget(name string) error {
-	return (*libonce.Identity)(i).Forget(name)
+	return named("Forget", (*libonce.Identity)(i).Forget(name))
 }
 
 // Revoke takes in the list of members that the identity's network has revoked.
@@ -125,7 +126,7 @@ func (i *Identity) Forget(name string) error {
 //
 // Errors: [ErrNoDirectory], [ErrMalformed], [ErrForged], [ErrNetwork].
 func (i *Identity) Revoke(list string) error {
-	return (*libonce.Identity)(i).Revoke(list)
+	return named("Revoke", (*libonce.Identity)(i).Revoke(list))
 }
 
 // NetworkKey is the secret key of a network, which makes members. Who has the
@@ -159,7 +160,8 @@ func (n *NetworkKey) PublicKey() string {
 //
 // Errors: [ErrName], [ErrStranger].
 func (n *NetworkKey) Invite(name string, roles string, member uuid.UUID, days int) (string, error) {
-	return (*libonce.Network)(n).Invite(name, roles, member, days)
+	result, err := (*libonce.Network)(n).Invite(name, roles, member, days)
+	return result, named("Invite", err)
 }
 
 // Revoke revokes a member and returns the list of all who were, one line of
@@ -172,7 +174,8 @@ func (n *NetworkKey) Invite(name string, roles string, member uuid.UUID, days in
 //
 // Errors: [ErrUnknown].
 func (n *NetworkKey) Revoke(name string) (string, error) {
-	return (*libonce.Network)(n).Revoke(name)
+	result, err := (*libonce.Network)(n).Revoke(name)
+	return result, named("Revoke", err)
 }
 
 // Revoked returns the list of all who were revoked, as revoke does.
@@ -182,7 +185,8 @@ func (n *NetworkKey) Revoke(name string) (string, error) {
 //
 // Errors: [ErrMode], [ErrMalformed].
 func (n *NetworkKey) Revoked() (string, error) {
-	return (*libonce.Network)(n).Revoked()
+	result, err := (*libonce.Network)(n).Revoked()
+	return result, named("Revoked", err)
 }
 
 // Members returns the members that were invited and not revoked.
@@ -191,7 +195,8 @@ func (n *NetworkKey) Revoked() (string, error) {
 //
 // Errors: [ErrMode], [ErrMalformed].
 func (n *NetworkKey) Members() (map[string]string, error) {
-	return (*libonce.Network)(n).Members()
+	result, err := (*libonce.Network)(n).Members()
+	return result, named("Members", err)
 }
 
 // Why: why two nodes do not talk, or why one of them drops what the other
@@ -244,7 +249,7 @@ func (v View) Peers() []Peer {
 // Errors: [ErrNoPeer].
 func (v View) Leader(group string) (Peer, error) {
 	result, err := libonce.View(v).Leader(group)
-	return Peer(result), err
+	return Peer(result), named("Leader", err)
 }
 
 // Protection: what protects content on its way from one node to another.

@@ -17,6 +17,7 @@ import (
 var zeros = []any{
 	(*once.Node)(nil), new(once.Node), (*once.Identity)(nil), new(once.Identity), (*once.NetworkKey)(nil), new(once.NetworkKey),
 	once.Peer{}, once.View{}, once.Interface{}, once.Batch{}, once.Origin{}, once.Missed{}, (*once.UndeliveredError)(nil), new(once.UndeliveredError),
+	new(once.LimitError), new(once.ConfigError),
 	once.Security(0), once.Trust(0), once.Protection(0), once.Why(0), once.Reason(""),
 	new(once.Enter), new(once.Exit), new(once.Join), new(once.Leave), new(once.Whisper), new(once.Shout), new(once.Suspect), new(once.Recover),
 	new(once.Leader), new(once.Notice), new(once.Refusal), new(once.Twin), new(once.Unreachable), new(once.Changed),
@@ -101,7 +102,7 @@ func TestNothing(t *testing.T) {
 		"Whisper": n.Whisper(none, n.UUID(), []byte("x")), "Flush": n.Flush(none),
 		"Next": second(n.Next(none)), "NextBatch": second(n.NextBatch(none)), "Shout": second(n.Shout(none, "room", []byte("x"))),
 	} {
-		if !errors.Is(err, once.ErrArgument) || !strings.HasPrefix(err.Error(), name+": ctx ") {
+		if !errors.Is(err, once.ErrArgument) || !strings.HasPrefix(err.Error(), name+": ctx: ") {
 			t.Errorf("%s without a context: %v", name, err)
 		}
 	}
