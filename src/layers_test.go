@@ -100,3 +100,29 @@ func TestArrowsRunDown(t *testing.T) {
 		}
 	}
 }
+
+// promise is what the documentation of each package says that programs should not import.
+const promise = "Programs import bindings/go/once: what is here may change at any time.\n"
+
+// TestOnlyBindingsArePromised reads the documentation of each package but those of bindings
+// and the program.
+func TestOnlyBindingsArePromised(t *testing.T) {
+	for _, floor := range floors {
+		if strings.HasPrefix(floor, "bindings/") || strings.HasPrefix(floor, "src/cmd/") {
+			continue
+		}
+		paths, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(floor), "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(paths, func(path string) bool {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.HasSuffix(file.Doc.Text(), "\n"+promise)
+		}) {
+			t.Errorf("the documentation of %s does not end with %q", floor, promise)
+		}
+	}
+}

@@ -3,10 +3,13 @@
 //
 // A function returns nil, without allocating, if the argument is within its
 // limits, else a [*Error]. All may be called by any goroutine.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package check
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -87,6 +90,14 @@ func Frames(method, argument string, content [][]byte, low, high int) error {
 // Duration fails unless d is from low to high.
 func Duration(method, argument string, d, low, high time.Duration) error {
 	return within(method, argument, "", d, low, high)
+}
+
+// Context fails unless there is a context.
+func Context(method string, ctx context.Context) error {
+	if ctx != nil {
+		return nil
+	}
+	return &Error{Method: method, Argument: "ctx", Given: "nil", Allowed: "context.Background() or one made from it"}
 }
 
 // Given fails unless an argument is one that can be used: an object that is there, a

@@ -1,10 +1,13 @@
 // Package guard decides what a node shows of itself and whom it lets in: it presents
 // the node in handshakes and greetings, vets what others show there, bounds what
 // strangers cost, and remembers who was refused and who refuses us.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package guard
 
 import (
 	"cmp"
+	"crypto/ecdh"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -27,6 +30,7 @@ type Config struct {
 	Trust    api.NodeTrust    // 0 for the default
 	Sealed   bool             // there are groups in which nothing plain is said
 	Name     string           // empty for the first six digits of the id
+	Curve    *ecdh.PrivateKey // the key to use in place of the identity's; nil for that
 	Plain    uuid.UUID        // the id of a node without identity
 	Wall     func() time.Time // what cards are dated by
 	Log      *slog.Logger
@@ -67,7 +71,7 @@ func New(c Config) (*Guard, error) {
 		g.ID = g.Identity.UUID()
 	}
 	g.Name = cmp.Or(g.Name, strings.ToUpper(g.ID.String()[:6]))
-	if err := g.begin(c.Warn); err != nil {
+	if err := g.begin(c.Curve, c.Warn); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -90,7 +94,7 @@ func (g *Guard) arm(c *Config) (err error) {
 		}
 	}
 	if security == api.NodeSecurityPlain {
-		if c.Chosen || trust != api.NodeTrustOpen || c.Sealed {
+		if c.Chosen || c.Curve != nil || trust != api.NodeTrustOpen || c.Sealed {
 			return api.ErrNoIdentity
 		}
 		return nil
@@ -107,7 +111,7 @@ func (g *Guard) arm(c *Config) (err error) {
 }
 
 // begin settles which of the node's lives this is.
-func (g *Guard) begin(warn func(string)) (err error) {
+func (g *Guard) begin(curve *ecdh.PrivateKey, warn func(string)) (err error) {
 	now := g.wall()
 	if g.Identity == nil {
 		g.Incarnation = uint64(now.UnixNano())
@@ -117,6 +121,7 @@ func (g *Guard) begin(warn func(string)) (err error) {
 		return err
 	}
 	g.serial.Store(g.Incarnation)
+	g.Identity.Lend(curve)
 	if _, err = g.Identity.Issue(g.Incarnation, now); err != nil {
 		g.Release()
 	}

@@ -44,6 +44,9 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if err := n.running(); err != nil {
 		return err
 	}
+	if err := n.other(id); err != nil {
+		return err
+	}
 	switch {
 	case n.guard.Suits(at.KeyOf()) == nil:
 	case n.guard.Secure:

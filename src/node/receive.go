@@ -206,7 +206,7 @@ func (r *receiver) dropPlain(peer *Peer, group string) {
 	}
 	r.dropped[group] = struct{}{}
 	r.refuse(&r.guard.Meetings, peer.UUID(), peer.Name(), peer.At(),
-		fmt.Errorf("this node drops what it says to group %q, where only what is sealed counts", group))
+		fmt.Errorf("%w to group %q, where only what is sealed counts", guard.ErrDropped, group))
 }
 
 // control takes message i of a batch to the loop and waits until that has dealt with

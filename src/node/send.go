@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -14,7 +15,7 @@ import (
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
-		return n.absent()
+		return cmp.Or(n.other(peer), n.absent())
 	}
 	err := n.sender.Load().Whisper(ctx, c, content)
 	if errors.Is(err, api.ErrNoPeer) {

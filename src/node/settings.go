@@ -1,13 +1,13 @@
 package node
 
 import (
+	"crypto/ecdh"
 	"errors"
 	"log/slog"
 	"maps"
 	"strings"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/beacon"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/identity"
@@ -23,8 +23,9 @@ import (
 type settings struct {
 	api.NodeSettings
 	who        *identity.Identity
-	chosen     bool // the identity is the application's
-	headers    map[string]string
+	chosen     bool                // the identity is the application's
+	curve      *ecdh.PrivateKey    // of a certificate, nil for the identity's
+	headers    map[string]string   // the loop's once the node has started
 	groups     map[string]struct{} // joined before the start
 	sealed     map[string]struct{} // in which nothing plain is said
 	contests   map[string]struct{} // to be led, if need be
@@ -81,32 +82,22 @@ func (s *settings) SetIdentity(who *identity.Identity) error {
 	})
 }
 
+func (s *settings) SetCertificate(file string) error {
+	return s.Change(func() error {
+		key, err := identity.LoadCertificate(file)
+		if err == nil {
+			s.curve = key
+		}
+		return err
+	})
+}
+
 func (s *settings) SetSealed(group string) error {
 	return s.Change(func() error {
 		if _, known := s.sealed[group]; !known && !zre.Fits(group, maps.Keys(s.sealed)) {
 			return api.ErrGroups
 		}
 		s.sealed[group] = struct{}{}
-		return nil
-	})
-}
-
-func (s *settings) SetHeader(name, value string) error {
-	return s.Change(func() error {
-		if strings.HasPrefix(name, zre.ReservedHeader) {
-			return api.ErrReserved
-		}
-		count, octets := 1, zremsg.MaxHelloName+len(name)+len(value) // the name may still change
-		for other, v := range s.headers {
-			if other != name {
-				count++
-				octets += len(other) + len(v)
-			}
-		}
-		if count > zremsg.MaxApplicationHeaders || octets > zremsg.MaxApplicationOctets {
-			return api.ErrHeaders
-		}
-		s.headers[name] = value
 		return nil
 	})
 }

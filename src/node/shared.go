@@ -86,7 +86,9 @@ func (s *shared) refuse(among *guard.Refusals, peer uuid.UUID, name string, endp
 	at := time.Now()
 	tell := func(name string) {
 		s.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
-		s.events.Post(events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: text, At: at})
+		f := events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: text, At: at}
+		f.Why, f.Ours = s.guard.Why(why)
+		s.events.Post(f)
 	}
 	if name == "" {
 		name, _ = s.guard.Names.Of(peer)

@@ -55,7 +55,7 @@ func (n *Node) start() (err error) {
 		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
 	if n.guard, err = guard.New(guard.Config{
-		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0,
+		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
 		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}); err != nil {
 		return about(err)
@@ -119,6 +119,9 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	}
 	config := s.settings.core()
 	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name, s.guard.Incarnation
+	if who := s.guard.Identity; who != nil {
+		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
+	}
 	config.Beacons, config.Signs, config.Endpoint = at.Beacon != nil, l.signs, at.Endpoint()
 	l.core, l.carry = zre.New(config), l.carryOut
 	return l

@@ -14,7 +14,7 @@ import (
 
 // Missed is how much content a peer is not known to have got.
 type Missed struct {
-	ID       uuid.UUID // the nil UUID where several are told together
+	UUID     uuid.UUID // the nil UUID where several are told together
 	Name     string
 	Messages uint64
 	Octets   uint64 // of the messages, as they are on the wire
@@ -68,7 +68,7 @@ func (m Missed) String() string {
 	if m.Reason != "" {
 		what += ", " + m.Reason
 	}
-	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.ID, what)
+	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.UUID, what)
 }
 
 // UndeliveredError says that peers are not known to have got content. It is
@@ -110,6 +110,6 @@ func (m missed) err(cause error) error {
 	for _, who := range m {
 		e.Missed = append(e.Missed, who)
 	}
-	slices.SortFunc(e.Missed, func(a, b Missed) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(e.Missed, func(a, b Missed) int { return slices.Compare(a.UUID[:], b.UUID[:]) })
 	return e
 }

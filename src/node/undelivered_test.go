@@ -68,7 +68,7 @@ func (a *actor) missed(err error, peer *actor, least uint64) Missed {
 		a.lan.t.Fatalf("%s is told that several missed something: %v", a.Name(), err)
 	}
 	m := undelivered.Missed[0]
-	if m.ID != peer.UUID() || m.Name != peer.Name() || m.Messages < least || m.Messages == 0 || !strings.Contains(err.Error(), peer.Name()) {
+	if m.UUID != peer.UUID() || m.Name != peer.Name() || m.Messages < least || m.Messages == 0 || !strings.Contains(err.Error(), peer.Name()) {
 		a.lan.t.Fatalf("%s is told %v, want %d messages to %s at least", a.Name(), err, least, peer.Name())
 	}
 	return m
@@ -376,7 +376,7 @@ func TestPlainPeersConfirm(t *testing.T) {
 		l.memory.Cut("10.0.0.66")
 		var undelivered *UndeliveredError
 		if err := <-told; !errors.As(err, &undelivered) || len(undelivered.Missed) != 1 ||
-			undelivered.Missed[0].ID != mallory || undelivered.Missed[0].Messages != 1 {
+			undelivered.Missed[0].UUID != mallory || undelivered.Missed[0].Messages != 1 {
 			t.Errorf("told %v", err)
 		}
 		<-o.done

@@ -1,5 +1,7 @@
 // Package site is where a node stands on its host: the interfaces that it uses, where it
 // listens, where others reach it, and what carries its beacons.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package site
 
 import (

@@ -27,6 +27,25 @@ const (
 	EventTypeRefused     = api.EventTypeRefused     // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        = api.EventTypeTwin        // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
+	EventTypeChanged     = api.EventTypeChanged     // a peer that is present has other headers than before
+)
+
+// EventWhy: why two nodes do not talk, or why one of them drops what the other
+// says. Which of the two refuses is told beside it. What the other says of
+// itself is as true as it is; its own words are not passed on.
+type EventWhy = api.EventWhy
+
+// The values of EventWhy.
+const (
+	EventWhyProof    = api.EventWhyProof    // what was shown of an identity is not right
+	EventWhyExpired  = api.EventWhyExpired  // the card of an identity has run out, or a clock is wrong
+	EventWhyName     = api.EventWhyName     // who refuses knows the name as somebody else's
+	EventWhyMember   = api.EventWhyMember   // who refuses trusts members of its network only, and no membership that counts there was shown
+	EventWhyFault    = api.EventWhyFault    // a fault of who refuses, which its log tells
+	EventWhySealed   = api.EventWhySealed   // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhySecurity = api.EventWhySecurity // one speaks over encrypted connections only, the other over plain ones
+	EventWhyUnsaid   = api.EventWhyUnsaid   // the other does not say why; it may trust members only
+	EventWhyUnknown  = api.EventWhyUnknown  // the other says a reason that this node does not know; it may be of a later version
 )
 
 // EventRefusal: why another node refuses this one, as it says. The name is
@@ -50,8 +69,6 @@ const (
 // until the node's next recv or recv batch; what should outlive that is copied
 // with keep.
 //
-// The zero value is none; nothing but a comparison may be done with it.
-//
 // State: draft.
 type Event struct{ engine *node.Event }
 
@@ -59,6 +76,9 @@ type Event struct{ engine *node.Event }
 //
 // State: draft.
 func (e Event) Type() EventType {
+	if e.engine == nil {
+		return 0
+	}
 	return e.engine.Type()
 }
 
@@ -70,6 +90,9 @@ func (e Event) Type() EventType {
 //
 // State: draft.
 func (e Event) Peer() Peer {
+	if e.engine == nil {
+		return Peer{}
+	}
 	return Peer{e.engine.Peer()}
 }
 
@@ -78,6 +101,9 @@ func (e Event) Peer() Peer {
 //
 // State: draft.
 func (e Event) Group() string {
+	if e.engine == nil {
+		return ""
+	}
 	return e.engine.Group()
 }
 
@@ -86,6 +112,9 @@ func (e Event) Group() string {
 //
 // State: draft.
 func (e Event) Msg() [][]byte {
+	if e.engine == nil {
+		return nil
+	}
 	return e.engine.Msg()
 }
 
@@ -97,7 +126,32 @@ func (e Event) Msg() [][]byte {
 //
 // State: draft.
 func (e Event) Reason() string {
+	if e.engine == nil {
+		return ""
+	}
 	return e.engine.Reason()
+}
+
+// Why returns why a node is refused, for an event of type refused; for others
+// nothing.
+//
+// State: draft.
+func (e Event) Why() EventWhy {
+	if e.engine == nil {
+		return 0
+	}
+	return e.engine.Why()
+}
+
+// Ours returns true for an event of type refused if it is this node that
+// refuses, and not the other.
+//
+// State: draft.
+func (e Event) Ours() bool {
+	if e.engine == nil {
+		return false
+	}
+	return e.engine.Ours()
 }
 
 // Protection returns what protected a whisper or shout on its way; for other
@@ -105,13 +159,19 @@ func (e Event) Reason() string {
 //
 // State: draft.
 func (e Event) Protection() PeerProtection {
+	if e.engine == nil {
+		return 0
+	}
 	return e.engine.Protection()
 }
 
-// Time returns when the event happened, in milliseconds since 1970.
+// Time returns when the event happened.
 //
 // State: draft.
 func (e Event) Time() time.Time {
+	if e.engine == nil {
+		return time.Time{}
+	}
 	return e.engine.Time()
 }
 
@@ -122,6 +182,9 @@ func (e Event) Time() time.Time {
 //
 // State: draft.
 func (e Event) Version() uint64 {
+	if e.engine == nil {
+		return 0
+	}
 	return e.engine.Version()
 }
 
@@ -129,5 +192,8 @@ func (e Event) Version() uint64 {
 //
 // State: draft.
 func (e Event) Keep() Event {
+	if e.engine == nil {
+		return Event{}
+	}
 	return Event{e.engine.Keep()}
 }

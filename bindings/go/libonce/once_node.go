@@ -39,6 +39,7 @@ var (
 	ErrStarted     = api.ErrStarted     // the node has been started: settings are made before, and a node starts once
 	ErrStopped     = api.ErrStopped     // the node has stopped
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
+	ErrSelf        = api.ErrSelf        // the peer is this node itself: what it is to hear, its program can tell it
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
 	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
@@ -93,12 +94,20 @@ func NewNode(name string) (*Node, error) {
 // twice is safe.
 //
 // State: draft.
-func (n *Node) Close() error { return n.engine.Close() }
+func (n *Node) Close() error {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Close()
+}
 
 // UUID returns the node's UUID, which peers know it by.
 //
 // State: draft.
 func (n *Node) UUID() uuid.UUID {
+	if n == nil || n.engine == nil {
+		return uuid.Nil
+	}
 	return n.engine.UUID()
 }
 
@@ -106,6 +115,9 @@ func (n *Node) UUID() uuid.UUID {
 //
 // State: draft.
 func (n *Node) Name() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.Name()
 }
 
@@ -117,8 +129,13 @@ func (n *Node) Name() string {
 //
 // It fails if its greeting has no room for the group or it has stopped.
 //
+// Errors: [ErrGroups], [ErrStopped].
+//
 // State: draft.
 func (n *Node) Join(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("Join", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -132,8 +149,13 @@ func (n *Node) Join(group string) error {
 //
 // It fails if it has stopped.
 //
+// Errors: [ErrStopped].
+//
 // State: draft.
 func (n *Node) Leave(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("Leave", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -149,8 +171,13 @@ func (n *Node) Leave(group string) error {
 //
 // It fails if it does so in 4096 groups already or has stopped.
 //
+// Errors: [ErrGroups], [ErrStopped].
+//
 // State: draft.
 func (n *Node) SetContestInGroup(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetContestInGroup", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -158,18 +185,25 @@ func (n *Node) SetContestInGroup(group string) error {
 }
 
 // SetHeader sets a header that each peer gets with the node's greeting. There
-// may be 240, whose names and values have at most 65281 octets together.
+// may be 240, whose names and values have at most 65281 octets together. While
+// the node runs, peers that are @Once nodes are greeted anew, at most once a
+// second, and have an event of type changed. Others, as RFC 36 tells headers
+// in HELLO only, see it when they meet the node the next time.
 //
 //   - name: the header's name; names in X-ONCE- are reserved; 1 to 255
 //     octets
 //   - value: the header's value; at most 65280 octets
 //
-// It fails if the name is reserved or the greeting has no room for the header.
+// It fails if the name is reserved, the greeting has no room for the header,
+// or the node has stopped.
 //
-// Only a node that has not been started takes it.
+// Errors: [ErrReserved], [ErrHeaders], [ErrStopped].
 //
 // State: draft.
 func (n *Node) SetHeader(name string, value string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetHeader", "name", name, 1, 255); err != nil {
 		return err
 	}
@@ -177,6 +211,26 @@ func (n *Node) SetHeader(name string, value string) error {
 		return err
 	}
 	return n.engine.SetHeader(name, value)
+}
+
+// UnsetHeader takes a header away that was set. Peers are told as by set
+// header.
+//
+//   - name: the header's name; 1 to 255 octets
+//
+// It fails if there is no such header or the node has stopped.
+//
+// Errors: [ErrUnknown], [ErrStopped].
+//
+// State: draft.
+func (n *Node) UnsetHeader(name string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("UnsetHeader", "name", name, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.UnsetHeader(name)
 }
 
 // SetIdentity sets who the node is. Without it the node has a new identity in
@@ -189,12 +243,42 @@ func (n *Node) SetHeader(name string, value string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetIdentity(identity *Identity) error {
-	if err := check.Given("SetIdentity", "identity", identity != nil, "one that is not nil"); err != nil {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Given("SetIdentity", "identity", identity != nil && identity.engine != nil, "one that is not nil or zero"); err != nil {
 		return err
 	}
 	return n.engine.SetIdentity(identity.engine)
+}
+
+// SetCertificate has the node use an existing certificate of CURVE in place of
+// its identity's: connections, cards and the header X-PUBLICKEY show its
+// public key. The file is as CZMQ's zcert saves it; as zcert_load does, the
+// node looks for its secret key in FILE_secret, and then in FILE. Others must
+// have no rights on that.
+//
+//   - file: path of the certificate; 1 to 4096 octets
+//
+// It fails if there is no such file or it is not right.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Node) SetCertificate(file string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("SetCertificate", "file", file, 1, 4096); err != nil {
+		return err
+	}
+	return n.engine.SetCertificate(file)
 }
 
 // SetSecurity sets how the node protects what it says.
@@ -205,8 +289,13 @@ func (n *Node) SetIdentity(identity *Identity) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetSecurity(security NodeSecurity) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Given("SetSecurity", "security", security.String() != "", "plain, auto or secure"); err != nil {
 		return err
 	}
@@ -221,8 +310,13 @@ func (n *Node) SetSecurity(security NodeSecurity) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetTrust(trust NodeTrust) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Given("SetTrust", "trust", trust.String() != "", "open, first use or members"); err != nil {
 		return err
 	}
@@ -238,8 +332,13 @@ func (n *Node) SetTrust(trust NodeTrust) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrGroups].
+//
 // State: draft.
 func (n *Node) SetSealed(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetSealed", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -259,8 +358,13 @@ func (n *Node) SetSealed(group string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInterface(value string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetInterface", "value", value, 0, 1024); err != nil {
 		return err
 	}
@@ -277,8 +381,13 @@ func (n *Node) SetInterface(value string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetPort(port int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetPort", "port", port, 0, 65535); err != nil {
 		return err
 	}
@@ -296,8 +405,13 @@ func (n *Node) SetPort(port int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) SetEndpoint(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetEndpoint", "endpoint", endpoint, 0, 255); err != nil {
 		return err
 	}
@@ -315,8 +429,13 @@ func (n *Node) SetEndpoint(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetAdvertisedEndpoint", "endpoint", endpoint, 1, 255); err != nil {
 		return err
 	}
@@ -334,8 +453,13 @@ func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) GossipBind(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("GossipBind", "endpoint", endpoint, 1, 255); err != nil {
 		return err
 	}
@@ -352,8 +476,13 @@ func (n *Node) GossipBind(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint], [ErrServers].
+//
 // State: draft.
 func (n *Node) GossipConnect(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("GossipConnect", "endpoint", endpoint, 1, 255); err != nil {
 		return err
 	}
@@ -366,6 +495,9 @@ func (n *Node) GossipConnect(endpoint string) error {
 //
 // State: draft.
 func (n *Node) GossipServers() map[string]string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.GossipServers()
 }
 
@@ -376,8 +508,13 @@ func (n *Node) GossipServers() map[string]string {
 //
 // It fails if the node does not run.
 //
+// Errors: [ErrNotRunning], [ErrStopped].
+//
 // State: draft.
 func (n *Node) GossipUnpublish(peer uuid.UUID) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	return n.engine.GossipUnpublish(peer)
 }
 
@@ -390,8 +527,13 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInterval(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetInterval", "interval", interval, 10*time.Millisecond, 3600000*time.Millisecond); err != nil {
 		return err
 	}
@@ -408,8 +550,13 @@ func (n *Node) SetInterval(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetEvasiveTimeout", "interval", interval, 20*time.Millisecond, 86400000*time.Millisecond); err != nil {
 		return err
 	}
@@ -426,8 +573,13 @@ func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetSilentTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetSilentTimeout", "interval", interval, 30*time.Millisecond, 86400000*time.Millisecond); err != nil {
 		return err
 	}
@@ -443,8 +595,13 @@ func (n *Node) SetSilentTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetExpiredTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetExpiredTimeout", "interval", interval, 50*time.Millisecond, 86400000*time.Millisecond); err != nil {
 		return err
 	}
@@ -463,8 +620,13 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetGreetingTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetGreetingTimeout", "interval", interval, 100*time.Millisecond, 600000*time.Millisecond); err != nil {
 		return err
 	}
@@ -480,8 +642,13 @@ func (n *Node) SetGreetingTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetLinger(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetLinger", "interval", interval, 0*time.Millisecond, 3600000*time.Millisecond); err != nil {
 		return err
 	}
@@ -498,8 +665,13 @@ func (n *Node) SetLinger(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetMaxMessage(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetMaxMessage", "size", size, 65536, 1073741824); err != nil {
 		return err
 	}
@@ -516,8 +688,13 @@ func (n *Node) SetMaxMessage(size int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetOutbox(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetOutbox", "size", size, 4096, 1073741824); err != nil {
 		return err
 	}
@@ -535,8 +712,13 @@ func (n *Node) SetOutbox(size int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInbox(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetInbox", "size", size, 4096, 1073741824); err != nil {
 		return err
 	}
@@ -551,6 +733,9 @@ func (n *Node) SetInbox(size int) error {
 //
 // State: draft.
 func (n *Node) SetLog(handler NodeLogFn) {
+	if n == nil || n.engine == nil {
+		return
+	}
 	n.engine.SetLog(handler)
 }
 
@@ -562,8 +747,17 @@ func (n *Node) SetLog(handler NodeLogFn) {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStarted], [ErrTimeouts], [ErrNoIdentity], [ErrMembers],
+// [ErrInUse].
+//
 // State: draft.
 func (n *Node) Start(ctx context.Context) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Start", ctx); err != nil {
+		return err
+	}
 	return n.engine.Start(ctx)
 }
 
@@ -574,8 +768,13 @@ func (n *Node) Start(ctx context.Context) error {
 // It fails if it has and peers are not known to have got what was said to
 // them.
 //
+// Errors: [ErrUndelivered].
+//
 // State: draft.
 func (n *Node) Stop() error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	return n.engine.Stop()
 }
 
@@ -587,8 +786,16 @@ func (n *Node) Stop() error {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStopped].
+//
 // State: draft.
 func (n *Node) Recv(ctx context.Context) (Event, error) {
+	if n == nil || n.engine == nil {
+		return Event{}, api.ErrNotRunning
+	}
+	if err := check.Context("Recv", ctx); err != nil {
+		return Event{}, err
+	}
 	result, err := n.engine.Recv(ctx)
 	if err != nil {
 		return Event{}, err
@@ -604,8 +811,16 @@ func (n *Node) Recv(ctx context.Context) (Event, error) {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStopped].
+//
 // State: draft.
 func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
+	if n == nil || n.engine == nil {
+		return Batch{}, api.ErrNotRunning
+	}
+	if err := check.Context("RecvBatch", ctx); err != nil {
+		return Batch{}, err
+	}
 	result, err := n.engine.RecvBatch(ctx)
 	if err != nil {
 		return Batch{}, err
@@ -619,13 +834,22 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 //   - peer: the peer's UUID
 //   - content: the frames of the message; they are copied; 1 to 65536 frames
 //
-// It fails if there is no such peer, if the message is larger than the limit,
-// if the wait was ended or if the node has stopped.
+// It fails if there is no such peer, if it is the node itself, if the message
+// is larger than the limit, if the wait was ended or if the node has stopped.
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrNoPeer], [ErrSelf], [ErrTooLarge], [ErrStopped],
+// [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Whisper", ctx); err != nil {
+		return err
+	}
 	if err := check.Frames("Whisper", "content", content, 1, 65536); err != nil {
 		return err
 	}
@@ -645,8 +869,16 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrTooLarge], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
+	if n == nil || n.engine == nil {
+		return 0, api.ErrNotRunning
+	}
+	if err := check.Context("Shout", ctx); err != nil {
+		return 0, err
+	}
 	if err := check.Text("Shout", "group", group, 1, 255); err != nil {
 		return 0, err
 	}
@@ -671,8 +903,16 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrUndelivered], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Flush(ctx context.Context) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Flush", ctx); err != nil {
+		return err
+	}
 	return n.engine.Flush(ctx)
 }
 
@@ -690,6 +930,12 @@ func (n *Node) Flush(ctx context.Context) error {
 //
 // State: draft.
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
+	if n == nil || n.engine == nil {
+		return 0, api.ErrNotRunning
+	}
+	if err := check.Context("Ping", ctx); err != nil {
+		return 0, err
+	}
 	return n.engine.Ping(ctx, peer)
 }
 
@@ -704,6 +950,9 @@ func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 //
 // State: draft.
 func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNotRunning
+	}
 	return n.engine.Traffic(peer)
 }
 
@@ -714,6 +963,9 @@ func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
 //
 // State: draft.
 func (n *Node) Endpoint() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.Endpoint()
 }
 
@@ -724,8 +976,13 @@ func (n *Node) Endpoint() string {
 //
 // It returns the view, or fails if the node does not run.
 //
+// Errors: [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Snapshot() (View, error) {
+	if n == nil || n.engine == nil {
+		return View{}, api.ErrNotRunning
+	}
 	result, err := n.engine.Snapshot()
 	if err != nil {
 		return View{}, err
@@ -737,6 +994,9 @@ func (n *Node) Snapshot() (View, error) {
 //
 // State: draft.
 func (n *Node) Peers() []Peer {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return peersOf(n.engine.Peers())
 }
 
@@ -746,8 +1006,13 @@ func (n *Node) Peers() []Peer {
 //
 // It returns the peer, or fails if it is not present.
 //
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
+	if n == nil || n.engine == nil {
+		return Peer{}, api.ErrNotRunning
+	}
 	result, err := n.engine.Peer(peer)
 	if err != nil {
 		return Peer{}, err
@@ -761,6 +1026,9 @@ func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
 //
 // State: draft.
 func (n *Node) PeersByGroup(group string) []Peer {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	if err := check.Text("PeersByGroup", "group", group, 1, 255); err != nil {
 		return nil
 	}
@@ -771,6 +1039,9 @@ func (n *Node) PeersByGroup(group string) []Peer {
 //
 // State: draft.
 func (n *Node) OwnGroups() []string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.OwnGroups()
 }
 
@@ -778,6 +1049,9 @@ func (n *Node) OwnGroups() []string {
 //
 // State: draft.
 func (n *Node) PeerGroups() []string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.PeerGroups()
 }
 
@@ -789,10 +1063,16 @@ func (n *Node) PeerGroups() []string {
 //     if that is secure, with a bar and its public key of CURVE in Z85 after
 //     it, as endpoint returns it there; 1 to 300 octets
 //
-// It fails if it is no endpoint or the node does not run.
+// It fails if it is no endpoint, if the peer is the node itself, or if the
+// node does not run.
+//
+// Errors: [ErrEndpoint], [ErrSelf], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("RequirePeer", "endpoint", endpoint, 1, 300); err != nil {
 		return err
 	}
@@ -804,6 +1084,9 @@ func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
 //
 // State: draft.
 func (n *Node) Counts() map[string]uint64 {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.Counts()
 }
 

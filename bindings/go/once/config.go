@@ -21,12 +21,19 @@ type Config struct {
 	Name    string            // public name; at most 255 octets; default: six digits of its id
 	Groups  []string          // groups to be in from the start: at most 4096, of 262144 octets together; each of 1 to 255 octets
 	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]; each of 1 to 255 octets
-	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved
+	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved; see [Node.SetHeader]
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
-	Security Security  // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
-	Trust    Trust     // whom to let in; default TrustOpen; TrustMembers if Identity is a member
-	Sealed   []string  // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
+
+	// Certificate is a file with a certificate of CURVE and its secret key, as
+	// CZMQ's zcert saves it, that the node uses in place of its identity's;
+	// FILE stands for FILE_secret if that is there. Security must not be
+	// SecurityPlain. 1 to 4096 octets.
+	Certificate string
+
+	Security Security // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
+	Trust    Trust    // whom to let in; default TrustOpen; TrustMembers if Identity is a member
+	Sealed   []string // groups in which nothing is said that is not sealed or encrypted; each of 1 to 255 octets
 
 	// Interfaces are names or addresses of the network interfaces to use; what
 	// is not there yet is waited for, and a [Notice] says so. No beacons go
@@ -84,9 +91,10 @@ func (c *Config) apply(lib *libonce.Node) error {
 		each("Groups", c.Groups, lib.Join),
 		each("Contest", c.Contest, lib.SetContestInGroup, lib.Join),
 		pairs("Headers", c.Headers, lib.SetHeader),
-		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
-		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
-		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
+		unless("Identity", c.Identity == nil, lib.SetIdentity, (*libonce.Identity)(c.Identity)),
+		unless("Certificate", c.Certificate == "", lib.SetCertificate, c.Certificate),
+		unless("Security", c.Security == 0, lib.SetSecurity, libonce.NodeSecurity(c.Security)),
+		unless("Trust", c.Trust == 0, lib.SetTrust, libonce.NodeTrust(c.Trust)),
 		each("Sealed", c.Sealed, lib.SetSealed),
 		unless("Interfaces", len(c.Interfaces) == 0, lib.SetInterface, commas(c.Interfaces)),
 		unless("BeaconPort", c.BeaconPort == 0, lib.SetPort, udpPort(c.BeaconPort)),
@@ -147,10 +155,12 @@ type ConfigError struct {
 	Err    error  // what it unwraps to
 }
 
+// Error names the field, and says what is wrong with it, for people.
 func (e *ConfigError) Error() string {
 	return "once.Config." + strings.TrimSuffix(e.Field+" "+e.Value, " ") + ": " + e.Reason
 }
 
+// Unwrap returns Err, which is one of the errors of this package or of the system.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // field returns the error of a field of Config, or of a value in it; libonce's names its setter.

@@ -59,7 +59,7 @@ func TestConfigErrors(t *testing.T) {
 		{once.Config{MaxMessage: 1}, once.ErrArgument, `MaxMessage: 1 given, 65536 to 1073741824 allowed`},
 		{once.Config{Outbox: 1}, once.ErrArgument, `Outbox: 1 given, 4096 to 1073741824 allowed`},
 		{once.Config{Inbox: 1}, once.ErrArgument, `Inbox: 1 given, 4096 to 1073741824 allowed`},
-		{once.Config{Security: once.SecurityPlain, Trust: once.TrustFirstUse}, once.ErrIdentity, `Security: a node without security has no identity, and seals nothing: choose auto or secure`},
+		{once.Config{Security: once.SecurityPlain, Trust: once.TrustFirstUse}, once.ErrNoIdentity, `Security: a node without security has no identity, and seals nothing: choose auto or secure`},
 		{once.Config{Trust: once.TrustMembers}, once.ErrMembers, `Trust: the node trusts members only, and is none: take an invite first`},
 	} {
 		node, err := once.Start(t.Context(), test.config)

@@ -2,6 +2,8 @@
 
 // Package api holds what the class models define for the engine and for its
 // bindings alike.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package api
 
 import (
@@ -66,6 +68,7 @@ var (
 	ErrStarted     = errors.New("the node has been started: settings are made before, and a node starts once")
 	ErrStopped     = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
+	ErrSelf        = errors.New("the peer is this node itself: what it is to hear, its program can tell it")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
 	ErrTooLarge    = errors.New("the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts")
 	ErrServers     = errors.New("the node has 64 gossip servers already")
@@ -80,6 +83,7 @@ var (
 
 // Errors of once_identity; they work with errors.Is.
 var (
+	ErrNothing     = errors.New("there is no identity or network here: take what a call returned without an error")
 	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
 	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
 	ErrInUse       = errors.New("another node runs with this identity: stop that one, or give this one another directory")
@@ -112,6 +116,7 @@ const (
 	EventTypeRefused     EventType = 11 // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        EventType = 12 // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
+	EventTypeChanged     EventType = 14 // a peer that is present has other headers than before
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -143,6 +148,51 @@ func (v EventType) String() string {
 		return "twin"
 	case EventTypeUnreachable:
 		return "unreachable"
+	case EventTypeChanged:
+		return "changed"
+	}
+	return ""
+}
+
+// EventWhy: why two nodes do not talk, or why one of them drops what the other
+// says. Which of the two refuses is told beside it. What the other says of
+// itself is as true as it is; its own words are not passed on.
+type EventWhy uint8
+
+// The values of EventWhy.
+const (
+	EventWhyProof    EventWhy = 1 // what was shown of an identity is not right
+	EventWhyExpired  EventWhy = 2 // the card of an identity has run out, or a clock is wrong
+	EventWhyName     EventWhy = 3 // who refuses knows the name as somebody else's
+	EventWhyMember   EventWhy = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
+	EventWhyFault    EventWhy = 5 // a fault of who refuses, which its log tells
+	EventWhySealed   EventWhy = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhySecurity EventWhy = 7 // one speaks over encrypted connections only, the other over plain ones
+	EventWhyUnsaid   EventWhy = 8 // the other does not say why; it may trust members only
+	EventWhyUnknown  EventWhy = 9 // the other says a reason that this node does not know; it may be of a later version
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v EventWhy) String() string {
+	switch v {
+	case EventWhyProof:
+		return "proof"
+	case EventWhyExpired:
+		return "expired"
+	case EventWhyName:
+		return "name"
+	case EventWhyMember:
+		return "member"
+	case EventWhyFault:
+		return "fault"
+	case EventWhySealed:
+		return "sealed"
+	case EventWhySecurity:
+		return "security"
+	case EventWhyUnsaid:
+		return "unsaid"
+	case EventWhyUnknown:
+		return "unknown"
 	}
 	return ""
 }
@@ -209,6 +259,7 @@ const (
 	PeerProtectionPlain  PeerProtection = 1 // nothing: whoever is on the network can read and change it
 	PeerProtectionCurve  PeerProtection = 2 // the connection is encrypted, and both ends have proved their keys
 	PeerProtectionSealed PeerProtection = 3 // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
+	PeerProtectionNone   PeerProtection = 4 // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -220,6 +271,8 @@ func (v PeerProtection) String() string {
 		return "curve"
 	case PeerProtectionSealed:
 		return "sealed"
+	case PeerProtectionNone:
+		return "none"
 	}
 	return ""
 }

@@ -11,6 +11,8 @@
 //	once-card = CARD / TOKEN / REVOCATION / INVITE
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package oncecard
 
 import "github.com/sjohnr/at-once/src/wire"

@@ -16,6 +16,8 @@
 //	shout     = GROUP SEALED
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package onceseal
 
 import "github.com/sjohnr/at-once/src/wire"

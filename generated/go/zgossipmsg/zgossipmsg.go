@@ -12,6 +12,8 @@
 // See https://github.com/zeromq/czmq/blob/master/src/zgossip_msg.xml.
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package zgossipmsg
 
 import "github.com/sjohnr/at-once/src/wire"

@@ -18,6 +18,8 @@
 // See https://rfc.zeromq.org/spec/36/.
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package zremsg
 
 import "github.com/sjohnr/at-once/src/wire"

@@ -137,7 +137,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return nil, err
 	}
-	id := node.ID()
+	id := node.UUID()
 	if as != with {
 		id = with.config.Identity.UUID()
 	}

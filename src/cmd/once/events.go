@@ -19,6 +19,7 @@ var eventTypes = []string{
 	"refused",
 	"twin",
 	"unreachable",
+	"changed",
 }
 
 // fill says what the event's type has to say. What is only claimed is not protected.
@@ -57,6 +58,8 @@ func (r *record) fill(event once.Event) {
 	case *once.Refusal:
 		r.Type = "refused"
 		r.Protection = ""
+		r.Why = e.Why.String()
+		r.Ours = e.Ours
 		r.Reason = e.Text
 	case *once.Twin:
 		r.Type = "twin"
@@ -66,5 +69,7 @@ func (r *record) fill(event once.Event) {
 		r.Type = "unreachable"
 		r.Protection = ""
 		r.Reason = e.Text
+	case *once.Changed:
+		r.Type = "changed"
 	}
 }

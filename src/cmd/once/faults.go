@@ -30,7 +30,7 @@ func isUsage(err error) bool {
 		return true
 	}
 	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrReserved, once.ErrHeaders, once.ErrGroups,
-		once.ErrIdentity, once.ErrMembers, once.ErrTimeouts}, func(kind error) bool { return errors.Is(err, kind) })
+		once.ErrNoIdentity, once.ErrMembers, once.ErrTimeouts}, func(kind error) bool { return errors.Is(err, kind) })
 }
 
 // isClosedPipe tells whether whoever reads the program's output has gone.

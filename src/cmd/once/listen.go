@@ -52,9 +52,10 @@ started anew), refused (it does not let us in), expelled (we do not let it in) o
 network (the connection was lost and could not be made again).
 
 Network events have no peer; their reason says what changed on this host. For
-refused it says who refuses whom and why, for unreachable what to open, for twin
-since when another node has been seen with this node's identity; the rest is as it
-was claimed, if it is known.`,
+refused it says who refuses whom and why; why has that in one word, and ours is
+there if it is this node that refuses. For unreachable it says what to open, for
+twin since when another node has been seen with this node's identity; the rest is
+as it was claimed, if it is known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'
   once listen --group room --type shout --count 1 --for 10s`,
@@ -184,6 +185,8 @@ type record struct {
 	Identity        string            `json:"identity,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
+	Why             string            `json:"why,omitempty"`  // of a refusal, for programs
+	Ours            bool              `json:"ours,omitempty"` // it is this node that refuses
 	Content         []string          `json:"content,omitempty"`
 	ContentEncoding string            `json:"content_encoding,omitempty"`
 	Msg             [][]byte          `json:"-"`

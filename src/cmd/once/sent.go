@@ -33,7 +33,7 @@ func sentRecords(peers []once.Peer, refusals map[uuid.UUID]string, err error) []
 	var undelivered *once.UndeliveredError
 	if errors.As(err, &undelivered) {
 		for _, m := range undelivered.Missed {
-			missed[m.ID] = m.Reason
+			missed[m.UUID] = m.Reason
 		}
 	}
 	records := make([]sentRecord, len(peers))

@@ -72,7 +72,7 @@ func TestSentToWhoIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	peers := node.Peers()
-	missed := &once.UndeliveredError{Missed: []once.Missed{{ID: peers[0].UUID(), Messages: 1, Reason: "left"}}}
+	missed := &once.UndeliveredError{Missed: []once.Missed{{UUID: peers[0].UUID(), Messages: 1, Reason: "left"}}}
 	var out, complaints bytes.Buffer
 	if err := reportSent(&out, &complaints, true, peers, nil, missed); err != missed || complaints.Len() > 0 {
 		t.Errorf("%v, %s", err, complaints.String())

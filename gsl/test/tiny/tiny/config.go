@@ -84,10 +84,12 @@ type ConfigError struct {
 	Err    error  // what it unwraps to
 }
 
+// Error names the field, and says what is wrong with it, for people.
 func (e *ConfigError) Error() string {
 	return "tiny.Config." + strings.TrimSuffix(e.Field+" "+e.Value, " ") + ": " + e.Reason
 }
 
+// Unwrap returns Err, which is one of the errors of this package or of the system.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
 // field returns the error of a field of Config, or of a value in it; libtiny's names its setter.

@@ -7,6 +7,8 @@
 //	tiny = *( EVERY / PARCEL / HELLO )
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import gsl/test/tiny/tiny: what is here may change at any time.
 package tinymsg
 
 import "github.com/sjohnr/at-once/src/wire"
