@@ -40,7 +40,7 @@ import "github.com/sjohnr/at-once/src/wire"
 // Signature is the number of the protocol in the first two octets of a message.
 const Signature = 6
 
-// Version is a field that never varies: version of these messages, always 1.
+// Version is a field that never varies: version of these messages.
 const Version = 1
 
 // Magic is a field that never varies: what no other content is likely to have here: two octets of zero and the word files!.
