@@ -65,11 +65,17 @@ func (f *folder) sync() error {
 	return nil
 }
 
-// has tells whether there is something of a file.
-func (f *folder) has(e entry) bool {
-	_, whole := f.root.Lstat(e.path)
-	_, partial := f.root.Lstat(e.path + partialSuffix)
-	return !errors.Is(whole, fs.ErrNotExist) || !errors.Is(partial, fs.ErrNotExist)
+// there returns how much is there of a file whose turn has not come: nothing, or all, as it
+// seems. What else there is, it is too early to know.
+func (f *folder) there(e entry) (octets uint64, isKnown bool) {
+	if _, err := f.root.Lstat(e.path + partialSuffix); !errors.Is(err, fs.ErrNotExist) {
+		return 0, false
+	}
+	info, err := f.root.Lstat(e.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, true
+	}
+	return e.octets, err == nil && info.Mode().IsRegular() && uint64(info.Size()) == e.octets
 }
 
 // part is what is there of a file.

@@ -125,7 +125,8 @@ func (r *receiver) fetch(ctx context.Context, n int, p *part) error {
 	if len(r.asked) > 0 {
 		first = r.asked[0]
 	}
-	if isNext := first.file == n && first.offset == 0 && !first.isPiece; r.entries[n].octets > 0 && (!isNext || p.there > 0) {
+	isNext := first.file == n && first.offset == 0 && first.isPiece == p.whole
+	if r.entries[n].octets > 0 && (!isNext || p.there > 0 && !p.whole) {
 		r.rewind(n)
 	}
 	for p.size < r.entries[n].octets {
@@ -162,7 +163,7 @@ func (r *receiver) rewind(n int) {
 }
 
 // request asks for as much as may be under way: of the file that is fetched, and of those
-// after it up to one of which something is there already.
+// after it up to one of which a part is there.
 func (r *receiver) request(ctx context.Context, n int) error {
 	for len(r.asked) < r.window.room() && r.next.file < len(r.entries) {
 		e, a := r.entries[r.next.file], r.next
@@ -170,12 +171,16 @@ func (r *receiver) request(ctx context.Context, n int) error {
 			r.next = asking{file: a.file + 1}
 			continue
 		}
-		if a.file > n && a.offset == 0 && r.folder.has(e) {
-			return nil
+		there := r.part.there
+		if a.file > n {
+			var isKnown bool
+			if there, isKnown = r.folder.there(e); !isKnown {
+				return nil
+			}
 		}
 		a.length, a.since = min(e.octets-a.offset, oncefiles.MaxDataContent), time.Now()
 		read := &oncefiles.Read{Transfer: r.number, Round: r.round, File: uint32(a.file), Offset: a.offset}
-		if piece := min(e.octets-a.offset, oncefiles.MaxPiece); a.file == n && a.offset+piece <= r.part.there {
+		if piece := min(e.octets-a.offset, oncefiles.MaxPiece); a.offset+piece <= there {
 			a.length, a.isPiece, read.Piece = piece, true, 1
 		}
 		read.Length = uint32(a.length)

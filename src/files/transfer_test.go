@@ -52,6 +52,29 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// TestMany checks that many small files do not take a round trip each, whether they are
+// there or not.
+func TestMany(t *testing.T) {
+	const many = 1000
+	small := map[string]string{}
+	for i := range many {
+		small[fmt.Sprintf("a/%d", i)] = fmt.Sprint(i)
+	}
+	source, into := write(t, small), t.TempDir()
+	for _, what := range []string{"new", "there"} {
+		bubble(t, func(t *testing.T, ctx context.Context, from, to *side) {
+			began := time.Now()
+			sent := from.send(ctx, t, filepath.Join(source, "a"))
+			expect(t, "receive", to.receive(ctx, t, into, false), nil)
+			expect(t, "send", <-sent, nil)
+			if took := time.Since(began); took > many*onTheWay/4 {
+				t.Errorf("%d files, %s: %v", many, what, took)
+			}
+		})
+	}
+	same(t, read(t, into), withFolders(small))
+}
+
 // TestLoss loses messages of each kind, a tenth of them, in both directions.
 func TestLoss(t *testing.T) {
 	source := write(t, some)
