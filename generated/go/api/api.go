@@ -276,3 +276,18 @@ func (v PeerProtection) String() string {
 	}
 	return ""
 }
+
+// Errors of once_files; they work with errors.Is.
+var (
+	ErrDeclined     = errors.New("the receiver does not take the files")
+	ErrUnanswered   = errors.New("the offer was not answered: have the receiver ask for files, or answer sooner")
+	ErrNoRoom       = errors.New("the receiver's disk is full: make room there and send again, which goes on from what has arrived")
+	ErrOccupied     = errors.New("another file has the name, and is left as it is: have the receiver ask for overwriting, or take another folder")
+	ErrBadName      = errors.New("a name that is not taken")
+	ErrChanged      = errors.New("a file has changed while it was sent: send it again")
+	ErrGone         = errors.New("the other side is gone; what has arrived is kept, and sending again goes on from there")
+	ErrStalled      = errors.New("the other side was silent for too long; what has arrived is kept, and sending again goes on from there")
+	ErrBroken       = errors.New("the other side breaks the protocol")
+	ErrAbandoned    = errors.New("the other side has given up; what has arrived is kept, and sending again goes on from there")
+	ErrTooManyFiles = errors.New("a transfer has at most 65536 files and folders, whose paths have at most 8 MiB together: send them in parts, or as an archive")
+)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/bindings/go/once/files"
 )
 
 func chatCommand(with *common) *cobra.Command {
@@ -165,6 +166,9 @@ func (c *chat) show(event once.Event) error {
 		}
 		return c.said(e.About(), where, "", e.Content)
 	case *once.Whisper:
+		if files.Is(e) { // for once receive, if it shares the node
+			return nil
+		}
 		return c.said(e.About(), "", " whispers", e.Content)
 	case *once.Join:
 		if !c.in(e.Group) {

@@ -92,7 +92,7 @@ func TestExitStatus(t *testing.T) {
 		{1, "listen --endpoint tcp://192.0.2.1:5671", ``, `^once: --endpoint: cannot accept connections at tcp://192\.0\.2\.1:5671: `},
 		{1, "identity show /nonexistent", ``, `^once: /nonexistent/identity.key: `},
 		{2, "listen --count none", ``, `^once: --count "none": give a number from 1 on\nonce: 'once listen --help' tells how to use it\n$`},
-		{2, "sing", ``, `^once: unknown command "sing" for "once"\n`},
+		{2, "sing", ``, `^once: unknown command "sing" for "once"; did you mean send\?\n`},
 	} {
 		if !strings.Contains(root.Long, strings.Repeat(" ", 4)+string(rune('0'+test.status))+"  ") {
 			t.Errorf("once --help has no status %d", test.status)

@@ -60,6 +60,9 @@ func (e toldError) Unwrap() error { return e.error }
 // or an argument of a function, goes by the flag or the argument that the user has typed.
 func explain(cmd *cobra.Command, err error) string {
 	text := err.Error()
+	if fault, others, found := strings.Cut(text, "\n\nDid you mean this?\n\t"); found { // as cobra has it
+		text = fault + "; did you mean " + strings.ReplaceAll(strings.TrimSpace(others), "\n\t", " or ") + "?"
+	}
 	var config *once.ConfigError
 	var limits *once.LimitError
 	switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/bindings/go/once/files"
 )
 
 func listenCommand(with *common) *cobra.Command {
@@ -160,6 +161,9 @@ func listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writ
 			return err
 		}
 		for i := range batch.Len() {
+			if files.Is(batch.At(i)) { // for once receive, if it shares the node
+				continue
+			}
 			switch err := show(buffer, batch.At(i)); {
 			case errors.Is(err, errEnough):
 				return buffer.Flush()

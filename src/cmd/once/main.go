@@ -104,6 +104,7 @@ Exit status:
 	}
 	for _, cmd := range slices.Concat(
 		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
+		chapter("Files:", sendCommand(with), receiveCommand(with)),
 		chapter("Look around:", peersCommand(with), doctorCommand(with))) {
 		with.register(cmd.Flags())
 	}
