@@ -8,79 +8,111 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB      := golang.org/x/vulndb
 VULNS       ?= latest
-PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck
+PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-config iproute2 nftables shellcheck python3 graphviz
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
+# OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
-PREFIX      ?= $(shell go env GOPATH)/bin
+PACKERS     := zip dpkg tar gzip
+READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
+PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
+DESTDIR     ?=
+PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 SUDO        := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What is built says which commit it is of, and is of that commit's date.
+COMMIT = $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD)$(if $(shell git status --porcelain),+changes))
+EPOCH  = $(if $(wildcard .git),$(shell git log -1 --format=%ct))
+BUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.commit=$(COMMIT)'
+
+# need installs those of some packages that are missing (Debian, Ubuntu).
+need = missing=""; for p in $1; do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
 
 .PHONY: help
 help: ## list these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@sed -nE 's/^##@ (.*)/\n\1:/p; s/^([a-z]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+##@ Use it
 
 .PHONY: demo
-demo: ## build the program and let three nodes on loopback hold a conversation
+demo: ## let three nodes on loopback hold a conversation
 	@bash demo/demo.sh
 
-.PHONY: test
-test: ## run all tests that need no C library
-	go test ./...
+.PHONY: build
+build: ## build the program, its manual and completions into bin
+	$(BUILD) -o bin/once ./src/cmd/once
+	@SOURCE_DATE_EPOCH='$(EPOCH)' bash deploy/share.sh bin/once bin/share
+
+.PHONY: install
+install: $(if $(shell command -v go),build) ## install them in PREFIX (where Go programs are), below DESTDIR
+	@bash deploy/install.sh '$(DESTDIR)' '$(PREFIX)'
+
+.PHONY: uninstall
+uninstall: ## take away what install has put there
+	@bash deploy/install.sh '$(DESTDIR)' '$(PREFIX)' remove
+
+##@ Change it
 
 .PHONY: deps
-deps: ## install what the generator and the interop tests need (Debian, Ubuntu)
-	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; fi
+deps: ## install what generate, check and interop need (Debian, Ubuntu)
+	@$(call need,$(PACKAGES))
 
 .PHONY: generate
 generate: ## print all generated files from the models
 	@bash gsl/generate.sh
 
+.PHONY: docs
+docs: generate ## print the documents, and draw the state machines with dot, as SVG
+	@ls generated/doc/*.md generated/doc/*.svg
+
 .PHONY: check
-check: ## prove that the tree is formatted, vetted, and what the models print
+check: ## prove that all is formatted, vetted, and what the models print
 	@unformatted=$$(gofmt -l bindings gsl lab src generated); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
 	go vet ./...
-	GOOS=darwin GOARCH=arm64 go vet ./src/... ./bindings/...
-	GOOS=windows go vet ./src/... ./bindings/...
+	@for platform in $(PLATFORMS); do \
+	  echo "go vet for $$platform"; GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./src/... ./bindings/...; \
+	done
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck .ci/run .ci/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
+	shellcheck .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
-.PHONY: build
-build: ## build the program into bin/once
-	CGO_ENABLED=0 go build -trimpath -o bin/once ./src/cmd/once
+.PHONY: lines
+lines: ## count the lines of the library, and what stands apart
+	@bash .ci/lines.sh
 
-.PHONY: install
-install: ## build the program and install it, by default beside other Go programs
-	CGO_ENABLED=0 go build -trimpath -o "$(PREFIX)/once" ./src/cmd/once
-	@echo "installed $(PREFIX)/once"
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+##@ Prove it
+
+.PHONY: test
+test: ## run all tests that need no C library
+	go test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector, and CURVE without assembly
+	go test -race -short ./...
+	go test -tags purego ./src/salsa ./src/zmtp
 
 .PHONY: vuln
-vuln: ## look the dependencies up among known vulnerabilities, of today or VULNS (a version of the module that has them)
+vuln: ## look dependencies up among known vulnerabilities (VULNS: as of when)
 	@version=$$(go list -m -f '{{.Version}}' $(VULNDB)@$(VULNS)); echo "$(VULNDB) $$version"; \
 	go run "$(VULNDB)/cmd/indexdb@$$version" -vulns "$$(go env GOMODCACHE)/$(VULNDB)@$$version/data/osv" -out bin/vulndb
 	go run $(GOVULNCHECK) -db "file://$(CURDIR)/bin/vulndb" ./...
 	cd src/interop && go run $(GOVULNCHECK) -db "file://$(CURDIR)/bin/vulndb" ./...
 
-.PHONY: race
-race: ## run all tests with the race detector, and those of CURVE without assembly
-	go test -race -short ./...
-	go test -tags purego ./src/salsa ./src/zmtp
-
-.PHONY: lines
-lines: ## count the hand-written lines of the library, and what stands apart
-	@bash .ci/lines.sh
-
 .PHONY: soak
-soak: ## simulate SEEDS (20000) networks, and a large one; a seed that fails is printed
+soak: ## simulate SEEDS (20000) networks; a seed that fails is printed
 	go test ./src/zre -count=1 -timeout 1h -run Networks -seeds $(SEEDS)
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (10s, or 20000x for so many runs: a time may end as an error)
+fuzz: ## run each fuzz target for FUZZTIME (10s, or 20000x: so many runs)
 	@go list ./... | while read -r package; do \
 	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
 	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
@@ -92,7 +124,7 @@ interop: deps ## test against gyre, libzmq and CZMQ
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go test -count=1 ./...
 
 .PHONY: czmq
-czmq: deps ## test the driver for libzmq (-tags czmq), and nodes on it but for what OURS tells of costs and of how far a slow transfer is
+czmq: deps ## test the driver for libzmq (-tags czmq), and nodes on it
 	go vet -tags czmq ./...
 	go run $(STATICCHECK) -tags czmq ./src/link/... ./src/node
 	go test -race -tags czmq -count=1 ./src/link/czmq ./src/link/linktest
@@ -109,6 +141,14 @@ bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go run ./bench $(BENCH)
 	@for figures in Idle Figures; do ONCE_FIGURES=1 go test ./bindings/go/once -count=1 -v -run $$figures | grep -vE '^(===|---|    --- )'; done
 
-.PHONY: clean
-clean: ## remove what was built
-	rm -rf bin
+##@ Release it
+
+.PHONY: dist
+dist: build ## make releases of the commit, for PLATFORMS, in bin/dist
+	@$(call need,$(PACKERS))
+	@COMMIT='$(COMMIT)' SOURCE_DATE_EPOCH='$(EPOCH)' PLATFORMS='$(PLATFORMS)' bash deploy/dist.sh
+
+.PHONY: distcheck
+distcheck: ## make them twice, apart; compare; try the package; needs root
+	@$(call need,$(PACKERS) $(READERS))
+	@PLATFORMS='$(PLATFORMS)' SUDO='$(SUDO)' bash .ci/dist.sh

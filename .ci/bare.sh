@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that `make demo` and `make test` pass on a machine that has Go, git and
+# Proves that `make demo`, `make test` and `make install` pass on a machine that has Go, git and
 # make, but nothing of what `make deps` brings, even where that is installed: it
 # is hidden first. Root hides it in a mount namespace of its own, others by a PATH
 # that does not lead there.
@@ -44,6 +44,8 @@ if [[ $(id -u) == 0 && ${1:-} != apart ]]; then
     exec unshare --mount --propagation private -- bash "$0" apart
 fi
 
+into=$(mktemp -d)
+trap 'rm -rf "$into"' EXIT
 names=$(found | sed 's|.*/||' | sort -u | tr '\n' ' ')
 if [[ $(id -u) == 0 ]]; then
     echo "bare: hiding what is in $headers, and these by a mount namespace: $names"
@@ -51,9 +53,8 @@ if [[ $(id -u) == 0 ]]; then
     [[ -z $(ls -A $headers 2>/dev/null) ]] || fail "$headers is not hidden"
 else
     echo "bare: hiding these by PATH: $names"
-    links=$(mktemp -d)
-    trap 'rm -rf "$links"' EXIT
-    hide_by_path "$links"
+    mkdir "$into/links"
+    hide_by_path "$into/links"
 fi
 hash -r
 unset CC CXX PKG_CONFIG CGO_ENABLED
@@ -68,3 +69,5 @@ GOFLAGS="$(go env GOFLAGS) -count=1" # what passed with more tools does not coun
 export GOFLAGS
 make demo
 make test
+make install DESTDIR="$into" PREFIX=/usr/local
+"$into/usr/local/bin/once" --version

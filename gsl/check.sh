@@ -7,7 +7,8 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 gsl/print.sh "$copy"
 
-stale=$(for part in generated bindings/go/libonce gsl/test/tiny; do
+stale=$(gsl/pictures.sh "$copy"
+for part in generated bindings/go/libonce gsl/test/tiny; do
     diff -rq "$part" "$copy/$part" || true
     git status --porcelain -- "$part"
 done

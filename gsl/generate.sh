@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 gsl/print.sh "$copy"
+gsl/pictures.sh "$copy" draw
 rm -rf generated bindings/go/libonce gsl/test/tiny
 gsl/among.sh . | xargs -r rm
 cp -R "$copy/generated" .

@@ -18,11 +18,13 @@ const module = "github.com/sjohnr/at-once/"
 // floors are the packages from the top down. Each imports from lower floors only.
 var floors = []string{
 	"src/cmd/once",
+	"bindings/go/once/files",
 	"bindings/go/once",
 	"bindings/go/once/oncetest",
 	"bindings/go/libonce",
 	"src/node",
 	"src/control",
+	"src/files",
 	"src/site",
 	"src/dial",
 	"src/channel",
@@ -45,6 +47,7 @@ var floors = []string{
 	"generated/go/handshakemachine",
 	"generated/go/peermachine",
 	"generated/go/oncecard",
+	"generated/go/oncefiles",
 	"generated/go/onceseal",
 	"generated/go/oncecontrol",
 	"generated/go/zgossipmsg",
@@ -86,7 +89,7 @@ func TestArrowsRunDown(t *testing.T) {
 				if err != nil || !ours {
 					continue
 				}
-				if slices.Index(floors, to) <= floor || from == "src/cmd/once" && to != "bindings/go/once" {
+				if slices.Index(floors, to) <= floor || from == "src/cmd/once" && !strings.HasPrefix(to, "bindings/go/once") {
 					t.Errorf("%s imports %s, which is no floor below", path, to)
 				}
 			}
@@ -99,6 +102,32 @@ func TestArrowsRunDown(t *testing.T) {
 	for _, floor := range floors {
 		if !seen[floor] {
 			t.Errorf("there is no %s", floor)
+		}
+	}
+}
+
+// promise is what the documentation of each package says that programs should not import.
+const promise = "Programs import bindings/go/once: what is here may change at any time.\n"
+
+// TestOnlyBindingsArePromised reads the documentation of each package but those of bindings
+// and the program.
+func TestOnlyBindingsArePromised(t *testing.T) {
+	for _, floor := range floors {
+		if strings.HasPrefix(floor, "bindings/") || strings.HasPrefix(floor, "src/cmd/") {
+			continue
+		}
+		paths, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(floor), "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(paths, func(path string) bool {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.HasSuffix(file.Doc.Text(), "\n"+promise)
+		}) {
+			t.Errorf("the documentation of %s does not end with %q", floor, promise)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package generator_test
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -56,6 +58,42 @@ func TestEveryTypeOfField(t *testing.T) {
 	var got tinymsg.Every
 	if err := got.Decode(frame(t), every.Content); err != nil || !reflect.DeepEqual(got, every) {
 		t.Errorf("decoded as %+v, %v", got, err)
+	}
+}
+
+// The example of the model, which the generator encodes by rules of its own.
+func TestExampleOfEveryType(t *testing.T) {
+	text, err := os.ReadFile("tiny/vectors/tiny_msg.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var examples []struct {
+		Name   string
+		Frames []string
+	}
+	if err := json.Unmarshal(text, &examples); err != nil || len(examples) != 3 || len(examples[0].Frames) != 3 {
+		t.Fatalf("%d examples, %v", len(examples), err)
+	}
+	want := tinymsg.Every{
+		PeerID:   [16]byte{0: 0xA0, 15: 0xAF},
+		Sequence: 0x01020304,
+		Tiny:     0xFE, Small: 0xFEDC, Large: 0xFEDCBA98, Huge: 1<<52 + 1,
+		Name:    "été",
+		Text:    "some text: with 100 % of it",
+		List:    []string{"", "four"},
+		Table:   []wire.Pair{{Key: "b", Value: "2"}, {Key: "a", Value: ""}},
+		Blob:    []byte{0, 255},
+		Key:     [16]byte(bytes.Repeat([]byte{0xB0}, 16)),
+		Content: [][]byte{{}, {'1'}},
+	}
+	b, err := want.AppendTo(nil)
+	if err != nil || hex.EncodeToString(b) != examples[0].Frames[0] {
+		t.Errorf("EVERY is encoded as %x, %v", b, err)
+	}
+	for i, frame := range want.Content {
+		if hex.EncodeToString(frame) != examples[0].Frames[1+i] {
+			t.Errorf("frame %d is %s", i, examples[0].Frames[1+i])
+		}
 	}
 }
 

@@ -5,6 +5,8 @@
 //
 // A sighting proves nothing: anyone on the network can send any beacon, with any
 // key. It is a hint where to connect, and the conversation there decides.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package beacon
 
 import (

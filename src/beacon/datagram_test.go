@@ -2,10 +2,17 @@ package beacon
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"os"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
 )
 
 // hello is a beacon as RFC 36, "Discovery", has it: Z R E, %x01, UUID, port; keyed
@@ -69,6 +76,53 @@ func TestDatagram(t *testing.T) {
 				t.Errorf("the first %d octets of %q are taken for a beacon", n, datagram)
 			}
 		}
+	}
+}
+
+// What the model of the beacon says, in examples and numbers, is what this package does.
+func TestLayout(t *testing.T) {
+	var layout struct {
+		Numbers map[string]int
+		Records []struct {
+			Name, Octets string
+			Fields       struct {
+				ID, Key string
+				Port    uint16
+			}
+		}
+	}
+	text, err := os.ReadFile("../../generated/vectors/zre_beacon.json")
+	if err == nil {
+		err = json.Unmarshal(text, &layout)
+	}
+	if err != nil || len(layout.Records) != 3 {
+		t.Fatalf("%d records, %v", len(layout.Records), err)
+	}
+	for _, r := range layout.Records {
+		datagram, err := hex.DecodeString(r.Octets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, port, key, ok := decode(datagram)
+		if !ok || id != uuid.MustParse(r.Fields.ID) || port != r.Fields.Port || !strings.HasPrefix(hex.EncodeToString(key[:]), r.Fields.Key) {
+			t.Errorf("%s: %v, port %d, key %x, %v", r.Name, id, port, key, ok)
+		}
+		if b := encode(id, port, key); !bytes.Equal(b, datagram) || (key == noKey) != (r.Fields.Key == "") {
+			t.Errorf("%s: encoded as %x", r.Name, b)
+		}
+	}
+	for name, want := range map[string]int{
+		"port":     api.DefaultNodeBeaconPort,
+		"interval": int(api.DefaultNodeInterval / time.Millisecond),
+		"gap":      int(segmentGap / time.Millisecond),
+		"crowd":    maxCrowd,
+	} {
+		if got := layout.Numbers[name]; got != want {
+			t.Errorf("%s is %d in the model, and %d here", name, got, want)
+		}
+	}
+	if page, err := os.ReadFile("../../generated/doc/zre_beacon.md"); err != nil || !bytes.Contains(page, []byte(" "+Group.String()+" ")) {
+		t.Errorf("the document does not name %v, %v", Group, err)
 	}
 }
 

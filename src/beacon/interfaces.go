@@ -175,15 +175,16 @@ func choose(usable []Interface, names []string) (chosen []Interface, err error) 
 	return chosen, err
 }
 
-// CheckName fails if no interface can ever have a name or address.
-func CheckName(name string) error {
+// WantName returns nothing if an interface can ever have a name or address, else what
+// that is.
+func WantName(name string) string {
 	if _, err := netip.ParseAddr(name); err == nil {
-		return nil
+		return ""
 	}
 	if name == "" || len(name) > maxName || strings.ContainsAny(name, "/:") {
-		return fmt.Errorf("no name or address of a network interface: names have 1 to %d octets, and neither slashes nor colons", maxName)
+		return fmt.Sprintf("an IP address, or a name of 1 to %d octets without slashes and colons", maxName)
 	}
-	return nil
+	return ""
 }
 
 // Bounds of how often Follow looks. To look costs some 100 µs.

@@ -122,14 +122,14 @@ func TestUnknownInterfaceIsBrief(t *testing.T) {
 	}
 }
 
-func TestCheckName(t *testing.T) {
+func TestWantName(t *testing.T) {
 	for name, want := range map[string]bool{
 		"eth0": true, "enp0s31f6": true, strings.Repeat("e", maxName): true, "192.0.2.7": true, "fe80::1%eth0": true,
 		"2001:db8:1111:2222:3333:4444:5555:6666": true,
 		"":                                       false, strings.Repeat("e", maxName+1): false, "192.0.2.0/24": false, "fe80::1::": false,
 	} {
-		if err := CheckName(name); (err == nil) != want {
-			t.Errorf("%q: %v", name, err)
+		if wanted := WantName(name); (wanted == "") != want {
+			t.Errorf("%q: want %s", name, wanted)
 		}
 	}
 }

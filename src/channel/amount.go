@@ -21,5 +21,12 @@ func (t *tally) add(octets int) {
 	t.octets.Add(uint64(octets))
 }
 
+func (t *tally) plus(what Amount) {
+	t.messages.Add(what.Messages)
+	t.octets.Add(what.Octets)
+}
+
+func (t *tally) amount() Amount { return Amount{t.messages.Load(), t.octets.Load()} }
+
 // take returns the amount, and begins anew.
 func (t *tally) take() Amount { return Amount{t.messages.Swap(0), t.octets.Swap(0)} }

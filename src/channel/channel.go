@@ -1,6 +1,8 @@
 // Package channel is all that is said to one peer, and what opens what the peer says:
 // content is counted, sealed and queued. Today a channel is over two one-way links, as ZRE
 // has them: each [Path] is one of ours, and numbers and sealed sessions begin anew with it.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package channel
 
 import (
@@ -26,6 +28,8 @@ type Channel struct {
 	path      atomic.Pointer[Path] // nil once the peer is gone
 	session   atomic.Uint64        // number of the latest that the peer opened
 	skipped   tally                // shouts that it did not get: it was suspect and had no room, or nothing can be sealed for it
+	sent      tally                // content over the paths before this one
+	received  tally                // content that came
 	withheld  tally                // shouts that were not for it: only what is sealed is said there
 	doubt     atomic.Pointer[doubt]
 }
@@ -60,7 +64,23 @@ func (c *Channel) badge() *zre.Badge { return c.Peer().Badge() }
 func (c *Channel) seals() bool { return c.badge().Seals() }
 
 // Relink gives the peer another path. It is the loop's.
-func (c *Channel) Relink(p *Path) { close(c.path.Swap(p).replaced) }
+func (c *Channel) Relink(p *Path) {
+	last := c.path.Swap(p)
+	said := last.Said()
+	c.sent.plus(said)
+	close(last.replaced)
+}
+
+// Received counts content that came.
+func (c *Channel) Received(what Amount) { c.received.plus(what) }
+
+// Traffic returns how much content was said to the peer, and how much came.
+func (c *Channel) Traffic() (sent, received Amount) {
+	if p := c.Path(); p != nil {
+		sent = p.Said()
+	}
+	return sent.Plus(c.sent.amount()), c.received.amount()
+}
 
 // End tells those who wait that the peer is gone. It is the loop's.
 func (c *Channel) End() { c.Relink(nil) }

@@ -110,6 +110,14 @@ func (p *Path) sayLocked(octets int) {
 	p.latest = p.count
 }
 
+// Asked returns how often the peer was asked to confirm, and Answers how often it has. They are
+// the loop's.
+func (p *Path) Asked() int   { return p.answers + len(p.asked) }
+func (p *Path) Answers() int { return p.answers }
+
+// Replaced returns what is closed when the peer has another path, or none.
+func (p *Path) Replaced() <-chan struct{} { return p.replaced }
+
 // Said returns how much content was said.
 func (p *Path) Said() (said Amount) {
 	p.Locked(func() { said = p.said })

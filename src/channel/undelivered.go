@@ -12,11 +12,11 @@ import (
 
 // Missed is how much content a peer is not known to have got.
 type Missed struct {
-	ID       uuid.UUID // the nil UUID where several are told together
+	UUID     uuid.UUID // the nil UUID where several are told together
 	Name     string
 	Messages uint64
 	Octets   uint64 // of the messages, as they are on the wire
-	Reason   string // why it is gone, as in an exit, or why it gets none; else empty
+	Reason   string // why it is gone, as in an exit, or why it has missed that; empty if it may still get it
 }
 
 // String says how much, for people.
@@ -31,7 +31,7 @@ func (m Missed) String() string {
 	if m.Reason != "" {
 		what += ", " + m.Reason
 	}
-	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.ID, what)
+	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.UUID, what)
 }
 
 // UndeliveredError says that peers are not known to have got content. It is

@@ -3,10 +3,16 @@
 //
 // A function returns nil, without allocating, if the argument is within its
 // limits, else a [*Error]. All may be called by any goroutine.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package check
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -19,16 +25,52 @@ var ErrArgument = api.ErrArgument
 type Error struct {
 	Method   string // method, as Go spells it
 	Argument string // argument, as Go spells it
-	Given    string // what was given, with its unit
+	Value    string // the argument in quotes, if it is told
+	Given    string // how much or what was given, with its unit, if not the value says it
 	Allowed  string // what is allowed
+	Kind     error  // what it unwraps to; nil for ErrArgument
 }
 
-func (e *Error) Error() string {
-	return fmt.Sprintf("%s: %s is out of its limits: %s given, %s allowed", e.Method, e.Argument, e.Given, e.Allowed)
+func (e *Error) Error() string { return e.Method + ": " + e.About(e.Argument) }
+
+// About returns the error with another name for the argument, and without the method's.
+func (e *Error) About(argument string) string {
+	if e.Value != "" {
+		argument += " " + e.Value
+	}
+	return argument + ": " + e.Reason()
 }
 
-// Unwrap returns [ErrArgument].
-func (e *Error) Unwrap() error { return ErrArgument }
+// Reason returns what is given, but for the value, and what is allowed.
+func (e *Error) Reason() string {
+	if e.Given == "" {
+		return "want " + e.Allowed
+	}
+	return e.Given + " given, " + e.Allowed + " allowed"
+}
+
+// Unwrap returns Kind, or [ErrArgument].
+func (e *Error) Unwrap() error { return cmp.Or(e.Kind, ErrArgument) }
+
+// SettingError says which setting of an object keeps it from starting.
+type SettingError struct {
+	Setting string // as Go spells it
+	Err     error
+}
+
+func (e *SettingError) Error() string { return e.Err.Error() }
+func (e *SettingError) Unwrap() error { return e.Err }
+
+// quoted is how many octets of a text Quote shows.
+const quoted = 64
+
+// Quote returns a text in quotes, shortened if it is long.
+func Quote(text string) string {
+	if len(text) <= quoted {
+		return strconv.Quote(text)
+	}
+	return strconv.Quote(strings.ToValidUTF8(text[:quoted], "")) + "..."
+}
 
 // Text fails unless text has low to high octets.
 func Text(method, argument, text string, low, high int) error {
@@ -50,13 +92,21 @@ func Duration(method, argument string, d, low, high time.Duration) error {
 	return within(method, argument, "", d, low, high)
 }
 
+// Context fails unless there is a context.
+func Context(method string, ctx context.Context) error {
+	if ctx != nil {
+		return nil
+	}
+	return &Error{Method: method, Argument: "ctx", Given: "nil", Allowed: "context.Background() or one made from it"}
+}
+
 // Given fails unless an argument is one that can be used: an object that is there, a
-// value that its enumeration has.
-func Given(method, argument string, given bool) error {
+// value that its enumeration has. Allowed says which those are.
+func Given(method, argument string, given bool, allowed string) error {
 	if given {
 		return nil
 	}
-	return &Error{Method: method, Argument: argument, Given: "nothing that is known", Allowed: "what the documentation names"}
+	return &Error{Method: method, Argument: argument, Allowed: allowed}
 }
 
 func within[T int | time.Duration](method, argument, unit string, given, low, high T) error {

@@ -3,6 +3,7 @@ package check_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,8 @@ func TestLimits(t *testing.T) {
 		{"time too long", check.Duration("Join", "group", math.MaxInt64, 10*ms, time.Hour), "2562047h47m16.854775807s given, 10ms to 1h0m0s allowed"},
 		{"one empty frame", check.Frames("Join", "group", [][]byte{nil}, 1, 2), ""},
 		{"no frames", check.Frames("Join", "group", nil, 1, 2), "0 frames given, 1 to 2 frames allowed"},
+		{"what is there", check.Given("Join", "group", true, "one that is not nil"), ""},
+		{"what is not there", check.Given("Join", "group", false, "one that is not nil"), "want one that is not nil"},
 		{"too many frames", check.Frames("Join", "group", make([][]byte, 3), 1, 2), "3 frames given, 1 to 2 frames allowed"},
 	} {
 		if test.want == "" {
@@ -38,10 +41,20 @@ func TestLimits(t *testing.T) {
 			}
 			continue
 		}
-		want := "Join: group is out of its limits: " + test.want
+		want := "Join: group: " + test.want
 		if !errors.Is(test.err, check.ErrArgument) || test.err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", test.name, test.err, want)
 		}
+	}
+}
+
+// An error may be told by another name, of another kind, and with the value.
+func TestErrorIsToldAnew(t *testing.T) {
+	kind := errors.New("kind")
+	err := &check.Error{Method: "Join", Argument: "group", Value: check.Quote(strings.Repeat("ä", 99)), Allowed: "less", Kind: kind}
+	want := `--group "` + strings.Repeat("ä", 32) + `"...: want less`
+	if got := err.About("--group"); got != want || !errors.Is(err, kind) {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

@@ -86,8 +86,8 @@ func TestCallsCrossTheSocket(t *testing.T) {
 func TestUndeliveredCrossesTheSocket(t *testing.T) {
 	s := newStage(t)
 	missed := []channel.Missed{
-		{ID: uuid.UUID{1}, Name: "ben", Messages: 2, Octets: 30, Reason: "left"},
-		{ID: uuid.UUID{2}, Name: "cleo", Messages: 1, Octets: 9},
+		{UUID: uuid.UUID{1}, Name: "ben", Messages: 2, Octets: 30, Reason: "left"},
+		{UUID: uuid.UUID{2}, Name: "cleo", Messages: 1, Octets: 9},
 	}
 	s.flush = func(ctx context.Context) error {
 		<-ctx.Done()

@@ -32,7 +32,7 @@ func faultMessages(call uint32, err error) (list []wire.Message) {
 		failed.Cause = nameOf(undelivered.Cause)
 		for _, m := range undelivered.Missed {
 			list = append(list, &wire.Missed{
-				Number: call, Peer: m.ID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
+				Number: call, Peer: m.UUID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
 				Reason: cut(m.Reason, wire.MaxMissedReason),
 			})
 		}
@@ -61,5 +61,5 @@ func faultOf(ctx context.Context, m *wire.Failed, missed []channel.Missed) error
 }
 
 func missedOf(m *wire.Missed) channel.Missed {
-	return channel.Missed{ID: uuid.UUID(m.Peer), Name: m.Name, Messages: m.Messages, Octets: m.Octets, Reason: m.Reason}
+	return channel.Missed{UUID: uuid.UUID(m.Peer), Name: m.Name, Messages: m.Messages, Octets: m.Octets, Reason: m.Reason}
 }

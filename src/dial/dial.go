@@ -1,6 +1,8 @@
 // Package dial gets from what is known of where a peer may be to a link with it: it tries
 // the endpoints beside each other, again and again, and bounds how often and how many at a
 // time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package dial
 
 import (

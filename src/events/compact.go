@@ -15,14 +15,16 @@ const MaxNotices = 64
 // unread is what the queue holds of one peer since it last carried content.
 type unread struct {
 	suspect *Event
+	changed *Event
 	join    map[string]*Event
 	since   []*Event // all since it entered, that included; empty if it did before
 }
 
 // compact takes from a queue the events that cancel out: an enter and exit, a
 // join and leave, a suspect and recover, with no content of the peer between
-// them, and for each group all leaders but the last, and that too if it leaves. Of those that are not about
-// peers it leaves the latest, and each overrun. The order of the rest stays, and the last event of a peer
+// them, of each peer all changes but the last, and for each group all leaders but the last,
+// and that too if it leaves. Of those that are not about peers it leaves the latest, and
+// each overrun. The order of the rest stays, and the last event of a peer
 // shows it as it is after those that were taken. What a snapshot holds and
 // what it does not never make up for each other. Taken events have no type until
 // the sweep.
@@ -98,6 +100,11 @@ func (u *unread) see(e *Event) {
 		u.suspect = e
 	case api.EventTypeRecover:
 		u.suspect = cancel(u.suspect, e)
+	case api.EventTypeChanged:
+		if u.changed != nil {
+			u.changed.facts.Type = 0
+		}
+		u.changed = e
 	case api.EventTypeJoin:
 		u.join[e.facts.Group] = e
 	case api.EventTypeLeave:

@@ -1,5 +1,7 @@
 // Package events is the queue of what happens in a network to the application that is
 // told of it.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package events
 
 import (
@@ -16,6 +18,8 @@ import (
 type Facts struct {
 	Type    api.EventType
 	Reason  peermachine.Reason
+	Why     api.EventWhy // of who was refused
+	Ours    bool         // it is this node that refuses
 	Peer    *zre.Peer
 	Group   string
 	Content [][]byte
@@ -35,6 +39,8 @@ func (e *Event) Group() string       { return e.facts.Group }
 func (e *Event) Msg() [][]byte       { return e.facts.Content }
 func (e *Event) Time() time.Time     { return e.facts.At }
 func (e *Event) Version() uint64     { return e.facts.Version }
+func (e *Event) Why() api.EventWhy   { return e.facts.Why }
+func (e *Event) Ours() bool          { return e.facts.Ours }
 
 // Protection returns what protected content on its way, or what protects content
 // of the peer.

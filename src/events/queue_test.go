@@ -45,6 +45,8 @@ func (k *known) take(kind api.EventType, id uuid.UUID, group string) bool {
 			k.suspect[id] = true
 		}
 		return ok
+	case api.EventTypeChanged:
+		return here
 	case api.EventTypeJoin:
 		k.groups[id] = slices.Sorted(slices.Values(append(slices.Clone(groups), group)))
 		return here && !in
@@ -69,25 +71,38 @@ func TestTidingsThatCancelOut(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		q, truth, told := New(1+random.IntN(8)), nothing(), nothing()
+		names, seen := map[uuid.UUID]string{}, map[uuid.UUID]string{} // what changes of a peer, and as it was told
+		see := func(e *Event) {
+			if e.Type() == api.EventTypeEnter || e.Type() == api.EventTypeChanged {
+				seen[e.Peer().UUID()] = e.Peer().Name()
+			}
+		}
 		read := func() {
 			e, err := q.Recv(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
+			see(e)
 			if !told.take(e.Type(), e.Peer().UUID(), e.Group()) {
 				t.Fatalf("seed %d: %s of %s %q cannot come now: %v", seed, e.Type(), e.Peer().UUID(), e.Group(), told)
 			}
 		}
 		waiting := 0
-		for range 500 {
+		for i := range 500 {
 			id, group := uuid.UUID{1 + byte(random.IntN(4))}, fmt.Sprint(random.IntN(3))
-			kind := api.EventType(1 + random.IntN(int(api.EventTypeLeader)))
+			kind := api.EventType(1 + random.IntN(int(api.EventTypeLeader)+1))
+			if kind > api.EventTypeLeader {
+				kind = api.EventTypeChanged
+			}
 			after := &known{maps.Clone(truth.groups), maps.Clone(truth.suspect)}
 			if kind == api.EventTypeWhisper || kind == api.EventTypeShout || !after.take(kind, id, group) {
 				continue
 			}
 			truth = after
-			q.Post(Facts{Type: kind, Peer: zre.Stranger(id, "", sight.Endpoint{}), Group: group})
+			if kind == api.EventTypeChanged {
+				names[id] = fmt.Sprint(i)
+			}
+			q.Post(Facts{Type: kind, Peer: zre.Stranger(id, names[id], sight.Endpoint{}), Group: group})
 			if waiting = q.tidings; random.IntN(10) == 0 && waiting > 0 {
 				read()
 			}
@@ -101,12 +116,20 @@ func TestTidingsThatCancelOut(t *testing.T) {
 			if errors.Is(err, api.ErrStopped) {
 				break
 			}
+			if err == nil {
+				see(e)
+			}
 			if err != nil || !told.take(e.Type(), e.Peer().UUID(), e.Group()) {
 				t.Fatalf("seed %d: %v, or cannot come now: %v", seed, err, told)
 			}
 		}
 		if told.String() != truth.String() {
 			t.Errorf("seed %d: told %v, but it is %v", seed, told, truth)
+		}
+		for id := range truth.groups {
+			if seen[id] != names[id] {
+				t.Errorf("seed %d: %v was told as %q, and is %q", seed, id, seen[id], names[id])
+			}
 		}
 	}
 }
@@ -138,5 +161,29 @@ func TestWaitEnds(t *testing.T) {
 	cancel()
 	if _, err := New(1).RecvBatch(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestChangesAreForgotten has a peer change much while nobody reads: the last change is told.
+func TestChangesAreForgotten(t *testing.T) {
+	q, id, last := New(8), uuid.UUID{1}, ""
+	for i := range 1000 {
+		last = fmt.Sprint(i)
+		q.Post(Facts{Type: api.EventTypeChanged, Peer: zre.Stranger(id, last, sight.Endpoint{})})
+		if q.tidings > 32 {
+			t.Fatalf("%d tidings wait", q.tidings)
+		}
+	}
+	q.Close()
+	told := ""
+	for {
+		e, err := q.Recv(t.Context())
+		if err != nil {
+			break
+		}
+		told = e.Peer().Name()
+	}
+	if told != last {
+		t.Errorf("the last that is told is %s, want %s", told, last)
 	}
 }

@@ -12,4 +12,6 @@
 // Nothing is queued for those who are told: each connection remembers up to
 // which change it has told, so that a slow one costs no memory and gets only the
 // latest. A sighting proves nothing, as that of a beacon does not.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package gossip

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -57,11 +58,18 @@ type Gossip struct {
 	version  uint64     // of what was published last; 0 before Run
 	store    store
 	sessions map[*session]struct{}
+	servers  map[string]string // the seeds, and what is wrong with each; nothing if it answers
 }
+
+// silent is what is wrong with a server that was not heard of yet.
+const silent = "it has not answered yet"
 
 // Listen returns a gossip that is bound, if it is to be. Run or Close must follow.
 func Listen(ctx context.Context, config Config) (*Gossip, error) {
-	g := &Gossip{Config: config, closing: make(chan struct{}), sessions: map[*session]struct{}{}}
+	g := &Gossip{Config: config, closing: make(chan struct{}), sessions: map[*session]struct{}{}, servers: map[string]string{}}
+	for _, seed := range config.Seeds {
+		g.servers[seed] = silent
+	}
 	g.store.tuples = map[string]*list.Element{}
 	if config.Bind == "" {
 		return g, nil
@@ -194,7 +202,7 @@ func (g *Gossip) accept(ctx context.Context) {
 	link.Accept(ctx, g.listener, maxClients, func(conn net.Conn, over func()) {
 		g.work.Go(func() {
 			defer over()
-			if err := g.converse(ctx, conn, zmtp.Router); err != nil {
+			if err := g.converse(ctx, conn, zmtp.Router, ""); err != nil {
 				g.Log.Debug("gossip client left", "address", conn.RemoteAddr(), "error", err)
 			}
 		})
@@ -212,6 +220,9 @@ func (g *Gossip) connect(ctx context.Context, seed string) {
 	for wait := time.Duration(0); link.Pause(ctx, link.Vary(wait, g.Random(seed))); wait = link.Longer(wait) {
 		began := time.Now()
 		err := g.dial(ctx, seed)
+		g.mu.Lock()
+		g.servers[seed] = err.Error()
+		g.mu.Unlock()
 		g.Log.Debug("no gossip with a server", "endpoint", seed, "error", err)
 		if time.Since(began) > link.DialTime {
 			wait = 0
@@ -226,5 +237,13 @@ func (g *Gossip) dial(ctx context.Context, seed string) error {
 	if err != nil {
 		return err
 	}
-	return g.converse(ctx, conn, zmtp.Dealer)
+	return fmt.Errorf("the conversation ended: %w", g.converse(ctx, conn, zmtp.Dealer, seed))
+}
+
+// Servers returns the servers to connect to, each with what is wrong with it: nothing if it
+// answers.
+func (g *Gossip) Servers() map[string]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.servers)
 }

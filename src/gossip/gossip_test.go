@@ -47,16 +47,29 @@ func TestChainAndRing(t *testing.T) {
 	})
 }
 
+// finds checks what is wrong with the server that a node has.
+func (n *node) finds(t *testing.T, server int, fault string) {
+	t.Helper()
+	found := n.Servers()
+	if got, known := found[serverOf(server)]; !known || len(found) != 1 || (got == "") != (fault == "") || !strings.Contains(got, fault) {
+		t.Errorf("the servers are %q, want %q of %d", found, fault, server)
+	}
+}
+
 func TestServerRestarts(t *testing.T) {
 	virtual(t, func(t *testing.T, w *network) {
 		hub, two, three := w.start(1, 1), w.start(2, 1, 1), w.start(3, 1, 1)
 		pass(time.Second)
+		two.finds(t, 1, "")
 		hub.stop()
+		pass(time.Second)
+		two.finds(t, 1, "connection refused")
 		pass(10 * Lifetime)
 		two.sights()
 		three.sights()
 		hub = w.start(1, 1000)
 		pass(5 * time.Second)
+		two.finds(t, 1, "")
 		hub.wants(t, "new hub", 2, 3)
 		two.wants(t, "2", 1, 3)
 		three.wants(t, "3", 1, 2)

@@ -41,6 +41,7 @@ type session struct {
 	*Gossip
 	side  side
 	link  *link.Link
+	seed  string        // whom we have called; empty if the far side has called
 	ours  bool          // the far side is a node of ours
 	away  bool          // it is on another host
 	ended chan struct{} // closed when nothing is read any more
@@ -55,9 +56,9 @@ type session struct {
 	publish zgossipmsg.Publish
 }
 
-// converse speaks with the far side of a connection until it ends or ctx does.
-// It returns why it ended.
-func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error {
+// converse speaks with the far side of a connection, which is a seed if we have called it,
+// until it ends or ctx does. It returns why it ended.
+func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind, seed string) error {
 	l, err := link.Open(ctx, conn, link.Config{
 		Type:       kind,
 		Identity:   []byte(mark + rand.Text()),
@@ -71,6 +72,7 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind string) error
 	s := &session{
 		Gossip: g,
 		link:   l,
+		seed:   seed,
 		ours:   strings.HasPrefix(string(l.RemoteIdentity()), mark),
 		away:   !link.OneHost(l.LocalAddr(), l.RemoteAddr()),
 		ended:  make(chan struct{}),

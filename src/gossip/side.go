@@ -82,8 +82,10 @@ func (c *clientSide) heard(id zgossipmsg.ID) {
 	c.since = time.Now()
 	switch id {
 	case zgossipmsg.IDPublish:
+		c.servers[c.seed] = ""
 		c.fire(gossipclient.EventPublish)
 	case zgossipmsg.IDPong:
+		c.servers[c.seed] = ""
 		c.fire(gossipclient.EventPong)
 	default:
 		c.fire(gossipclient.EventViolation)

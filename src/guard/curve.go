@@ -43,6 +43,7 @@ func (g *Guard) Curve(v *Visit, refused Refused) *zmtp.Curve {
 	admit := func(key [32]byte, from net.Addr, m *zmtp.Metadata) error {
 		peer, err := PeerOf(m.Identity)
 		if err == nil {
+			g.Names.note(peer, m)
 			err = g.screen(peer, key, m)
 		}
 		if err != nil {
@@ -65,6 +66,7 @@ func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.C
 	}
 	server, err := ecdh.X25519().NewPublicKey(key[:])
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
+		g.Names.note(peer, m)
 		err := g.screen(peer, key, m)
 		if err != nil {
 			refused(peer, at, err)

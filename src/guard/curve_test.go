@@ -41,7 +41,7 @@ func newGate(t *testing.T, caller, called *Guard) *gate {
 	t.Cleanup(visit.End)
 	return &gate{
 		caller: caller, called: called, at: called.ID, as: IdentityOf(caller.ID), key: called.PublicKey(),
-		shows: caller.Properties(), shown: called.Properties(), visit: visit,
+		shows: caller.Properties(), shown: called.Introduction(), visit: visit,
 	}
 }
 
@@ -180,10 +180,11 @@ func (g *gate) stands(t *testing.T) {
 	if near != *g.called.PublicKey() || far != *g.caller.PublicKey() {
 		t.Error("the keys are those of others")
 	}
-	ours, life := NoncesOf(g.near)
-	theirs, ourLife := NoncesOf(g.far)
-	if ours.Own != theirs.Far || ours.Far != theirs.Own || !ours.Fresh() || life != g.called.Incarnation || ourLife != g.caller.Incarnation {
-		t.Errorf("nonces %v and %v, lives %d and %d", ours, theirs, life, ourLife)
+	ours, life, name := NoncesOf(g.near)
+	theirs, ourLife, ourName := NoncesOf(g.far)
+	if ours.Own != theirs.Far || ours.Far != theirs.Own || !ours.Fresh() || life != g.called.Incarnation || ourLife != g.caller.Incarnation ||
+		name != g.called.Name || ourName != "" {
+		t.Errorf("nonces %v and %v, lives %d and %d, names %q and %q", ours, theirs, life, ourLife, name, ourName)
 	}
 	if !bytes.Equal(g.shows[PropertyNonce], ours.Own[:]) {
 		t.Error("the nonce is not that which was shown")
@@ -251,13 +252,16 @@ func TestSuits(t *testing.T) {
 }
 
 // TestProperties shows a nonce that is new each time, and the life of the node; who it is
-// only where that is encrypted.
+// only where that is encrypted, and its name only where it is not, or to who was let in.
 func TestProperties(t *testing.T) {
-	for security, want := range map[api.NodeSecurity]int{api.NodeSecurityAuto: 2, api.NodeSecuritySecure: 3} {
+	for security, want := range map[api.NodeSecurity]int{api.NodeSecurityAuto: 3, api.NodeSecuritySecure: 3} {
 		g := with(t, Config{Security: security})
 		one, other := g.Properties(), g.Properties()
 		if len(one) != want || len(one[PropertyNonce]) != NonceSize || bytes.Equal(one[PropertyNonce], other[PropertyNonce]) {
 			t.Errorf("%v: shows %v", security, maps.Collect(maps.All(one)))
+		}
+		if (string(one[PropertyName]) == g.Name) == g.Secure || string(g.Introduction()[PropertyName]) != g.Name {
+			t.Errorf("%v: shows the name %q", security, one[PropertyName])
 		}
 	}
 }

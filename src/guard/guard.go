@@ -1,10 +1,13 @@
 // Package guard decides what a node shows of itself and whom it lets in: it presents
 // the node in handshakes and greetings, vets what others show there, bounds what
 // strangers cost, and remembers who was refused and who refuses us.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package guard
 
 import (
 	"cmp"
+	"crypto/ecdh"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -27,6 +30,7 @@ type Config struct {
 	Trust    api.NodeTrust    // 0 for the default
 	Sealed   bool             // there are groups in which nothing plain is said
 	Name     string           // empty for the first six digits of the id
+	Curve    *ecdh.PrivateKey // the key to use in place of the identity's; nil for that
 	Plain    uuid.UUID        // the id of a node without identity
 	Wall     func() time.Time // what cards are dated by
 	Log      *slog.Logger
@@ -44,6 +48,7 @@ type Guard struct {
 
 	Sightings Refusals // of nodes that are only said to be somewhere
 	Meetings  Refusals // of those that have said something themselves
+	Names     *Names
 	Shuns     Shuns
 	Twins     Twins
 	Throttle  *Throttle
@@ -57,7 +62,7 @@ type Guard struct {
 // New settles how a node protects itself, and takes its identity for it alone until
 // Release.
 func New(c Config) (*Guard, error) {
-	g := &Guard{Name: c.Name, Throttle: newThrottle(), wall: c.Wall, log: c.Log}
+	g := &Guard{Name: c.Name, Names: newNames(), Throttle: newThrottle(), wall: c.Wall, log: c.Log}
 	if err := g.arm(&c); err != nil {
 		return nil, err
 	}
@@ -66,7 +71,7 @@ func New(c Config) (*Guard, error) {
 		g.ID = g.Identity.UUID()
 	}
 	g.Name = cmp.Or(g.Name, strings.ToUpper(g.ID.String()[:6]))
-	if err := g.begin(c.Warn); err != nil {
+	if err := g.begin(c.Curve, c.Warn); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -89,7 +94,7 @@ func (g *Guard) arm(c *Config) (err error) {
 		}
 	}
 	if security == api.NodeSecurityPlain {
-		if c.Chosen || trust != api.NodeTrustOpen || c.Sealed {
+		if c.Chosen || c.Curve != nil || trust != api.NodeTrustOpen || c.Sealed {
 			return api.ErrNoIdentity
 		}
 		return nil
@@ -106,7 +111,7 @@ func (g *Guard) arm(c *Config) (err error) {
 }
 
 // begin settles which of the node's lives this is.
-func (g *Guard) begin(warn func(string)) (err error) {
+func (g *Guard) begin(curve *ecdh.PrivateKey, warn func(string)) (err error) {
 	now := g.wall()
 	if g.Identity == nil {
 		g.Incarnation = uint64(now.UnixNano())
@@ -116,6 +121,7 @@ func (g *Guard) begin(warn func(string)) (err error) {
 		return err
 	}
 	g.serial.Store(g.Incarnation)
+	g.Identity.Lend(curve)
 	if _, err = g.Identity.Issue(g.Incarnation, now); err != nil {
 		g.Release()
 	}
@@ -163,14 +169,23 @@ func (g *Guard) Freshen() *identity.Card {
 	return g.Identity.Card()
 }
 
-// Properties returns what the node shows in the handshake of one connection: a nonce,
-// in which of its lives it is, and if the connection has CURVE, who it is.
+// Introduction returns what the node shows in the handshake of one connection that is made
+// to it: Properties and its name. Over CURVE that is said to who was let in.
+func (g *Guard) Introduction() map[string][]byte {
+	shown := g.Properties()
+	shown[PropertyName] = []byte(g.Name)
+	return shown
+}
+
+// Properties returns what the node shows in the handshake of one connection: a nonce, in
+// which of its lives it is, on a plain connection its name, and if the connection has CURVE, who it is.
 func (g *Guard) Properties() map[string][]byte {
 	shown := map[string][]byte{
 		PropertyNonce:       NewNonce(),
 		PropertyIncarnation: binary.BigEndian.AppendUint64(nil, g.Incarnation),
 	}
 	if !g.Secure {
+		shown[PropertyName] = []byte(g.Name)
 		return shown
 	}
 	shown[PropertyCard] = g.Identity.Card().Octets()

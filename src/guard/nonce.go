@@ -43,9 +43,9 @@ func showsNonce(m *zmtp.Metadata) bool {
 	return len(m.Others[strings.ToLower(PropertyNonce)]) == NonceSize
 }
 
-// NoncesOf returns the nonces of a link that has just been opened, and the
-// incarnation that the far side has shown, 0 if none.
-func NoncesOf(l *link.Link) (c Nonces, incarnation uint64) {
+// NoncesOf returns the nonces of a link that has just been opened, and the incarnation and
+// the name that the far side has shown, 0 and nothing if none.
+func NoncesOf(l *link.Link) (c Nonces, incarnation uint64, name string) {
 	ours, theirs := l.TakeProperties()
 	copy(c.Own[:], ours[PropertyNonce])
 	if far := theirs[strings.ToLower(PropertyNonce)]; len(far) == NonceSize {
@@ -54,5 +54,5 @@ func NoncesOf(l *link.Link) (c Nonces, incarnation uint64) {
 	if shown := theirs[strings.ToLower(PropertyIncarnation)]; len(shown) == 8 {
 		incarnation = binary.BigEndian.Uint64(shown)
 	}
-	return c, incarnation
+	return c, incarnation, nameOf(theirs)
 }

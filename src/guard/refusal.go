@@ -14,6 +14,9 @@ var (
 	ErrPlain  = errors.New("it speaks over plain connections, and this node only over encrypted ones: give both the same security")
 	ErrSecure = errors.New("it speaks only over encrypted connections, and this node over plain ones: give both the same security")
 
+	ErrNotLetIn = errors.New("this node does not let it in")
+	ErrDropped  = errors.New("this node drops what it says")
+
 	errRefused = errors.New("it does not let this node in, and does not say why: it may trust members only")
 	ErrUnknown = errors.New("it refuses this node for a reason that this node does not know: it may be of a later version")
 )
@@ -41,12 +44,36 @@ func Refusal(why error) api.EventRefusal {
 	return api.EventRefusalFault
 }
 
+// said is what a peer has said of why it refuses us.
+type said api.EventRefusal
+
+func (s said) Error() string { return api.EventRefusal(s).Text() }
+
+// Why returns why a node is none to talk with, as the application is told it, and whether
+// it is this node that refuses. What is not known has not been said.
+func (g *Guard) Why(err error) (why api.EventWhy, ours bool) {
+	var theirs said
+	switch err = g.meant(err); {
+	case errors.Is(err, ErrDropped):
+		return api.EventWhySealed, true
+	case errors.Is(err, ErrNotLetIn):
+		return api.EventWhy(Refusal(err)), true
+	case errors.As(err, &theirs):
+		return api.EventWhy(theirs), false
+	case errors.Is(err, ErrPlain), errors.Is(err, ErrSecure):
+		return api.EventWhySecurity, errors.Is(err, ErrPlain)
+	case errors.Is(err, ErrUnknown):
+		return api.EventWhyUnknown, false
+	}
+	return api.EventWhyUnsaid, false
+}
+
 // Said returns what a peer has said of why it refuses us, 0 if that is nothing that we
 // know; and the same for people. Its own words are not passed on: they may be anything.
 func Said(reason string) (api.EventRefusal, error) {
 	for r := api.EventRefusalProof; r.Text() != ""; r++ {
 		if r.String() == reason {
-			return r, errors.New(r.Text())
+			return r, said(r)
 		}
 	}
 	return 0, ErrUnknown
@@ -58,8 +85,8 @@ func Reason(err error) error {
 	var refused *zmtp.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		said, why := Said(refused.Reason)
-		if said == 0 {
+		r, why := Said(refused.Reason)
+		if r == 0 {
 			return errRefused
 		}
 		return why
@@ -69,5 +96,10 @@ func Reason(err error) error {
 	return nil
 }
 
+// Speaks tells whether who is refused for a reason can say over a connection who it is.
+func Speaks(why error) bool {
+	return !errors.Is(why, ErrPlain) && !errors.Is(why, ErrSecure) && !errors.Is(why, zmtp.ErrMechanism)
+}
+
 // NotLetIn says who refuses whom.
-func NotLetIn(why error) error { return fmt.Errorf("this node does not let it in: %w", why) }
+func NotLetIn(why error) error { return fmt.Errorf("%w: %w", ErrNotLetIn, why) }

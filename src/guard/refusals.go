@@ -40,16 +40,21 @@ type Refusals struct {
 // told of it: nothing, if it was told of late. What that node is told is not up to it; see
 // [Refusal].
 func (g *Guard) Refuse(among *Refusals, peer uuid.UUID, why error) string {
-	if errors.Is(why, zmtp.ErrMechanism) {
-		why = ErrPlain
-		if !g.Secure {
-			why = ErrSecure
-		}
-	}
-	if text := why.Error(); among.Tell(peer, text, time.Now()) {
+	if text := g.meant(why).Error(); among.Tell(peer, text, time.Now()) {
 		return text
 	}
 	return ""
+}
+
+// meant returns what a handshake between two mechanisms means.
+func (g *Guard) meant(why error) error {
+	switch {
+	case !errors.Is(why, zmtp.ErrMechanism):
+		return why
+	case g.Secure:
+		return ErrPlain
+	}
+	return ErrSecure
 }
 
 // Tell tells whether something is to be told of a peer, and notes that it is.

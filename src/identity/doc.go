@@ -26,6 +26,8 @@
 // What comes from outside is checked in the order of what a check costs: sizes and
 // the one encoding that a card can have, its time, the id that it should be of,
 // and only then the signature.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package identity
 
 import (

@@ -127,13 +127,7 @@ func (d directory) transport() (*ecdh.PrivateKey, error) {
 		"metadata\ncurve", "public-key", public, "secret-key", z85.Encode(key.Bytes()))); err != nil {
 		return nil, err
 	}
-	key, err = read(d, fileTransport, ofSecret, func(text string) (*ecdh.PrivateKey, error) {
-		secret, err := keyIn(text, "curve", "secret-key")
-		if err != nil {
-			return nil, err
-		}
-		return ecdh.X25519().NewPrivateKey(secret[:])
-	})
+	key, err = read(d, fileTransport, ofSecret, secretIn)
 	if err != nil || key == nil {
 		return nil, cmp.Or(err, fs.ErrNotExist)
 	}
@@ -141,12 +135,6 @@ func (d directory) transport() (*ecdh.PrivateKey, error) {
 		err = nil // the key holds all that it says
 	}
 	return key, err
-}
-
-// certificate writes a public key as zcert does.
-func certificate(key *ecdh.PublicKey) []byte {
-	return properties("Public certificate of CURVE. Who is to trust this node needs it.",
-		"metadata\ncurve", "public-key", z85.Encode(key.Bytes()))
 }
 
 // token returns the token in the directory, nil if there is none. It may have expired.

@@ -37,12 +37,13 @@ type Identity struct {
 
 	renewing    sync.Mutex
 	mu          sync.Mutex
-	sealing     []sealingKey // the latest first
-	card        *Card        // nil before the first Issue
-	text        string       // of the card, which many greetings show
-	incarnation uint64       // the latest
-	held        bool         // a node runs with it
-	holder      *os.File     // that says so, nil if nothing on disk does
+	sealing     []sealingKey     // the latest first
+	card        *Card            // nil before the first Issue
+	text        string           // of the card, which many greetings show
+	incarnation uint64           // the latest
+	held        bool             // a node runs with it
+	lent        *ecdh.PrivateKey // that the node uses in place of transport; nil for none
+	holder      *os.File         // that says so, nil if nothing on disk does
 }
 
 // sealingKey is a secret key and the card that it is in.
@@ -65,10 +66,9 @@ func publicOf(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(e
 
 // What the class once_identity of the API tells; api/class says what it is.
 
-func (i *Identity) UUID() uuid.UUID     { return i.id }
-func (i *Identity) PublicKey() string   { return z85.Encode(publicOf(i.key)) }
-func (i *Identity) Directory() string   { return string(i.dir) }
-func (i *Identity) Certificate() string { return string(certificate(i.transport.PublicKey())) }
+func (i *Identity) UUID() uuid.UUID   { return i.id }
+func (i *Identity) PublicKey() string { return z85.Encode(publicOf(i.key)) }
+func (i *Identity) Directory() string { return string(i.dir) }
 
 // membership returns the identity's token, or one that says nothing.
 func (i *Identity) membership() *Token {
@@ -82,9 +82,6 @@ func (i *Identity) Network() string        { return z85.Encode(i.membership().Ne
 func (i *Identity) MemberName() string     { return i.membership().Name }
 func (i *Identity) Roles() []string        { return i.membership().Roles }
 func (i *Identity) MemberUntil() time.Time { return i.membership().Expiry }
-
-// Transport returns the key for CURVE.
-func (i *Identity) Transport() *ecdh.PrivateKey { return i.transport }
 
 // Token returns what makes the identity a member of a network, nil if nothing does.
 // It may have expired.
@@ -107,7 +104,7 @@ func (i *Identity) Issue(incarnation uint64, now time.Time) (*Card, error) {
 
 func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.Time) (*Card, error) {
 	m := oncecard.Card{
-		Identity: publicOf(i.key), Transport: i.transport.PublicKey().Bytes(),
+		Identity: publicOf(i.key), Transport: i.Transport().PublicKey().Bytes(),
 		Sealing: sealing.PublicKey().Bytes(), Incarnation: incarnation,
 		NotBefore: uint64(now.Unix()), Expiry: uint64(now.Add(Lifetime).Unix()),
 	}
@@ -186,5 +183,5 @@ func (i *Identity) Release() {
 	if i.holder != nil {
 		_ = i.holder.Close() // which unlocks it
 	}
-	i.holder, i.held = nil, false
+	i.holder, i.held, i.lent = nil, false, nil
 }

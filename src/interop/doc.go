@@ -1,7 +1,8 @@
 // Package interop lets programs that are not ours judge ours. Gyre, which speaks
 // ZRE version 2 as Zyre does, judges the codec and the node; libzmq, through
 // goczmq, judges ZMTP; a double of Zyre on libzmq judges what becomes of connections,
-// of peers that come back and of elections. It is a module of its own, so that what
+// of peers that come back and of elections. A peer in Python, which was written from the
+// pages in generated/doc alone, judges those pages. It is a module of its own, so that what
 // they need, cgo among it, is not needed by @Once. Apart from tests it has what tests
 // and the command gyrenode say to each other.
 package interop

@@ -51,7 +51,7 @@ func (g czmqGossip) says(want string) string {
 }
 
 // of is what a node publishes of itself.
-func of(n *ourNode) string { return "DELIVER " + hex(n.ID()) + " " + n.Endpoint() }
+func of(n *ourNode) string { return "DELIVER " + hex(n.UUID()) + " " + n.Endpoint() }
 
 // freeEndpoint returns an endpoint of loopback that nobody uses.
 func freeEndpoint(t *testing.T) string {
@@ -96,7 +96,7 @@ func TestGossipClient(t *testing.T) {
 	must(t, client.Do("CONNECT", endpoint))
 	client.says(of(hub))
 	hidden := quietNode(t, "hidden", func(c *once.Config) { c.BeaconPort = once.NoBeacon })
-	must(t, client.Do("PUBLISH", hex(hidden.ID()), hidden.Endpoint()))
+	must(t, client.Do("PUBLISH", hex(hidden.UUID()), hidden.Endpoint()))
 	hub.sees("enter hidden hidden")
 	hidden.sees("enter hub hub")
 

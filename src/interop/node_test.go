@@ -84,7 +84,7 @@ func TestGyreAndUs(t *testing.T) {
 	if hex(them.UUID()) != gyre.uuid || !strings.HasPrefix(them.Endpoint(), "tcp://127.0.0.1:") {
 		t.Errorf("gyre is %v at %s to us", them.UUID(), them.Endpoint())
 	}
-	if us := gyre.sees("enter ours 127.0.0.1"); us.Peer != hex(ours.ID()) || us.Headers["X-NAME"] != "ours" {
+	if us := gyre.sees("enter ours 127.0.0.1"); us.Peer != hex(ours.UUID()) || us.Headers["X-NAME"] != "ours" {
 		t.Errorf("we are %+v to gyre", us)
 	}
 	gyre.sees("join ours FIRST")
@@ -96,7 +96,7 @@ func TestGyreAndUs(t *testing.T) {
 
 	large := strings.Repeat("large.", mebibyte)
 	for _, text := range []string{"psst", "", "\x00\xff\x01", large} {
-		gyre.do("whisper", hex(ours.ID()), text)
+		gyre.do("whisper", hex(ours.UUID()), text)
 		ours.sees("whisper gyre " + text)
 		must(t, ours.Whisper(ours.ctx, them.UUID(), []byte(text)))
 		gyre.sees(strings.TrimSuffix("whisper ours "+text, " "))

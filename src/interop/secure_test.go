@@ -55,7 +55,7 @@ func admitting(t *testing.T, who ...*once.Identity) {
 func (p *zrePeer) greeted(ours *ourNode) {
 	p.t.Helper()
 	endpoint, key, _ := strings.Cut(ours.Endpoint(), "|")
-	hello, ok := p.hears(ours.ID()).(*zremsg.Hello)
+	hello, ok := p.hears(ours.UUID()).(*zremsg.Hello)
 	if !ok || hello.Endpoint != endpoint {
 		p.t.Fatalf("we say %+v", hello)
 	}
@@ -171,7 +171,7 @@ func TestSecureBeacon(t *testing.T) {
 	p.say(func(n uint16) zremsg.Message { return &zremsg.Whisper{Sequence: n} }, []byte("psst"))
 	ours.sees("whisper zyre psst")
 	must(t, ours.Whisper(ours.ctx, p.id, []byte("hush")))
-	if w, ok := p.hears(ours.ID()).(*zremsg.Whisper); !ok || !same(w.Content, [][]byte{[]byte("hush")}) {
+	if w, ok := p.hears(ours.UUID()).(*zremsg.Whisper); !ok || !same(w.Content, [][]byte{[]byte("hush")}) {
 		t.Errorf("it hears %+v", w)
 	}
 }

@@ -49,6 +49,9 @@ func TestCertificates(t *testing.T) {
 		if err != nil || !loaded.Transport().Equal(theirs.PrivateKey) || loaded.UUID() != ours.UUID() {
 			t.Fatalf("%q: %v", meta, err)
 		}
+		if key, err := who.LoadCertificate(file); err != nil || !key.Equal(theirs.PrivateKey) {
+			t.Errorf("%q: %v", meta, err)
+		}
 		trusting, err := who.Open(filepath.Join(t.TempDir(), "trusting"))
 		must(t, err)
 		peers := filepath.Join(trusting.Directory(), "peers")

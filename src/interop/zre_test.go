@@ -117,13 +117,13 @@ func (p *zrePeer) talk(ours *ourNode) {
 			p.t.Fatalf("shout %d arrives changed", i)
 		}
 		must(p.t, ours.Whisper(ours.ctx, p.id, content...))
-		if w, ok := p.hears(ours.ID()).(*zremsg.Whisper); !ok || !same(w.Content, content) {
+		if w, ok := p.hears(ours.UUID()).(*zremsg.Whisper); !ok || !same(w.Content, content) {
 			p.t.Fatalf("our whisper %d arrives changed", i)
 		}
 		if n, err := ours.Shout(ours.ctx, "CHAT", content...); n != 1 || err != nil {
 			p.t.Fatalf("shout to %d, %v", n, err)
 		}
-		if s, ok := p.hears(ours.ID()).(*zremsg.Shout); !ok || s.Group != "CHAT" || !same(s.Content, content) {
+		if s, ok := p.hears(ours.UUID()).(*zremsg.Shout); !ok || s.Group != "CHAT" || !same(s.Content, content) {
 			p.t.Fatalf("our shout %d arrives changed", i)
 		}
 	}
@@ -134,7 +134,7 @@ func TestLibzmqPeer(t *testing.T) {
 	ours := startOurs(t, once.Config{Name: "ours", BeaconPort: once.NoBeacon, Endpoint: "tcp://127.0.0.1:*", Groups: []string{"CHAT"}})
 	p := newPeer(t, ours.Endpoint(), "")
 	p.greet("zyre", "CHAT")
-	hello, ok := p.hears(ours.ID()).(*zremsg.Hello)
+	hello, ok := p.hears(ours.UUID()).(*zremsg.Hello)
 	if !ok || hello.Endpoint != ours.Endpoint() || fmt.Sprint(hello.Groups) != "[CHAT]" || hello.Name != "ours" {
 		t.Fatalf("we say %+v", hello)
 	}
@@ -144,15 +144,15 @@ func TestLibzmqPeer(t *testing.T) {
 	p.talk(ours)
 
 	p.say(func(n uint16) zremsg.Message { return &zremsg.Ping{Sequence: n} })
-	if m := p.hears(ours.ID()); m.ID() != zremsg.IDPingOK {
+	if m := p.hears(ours.UUID()); m.ID() != zremsg.IDPingOK {
 		t.Errorf("we answer PING with %v", m.ID())
 	}
 	must(t, ours.Join("MORE"))
-	if m, ok := p.hears(ours.ID()).(*zremsg.Join); !ok || m.Group != "MORE" || m.Status != hello.Status+1 {
+	if m, ok := p.hears(ours.UUID()).(*zremsg.Join); !ok || m.Group != "MORE" || m.Status != hello.Status+1 {
 		t.Errorf("we say %+v, after status %d", m, hello.Status)
 	}
 	must(t, ours.Leave("CHAT"))
-	if m, ok := p.hears(ours.ID()).(*zremsg.Leave); !ok || m.Group != "CHAT" || m.Status != hello.Status+2 {
+	if m, ok := p.hears(ours.UUID()).(*zremsg.Leave); !ok || m.Group != "CHAT" || m.Status != hello.Status+2 {
 		t.Errorf("we say %+v, after status %d", m, hello.Status)
 	}
 	p.say(func(n uint16) zremsg.Message { return &zremsg.Leave{Sequence: n, Group: "CHAT", Status: 2} })
@@ -175,7 +175,7 @@ func TestLibzmqPeerRestarts(t *testing.T) {
 			ours.sees(fmt.Sprintf("exit life %d", i-1))
 		}
 		ours.sees("enter " + name + " " + name)
-		if m := p.hears(ours.ID()); m.ID() != zremsg.IDHello {
+		if m := p.hears(ours.UUID()); m.ID() != zremsg.IDHello {
 			t.Errorf("we greet %s with %v", name, m.ID())
 		}
 		p.say(func(n uint16) zremsg.Message { return &zremsg.Whisper{Sequence: n} }, []byte(name))
@@ -197,14 +197,14 @@ func TestLibzmqPeerComesBack(t *testing.T) {
 		if i == 0 {
 			ours.sees("enter zyre zyre")
 		}
-		if m := p.hears(ours.ID()); m.ID() != zremsg.IDHello {
+		if m := p.hears(ours.UUID()); m.ID() != zremsg.IDHello {
 			t.Errorf("we greet it with %v", m.ID())
 		}
 		text := []byte{'0' + byte(i)}
 		p.say(func(n uint16) zremsg.Message { return &zremsg.Whisper{Sequence: n} }, text)
 		ours.sees("whisper zyre " + string(text))
 		must(t, ours.Whisper(ours.ctx, p.id, text))
-		if w, ok := p.hears(ours.ID()).(*zremsg.Whisper); !ok || !same(w.Content, [][]byte{text}) {
+		if w, ok := p.hears(ours.UUID()).(*zremsg.Whisper); !ok || !same(w.Content, [][]byte{text}) {
 			t.Errorf("it hears %+v", w)
 		}
 		p.dealer.Destroy()

@@ -187,7 +187,7 @@ func (o *opinions) electorate(t *testing.T, net byte) map[string]func() {
 		must(t, err)
 		t.Cleanup(func() { node.Close() })
 		must(t, node.Leave(electing))
-		o.log.note("%s is %.4s", name, hex(node.ID()))
+		o.log.note("%s is %.4s", name, hex(node.UUID()))
 		join[name] = func() { must(t, node.Join(electing)) }
 		for plain := 0; plain < 2; {
 			event, err := node.Next(ctx)

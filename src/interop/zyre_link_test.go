@@ -163,7 +163,7 @@ func TestConnectionIsCut(t *testing.T) {
 				for range 5 {
 					text := strconv.Itoa(said)
 					said++
-					z.do("whisper", hex(ours.ID()), text)
+					z.do("whisper", hex(ours.UUID()), text)
 					must(t, ours.Whisper(ours.ctx, uuid.MustParse(z.uuid), []byte(text)))
 					if event, err := ours.Next(ours.ctx); err != nil || tell(event) != "whisper zyre "+text {
 						t.Fatalf("we see %v, %v, not %s", event, err, text)
@@ -256,7 +256,7 @@ func TestZyreStalls(t *testing.T) {
 			if longest < 4*time.Second {
 				t.Errorf("no whisper had to wait longer than %v", longest)
 			}
-			z.do("whisper", hex(ours.ID()), "that was much")
+			z.do("whisper", hex(ours.UUID()), "that was much")
 			ours.sees("whisper zyre that was much")
 			t.Logf("all has arrived after %v; a whisper waited for %v; we counted %v", time.Since(began), longest, ours.Counts())
 		})

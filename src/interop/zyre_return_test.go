@@ -124,7 +124,7 @@ func (r *reunion) converse(z *plainNode, whispers int) {
 		<-tick.C
 		text := strconv.Itoa(i)
 		said = append(said, text)
-		z.do("whisper", hex(r.ours.ID()), text)
+		z.do("whisper", hex(r.ours.UUID()), text)
 		failed = errors.Join(failed, r.ours.Whisper(ctx, id, []byte(text)))
 	}
 	listening.Wait()

@@ -74,6 +74,45 @@ func benchmarkLink(b *testing.B, size int, from, to Config) {
 	<-done
 }
 
+// BenchmarkKept64 is BenchmarkLink64 with an outbox that keeps what is written until the far
+// side has it, which it says every 64 KiB.
+func BenchmarkKept64(b *testing.B) {
+	const step = 64 << 10
+	near, far := openPair(b, dealer, router)
+	ctx, content, o := b.Context(), make([]byte, 64), NewOutbox(Config{})
+	if err := o.Attach(near, 0); err != nil {
+		b.Fatal(err)
+	}
+	came, acked := 0, 0
+	done := make(chan struct{})
+	go far.Serve(func(batch *Batch) error {
+		defer batch.Release()
+		if came += batch.Len() * messageSize(len(content)); came-acked >= step || came == b.N*messageSize(len(content)) {
+			acked = came
+			if err := o.Acknowledge(uint64(acked)); err != nil {
+				b.Error(err)
+			}
+		}
+		if came == b.N*messageSize(len(content)) {
+			close(done)
+		}
+		return nil
+	})
+	go near.Serve(func(*Batch) error { return nil })
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		room, err := o.Reserve(ctx, messageSize(len(content)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		putMessage(room, content)
+		o.Commit()
+	}
+	<-done
+}
+
 func BenchmarkRoundTrip(b *testing.B) { benchmarkRoundTrip(b, dealer, router) }
 
 func BenchmarkCurveRoundTrip(b *testing.B) {

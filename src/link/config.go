@@ -49,11 +49,16 @@ func (c *Config) complete() error {
 			return err
 		}
 	}
+	c.limits()
+	return nil
+}
+
+// limits puts the defaults in place of limits that are zero.
+func (c *Config) limits() {
 	c.MaxMessage = cmp.Or(c.MaxMessage, 16<<20)
 	c.MaxFrames = cmp.Or(c.MaxFrames, 1024)
 	c.Outbox = cmp.Or(c.Outbox, 1<<20)
 	c.Reserve = cmp.Or(c.Reserve, 64<<10)
 	c.Handshake = cmp.Or(c.Handshake, machine.DefaultHandshake)
 	c.Pool = cmp.Or(c.Pool, &shared)
-	return nil
 }

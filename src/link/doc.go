@@ -35,4 +35,6 @@
 // context; then it is Close. Everything that waits returns an error that is
 // ErrClosed, and so net.ErrClosed. Serve alone tells the reasons apart: io.EOF
 // says that the far side closed in good order.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package link

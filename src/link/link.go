@@ -52,7 +52,8 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 // Ended returns a link that has ended. It has no connection, and takes no messages.
 func Ended() *Link {
 	l := newLink(Config{})
-	l.stop(nil)
+	l.dead = ErrClosed
+	l.finish(nil)
 	return l
 }
 
@@ -60,7 +61,7 @@ func newLink(c Config) *Link {
 	l := &Link{carrier: carrier{config: c}, Outbox: new(Outbox), served: make(chan struct{})}
 	l.Outbox.open(&l.config)
 	l.Outbox.writer = &l.writer
-	l.writer.open(&l.carrier, &l.queue)
+	l.writer.open(&l.carrier, l.Outbox)
 	return l
 }
 

@@ -22,8 +22,17 @@ type Pool struct {
 // shared is the pool of links that name none.
 var shared Pool
 
-// buffer is a byte slice on its way between pool and links.
-type buffer struct{ b []byte }
+// buffer is a byte slice on its way between pool and links. What else there is belongs to
+// the row that it is in.
+type buffer struct {
+	b     []byte
+	from  uint64  // the position of its first octet
+	after *buffer // the next in the row
+	busy  int     // how many links write it
+}
+
+// end returns the position after its last octet.
+func (b *buffer) end() uint64 { return b.from + uint64(len(b.b)) }
 
 // len returns how many octets are in a buffer, which may be nil.
 func (b *buffer) len() int {
@@ -49,7 +58,7 @@ func (p *Pool) get(n int) *buffer {
 			return b
 		}
 	}
-	return &buffer{make([]byte, 0, smallBuffer<<c)}
+	return &buffer{b: make([]byte, 0, smallBuffer<<c)}
 }
 
 // put takes a buffer back, unless its size is between those of the pool.

@@ -429,7 +429,7 @@ func TestIdleHoldsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if near.in != nil || near.out != nil || near.spare != nil {
+		if near.in != nil || near.first != nil {
 			t.Error("there is a buffer")
 		}
 	})

@@ -74,7 +74,7 @@ func (e endpoint) address(port int) string {
 // limitedBroadcast is the address of all hosts of a network (RFC 919).
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// CheckListen fails with ErrEndpoint if nobody can listen on an endpoint, whatever
+// CheckListen fails with an *EndpointError if nobody can listen on an endpoint, whatever
 // host it is.
 func CheckListen(endpoint string) error {
 	_, err := parseEndpoint(endpoint)
@@ -92,10 +92,10 @@ func parseEndpoint(s string) (e endpoint, err error) {
 	address, tcp := strings.CutPrefix(s, "tcp://")
 	host, ports, err := net.SplitHostPort(address)
 	if !tcp || err != nil || host == "" {
-		return e, fmt.Errorf("%w %q: want tcp://ADDR:PORT", ErrEndpoint, s)
+		return e, &EndpointError{s, "tcp://ADDRESS:PORT"}
 	}
 	if ip, _ := netip.ParseAddr(host); ip.Unmap().IsMulticast() || ip.Unmap() == limitedBroadcast {
-		return e, fmt.Errorf("%w %q: want the address of one host", ErrEndpoint, s)
+		return e, &EndpointError{s, "the address of one host"}
 	}
 	if host != "*" {
 		e.host = host
@@ -110,7 +110,7 @@ func parseEndpoint(s string) (e endpoint, err error) {
 	from, err1 := strconv.ParseUint(low, 10, 16)
 	to, err2 := strconv.ParseUint(high, 10, 16)
 	if err1 != nil || err2 != nil || from > to || ranged && from == 0 {
-		return e, fmt.Errorf("%w %q: ports are 1 to 65535, FROM-TO, or *", ErrEndpoint, s)
+		return e, &EndpointError{s, "a port from 1 to 65535, a range of them as FROM-TO, or *"}
 	}
 	e.from, e.to = int(from), int(to)
 	return e, nil

@@ -3,7 +3,6 @@ package link
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -26,155 +25,218 @@ const gather = 32 << 10
 // larger is encrypted alone.
 const coverSize = 128 << 10
 
-// writer is the sending half of a link: it empties the queue that is attached to it. All
-// but the first three is guarded by the lock of that queue; see lock.
+// writer is the sending half of a link: it writes what the link itself has to say, and what
+// is in the outbox that is attached to it. All but the first three is guarded by the lock
+// of that outbox; see lock.
 type writer struct {
 	*carrier
-	attached atomic.Pointer[queue]
+	attached atomic.Pointer[Outbox]
 	writes   sync.WaitGroup // the end of write
-	begun    *buffer        // octets that belong to this link whatever becomes of the queue, and go first; may be nil
-	covered  int            // of those, how many are in the form in which they are written
+	own      *buffer        // commands and messages of the link itself, whole; may be nil
+	left     job            // what was written in part, and goes first
 	writing  bool           // write runs
-	over     bool           // nothing of a queue that stays is written any more
+	over     bool           // the link takes nothing more to say, and writes nothing more of an outbox that keeps
 	run      func()         // write
 	wrote    time.Duration  // from opened to the end of the last write
 	dead     error          // why nothing can be written any more, is ErrClosed
 
-	push    func(fd uintptr) bool // tries to write begun
-	pushed  int                   // what became of it
+	push    func(fd uintptr) bool // tries to write pushing
+	pushing []byte
+	pushed  int // what became of it
 	pushErr error
 }
 
-func (w *writer) open(c *carrier, q *queue) {
+// job is octets to be written.
+type job struct {
+	b       []byte
+	hold    *buffer // that they are in
+	lent    bool    // by the outbox
+	covered bool    // they are in the form in which they are written
+	of      *Outbox // where they are from; nil for what the link itself says
+	end     uint64  // what of it is written then
+}
+
+// rest notes that so many octets are yet to be written, which encryption may have made more.
+// The caller holds the lock of where they are from.
+func (j *job) rest(octets int) { j.of.advance(j.end - min(j.end, uint64(octets))) }
+
+func (w *writer) open(c *carrier, o *Outbox) {
 	w.carrier = c
-	w.attached.Store(q)
+	w.attached.Store(o)
 	w.run = w.write
 	w.push = func(fd uintptr) bool {
-		w.pushed, w.pushErr = tryWrite(fd, w.begun.b)
+		w.pushed, w.pushErr = tryWrite(fd, w.pushing)
 		return true
 	}
 }
 
-// lock locks the queue that is attached, and returns it.
-func (w *writer) lock() *queue {
+// lock locks the outbox that is attached, and returns it.
+func (w *writer) lock() *Outbox {
 	for {
-		q := w.attached.Load()
-		q.mu.Lock()
-		if w.attached.Load() == q {
-			return q
+		o := w.attached.Load()
+		o.mu.Lock()
+		if w.attached.Load() == o {
+			return o
 		}
-		q.mu.Unlock()
+		o.mu.Unlock()
 	}
 }
 
-// commit gets what is new in the queue on its way, and unlocks that.
-func (w *writer) commit(q *queue) {
+// commit gets what is new in the outbox on its way, and unlocks that.
+func (w *writer) commit(o *Outbox) {
 	if !w.writing {
-		w.start(q)
+		w.start(o)
 	}
-	q.mu.Unlock()
+	o.mu.Unlock()
+}
+
+// say has n octets that put fills in, whole frames, go out before what is in the outbox, if
+// there is room.
+func (w *writer) say(n int, put func(b []byte)) error {
+	o := w.lock()
+	switch {
+	case w.dead != nil || w.over:
+		o.mu.Unlock()
+		return cmp.Or(w.dead, ErrClosed)
+	case w.own.len()+n > w.config.Reserve:
+		o.mu.Unlock()
+		return ErrOverflow
+	}
+	w.own = w.config.Pool.room(w.own, n, math.MaxInt)
+	from := len(w.own.b)
+	w.own.b = w.own.b[:from+n]
+	put(w.own.b[from:])
+	w.commit(o)
+	return nil
+}
+
+// Say has a message, as whole frames, go out over the link before what waits in its outbox.
+// It does not wait: errors are ErrOverflow, if more than Config.Reserve is to be said so,
+// and ErrClosed.
+func (w *writer) Say(frames []byte) error {
+	return w.say(len(frames), func(b []byte) { copy(b, frames) })
 }
 
 // command sends a command of the link itself, if there is room.
 func (w *writer) command(name string, data []byte) {
-	q := w.lock()
-	b, err := q.control(zmtp.CommandSize(name, len(data)))
-	if err == nil {
-		zmtp.AppendCommand(b[:0], name, data)
-		w.commit(q)
-	}
+	_ = w.say(zmtp.CommandSize(name, len(data)), func(b []byte) { zmtp.AppendCommand(b[:0], name, data) })
 }
 
-// adopt has the link go on with q in place of the queue that it has had: that ends, and
-// what waits in it goes first.
-func (w *writer) adopt(q *queue) {
+// adopt has the link go on with o in place of the outbox that it has had, which ends.
+func (w *writer) adopt(o *Outbox) {
 	last := w.lock()
 	defer last.mu.Unlock()
-	if w.due(last) && last.out != nil {
-		w.begun = last.pool.room(w.begun, len(last.out.b), math.MaxInt)
-		w.begun.b = append(w.begun.b, last.out.b...)
-	}
-	last.end()
-	if w.attached.Store(q); !w.writing {
-		w.start(q)
+	last.finish(nil)
+	if w.attached.Store(o); !w.writing {
+		w.start(o)
 	}
 }
 
-// leave has the link go on with a queue of its own, for its commands, if it has q.
-func (w *writer) leave(q *queue) {
-	if w.attached.Load() != q {
-		return
+// leave has the link go on without an outbox, if it has o.
+func (w *writer) leave(o *Outbox) {
+	if w.attached.Load() == o {
+		w.attached.Store(&Outbox{err: ErrClosed, broken: ErrClosed})
 	}
-	q.sent += int64(q.flying)
-	q.flying, q.flown = 0, 0
-	own := &queue{sent: q.sent} // so that to the link it grows on
-	own.open(&w.config)
-	if w.over {
-		own.shut(nil)
-	}
-	w.attached.Store(own)
 }
 
 // start gets octets on their way while no writer runs: by writing them here and
 // now, if they are no part of a burst, else by starting it.
-func (w *writer) start(q *queue) {
-	if w.raw != nil && w.begun == nil && w.due(q) && w.alone() {
-		w.try(q)
+func (w *writer) start(o *Outbox) {
+	if w.raw != nil && w.left.b == nil && w.due(o) && w.alone() {
+		w.try(o)
 	}
-	if w.due(q) {
+	if w.due(o) {
 		w.writing = true
 		w.writes.Add(1)
 		go w.run()
 	} else {
-		q.rest()
+		o.rest()
 	}
 }
 
 // due tells whether there is something that the link has to write, and can.
-func (w *writer) due(q *queue) bool {
-	return w.dead == nil && (w.begun != nil || q.out.len() > 0 && !(w.over && q.stays))
+func (w *writer) due(o *Outbox) bool {
+	return w.dead == nil && (w.left.b != nil || w.own != nil || o.behind() > 0 && !(w.over && o.keeps))
 }
 
-// try writes what is queued as far as that can be done at once, unless it is too much to
-// be encrypted at once. From then on it is this link's.
-func (w *writer) try(q *queue) {
-	queued := len(q.out.b)
-	if cipher := w.remote.Cipher; cipher != nil {
-		portion, size := zmtp.Portion(q.out.b, coverSize)
-		if len(portion) < queued {
+// job takes what is to be written next, which is due.
+func (w *writer) job(o *Outbox) (j job) {
+	switch {
+	case w.left.b != nil:
+		j, w.left = w.left, job{}
+	case w.own != nil:
+		j = job{b: w.own.b, hold: w.own, covered: w.remote.Cipher == nil}
+		w.own = nil
+	default:
+		hold, b := o.begin()
+		j = job{b, hold, true, w.remote.Cipher == nil, o, o.next + uint64(len(b))}
+	}
+	return j
+}
+
+// free gives back what holds the octets of a job. The caller holds the lock of where they
+// are from.
+func (w *writer) free(j *job) {
+	if j.lent {
+		j.hold.busy--
+	} else {
+		w.config.Pool.put(j.hold)
+	}
+}
+
+// done takes note of the end of a job. The caller holds the lock of where its octets are
+// from.
+func (w *writer) done(j *job, err error) {
+	w.free(j)
+	if err == nil && j.of != nil && j.of.writer == w {
+		j.of.advance(j.end)
+	}
+	if j.of != nil {
+		j.of.release()
+	}
+}
+
+// try writes what is due as far as that can be done at once, unless it is too much to be
+// encrypted at once.
+func (w *writer) try(o *Outbox) {
+	for w.due(o) {
+		j := w.job(o)
+		if !j.covered {
+			portion, size := zmtp.Portion(j.b, coverSize)
+			if len(portion) < len(j.b) {
+				w.left = j
+				return
+			}
+			cover := w.config.Pool.get(size)
+			cover.b = w.remote.Cipher.Seal(cover.b, portion)
+			w.free(&j)
+			j.b, j.hold, j.lent, j.covered = cover.b, cover, false, true
+		}
+		w.pushing, w.pushed, w.pushErr = j.b, 0, nil
+		err := cmp.Or(w.raw.Write(w.push), w.pushErr)
+		w.pushing = nil
+		if err == nil && w.pushed < len(j.b) {
+			j.b = j.b[w.pushed:]
+			if w.left = j; j.of != nil {
+				j.rest(len(j.b))
+			}
 			return
 		}
-		cover := q.pool.get(size)
-		cover.b = cipher.Seal(cover.b, portion)
-		q.pool.put(q.out)
-		q.out = cover
+		w.done(&j, err)
+		w.landed(o, err)
 	}
-	w.begun, q.out, q.flying = q.out, nil, queued
-	w.pushed, w.pushErr = 0, nil
-	err := cmp.Or(w.raw.Write(w.push), w.pushErr)
-	if err == nil && w.pushed < len(w.begun.b) {
-		w.begun.b = w.begun.b[:copy(w.begun.b, w.begun.b[w.pushed:])]
-		w.covered, q.flown = len(w.begun.b), min(q.flying, w.pushed)
-		return
-	}
-	taken := w.begun
-	w.begun = nil
-	w.landed(q, taken, err)
 }
 
-// landed takes note of the end of a write, and keeps its buffer for the next one. After an
-// error part of a frame may be lost, so that nothing can be written any more.
-func (w *writer) landed(q *queue, taken *buffer, err error) {
+// landed takes note of the end of a write. After an error part of a frame may be lost, so
+// that nothing can be written any more.
+func (w *writer) landed(o *Outbox, err error) {
 	w.wrote = time.Since(w.opened)
 	if err != nil {
-		w.begun, w.over = nil, true
-		w.dead = fmt.Errorf("%w: %w", ErrClosed, err)
-		if !q.stays {
-			q.broken = w.dead
-			q.shut(err)
+		w.dead = closed(err)
+		if !o.keeps {
+			o.finish(err)
 		}
 	}
-	q.flew(taken)
 }
 
 // alone says whether what is queued is no part of a burst.
@@ -182,56 +244,55 @@ func (w *writer) alone() bool {
 	return time.Duration(w.heard.Load()) > w.wrote || time.Since(w.opened)-w.wrote > burstGap
 }
 
-// write writes what is queued until nothing is, or it fails.
+// write writes what is due until nothing is, or it fails.
 func (w *writer) write() {
 	defer w.writes.Done()
-	q := w.lock()
-	for w.due(q) {
-		if w.begun == nil && len(q.out.b) < gather {
-			q.mu.Unlock()
+	o := w.lock()
+	for w.due(o) {
+		if w.left.b == nil && w.own == nil && o.behind() < gather {
+			o.mu.Unlock()
 			runtime.Gosched()
-			if q = w.lock(); !w.due(q) { // it has another outbox
+			if o = w.lock(); !w.due(o) { // it has another outbox
 				break
 			}
 		}
-		if w.begun == nil {
-			w.begun, q.flying = q.out, len(q.out.b)
-			q.out, q.spare = q.spare, nil
-		}
-		taken, covered := w.begun, w.covered
-		w.begun, w.covered = nil, 0
-		q.mu.Unlock()
-		err := w.send(taken.b, covered)
-		q = w.lock()
-		w.landed(q, taken, err)
+		j := w.job(o)
+		o.mu.Unlock()
+		err := w.send(&j)
+		o = w.lock()
+		w.landed(o, err)
 	}
 	w.writing = false
-	q.rest()
-	q.wake()
-	q.mu.Unlock()
+	o.rest()
+	o.wake()
+	o.mu.Unlock()
 }
 
-// send writes octets to the connection. The first of them are encrypted already.
-func (w *writer) send(b []byte, covered int) (err error) {
-	if w.remote.Cipher == nil {
-		covered = len(b)
+// send writes the octets of a job to the connection.
+func (w *writer) send(j *job) (err error) {
+	if j.covered {
+		err = w.sendAll(j, j.b, 0)
 	}
-	err = w.sendAll(b[:covered], covered)
-	for b = b[covered:]; len(b) > 0 && err == nil; {
+	for b := j.b; !j.covered && len(b) > 0 && err == nil; {
 		portion, size := zmtp.Portion(b, coverSize)
+		b = b[len(portion):]
 		cover := w.config.Pool.get(size)
 		cover.b = w.remote.Cipher.Seal(cover.b, portion)
-		err = w.sendAll(cover.b, len(portion))
+		err = w.sendAll(j, cover.b, len(b))
 		w.config.Pool.put(cover)
-		b = b[len(portion):]
 	}
+	if j.of != nil {
+		j.of.mu.Lock()
+		defer j.of.mu.Unlock()
+	}
+	w.done(j, err)
 	return err
 }
 
-// sendAll writes octets that stand for so many that were queued. Where the operating
+// sendAll writes octets of a job, after which so many more remain. Where the operating
 // system does not tell what arrives, it does so in portions, so that a large message is
 // seen to make its way. A connection with a ZMTP of its own gets whole messages.
-func (w *writer) sendAll(b []byte, queued int) error {
+func (w *writer) sendAll(j *job, b []byte, more int) error {
 	portion := coverSize
 	if _, own := w.conn.(Shaker); own || w.raw != nil && arrivalsKnown {
 		portion = len(b)
@@ -241,31 +302,38 @@ func (w *writer) sendAll(b []byte, queued int) error {
 		if _, err := w.conn.Write(b[:n]); err != nil {
 			return err
 		}
-		b = b[n:]
-		q := w.lock()
-		q.flown = min(q.flown+min(n, queued), q.flying)
-		q.mu.Unlock()
-		queued -= min(n, queued)
+		if b = b[n:]; j.of != nil {
+			w.progress(j, len(b)+more)
+		}
 	}
 	return nil
 }
 
+// progress notes that a job is written but for so many octets.
+func (w *writer) progress(j *job, left int) {
+	j.of.mu.Lock()
+	if j.of.writer == w {
+		j.rest(left)
+	}
+	j.of.mu.Unlock()
+}
+
 // settle waits until all is written that was committed for this link.
 func (w *writer) settle(ctx context.Context) error {
-	q := w.lock()
+	o := w.lock()
 	for w.writing {
-		if err := q.news(ctx); err != nil {
+		if err := o.news(ctx); err != nil {
 			return err
 		}
-		q = w.lock()
+		o = w.lock()
 	}
-	defer q.mu.Unlock()
+	defer o.mu.Unlock()
 	return w.dead
 }
 
-// taken is [Outbox.Taken] for the link alone, as long as it has that queue.
-func (w *writer) taken(q *queue) (octets uint64, owes bool) {
-	octets, owes = uint64(q.sent)+uint64(q.flown), q.queued() > 0
+// taken is [Outbox.Taken] for the link.
+func (w *writer) taken(o *Outbox) (octets uint64, owes bool) {
+	octets, owes = o.next, o.behind() > 0
 	if w.raw != nil {
 		if acknowledged, under, ok := arrived(w.raw); ok {
 			return acknowledged, owes || under
@@ -274,12 +342,12 @@ func (w *writer) taken(q *queue) (octets uint64, owes bool) {
 	return octets, owes
 }
 
-// stop ends the taking of messages, or, if the outbox stays, of what waits in it. The
-// cause may be nil.
+// stop ends the taking of messages, or, if the outbox keeps, the writing of what is in it.
+// The cause may be nil.
 func (w *writer) stop(cause error) {
-	q := w.lock()
-	defer q.mu.Unlock()
-	if w.over = true; !q.stays {
-		q.shut(cause)
+	o := w.lock()
+	defer o.mu.Unlock()
+	if w.over = true; !o.keeps {
+		o.shut(cause)
 	}
 }

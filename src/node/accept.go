@@ -75,7 +75,7 @@ func (r *receiver) receive(conn net.Conn) {
 func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	config := r.linkConfig(zmtp.Router)
 	r.guard.Freshen()
-	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.refuseFrom), r.guard.Properties()
+	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.refuseFrom), r.guard.Introduction()
 	var err error
 	r.apart(func() { k, err = link.Open(r.ctx, conn, config) })
 	switch {
@@ -91,11 +91,13 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 		return nil
 	}
 	r.visit.Refund()
-	r.nonces, _ = guard.NoncesOf(k)
+	var name string
+	r.nonces, _, name = guard.NoncesOf(k)
 	if r.peer, err = guard.PeerOf(k.RemoteIdentity()); err != nil {
 		r.count("connections without a peer's identity")
 		_ = k.Close()
 		return nil
 	}
+	r.guard.Names.Note(r.peer, name)
 	return k
 }

@@ -174,7 +174,7 @@ func (n *Node) bereaved(err error) error {
 	if errors.As(err, &also) {
 		err = also.Cause
 		for _, m := range also.Missed {
-			lost[m.ID] = m
+			lost[m.UUID] = m
 		}
 	}
 	return lost.err(err)

@@ -13,7 +13,8 @@ import (
 type books struct {
 	*table
 	ledger
-	ours map[zre.LinkID]*outbound
+	ours  map[zre.LinkID]*outbound
+	pings map[*ping]bool // that wait
 }
 
 // await begins to wait, for an account, until each peer has confirmed what was said to it,
@@ -22,7 +23,7 @@ func (l *books) await(of *account) (f *flush, ask []uuid.UUID) {
 	for _, c := range l.all() {
 		skipped, withheld := c.Missed()
 		l.miss(c.Peer(), withheld, unsealed)
-		l.miss(c.Peer(), skipped, "")
+		l.miss(c.Peer(), skipped, overfull)
 	}
 	f = l.ledger.open(of)
 	for _, c := range l.all() {
@@ -60,6 +61,7 @@ func (l *books) answered(id zre.LinkID, count int) {
 	if out := l.ours[id]; out != nil {
 		out.Answered(count)
 		l.settled(out.peer, out.Confirmed())
+		l.pong(out.Path, false)
 	}
 }
 
@@ -74,15 +76,16 @@ func (l *books) took(id zre.LinkID, count uint64) {
 // forgot notes that a peer has begun anew to count what it confirms.
 func (l *books) forgot(id zre.LinkID) {
 	if out := l.ours[id]; out != nil {
-		l.lost(out, "")
+		l.lost(out)
+		l.pong(out.Path, true)
 	}
 }
 
-// lost notes that the peer at the end of a connection, which is present, or gone for a
-// reason, may never confirm what it has not confirmed of what was said over it.
-func (l *books) lost(out *outbound, reason string) {
+// lost notes that the peer at the end of a connection, which is present, may never confirm
+// what it has not confirmed of what was said over it.
+func (l *books) lost(out *outbound) {
 	if c := l.find(out.peer); c != nil && c.Path() == out.Path {
-		l.lose(c.Peer(), c.Unconfirmed(out.Path), reason)
+		l.lose(c.Peer(), c.Unconfirmed(out.Path), disconnected)
 	}
 }
 
@@ -94,7 +97,7 @@ func (l *books) moves(out *outbound) {
 		return
 	}
 	if what := c.Unconfirmed(out.Path); what.Messages > 0 {
-		l.parting[out.Link] = &parting{c.Peer(), what, "", l.tell(c.Peer(), what, "")}
+		l.parting[out.Link] = &parting{c.Peer(), what, disconnected, l.tell(c.Peer(), what, disconnected)}
 	}
 }
 
@@ -105,6 +108,7 @@ func (l *books) exits(p *Peer, reason peermachine.Reason) {
 	what := c.Unconfirmed(c.Path())
 	if reason != peermachine.ReasonStopped {
 		l.lose(c.Peer(), what, reason.String())
+		l.explain(p.UUID(), reason.String())
 		return
 	}
 	var over *link.Link

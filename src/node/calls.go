@@ -142,7 +142,8 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint) {
 		c.closeSoon(k)
 		return
 	}
-	nonces, incarnation := guard.NoncesOf(k)
+	nonces, incarnation, name := guard.NoncesOf(k)
+	c.guard.Names.Note(c.to, name)
 	c.out = &outbound{
 		Path: channel.NewPath(k, nonces, c.full), id: c.number(), peer: c.to,
 		endpoint: endpoint, host: a.Host(), since: time.Now(), waited: a.Wait,
@@ -163,7 +164,7 @@ func (c *caller) unlinked(err error) {
 	}
 	c.log(out.peer).Debug("connection ended", "address", out.RemoteAddr(), "error", err)
 	if c.ours[out.id] == out {
-		c.lost(out, "")
+		c.lost(out)
 		delete(c.ours, out.id)
 		c.step(zre.Unlinked{Peer: out.peer, Link: out.id})
 	}

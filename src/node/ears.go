@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/site"
@@ -29,11 +30,11 @@ func listen(s *shared) (*ears, error) {
 		Interval: s.Interval, Count: s.count, Notice: s.notice,
 	})
 	if err != nil {
-		return nil, err
+		return nil, &check.SettingError{Setting: "Interfaces", Err: err}
 	}
 	e := &ears{shared: s, site: at}
 	if e.listener, err = s.world.Transport.Listen(s.ctx, at.Listen); err != nil {
-		return nil, fmt.Errorf("cannot accept connections at %s: %w", at.Listen, err)
+		return nil, &check.SettingError{Setting: "Endpoint", Err: fmt.Errorf("cannot accept connections at %s: %w", at.Listen, err)}
 	}
 	if s.gossips() {
 		e.gossip, err = gossip.Listen(s.ctx, gossip.Config{
@@ -42,10 +43,10 @@ func listen(s *shared) (*ears, error) {
 		})
 	}
 	if err != nil {
-		return nil, errors.Join(err, e.listener.Close())
+		return nil, &check.SettingError{Setting: "GossipBind", Err: errors.Join(err, e.listener.Close())}
 	}
 	if err := at.Settle(s.ctx, e.listener.Addr()); err != nil {
-		return nil, errors.Join(err, e.listener.Close(), e.gossip.Close())
+		return nil, &check.SettingError{Setting: "BeaconPort", Err: errors.Join(err, e.listener.Close(), e.gossip.Close())}
 	}
 	if at.Missing != nil {
 		s.warn(fmt.Sprintf("waiting for an interface: %v", at.Missing))

@@ -54,6 +54,30 @@ func TestGossip(t *testing.T) {
 	})
 }
 
+// A node that is somebody new where somebody else has been is told of its former self by
+// gossip, which it does not take for another.
+func TestGossipOfAFormerSelf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		at := func(n *Node) { n.settings.endpoint = "tcp://10.0.0.2:5671" }
+		hub := l.node("hub", gossips("tcp://10.0.0.1:5670"))
+		defer hub.Stop()
+		ana := l.node("ana", gossips("", "tcp://10.0.0.1:5670"), at)
+		hub.wants("enter ana")
+		ana.wants("enter hub")
+		ana.kill()
+		hub.wants("exit ana network")
+		again := l.nodeAt("10.0.0.2", "ana again", gossips("", "tcp://10.0.0.1:5670"), at)
+		defer again.Stop()
+		hub.wants("enter ana again")
+		again.wants("enter hub")
+		again.idle(20 * time.Minute)
+		if again.Counts()["sightings at this node's endpoint"] == 0 {
+			t.Errorf("nobody told of the former self: %v", again.Counts())
+		}
+	})
+}
+
 // A peer that was lost is met again, although nobody publishes it anew.
 func TestGossipHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

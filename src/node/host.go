@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
@@ -23,26 +24,57 @@ type host struct{ *Node }
 // errSubject says that a program asks for what this version does not know.
 var errSubject = errors.New("the process that runs the node knows no such subject: use programs of one release")
 
-// ask asks of a subject: here, or where the node runs.
-func (n *Node) ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	if values, there, err := elsewhere(n, func(far *control.Client) (map[string]string, error) { return far.Ask(ctx, subject, argument) }); there {
-		return values, err
+// ask asks of a subject where another process runs the node, and tells whether one does.
+func (n *Node) ask(ctx context.Context, subject string, argument []byte) (values map[string]string, there bool, err error) {
+	return elsewhere(n, func(far *control.Client) (map[string]string, error) { return far.Ask(ctx, subject, argument) })
+}
+
+// askFigures is ask for numbers.
+func (n *Node) askFigures(ctx context.Context, subject string, argument []byte) (figures map[string]uint64, there bool, err error) {
+	values, there, err := n.ask(ctx, subject, argument)
+	figures = map[string]uint64{}
+	for name, value := range values {
+		if figure, err := strconv.ParseUint(value, 10, 64); err == nil {
+			figures[name] = figure
+		}
 	}
-	return host{n}.Ask(ctx, subject, argument)
+	return figures, there, err
+}
+
+// briefly returns a context for what the node knows at once.
+func briefly() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), oncecontrol.MaxAnswering*time.Millisecond)
 }
 
 // Ask answers what programs ask that share the node: each subject is a case here, and is
 // named in the model.
-func (h host) Ask(_ context.Context, subject string, _ []byte) (map[string]string, error) {
+func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
 	switch subject {
 	case "counts":
-		values := map[string]string{}
-		for name, count := range h.counters.all() {
-			values[name] = strconv.FormatUint(count, 10)
+		return figures(h.counters.all(), nil)
+	case "gossip servers":
+		return h.GossipServers(), nil
+	case "traffic", "ping":
+		peer, err := uuid.FromBytes(argument)
+		if err != nil {
+			return nil, errors.Join(api.ErrArgument, err)
 		}
-		return values, nil
+		if subject == "traffic" {
+			return figures(h.Traffic(peer))
+		}
+		took, err := h.Ping(ctx, peer)
+		return figures(map[string]uint64{"microseconds": took}, err)
 	}
 	return nil, fmt.Errorf("%q: %w", subject, errSubject)
+}
+
+// figures writes numbers down.
+func figures(numbers map[string]uint64, err error) (map[string]string, error) {
+	values := map[string]string{}
+	for name, number := range numbers {
+		values[name] = strconv.FormatUint(number, 10)
+	}
+	return values, err
 }
 
 func (h host) About() control.About {

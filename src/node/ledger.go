@@ -143,6 +143,16 @@ func (l *ledger) untold(p *parting) {
 	})
 }
 
+// explain says why a peer is gone to all who are told or will be of what it has missed.
+func (l *ledger) explain(peer uuid.UUID, reason string) {
+	for _, a := range l.accounts {
+		a.missed.explain(peer, reason)
+	}
+	for f := range l.flushes {
+		f.missed.explain(peer, reason)
+	}
+}
+
 // part notes that we take leave of a peer over a link, or that there is none to do so: it
 // has yet to take what it has not confirmed.
 func (l *ledger) part(peer *Peer, over *link.Link, what channel.Amount, reason string) {

@@ -50,7 +50,7 @@ func TestStoppedMemberHoldsUpNobody(t *testing.T) {
 				if err := ana.Flush(t.Context()); !errors.As(err, &undelivered) || !errors.Is(err, api.ErrUndelivered) {
 					t.Fatalf("ana is told %v", err)
 				}
-				if m := undelivered.Missed; len(m) != 1 || m[0].ID != cleo.UUID() || m[0].Messages != uint64(said) {
+				if m := undelivered.Missed; len(m) != 1 || m[0].UUID != cleo.UUID() || m[0].Messages != uint64(said) {
 					t.Errorf("ana said %d things, and is told %+v", said, m)
 				}
 			})

@@ -8,6 +8,8 @@
 // connection hands events to the application in batches. Order from one peer is
 // kept, because its reader waits until the loop has dealt with what comes
 // between two whispers.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package node
 
 import (
@@ -98,6 +100,14 @@ func (n *Node) Name() string {
 		return g.Name
 	}
 	return cmp.Or(n.name, strings.ToUpper(n.UUID().String()[:6]))
+}
+
+// other fails for the UUID of the node itself.
+func (n *Node) other(peer uuid.UUID) error {
+	if g := n.settled(); g != nil && g.ID == peer {
+		return api.ErrSelf
+	}
+	return nil
 }
 
 // settled returns who the node is, nil before the start.

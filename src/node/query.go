@@ -2,16 +2,12 @@ package node
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
@@ -79,17 +75,38 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.RequirePeer(id, endpoint) })); there {
 		return err
 	}
-	at, err := reachable("endpoint of a peer", endpoint)
+	at, err := reachable("RequirePeer", endpoint)
 	if err != nil {
 		return err
 	}
 	if err := n.running(); err != nil {
 		return err
 	}
-	if err := n.guard.Suits(at.KeyOf()); err != nil {
-		return errors.Join(api.ErrEndpoint, err)
+	if err := n.other(id); err != nil {
+		return err
+	}
+	switch {
+	case n.guard.Suits(at.KeyOf()) == nil:
+	case n.guard.Secure:
+		return badEndpoint("RequirePeer", endpoint, "a bar and the peer's public key after it, as this node is secure")
+	default:
+		return badEndpoint("RequirePeer", endpoint, "no key, as this node is not secure")
 	}
 	return n.while(func(l *loop) { l.step(zre.Required{Peer: id, Endpoint: at}) })
+}
+
+// GossipServers returns the servers of gossip that the node connects to, each with what is
+// wrong with it: nothing if it answers.
+func (n *Node) GossipServers() map[string]string {
+	ctx, cancel := briefly()
+	defer cancel()
+	if servers, there, _ := n.ask(ctx, "gossip servers", nil); there { // none once it has ended
+		return servers
+	}
+	if n.running() != nil || n.ears == nil || n.ears.gossip == nil {
+		return map[string]string{}
+	}
+	return n.ears.gossip.Servers()
 }
 
 // GossipUnpublish has the node tell no more of a peer, until the peer publishes
@@ -105,19 +122,12 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 // Counts returns how often something unusual was seen since the node began, by
 // name.
 func (n *Node) Counts() map[string]uint64 {
-	if n.far.Load() == nil {
-		return n.counters.all()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), oncecontrol.MaxAnswering*time.Millisecond)
+	ctx, cancel := briefly()
 	defer cancel()
-	counts := map[string]uint64{}
-	values, _ := n.ask(ctx, "counts", nil) // none once it has ended
-	for name, value := range values {
-		if count, err := strconv.ParseUint(value, 10, 64); err == nil {
-			counts[name] = count
-		}
+	if counts, there, _ := n.askFigures(ctx, "counts", nil); there { // none once it has ended
+		return counts
 	}
-	return counts
+	return n.counters.all()
 }
 
 // Interface is a network that the host is part of.

@@ -31,9 +31,10 @@ type receiver struct {
 	told      time.Time        // when the loop was last told that the peer waits
 	greetings guard.Allowance
 	sequence  uint16
-	came      uint64 // messages that came
-	unopened  bool   // content that was sealed did not open, which the peer is yet to be told
-	reached   uint64 // how many of them are taken in with the run that is pushed
+	came      uint64         // messages that came
+	unopened  bool           // content that was sealed did not open, which the peer is yet to be told
+	reached   uint64         // how many of them are taken in with the run that is pushed
+	heard     channel.Amount // content that is in it
 	whisper   zremsg.Whisper
 	shout     zremsg.Shout
 	dropped   map[string]struct{} // groups in which plain content was dropped
@@ -108,7 +109,10 @@ func (r *receiver) push(run *Batch, came uint64) bool {
 	})
 	if !taken && !empty {
 		r.link.Spoil()
+	} else if !empty {
+		r.channel.Received(r.heard)
 	}
+	r.heard = channel.Amount{}
 	return taken || empty && r.events.Ended()
 }
 
@@ -140,6 +144,10 @@ func (r *receiver) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Ti
 		return inStep, nil
 	}
 	run.Add(e)
+	r.heard.Messages++
+	for _, frame := range frames {
+		r.heard.Octets += uint64(len(frame))
+	}
 	return inStep, nil
 }
 
@@ -198,7 +206,7 @@ func (r *receiver) dropPlain(peer *Peer, group string) {
 	}
 	r.dropped[group] = struct{}{}
 	r.refuse(&r.guard.Meetings, peer.UUID(), peer.Name(), peer.At(),
-		fmt.Errorf("this node drops what it says to group %q, where only what is sealed counts", group))
+		fmt.Errorf("%w to group %q, where only what is sealed counts", guard.ErrDropped, group))
 }
 
 // control takes message i of a batch to the loop and waits until that has dealt with

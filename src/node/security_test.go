@@ -244,9 +244,9 @@ func TestMembers(t *testing.T) {
 		eve := l.node("eve", with(api.NodeSecuritySecure))
 		defer eve.Stop()
 		for _, a := range []*actor{ana, ben} {
-			a.wants("refused " + guard.NotLetIn(fmt.Errorf("%w: %s shows no token", identity.ErrMember, eve.UUID())).Error())
-			eve.wants("refused " + api.EventRefusalMember.Text())
+			a.wants("refused eve " + guard.NotLetIn(fmt.Errorf("%w: %s shows no token", identity.ErrMember, eve.UUID())).Error())
 		}
+		eve.seesAll("refused ana "+api.EventRefusalMember.Text(), "refused ben "+api.EventRefusalMember.Text())
 		list, err := network.Revoke("ben")
 		ana.must(err)
 		ana.must(ana.guard.Identity.Revoke(list))

@@ -19,7 +19,7 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 		if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Whisper(ctx, peer, content) })); there {
 			return err
 		}
-		return n.absent()
+		return cmp.Or(n.other(peer), n.absent())
 	}
 	err := n.sender.Load().Whisper(ctx, c, content)
 	if errors.Is(err, api.ErrNoPeer) {

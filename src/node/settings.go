@@ -1,15 +1,15 @@
 package node
 
 import (
+	"crypto/ecdh"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -23,10 +23,11 @@ import (
 type settings struct {
 	api.NodeSettings
 	who        *identity.Identity
-	chosen     bool // the identity is the application's
-	sharing    bool // other programs that have it share the node
-	brief      bool // they wait until it has ended
-	headers    map[string]string
+	chosen     bool                // the identity is the application's
+	sharing    bool                // other programs that have it share the node
+	brief      bool                // they wait until it has ended
+	curve      *ecdh.PrivateKey    // of a certificate, nil for the identity's
+	headers    map[string]string   // the loop's once the node has started
 	groups     map[string]struct{} // joined before the start
 	sealed     map[string]struct{} // in which nothing plain is said
 	contests   map[string]struct{} // to be led, if need be
@@ -97,6 +98,16 @@ func (s *settings) SetBrief(brief bool) error {
 	})
 }
 
+func (s *settings) SetCertificate(file string) error {
+	return s.Change(func() error {
+		key, err := identity.LoadCertificate(file)
+		if err == nil {
+			s.curve = key
+		}
+		return err
+	})
+}
+
 func (s *settings) SetSealed(group string) error {
 	return s.Change(func() error {
 		if _, known := s.sealed[group]; !known && !zre.Fits(group, maps.Keys(s.sealed)) {
@@ -107,33 +118,13 @@ func (s *settings) SetSealed(group string) error {
 	})
 }
 
-func (s *settings) SetHeader(name, value string) error {
-	return s.Change(func() error {
-		if strings.HasPrefix(name, zre.ReservedHeader) {
-			return api.ErrReserved
-		}
-		count, octets := 1, zremsg.MaxHelloName+len(name)+len(value) // the name may still change
-		for other, v := range s.headers {
-			if other != name {
-				count++
-				octets += len(other) + len(v)
-			}
-		}
-		if count > zremsg.MaxApplicationHeaders || octets > zremsg.MaxApplicationOctets {
-			return api.ErrHeaders
-		}
-		s.headers[name] = value
-		return nil
-	})
-}
-
 func (s *settings) SetInterface(value string) error {
 	return s.Change(func() error {
 		var names []string
 		for name := range strings.SplitSeq(value, ",") {
 			name = strings.TrimSpace(name)
-			if err := beacon.CheckName(name); err != nil {
-				return fmt.Errorf("interface %q: %w: %w", name, api.ErrArgument, err)
+			if want := beacon.WantName(name); want != "" {
+				return &check.Error{Method: "SetInterface", Argument: "value", Value: check.Quote(name), Allowed: want}
 			}
 			names = append(names, name)
 		}
@@ -144,8 +135,8 @@ func (s *settings) SetInterface(value string) error {
 
 func (s *settings) SetEndpoint(endpoint string) error {
 	if endpoint != "" {
-		if err := link.CheckListen(endpoint); err != nil {
-			return fmt.Errorf("endpoint: %w: %w", api.ErrEndpoint, err)
+		if err := listenable("SetEndpoint", endpoint); err != nil {
+			return err
 		}
 	}
 	return s.Change(func() error {
@@ -154,25 +145,36 @@ func (s *settings) SetEndpoint(endpoint string) error {
 	})
 }
 
-// errNobody says what an endpoint lacks that peers are to connect to.
-var errNobody = errors.New("want the address or name of one host, and a port from 1 to 65535")
+// badEndpoint says what a method wants of an endpoint.
+func badEndpoint(method, endpoint, want string) error {
+	return &check.Error{Method: method, Argument: "endpoint", Value: check.Quote(endpoint), Allowed: want, Kind: api.ErrEndpoint}
+}
 
-// reachable returns the endpoint that a setting names, or fails, naming the setting, if
-// nobody can connect to it.
-func reachable(setting, text string) (sight.Endpoint, error) {
+// listenable fails if nobody can listen on the endpoint that a method is given.
+func listenable(method, endpoint string) error {
+	var bad *link.EndpointError
+	if errors.As(link.CheckListen(endpoint), &bad) {
+		return badEndpoint(method, endpoint, bad.Want)
+	}
+	return nil
+}
+
+// reachable returns the endpoint that a method is given, or fails if nobody can connect to
+// it.
+func reachable(method, text string) (sight.Endpoint, error) {
 	endpoint, err := sight.Parse(text)
 	switch {
 	case errors.Is(err, sight.ErrKey):
-		return endpoint, fmt.Errorf("%s %q: %w: %w", setting, text, api.ErrEndpoint, sight.ErrKey)
+		return endpoint, badEndpoint(method, text, "a key of 40 characters of Z85 after the bar")
 	case err != nil || !endpoint.Dialable():
-		return endpoint, fmt.Errorf("%s %q: %w: %w", setting, text, api.ErrEndpoint, errNobody)
+		return endpoint, badEndpoint(method, text, "tcp://ADDRESS:PORT, the address or name of one host and a port from 1 to 65535")
 	}
 	return endpoint, nil
 }
 
 func (s *settings) SetAdvertisedEndpoint(endpoint string) error {
 	return s.Change(func() error {
-		at, err := reachable("advertised endpoint", endpoint)
+		at, err := reachable("SetAdvertisedEndpoint", endpoint)
 		if err == nil {
 			s.advertised = at
 		}
@@ -181,8 +183,8 @@ func (s *settings) SetAdvertisedEndpoint(endpoint string) error {
 }
 
 func (s *settings) GossipBind(endpoint string) error {
-	if err := link.CheckListen(endpoint); err != nil {
-		return fmt.Errorf("gossip bind: %w: %w", api.ErrEndpoint, err)
+	if err := listenable("GossipBind", endpoint); err != nil {
+		return err
 	}
 	return s.Change(func() error {
 		s.gossip = endpoint
@@ -192,7 +194,7 @@ func (s *settings) GossipBind(endpoint string) error {
 
 func (s *settings) GossipConnect(endpoint string) error {
 	return s.Change(func() error {
-		if _, err := reachable("gossip connect", endpoint); err != nil {
+		if _, err := reachable("GossipConnect", endpoint); err != nil {
 			return err
 		}
 		if len(s.servers) == maxServers {

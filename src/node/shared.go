@@ -83,9 +83,26 @@ func (s *shared) refuse(among *guard.Refusals, peer uuid.UUID, name string, endp
 	if text == "" {
 		return
 	}
-	s.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
-	s.events.Post(events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: text, At: time.Now()})
+	at := time.Now()
+	tell := func(name string) {
+		s.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
+		f := events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: text, At: at}
+		f.Why, f.Ours = s.guard.Why(why)
+		s.events.Post(f)
+	}
+	if name == "" {
+		name, _ = s.guard.Names.Of(peer)
+	}
+	if name == "" && guard.Speaks(why) {
+		s.work.Go(func() { tell(s.guard.Names.Wait(s.ctx, peer, introduction)) })
+		return
+	}
+	tell(name)
 }
+
+// introduction is how long who is refused may take to say its name: it may call us while
+// we call it.
+const introduction = 250 * time.Millisecond
 
 // refuseFrom is refuse for who is turned away in a handshake.
 func (s *shared) refuseFrom(peer uuid.UUID, from net.Addr, why error) {

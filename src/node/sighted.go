@@ -24,6 +24,8 @@ func (l lookout) sighted(sightings []sight.Sighting) {
 				l.step(zre.Vanished{Peer: s.ID})
 			case !s.Endpoint.Dialable():
 				l.count("sightings without an endpoint")
+			case l.site.Owns(s.Endpoint): // who was there is gone, and this node in its place
+				l.count("sightings at this node's endpoint")
 			default:
 				l.sight(s)
 			}

@@ -55,11 +55,11 @@ func TestEndpointsThatCannotBe(t *testing.T) {
 		set      func(string) error
 		bad, has []string
 	}{
-		{"advertised endpoint", n.SetAdvertisedEndpoint, nobody, []string{"tcp://192.0.2.1:1", "tcp://host.example:1", "tcp://127.0.0.1:1"}},
-		{"gossip connect", n.GossipConnect, nobody, []string{"tcp://192.0.2.1:1", "tcp://host.example:1"}},
-		{"endpoint of a peer", peer, nobody, nil},
-		{"endpoint", n.SetEndpoint, nowhere, []string{"", "tcp://*:*", "tcp://0.0.0.0:1", "tcp://[::]:1-2", "tcp://192.0.2.1:0"}},
-		{"gossip bind", n.GossipBind, nowhere, []string{"tcp://*:*", "tcp://0.0.0.0:1"}},
+		{"SetAdvertisedEndpoint: endpoint ", n.SetAdvertisedEndpoint, nobody, []string{"tcp://192.0.2.1:1", "tcp://host.example:1", "tcp://127.0.0.1:1"}},
+		{"GossipConnect: endpoint ", n.GossipConnect, nobody, []string{"tcp://192.0.2.1:1", "tcp://host.example:1"}},
+		{"RequirePeer: endpoint ", peer, nobody, nil},
+		{"SetEndpoint: endpoint ", n.SetEndpoint, nowhere, []string{"", "tcp://*:*", "tcp://0.0.0.0:1", "tcp://[::]:1-2", "tcp://192.0.2.1:0"}},
+		{"GossipBind: endpoint ", n.GossipBind, nowhere, []string{"tcp://*:*", "tcp://0.0.0.0:1"}},
 	} {
 		for _, endpoint := range test.bad {
 			err := test.set(endpoint)
@@ -74,7 +74,7 @@ func TestEndpointsThatCannotBe(t *testing.T) {
 		}
 	}
 	for _, names := range []string{"", ",", "lo,", "192.0.2.0/24", strings.Repeat("e", 256)} {
-		if err := n.SetInterface(names); !errors.Is(err, api.ErrArgument) || !strings.HasPrefix(err.Error(), "interface ") {
+		if err := n.SetInterface(names); !errors.Is(err, api.ErrArgument) || !strings.HasPrefix(err.Error(), "SetInterface: value ") {
 			t.Errorf("interface %q: %v", names, err)
 		}
 	}

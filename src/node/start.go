@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/site"
@@ -49,13 +52,13 @@ func (s *shared) moveIn(ctx context.Context) (leave func(), err error) {
 func (n *Node) start() (err error) {
 	s := &n.settings
 	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
-		return api.ErrTimeouts
+		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
 	if n.guard, err = guard.New(guard.Config{
-		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0,
+		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
 		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}); err != nil {
-		return err
+		return about(err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.ears, err = listen(n.shared); err != nil {
@@ -70,6 +73,17 @@ func (n *Node) start() (err error) {
 	n.share()
 	s.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
+}
+
+// about says which setting an error of the guard is about, if it is one.
+func about(err error) error {
+	switch {
+	case errors.Is(err, api.ErrNoIdentity):
+		return &check.SettingError{Setting: "Security", Err: err}
+	case errors.Is(err, api.ErrMembers):
+		return &check.SettingError{Setting: "Trust", Err: err}
+	}
+	return err
 }
 
 // begin starts the goroutines of a node that listens.
@@ -100,7 +114,7 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
 		shared: s,
 		turns:  turns{calls: make(chan func(), 64), done: of.done},
-		books:  books{table: t, ledger: newLedger(), ours: map[zre.LinkID]*outbound{}},
+		books:  books{table: t, ledger: newLedger(), ours: map[zre.LinkID]*outbound{}, pings: map[*ping]bool{}},
 		life:   of,
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
@@ -110,6 +124,9 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	}
 	config := s.settings.core()
 	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name, s.guard.Incarnation
+	if who := s.guard.Identity; who != nil {
+		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
+	}
 	config.Beacons, config.Signs, config.Endpoint = at.Beacon != nil, l.signs, at.Endpoint()
 	l.core, l.carry = zre.New(config), l.carryOut
 	return l

@@ -15,6 +15,12 @@ type (
 	UndeliveredError = channel.UndeliveredError
 )
 
+// Why a peer has missed something while it was here, as far as this node knows.
+const (
+	disconnected = "the connection was lost"
+	overfull     = "it was suspect, and its queue had no room"
+)
+
 // missed are those who missed something.
 type missed map[uuid.UUID]Missed
 
@@ -34,8 +40,16 @@ func (m missed) add(p *Peer, what channel.Amount, reason string) {
 		id, p = uuid.Nil, nobody
 	}
 	m[id] = Missed{
-		ID: id, Name: p.Name(), Messages: m[id].Messages + what.Messages, Octets: m[id].Octets + what.Octets,
+		UUID: id, Name: p.Name(), Messages: m[id].Messages + what.Messages, Octets: m[id].Octets + what.Octets,
 		Reason: cmp.Or(reason, m[id].Reason),
+	}
+}
+
+// explain says why a peer is gone that missed something, if there was no more to say of why.
+func (m missed) explain(id uuid.UUID, reason string) {
+	if who, known := m[id]; known && (who.Reason == "" || who.Reason == disconnected) {
+		who.Reason = reason
+		m[id] = who
 	}
 }
 
@@ -48,6 +62,6 @@ func (m missed) err(cause error) error {
 	for _, who := range m {
 		e.Missed = append(e.Missed, who)
 	}
-	slices.SortFunc(e.Missed, func(a, b Missed) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(e.Missed, func(a, b Missed) int { return slices.Compare(a.UUID[:], b.UUID[:]) })
 	return e
 }

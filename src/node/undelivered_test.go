@@ -66,7 +66,7 @@ func (a *actor) missed(err error, peer *actor, least uint64) Missed {
 		a.lan.t.Fatalf("%s is told that several missed something: %v", a.Name(), err)
 	}
 	m := undelivered.Missed[0]
-	if m.ID != peer.UUID() || m.Name != peer.Name() || m.Messages < least || m.Messages == 0 || !strings.Contains(err.Error(), peer.Name()) {
+	if m.UUID != peer.UUID() || m.Name != peer.Name() || m.Messages < least || m.Messages == 0 || !strings.Contains(err.Error(), peer.Name()) {
 		a.lan.t.Fatalf("%s is told %v, want %d messages to %s at least", a.Name(), err, least, peer.Name())
 	}
 	return m
@@ -120,13 +120,44 @@ func TestGoneBeforeItHasAll(t *testing.T) {
 						go func() { got <- ben.content() }()
 						err := <-told
 						m := ana.missed(err, ben, uint64(kind.count)-<-got)
-						if m.Reason != "" && m.Reason != way.reason || m.Octets < m.Messages*uint64(kind.size) {
+						if m.Reason != disconnected && m.Reason != way.reason || m.Octets < m.Messages*uint64(kind.size) {
 							t.Errorf("%+v; want the reason %q", m, way.reason)
 						}
 						ana.must(ana.Flush(t.Context())) // it is told once
 					})
 				})
 			}
+		}
+	}
+}
+
+// TestMissedSaysWhyItIsGone asks who missed something after a peer is gone, whose connection
+// was lost before that or not: it is for the reason that the exit had.
+func TestMissedSaysWhyItIsGone(t *testing.T) {
+	for name, goes := range map[string]func(ana, ben *actor){
+		"killed":       func(_, ben *actor) { ben.vanishes() },
+		"leaves":       func(_, ben *actor) { ben.Stop() },
+		"cable pulled": func(ana, ben *actor) { ana.lan.part(ana, ben, true) },
+	} {
+		for _, security := range levels[:2] {
+			t.Run(fmt.Sprint(name, "/", security), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newLAN(t)
+					ana, ben := l.couple(eightMegabit, with(security), roomy)
+					ana.must(ana.Whisper(t.Context(), ben.UUID(), [][]byte{make([]byte, 30_000_000)}))
+					time.Sleep(4 * time.Second)
+					goes(ana, ben)
+					line, reason, gone := ana.next(time.Minute), "", false
+					for !gone && line != context.DeadlineExceeded.Error() {
+						if reason, gone = strings.CutPrefix(line, "exit ben "); !gone {
+							line = ana.next(time.Minute)
+						}
+					}
+					if m := ana.missed(ana.Flush(t.Context()), ben, 1); !gone || m.Reason != reason {
+						t.Errorf("after %q: %+v", line, m)
+					}
+				})
+			})
 		}
 	}
 }
@@ -343,7 +374,7 @@ func TestPlainPeersConfirm(t *testing.T) {
 		l.memory.Cut("10.0.0.66")
 		var undelivered *UndeliveredError
 		if err := <-told; !errors.As(err, &undelivered) || len(undelivered.Missed) != 1 ||
-			undelivered.Missed[0].ID != mallory || undelivered.Missed[0].Messages != 1 {
+			undelivered.Missed[0].UUID != mallory || undelivered.Missed[0].Messages != 1 {
 			t.Errorf("told %v", err)
 		}
 		<-o.done

@@ -2,6 +2,8 @@
 // processor has AVX2: golang.org/x/crypto, which does the work elsewhere and is what it
 // is tested against, takes nearly twice as long there. How long it takes depends on
 // neither content nor key.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package salsa
 
 import (

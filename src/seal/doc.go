@@ -59,6 +59,8 @@
 // What does not open is an error for the receiver alone. Nothing tells the sender.
 //
 // No type here is safe for use by several goroutines at once: the caller locks.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package seal
 
 import "errors"

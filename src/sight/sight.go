@@ -3,6 +3,8 @@
 //
 // A sighting proves nothing: anybody can tell of anybody. It is a hint where to connect,
 // and the conversation there decides.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package sight
 
 import (

@@ -1,5 +1,7 @@
 // Package site is where a node stands on its host: the interfaces that it uses, where it
 // listens, where others reach it, and what carries its beacons.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package site
 
 import (
@@ -116,6 +118,19 @@ func (s *Site) Covers(local net.Addr) bool {
 		return true
 	}
 	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })
+}
+
+// Owns tells whether an endpoint leads to this node, from its own host.
+func (s *Site) Owns(endpoint sight.Endpoint) bool {
+	host, err := netip.ParseAddr(endpoint.Host())
+	if host = host.Unmap().WithZone(""); err != nil || endpoint.Port() != sight.Of(s.listener).Port() {
+		return false
+	}
+	if !s.everywhere() {
+		at, err := netip.ParseAddr(sight.Of(s.listener).Host())
+		return err == nil && host == at.Unmap().WithZone("")
+	}
+	return host.IsLoopback() || slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local().WithZone("") == host })
 }
 
 // Endpoint returns where to reach the node: where it listens or, if that is on all

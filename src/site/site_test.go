@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sjohnr/at-once/src/beacon"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 func addrOf(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
@@ -39,6 +40,27 @@ func TestReached(t *testing.T) {
 	} {
 		if got := test.site.Reached(addrOf(test.local)).String(); got != test.want {
 			t.Errorf("at %v of %v, from %s: %q, want %q", test.site.listener, *test.site.interfaces.Load(), test.local, got, test.want)
+		}
+	}
+}
+
+// A node is not met where it listens itself.
+func TestOwns(t *testing.T) {
+	everywhere := siteAt(anywhere, "[::]:7", "192.0.2.1/24", "fe80::1/64", "127.0.0.1/8")
+	one := siteAt("tcp://192.0.2.1:7", "192.0.2.1:7", "192.0.2.1/24", "192.0.2.2/24")
+	for _, test := range []struct {
+		site     *Site
+		endpoint string
+		want     bool
+	}{
+		{everywhere, "tcp://192.0.2.1:7", true}, {everywhere, "tcp://[::ffff:192.0.2.1]:7", true}, {everywhere, "tcp://127.0.0.1:7", true},
+		{everywhere, "tcp://[fe80::1%eth0]:7", true}, {everywhere, "tcp://192.0.2.1:8", false}, {everywhere, "tcp://192.0.2.2:7", false},
+		{everywhere, "tcp://host.example:7", false},
+		{one, "tcp://192.0.2.1:7", true}, {one, "tcp://192.0.2.1:8", false}, {one, "tcp://192.0.2.2:7", false}, {one, "tcp://127.0.0.1:7", false},
+	} {
+		endpoint, err := sight.Parse(test.endpoint)
+		if got := test.site.Owns(endpoint); err != nil || got != test.want {
+			t.Errorf("at %v, %s: %v, %v", test.site.listener, test.endpoint, got, err)
 		}
 	}
 }

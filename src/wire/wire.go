@@ -22,6 +22,8 @@
 // string holds whatever octets came, NUL included.
 //
 // Nothing here is safe for use by several goroutines at once.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package wire
 
 import (

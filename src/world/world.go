@@ -1,6 +1,8 @@
 // Package world is what a node lives in: how it connects, what carries its beacons, what
 // time it is, and chance. The real one is the default; a test or a simulation gives
 // another, in the context in which a node starts.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package world
 
 import (

@@ -1,5 +1,7 @@
 // Package z85 writes octets as text that is safe in source code and on command
 // lines: four octets in five characters (ZeroMQ RFC 32).
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package z85
 
 import (

@@ -2,6 +2,8 @@
 // the NULL or the CURVE mechanism (RFC 26), the framing and sealing of messages,
 // and the commands of open connections. It owns no socket and starts no goroutine;
 // package link does both. ZMTP 3.0 is accepted, older versions are refused.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package zmtp
 
 import "errors"

@@ -37,6 +37,12 @@ func (in Stalled) take(c *Core) { c.with(in.Peer, (*peer).stalled) }
 func (in Ask) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.line.ask() }) }
 func (in Heard) take(c *Core)   { c.heard(in) }
 func (in Renewed) take(c *Core) { c.renew() }
+func (in Reworded) take(c *Core) {
+	if !slices.Equal(c.config.Headers, in.Headers) {
+		c.config.Headers = in.Headers
+		c.renew()
+	}
+}
 func (in Join) take(c *Core)    { c.join(in.Group) }
 func (in Leave) take(c *Core)   { c.leave(in.Group) }
 func (in Contest) take(c *Core) { c.contest(in.Group) }
@@ -132,8 +138,10 @@ func (c *Core) tell(m zremsg.Message) {
 	}
 }
 
-// renew greets anew those who take a second HELLO for what it is.
+// renew greets anew those who take a second HELLO for what it is. Of those whom we have
+// greeted before them that shows when they greet us.
 func (c *Core) renew() {
+	c.wording++
 	for _, p := range c.sorted() {
 		if p.line.greets && !p.plain() {
 			p.SendHello()

@@ -6,4 +6,6 @@
 // out. The same inputs always give the same outputs, so a whole network can be
 // simulated in one thread. The life of each peer is the machine that is printed
 // from api/machine/peer.xml.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package zre

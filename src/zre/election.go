@@ -394,6 +394,7 @@ func (all *elections) known(id uuid.UUID) *Peer {
 	return &Peer{
 		id: id, name: all.config.Name, endpoint: all.config.Endpoint, headers: headers,
 		groups: all.OwnGroups(), incarnation: all.config.Incarnation,
+		badge: all.config.Own, self: true,
 	}
 }
 

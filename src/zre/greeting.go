@@ -30,6 +30,7 @@ type greetings struct {
 	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
 	asks      bool      // the next HELLO wants one in return
 	at        time.Time // of the latest HELLO to the peer
+	wording   int       // and what it said
 	surprised time.Time // by the latest that it did not expect
 	due       time.Time // when a HELLO that was put off is due
 }
@@ -45,7 +46,7 @@ func (g *greetings) send(s *stage, groups *own, over *connection) *zremsg.Hello 
 	if g.asks {
 		headers = append(headers, wire.Pair{Key: headerAnswer, Value: "1"})
 	}
-	g.asks, g.at, g.due, over.greets = false, s.now, time.Time{}, true
+	g.asks, g.at, g.wording, g.due, over.greets = false, s.now, s.wording, time.Time{}, true
 	return &zremsg.Hello{
 		Endpoint: over.callback.String(),
 		Groups:   groups.OwnGroups(),

@@ -1,8 +1,10 @@
 package zre
 
 import (
+	"maps"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
@@ -44,6 +46,7 @@ func (p *peer) unlinked(link LinkID) {
 func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello, own ownHeaders, headers map[string]string) {
 	l, g := &p.line, &p.greetings
 	present, again := p.present(), p.voice.link != link
+	changed := present && !maps.Equal(p.headers, headers)
 	// Our connection goes where the peer no longer is or never was, if that is elsewhere than
 	// it says to be, and if it has moved or lacks a greeting that is not on its way.
 	elsewhere := present && again && own.incarnation != 0 && l.greets && l.at != endpoint && (endpoint != p.endpoint || own.answer && !g.soon(p.now))
@@ -57,18 +60,27 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	p.word()
 	p.settle()
 	p.fire(peermachine.EventHello)
+	if changed && p.present() {
+		p.event(api.EventTypeChanged, "", 0)
+	}
 	if elsewhere {
 		p.renew()
 	}
 	p.speak()
-	if present && again && p.plain() && l.stands() {
+	switch {
+	case !present || !again || !l.stands():
+	case p.plain():
 		l.forgot()
+	case l.asked > l.answers: // the answer may be lost with the connection that the peer had to us
+		l.ask()
 	}
 
 	// A plain peer that greets over a new connection has forgotten us, unless
-	// that is how it takes a HELLO that it did not expect.
+	// that is how it takes a HELLO that it did not expect. One of ours may have had a HELLO
+	// that says no more what the next would.
 	forgot := p.plain() && again && p.now.Sub(g.surprised) > p.config.Greeting
-	if present && l.greets && (own.answer || forgot) {
+	outdated := !p.plain() && g.wording != p.wording
+	if l.greets && (outdated || present && (own.answer || forgot)) {
 		g.asks = false
 		p.SendHello()
 	}

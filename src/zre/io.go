@@ -9,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/wire"
 )
 
 // LinkID names a connection between the node and a peer, whichever of the two made it. The
@@ -93,6 +94,8 @@ type (
 	Expelled struct{ Peer uuid.UUID }
 	// Renewed says that the node has something new to show in its greeting.
 	Renewed struct{}
+	// Reworded says that the application has changed the headers of the greeting.
+	Reworded struct{ Headers []wire.Pair }
 	// Join and Leave are the application's.
 	Join  struct{ Group string }
 	Leave struct{ Group string }

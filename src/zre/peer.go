@@ -24,6 +24,7 @@ type Peer struct {
 	state       peermachine.State // of its life, for the core alone
 	suspect     bool
 	badge       *Badge // nil before the greeting
+	self        bool   // it is the node itself
 }
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }
@@ -74,6 +75,8 @@ func (p *Peer) Badge() *Badge {
 // Protection returns what protects content between the peer and the node.
 func (p *Peer) Protection() api.PeerProtection {
 	switch b := p.Badge(); {
+	case p.self, p.badge == nil:
+		return api.PeerProtectionNone
 	case b.Key != nil:
 		return api.PeerProtectionCurve
 	case b.Card != nil:

@@ -76,6 +76,8 @@ func (w *world) disturb() {
 		w.part()
 	case n < 9:
 		h.jump(time.Duration(w.random.IntN(3600)) * time.Second)
+	case n < 11:
+		h.reword(fmt.Sprint(w.random.IntN(3)))
 	default:
 		h.change(group(w.random.IntN(4)))
 	}

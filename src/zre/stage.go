@@ -15,6 +15,7 @@ type Config struct {
 	Name        string
 	Endpoint    sight.Endpoint // the node's own, as it tells the application
 	Headers     []wire.Pair    // the application's; see ReservedHeader
+	Own         *Badge         // what the node itself can show, as it tells the application; nil for nothing
 	Incarnation uint64         // higher at each start of the node
 	Beacons     bool           // the node has a beacon, which says goodbye when it stops
 	Greeting    time.Duration
@@ -33,6 +34,7 @@ func (c *Config) slack() time.Duration { return c.Evasive / 4 }
 // outputs, and the timers.
 type stage struct {
 	config  Config
+	wording int // of the greeting: higher each time that it says something else
 	now     time.Time
 	outputs []Output
 	timers  timers

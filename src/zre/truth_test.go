@@ -17,6 +17,7 @@ import (
 type belief struct {
 	view    map[uuid.UUID][]string // who is here, in which groups
 	doubt   map[uuid.UUID]bool     // and who is suspect
+	moods   map[uuid.UUID]string   // the headers of who is here
 	leaders map[string]uuid.UUID   // of the groups that the host is in
 	seen    map[uuid.UUID]seen
 	news    []uuid.UUID // about whom there were events in this step
@@ -32,7 +33,7 @@ type seen struct {
 func newBelief() belief {
 	return belief{
 		view: map[uuid.UUID][]string{}, doubt: map[uuid.UUID]bool{},
-		leaders: map[string]uuid.UUID{}, seen: map[uuid.UUID]seen{},
+		moods: map[uuid.UUID]string{}, leaders: map[string]uuid.UUID{}, seen: map[uuid.UUID]seen{},
 	}
 }
 
@@ -46,6 +47,7 @@ func (h *host) check(e Event) {
 	case api.EventTypeEnter:
 		ok = !known
 		h.view[id] = nil
+		h.moods[id] = e.Peer.Header("MOOD")
 		h.seen[id] = seen{life{id, e.Peer.incarnation}, 0}
 	case api.EventTypeExit:
 		delete(h.view, id)
@@ -63,6 +65,9 @@ func (h *host) check(e Event) {
 		if h.doubt[id] && !h.hadTrouble(id, silent+evasive) && h.world.now.Sub(h.jumped) > silent && !h.contested(id) {
 			h.fail("host %d is suspect, though all was well", h.world.number(id))
 		}
+	case api.EventTypeChanged:
+		ok = ok && h.moods[id] != e.Peer.Header("MOOD")
+		h.moods[id] = e.Peer.Header("MOOD")
 	case api.EventTypeJoin:
 		ok = ok && !in
 		h.view[id] = slices.Insert(slices.Clone(groups), at, e.Group)
@@ -185,6 +190,9 @@ func (w *world) converged() error {
 			peers++
 			groups, known := h.knows(other.id)
 			past := w.pasts[other.life()]
+			if !h.plain && h.moods[other.id] != other.mood {
+				return fmt.Errorf("host %d takes header of %d for %q, which is %q", h.number, other.number, h.moods[other.id], other.mood)
+			}
 			if want := past[len(past)-1]; !known || h.doubt[other.id] || groupsText(groups) != want {
 				return fmt.Errorf("host %d knows %d (plain %v): %v in %v, should be in [%s]; suspect %v",
 					h.number, other.number, other.plain, known, groups, want, h.doubt[other.id])

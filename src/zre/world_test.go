@@ -7,12 +7,14 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/wire"
 )
 
 // The time-outs of all hosts.
@@ -91,6 +93,7 @@ type host struct {
 	heard     map[uuid.UUID]time.Time
 	own       map[string]bool
 	contests  map[string]bool
+	mood      string    // its header, empty for none
 	timer     time.Time // of the core, by the world's time
 	belief
 }
@@ -254,7 +257,7 @@ func (h *host) start() {
 		h.core = New(Config{
 			ID: h.id, Name: h.id.String()[:6], Incarnation: h.lives, Beacons: true,
 			Greeting: greeting, Evasive: evasive, Silent: silent, Expired: expired,
-			Signs: h.signs,
+			Signs: h.signs, Headers: h.headers(),
 		})
 		for _, group := range slices.Sorted(maps.Keys(h.contests)) {
 			h.step(Contest{group})
@@ -285,6 +288,21 @@ func (h *host) change(group string) {
 	default:
 		h.step(Join{group})
 	}
+}
+
+// reword changes a header of a host that can; without a text it has none.
+func (h *host) reword(text string) {
+	if h.core != nil {
+		h.mood = strings.TrimPrefix(text, "0")
+		h.step(Reworded{h.headers()})
+	}
+}
+
+func (h *host) headers() []wire.Pair {
+	if h.mood == "" {
+		return nil
+	}
+	return []wire.Pair{{Key: "MOOD", Value: h.mood}}
 }
 
 // remember notes the groups that the host is in now.

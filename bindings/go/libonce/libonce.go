@@ -7,7 +7,8 @@
 //
 // A method holds its arguments against the limits of the model before it does
 // anything; what is out of them is an error that matches ErrArgument.
-// Where a method cannot fail, it returns the zero value then.
+// Where a method cannot fail, it returns the zero value then. The methods of a zero
+// value, or of nil, return zero values too, or an error if they can fail.
 package libonce
 
 import "github.com/sjohnr/at-once/generated/go/api"

@@ -13,8 +13,6 @@ import (
 // events that waited when recv batch was called. It belongs to the node and is
 // valid until the node's next recv or recv batch.
 //
-// The zero value is none; nothing but a comparison may be done with it.
-//
 // State: draft.
 type Batch struct{ engine *node.Batch }
 
@@ -22,6 +20,9 @@ type Batch struct{ engine *node.Batch }
 //
 // State: draft.
 func (b Batch) Size() int {
+	if b.engine == nil {
+		return 0
+	}
 	return b.engine.Size()
 }
 
@@ -31,6 +32,9 @@ func (b Batch) Size() int {
 //
 // State: draft.
 func (b Batch) Event(index int) Event {
+	if b.engine == nil {
+		return Event{}
+	}
 	if err := check.Number("Event", "index", index, 0, math.MaxInt); err != nil {
 		return Event{}
 	}

@@ -27,7 +27,26 @@ const (
 	EventTypeRefused     = api.EventTypeRefused     // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        = api.EventTypeTwin        // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
+	EventTypeChanged     = api.EventTypeChanged     // a peer that is present has other headers than before
 	EventTypeOverrun     = api.EventTypeOverrun     // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
+)
+
+// EventWhy: why two nodes do not talk, or why one of them drops what the other
+// says. Which of the two refuses is told beside it. What the other says of
+// itself is as true as it is; its own words are not passed on.
+type EventWhy = api.EventWhy
+
+// The values of EventWhy.
+const (
+	EventWhyProof    = api.EventWhyProof    // what was shown of an identity is not right
+	EventWhyExpired  = api.EventWhyExpired  // the card of an identity has run out, or a clock is wrong
+	EventWhyName     = api.EventWhyName     // who refuses knows the name as somebody else's
+	EventWhyMember   = api.EventWhyMember   // who refuses trusts members of its network only, and no membership that counts there was shown
+	EventWhyFault    = api.EventWhyFault    // a fault of who refuses, which its log tells
+	EventWhySealed   = api.EventWhySealed   // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhySecurity = api.EventWhySecurity // one speaks over encrypted connections only, the other over plain ones
+	EventWhyUnsaid   = api.EventWhyUnsaid   // the other does not say why; it may trust members only
+	EventWhyUnknown  = api.EventWhyUnknown  // the other says a reason that this node does not know; it may be of a later version
 )
 
 // EventRefusal: why another node refuses this one, as it says. The name is
@@ -51,8 +70,6 @@ const (
 // until the node's next recv or recv batch; what should outlive that is copied
 // with keep.
 //
-// The zero value is none; nothing but a comparison may be done with it.
-//
 // State: draft.
 type Event struct{ engine *node.Event }
 
@@ -60,17 +77,23 @@ type Event struct{ engine *node.Event }
 //
 // State: draft.
 func (e Event) Type() EventType {
+	if e.engine == nil {
+		return 0
+	}
 	return e.engine.Type()
 }
 
 // Peer returns the peer that the event is about, as it was when the event
 // happened. The leader of a group may be the node itself. An event about the
-// network has a peer without UUID, name or anything. Of a peer that was
-// refused or is unreachable there is what is known, which may be made up. A
-// twin has this node's UUID, and the endpoint at which it was seen.
+// network has a peer without UUID, name or anything. A peer that was refused
+// or is unreachable has what is known of it, which may be made up. A twin has
+// this node's UUID, and the endpoint at which it was seen.
 //
 // State: draft.
 func (e Event) Peer() Peer {
+	if e.engine == nil {
+		return Peer{}
+	}
 	return Peer{e.engine.Peer()}
 }
 
@@ -79,6 +102,9 @@ func (e Event) Peer() Peer {
 //
 // State: draft.
 func (e Event) Group() string {
+	if e.engine == nil {
+		return ""
+	}
 	return e.engine.Group()
 }
 
@@ -87,6 +113,9 @@ func (e Event) Group() string {
 //
 // State: draft.
 func (e Event) Msg() [][]byte {
+	if e.engine == nil {
+		return nil
+	}
 	return e.engine.Msg()
 }
 
@@ -98,7 +127,32 @@ func (e Event) Msg() [][]byte {
 //
 // State: draft.
 func (e Event) Reason() string {
+	if e.engine == nil {
+		return ""
+	}
 	return e.engine.Reason()
+}
+
+// Why returns why a node is refused, for an event of type refused; for others
+// nothing.
+//
+// State: draft.
+func (e Event) Why() EventWhy {
+	if e.engine == nil {
+		return 0
+	}
+	return e.engine.Why()
+}
+
+// Ours returns true for an event of type refused if it is this node that
+// refuses, and not the other.
+//
+// State: draft.
+func (e Event) Ours() bool {
+	if e.engine == nil {
+		return false
+	}
+	return e.engine.Ours()
 }
 
 // Protection returns what protected a whisper or shout on its way; for other
@@ -106,13 +160,19 @@ func (e Event) Reason() string {
 //
 // State: draft.
 func (e Event) Protection() PeerProtection {
+	if e.engine == nil {
+		return 0
+	}
 	return e.engine.Protection()
 }
 
-// Time returns when the event happened, in milliseconds since 1970.
+// Time returns when the event happened.
 //
 // State: draft.
 func (e Event) Time() time.Time {
+	if e.engine == nil {
+		return time.Time{}
+	}
 	return e.engine.Time()
 }
 
@@ -123,6 +183,9 @@ func (e Event) Time() time.Time {
 //
 // State: draft.
 func (e Event) Version() uint64 {
+	if e.engine == nil {
+		return 0
+	}
 	return e.engine.Version()
 }
 
@@ -130,5 +193,8 @@ func (e Event) Version() uint64 {
 //
 // State: draft.
 func (e Event) Keep() Event {
+	if e.engine == nil {
+		return Event{}
+	}
 	return Event{e.engine.Keep()}
 }

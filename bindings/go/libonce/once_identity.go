@@ -13,6 +13,7 @@ import (
 
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
+	ErrNothing     = api.ErrNothing     // there is no identity or network here: take what a call returned without an error
 	ErrNoDirectory = api.ErrNoDirectory // the identity is in memory only: give it a directory
 	ErrExists      = api.ErrExists      // there is one already: choose another directory, or remove it if nobody needs it any more
 	ErrInUse       = api.ErrInUse       // another node runs with this identity: stop that one, or give this one another directory
@@ -60,6 +61,9 @@ func NewIdentity(directory string) (*Identity, error) {
 //
 // State: draft.
 func (i *Identity) UUID() uuid.UUID {
+	if i == nil || i.engine == nil {
+		return uuid.Nil
+	}
 	return i.engine.UUID()
 }
 
@@ -67,6 +71,9 @@ func (i *Identity) UUID() uuid.UUID {
 //
 // State: draft.
 func (i *Identity) PublicKey() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.PublicKey()
 }
 
@@ -74,6 +81,9 @@ func (i *Identity) PublicKey() string {
 //
 // State: draft.
 func (i *Identity) Directory() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.Directory()
 }
 
@@ -83,6 +93,9 @@ func (i *Identity) Directory() string {
 //
 // State: draft.
 func (i *Identity) Certificate() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.Certificate()
 }
 
@@ -91,6 +104,8 @@ func (i *Identity) Certificate() string {
 //   - directory: the directory; 1 to 4096 octets
 //
 // It returns the identity, or fails if there is none or a file is not right.
+//
+// Errors: [ErrMode], [ErrMalformed], [ErrStranger].
 //
 // State: draft.
 func IdentityLoad(directory string) (*Identity, error) {
@@ -114,6 +129,9 @@ func IdentityLoad(directory string) (*Identity, error) {
 // It returns the identity, or fails if the invite is not right, has expired or
 // is for somebody else, or if another identity lives there.
 //
+// Errors: [ErrMalformed], [ErrForged], [ErrExpired], [ErrStranger],
+// [ErrNetwork], [ErrRevoked], [ErrExists], [ErrMode].
+//
 // State: draft.
 func IdentityJoinAt(directory string, invite string) (*Identity, error) {
 	if err := check.Text("IdentityJoinAt", "directory", directory, 1, 4096); err != nil {
@@ -134,6 +152,9 @@ func IdentityJoinAt(directory string, invite string) (*Identity, error) {
 //
 // State: draft.
 func (i *Identity) Network() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.Network()
 }
 
@@ -142,6 +163,9 @@ func (i *Identity) Network() string {
 //
 // State: draft.
 func (i *Identity) MemberName() string {
+	if i == nil || i.engine == nil {
+		return ""
+	}
 	return i.engine.MemberName()
 }
 
@@ -149,14 +173,20 @@ func (i *Identity) MemberName() string {
 //
 // State: draft.
 func (i *Identity) Roles() []string {
+	if i == nil || i.engine == nil {
+		return nil
+	}
 	return i.engine.Roles()
 }
 
-// MemberUntil returns when the membership expires, in milliseconds since 1970,
-// or 0.
+// MemberUntil returns when the membership expires, or the zero time if there
+// is none.
 //
 // State: draft.
 func (i *Identity) MemberUntil() time.Time {
+	if i == nil || i.engine == nil {
+		return time.Time{}
+	}
 	return i.engine.MemberUntil()
 }
 
@@ -165,8 +195,13 @@ func (i *Identity) MemberUntil() time.Time {
 // It returns the names, each with the UUID that it belongs to, or fails if the
 // identity has no directory or it cannot be read.
 //
+// Errors: [ErrNoDirectory], [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func (i *Identity) Pins() (map[string]string, error) {
+	if i == nil || i.engine == nil {
+		return nil, api.ErrNothing
+	}
 	return i.engine.Pins()
 }
 
@@ -177,8 +212,13 @@ func (i *Identity) Pins() (map[string]string, error) {
 //
 // It fails if there is no such name or no directory.
 //
+// Errors: [ErrNoDirectory], [ErrUnknown].
+//
 // State: draft.
 func (i *Identity) Forget(name string) error {
+	if i == nil || i.engine == nil {
+		return api.ErrNothing
+	}
 	if err := check.Text("Forget", "name", name, 1, 255); err != nil {
 		return err
 	}
@@ -194,8 +234,13 @@ func (i *Identity) Forget(name string) error {
 //
 // It fails if it is not right or of another network.
 //
+// Errors: [ErrNoDirectory], [ErrMalformed], [ErrForged], [ErrNetwork].
+//
 // State: draft.
 func (i *Identity) Revoke(list string) error {
+	if i == nil || i.engine == nil {
+		return api.ErrNothing
+	}
 	if err := check.Text("Revoke", "list", list, 1, 1048576); err != nil {
 		return err
 	}

@@ -10,8 +10,6 @@ import (
 // several addresses makes several of these. It is as it was when the system
 // was asked. Its methods may be called from any thread.
 //
-// The zero value is none; nothing but a comparison may be done with it.
-//
 // State: draft.
 type Interface struct{ engine *node.Interface }
 
@@ -19,6 +17,9 @@ type Interface struct{ engine *node.Interface }
 //
 // State: draft.
 func (i Interface) Name() string {
+	if i.engine == nil {
+		return ""
+	}
 	return i.engine.Name()
 }
 
@@ -26,6 +27,9 @@ func (i Interface) Name() string {
 //
 // State: draft.
 func (i Interface) Address() string {
+	if i.engine == nil {
+		return ""
+	}
 	return i.engine.Address()
 }
 
@@ -33,6 +37,9 @@ func (i Interface) Address() string {
 //
 // State: draft.
 func (i Interface) Network() string {
+	if i.engine == nil {
+		return ""
+	}
 	return i.engine.Network()
 }
 
@@ -42,6 +49,9 @@ func (i Interface) Network() string {
 //
 // State: draft.
 func (i Interface) Broadcast() string {
+	if i.engine == nil {
+		return ""
+	}
 	return i.engine.Broadcast()
 }
 
@@ -49,6 +59,9 @@ func (i Interface) Broadcast() string {
 //
 // State: draft.
 func (i Interface) Loopback() bool {
+	if i.engine == nil {
+		return false
+	}
 	return i.engine.Loopback()
 }
 

@@ -4,6 +4,7 @@ package libonce
 
 import (
 	"github.com/google/uuid"
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/identity"
 )
@@ -39,6 +40,8 @@ func NewNetwork(directory string) (*Network, error) {
 //
 // It returns the network, or fails if there is none or a file is not right.
 //
+// Errors: [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func NetworkLoadNetwork(directory string) (*Network, error) {
 	if err := check.Text("NetworkLoadNetwork", "directory", directory, 1, 4096); err != nil {
@@ -55,6 +58,9 @@ func NetworkLoadNetwork(directory string) (*Network, error) {
 //
 // State: draft.
 func (n *Network) PublicKey() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.PublicKey()
 }
 
@@ -72,8 +78,13 @@ func (n *Network) PublicKey() string {
 // It returns the invite, or fails if the name is taken or cannot be written
 // down.
 //
+// Errors: [ErrName], [ErrStranger].
+//
 // State: draft.
 func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
 	if err := check.Text("Invite", "name", name, 1, 255); err != nil {
 		return "", err
 	}
@@ -94,8 +105,13 @@ func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) 
 // It returns the list, or fails if there is no such member or it cannot be
 // written down.
 //
+// Errors: [ErrUnknown].
+//
 // State: draft.
 func (n *Network) Revoke(name string) (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
 	if err := check.Text("Revoke", "name", name, 1, 255); err != nil {
 		return "", err
 	}
@@ -107,8 +123,13 @@ func (n *Network) Revoke(name string) (string, error) {
 // It returns the list, empty if nobody was revoked, or fails if it cannot be
 // read.
 //
+// Errors: [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func (n *Network) Revoked() (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
 	return n.engine.Revoked()
 }
 
@@ -116,7 +137,12 @@ func (n *Network) Revoked() (string, error) {
 //
 // It returns their names, each with its UUID, or fails if they cannot be read.
 //
+// Errors: [ErrMode], [ErrMalformed].
+//
 // State: draft.
 func (n *Network) Members() (map[string]string, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNothing
+	}
 	return n.engine.Members()
 }

@@ -41,6 +41,7 @@ var (
 	ErrBrief       = api.ErrBrief       // the process that runs the node is about to end: wait for that
 	ErrStopped     = api.ErrStopped     // the node has stopped
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
+	ErrSelf        = api.ErrSelf        // the peer is this node itself: what it is to hear, its program can tell it
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
 	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
@@ -50,7 +51,7 @@ var (
 	ErrGroups      = api.ErrGroups      // the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first
 	ErrNoIdentity  = api.ErrNoIdentity  // a node without security has no identity, and seals nothing: choose auto or secure
 	ErrMembers     = api.ErrMembers     // the node trusts members only, and is none: take an invite first
-	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and silent less than expired
+	ErrTimeouts    = api.ErrTimeouts    // the time-outs contradict each other: evasive must be less than silent, and that less than expired
 )
 
 // NodeLogFn takes one line of the node's log. It is called from a thread of
@@ -95,12 +96,20 @@ func NewNode(name string) (*Node, error) {
 // twice is safe.
 //
 // State: draft.
-func (n *Node) Close() error { return n.engine.Close() }
+func (n *Node) Close() error {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Close()
+}
 
 // UUID returns the node's UUID, which peers know it by.
 //
 // State: draft.
 func (n *Node) UUID() uuid.UUID {
+	if n == nil || n.engine == nil {
+		return uuid.Nil
+	}
 	return n.engine.UUID()
 }
 
@@ -108,6 +117,9 @@ func (n *Node) UUID() uuid.UUID {
 //
 // State: draft.
 func (n *Node) Name() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.Name()
 }
 
@@ -119,8 +131,13 @@ func (n *Node) Name() string {
 //
 // It fails if its greeting has no room for the group or it has stopped.
 //
+// Errors: [ErrGroups], [ErrStopped].
+//
 // State: draft.
 func (n *Node) Join(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("Join", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -134,8 +151,13 @@ func (n *Node) Join(group string) error {
 //
 // It fails if it has stopped.
 //
+// Errors: [ErrStopped].
+//
 // State: draft.
 func (n *Node) Leave(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("Leave", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -151,8 +173,13 @@ func (n *Node) Leave(group string) error {
 //
 // It fails if it does so in 4096 groups already or has stopped.
 //
+// Errors: [ErrGroups], [ErrStopped].
+//
 // State: draft.
 func (n *Node) SetContestInGroup(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetContestInGroup", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -160,18 +187,25 @@ func (n *Node) SetContestInGroup(group string) error {
 }
 
 // SetHeader sets a header that each peer gets with the node's greeting. There
-// may be 240, whose names and values have at most 65281 octets together.
+// may be 240, whose names and values have at most 65281 octets together. While
+// the node runs, peers that are @Once nodes are greeted anew, at most once a
+// second, and have an event of type changed. Others, as RFC 36 tells headers
+// in HELLO only, see it when they meet the node the next time.
 //
 //   - name: the header's name; names in X-ONCE- are reserved; 1 to 255
 //     octets
 //   - value: the header's value; at most 65280 octets
 //
-// It fails if the name is reserved or the greeting has no room for the header.
+// It fails if the name is reserved, the greeting has no room for the header,
+// or the node has stopped.
 //
-// Only a node that has not been started takes it.
+// Errors: [ErrReserved], [ErrHeaders], [ErrStopped].
 //
 // State: draft.
 func (n *Node) SetHeader(name string, value string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetHeader", "name", name, 1, 255); err != nil {
 		return err
 	}
@@ -179,6 +213,26 @@ func (n *Node) SetHeader(name string, value string) error {
 		return err
 	}
 	return n.engine.SetHeader(name, value)
+}
+
+// UnsetHeader takes a header away that was set. Peers are told as by set
+// header.
+//
+//   - name: the header's name; 1 to 255 octets
+//
+// It fails if there is no such header or the node has stopped.
+//
+// Errors: [ErrUnknown], [ErrStopped].
+//
+// State: draft.
+func (n *Node) UnsetHeader(name string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("UnsetHeader", "name", name, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.UnsetHeader(name)
 }
 
 // SetIdentity sets who the node is. Without it the node has a new identity in
@@ -191,9 +245,14 @@ func (n *Node) SetHeader(name string, value string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetIdentity(identity *Identity) error {
-	if err := check.Given("SetIdentity", "identity", identity != nil); err != nil {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Given("SetIdentity", "identity", identity != nil && identity.engine != nil, "one that is not nil or zero"); err != nil {
 		return err
 	}
 	return n.engine.SetIdentity(identity.engine)
@@ -217,8 +276,13 @@ func (n *Node) SetIdentity(identity *Identity) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetShared(shared bool) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	return n.engine.SetShared(shared)
 }
 
@@ -232,9 +296,39 @@ func (n *Node) SetShared(shared bool) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetBrief(brief bool) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	return n.engine.SetBrief(brief)
+}
+
+// SetCertificate has the node use an existing certificate of CURVE in place of
+// its identity's: connections, cards and the header X-PUBLICKEY show its
+// public key. The file is as CZMQ's zcert saves it; as zcert_load does, the
+// node looks for its secret key in FILE_secret, and then in FILE. Others must
+// have no rights on that.
+//
+//   - file: path of the certificate; 1 to 4096 octets
+//
+// It fails if there is no such file or it is not right.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Node) SetCertificate(file string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("SetCertificate", "file", file, 1, 4096); err != nil {
+		return err
+	}
+	return n.engine.SetCertificate(file)
 }
 
 // SetSecurity sets how the node protects what it says.
@@ -245,9 +339,14 @@ func (n *Node) SetBrief(brief bool) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetSecurity(security NodeSecurity) error {
-	if err := check.Given("SetSecurity", "security", security.String() != ""); err != nil {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Given("SetSecurity", "security", security.String() != "", "plain, auto or secure"); err != nil {
 		return err
 	}
 	return n.engine.SetSecurity(security)
@@ -261,9 +360,14 @@ func (n *Node) SetSecurity(security NodeSecurity) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetTrust(trust NodeTrust) error {
-	if err := check.Given("SetTrust", "trust", trust.String() != ""); err != nil {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Given("SetTrust", "trust", trust.String() != "", "open, first use or members"); err != nil {
 		return err
 	}
 	return n.engine.SetTrust(trust)
@@ -278,8 +382,13 @@ func (n *Node) SetTrust(trust NodeTrust) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrGroups].
+//
 // State: draft.
 func (n *Node) SetSealed(group string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetSealed", "group", group, 1, 255); err != nil {
 		return err
 	}
@@ -292,16 +401,21 @@ func (n *Node) SetSealed(group string) error {
 // peers meet there by gossip. An interface that is not there yet is waited
 // for, and an event says so.
 //
-//   - value: names or addresses of interfaces, separated by commas; 1 to
+//   - value: names or addresses of interfaces, separated by commas; at most
 //     1024 octets
 //
 // It fails if no interface can have such a name or address.
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInterface(value string) error {
-	if err := check.Text("SetInterface", "value", value, 1, 1024); err != nil {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("SetInterface", "value", value, 0, 1024); err != nil {
 		return err
 	}
 	return n.engine.SetInterface(value)
@@ -317,8 +431,13 @@ func (n *Node) SetInterface(value string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetPort(port int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetPort", "port", port, 0, 65535); err != nil {
 		return err
 	}
@@ -336,8 +455,13 @@ func (n *Node) SetPort(port int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) SetEndpoint(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetEndpoint", "endpoint", endpoint, 0, 255); err != nil {
 		return err
 	}
@@ -355,8 +479,13 @@ func (n *Node) SetEndpoint(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("SetAdvertisedEndpoint", "endpoint", endpoint, 1, 255); err != nil {
 		return err
 	}
@@ -374,8 +503,13 @@ func (n *Node) SetAdvertisedEndpoint(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint].
+//
 // State: draft.
 func (n *Node) GossipBind(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("GossipBind", "endpoint", endpoint, 1, 255); err != nil {
 		return err
 	}
@@ -392,12 +526,29 @@ func (n *Node) GossipBind(endpoint string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted], [ErrEndpoint], [ErrServers].
+//
 // State: draft.
 func (n *Node) GossipConnect(endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("GossipConnect", "endpoint", endpoint, 1, 255); err != nil {
 		return err
 	}
 	return n.engine.GossipConnect(endpoint)
+}
+
+// GossipServers returns the servers of gossip that the node connects to, each
+// with what is wrong with it at the moment, for people: an empty string if it
+// answers.
+//
+// State: draft.
+func (n *Node) GossipServers() map[string]string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.GossipServers()
 }
 
 // GossipUnpublish has the node tell no more of a peer, until the peer
@@ -407,8 +558,13 @@ func (n *Node) GossipConnect(endpoint string) error {
 //
 // It fails if the node does not run.
 //
+// Errors: [ErrNotRunning], [ErrStopped].
+//
 // State: draft.
 func (n *Node) GossipUnpublish(peer uuid.UUID) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	return n.engine.GossipUnpublish(peer)
 }
 
@@ -421,8 +577,13 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInterval(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetInterval", "interval", interval, 10*time.Millisecond, 3600000*time.Millisecond); err != nil {
 		return err
 	}
@@ -439,8 +600,13 @@ func (n *Node) SetInterval(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetEvasiveTimeout", "interval", interval, 20*time.Millisecond, 86400000*time.Millisecond); err != nil {
 		return err
 	}
@@ -457,8 +623,13 @@ func (n *Node) SetEvasiveTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetSilentTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetSilentTimeout", "interval", interval, 30*time.Millisecond, 86400000*time.Millisecond); err != nil {
 		return err
 	}
@@ -474,8 +645,13 @@ func (n *Node) SetSilentTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetExpiredTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetExpiredTimeout", "interval", interval, 50*time.Millisecond, 86400000*time.Millisecond); err != nil {
 		return err
 	}
@@ -494,8 +670,13 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetGreetingTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetGreetingTimeout", "interval", interval, 100*time.Millisecond, 600000*time.Millisecond); err != nil {
 		return err
 	}
@@ -511,8 +692,13 @@ func (n *Node) SetGreetingTimeout(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetLinger(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Duration("SetLinger", "interval", interval, 0*time.Millisecond, 3600000*time.Millisecond); err != nil {
 		return err
 	}
@@ -529,8 +715,13 @@ func (n *Node) SetLinger(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetMaxMessage(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetMaxMessage", "size", size, 65536, 1073741824); err != nil {
 		return err
 	}
@@ -547,8 +738,13 @@ func (n *Node) SetMaxMessage(size int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetOutbox(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetOutbox", "size", size, 4096, 1073741824); err != nil {
 		return err
 	}
@@ -566,8 +762,13 @@ func (n *Node) SetOutbox(size int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: draft.
 func (n *Node) SetInbox(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Number("SetInbox", "size", size, 4096, 1073741824); err != nil {
 		return err
 	}
@@ -582,6 +783,9 @@ func (n *Node) SetInbox(size int) error {
 //
 // State: draft.
 func (n *Node) SetLog(handler NodeLogFn) {
+	if n == nil || n.engine == nil {
+		return
+	}
 	n.engine.SetLog(handler)
 }
 
@@ -593,8 +797,17 @@ func (n *Node) SetLog(handler NodeLogFn) {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStarted], [ErrTimeouts], [ErrNoIdentity], [ErrMembers],
+// [ErrInUse].
+//
 // State: draft.
 func (n *Node) Start(ctx context.Context) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Start", ctx); err != nil {
+		return err
+	}
 	return n.engine.Start(ctx)
 }
 
@@ -605,8 +818,13 @@ func (n *Node) Start(ctx context.Context) error {
 // It fails if it has and peers are not known to have got what was said to
 // them.
 //
+// Errors: [ErrUndelivered].
+//
 // State: draft.
 func (n *Node) Stop() error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	return n.engine.Stop()
 }
 
@@ -618,8 +836,16 @@ func (n *Node) Stop() error {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStopped].
+//
 // State: draft.
 func (n *Node) Recv(ctx context.Context) (Event, error) {
+	if n == nil || n.engine == nil {
+		return Event{}, api.ErrNotRunning
+	}
+	if err := check.Context("Recv", ctx); err != nil {
+		return Event{}, err
+	}
 	result, err := n.engine.Recv(ctx)
 	if err != nil {
 		return Event{}, err
@@ -635,8 +861,16 @@ func (n *Node) Recv(ctx context.Context) (Event, error) {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrStopped].
+//
 // State: draft.
 func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
+	if n == nil || n.engine == nil {
+		return Batch{}, api.ErrNotRunning
+	}
+	if err := check.Context("RecvBatch", ctx); err != nil {
+		return Batch{}, err
+	}
 	result, err := n.engine.RecvBatch(ctx)
 	if err != nil {
 		return Batch{}, err
@@ -650,13 +884,22 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 //   - peer: the peer's UUID
 //   - content: the frames of the message; they are copied; 1 to 65536 frames
 //
-// It fails if there is no such peer, if the message is larger than the limit,
-// if the wait was ended or if the node has stopped.
+// It fails if there is no such peer, if it is the node itself, if the message
+// is larger than the limit, if the wait was ended or if the node has stopped.
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrNoPeer], [ErrSelf], [ErrTooLarge], [ErrStopped],
+// [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Whisper", ctx); err != nil {
+		return err
+	}
 	if err := check.Frames("Whisper", "content", content, 1, 65536); err != nil {
 		return err
 	}
@@ -676,8 +919,16 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrTooLarge], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
+	if n == nil || n.engine == nil {
+		return 0, api.ErrNotRunning
+	}
+	if err := check.Context("Shout", ctx); err != nil {
+		return 0, err
+	}
 	if err := check.Text("Shout", "group", group, 1, 255); err != nil {
 		return 0, err
 	}
@@ -691,8 +942,8 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // The peer has all of that in its own queue of events then, where it can still
 // be lost if its program ends before it reads it. A peer also confirms what it
 // drops: what is sealed and does not open, and, where it takes only what is
-// sealed, what is plain. The latter an event of type refused tells. What was
-// said to a peer that is gone, or over a connection that was lost, is not
+// sealed, what is plain. An event of type refused tells of the latter. What
+// was said to a peer that is gone, or over a connection that was lost, is not
 // known to be delivered, and what a shout had no room for is not: who that is
 // and how much is in the error, once. What a peer has not confirmed when the
 // wait is ended is in the error too, and the next flush waits for it again.
@@ -702,9 +953,57 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrUndelivered], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Flush(ctx context.Context) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Flush", ctx); err != nil {
+		return err
+	}
 	return n.engine.Flush(ctx)
+}
+
+// Ping asks a peer to confirm what was said to it before, and waits until it
+// has. That is the way to the peer and back, and what the peer's program takes
+// to read what came before; a plain peer answers without that. If the
+// connection is lost meanwhile, the node asks anew over the next.
+//
+//   - peer: the peer's UUID
+//
+// It returns how many microseconds that took; fails if the peer is not
+// present, or if the wait was ended.
+//
+// If ctx ends first, it returns ctx's error.
+//
+// State: draft.
+func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
+	if n == nil || n.engine == nil {
+		return 0, api.ErrNotRunning
+	}
+	if err := check.Context("Ping", ctx); err != nil {
+		return 0, err
+	}
+	return n.engine.Ping(ctx, peer)
+}
+
+// Traffic returns what was said between the node and a peer since the peer
+// came: "sent messages", "sent octets", "received messages" and "received
+// octets". Octets are as they are on the wire; what the node drops does not
+// count.
+//
+//   - peer: the peer's UUID
+//
+// It returns how much, or fails if the peer is not present.
+//
+// State: draft.
+func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNotRunning
+	}
+	return n.engine.Traffic(peer)
 }
 
 // Holder returns the process that runs the node, its number and on which host,
@@ -712,6 +1011,9 @@ func (n *Node) Flush(ctx context.Context) error {
 //
 // State: draft.
 func (n *Node) Holder() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.Holder()
 }
 
@@ -722,6 +1024,9 @@ func (n *Node) Holder() string {
 //
 // State: draft.
 func (n *Node) Endpoint() string {
+	if n == nil || n.engine == nil {
+		return ""
+	}
 	return n.engine.Endpoint()
 }
 
@@ -732,8 +1037,13 @@ func (n *Node) Endpoint() string {
 //
 // It returns the view, or fails if the node does not run.
 //
+// Errors: [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Snapshot() (View, error) {
+	if n == nil || n.engine == nil {
+		return View{}, api.ErrNotRunning
+	}
 	result, err := n.engine.Snapshot()
 	if err != nil {
 		return View{}, err
@@ -745,6 +1055,9 @@ func (n *Node) Snapshot() (View, error) {
 //
 // State: draft.
 func (n *Node) Peers() []Peer {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return peersOf(n.engine.Peers())
 }
 
@@ -754,8 +1067,13 @@ func (n *Node) Peers() []Peer {
 //
 // It returns the peer, or fails if it is not present.
 //
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
+	if n == nil || n.engine == nil {
+		return Peer{}, api.ErrNotRunning
+	}
 	result, err := n.engine.Peer(peer)
 	if err != nil {
 		return Peer{}, err
@@ -769,6 +1087,9 @@ func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
 //
 // State: draft.
 func (n *Node) PeersByGroup(group string) []Peer {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	if err := check.Text("PeersByGroup", "group", group, 1, 255); err != nil {
 		return nil
 	}
@@ -779,6 +1100,9 @@ func (n *Node) PeersByGroup(group string) []Peer {
 //
 // State: draft.
 func (n *Node) OwnGroups() []string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.OwnGroups()
 }
 
@@ -786,6 +1110,9 @@ func (n *Node) OwnGroups() []string {
 //
 // State: draft.
 func (n *Node) PeerGroups() []string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.PeerGroups()
 }
 
@@ -797,10 +1124,16 @@ func (n *Node) PeerGroups() []string {
 //     if that is secure, with a bar and its public key of CURVE in Z85 after
 //     it, as endpoint returns it there; 1 to 300 octets
 //
-// It fails if it is no endpoint or the node does not run.
+// It fails if it is no endpoint, if the peer is the node itself, or if the
+// node does not run.
+//
+// Errors: [ErrEndpoint], [ErrSelf], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("RequirePeer", "endpoint", endpoint, 1, 300); err != nil {
 		return err
 	}
@@ -812,6 +1145,9 @@ func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
 //
 // State: draft.
 func (n *Node) Counts() map[string]uint64 {
+	if n == nil || n.engine == nil {
+		return nil
+	}
 	return n.engine.Counts()
 }
 

@@ -17,12 +17,11 @@ const (
 	PeerProtectionPlain  = api.PeerProtectionPlain  // nothing: whoever is on the network can read and change it
 	PeerProtectionCurve  = api.PeerProtectionCurve  // the connection is encrypted, and both ends have proved their keys
 	PeerProtectionSealed = api.PeerProtectionSealed // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
+	PeerProtectionNone   = api.PeerProtectionNone   // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
 )
 
 // Peer is what a node knows of a peer. A peer as it was at one moment; it does
 // not change. Its methods may be called from any thread.
-//
-// The zero value is none; nothing but a comparison may be done with it.
 //
 // State: draft.
 type Peer struct{ engine *node.Peer }
@@ -31,6 +30,9 @@ type Peer struct{ engine *node.Peer }
 //
 // State: draft.
 func (p Peer) UUID() uuid.UUID {
+	if p.engine == nil {
+		return uuid.Nil
+	}
 	return p.engine.UUID()
 }
 
@@ -38,6 +40,9 @@ func (p Peer) UUID() uuid.UUID {
 //
 // State: draft.
 func (p Peer) Name() string {
+	if p.engine == nil {
+		return ""
+	}
 	return p.engine.Name()
 }
 
@@ -46,6 +51,9 @@ func (p Peer) Name() string {
 //
 // State: draft.
 func (p Peer) Endpoint() string {
+	if p.engine == nil {
+		return ""
+	}
 	return p.engine.Endpoint()
 }
 
@@ -54,6 +62,9 @@ func (p Peer) Endpoint() string {
 //
 // State: draft.
 func (p Peer) Headers() map[string]string {
+	if p.engine == nil {
+		return nil
+	}
 	return p.engine.Headers()
 }
 
@@ -63,6 +74,9 @@ func (p Peer) Headers() map[string]string {
 //
 // State: draft.
 func (p Peer) Header(name string) string {
+	if p.engine == nil {
+		return ""
+	}
 	if err := check.Text("Header", "name", name, 0, 255); err != nil {
 		return ""
 	}
@@ -73,6 +87,9 @@ func (p Peer) Header(name string) string {
 //
 // State: draft.
 func (p Peer) Groups() []string {
+	if p.engine == nil {
+		return nil
+	}
 	return p.engine.Groups()
 }
 
@@ -80,6 +97,9 @@ func (p Peer) Groups() []string {
 //
 // State: draft.
 func (p Peer) Suspect() bool {
+	if p.engine == nil {
+		return false
+	}
 	return p.engine.Suspect()
 }
 
@@ -88,6 +108,9 @@ func (p Peer) Suspect() bool {
 //
 // State: draft.
 func (p Peer) Incarnation() uint64 {
+	if p.engine == nil {
+		return 0
+	}
 	return p.engine.Incarnation()
 }
 
@@ -95,6 +118,9 @@ func (p Peer) Incarnation() uint64 {
 //
 // State: draft.
 func (p Peer) Protection() PeerProtection {
+	if p.engine == nil {
+		return 0
+	}
 	return p.engine.Protection()
 }
 
@@ -103,6 +129,9 @@ func (p Peer) Protection() PeerProtection {
 //
 // State: draft.
 func (p Peer) Identity() string {
+	if p.engine == nil {
+		return ""
+	}
 	return p.engine.Identity()
 }
 
@@ -111,6 +140,9 @@ func (p Peer) Identity() string {
 //
 // State: draft.
 func (p Peer) Roles() []string {
+	if p.engine == nil {
+		return nil
+	}
 	return p.engine.Roles()
 }
 

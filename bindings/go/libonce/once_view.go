@@ -3,14 +3,13 @@
 package libonce
 
 import (
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/node"
 )
 
 // View is what a node knew at one moment. All parts of a view belong to the
 // same moment; it does not change. Its methods may be called from any thread.
-//
-// The zero value is none; nothing but a comparison may be done with it.
 //
 // State: draft.
 type View struct{ engine *node.View }
@@ -20,6 +19,9 @@ type View struct{ engine *node.View }
 //
 // State: draft.
 func (v View) Version() uint64 {
+	if v.engine == nil {
+		return 0
+	}
 	return v.engine.Version()
 }
 
@@ -28,6 +30,9 @@ func (v View) Version() uint64 {
 //
 // State: draft.
 func (v View) Peers() []Peer {
+	if v.engine == nil {
+		return nil
+	}
 	return peersOf(v.engine.Peers())
 }
 
@@ -38,8 +43,13 @@ func (v View) Peers() []Peer {
 //
 // It returns the leader, or fails if the node knew of none.
 //
+// Errors: [ErrNoPeer].
+//
 // State: draft.
 func (v View) Leader(group string) (Peer, error) {
+	if v.engine == nil {
+		return Peer{}, api.ErrNoPeer
+	}
 	if err := check.Text("Leader", "group", group, 1, 255); err != nil {
 		return Peer{}, err
 	}

@@ -26,7 +26,7 @@ func pair(tb testing.TB, security once.Security) (from, to *once.Node) {
 		return n
 	}
 	from, to = start("from"), start("to")
-	if err := from.Connect(to.ID(), to.Endpoint()); err != nil {
+	if err := from.Connect(to.UUID(), to.Endpoint()); err != nil {
 		tb.Fatal(err)
 	}
 	for _, n := range []*once.Node{from, to} {
@@ -58,7 +58,7 @@ func benchmarkWhisper(b *testing.B, security once.Security, size int) {
 	failed := make(chan error, 1)
 	go func() {
 		for range b.N {
-			if err := from.Whisper(context.Background(), to.ID(), content); err != nil {
+			if err := from.Whisper(context.Background(), to.UUID(), content); err != nil {
 				failed <- err
 				return
 			}

@@ -5,8 +5,10 @@ package once
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
@@ -19,7 +21,7 @@ type Config struct {
 	Name    string            // public name; at most 255 octets; default: six digits of its id
 	Groups  []string          // groups to be in from the start: at most 4096, of 262144 octets together; each of 1 to 255 octets
 	Contest []string          // groups to be in as well, and to lead if need be; see [Leader]; each of 1 to 255 octets
-	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved
+	Headers map[string]string // what peers get with the greeting: at most 240, names and values of 65281 octets together; names in X-ONCE- are reserved; see [Node.SetHeader]
 
 	Identity *Identity // who the node is; default: somebody new each time, in memory
 
@@ -34,6 +36,12 @@ type Config struct {
 	// what it is for. Others that would share it wait until it has ended, and
 	// run the node then. Default: others share it while it runs.
 	Brief bool
+
+	// Certificate is a file with a certificate of CURVE and its secret key, as
+	// CZMQ's zcert saves it, that the node uses in place of its identity's;
+	// FILE stands for FILE_secret if that is there. Security must not be
+	// SecurityPlain. 1 to 4096 octets.
+	Certificate string
 
 	Security Security // how the node protects what it says; default SecurityAuto; SecuritySecure if Identity is a member of a network
 	Trust    Trust    // whom to let in; default TrustOpen; TrustMembers if Identity is a member
@@ -95,11 +103,12 @@ func (c *Config) apply(lib *libonce.Node) error {
 		each("Groups", c.Groups, lib.Join),
 		each("Contest", c.Contest, lib.SetContestInGroup, lib.Join),
 		pairs("Headers", c.Headers, lib.SetHeader),
-		unless("Identity", c.Identity == nil, lib.SetIdentity, c.Identity),
+		unless("Identity", c.Identity == nil, lib.SetIdentity, (*libonce.Identity)(c.Identity)),
 		unless("Shared", !c.Shared, lib.SetShared, c.Shared),
 		unless("Brief", !c.Brief, lib.SetBrief, c.Brief),
-		unless("Security", c.Security == 0, lib.SetSecurity, c.Security),
-		unless("Trust", c.Trust == 0, lib.SetTrust, c.Trust),
+		unless("Certificate", c.Certificate == "", lib.SetCertificate, c.Certificate),
+		unless("Security", c.Security == 0, lib.SetSecurity, libonce.NodeSecurity(c.Security)),
+		unless("Trust", c.Trust == 0, lib.SetTrust, libonce.NodeTrust(c.Trust)),
 		each("Sealed", c.Sealed, lib.SetSealed),
 		unless("Interfaces", len(c.Interfaces) == 0, lib.SetInterface, commas(c.Interfaces)),
 		unless("BeaconPort", c.BeaconPort == 0, lib.SetPort, udpPort(c.BeaconPort)),
@@ -124,7 +133,10 @@ func unless[T any](name string, isDefault bool, set func(T) error, value T) erro
 	if isDefault {
 		return nil
 	}
-	return field(name, set(value))
+	if text, ok := any(value).(string); ok {
+		return field(name, check.Quote(text), set(value))
+	}
+	return field(name, "", set(value))
 }
 
 // each makes the settings that a field has several of.
@@ -132,7 +144,7 @@ func each(name string, values []string, sets ...func(string) error) error {
 	for _, value := range values {
 		for _, set := range sets {
 			if err := set(value); err != nil {
-				return field(name, err)
+				return field(name, check.Quote(value), err)
 			}
 		}
 	}
@@ -141,19 +153,46 @@ func each(name string, values []string, sets ...func(string) error) error {
 
 // pairs makes the settings that a field has by key.
 func pairs(name string, values map[string]string, set func(key, value string) error) error {
-	for key, value := range values {
-		if err := set(key, value); err != nil {
-			return field(name, err)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := set(key, values[key]); err != nil {
+			return field(name, check.Quote(key), err)
 		}
 	}
 	return nil
 }
 
-// field names the field of Config that an error is about; libonce names its setter.
-func field(name string, err error) error {
+// ConfigError says which field of [Config] keeps a node from starting.
+type ConfigError struct {
+	Field  string // such as Endpoint
+	Value  string // the text in it that is wrong, in quotes and shortened; empty where it says nothing
+	Reason string // what is wrong, and what is right, for people
+	Err    error  // what it unwraps to
+}
+
+// Error names the field, and says what is wrong with it, for people.
+func (e *ConfigError) Error() string {
+	return "once.Config." + strings.TrimSuffix(e.Field+" "+e.Value, " ") + ": " + e.Reason
+}
+
+// Unwrap returns Err, which is one of the errors of this package or of the system.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// field returns the error of a field of Config, or of a value in it; libonce's names its setter.
+func field(name, value string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &ConfigError{Field: name, Value: value, Reason: err.Error(), Err: err}
 	var limits *check.Error
 	if errors.As(err, &limits) {
-		return fmt.Errorf("once.Config.%s: %w: %s given, %s allowed", name, libonce.ErrArgument, limits.Given, limits.Allowed)
+		told := *limits
+		told.Allowed = cmp.Or(allowed[name], told.Allowed)
+		e.Value, e.Reason = cmp.Or(told.Value, value), told.Reason()
 	}
-	return err
+	return e
+}
+
+// allowed is what fields may hold, where the limits of what sets them do not say it.
+var allowed = map[string]string{
+	"BeaconPort": "NoBeacon or 1 to 65535",
 }

@@ -1,33 +1,120 @@
 package once
 
 import (
+	"errors"
+
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/node"
 )
 
 // UndeliveredError says which peers are not known to have got what was said to them, and
 // how much that is. [Node.Flush] and [Node.Close] return it; it is [ErrUndelivered], and
 // what ended the wait for those peers, if something did.
-type UndeliveredError = node.UndeliveredError
+type UndeliveredError struct {
+	Missed []Missed // who they are, in the order of their UUIDs; more than 1024 are told as one without name
+	Cause  error    // what ended the wait for them; nil if none of them is waited for
+}
+
+// LimitError says which argument of a function or method is out of its limits. It is
+// [ErrArgument], or another of the errors here that says more.
+type LimitError struct {
+	Method   string // the function or method that was called
+	Argument string // the name of the argument
+	Value    string // the argument in quotes, shortened if it is long; empty if it is not told
+	Given    string // how much or what was given, with its unit; empty if the value says it
+	Allowed  string // what is allowed, with its unit
+	Kind     error  // the error of this package that it is; nil for ErrArgument
+}
+
+// Error names the method and the argument, and says what is allowed, for people.
+func (e *LimitError) Error() string { return (*check.Error)(e).Error() }
+
+// About returns the error with another name for the argument, and without the method's.
+func (e *LimitError) About(argument string) string { return (*check.Error)(e).About(argument) }
+
+// Unwrap returns Kind, or [ErrArgument].
+func (e *LimitError) Unwrap() error { return (*check.Error)(e).Unwrap() }
+
+// named returns an error of libonce as one of the function here that was called.
+func named(function string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return renamed(function, err)
+}
+
+func renamed(function string, err error) error {
+	var limits *check.Error
+	if errors.As(err, &limits) {
+		told := LimitError(*limits)
+		told.Method = function
+		return &told
+	}
+	return err
+}
 
 // Missed is how much one peer is not known to have got.
-type Missed = node.Missed
+type Missed struct {
+	UUID     uuid.UUID // the peer's; the nil UUID where several are told together
+	Name     string    // the peer's; empty where several are told together
+	Messages uint64    // how many messages
+	Octets   uint64    // how many octets they have, as they are on the wire
+	Reason   string    // why the peer is gone, as a [Reason], or why it gets none; else empty
+}
+
+// String says who it is and how much, for people.
+func (m Missed) String() string { return node.Missed(m).String() }
+
+// Error names the peers and tells how much each missed, for people.
+func (e *UndeliveredError) Error() string { return e.engine().Error() }
+
+// Unwrap returns [ErrUndelivered], and the cause if there is one.
+func (e *UndeliveredError) Unwrap() []error { return e.engine().Unwrap() }
+
+func (e *UndeliveredError) engine() *node.UndeliveredError {
+	if e == nil {
+		e = new(UndeliveredError)
+	}
+	told := &node.UndeliveredError{Cause: e.Cause}
+	for _, m := range e.Missed {
+		told.Missed = append(told.Missed, node.Missed(m))
+	}
+	return told
+}
+
+// undelivered returns an error of the engine as one of this package.
+func undelivered(err error) error {
+	told, ok := err.(*node.UndeliveredError)
+	if !ok {
+		return err
+	}
+	e := &UndeliveredError{Cause: told.Cause}
+	for _, m := range told.Missed {
+		e.Missed = append(e.Missed, Missed(m))
+	}
+	return e
+}
 
 // Errors that a node returns, wrapped or not; they work with errors.Is.
 var (
 	ErrArgument    = libonce.ErrArgument    // an argument is out of its limits; the error's text says which
+	ErrNotRunning  = libonce.ErrNotRunning  // the node is nil or zero: only Start makes one that runs
 	ErrStopped     = libonce.ErrStopped     // the node has stopped; it is a net.ErrClosed
 	ErrAttached    = libonce.ErrAttached    // another process runs the node (see Config.Shared), and only that can do this
 	ErrBrief       = libonce.ErrBrief       // the process that runs the node is about to end; see Config.Brief
 	ErrNoPeer      = libonce.ErrNoPeer      // no such peer is present
+	ErrSelf        = libonce.ErrSelf        // the peer is the node itself
 	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]
 	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage
-	ErrEndpoint    = libonce.ErrEndpoint    // no tcp://ADDRESS:PORT
+	ErrEndpoint    = libonce.ErrEndpoint    // an endpoint is no tcp://ADDRESS:PORT
 	ErrServers     = libonce.ErrServers     // more than 64 of Config.GossipConnect
 	ErrReserved    = libonce.ErrReserved    // a header's name begins with X-ONCE-
 	ErrHeaders     = libonce.ErrHeaders     // more of Config.Headers than the greeting has room for
 	ErrGroups      = libonce.ErrGroups      // more groups than the greeting has room for
-	ErrIdentity    = libonce.ErrNoIdentity  // SecurityPlain goes with no Identity, nor with Trust
+	ErrNoIdentity  = libonce.ErrNoIdentity  // SecurityPlain goes with no Identity, nor with Trust
 	ErrMembers     = libonce.ErrMembers     // TrustMembers needs an Identity that is a member: see [JoinNetwork]
 	ErrTimeouts    = libonce.ErrTimeouts    // Evasive, Silent and Expired contradict each other
 )
@@ -35,6 +122,7 @@ var (
 // Errors of identities and networks, wrapped or not; they work with errors.Is. That
 // there is none in a directory is fs.ErrNotExist.
 var (
+	ErrNothing     = libonce.ErrNothing     // the Identity or NetworkKey is nil or zero
 	ErrNoDirectory = libonce.ErrNoDirectory // the identity is in memory only
 	ErrExists      = libonce.ErrExists      // there is one already where a new one was to be made
 	ErrInUse       = libonce.ErrInUse       // another node runs with the identity; the error's text says which process

@@ -2,70 +2,110 @@
 
 package once
 
-import "github.com/sjohnr/at-once/bindings/go/libonce"
+import (
+	"fmt"
+
+	"github.com/sjohnr/at-once/bindings/go/libonce"
+)
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join],
 // [*Leave], [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader],
-// [*Notice], [*Refusal], [*Twin], [*Unreachable] and [*Overrun]. It is valid
-// until the next event is taken; [Keep] makes a copy that lasts.
+// [*Notice], [*Refusal], [*Twin], [*Unreachable], [*Overrun] and [*Changed].
+// It is valid until the next event is taken; [Keep] makes a copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
+	// String says in one line what happened, for people.
+	String() string
 }
 
 // Enter says that a peer is present: it has greeted us, and we can reach it.
 type Enter struct{ Origin }
 
+// String says in one line what happened, for people.
+func (e Enter) String() string { return fmt.Sprintf("%[1]v is present", e.Peer) }
+
 // Exit says that a peer is gone, and so from all its groups.
 type Exit struct {
 	Origin
-	Reason Reason
+	Reason Reason // why it is gone
 }
+
+// String says in one line what happened, for people.
+func (e Exit) String() string { return fmt.Sprintf("%[1]v is gone: %[2]v", e.Peer, e.Reason) }
 
 // Join says that a peer has joined a group.
 type Join struct {
 	Origin
-	Group string
+	Group string // the name of the group
 }
+
+// String says in one line what happened, for people.
+func (e Join) String() string { return fmt.Sprintf("%[1]v has joined %[2]q", e.Peer, e.Group) }
 
 // Leave says that a peer has left a group.
 type Leave struct {
 	Origin
-	Group string
+	Group string // the name of the group
 }
+
+// String says in one line what happened, for people.
+func (e Leave) String() string { return fmt.Sprintf("%[1]v has left %[2]q", e.Peer, e.Group) }
 
 // Whisper is a message to this node. Content has one entry a frame.
 type Whisper struct {
 	Origin
-	Content [][]byte
+	Content [][]byte // one entry a frame; valid until the next event is taken
+}
+
+// String says in one line what happened, for people.
+func (e Whisper) String() string {
+	return fmt.Sprintf("%[1]v whispers %[2]v", e.Peer, excerpt(e.Content))
 }
 
 // Shout is a message to a group. Content has one entry a frame.
 type Shout struct {
 	Origin
-	Group   string
-	Content [][]byte
+	Group   string   // the name of the group
+	Content [][]byte // one entry a frame; valid until the next event is taken
+}
+
+// String says in one line what happened, for people.
+func (e Shout) String() string {
+	return fmt.Sprintf("%[1]v shouts to %[2]q %[3]v", e.Peer, e.Group, excerpt(e.Content))
 }
 
 // Suspect says that a peer owes us a sign of life.
 type Suspect struct{ Origin }
 
+// String says in one line what happened, for people.
+func (e Suspect) String() string { return fmt.Sprintf("%[1]v owes a sign of life", e.Peer) }
+
 // Recover says that a peer that was suspect is heard again.
 type Recover struct{ Origin }
+
+// String says in one line what happened, for people.
+func (e Recover) String() string { return fmt.Sprintf("%[1]v is heard again", e.Peer) }
 
 // Leader says who leads a group of this node; that may be the node itself.
 type Leader struct {
 	Origin
-	Group string
+	Group string // the name of the group
 }
 
+// String says in one line what happened, for people.
+func (e Leader) String() string { return fmt.Sprintf("%[1]v leads %[2]q", e.Peer, e.Group) }
+
 // Notice says that an interface came, went or changed, or that nodes find each
-// other less well or again. Its Origin.Peer has no id, no name and nothing
+// other less well or again. Its Origin.Peer has no UUID, no name and nothing
 // else.
 type Notice struct {
 	Origin
 	Text string // what has changed, for people
 }
+
+// String says in one line what happened, for people.
+func (e Notice) String() string { return fmt.Sprintf("%[2]v", e.Peer, e.Text) }
 
 // Refusal says that this node and another do not talk, or that one drops what
 // the other says: their security differs, or one does not trust the other.
@@ -74,18 +114,28 @@ type Notice struct {
 // is told once in ten minutes.
 type Refusal struct {
 	Origin
+	Why  Why    // why, for programs
+	Ours bool   // true if it is this node that refuses
 	Text string // why, for people
+}
+
+// String says in one line what happened, for people.
+func (e Refusal) String() string {
+	return fmt.Sprintf("no talk with %[1]v: %[4]v", e.Peer, e.Why, e.Ours, e.Text)
 }
 
 // Twin says that another node with this node's identity was seen: somebody has
 // copied the identity's directory. Peers talk with the one that has started
-// later, and turn the other away. Its Origin.Peer has the id of both, and the
-// endpoint of the other. It is told once in ten minutes; whoever overhears the
-// network can pretend it.
+// later, and turn the other away. Its Origin.Peer has the UUID of both, and
+// the endpoint of the other. It is told once in ten minutes; whoever overhears
+// the network can pretend it.
 type Twin struct {
 	Origin
 	Text string // since when, and what to do, for people
 }
+
+// String says in one line what happened, for people.
+func (e Twin) String() string { return fmt.Sprintf("%[2]v", e.Peer, e.Text) }
 
 // Unreachable says that a node is heard of, by a beacon, by gossip or because
 // it has connected to this one, and that the two could not greet each other
@@ -97,6 +147,11 @@ type Unreachable struct {
 	Text string // what does not work, and what to open, for people
 }
 
+// String says in one line what happened, for people.
+func (e Unreachable) String() string {
+	return fmt.Sprintf("%[1]v cannot be met: %[2]v", e.Peer, e.Text)
+}
+
 // Overrun says that messages were said, and that this program did not get
 // them: it shares a node that another process runs, which does not wait for
 // it. Only a node whose Holder is another process tells it.
@@ -104,6 +159,16 @@ type Overrun struct {
 	Origin
 	Text string // how much that was, for people
 }
+
+// String says in one line what happened, for people.
+func (e Overrun) String() string { return fmt.Sprintf("%[2]v", e.Peer, e.Text) }
+
+// Changed says that a peer that is present has other headers than before; it
+// has set one while it runs.
+type Changed struct{ Origin }
+
+// String says in one line what happened, for people.
+func (e Changed) String() string { return fmt.Sprintf("%[1]v has other headers", e.Peer) }
 
 // typed holds one event of each type, so that reading them allocates nothing.
 type typed struct {
@@ -121,6 +186,7 @@ type typed struct {
 	twin        Twin
 	unreachable Unreachable
 	overrun     Overrun
+	changed     Changed
 }
 
 // of returns the event of its type.
@@ -158,7 +224,7 @@ func (t *typed) of(e libonce.Event) Event {
 		t.notice = Notice{origin, e.Reason()}
 		return &t.notice
 	case libonce.EventTypeRefused:
-		t.refusal = Refusal{origin, e.Reason()}
+		t.refusal = Refusal{origin, Why(e.Why()), e.Ours(), e.Reason()}
 		return &t.refusal
 	case libonce.EventTypeTwin:
 		t.twin = Twin{origin, e.Reason()}
@@ -169,6 +235,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeOverrun:
 		t.overrun = Overrun{origin, e.Reason()}
 		return &t.overrun
+	case libonce.EventTypeChanged:
+		t.changed = Changed{origin}
+		return &t.changed
 	}
 	return nil // there is no other
 }
@@ -197,13 +266,15 @@ func Keep(event Event) Event {
 	case *Notice:
 		return &Notice{e.Origin, e.Text}
 	case *Refusal:
-		return &Refusal{e.Origin, e.Text}
+		return &Refusal{e.Origin, e.Why, e.Ours, e.Text}
 	case *Twin:
 		return &Twin{e.Origin, e.Text}
 	case *Unreachable:
 		return &Unreachable{e.Origin, e.Text}
 	case *Overrun:
 		return &Overrun{e.Origin, e.Text}
+	case *Changed:
+		return &Changed{e.Origin}
 	}
 	return event
 }

@@ -77,9 +77,9 @@ func meet(ctx context.Context, groups ...string) (*once.Node, *once.Node) {
 		here := false
 		switch e := event.(type) {
 		case *once.Enter:
-			here = e.Peer.UUID() == ben.ID() && len(groups) == 0
+			here = e.Peer.UUID() == ben.UUID() && len(groups) == 0
 		case *once.Join: // who enters joins then
-			here = e.Peer.UUID() == ben.ID()
+			here = e.Peer.UUID() == ben.UUID()
 		}
 		if here {
 			break
@@ -96,7 +96,7 @@ func ExampleNode_Whisper() {
 	defer ben.Close()
 
 	// A message has any number of frames, of any content.
-	if err := ana.Whisper(ctx, ben.ID(), []byte("temperature"), []byte{21}); err != nil {
+	if err := ana.Whisper(ctx, ben.UUID(), []byte("temperature"), []byte{21}); err != nil {
 		log.Fatal(err)
 	}
 	for event := range ben.Events(ctx) {
@@ -105,11 +105,11 @@ func ExampleNode_Whisper() {
 			break
 		}
 	}
-	err := ana.Whisper(ctx, ana.ID(), []byte("to myself"))
-	fmt.Println(errors.Is(err, once.ErrNoPeer))
+	err := ana.Whisper(ctx, ana.UUID(), []byte("to myself"))
+	fmt.Println(err, errors.Is(err, once.ErrSelf))
 	// Output:
 	// ana: temperature 21
-	// true
+	// the peer is this node itself: what it is to hear, its program can tell it true
 }
 
 // Ben does not read his events: his node's queue takes the first message, and no more.
@@ -129,13 +129,13 @@ func ExampleNode_Flush() {
 	}
 	defer ben.Close()
 	for event := range ana.Events(ctx) {
-		if e, ok := event.(*once.Enter); ok && e.Peer.UUID() == ben.ID() {
+		if e, ok := event.(*once.Enter); ok && e.Peer.UUID() == ben.UUID() {
 			break
 		}
 	}
 
 	send := func(ctx context.Context) {
-		if err := ana.Whisper(ctx, ben.ID(), make([]byte, config.Inbox)); err != nil {
+		if err := ana.Whisper(ctx, ben.UUID(), make([]byte, config.Inbox)); err != nil {
 			log.Fatal(err)
 		}
 		var undelivered *once.UndeliveredError
@@ -219,7 +219,7 @@ func ExampleNode_Connect() {
 	}
 	defer ben.Close()
 
-	if err := ana.Connect(ben.ID(), ben.Endpoint()); err != nil {
+	if err := ana.Connect(ben.UUID(), ben.Endpoint()); err != nil {
 		log.Fatal(err)
 	}
 	event, err := ben.Next(ctx)
@@ -239,7 +239,7 @@ func ExampleNode_NextBatch() {
 	defer ana.Close()
 	defer ben.Close()
 	for i := range byte(100) {
-		if err := ana.Whisper(ctx, ben.ID(), []byte{i}); err != nil {
+		if err := ana.Whisper(ctx, ben.UUID(), []byte{i}); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -268,7 +268,7 @@ func ExampleKeep() {
 	defer ana.Close()
 	defer ben.Close()
 	for _, word := range []string{"kept", "for", "later"} {
-		if err := ana.Whisper(ctx, ben.ID(), []byte(word)); err != nil {
+		if err := ana.Whisper(ctx, ben.UUID(), []byte(word)); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -327,7 +327,7 @@ func ExampleJoinNetwork() {
 
 	for event := range ben.Events(ctx) {
 		if e, ok := event.(*once.Enter); ok {
-			fmt.Println(e.Peer.Name(), e.Peer.Roles(), e.Peer.Protection(), e.Peer.UUID() == ana.ID())
+			fmt.Println(e.Peer.Name(), e.Peer.Roles(), e.Peer.Protection(), e.Peer.UUID() == ana.UUID())
 			break
 		}
 	}

@@ -2,60 +2,43 @@ package once
 
 import "github.com/sjohnr/at-once/bindings/go/libonce"
 
-// Identity is who a node is. Its methods are safe for concurrent use.
-type Identity = libonce.Identity
+// OpenIdentity returns the identity in a directory, and makes it if there is none. An
+// empty directory is a new identity in memory. It fails with [ErrMode] if others could
+// read or change its files, with [ErrMalformed] or [ErrStranger] if one is not right, and
+// with the error of the file system.
+func OpenIdentity(directory string) (*Identity, error) {
+	i, err := libonce.NewIdentity(directory)
+	return (*Identity)(i), named("OpenIdentity", err)
+}
 
-// OpenIdentity returns the identity in a directory, and makes it if there is none.
-// An empty directory is a new identity in memory.
-func OpenIdentity(directory string) (*Identity, error) { return libonce.NewIdentity(directory) }
-
-// LoadIdentity returns the identity in a directory, or fs.ErrNotExist.
-func LoadIdentity(directory string) (*Identity, error) { return libonce.IdentityLoad(directory) }
+// LoadIdentity returns the identity in a directory, and makes none: it fails with
+// fs.ErrNotExist if there is none, else as [OpenIdentity] does.
+func LoadIdentity(directory string) (*Identity, error) {
+	i, err := libonce.IdentityLoad(directory)
+	return (*Identity)(i), named("LoadIdentity", err)
+}
 
 // JoinNetwork takes an invite to a network, with the identity that it brings or the one in
-// the directory, which is made if it is missing.
+// the directory, which is made if it is missing. It fails with [ErrMalformed], [ErrForged]
+// or [ErrExpired] if the invite is not right, with [ErrStranger] if it is for somebody
+// else, with [ErrNetwork] if the identity is a member of another network, with [ErrExists]
+// if the directory has a membership that is newer than the invite's, with [ErrRevoked] if
+// the network has taken the membership back, and as [OpenIdentity] does.
 func JoinNetwork(directory, invite string) (*Identity, error) {
-	return libonce.IdentityJoinAt(directory, invite)
+	i, err := libonce.IdentityJoinAt(directory, invite)
+	return (*Identity)(i), named("JoinNetwork", err)
 }
 
-// NetworkKey is the secret key of a network, which makes members. Its methods are safe
-// for concurrent use.
-type NetworkKey = libonce.Network
+// OpenNetwork returns the network in a directory, and makes it if there is none. It fails
+// as [OpenIdentity] does.
+func OpenNetwork(directory string) (*NetworkKey, error) {
+	n, err := libonce.NewNetwork(directory)
+	return (*NetworkKey)(n), named("OpenNetwork", err)
+}
 
-// OpenNetwork returns the network in a directory, and makes it if there is none.
-func OpenNetwork(directory string) (*NetworkKey, error) { return libonce.NewNetwork(directory) }
-
-// LoadNetwork returns the network in a directory, or fs.ErrNotExist.
+// LoadNetwork returns the network in a directory, and makes none: it fails with
+// fs.ErrNotExist if there is none, else as [OpenIdentity] does.
 func LoadNetwork(directory string) (*NetworkKey, error) {
-	return libonce.NetworkLoadNetwork(directory)
+	n, err := libonce.NetworkLoadNetwork(directory)
+	return (*NetworkKey)(n), named("LoadNetwork", err)
 }
-
-// Security is how a node protects what it says.
-type Security = libonce.NodeSecurity
-
-// How a node protects what it says.
-const (
-	SecurityPlain  = libonce.NodeSecurityPlain  // not at all: for old networks and measurements
-	SecurityAuto   = libonce.NodeSecurityAuto   // connections as Zyre's; content sealed where both have an identity
-	SecuritySecure = libonce.NodeSecuritySecure // all connections encrypted; only who proves an identity comes in
-)
-
-// Trust is whom a node lets in.
-type Trust = libonce.NodeTrust
-
-// Whom a node lets in.
-const (
-	TrustOpen     = libonce.NodeTrustOpen     // whoever has an identity; with SecurityAuto, others too
-	TrustFirstUse = libonce.NodeTrustFirstUse // the same, but a name belongs to who came with it first
-	TrustMembers  = libonce.NodeTrustMembers  // the members of the identity's network
-)
-
-// Protection is what protects content on its way; see [Peer].Protection.
-type Protection = libonce.PeerProtection
-
-// What protects content on its way.
-const (
-	ProtectionPlain  = libonce.PeerProtectionPlain  // nothing
-	ProtectionCurve  = libonce.PeerProtectionCurve  // an encrypted connection between proven keys
-	ProtectionSealed = libonce.PeerProtectionSealed // encryption from end to end; who talks, when and in which group can be seen
-)

@@ -35,8 +35,8 @@
 //
 // # Security
 //
-// Each node has an [Identity], a key that its id is made of, so that nobody else
-// can have that id. Nodes with the default, [SecurityAuto], connect as Zyre's do,
+// Each node has an [Identity], a key that its UUID is made of, so that nobody else
+// can have that UUID. Nodes with the default, [SecurityAuto], connect as Zyre's do,
 // and seal what they say to each other from end to end; what plain nodes say and
 // are told is plain. With [SecuritySecure] all connections are encrypted too, and
 // only nodes with an identity come in. [Peer].Protection tells which it is.
@@ -67,13 +67,18 @@ package once
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // Version is the version of the project.
@@ -84,7 +89,8 @@ const Version = libonce.Version
 const NoBeacon = -1
 
 // Node is a node in a network. Its methods are safe for concurrent use, except
-// that events are read by one goroutine at a time.
+// that events are read by one goroutine at a time. One that is nil or zero does not run:
+// its methods return zero values, or [ErrNotRunning] if they can fail.
 type Node struct {
 	lib    *libonce.Node
 	unwind func() bool
@@ -93,17 +99,36 @@ type Node struct {
 	typed  typed
 }
 
+// engine returns what the node stands on, nil for one that Start did not return.
+func (n *Node) engine() *libonce.Node {
+	if n == nil {
+		return nil
+	}
+	return n.lib
+}
+
 // Start starts a node, which runs until ctx ends or Close. Interfaces and gossip servers
-// need not be there yet.
+// need not be there yet. It fails with ctx's error if ctx has ended; with [ErrArgument] or
+// the error that names what is wrong, as [ErrEndpoint], [ErrServers], [ErrReserved],
+// [ErrHeaders] or [ErrGroups], if a field of config is not right; with [ErrNoIdentity], [ErrMembers] or [ErrTimeouts] if fields contradict each other; with
+// [ErrInUse] if another node runs with the identity; and with the error of the system if
+// it cannot listen.
 func Start(ctx context.Context, config Config) (*Node, error) {
+	if ctx == nil {
+		return nil, named("Start", check.Context("", ctx))
+	}
 	lib, err := libonce.NewNode(config.Name)
 	if err != nil {
-		return nil, field("Name", err)
+		return nil, field("Name", check.Quote(config.Name), err)
 	}
 	if err := config.apply(lib); err != nil {
 		return nil, err
 	}
 	if err := lib.Start(ctx); err != nil {
+		var setting *check.SettingError
+		if errors.As(err, &setting) {
+			return nil, field(setting.Setting, "", err)
+		}
 		return nil, fmt.Errorf("start a node: %w", err)
 	}
 	n := &Node{lib: lib, done: make(chan struct{})}
@@ -121,86 +146,160 @@ func udpPort(port int) int {
 
 func commas(names []string) string { return strings.Join(names, ",") }
 
-// ID returns the node's id, which peers know it by.
-func (n *Node) ID() uuid.UUID { return n.lib.UUID() }
+// UUID returns the node's UUID, which peers know it by.
+func (n *Node) UUID() uuid.UUID { return n.engine().UUID() }
 
 // Name returns the node's public name.
-func (n *Node) Name() string { return n.lib.Name() }
+func (n *Node) Name() string { return n.engine().Name() }
 
 // Holder returns the process that runs the node, its number and on which host, if
 // Config.Shared has this one attached to it; else an empty string.
 func (n *Node) Holder() string { return n.lib.Holder() }
 
 // Endpoint returns where the node accepts connections.
-func (n *Node) Endpoint() string { return n.lib.Endpoint() }
+func (n *Node) Endpoint() string { return n.engine().Endpoint() }
 
 // Join joins a group, which exists as soon as somebody is in it. It fails with
-// [ErrGroups] if the greeting has no room for the group; see Config.Groups.
-func (n *Node) Join(group string) error { return n.lib.Join(group) }
+// [ErrGroups] if the greeting has no room for the group, see Config.Groups; with
+// [ErrArgument] if its name has not 1 to 255 octets; or with [ErrStopped].
+func (n *Node) Join(group string) error { return named("Join", n.engine().Join(group)) }
 
-// Leave leaves a group.
-func (n *Node) Leave(group string) error { return n.lib.Leave(group) }
+// Leave leaves a group. Leaving one that the node is not in changes nothing. It fails
+// with [ErrArgument] if its name has not 1 to 255 octets, or with [ErrStopped].
+func (n *Node) Leave(group string) error { return named("Leave", n.engine().Leave(group)) }
 
 // Groups returns the groups that the node is in, sorted.
-func (n *Node) Groups() []string { return n.lib.OwnGroups() }
+func (n *Node) Groups() []string { return n.engine().OwnGroups() }
 
 // PeerGroups returns the groups that some peer is in, sorted.
-func (n *Node) PeerGroups() []string { return n.lib.PeerGroups() }
-
-// View is what a node knew at one moment: its Version, the Peers and the Leader of
-// each group.
-type View = libonce.View
+func (n *Node) PeerGroups() []string { return n.engine().PeerGroups() }
 
 // Snapshot returns all that the node knows now. Events whose Origin.Version is
 // higher than that of the view tell how it goes on; those with the same or a
 // lower one are in it already. It is for one view at a time: what happened and
-// was undone between an older view and the latest may never be told.
-func (n *Node) Snapshot() (View, error) { return n.lib.Snapshot() }
+// was undone between an older view and the latest may never be told. It fails with
+// [ErrStopped].
+func (n *Node) Snapshot() (View, error) {
+	view, err := n.engine().Snapshot()
+	return View(view), err
+}
 
-// Peers returns the peers that are present, in the order of their ids.
-func (n *Node) Peers() []Peer { return n.lib.Peers() }
+// Peers returns the peers that are present, in the order of their UUIDs.
+func (n *Node) Peers() []Peer { return peersOf(n.engine().Peers()) }
 
-// Members returns the peers that are in a group, in the order of their ids.
-func (n *Node) Members(group string) []Peer { return n.lib.PeersByGroup(group) }
+// Members returns the peers that are in a group, in the order of their UUIDs.
+func (n *Node) Members(group string) []Peer { return peersOf(n.engine().PeersByGroup(group)) }
 
-// Peer returns a peer that is present, or [ErrNoPeer].
-func (n *Node) Peer(id uuid.UUID) (Peer, error) { return n.lib.Peer(id) }
+// Peer returns a peer that is present. It fails with [ErrNoPeer] if it is not, or with
+// [ErrStopped].
+func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
+	p, err := n.engine().Peer(peer)
+	return Peer(p), err
+}
+
+// SetHeader sets one of the node's headers while it runs; see Config.Headers for the first
+// ones and for the limits. Peers that are @Once nodes are told at once, but not more than
+// once a second, and get a [Changed]. Plain ZRE peers, whose protocol tells headers in a
+// greeting only, see it when they meet the node the next time. It fails with
+// [ErrReserved], [ErrHeaders], [ErrArgument] or [ErrStopped].
+func (n *Node) SetHeader(name, value string) error {
+	return named("SetHeader", n.engine().SetHeader(name, value))
+}
+
+// UnsetHeader takes one of the node's headers away while it runs. Peers are told as by
+// [Node.SetHeader]. It fails with [ErrUnknown] if there is no such header, or with
+// [ErrStopped].
+func (n *Node) UnsetHeader(name string) error {
+	return named("UnsetHeader", n.engine().UnsetHeader(name))
+}
 
 // Connect connects to a peer that no beacon tells of, at tcp://ADDRESS:PORT, or
 // what its Endpoint returns if it is secure, and stays with it: if it is lost, the
-// node connects again. It does not wait; an [Enter] tells when the peer is present.
-func (n *Node) Connect(id uuid.UUID, endpoint string) error { return n.lib.RequirePeer(id, endpoint) }
+// node connects again. It does not wait; an [Enter] tells when the peer is present. It
+// fails with [ErrEndpoint], with [ErrSelf] if the peer is the node itself, or with
+// [ErrStopped].
+func (n *Node) Connect(peer uuid.UUID, endpoint string) error {
+	return named("Connect", n.engine().RequirePeer(peer, endpoint))
+}
+
+// GossipUnpublish has the node's gossip tell no more of a peer, until the peer publishes
+// itself anew; other nodes may still tell of it. A node that does not gossip has nothing
+// to take back. It fails with [ErrStopped].
+func (n *Node) GossipUnpublish(peer uuid.UUID) error { return n.engine().GossipUnpublish(peer) }
 
 // Whisper sends a message of one or more frames to one peer. It waits while the
-// peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it.
+// peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it. It
+// fails with [ErrNoPeer] if the peer is not present, [ErrSelf] if it is the node itself,
+// [ErrTooLarge], [ErrArgument] unless there are 1 to 65536 frames, [ErrStopped], or ctx's
+// error; nothing was queued then.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
-	return n.lib.Whisper(ctx, peer, content)
+	return named("Whisper", n.engine().Whisper(ctx, peer, content))
 }
 
 // Shout sends a message of one or more frames to all peers in a group and
 // returns to how many. It waits while the queue of one of them is full, until
 // ctx ends, but not for a peer that is suspect: if the queue of that is full, it
 // does not get the message, and [Node.Flush] says so. The node itself need not be
-// in the group, and gets no copy.
+// in the group, and gets no copy. It fails as [Node.Whisper] does; a group that nobody is
+// in is no error.
 func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int, error) {
-	receivers, err := n.lib.Shout(ctx, group, content)
-	return int(receivers), err
+	receivers, err := n.engine().Shout(ctx, group, content)
+	return int(receivers), named("Shout", err)
 }
 
 // Flush waits until each peer has confirmed all that was said to it before, or ctx
-// ends. It returns an [*UndeliveredError] that names those that have not, and those
-// that are gone or whose connection was lost before they did. What is lost is told
+// ends. It returns an [*UndeliveredError], which is [ErrUndelivered], that names those
+// that have not, and those that are gone or whose connection was lost before they did. What is lost is told
 // once; what is still on its way when ctx ends, the next Flush waits for again. A peer
 // also confirms what it drops: what is sealed and does not open, which only its counts
 // show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.
-func (n *Node) Flush(ctx context.Context) error { return n.lib.Flush(ctx) }
+func (n *Node) Flush(ctx context.Context) error {
+	return named("Flush", undelivered(n.engine().Flush(ctx)))
+}
+
+// never is closed: a node that Start did not return does not run.
+var never = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// Ping asks a peer to confirm what was said to it before, and returns how long it takes to do
+// so: the way there and back, and what the peer's program takes to read what came before; a
+// plain peer answers without that. It fails with ctx's error, or with [ErrNoPeer].
+func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (time.Duration, error) {
+	took, err := n.lib.Ping(ctx, peer)
+	return time.Duration(took) * time.Microsecond, err
+}
+
+// Traffic is what was said between this node and a peer since the peer came, in messages and
+// in octets as they are on the wire. What this node drops does not count.
+type Traffic struct {
+	SentMessages, SentOctets         uint64
+	ReceivedMessages, ReceivedOctets uint64
+}
+
+// Traffic returns what was said between this node and a peer, or [ErrNoPeer].
+func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
+	amounts, err := n.lib.Traffic(peer)
+	return Traffic{amounts["sent messages"], amounts["sent octets"],
+		amounts["received messages"], amounts["received octets"]}, err
+}
 
 // Done returns a channel that is closed when the node has stopped.
-func (n *Node) Done() <-chan struct{} { return n.done }
+func (n *Node) Done() <-chan struct{} {
+	if n.engine() == nil {
+		return never
+	}
+	return n.done
+}
 
 // Close stops the node; see the package's documentation. It returns an
 // [*UndeliveredError] if peers are not known to have got what was said to them.
 func (n *Node) Close() error {
+	if n.engine() == nil {
+		return nil
+	}
 	if n.unwind() {
 		n.close()
 	}
@@ -209,27 +308,31 @@ func (n *Node) Close() error {
 }
 
 func (n *Node) close() {
-	n.lost = n.lib.Stop()
+	n.lost = undelivered(n.lib.Stop())
 	close(n.done)
 }
 
+// GossipServers returns the servers of Config.GossipConnect, each with what is wrong with
+// it at the moment, for people: an empty text if it answers.
+func (n *Node) GossipServers() map[string]string { return n.engine().GossipServers() }
+
 // Counts returns how often something unusual was seen since the node began, by
 // name, and how many beacons were heard. The names may change.
-func (n *Node) Counts() map[string]uint64 { return n.lib.Counts() }
+func (n *Node) Counts() map[string]uint64 { return n.engine().Counts() }
 
-// Interface is a network that the host is part of. One network interface with
-// several addresses makes several.
-type Interface = libonce.Interface
-
-// Interfaces returns the networks that a node can use.
-func Interfaces() ([]Interface, error) { return libonce.NodeInterfaces() }
+// Interfaces returns the networks that a node can use. It fails with the error of the
+// system if that does not tell.
+func Interfaces() ([]Interface, error) {
+	list, err := libonce.NodeInterfaces()
+	return interfacesOf(list), named("Interfaces", err)
+}
 
 // logTo returns a handler of the node's log that passes it on to a logger.
 func logTo(logger *slog.Logger) libonce.NodeLogFn {
 	return func(level int, message string, attributes map[string]string) {
 		attrs := make([]slog.Attr, 0, len(attributes))
-		for key, value := range attributes {
-			attrs = append(attrs, slog.String(key, value))
+		for _, key := range slices.Sorted(maps.Keys(attributes)) { // always in the same order
+			attrs = append(attrs, slog.String(key, attributes[key]))
 		}
 		logger.LogAttrs(context.Background(), slog.Level(level), message, attrs...)
 	}

@@ -112,7 +112,7 @@ func idle(t *testing.T, security once.Security) int {
 	}
 	before, threadsBefore := held(), threads(t)
 	for _, leaf := range leaves {
-		if err := leaf.Connect(hub.ID(), hub.Endpoint()); err != nil {
+		if err := leaf.Connect(hub.UUID(), hub.Endpoint()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestThousandIdlePeers(t *testing.T) {
 	hub := quiet(t, "hub", once.SecurityAuto)
 	before := held()
 	command := exec.Command(os.Args[0], "-test.run=^TestLeaves$")
-	command.Env = append(os.Environ(), fmt.Sprint(leafEnv, "=", peers, " ", hub.ID(), " ", hub.Endpoint()))
+	command.Env = append(os.Environ(), fmt.Sprint(leafEnv, "=", peers, " ", hub.UUID(), " ", hub.Endpoint()))
 	command.Stderr = os.Stderr
 	input, err := command.StdinPipe()
 	if err != nil {

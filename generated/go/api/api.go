@@ -2,6 +2,8 @@
 
 // Package api holds what the class models define for the engine and for its
 // bindings alike.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package api
 
 import (
@@ -68,6 +70,7 @@ var (
 	ErrBrief       = errors.New("the process that runs the node is about to end: wait for that")
 	ErrStopped     = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
+	ErrSelf        = errors.New("the peer is this node itself: what it is to hear, its program can tell it")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
 	ErrTooLarge    = errors.New("the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts")
 	ErrServers     = errors.New("the node has 64 gossip servers already")
@@ -77,11 +80,12 @@ var (
 	ErrGroups      = errors.New("the node's greeting has no room for the group: it carries 4096, whose names have at most 262144 octets together; leave one first")
 	ErrNoIdentity  = errors.New("a node without security has no identity, and seals nothing: choose auto or secure")
 	ErrMembers     = errors.New("the node trusts members only, and is none: take an invite first")
-	ErrTimeouts    = errors.New("the time-outs contradict each other: evasive must be less than silent, and silent less than expired")
+	ErrTimeouts    = errors.New("the time-outs contradict each other: evasive must be less than silent, and that less than expired")
 )
 
 // Errors of once_identity; they work with errors.Is.
 var (
+	ErrNothing     = errors.New("there is no identity or network here: take what a call returned without an error")
 	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
 	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
 	ErrInUse       = errors.New("another node runs with this identity: stop that one, or give this one another directory")
@@ -114,7 +118,8 @@ const (
 	EventTypeRefused     EventType = 11 // this node and another do not talk, or one drops what the other says; reason says who refuses whom, and why
 	EventTypeTwin        EventType = 12 // another node with this node's identity was seen; reason says since when, and what to do
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
-	EventTypeOverrun     EventType = 14 // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
+	EventTypeChanged     EventType = 14 // a peer that is present has other headers than before
+	EventTypeOverrun     EventType = 15 // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -146,8 +151,53 @@ func (v EventType) String() string {
 		return "twin"
 	case EventTypeUnreachable:
 		return "unreachable"
+	case EventTypeChanged:
+		return "changed"
 	case EventTypeOverrun:
 		return "overrun"
+	}
+	return ""
+}
+
+// EventWhy: why two nodes do not talk, or why one of them drops what the other
+// says. Which of the two refuses is told beside it. What the other says of
+// itself is as true as it is; its own words are not passed on.
+type EventWhy uint8
+
+// The values of EventWhy.
+const (
+	EventWhyProof    EventWhy = 1 // what was shown of an identity is not right
+	EventWhyExpired  EventWhy = 2 // the card of an identity has run out, or a clock is wrong
+	EventWhyName     EventWhy = 3 // who refuses knows the name as somebody else's
+	EventWhyMember   EventWhy = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
+	EventWhyFault    EventWhy = 5 // a fault of who refuses, which its log tells
+	EventWhySealed   EventWhy = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhySecurity EventWhy = 7 // one speaks over encrypted connections only, the other over plain ones
+	EventWhyUnsaid   EventWhy = 8 // the other does not say why; it may trust members only
+	EventWhyUnknown  EventWhy = 9 // the other says a reason that this node does not know; it may be of a later version
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v EventWhy) String() string {
+	switch v {
+	case EventWhyProof:
+		return "proof"
+	case EventWhyExpired:
+		return "expired"
+	case EventWhyName:
+		return "name"
+	case EventWhyMember:
+		return "member"
+	case EventWhyFault:
+		return "fault"
+	case EventWhySealed:
+		return "sealed"
+	case EventWhySecurity:
+		return "security"
+	case EventWhyUnsaid:
+		return "unsaid"
+	case EventWhyUnknown:
+		return "unknown"
 	}
 	return ""
 }
@@ -214,6 +264,7 @@ const (
 	PeerProtectionPlain  PeerProtection = 1 // nothing: whoever is on the network can read and change it
 	PeerProtectionCurve  PeerProtection = 2 // the connection is encrypted, and both ends have proved their keys
 	PeerProtectionSealed PeerProtection = 3 // the content is encrypted from end to end, and signed for; who talks, when and in which group can be seen
+	PeerProtectionNone   PeerProtection = 4 // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -225,39 +276,69 @@ func (v PeerProtection) String() string {
 		return "curve"
 	case PeerProtectionSealed:
 		return "sealed"
+	case PeerProtectionNone:
+		return "none"
 	}
 	return ""
 }
 
+// Errors of once_files; they work with errors.Is.
+var (
+	ErrDeclined     = errors.New("the receiver does not take the files")
+	ErrUnanswered   = errors.New("the offer was not answered: have the receiver ask for files, or answer sooner")
+	ErrNoRoom       = errors.New("the receiver's disk is full: make room there and send again, which goes on from what has arrived")
+	ErrOccupied     = errors.New("another file has the name, and is left as it is: have the receiver ask for overwriting, or take another folder")
+	ErrBadName      = errors.New("a name that is not taken")
+	ErrChanged      = errors.New("a file has changed while it was sent: send it again")
+	ErrGone         = errors.New("the other side is gone; what has arrived is kept, and sending again goes on from there")
+	ErrStalled      = errors.New("the other side was silent for too long; what has arrived is kept, and sending again goes on from there")
+	ErrBroken       = errors.New("the other side breaks the protocol")
+	ErrAbandoned    = errors.New("the other side has given up; what has arrived is kept, and sending again goes on from there")
+	ErrTooManyFiles = errors.New("a transfer has at most 65536 files and folders, whose paths have at most 8 MiB together: send them in parts, or as an archive")
+)
+
 // Errors are the errors by their names in the models.
 var Errors = map[string]error{
-	"argument":     ErrArgument,
-	"not running":  ErrNotRunning,
-	"started":      ErrStarted,
-	"attached":     ErrAttached,
-	"brief":        ErrBrief,
-	"stopped":      ErrStopped,
-	"no peer":      ErrNoPeer,
-	"undelivered":  ErrUndelivered,
-	"too large":    ErrTooLarge,
-	"servers":      ErrServers,
-	"endpoint":     ErrEndpoint,
-	"reserved":     ErrReserved,
-	"headers":      ErrHeaders,
-	"groups":       ErrGroups,
-	"no identity":  ErrNoIdentity,
-	"members":      ErrMembers,
-	"timeouts":     ErrTimeouts,
-	"no directory": ErrNoDirectory,
-	"exists":       ErrExists,
-	"in use":       ErrInUse,
-	"mode":         ErrMode,
-	"network":      ErrNetwork,
-	"name":         ErrName,
-	"unknown":      ErrUnknown,
-	"malformed":    ErrMalformed,
-	"forged":       ErrForged,
-	"expired":      ErrExpired,
-	"stranger":     ErrStranger,
-	"revoked":      ErrRevoked,
+	"argument":       ErrArgument,
+	"not running":    ErrNotRunning,
+	"started":        ErrStarted,
+	"attached":       ErrAttached,
+	"brief":          ErrBrief,
+	"stopped":        ErrStopped,
+	"no peer":        ErrNoPeer,
+	"self":           ErrSelf,
+	"undelivered":    ErrUndelivered,
+	"too large":      ErrTooLarge,
+	"servers":        ErrServers,
+	"endpoint":       ErrEndpoint,
+	"reserved":       ErrReserved,
+	"headers":        ErrHeaders,
+	"groups":         ErrGroups,
+	"no identity":    ErrNoIdentity,
+	"members":        ErrMembers,
+	"timeouts":       ErrTimeouts,
+	"nothing":        ErrNothing,
+	"no directory":   ErrNoDirectory,
+	"exists":         ErrExists,
+	"in use":         ErrInUse,
+	"mode":           ErrMode,
+	"network":        ErrNetwork,
+	"name":           ErrName,
+	"unknown":        ErrUnknown,
+	"malformed":      ErrMalformed,
+	"forged":         ErrForged,
+	"expired":        ErrExpired,
+	"stranger":       ErrStranger,
+	"revoked":        ErrRevoked,
+	"declined":       ErrDeclined,
+	"unanswered":     ErrUnanswered,
+	"no room":        ErrNoRoom,
+	"occupied":       ErrOccupied,
+	"bad name":       ErrBadName,
+	"changed":        ErrChanged,
+	"gone":           ErrGone,
+	"stalled":        ErrStalled,
+	"broken":         ErrBroken,
+	"abandoned":      ErrAbandoned,
+	"too many files": ErrTooManyFiles,
 }

@@ -2,18 +2,21 @@
 
 // Package electionmachine is the machine election: Election of a group's leader as one member sees it.
 //
-// A node runs one of these for each group that it is in. Who contests
-// challenges the other members with ELECT, each of which supports the
-// challenger whose id is lowest; supported by all, it announces itself with
-// LEADER. This is Zyre's wave (an echo algorithm with extinction), but as all
-// members of a group are each other's neighbours, the challenger alone counts
-// echoes, and only its own word makes it leader. Between nodes of this project
-// an election costs three messages for each member and challenger. While one
-// lasts, the leader of before stays, unless it is gone.
+// A node runs one of these for each group that it is in. A member that wants
+// to lead challenges the other members with ELECT. Each of them supports the
+// challenger whose id is lowest, and answers it with an ELECT that names it. A
+// challenger that all members support announces itself with LEADER. This is
+// Zyre's wave, an echo algorithm with extinction. All members of a group are
+// each other's neighbours here, so the challenger alone counts echoes, and
+// only its own word makes it leader. An election between @Once nodes costs
+// three messages for each member and challenger. The leader of before stays
+// while an election lasts, unless it is gone.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
 // when the state changes.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package electionmachine
 
 import "time"
@@ -23,7 +26,7 @@ type State uint8
 
 // The states.
 const (
-	// No election is on; there is a leader, or nobody contests.
+	// No election is on. There is a leader, or nobody wants to lead.
 	StateSettled State = iota
 	// We have challenged the others and wait until all support us.
 	StateChallenging
@@ -135,15 +138,15 @@ func Step(s State, e Event, do Actions) (next State, ok bool) {
 func stepSettled(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventChallenge:
-		// We contest, and nobody with a lower id leads.
+		// We want to lead, and nobody with a lower id does.
 		do.SendElect()
 		return StateChallenging, true
 	case EventBetter:
-		// A member challenges whom we can support.
+		// A member challenges that we can support.
 		do.Support()
 		return StateSupporting, true
 	}
-	// What is left of an election that is over means nothing.
+	// Words of an election that is over mean nothing.
 	return StateSettled, true
 }
 
@@ -162,8 +165,7 @@ func stepChallenging(e Event, do Actions) (State, bool) {
 		do.Lead()
 		return StateSettled, true
 	case EventTimeout:
-		// Some member does not answer, and so knows of no elections or of nobody
-		// better.
+		// A member does not answer: it knows of no elections, or of nobody better.
 		do.Lead()
 		return StateSettled, true
 	}

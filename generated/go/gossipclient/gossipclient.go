@@ -2,13 +2,15 @@
 
 // Package gossipclient is the machine gossip_client: Conversation with a gossip server as the client sees it.
 //
-// Who connects to a gossip endpoint runs one of these for each connection;
-// when it has ended, a new connection begins a new one. HELLO has no answer of
-// its own, so client and server both tell all that they know at once.
+// A node that connects to a gossip endpoint runs one of these for each
+// connection. A new connection begins a new one. HELLO has no answer of its
+// own, so client and server both tell all that they know at once.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
 // when the state changes.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package gossipclient
 
 import "time"
@@ -18,7 +20,7 @@ type State uint8
 
 // The states.
 const (
-	// The connection stands; nothing was said.
+	// The connection stands, and nothing was said.
 	StateLinked State = iota
 	// The server was heard of late.
 	StateConnected
@@ -164,12 +166,12 @@ func stepLinked(e Event, do Actions) (State, bool) {
 		// The connection is gone.
 		return StateClosed, true
 	case EventViolation:
-		// The server has no conversation with us, or said what no server says: a
-		// new connection begins anew.
+		// The server has no conversation with us, or has said what no server says.
+		// A new connection begins anew.
 		do.HangUp()
 		return StateClosed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	do.HangUp()
 	return StateClosed, true
 }
@@ -195,12 +197,12 @@ func stepConnected(e Event, do Actions) (State, bool) {
 		// The connection is gone.
 		return StateClosed, true
 	case EventViolation:
-		// The server has no conversation with us, or said what no server says: a
-		// new connection begins anew.
+		// The server has no conversation with us, or has said what no server says.
+		// A new connection begins anew.
 		do.HangUp()
 		return StateClosed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	do.HangUp()
 	return StateClosed, true
 }
@@ -226,17 +228,17 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		// The connection is gone.
 		return StateClosed, true
 	case EventViolation:
-		// The server has no conversation with us, or said what no server says: a
-		// new connection begins anew.
+		// The server has no conversation with us, or has said what no server says.
+		// A new connection begins anew.
 		do.HangUp()
 		return StateClosed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	do.HangUp()
 	return StateClosed, true
 }
 
 func stepClosed(e Event, do Actions) (State, bool) {
-	// Nothing matters any more.
+	// Nothing has a meaning any more.
 	return StateClosed, true
 }

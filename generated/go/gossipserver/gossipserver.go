@@ -2,13 +2,15 @@
 
 // Package gossipserver is the machine gossip_server: Conversation with a gossip client as the server sees it.
 //
-// Who binds a gossip endpoint runs one of these for each connection. A client
-// may fall silent for as long as it likes: its connection says whether it is
-// there.
+// A node that binds a gossip endpoint runs one of these for each connection. A
+// client may be silent for as long as it likes: its connection says whether it
+// is there.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
 // when the state changes.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package gossipserver
 
 import "time"
@@ -141,7 +143,7 @@ func stepStart(e Event, do Actions) (State, bool) {
 		do.Tell()
 		return StateConnected, true
 	case EventChange:
-		// It will be told with the rest.
+		// The client will be told of it with the rest.
 		return StateStart, true
 	case EventTimeout:
 		// The client does not say what it wants.
@@ -151,11 +153,11 @@ func stepStart(e Event, do Actions) (State, bool) {
 		// The connection is gone.
 		return StateClosed, true
 	case EventViolation:
-		// The client said what no client says; it may begin anew.
+		// The client has said what no client says. It may begin anew.
 		do.SendInvalid()
 		return StateStart, true
 	}
-	// Whatever else is said is out of turn; the client may begin anew.
+	// All other words are out of turn. The client may begin anew.
 	do.SendInvalid()
 	return StateStart, true
 }
@@ -178,16 +180,16 @@ func stepConnected(e Event, do Actions) (State, bool) {
 		// The connection is gone.
 		return StateClosed, true
 	case EventViolation:
-		// The client said what no client says; it may begin anew.
+		// The client has said what no client says. It may begin anew.
 		do.SendInvalid()
 		return StateStart, true
 	}
-	// Whatever else is said is out of turn; the client may begin anew.
+	// All other words are out of turn. The client may begin anew.
 	do.SendInvalid()
 	return StateStart, true
 }
 
 func stepClosed(e Event, do Actions) (State, bool) {
-	// Nothing matters any more.
+	// Nothing has a meaning any more.
 	return StateClosed, true
 }

@@ -2,16 +2,18 @@
 
 // Package handshakemachine is the machine zmtp_handshake: Handshake of a ZMTP connection as either side sees it.
 //
-// Both sides of a connection run this (RFC 37). ZMTP's NULL mechanism is
-// symmetric: who dialled and who accepted makes no difference. CURVE (RFC 26)
-// has a client and a server. Its states are named for the command that we wait
-// for; what does not open under the keys of the connection is a violation,
-// which is not answered. No model has ZMTP's commands: ZRE is what an open
-// connection carries.
+// Both sides of a connection run this (RFC 37). The octets are in the layout
+// zmtp. ZMTP's mechanism NULL is symmetric: it makes no difference who has
+// dialled. CURVE (RFC 26) has a client, which has dialled, and a server. Its
+// states are named for the command that we wait for. A command that does not
+// open under the keys of the connection is a violation, and is not answered.
+// An open connection carries ZRE.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
 // when the state changes.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package handshakemachine
 
 import "time"
@@ -21,23 +23,23 @@ type State uint8
 
 // The states.
 const (
-	// The connection stands; nothing was said.
+	// The connection stands, and nothing was said.
 	StateConnected State = iota
-	// Our greeting is out; we wait for that of the far side.
+	// Our greeting is out, and we wait for that of the far side.
 	StateGreeting
-	// Our READY is out; we wait for that of the far side.
+	// Our READY is out, and we wait for that of the far side.
 	StateNullReady
-	// Our HELLO is out; as client we wait for WELCOME.
+	// Our HELLO is out, and we wait for WELCOME as client.
 	StateCurveWelcome
-	// Our INITIATE is out; as client we wait for READY.
+	// Our INITIATE is out, and we wait for READY as client.
 	StateCurveReady
-	// As server we wait for HELLO.
+	// We wait for HELLO as server.
 	StateCurveHello
-	// Our WELCOME is out; as server we wait for INITIATE.
+	// Our WELCOME is out, and we wait for INITIATE as server.
 	StateCurveInitiate
-	// Both sides are ready: messages may flow.
+	// Both sides are ready, and messages may flow.
 	StateOpen
-	// The handshake came to nothing; the connection is to be closed.
+	// The handshake came to nothing, and the connection is to be closed.
 	StateFailed
 )
 
@@ -214,7 +216,7 @@ func stepConnected(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 
@@ -243,7 +245,7 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 
@@ -269,7 +271,7 @@ func stepNullReady(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 
@@ -292,7 +294,7 @@ func stepCurveWelcome(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 
@@ -317,7 +319,7 @@ func stepCurveReady(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 
@@ -337,7 +339,7 @@ func stepCurveHello(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 
@@ -366,7 +368,7 @@ func stepCurveInitiate(e Event, do Actions) (State, bool) {
 		// The handshake took too long.
 		return StateFailed, true
 	}
-	// Whatever else is said is out of turn.
+	// All other words are out of turn.
 	return StateFailed, true
 }
 

@@ -2,26 +2,17 @@
 
 // Package oncecard is the codec of once_card: Cards, membership tokens, revocations and invites of @Once, version 1.
 //
-// What nodes show each other to prove who they are. An identity is an Ed25519
-// key; the node's id is a version 8 UUID made of the first 16 octets of the
-// SHA-256 of the public key (RFC 9562, 5.8). A CARD binds to it the keys that
-// are used with it for a while. A TOKEN says that a network vouches for an id;
-// a REVOCATION takes that back. An INVITE carries a token, and maybe a new
-// identity, to who is to become a member. Each proof is Ed25519 (RFC 8032)
-// over the words "once_card 1", an octet of zero, and all octets of the
-// message before the field proof. Times are seconds since 1970, and hold for
-// whom they name from not before until, but not at, expiry, by the clock of
-// who is shown them, give or take two minutes. A card that comes with a proof
-// that it is new (see zre_msg) is not held against a clock: it is valid from
-// then on for as long as from not before to expiry. For tokens clocks always
-// count. Cards and tokens travel in the headers X-ONCE-CARD and X-ONCE-TOKEN
-// of HELLO in base64 (RFC 4648, 5, without padding), and in the properties
-// X-Once-Card and X-Once-Token of CURVE's INITIATE and READY as they are. An
-// invite is written as once: and base64.
+// Nodes prove with these messages who they are. An identity is an Ed25519 key.
+// A CARD binds to it the keys that are used with it for a while. A TOKEN says
+// that a network vouches for an id; a REVOCATION takes that back. An INVITE
+// carries a token to a node that is to become a member, and may carry a new
+// identity, too.
 //
 //	once-card = CARD / TOKEN / REVOCATION / INVITE
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package oncecard
 
 import "github.com/sjohnr/at-once/src/wire"
@@ -29,7 +20,7 @@ import "github.com/sjohnr/at-once/src/wire"
 // Signature is the number of the protocol in the first two octets of a message.
 const Signature = 3
 
-// Version is a field that never varies: version of these messages, always 1.
+// Version is a field that never varies: version of these messages.
 const Version = 1
 
 // Offsets of the header's fields in a message, in octets.
@@ -40,10 +31,10 @@ const (
 // Limits of fields: octets of a text, entries of a list and their octets together,
 // frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxCard                    = 2220
+	MaxCard                    = 1388
 	MaxCardIdentity            = 32
 	MaxCardTransport           = 32
-	MaxCardSealing             = 2048
+	MaxCardSealing             = 1216
 	MaxCardProof               = 64
 	MaxToken                   = 1488
 	MaxTokenNetwork            = 32
@@ -69,7 +60,7 @@ const (
 	IDCard       ID = 1 // binds keys to an identity.
 	IDToken      ID = 2 // says that an id is a member of a network.
 	IDRevocation ID = 3 // lists the members whose tokens a network has taken back.
-	IDInvite     ID = 4 // makes a member of who takes it.
+	IDInvite     ID = 4 // makes whoever takes it a member.
 )
 
 var names = [...]string{
@@ -111,21 +102,21 @@ type Message interface {
 
 // Card binds keys to an identity.
 type Card struct {
-	// the identity's public key, of Ed25519; at most 32 octets; aliases the
+	// the identity's public key, of Ed25519; always 32 octets; aliases the
 	// frame
 	Identity []byte
-	// public key of CURVE, of X25519; at most 32 octets; aliases the frame
+	// public key of CURVE, of X25519; always 32 octets; aliases the frame
 	Transport []byte
 	// public key of HPKE with the key encapsulation MLKEM768-X25519 (0x647a);
-	// at most 2048 octets; aliases the frame
+	// always 1216 octets; aliases the frame
 	Sealing []byte
-	// higher at each start of the node
+	// a number that is higher at each start of the node
 	Incarnation uint64
 	// when the card becomes valid
 	NotBefore uint64
-	// when it ceases to be
+	// when it ceases to be valid
 	Expiry uint64
-	// by the identity's key; at most 64 octets
+	// signature by the identity's key; always 64 octets
 	Proof []byte
 }
 
@@ -144,7 +135,7 @@ func (m *Card) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Bytes("identity", m.Identity, 32)
 	w.Bytes("transport", m.Transport, 32)
-	w.Bytes("sealing", m.Sealing, 2048)
+	w.Bytes("sealing", m.Sealing, 1216)
 	w.Uint64(m.Incarnation)
 	w.Uint64(m.NotBefore)
 	w.Uint64(m.Expiry)
@@ -159,7 +150,7 @@ func (m *Card) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Borrow("identity", &m.Identity, 32)
 	r.Borrow("transport", &m.Transport, 32)
-	r.Borrow("sealing", &m.Sealing, 2048)
+	r.Borrow("sealing", &m.Sealing, 1216)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
@@ -169,20 +160,21 @@ func (m *Card) Decode(frame []byte, content [][]byte) error {
 
 // Token says that an id is a member of a network.
 type Token struct {
-	// the network's public key, of Ed25519; at most 32 octets
+	// the network's public key, of Ed25519; always 32 octets
 	Network []byte
 	// the id of the member
 	Member [16]byte
 	// the name that the member goes by; at most 255 octets
 	Name string
-	// what the member may be in the network, as text that applications agree
-	// on; at most 16 entries of at most 64 octets, together 1024
+	// what the member may do in the network, in words that applications agree
+	// on; sorted, none twice; at most 16 entries of at most 64 octets,
+	// together 1024
 	Roles []string
 	// when the token becomes valid
 	NotBefore uint64
-	// when it ceases to be
+	// when it ceases to be valid
 	Expiry uint64
-	// by the network's key; at most 64 octets
+	// signature by the network's key; always 64 octets
 	Proof []byte
 }
 
@@ -226,15 +218,17 @@ func (m *Token) Decode(frame []byte, content [][]byte) error {
 
 // Revocation lists the members whose tokens a network has taken back.
 type Revocation struct {
-	// the network's public key, of Ed25519; at most 32 octets
+	// the network's public key, of Ed25519; always 32 octets
 	Network []byte
-	// higher with each list, which replaces those before
+	// a number that is higher with each list; the list replaces those before
+	// it
 	Number uint64
-	// ids of members in lower case, each with the decimal time up to which
-	// tokens that became valid are void; at most 4096 entries; keys of at most
-	// 255 octets, values of at most 20 octets, together 229376
+	// ids of members in lower case with hyphens, sorted; the value is a
+	// decimal time: tokens that became valid up to then are void; at most 4096
+	// entries; keys of at most 255 octets, values of at most 20 octets,
+	// together 229376
 	Members []wire.Pair
-	// by the network's key; at most 64 octets
+	// signature by the network's key; always 64 octets
 	Proof []byte
 }
 
@@ -270,12 +264,13 @@ func (m *Revocation) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
-// Invite makes a member of who takes it.
+// Invite makes whoever takes it a member.
 type Invite struct {
 	// secret key of the new member's identity, of Ed25519; empty if the member
 	// has one; at most 32 octets
 	Seed []byte
-	// the member's TOKEN; at most 2048 octets
+	// the member's TOKEN; the octets of this example are none; at most 2048
+	// octets
 	Token []byte
 }
 

@@ -38,6 +38,8 @@
 //	told      = [ N:PEER ] N:EVENT
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package oncecontrol
 
 import "github.com/sjohnr/at-once/src/wire"
@@ -551,10 +553,13 @@ type Ask struct {
 	// number of the call
 	Number uint32
 	// what is asked for: "counts" is how often something unusual was seen, by
-	// name; at most 255 octets
+	// name; "gossip servers" what is wrong with each; "traffic" what was said
+	// between the node and a peer, as the class model has it; "ping" how many
+	// "microseconds" a peer takes to confirm; at most 255 octets
 	Subject string
-	// what the subject needs to know; nothing for counts; at most 16777216
-	// octets; aliases the frame
+	// what the subject needs to know: the 16 octets of the peer's id for
+	// traffic and ping, else nothing; at most 16777216 octets; aliases the
+	// frame
 	Argument []byte
 }
 

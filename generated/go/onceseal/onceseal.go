@@ -2,37 +2,22 @@
 
 // Package onceseal is the codec of once_seal: Sealed content of @Once, version 1.
 //
-// What one node says to another, or to a group, so that only they can open it.
-// These messages are the content of WHISPER and SHOUT, one message in one
-// frame. A session goes one way, from a sender to one receiver, over whatever
-// lies between them. OPEN begins it, SEALED carries what is said in it: a KEY,
-// a PROOF or CONTENT. GROUP carries CONTENT to all whom the sender has given
-// the KEY. In the frame after it each receiver gets a SEALED with the PROOF
-// that it is the sender's, and no other member's. OPEN encapsulates a secret
-// for the sealing key in the receiver's card by HPKE (RFC 9180) in base mode,
-// with MLKEM768-X25519 (0x647a), HKDF-SHA256 (0x0001) and export only
-// (0xffff). Its info is the words "once_seal 1", an octet of zero, the SHA-256
-// of the sender's card and of the receiver's card, the challenge, which are 16
-// to 64 octets that the receiver has chosen for the sender, and the number of
-// the session. The exported secret of 44 octets for the context "session" is a
-// key of AES-256-GCM and a nonce, with whose last 8 octets the number of each
-// SEALED is combined by exclusive or. The octets before those that are sealed
-// are the additional data. A receiver opens each number once, and none that is
-// 64 or more below the highest. A KEY is the state of a chain. The key of a
-// GROUP message with the number of the chain is HMAC-SHA256 with the chain as
-// key over the octet 1, the next chain the same over the octet 2. The message
-// is sealed by ChaCha20-Poly1305 with a nonce of zeros, as each key is used
-// once; what goes with it as additional data are the sender's id, the group's
-// name behind one octet of its length, and the octets of the message before
-// those that are sealed. Its PROOF has the SHA-256 of the additional data and
-// the octets sealed. A receiver passes over at most 1024 numbers, and opens
-// each number once, and none that is more than 1024 below the highest.
+// One node seals what it says to another node, or to a group, so that only
+// they can open it. These messages are the content of WHISPER and SHOUT, one
+// message in one frame. A session goes one way, from a sender to one receiver,
+// over whatever lies between them. OPEN begins it. SEALED carries a KEY, a
+// PROOF or CONTENT in it. GROUP carries CONTENT to all nodes to which the
+// sender has given the KEY. Each receiver gets a SEALED in the frame after the
+// GROUP. The PROOF in it says that the GROUP is the sender's, and no other
+// member's.
 //
 //	once-seal = *( session / shout )
 //	session   = OPEN *SEALED
 //	shout     = GROUP SEALED
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package onceseal
 
 import "github.com/sjohnr/at-once/src/wire"
@@ -40,7 +25,7 @@ import "github.com/sjohnr/at-once/src/wire"
 // Signature is the number of the protocol in the first two octets of a message.
 const Signature = 4
 
-// Version is a field that never varies: version of these messages, always 1.
+// Version is a field that never varies: version of these messages.
 const Version = 1
 
 // Offsets of the header's fields in a message, in octets.
@@ -77,7 +62,7 @@ const (
 	IDSealed  ID = 2 // carries a KEY, a PROOF or CONTENT in a session.
 	IDGroup   ID = 3 // carries CONTENT to a group.
 	IDKey     ID = 4 // gives a receiver the key of a group's messages from a number on.
-	IDContent ID = 5 // is what the application says, all frames in one.
+	IDContent ID = 5 // holds all frames of what the application says.
 	IDProof   ID = 6 // says that the sender of the session has sealed a GROUP.
 )
 
@@ -122,16 +107,16 @@ type Message interface {
 
 // Open opens a session.
 type Open struct {
-	// number of the session, higher with each that the sender opens under a
-	// challenge
+	// number of the session; it is higher with each session that the sender
+	// opens under a challenge
 	Number uint64
-	// the first octets of the SHA-256 of the receiver's sealing key
+	// the first 8 octets of the SHA-256 of the receiver's sealing key
 	Key uint64
-	// the secret, for the receiver's sealing key; at most 1120 octets; aliases
+	// the secret, for the receiver's sealing key; always 1120 octets; aliases
 	// the frame
 	Encapsulation []byte
-	// Ed25519 by the sender's identity over the info and the encapsulation; at
-	// most 64 octets; aliases the frame
+	// Ed25519 by the sender's identity over the info and the encapsulation;
+	// always 64 octets; aliases the frame
 	Proof []byte
 }
 
@@ -171,7 +156,8 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 type Sealed struct {
 	// number of the session
 	Session uint64
-	// of the message in its session, from 0 on, each higher than the last
+	// number of the message in its session, from 0 on; each is higher than the
+	// last
 	Number uint64
 	// KEY, PROOF or CONTENT, sealed, with a tag of 16 octets; at most
 	// 1073741824 octets; aliases the frame
@@ -212,7 +198,7 @@ func (m *Sealed) Decode(frame []byte, content [][]byte) error {
 type Group struct {
 	// number of the KEY
 	Key uint64
-	// of the message under that key
+	// number of the message under that key
 	Number uint64
 	// CONTENT, sealed, with a tag of 16 octets; at most 1073741824 octets;
 	// aliases the frame
@@ -257,7 +243,7 @@ type Key struct {
 	Key uint64
 	// number of the first message that the chain opens
 	Number uint64
-	// the chain at that number; at most 32 octets
+	// the chain at that number; always 32 octets
 	Chain []byte
 }
 
@@ -293,7 +279,7 @@ func (m *Key) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
-// Content is what the application says, all frames in one.
+// Content holds all frames of what the application says.
 type Content struct {
 	// the size of each frame in octets, 4 octets each in network order; at
 	// most 262144 octets; aliases the frame
@@ -333,8 +319,8 @@ func (m *Content) Decode(frame []byte, content [][]byte) error {
 
 // Proof says that the sender of the session has sealed a GROUP.
 type Proof struct {
-	// SHA-256 over the GROUP and what goes with it; at most 32 octets; aliases
-	// the frame
+	// SHA-256 of the additional data of the GROUP and the octets sealed;
+	// always 32 octets; aliases the frame
 	Digest []byte
 }
 

@@ -2,14 +2,17 @@
 
 // Package peermachine is the machine peer: Life of a peer as its neighbour sees it.
 //
-// A node runs one of these for each peer it has sighted. Two things are kept
-// apart: sighted (something told us of the peer) and present (the peer has
-// greeted us and we can reach it). The application hears of a peer only while
-// it is present, so an address that is wrong makes no enter and no exit.
+// A node runs one of these for each peer that it has sighted. Two things are
+// kept apart. A peer is sighted when something has told us of it. It is
+// present when it has greeted us and we can reach it. The application hears of
+// a peer only while it is present, so an address that is wrong makes no enter
+// and no exit.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
 // when the state changes.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package peermachine
 
 import "time"
@@ -19,24 +22,24 @@ type State uint8
 
 // The states.
 const (
-	// Something told us of the peer; we are connecting to it.
+	// Something has told us of the peer, and we are connecting to it.
 	StateSighted State = iota
-	// We have greeted the peer and wait for its greeting.
+	// We have greeted the peer, and wait for its greeting.
 	StateGreeting
-	// The peer has greeted us; we are connecting back.
+	// The peer has greeted us, and we are connecting to it.
 	StateGreeted
-	// The peer is present and was heard of late.
+	// The peer is present, and was heard of late.
 	StateReady
-	// The peer has been quiet; we have asked it for a sign of life.
+	// The peer has been quiet, and we have asked it for a sign of life.
 	StateProbing
-	// The peer owes us a sign of life; the application has been told.
+	// The peer owes us a sign of life, and the application has been told.
 	StateSuspect
-	// Our connection to the peer is lost; we are connecting again.
+	// Our connection to the peer is lost, and we are connecting again.
 	StateRelinking
-	// Our connection to the peer has been lost for long; the application has
-	// been told.
+	// Our connection to the peer has been lost for long, and the application
+	// has been told.
 	StateStranded
-	// Nothing is left of the peer; a new sighting starts a new life.
+	// Nothing is left of the peer. A new sighting starts a new life.
 	StateGone
 )
 
@@ -297,7 +300,7 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		do.TellUnreachable()
 		return StateGone, true
 	case EventRefused:
-		// Nobody accepts connections at the peer's endpoint; we go on trying.
+		// Nobody accepts connections at the peer's endpoint. We go on trying.
 		return StateSighted, true
 	case EventDisplaced:
 		// Another peer is at its endpoint.
@@ -346,7 +349,7 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		do.TellUnreachable()
 		return StateGone, true
 	case EventRefused:
-		// Nobody accepts connections at the peer's endpoint; we go on trying.
+		// Nobody accepts connections at the peer's endpoint. We go on trying.
 		return StateGreeting, true
 	case EventDisplaced:
 		// Another peer is at its endpoint.
@@ -385,7 +388,7 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		do.TellEnter()
 		return StateReady, true
 	case EventHello:
-		// The peer greets again before we could answer; its latest words count.
+		// The peer greets again before we could answer. Its latest words count.
 		return StateGreeted, true
 	case EventSighting:
 		// The peer was sighted once more.
@@ -395,7 +398,7 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		do.TellUnreachable()
 		return StateGone, true
 	case EventRefused:
-		// Nobody accepts connections at the peer's endpoint; we go on trying.
+		// Nobody accepts connections at the peer's endpoint. We go on trying.
 		return StateGreeted, true
 	case EventDisplaced:
 		// Another peer is at its endpoint.
@@ -436,15 +439,14 @@ func stepReady(e Event, do Actions) (State, bool) {
 		// The peer was heard.
 		return StateReady, true
 	case EventSighting:
-		// The peer was sighted once more; that it is in sight does not make it
-		// reachable.
+		// The peer was sighted once more. It need not be reachable for that.
 		return StateReady, true
 	case EventHello:
 		// The peer greets again: its groups and headers are brought into step.
 		do.Resync()
 		return StateReady, true
 	case EventOutOfStep:
-		// The peer's sequence or status is not what it should be: we ask for its
+		// The peer's sequence or status is not what it should be. We ask for its
 		// greeting.
 		do.SendHello()
 		return StateReady, true
@@ -453,7 +455,7 @@ func stepReady(e Event, do Actions) (State, bool) {
 		do.SendPingOK()
 		return StateReady, true
 	case EventMuted:
-		// The peer's connection to us is lost; it may be gone.
+		// The peer's connection to us is lost. It may be gone.
 		do.SendPing()
 		return StateProbing, true
 	case EventDoubted:
@@ -500,15 +502,14 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		do.TellSuspect()
 		return StateSuspect, true
 	case EventSighting:
-		// The peer was sighted once more; that it is in sight does not make it
-		// reachable.
+		// The peer was sighted once more. It need not be reachable for that.
 		return StateProbing, true
 	case EventHello:
 		// The peer greets again: its groups and headers are brought into step.
 		do.Resync()
 		return StateProbing, true
 	case EventOutOfStep:
-		// The peer's sequence or status is not what it should be: we ask for its
+		// The peer's sequence or status is not what it should be. We ask for its
 		// greeting.
 		do.SendHello()
 		return StateProbing, true
@@ -517,7 +518,7 @@ func stepProbing(e Event, do Actions) (State, bool) {
 		do.SendPingOK()
 		return StateProbing, true
 	case EventMuted:
-		// The peer's connection to us is lost; it may be gone.
+		// The peer's connection to us is lost. It may be gone.
 		do.SendPing()
 		return StateProbing, true
 	case EventDoubted:
@@ -561,16 +562,16 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		do.TellRecover()
 		return StateReady, true
 	case EventMuted:
-		// The peer's connection to us is lost too; we ask once more.
+		// The peer's connection to us is lost, too. We ask once more.
 		do.SendPing()
 		return StateSuspect, true
 	case EventDoubted:
-		// Another peer says that it is where our connection leads; we ask once
+		// Another peer says that it is where our connection leads. We ask once
 		// more.
 		do.SendPing()
 		return StateSuspect, true
 	case EventLinkLost:
-		// Our connection to the peer is lost too.
+		// Our connection to the peer is lost, too.
 		do.Dial()
 		return StateStranded, true
 	case EventTimeout:
@@ -578,15 +579,14 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 		do.TellExit(ReasonExpired)
 		return StateGone, true
 	case EventSighting:
-		// The peer was sighted once more; that it is in sight does not make it
-		// reachable.
+		// The peer was sighted once more. It need not be reachable for that.
 		return StateSuspect, true
 	case EventHello:
 		// The peer greets again: its groups and headers are brought into step.
 		do.Resync()
 		return StateSuspect, true
 	case EventOutOfStep:
-		// The peer's sequence or status is not what it should be: we ask for its
+		// The peer's sequence or status is not what it should be. We ask for its
 		// greeting.
 		do.SendHello()
 		return StateSuspect, true
@@ -649,17 +649,16 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		do.Dial()
 		return StateRelinking, true
 	case EventWord:
-		// The peer was heard, though we cannot answer.
+		// The peer was heard, and we cannot answer.
 		return StateRelinking, true
 	case EventPing:
-		// The peer asks for a sign of life; the greeting to come is the answer.
+		// The peer asks for a sign of life. The greeting to come is the answer.
 		return StateRelinking, true
 	case EventOutOfStep:
 		// The greeting to come brings both sides into step.
 		return StateRelinking, true
 	case EventSighting:
-		// The peer was sighted once more; that it is in sight does not make it
-		// reachable.
+		// The peer was sighted once more. It need not be reachable for that.
 		return StateRelinking, true
 	case EventHello:
 		// The peer greets again: its groups and headers are brought into step.
@@ -698,7 +697,7 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 func stepStranded(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventLinked:
-		// A connection stands again; the peer still owes a sign of life. The clock
+		// A connection stands again. The peer still owes a sign of life. The clock
 		// goes on.
 		do.SendHello()
 		do.Probe()
@@ -723,17 +722,16 @@ func stepStranded(e Event, do Actions) (State, bool) {
 		do.Dial()
 		return StateStranded, true
 	case EventWord:
-		// The peer was heard, though we cannot answer.
+		// The peer was heard, and we cannot answer.
 		return StateStranded, true
 	case EventPing:
-		// The peer asks for a sign of life; the greeting to come is the answer.
+		// The peer asks for a sign of life. The greeting to come is the answer.
 		return StateStranded, true
 	case EventOutOfStep:
 		// The greeting to come brings both sides into step.
 		return StateStranded, true
 	case EventSighting:
-		// The peer was sighted once more; that it is in sight does not make it
-		// reachable.
+		// The peer was sighted once more. It need not be reachable for that.
 		return StateStranded, true
 	case EventHello:
 		// The peer greets again: its groups and headers are brought into step.

@@ -4,17 +4,7 @@
 //
 // ZGP spreads tuples of key and value through a network of servers, which
 // bind, and clients, which connect; a node may be both. It takes the place of
-// beacons where there is no broadcast. A ZRE node publishes itself: the key is
-// its UUID in 32 hexadecimal digits, the value is the endpoint where it
-// accepts connections, followed by a bar and its CURVE public key if it has
-// one. Between @Once nodes another bar and a decimal version follow whatever
-// the value is: the higher is the newer, 0 is that of a tuple that others
-// published, and nothing before the bar says that the tuple is withdrawn.
-// Nodes know each other by the identity that they give in the ZMTP handshake,
-// which begins with ONCE; others get the bare value, and are told of no
-// withdrawal. A node may be reached elsewhere from each server, and tells each
-// what holds there. An endpoint on loopback is neither told to another host
-// nor taken from one.
+// beacons where there is no broadcast. Each message is one ZeroMQ frame.
 //
 //	zgossip   = C:HELLO *( C:PUBLISH / S:PUBLISH / heartbeat )
 //	heartbeat = C:PING S:PONG
@@ -22,6 +12,8 @@
 // See https://github.com/zeromq/czmq/blob/master/src/zgossip_msg.xml.
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package zgossipmsg
 
 import "github.com/sjohnr/at-once/src/wire"
@@ -29,7 +21,7 @@ import "github.com/sjohnr/at-once/src/wire"
 // Signature is the number of the protocol in the first two octets of a message.
 const Signature = 0
 
-// Version is a field that never varies: protocol version, always 1.
+// Version is a field that never varies: version of the protocol.
 const Version = 1
 
 // Offsets of the header's fields in a message, in octets.
@@ -54,7 +46,7 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDHello   ID = 1 // opens a conversation; the server then tells the client all tuples.
+	IDHello   ID = 1 // opens a conversation.
 	IDPublish ID = 2 // tells of a tuple that is new or has changed.
 	IDPing    ID = 3 // asks the server for a sign of life.
 	IDPong    ID = 4 // answers a PING.
@@ -99,7 +91,7 @@ type Message interface {
 	Decode(frame []byte, content [][]byte) error
 }
 
-// Hello opens a conversation; the server then tells the client all tuples.
+// Hello opens a conversation.
 type Hello struct {
 }
 
@@ -133,7 +125,7 @@ type Publish struct {
 	Key string
 	// what is said of it, as text; at most 1024 octets
 	Value string
-	// time to live in milliseconds; counts only between @Once nodes, since
+	// time to live in milliseconds; it counts between @Once nodes only, since
 	// others send anything
 	TTL uint32
 }

@@ -2,41 +2,11 @@
 
 // Package zremsg is the codec of zre_msg: ZeroMQ Realtime Exchange Protocol, version 2.
 //
-// ZRE lets peers on a network greet each other, form groups, and exchange
-// messages with one peer (WHISPER) or with a group (SHOUT). Every message is
-// one ZeroMQ frame, followed in WHISPER and SHOUT by the frames of its
-// content. ELECT, LEADER and GOODBYE are not in RFC 36; they are what Zyre
-// sends since 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes
-// only. @Once nodes say more in the headers of HELLO, which others pass on as
-// they are. X-ONCE-INCARNATION is a decimal number, higher at each start.
-// X-ONCE-CONNECTION is a decimal number of 64 bits that names the connection
-// among all that the sender ever makes, as in CONFIRM. X-ONCE-ANSWER-EXPECTED
-// is there if the sender lacks the receiver's HELLO. To a node whose id is a
-// version 8 UUID, X-ONCE-CARD and X-ONCE-TOKEN hold what once_card has,
-// X-ONCE-CHALLENGE 16 octets that sealed sessions to the sender answer,
-// X-ONCE-NONCE the sender's nonce, X-ONCE-GREETING a decimal number that is
-// higher with each HELLO that the sender signs, so that none counts twice, and
-// X-ONCE-PROOF, which comes last, a signature of the card's identity by
-// Ed25519 over the words "once_hello 1", an octet of zero, the receiver's
-// nonce, the id of the receiver, and all of the HELLO but this header. All but
-// the numbers are in base64 (RFC 4648, 5, without padding, line breaks or bits
-// to spare). X-PUBLICKEY is the sender's public key of CURVE in Z85, as Zyre
-// has it. A nonce is 16 random octets that each side of a connection shows the
-// other in the property X-Once-Nonce of ZMTP's READY, or INITIATE, which
-// others pass on as it is. If both have shown one, a HELLO that counts is new,
-// and the clocks of the two sides do not matter to it: who has shown one turns
-// a HELLO away whose X-ONCE-NONCE is not what it was shown, or whose proof is
-// not over what it has shown, because it was made for another connection, or
-// the handshake was changed on its way. A driver that cannot show properties
-// leaves out X-ONCE-NONCE, and compares none; then the receiver's nonce in the
-// proof is zeros, and the card's times are held against the clock of the
-// receiver. There a HELLO that was overheard can be taken anew while the card
-// is valid and the receiver knows no later one of its sender: it brings back
-// who has gone, but no content can be said in its name. Beside the nonce the
-// property X-Once-Incarnation has the sender's incarnation, 8 octets in
-// network order. A connection that leads to another one than the peer greets
-// with leads to another life of the peer, or to another node with its
-// identity, and is closed.
+// ZRE lets nodes on a network greet each other, form groups, and say something
+// to one node (WHISPER) or to a group (SHOUT). Each message is one ZeroMQ
+// frame; the frames of the content follow it in WHISPER and SHOUT. RFC 36 has
+// the messages up to PING-OK. Zyre has sent ELECT, LEADER and GOODBYE since
+// 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes only.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
@@ -48,6 +18,8 @@
 // See https://rfc.zeromq.org/spec/36/.
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package zremsg
 
 import "github.com/sjohnr/at-once/src/wire"
@@ -55,7 +27,7 @@ import "github.com/sjohnr/at-once/src/wire"
 // Signature is the number of the protocol in the first two octets of a message.
 const Signature = 1
 
-// Version is a field that never varies: protocol version, always 2.
+// Version is a field that never varies: version of the protocol.
 const Version = 2
 
 // Offsets of the header's fields in a message, in octets.
@@ -101,7 +73,7 @@ const (
 const (
 	MaxApplicationHeaders = 240       // headers that an application may give a node; HELLO has room for the protocol's own beside them
 	MaxApplicationOctets  = 65536     // octets of an application's headers, names and values, and of the node's name together; HELLO has 8192 for the protocol's own beside them
-	MaxGreetings          = 268435456 // octets of the names, endpoints, headers and groups of all peers that a node knows, with 256 for each header and group that it keeps: 16 KiB for each of 16384 peers; a HELLO or JOIN for which there is no room is refused
+	MaxGreetings          = 268435456 // octets of the names, endpoints, headers and groups of all peers that a node knows, with 256 for each header and group that it keeps; this is 16 KiB for each of 16384 peers, and a HELLO or JOIN for which there is no room is refused
 )
 
 // ID tells the messages apart.
@@ -111,7 +83,7 @@ type ID uint8
 const (
 	IDHello     ID = 1  // greets a peer, so that it can connect back to the sender.
 	IDWhisper   ID = 2  // carries content to one peer.
-	IDShout     ID = 3  // carries content to a group; every member gets a copy.
+	IDShout     ID = 3  // carries content to a group; each member gets a copy.
 	IDJoin      ID = 4  // says that the sender has joined a group.
 	IDLeave     ID = 5  // says that the sender has left a group.
 	IDPing      ID = 6  // asks a peer that has been quiet for a sign of life.
@@ -172,23 +144,23 @@ type Message interface {
 
 // Hello greets a peer, so that it can connect back to the sender.
 type Hello struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
-	// where the sender accepts connections, as tcp://ADDRESS:PORT: the address
-	// or name of one host, not loopback unless that is the receiver's too; at
-	// most 255 octets
+	// where the sender accepts connections, as tcp://ADDRESS:PORT; the address
+	// or name of one host, and on loopback only if the receiver is there, too;
+	// at most 255 octets
 	Endpoint string
-	// the groups the sender is in; at most 4096 entries of at most 255 octets,
-	// together 262144
+	// the groups that the sender is in; at most 4096 entries of at most 255
+	// octets, together 262144
 	Groups []string
 	// cyclic count of the sender's joins and leaves
 	Status uint8
 	// the sender's public name; at most 255 octets
 	Name string
-	// properties of the sender; names in X-ONCE- are reserved; at most 256
-	// entries; keys of at most 255 octets, values of at most 65536 octets,
-	// together 73728
+	// headers, which describe the sender; names that begin with X-ONCE- are
+	// reserved; at most 256 entries; keys of at most 255 octets, values of at
+	// most 65536 octets, together 73728
 	Headers []wire.Pair
 }
 
@@ -230,8 +202,8 @@ func (m *Hello) Decode(frame []byte, content [][]byte) error {
 
 // Whisper carries content to one peer.
 type Whisper struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// frames of the application; at most 65536 frames
 	Content [][]byte
@@ -265,10 +237,10 @@ func (m *Whisper) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
-// Shout carries content to a group; every member gets a copy.
+// Shout carries content to a group; each member gets a copy.
 type Shout struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// the group to which the content goes; at most 255 octets
 	Group string
@@ -308,8 +280,8 @@ func (m *Shout) Decode(frame []byte, content [][]byte) error {
 
 // Join says that the sender has joined a group.
 type Join struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// the group; at most 255 octets
 	Group string
@@ -349,8 +321,8 @@ func (m *Join) Decode(frame []byte, content [][]byte) error {
 
 // Leave says that the sender has left a group.
 type Leave struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// the group; at most 255 octets
 	Group string
@@ -390,8 +362,8 @@ func (m *Leave) Decode(frame []byte, content [][]byte) error {
 
 // Ping asks a peer that has been quiet for a sign of life.
 type Ping struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 }
 
@@ -423,8 +395,8 @@ func (m *Ping) Decode(frame []byte, content [][]byte) error {
 
 // PingOK answers a PING.
 type PingOK struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 }
 
@@ -456,8 +428,8 @@ func (m *PingOK) Decode(frame []byte, content [][]byte) error {
 
 // Elect starts or carries on the election of a group's leader.
 type Elect struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// the group; at most 255 octets
 	Group string
@@ -498,8 +470,8 @@ func (m *Elect) Decode(frame []byte, content [][]byte) error {
 
 // Leader announces the outcome of an election.
 type Leader struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// the group; at most 255 octets
 	Group string
@@ -539,8 +511,8 @@ func (m *Leader) Decode(frame []byte, content [][]byte) error {
 
 // Goodbye says that the sender leaves the network.
 type Goodbye struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 }
 
@@ -573,8 +545,8 @@ func (m *Goodbye) Decode(frame []byte, content [][]byte) error {
 // Confirm asks a peer to say that it has taken in all that the sender has said
 // over this connection.
 type Confirm struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// names the connection among all that the sender ever makes
 	Connection uint64
@@ -614,12 +586,12 @@ func (m *Confirm) Decode(frame []byte, content [][]byte) error {
 
 // Confirmed answers a CONFIRM, over the connection that the sender has made.
 type Confirmed struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// as in the CONFIRM
 	Connection uint64
-	// as in the CONFIRM, or 0 if not all could be taken in, because sealed
+	// as in the CONFIRM; 0 if not all could be taken in, because sealed
 	// content did not open
 	Count uint64
 }
@@ -657,8 +629,8 @@ func (m *Confirmed) Decode(frame []byte, content [][]byte) error {
 // Taken says, before a GOODBYE, how far the sender has taken in what it was
 // told over the connection that the receiver has made.
 type Taken struct {
-	// cyclic number of this message in its session; HELLO carries 1, each
-	// later message one more
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
 	Sequence uint16
 	// as in the header X-ONCE-CONNECTION of the receiver's HELLO
 	Connection uint64

@@ -10,9 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/bindings/go/once/files"
 )
 
 func chatCommand(with *common) *cobra.Command {
@@ -50,6 +52,8 @@ type chat struct {
 	group string // to which lines are shouted, or empty
 
 	refused atomic.Int64 // by how many members of the group what is said there was refused
+
+	told map[uuid.UUID]once.Protection // what protects words of a peer, as it was said last; the events' goroutine has it
 }
 
 // runChat holds a conversation until the user or the input ends it, or the output
@@ -57,23 +61,27 @@ type chat struct {
 func runChat(ctx context.Context, with *common, groups []string, wait time.Duration) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	screen, err := openScreen(ctx, cancel, promptOf(groups[0]))
+	var node atomic.Pointer[once.Node] // that is not there yet when the first line is typed
+	screen, err := openScreen(ctx, cancel, promptOf(groups[0]), func(before string) (string, []string) {
+		return complete(node.Load(), before)
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, screen.close()) }()
-	node, err := with.start(ctx, screen.log, groups...)
+	started, err := with.start(ctx, screen.log, groups...)
 	if err != nil {
 		return err
 	}
-	c := &chat{screen: screen, node: node, group: groups[0]}
+	node.Store(started)
+	c := &chat{screen: screen, node: started, group: groups[0], told: map[uuid.UUID]once.Protection{}}
 	var watcher sync.WaitGroup
 	if err = c.meet(ctx, wait); err == nil {
 		watcher.Go(func() { c.watch(cancel) })
 		err = c.converse(ctx)
 	}
-	err = because(node, cmp.Or(context.Cause(ctx), err))
-	undelivered := node.Close()
+	err = because(c.node, cmp.Or(context.Cause(ctx), err))
+	undelivered := c.node.Close()
 	watcher.Wait()
 	if !errors.Is(err, errQuit) && !errors.Is(err, context.Canceled) {
 		return err
@@ -167,56 +175,76 @@ func (c *chat) show(event once.Event) error {
 		if len(own) > 1 {
 			where = "[" + clean(e.Group) + "] "
 		}
-		return c.said(where, e.Peer, ": ", e.Content)
+		return c.said(e.About(), where, "", e.Content)
 	case *once.Whisper:
-		return c.said("", e.Peer, " whispers: ", e.Content)
+		if files.Is(e) { // for once receive, if it shares the node
+			return nil
+		}
+		return c.said(e.About(), "", " whispers", e.Content)
 	case *once.Join:
-		return c.presence(e.Peer, "joined "+clean(e.Group), e.Group)
+		if !c.in(e.Group) {
+			return nil
+		}
+		return c.happened(e.About(), c.label(e.Peer)+" joined "+clean(e.Group)+c.protection(e.Peer, false))
 	case *once.Leave:
-		return c.presence(e.Peer, "left "+clean(e.Group), e.Group)
+		return c.presence(e.About(), "left "+clean(e.Group), e.Group)
 	case *once.Leader:
-		return c.presence(e.Peer, "leads "+clean(e.Group), e.Group)
+		return c.presence(e.About(), "leads "+clean(e.Group), e.Group)
 	case *once.Suspect:
-		return c.presence(e.Peer, "does not answer", e.Peer.Groups()...)
+		return c.presence(e.About(), "does not answer", e.Peer.Groups()...)
 	case *once.Recover:
-		return c.presence(e.Peer, "answers again", e.Peer.Groups()...)
+		return c.presence(e.About(), "answers again", e.Peer.Groups()...)
 	case *once.Refusal:
 		if slices.ContainsFunc(c.node.Members(c.group), func(p once.Peer) bool { return p.UUID() == e.Peer.UUID() }) {
 			c.refused.Add(1)
 		}
-		return c.note("%s", refused(e.Peer, e.Text))
+		return c.happened(e.About(), refused(e.Peer, e.Text))
 	case *once.Unreachable:
-		return c.note("%s", refused(e.Peer, e.Text))
+		return c.happened(e.About(), refused(e.Peer, e.Text))
 	case *once.Twin:
-		return c.note("%s", twin(e))
+		return c.happened(e.About(), twin(e))
 	case *once.Notice:
-		return c.note("%s", clean(e.Text))
+		return c.happened(e.About(), clean(e.Text))
 	case *once.Overrun:
-		return c.note("%s", clean(e.Text))
+		return c.happened(e.About(), clean(e.Text))
 	case *once.Exit:
+		delete(c.told, e.Peer.UUID())
 		if e.Reason != once.Stopped {
-			return c.presence(e.Peer, fmt.Sprintf("is gone (%s)", e.Reason), e.Peer.Groups()...)
+			return c.presence(e.About(), fmt.Sprintf("is gone (%s)", e.Reason), e.Peer.Groups()...)
 		}
 	}
 	return nil
 }
 
-func (c *chat) said(before string, peer once.Peer, after string, frames [][]byte) error {
+// said writes a message.
+func (c *chat) said(about *once.Origin, before, after string, frames [][]byte) error {
 	limit := 0
 	if c.terminal {
 		limit = textLimit
 	}
-	_, err := fmt.Fprintln(c, before+c.label(peer)+after+content(frames, limit))
+	after += c.protection(about.Peer, true)
+	_, err := fmt.Fprintln(c, c.stamp(about)+before+c.label(about.Peer)+after+": "+content(frames, limit))
 	return err
 }
 
 // presence tells of a peer, if one of the groups is the user's.
-func (c *chat) presence(peer once.Peer, does string, groups ...string) error {
-	own := c.node.Groups()
-	if !slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(own, group) }) {
+func (c *chat) presence(about *once.Origin, does string, groups ...string) error {
+	if !c.in(groups...) {
 		return nil
 	}
-	return c.note("%s %s", c.label(peer), does)
+	return c.happened(about, c.label(about.Peer)+" "+does)
+}
+
+// in tells whether the user is in one of the groups.
+func (c *chat) in(groups ...string) bool {
+	own := c.node.Groups()
+	return slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(own, group) })
+}
+
+// happened writes a line that nobody said, of an event.
+func (c *chat) happened(about *once.Origin, what string) error {
+	_, err := fmt.Fprintln(c, c.stamp(about)+c.paint(dim, "*")+" "+what)
+	return err
 }
 
 // note writes a line that nobody said.
@@ -225,16 +253,35 @@ func (c *chat) note(format string, args ...any) error {
 	return err
 }
 
+// stamp is when something happened, for people.
+func (c *chat) stamp(about *once.Origin) string {
+	if !c.terminal {
+		return ""
+	}
+	return c.paint(dim, about.Time.Format("15:04")) + " "
+}
+
+// protection tells what protects what a peer says, where that is to be said: at a terminal
+// once for each peer and whenever it changes, and always with words that nothing protects.
+func (c *chat) protection(peer once.Peer, words bool) string {
+	now := peer.Protection()
+	before := c.told[peer.UUID()]
+	c.told[peer.UUID()] = now
+	switch {
+	case now == once.ProtectionPlain && (words || before != now):
+		return c.paint(red, " ("+now.String()+")")
+	case now != before && c.terminal:
+		return c.paint(dim, " ("+now.String()+")")
+	}
+	return ""
+}
+
 // label is a peer's name, with a part of its id where the name alone could be
 // taken for another's.
 func (c *chat) label(peer once.Peer) string {
 	id := peer.UUID()
-	label := cut(peer.Name(), cellWidth)
-	alike := func(other once.Peer) bool { return other.UUID() != id && other.Name() == peer.Name() }
-	if label == "" || peer.Name() == c.node.Name() || slices.ContainsFunc(c.node.Peers(), alike) {
-		label += "(" + id.String()[:8] + ")"
-	}
-	return c.paint(red+int(id[0]%6), label)
+	among := append(knownPeers(c.node.Peers()), known{name: c.node.Name(), id: c.node.UUID()})
+	return c.paint(red+int(id[0]%6), knownPeer(peer).label(among))
 }
 
 func (c *chat) setGroup(group string) {

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -24,15 +23,22 @@ import (
 // clockSlack is how far clocks may differ before it is worth a word.
 const clockSlack = 2 * time.Second
 
-func checkInterfaces() finding {
+// checkInterfaces judges the interfaces that a node uses.
+func checkInterfaces(with *common) finding {
 	interfaces, err := once.Interfaces()
 	if err != nil {
 		return finding{fail, "interfaces", err.Error(), "the system does not list its network interfaces: run as a user who may see them"}
 	}
-	return judgeInterfaces(interfaceRecords(interfaces))
+	return judgeInterfaces(with, interfaceRecords(interfaces))
 }
 
-func judgeInterfaces(interfaces []interfaceRecord) finding {
+func judgeInterfaces(with *common, interfaces []interfaceRecord) finding {
+	named := with.config.Interfaces
+	if len(named) > 0 {
+		interfaces = slices.DeleteFunc(slices.Clone(interfaces), func(i interfaceRecord) bool {
+			return !slices.Contains(named, i.Name) && !slices.Contains(named, i.Address)
+		})
+	}
 	var remote []string
 	announced := false
 	for _, i := range interfaces {
@@ -46,10 +52,14 @@ func judgeInterfaces(interfaces []interfaceRecord) finding {
 		}
 	}
 	switch found := strings.Join(remote, ", "); {
-	case announced:
+	case announced, len(remote) > 0 && with.gossips():
 		return finding{fine, "interfaces", found, ""}
 	case len(remote) > 0:
 		return finding{warn, "interfaces", found, "nodes on other hosts are met there by gossip only: see --gossip-bind and --gossip-connect"}
+	case len(interfaces) > 0 && len(named) > 0:
+		return finding{fine, "interfaces", "loopback only, as " + with.typed("interface") + " says", ""}
+	case len(named) > 0:
+		return finding{fail, "interfaces", "none is up and has an address of those that " + with.typed("interface") + " names", "once interfaces lists those that are"}
 	case len(interfaces) > 0:
 		return finding{warn, "interfaces", "loopback only", "nodes of this host can meet, others not: plug in a cable, or join a wireless network"}
 	}
@@ -168,38 +178,17 @@ func checkBeacons(with *common, counts map[string]uint64) []finding {
 	return findings
 }
 
-// checkServers finds out whether each gossip server answers.
-func checkServers(ctx context.Context, servers []string) []finding {
-	findings := make([]finding, len(servers))
-	var all sync.WaitGroup
-	for i, server := range servers {
-		all.Go(func() {
-			err := answers(ctx, server)
-			findings[i] = judge(err == nil, "gossip", server+" answers", fail, fmt.Sprintf("%s does not: %v", server, err),
-				"start a node there with --gossip-bind, let the firewalls on the way pass its TCP port, or leave the server out")
-		})
+// checkServers judges what a node uses to find others with by gossip: where it takes it, and
+// each server, as once.Node.GossipServers has them.
+func checkServers(with *common, servers map[string]string) (findings []finding) {
+	if bound := with.config.GossipBind; bound != "" {
+		findings = append(findings, finding{fine, "gossip", "taken at " + bound, ""})
 	}
-	all.Wait()
+	for _, server := range slices.Sorted(maps.Keys(servers)) {
+		findings = append(findings, judge(servers[server] == "", "gossip", server+" is alive", fail, server+" is dead: "+servers[server],
+			"start a node there with --gossip-bind tcp://*:PORT, which is not the port of its --endpoint; let the firewalls on the way pass its TCP port; or leave the server out"))
+	}
 	return findings
-}
-
-// answers connects to an endpoint and waits for the signature that everybody who speaks
-// ZMTP begins with (RFC 23).
-func answers(ctx context.Context, endpoint string) error {
-	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(endpoint, "tcp://"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	var signature [10]byte
-	if err = conn.SetDeadline(time.Now().Add(time.Second)); err == nil {
-		_, err = io.ReadFull(conn, signature[:])
-	}
-	if err == nil && (signature[0] != 0xFF || signature[9] != 0x7F) {
-		err = errors.New("what accepts connections there does not speak ZMTP")
-	}
-	return err
 }
 
 // checkPeers judges who is there at a time.

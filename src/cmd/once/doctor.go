@@ -21,8 +21,11 @@ const (
 	fail = "fail"
 )
 
-// leastGreeting is the least time in which nodes are expected to meet.
-const leastGreeting = time.Second
+// In how much time nodes are expected to meet: at least, and at most.
+const (
+	leastGreeting = time.Second
+	mostGreeting  = 10 * time.Minute
+)
 
 // errUnwell is why the program fails if something is found to.
 var errUnwell = errors.New("something does not work: the lines that begin with fail say what to do")
@@ -43,8 +46,8 @@ exit status is 1 if something fails.`,
 		Example: `  once doctor
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			with.config.Greeting = max(wait*3/4, leastGreeting) // so that who cannot be met is known by the end
+		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
+			with.config.Greeting = min(max(wait*3/4, leastGreeting), mostGreeting) // so that who cannot be met is known by the end
 			findings, err := examine(cmd.Context(), with, wait)
 			if err != nil {
 				return err
@@ -58,7 +61,7 @@ exit status is 1 if something fails.`,
 				return errUnwell
 			}
 			return nil
-		},
+		}),
 	}
 	waitFlag(cmd.Flags(), &wait, 3*time.Second, "how long to listen to the network")
 	jsonFlag(cmd.Flags(), &asJSON)
@@ -95,7 +98,7 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 // examine answers all questions. It fails only if it is interrupted, or was asked
 // wrongly.
 func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
-	findings := []finding{checkInterfaces()}
+	findings := []finding{checkInterfaces(with)}
 	with.brief = true
 	node, err := with.start(ctx, io.Discard)
 	if isUsage(err) {
@@ -138,7 +141,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return nil, err
 	}
-	id := node.ID()
+	id := node.UUID()
 	if as != with {
 		id = with.config.Identity.UUID()
 	}
@@ -149,7 +152,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	} else {
 		findings = append(findings, checkBeacons(as, counts)...)
 	}
-	findings = append(findings, checkServers(ctx, as.config.GossipConnect)...)
+	findings = append(findings, checkServers(as, node.GossipServers())...)
 	findings = append(findings, odd...)
 	findings = append(findings, checkLives(replaced, node.Counts())...)
 	if as != with && with.config.Identity.Network() != "" {

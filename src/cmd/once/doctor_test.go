@@ -29,7 +29,7 @@ func (n network) diagnosis(status int, flags ...string) map[string]finding {
 	return n.findings(p.seen)
 }
 
-// findings reads what the doctor has found, by check.
+// findings reads what the doctor has found, by check; what is told of several is together.
 func (n network) findings(lines []string) map[string]finding {
 	n.t.Helper()
 	found := map[string]finding{}
@@ -40,6 +40,9 @@ func (n network) findings(lines []string) map[string]finding {
 		}
 		if f.Check == "" || f.Found == "" || (f.Status == fine) != (f.Advice == "") {
 			n.t.Errorf("%s: a finding needs a check, what was found, and if it is not ok, advice", line)
+		}
+		if also, several := found[f.Check]; several && also.Status == f.Status {
+			f.Found = also.Found + "\n" + f.Found
 		}
 		found[f.Check] = f
 	}
@@ -102,6 +105,7 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	}
 	defer taken.Close()
 	found = n.diagnosis(1)
+	n.wants(found, "node", fail, "ONCE_PORT: cannot hear beacons on UDP port")
 	n.wants(found, "node", fail, "address already in use")
 	p := n.start("doctor")
 	p.sees(`^fail  node        .*address already in use$`)
@@ -135,16 +139,24 @@ func TestDoctorFindsWhatFails(t *testing.T) {
 	}
 	eth := interfaceRecord{Name: "eth0", Address: "192.0.2.1", Broadcast: "192.0.2.255"}
 	tun, lo := interfaceRecord{Name: "tun0", Address: "10.8.0.2"}, interfaceRecord{Name: "lo", Loopback: true, Broadcast: "127.255.255.255"}
+	typed := func(flag string) string { return "--" + flag }
+	onEth := &common{typed: typed, config: once.Config{Interfaces: []string{"192.0.2.1"}}}
+	onLo := &common{typed: typed, config: once.Config{Interfaces: []string{"lo"}}}
 	for _, test := range []struct {
+		with       *common
 		interfaces []interfaceRecord
 		want       string
 	}{
-		{[]interfaceRecord{lo, eth, tun}, fine + " eth0 (192.0.2.1), tun0 (10.8.0.2, without beacons)"},
-		{[]interfaceRecord{lo, tun}, warn + " tun0 (10.8.0.2, without beacons)"},
-		{[]interfaceRecord{lo}, warn + " loopback only"},
-		{nil, fail + " none is up and has an address"},
+		{bare, []interfaceRecord{lo, eth, tun}, fine + " eth0 (192.0.2.1), tun0 (10.8.0.2, without beacons)"},
+		{gossiping, []interfaceRecord{lo, tun}, fine + " tun0 (10.8.0.2, without beacons)"},
+		{onEth, []interfaceRecord{lo, eth, tun}, fine + " eth0 (192.0.2.1)"},
+		{onEth, []interfaceRecord{lo, tun}, fail + " none is up and has an address of those that --interface names"},
+		{onLo, []interfaceRecord{lo, eth, tun}, fine + " loopback only, as --interface says"},
+		{bare, []interfaceRecord{lo, tun}, warn + " tun0 (10.8.0.2, without beacons)"},
+		{bare, []interfaceRecord{lo}, warn + " loopback only"},
+		{bare, nil, fail + " none is up and has an address"},
 	} {
-		if f := judgeInterfaces(test.interfaces); f.Status+" "+f.Found != test.want {
+		if f := judgeInterfaces(test.with, test.interfaces); f.Status+" "+f.Found != test.want {
 			t.Errorf("%+v, want %s", f, test.want)
 		}
 	}
@@ -189,7 +201,7 @@ func TestDoctorChecksGossip(t *testing.T) {
 		return n.findings(p.seen)
 	}
 	found := diagnosis(1)
-	n.wants(found, "gossip", fail, server+" does not: ")
+	n.wants(found, "gossip", fail, server+" is dead: dial tcp ")
 	n.wants(found, "beacons", fine, "gossip")
 
 	other, err := net.Listen("tcp4", strings.TrimPrefix(server, "tcp://"))
@@ -203,7 +215,7 @@ func TestDoctorChecksGossip(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	n.wants(diagnosis(1), "gossip", fail, "does not speak ZMTP")
+	n.wants(diagnosis(1), "gossip", fail, server+" is dead: the conversation ended: ")
 	_ = other.Close() // ends the accepting
 	talk.Wait()
 
@@ -212,8 +224,24 @@ func TestDoctorChecksGossip(t *testing.T) {
 	hub.sees(`\tenter\t\S+\tana`)
 	ana.sees(`\tenter\t\S+\thub`)
 	found = diagnosis(0)
-	n.wants(found, "gossip", fine, server+" answers")
+	n.wants(found, "gossip", fine, server+" is alive")
+
+	dead := newServer(t)
+	p := n.run(gossips(n.command("doctor", "--wait", "1s", "--gossip-connect", server, "--gossip-connect", dead)))
+	p.seesAll(`^ok    gossip      `+server+` is alive$`, `^fail  gossip      `+dead+` is dead: dial tcp .* refused$`)
+	p.exits(1)
 	n.wants(found, "peers", fine, "2: ")
+}
+
+// newServer returns an endpoint where nobody listens.
+func newServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "tcp://" + l.Addr().String()
 }
 
 // TestDoctorAsksWhoRuns looks around with the identity of a node that runs: that one is
@@ -231,7 +259,7 @@ func TestDoctorAsksWhoRuns(t *testing.T) {
 	h.wants(found, "beacons", fine, "sent and heard back")
 	h.wants(found, "peers", fine, "1: ")
 	ana.says("/quit")
-	listener.sees(`\texit\t` + id + `\tana\t\tleft$`)
+	listener.sees(`\texit\t` + id + `\tana\t\tleft\t\w+$`)
 	if seen := strings.Join(listener.seen, "\n"); strings.Contains(seen, "replaced") {
 		t.Errorf("somebody was replaced:\n%s", seen)
 	}
@@ -255,7 +283,7 @@ func TestDoctorSparesWhoRuns(t *testing.T) {
 	holder := fmt.Sprintf("%s, by process %d on ", h.path("ana"), os.Getpid())
 	found := h.diagnosis(0, "--identity", h.path("ana"))
 	h.wants(found, "node", warn, holder)
-	h.wants(found, "identity", fine, node.ID().String()+" in "+h.path("ana"))
+	h.wants(found, "identity", fine, node.UUID().String()+" in "+h.path("ana"))
 	h.wants(found, "peers", fine, "ana")
 	second := h.start("listen", "--identity", h.path("ana"))
 	second.exits(1)
@@ -278,7 +306,7 @@ func TestDoctorFindsTwin(t *testing.T) {
 	ana.exits(0)
 	ana = h.start("listen", "--json", "--identity", h.path("ana"))
 	copied := h.start("listen", "--identity", h.path("copy"))
-	ana.sees(`"type":"twin",.*"peer":"` + id + `".*"endpoint":"tcp://127.0.0.1:\d+","headers":null,"reason":"another node`)
+	ana.sees(`"type":"twin",.*"peer":"` + id + `".*"endpoint":"tcp://127.0.0.1:\d+","headers":{},"reason":"another node`)
 	copied.sees(`\ttwin\t` + id + `\t`)
 	h.wants(h.diagnosis(1, "--identity", h.path("ana")), "twin", fail, "another node has this node's identity") // which runs
 	h.wants(h.diagnosis(1), "twin", fail, "two nodes have one identity")                                        // somebody new
@@ -314,7 +342,7 @@ func TestPeersWatch(t *testing.T) {
 	plain.sees(`\tjoin\t\S+\tana\troom\t`)
 	records.sees(`"type":"enter".*"name":"ana"`)
 	ana.says("/quit")
-	plain.sees(`\texit\t\S+\tana\t\tleft$`)
+	plain.sees(`\texit\t\S+\tana\t\tleft\t\w+$`)
 	plain.interrupt()
 	plain.exits(0)
 	p := n.start("peers", "--watch", "--wait", "1s")

@@ -4,6 +4,25 @@ package main
 
 import "github.com/sjohnr/at-once/bindings/go/once"
 
+// eventTypes are the names of all types of events.
+var eventTypes = []string{
+	"enter",
+	"exit",
+	"join",
+	"leave",
+	"whisper",
+	"shout",
+	"suspect",
+	"recover",
+	"leader",
+	"network",
+	"refused",
+	"twin",
+	"unreachable",
+	"overrun",
+	"changed",
+}
+
 // fill says what the event's type has to say. What is only claimed is not protected.
 func (r *record) fill(event once.Event) {
 	switch e := event.(type) {
@@ -40,6 +59,8 @@ func (r *record) fill(event once.Event) {
 	case *once.Refusal:
 		r.Type = "refused"
 		r.Protection = ""
+		r.Why = e.Why.String()
+		r.Ours = e.Ours
 		r.Reason = e.Text
 	case *once.Twin:
 		r.Type = "twin"
@@ -54,5 +75,7 @@ func (r *record) fill(event once.Event) {
 		r.Protection = ""
 		r.Peer = ""
 		r.Reason = e.Text
+	case *once.Changed:
+		r.Type = "changed"
 	}
 }

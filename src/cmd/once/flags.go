@@ -7,9 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
@@ -28,7 +31,19 @@ type common struct {
 	identity string // directory, or empty
 	brief    bool   // the command ends by itself, and soon
 	logLevel slog.Level
-	given    func(flag string) bool // tells whether the user has given a flag; set when the command begins
+
+	// Set by begin.
+	given   func(flag string) bool   // tells whether the user has given a flag
+	typed   func(flag string) string // returns how
+	explain func(err error) string   // returns what the user is told of an error
+}
+
+// begin takes what the user has given a command, on its line or in the environment.
+func (c *common) begin(cmd *cobra.Command) error {
+	c.given = cmd.Flags().Changed
+	c.typed = func(flag string) string { return asTyped(cmd, flag) }
+	c.explain = func(err error) string { return explain(cmd, err) }
+	return environment(cmd)
 }
 
 func (c *common) register(flags *pflag.FlagSet) {
@@ -66,15 +81,12 @@ func (c *common) gossips() bool { return c.config.GossipBind != "" || len(c.conf
 
 // start starts a node that is in groups and logs to w.
 func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*once.Node, error) {
-	if err := c.checkNames(groups); err != nil {
-		return nil, err
-	}
 	config := &c.config
 	config.Groups, config.Headers = groups, map[string]string{}
 	for _, pair := range c.header {
 		key, value, found := strings.Cut(pair, "=")
 		if !found || key == "" {
-			return nil, fmt.Errorf("header %q: %w: give K=V", pair, once.ErrArgument)
+			return nil, usage("%s %q: give K=V", c.typed("header"), cut(pair, cellWidth))
 		}
 		config.Headers[key] = value
 	}
@@ -89,24 +101,11 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 		config.BeaconPort = once.NoBeacon
 	}
 	config.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel}))
-	return c.startNode(ctx, w)
-}
-
-// checkNames fails if a flag gives what can be no name. That of the node may be empty.
-func (c *common) checkNames(groups []string) error {
-	if c.config.Name != "" {
-		if err := checkName("name", c.config.Name); err != nil {
-			return err
-		}
+	node, err := c.startNode(ctx, w)
+	if err != nil {
+		return nil, toldError{err, c.explain(err)}
 	}
-	for what, names := range map[string][]string{"group": groups, "contest": c.config.Contest, "sealed": c.config.Sealed} {
-		for _, name := range names {
-			if err := checkName(what, name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return node, nil
 }
 
 // beacons tells whether the node has beacons: gossip, if there is any, replaces those that
@@ -149,11 +148,11 @@ func (w word[T]) Set(text string) error {
 	return fmt.Errorf("choose one of %s", strings.Join(words, ", "))
 }
 
-// waiting is a flag for how long to wait. Who does not wait meets nobody.
+// waiting is a flag for how long something takes: to wait, who does not wait meets nobody.
 type waiting struct{ wait *time.Duration }
 
 func (w waiting) String() string {
-	if w.wait == nil { // pflag asks a zero one too
+	if w.wait == nil || *w.wait == 0 { // pflag asks a zero one too
 		return ""
 	}
 	return w.wait.String()
@@ -163,7 +162,7 @@ func (w waiting) Type() string { return "duration" }
 func (w waiting) Set(text string) error {
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait <= 0 {
-		return errors.New("wait for more than 0, such as 500ms or 5s")
+		return errors.New("give a time above 0, such as 500ms or 5s")
 	}
 	*w.wait = wait
 	return nil
@@ -174,36 +173,75 @@ func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration,
 	flags.Var(waiting{wait}, "wait", usage)
 }
 
+// counting is a flag for how many there are to be, at least one; 0 stands for no limit.
+type counting struct{ count *uint64 }
+
+func (c counting) String() string {
+	if c.count == nil || *c.count == 0 { // pflag asks a zero one too
+		return ""
+	}
+	return strconv.FormatUint(*c.count, 10)
+}
+func (c counting) Type() string { return "number" }
+
+func (c counting) Set(text string) error {
+	count, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || count == 0 {
+		return errors.New("give a number from 1 on")
+	}
+	*c.count = count
+	return nil
+}
+
 // checkName fails if what a flag or an argument gives can be the name of no group or peer.
 func checkName(what, text string) error {
 	if len(text) == 0 || len(text) > maxName { // groups have the limit of nodes
-		return fmt.Errorf("%s %q: %w: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), once.ErrArgument, len(text), maxName)
+		return usage("%s %q: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), len(text), maxName)
 	}
 	return nil
 }
 
-func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {
-	flags.BoolVar(asJSON, "json", false, "write JSON, an object a line")
+// What flags are annotated with: the variable that has given it, and, by cobra, groups of
+// flags of which only one can be given.
+const (
+	fromEnvironment = "once_variable"
+	exclusive       = "cobra_annotation_mutually_exclusive"
+)
+
+// variableOf returns the environment variable that can give a flag.
+func variableOf(flag *pflag.Flag) string {
+	return "ONCE_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 }
 
-// environment sets the flags that the command line does not from ONCE_*
-// variables. A variable that is empty counts as not set.
-func environment(flags *pflag.FlagSet) (err error) {
+// environment sets the flags of a command from ONCE_* variables that the command line does
+// not set, or exclude. A variable that is empty counts as not set.
+func environment(cmd *cobra.Command) (err error) {
+	flags := cmd.Flags()
 	flags.VisitAll(func(f *pflag.Flag) {
-		variable := "ONCE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		text := os.Getenv(variable)
-		if f.Changed || f.Name == "help" || text == "" || err != nil {
+		text := os.Getenv(variableOf(f))
+		if f.Changed || f.Name == "help" || f.Name == "version" || text == "" || err != nil || excluded(flags, f) {
 			return
 		}
+		must(flags.SetAnnotation(f.Name, fromEnvironment, []string{variableOf(f)}))
 		values := []string{text}
 		if f.Value.Type() == "stringArray" {
 			values = strings.Split(text, ",")
 		}
 		for _, value := range values {
-			if fault := flags.Set(f.Name, value); fault != nil {
-				err = fmt.Errorf("environment variable %s: %w", variable, fault)
+			if fault := flags.Set(f.Name, value); fault != nil && err == nil {
+				err = badFlag(cmd, fault)
 			}
 		}
 	})
 	return err
+}
+
+// excluded tells whether the command line has a flag that goes not together with another.
+func excluded(flags *pflag.FlagSet, other *pflag.Flag) bool {
+	return slices.ContainsFunc(other.Annotations[exclusive], func(group string) bool {
+		return slices.ContainsFunc(strings.Fields(group), func(name string) bool {
+			f := flags.Lookup(name)
+			return f.Changed && len(f.Annotations[fromEnvironment]) == 0
+		})
+	})
 }

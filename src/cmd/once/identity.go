@@ -100,10 +100,7 @@ func printIdentity(w io.Writer, asJSON bool, who *once.Identity) error {
 	if r.Network != "" && time.Now().After(who.MemberUntil()) {
 		advise("the membership has expired: %s", renewal)
 	}
-	if asJSON {
-		return writeJSON(w, r)
-	}
-	return printFields(w, "id", r.ID, "public key", r.PublicKey, "directory", r.Directory,
+	return printRecord(w, asJSON, r, "id", r.ID, "public key", r.PublicKey, "directory", r.Directory,
 		"network", r.Network, "name", r.Name, "roles", strings.Join(r.Roles, ", "), "member until", r.MemberUntil)
 }
 

@@ -1,10 +1,8 @@
 // Command once lets people and scripts on a local network find each other and
 // talk, without a server: see once --help.
 //
-// It exits with 0 if it did what was asked, 1 if it could not, 2 if it was asked
-// wrongly, and 130 if it was interrupted before it was done. To interrupt chat
-// and listen is to end them, and to close the pipe that they write to as well:
-// they exit with 0. In all cases the node first says goodbye to its peers.
+// Its exit status is one of the table in once --help. However it ends, the node first
+// says goodbye to its peers.
 package main
 
 import (
@@ -14,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -21,6 +20,7 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
+// The exit statuses; the table in once --help says what they are for.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
@@ -44,18 +44,12 @@ func run() int {
 	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, once.ErrStopped)):
 		return exitInterrupted
 	}
-	fmt.Fprintln(os.Stderr, "once:", clean(err.Error()))
+	fmt.Fprintln(os.Stderr, "once:", clean(explain(command, err)))
 	if !*begun || isUsage(err) {
 		fmt.Fprintf(os.Stderr, "once: '%s --help' tells how to use it\n", command.CommandPath())
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// isUsage tells whether an error is in what was asked for, whatever the network.
-func isUsage(err error) bool {
-	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrReserved, once.ErrHeaders, once.ErrGroups, once.ErrIdentity},
-		func(usage error) bool { return errors.Is(err, usage) })
 }
 
 // newRoot returns the program's commands. Begun becomes true when the command
@@ -74,24 +68,32 @@ Every flag can also be given in the environment, as ONCE_ and its name in
 capitals: ONCE_NAME, ONCE_GROUP, ONCE_LOG_LEVEL. Where a flag may be repeated,
 commas separate the values.
 
-The exit status is 0 if all went well, 1 if not, 2 if the command was called
-wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.`,
+Exit status:
+    0  what was asked for is done; or chat, listen or a watch was ended, by Ctrl-C
+       or as asked for; or nobody reads the output any more
+    1  it is not done: nobody is there, somebody is not known to have a message, all
+       refuse it, a check of doctor fails, the system does not allow it; standard
+       error says which
+    2  the command line or an environment variable is wrong: nothing was done
+  130  it was interrupted (Ctrl-C, SIGTERM, SIGHUP) before it was done`,
 		Example: `  once chat --group room --name ana      talk, in one terminal and in another
   once listen --json | jq .              what happens, for a program
   once shout --group room "lunch!"       one message, from a script
   once invite ben | ssh ben once join -  a network of members only`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			with.given = cmd.Flags().Changed
-			if err := environment(cmd.Flags()); err != nil {
-				return err
+			err := with.begin(cmd)
+			if err == nil {
+				err = checkFlags(cmd)
 			}
-			err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups())
 			*begun = err == nil
 			return err
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(badFlag)
 	chapter := func(title string, commands ...*cobra.Command) []*cobra.Command {
 		root.AddGroup(&cobra.Group{ID: title, Title: title})
 		for _, cmd := range commands {
@@ -102,6 +104,7 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 	}
 	for _, cmd := range slices.Concat(
 		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
+		chapter("Files:", sendCommand(with), receiveCommand(with)),
 		chapter("Look around:", peersCommand(with), doctorCommand(with))) {
 		with.register(cmd.Flags())
 	}
@@ -109,8 +112,29 @@ wrongly, and 130 if it was interrupted. To end chat and listen with Ctrl-C is 0.
 		with.identityFlag(cmd.PersistentFlags(), "a profile's `NAME-or-DIR` (default: see once identity --help)")
 	}
 	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
-	root.AddCommand(interfacesCommand(), versionCommand())
+	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
+	root.SetHelpCommand(helpCommand())
+	sayArguments(root)
+	completeAll(root, with)
 	return root, begun
+}
+
+// helpCommand tells how to use a command; that there is none of a name is an error.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]...",
+		Short:   "tell how to use a command",
+		Example: "  once help listen",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage("there is no command %q", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			about.InitDefaultVersionFlag()
+			return about.Help()
+		},
+	}
 }
 
 // family completes a command that only has others.
@@ -119,12 +143,6 @@ func family(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(members...)
 	return cmd
-}
-
-// isClosedPipe tells whether whoever reads the program's output has gone.
-func isClosedPipe(err error) bool {
-	var fault *os.PathError
-	return errors.As(err, &fault) && fault.Path == os.Stdout.Name() && errors.Is(err, syscall.EPIPE)
 }
 
 // must is for errors that only a mistake in this program can cause.

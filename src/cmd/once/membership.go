@@ -56,6 +56,7 @@ and no secret. To renew a membership, invite NAME with its id again.`,
 	networkFlag(cmd.Flags(), &dir)
 	cmd.Flags().TextVar(&id, "id", uuid.Nil, "`UUID` of the identity that is to become a member (default: a new one, in the invite)")
 	cmd.Flags().Lookup("id").DefValue = "" // zeros would say nothing
+	plainly(cmd.Flags(), "id", "give an id as once identity show tells it")
 	cmd.Flags().StringArrayVar(&roles, "role", nil, "`ROLE` that the member has, for applications; may be repeated")
 	cmd.Flags().IntVar(&days, "days", 365, "how many `DAYS` the membership lasts")
 	plainly(cmd.Flags(), "days", "give a number from 1 to 3650")

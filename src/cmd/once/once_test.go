@@ -105,9 +105,10 @@ func TestNamesakes(t *testing.T) {
 	}
 	p := n.start("whisper", "ana", "who are you?")
 	p.exits(1)
-	p.complains(`2 peers are named "ana": say which by its id`)
-	p.complains(ids[0])
-	p.complains(ids[1])
+	p.complains(`2 peers are meant by "ana": say which by its id: ` +
+		`[0-9a-f]{8} is ana 127\.0\.0\.1:\d+, [0-9a-f]{8} is ana 127\.0\.0\.1:\d+: nothing was sent`)
+	p.complains(ids[0][:8])
+	p.complains(ids[1][:8])
 	chat.sees(`^\* ana\((` + ids[0][:8] + "|" + ids[1][:8] + `)\) joined room$`)
 }
 
@@ -185,15 +186,15 @@ func TestSend(t *testing.T) {
 	n := newNetwork(t)
 	listener := n.start("listen", "--group", "room", "--name", "listener")
 	other := n.start("listen", "--group", "room", "--name", "other")
-	id := other.sees(`\tenter\t(\S+)\tlistener\t\t$`)[1]
+	id := other.sees(`\tenter\t(\S+)\tlistener\t\t\t\w+$`)[1]
 
 	n.start("shout", "--group", "room", "to", "all of you").exits(0)
-	listener.sees(`\tshout\t.*\troom\tto all of you$`)
-	other.sees(`\tshout\t.*\troom\tto all of you$`)
+	listener.sees(`\tshout\t.*\troom\tto all of you\t\w+$`)
+	other.sees(`\tshout\t.*\troom\tto all of you\t\w+$`)
 	n.start("whisper", "listener", "by name").exits(0)
-	listener.sees(`\twhisper\t.*\t\tby name$`)
+	listener.sees(`\twhisper\t.*\t\tby name\tsealed$`)
 	n.start("whisper", id, "by", "id").exits(0)
-	listener.sees(`\twhisper\t.*\t\tby id$`)
+	listener.sees(`\twhisper\t.*\t\tby id\tsealed$`)
 
 	p := n.start("whisper", "listener", "-")
 	if _, err := io.WriteString(p.in, "from\x00\n- a pipe"); err != nil {
@@ -201,7 +202,7 @@ func TestSend(t *testing.T) {
 	}
 	p.closeInput()
 	p.exits(0)
-	listener.sees(`\twhisper\t.*\t\tfrom\\x00\\n- a pipe$`)
+	listener.sees(`\twhisper\t.*\t\tfrom\\x00\\n- a pipe\t\w+$`)
 
 	p = n.start("shout", "--group", "room", "-")
 	if _, err := io.CopyN(p.in, strings.NewReader(strings.Repeat("x", maxMessage+1)), maxMessage+1); err != nil {
@@ -230,7 +231,7 @@ func TestNobodyThere(t *testing.T) {
 		if took := time.Since(began); took < time.Second || took > patience {
 			t.Errorf("%q took %v", test.args, took)
 		}
-		other.sees(`\texit\t.*\tleft$`)
+		other.sees(`\texit\t.*\tleft\t\w+$`)
 	}
 }
 
@@ -271,7 +272,7 @@ func TestInterrupt(t *testing.T) {
 		watcher.sees(`\tenter\t`)
 		p.interrupt()
 		p.exits(test.status)
-		watcher.sees(`\texit\t.*\tleft$`)
+		watcher.sees(`\texit\t.*\tleft\t\w+$`)
 	}
 }
 
@@ -284,11 +285,12 @@ func TestClosedOutput(t *testing.T) {
 			watcher := n.start("listen", "--name", "watcher", "--group", "room")
 			p := n.start(command, "--group", "room", "--name", "deaf")
 			p.sees(`watcher joined room|join\t.*\troom`)
+			watcher.sees(`\tjoin\t\S+\tdeaf\t`)
 			if err := p.out.Close(); err != nil {
 				t.Fatal(err)
 			}
 			n.start("chat", "--group", "room", "--name", "loud")
-			watcher.sees(`\texit\t\S+\tdeaf\t\tleft$`)
+			watcher.sees(`\texit\t\S+\tdeaf\t\tleft\t\w+$`)
 			p.exits(0)
 			p.complains(`^$`)
 		})
@@ -302,46 +304,69 @@ func TestUsage(t *testing.T) {
 		complaint string
 	}{
 		{[]string{"sing"}, `unknown command "sing"`},
-		{[]string{"chat"}, `"group" not set\nonce: 'once chat --help'`},
-		{[]string{"chat", "--group", "a", "b"}, `unknown command "b" for "once chat"`},
-		{[]string{"shout", "--group", "a"}, `requires at least 1 arg`},
-		{[]string{"whisper", "a"}, `requires at least 2 arg`},
-		{[]string{"listen", "--port", "65536"}, `invalid argument "65536" for "--port" flag: give a number from 0 to 65535\n`},
-		{[]string{"listen", "--port", "http"}, `"--port" flag: give a number from 0 to 65535\n`},
-		{[]string{"listen", "--log-level", "loud"}, `invalid argument "loud" for "--log-level" flag: choose one of debug, info, warn, error\n`},
-		{[]string{"listen", "--name", strings.Repeat("n", 256)}, `name "n{39}…?.*256 octets given, 1 to 255 allowed`},
-		{[]string{"listen", "--contest", ""}, `contest "": .*0 octets given`},
-		{[]string{"peers", "--sealed", ""}, `sealed "": .*0 octets given`},
-		{[]string{"invite", "ana", "--days", "many"}, `"--days" flag: give a number from 1 to 3650\n`},
-		{[]string{"listen", "--header", "k"}, `header "k": .*give K=V`},
-		{[]string{"listen", "--group", strings.Repeat("g", 256)}, `group "g{39}…?.*256 octets given, 1 to 255 allowed`},
-		{[]string{"listen", "--security", "loud"}, `"loud" for "--security" flag: choose one of plain, auto, secure\n`},
-		{[]string{"listen", "--trust", "first use"}, `choose one of open, first-use, members\n`},
+		{[]string{"help", "sing"}, `there is no command "sing"`},
 		{[]string{"identity", "sing"}, `unknown command "sing" for "once identity"`},
-		{[]string{"invite", "ana", "--id", "ana"}, `invalid argument "ana" for "--id"`},
-		{[]string{"peers", "--wait", "soon"}, `invalid argument "soon" for "--wait" flag: wait for more than 0, such as 500ms`},
-		{[]string{"peers", "--wait", "0s"}, `invalid argument "0s" for "--wait" flag: wait for more than 0`},
-		{[]string{"doctor", "--wait", "-1s"}, `"--wait" flag: wait for more than 0`},
-		{[]string{"shout", "--group", strings.Repeat("g", 256), "-"}, `group "g{39}…?.*256 octets given, 1 to 255 allowed`},
-		{[]string{"shout", "--group", "", "hi"}, `group "": .*0 octets given`},
-		{[]string{"whisper", strings.Repeat("w", 256), "hi"}, `peer "w{39}…?.*256 octets given`},
-		{[]string{"whisper", "", "hi"}, `peer "": .*0 octets given`},
-		{[]string{"listen", "--interface", ""}, `Config.Interfaces: .*0 octets given`},
-		{[]string{"listen", "--interface", "lo", "--interface", ""}, `interface "": .*no name or address`},
-		{[]string{"listen", "--interface", "192.0.2.0/24"}, `interface "192\.0\.2\.0/24": .*no name or address`},
-		{[]string{"listen", "--interface", strings.Repeat("e", 256)}, `interface "e{256}": .*no name or address`},
-		{[]string{"listen", "--advertise", "tcp://0.0.0.0:5670"}, `advertised endpoint "tcp://0\.0\.0\.0:5670": .*one host`},
-		{[]string{"doctor", "--advertise", "tcp://*:5670"}, `advertised endpoint "tcp://\*:5670": .*one host`},
-		{[]string{"listen", "--endpoint", "tcp://224.0.0.1:5670"}, `endpoint: .*"tcp://224\.0\.0\.1:5670": want the address of one host`},
-		{[]string{"listen", "--gossip-bind", "5670"}, `gossip bind: .*"5670"`},
-		{[]string{"listen", "--gossip-connect", "tcp://192.0.2.1:0"}, `gossip connect "tcp://192\.0\.2\.1:0": .*port from 1`},
-		{[]string{"listen", "--header", "X-ONCE-A=1"}, `reserved: choose another`},
-		{[]string{"listen", "--security", "plain", "--trust", "first-use"}, `without security has no identity`},
-		{[]string{"listen", "--\x1b[2J"}, `unknown flag: --\\x1b\[2J`},
+		{[]string{"chat"}, `--group GROUP is needed, or ONCE_GROUP\nonce: 'once chat --help'`},
+		{[]string{"chat", "--group", "a", "b"}, `\["b"\] given; use it as: once chat --group`},
+		{[]string{"shout", "--group", "a"}, `no arguments given; use it as: once shout --group GROUP .* TEXT`},
+		{[]string{"whisper", "a"}, `\["a"\] given; use it as: once whisper .* NAME\S* TEXT`},
+		{[]string{"whisper", "a", "-b"}, `there is no flag -b; a text that begins with a dash comes after --, as in once whisper .* NAME\S* -- TEXT`},
+		{[]string{"whisper", "a", "-hello"}, `there is no flag -hello; a text that begins with a dash comes after --`},
+		{[]string{"shout", "--group", "a", "--b"}, `there is no flag --b; a text that begins with a dash comes after --`},
+		{[]string{"listen", "-5"}, `there is no flag -5\n`},
+		{[]string{"listen", "--\x1b[2J"}, `there is no flag --\\x1b\[2J\n`},
+		{[]string{"listen", "--group"}, `--group needs a value: GROUP`},
+		{[]string{"listen", "--json=maybe"}, `--json "maybe": give true or false\n`},
+		{[]string{"listen", "--port", "65536"}, `--port "65536": give a number from 0 to 65535\n`},
+		{[]string{"listen", "--port", "http"}, `--port "http": give a number from 0 to 65535\n`},
+		{[]string{"listen", "--log-level", "loud"}, `--log-level "loud": choose one of debug, info, warn, error\n`},
+		{[]string{"listen", "--security", "loud"}, `--security "loud": choose one of plain, auto, secure\n`},
+		{[]string{"listen", "--trust", "first use"}, `--trust "first use": choose one of open, first-use, members\n`},
+		{[]string{"invite", "ana", "--days", "many"}, `--days "many": give a number from 1 to 3650\n`},
+		{[]string{"invite", "ana", "--id", "ana"}, `--id "ana": give an id as once identity show tells it\n`},
+		{[]string{"peers", "--wait", "soon"}, `--wait "soon": give a time above 0, such as 500ms or 5s\n`},
+		{[]string{"peers", "--wait", "0s"}, `--wait "0s": give a time above 0`},
+		{[]string{"peers", "--wait", "9223372036855s"}, `--wait "9223372036855s": give a time above 0`},
+		{[]string{"doctor", "--wait", "-1s"}, `--wait "-1s": give a time above 0`},
+		{[]string{"chat", "--wait", "-1s"}, `--wait "-1s": give a time above 0`},
+		{[]string{"shout", "--wait", "-1s"}, `--wait "-1s": give a time above 0`},
+		{[]string{"whisper", "--wait", "-1s"}, `--wait "-1s": give a time above 0`},
+		{[]string{"listen", "--for", "-1s"}, `--for "-1s": give a time above 0`},
+		{[]string{"listen", "--count", "0"}, `--count "0": give a number from 1 on\n`},
+		{[]string{"listen", "--count", "-1"}, `--count "-1": give a number from 1 on\n`},
+		{[]string{"listen", "--count", "1.5"}, `--count "1.5": give a number from 1 on\n`},
+		{[]string{"listen", "--type", "song"}, `--type "song": choose one of enter, exit, .*shout`},
+		{[]string{"peers", "--wait", "1s", "--watch"}, `--wait and --watch exclude each other\n`},
+		{[]string{"listen", "--name", strings.Repeat("n", 256)}, `--name "n{64}"\.\.\.: 256 octets given, 0 to 255 octets allowed\n`},
+		{[]string{"listen", "--contest", ""}, `--contest "": 0 octets given, 1 to 255 octets allowed\n`},
+		{[]string{"peers", "--sealed", ""}, `--sealed "": 0 octets given`},
+		{[]string{"listen", "--header", "k"}, `--header "k": give K=V\n`},
+		{[]string{"listen", "--header", "X-ONCE-A=1"}, `--header "X-ONCE-A": .*reserved: choose another`},
+		{[]string{"listen", "--group", strings.Repeat("g", 256)}, `--group "g{64}"\.\.\.: 256 octets given, 1 to 255 octets allowed\n`},
+		{[]string{"shout", "--group", strings.Repeat("g", 256), "-"}, `--group "g{39}…": 256 octets given, 1 to 255 allowed\n`},
+		{[]string{"shout", "--group", "", "hi"}, `--group "": 0 octets given`},
+		{[]string{"whisper", strings.Repeat("w", 256), "hi"}, `peer "w{39}…": 256 octets given`},
+		{[]string{"whisper", "", "hi"}, `peer "": 0 octets given`},
+		{[]string{"listen", "--interface", ""}, `--interface "": want an IP address, or a name of 1 to 15 octets`},
+		{[]string{"listen", "--interface", "lo", "--interface", ""}, `--interface "": want an IP address`},
+		{[]string{"listen", "--interface", "192.0.2.0/24"}, `--interface "192\.0\.2\.0/24": want an IP address`},
+		{[]string{"listen", "--interface", strings.Repeat("e", 256)}, `--interface "e{64}"\.\.\.: want an IP address`},
+		{[]string{"listen", "--advertise", "tcp://0.0.0.0:5670"}, `--advertise "tcp://0\.0\.0\.0:5670": want tcp://ADDRESS:PORT, the address or name of one host`},
+		{[]string{"doctor", "--advertise", "tcp://*:5670"}, `--advertise "tcp://\*:5670": .*one host`},
+		{[]string{"listen", "--endpoint", "tcp://224.0.0.1:5670"}, `--endpoint "tcp://224\.0\.0\.1:5670": want the address of one host\n`},
+		{[]string{"listen", "--endpoint", "nonsense"}, `--endpoint "nonsense": want tcp://ADDRESS:PORT\n`},
+		{[]string{"listen", "--gossip-bind", "5670"}, `--gossip-bind "5670": want tcp://ADDRESS:PORT\n`},
+		{[]string{"listen", "--gossip-connect", "tcp://192.0.2.1:0"}, `--gossip-connect "tcp://192\.0\.2\.1:0": .*port from 1`},
+		{[]string{"listen", "--security", "plain", "--trust", "first-use"}, `--security: a node without security has no identity`},
+		{[]string{"listen", "--trust", "members"}, `--trust: the node trusts members only, and is none`},
+		{[]string{"doctor", "--trust", "members"}, `--trust: the node trusts members only, and is none`},
 	} {
 		p := n.start(test.args...)
 		p.exits(2)
-		p.complains(test.complaint)
+		p.complains(`^once: ` + test.complaint)
+		if strings.Contains(p.errors.String(), "Config.") || strings.Contains(p.errors.String(), "strconv") || len(p.seen) > 0 {
+			p.complains("nothing of how the program is made")
+		}
 	}
 }
 
@@ -357,11 +382,35 @@ func TestEnvironment(t *testing.T) {
 	p.exits(0)
 	p.complains(`level=INFO msg="node started" .*name=flag`)
 
-	cmd = n.command("listen")
-	cmd.Env = append(cmd.Env, "ONCE_LOG_LEVEL=loud")
+	for variable, complaint := range map[string]string{
+		"ONCE_LOG_LEVEL=loud":    `^once: ONCE_LOG_LEVEL "loud": choose one of`,
+		"ONCE_PORT=70000":        `^once: ONCE_PORT "70000": give a number from 0 to 65535\n`,
+		"ONCE_JSON=maybe":        `^once: ONCE_JSON "maybe": give true or false\n`,
+		"ONCE_ENDPOINT=nonsense": `^once: ONCE_ENDPOINT "nonsense": want tcp://ADDRESS:PORT\n`,
+		"ONCE_GROUP=a,,b":        `^once: ONCE_GROUP "": 0 octets given`,
+		"ONCE_HEADER=k":          `^once: ONCE_HEADER "k": give K=V\n`,
+		"ONCE_COUNT=-1":          `^once: ONCE_COUNT "-1": give a number from 1 on\n`,
+		"ONCE_TRUST=members":     `^once: ONCE_TRUST: the node trusts members only`,
+	} {
+		cmd = n.command("listen")
+		cmd.Env = append(cmd.Env, variable)
+		p = n.run(cmd)
+		p.exits(2)
+		p.complains(complaint)
+	}
+	cmd = n.command("peers")
+	cmd.Env = append(cmd.Env, "ONCE_WAIT=1s", "ONCE_WATCH=true")
 	p = n.run(cmd)
 	p.exits(2)
-	p.complains(`environment variable ONCE_LOG_LEVEL: .*loud`)
+	p.complains(`^once: ONCE_\w+ and ONCE_\w+ exclude each other\n`)
+	cmd = n.command("peers", "--wait", "1ms")
+	cmd.Env = append(cmd.Env, "ONCE_WATCH=true")
+	n.run(cmd).exits(0)
+	cmd = n.command("shout", "--group", "flag", "hi")
+	cmd.Env = append(cmd.Env, "ONCE_WAIT=1ns", "ONCE_GROUP=variable")
+	p = n.run(cmd)
+	p.exits(1)
+	p.complains(`^once: group "flag": nobody there within 1ns`)
 }
 
 func TestInterfacesAndVersion(t *testing.T) {
@@ -377,9 +426,11 @@ func TestInterfacesAndVersion(t *testing.T) {
 	p = n.start("interfaces")
 	p.sees(`^` + got.Name + `\t127\.0\.0\.1\t127\.0\.0\.0/8\t127\.255\.255\.255$`)
 	p.exits(0)
-	p = n.start("version")
-	p.sees(`^once \S+ go1\.\d+\S* \w+/\w+$`)
-	p.exits(0)
+	for _, ask := range []string{"version", "--version", "-v"} {
+		p = n.start(ask)
+		p.sees(`^once \S+ go1\.\d+\S* \w+/\w+$`)
+		p.exits(0)
+	}
 	p = n.start("listen", "--interface", "nonesuch")
 	p.sees(`\tnetwork\t\t\t\twaiting for an interface: no usable network interface "nonesuch"; there are: .*127\.0\.0\.1`)
 	p.interrupt()

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
@@ -21,35 +20,52 @@ import (
 const cellWidth = 40
 
 func peersCommand(with *common) *cobra.Command {
-	var wait time.Duration
+	var wait, span time.Duration
+	var groups []string
 	var asJSON, watching bool
 	cmd := &cobra.Command{
-		Use:   "peers [--wait 2s | --watch] [--json]",
+		Use:   "peers [--wait 2s | --watch [--group GROUP]... [--for 1h]] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
-protection and groups. A name may belong to several peers, an id to one only.
+protection and groups. A name may belong to several peers, an id to one only; a
+terminal shows as many of its digits as tell it from the others, and those are
+enough wherever an id is asked for.
 Protection is plain for nothing, curve for an encrypted connection, and sealed for
 content that is encrypted from end to end. JSON has the public keys as well, that
 of CURVE after the endpoint and that of the identity, and the peer's roles.
 
 With --watch it goes on until interrupted: a terminal shows a table that is kept up
-to date and what has changed of late; else each change is a line, as listen has it.`,
+to date and what has changed of late; else each change is a line, as listen has it.
+The table has how long each peer takes to confirm that it has what was said to it,
+asked each second, and how much comes from it and goes to it: what is said to groups
+comes only if they are joined, with --group. The key q ends it, as Ctrl-C does, and
+so does --for.`,
 		Example: `  once peers
   once peers --watch
+  once peers --watch --group room
   once peers --wait 5s --json | jq -r .name`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
 			with.brief = !watching
-			node, err := with.start(cmd.Context(), os.Stderr)
+			start := func(log io.Writer) (*once.Node, error) { return with.start(ctx, log, groups...) }
+			switch {
+			case watching && span > 0:
+				limited, cancel := context.WithTimeoutCause(ctx, span, errQuit)
+				defer cancel()
+				return watch(limited, asJSON, start)
+			case watching:
+				return watch(ctx, asJSON, start)
+			case span > 0:
+				return usage("%s goes with --watch; --wait is for a list", with.typed("for"))
+			}
+			node, err := start(os.Stderr)
 			if err != nil {
 				return err
 			}
 			defer node.Close()
-			if watching {
-				return watch(cmd.Context(), node, asJSON)
-			}
 			never := func() bool { return false }
-			if err := await(cmd.Context(), node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
+			if err := await(ctx, node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
 				return because(node, err)
 			}
 			peers := node.Peers()
@@ -57,10 +73,12 @@ to date and what has changed of late; else each change is a line, as listen has 
 				fmt.Fprintln(os.Stderr, "once: nobody is here:", hint)
 			}
 			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers)
-		},
+		}),
 	}
 	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
+	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join; may be repeated")
+	cmd.Flags().Var(waiting{&span}, "for", "end the watch after this `TIME`")
 	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
@@ -73,7 +91,7 @@ type peerRecord struct {
 	Endpoint   string            `json:"endpoint"`
 	Protection string            `json:"protection"`
 	Identity   string            `json:"identity,omitempty"`
-	Roles      []string          `json:"roles,omitempty"`
+	Roles      []string          `json:"roles"`
 	Groups     []string          `json:"groups"`
 	Headers    map[string]string `json:"headers"`
 }
@@ -84,10 +102,36 @@ func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
 		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
 			p.Identity(), p.Roles(), p.Groups(), p.Headers()}
 	}
-	return printList(w, terminal, asJSON, "NAME\tID\tENDPOINT\tPROTECTION\tGROUPS", records, func(r peerRecord) []string {
-		return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")}
-	})
+	if !terminal || asJSON {
+		return printList(w, terminal, asJSON, "", records, func(r peerRecord) []string {
+			return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")}
+		})
+	}
+	columns, _ := terminalSize(os.Stdout)
+	return peerTable(records, columns).print(w, columns)
 }
+
+// wideEnough is how many columns a terminal has that shows addresses too.
+const wideEnough = 60
+
+// peerTable returns a table of peers for a terminal of so many columns.
+func peerTable(records []peerRecord, columns int) table {
+	t := table{head: []string{"NAME", "ID", "ADDRESS", "PROTECTION", "GROUPS"}}
+	all := make([]known, len(records))
+	for i, r := range records {
+		all[i] = known{id: uuid.MustParse(r.Peer)}
+	}
+	for i, r := range records {
+		t.rows = append(t.rows, []string{r.Name, all[i].digits(all), host(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")})
+	}
+	if columns < wideEnough {
+		t.drop("ADDRESS")
+	}
+	return t
+}
+
+// host returns an endpoint as people know it: an address and a port.
+func host(endpoint string) string { return strings.TrimPrefix(keyless(endpoint), "tcp://") }
 
 // keyless returns an endpoint without the public key that may follow it.
 func keyless(endpoint string) string {
@@ -140,28 +184,24 @@ func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Inter
 	})
 }
 
-// printList writes a list at once: as JSON; for a terminal, as a table with a
-// head and with long cells cut; or as lines with tabs between the cells.
+// printList writes a list at once: as JSON; for a terminal, as a table with a head that
+// is no wider than it; or as lines with tabs between the cells.
 func printList[T any](w io.Writer, terminal, asJSON bool, head string, list []T, cells func(T) []string) error {
-	var text bytes.Buffer
-	aligned := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	if terminal && !asJSON {
-		fmt.Fprintln(aligned, head)
-	}
-	for _, value := range list {
-		switch row := cells(value); {
-		case asJSON:
-			if err := writeJSON(&text, value); err != nil {
-				return err
-			}
-		case terminal:
-			fmt.Fprintln(aligned, joined(row, func(cell string) string { return cut(cell, cellWidth) }))
-		default:
-			fmt.Fprintln(&text, joined(row, clean))
+		t := table{head: strings.Split(head, "\t")}
+		for _, value := range list {
+			t.rows = append(t.rows, cells(value))
 		}
+		columns, _ := terminalSize(os.Stdout)
+		return t.print(w, columns)
 	}
-	if err := aligned.Flush(); err != nil {
-		return err
+	var text bytes.Buffer
+	for _, value := range list {
+		if !asJSON {
+			fmt.Fprintln(&text, joined(cells(value), clean))
+		} else if err := writeJSON(&text, value); err != nil {
+			return err
+		}
 	}
 	_, err := w.Write(text.Bytes())
 	return err
@@ -182,7 +222,7 @@ func versionCommand() *cobra.Command {
 		Example: "  once version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Printf("once %s %s %s/%s\n", once.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Println(version())
 			return err
 		},
 	}

@@ -283,7 +283,7 @@ func TestGoProgramIsShared(t *testing.T) {
 	ben := u.start("listen", "--name", "ben", "--identity", "none")
 	ben.sees(`\tenter\t`)
 	u.does(0, "whisper", "ben", "psst")
-	ben.sees(`\twhisper\t` + node.ID().String() + `\tana\t\tpsst$`)
+	ben.sees(`\twhisper\t` + node.UUID().String() + `\tana\t\tpsst$`)
 }
 
 // TestPrivateNetwork goes the way to a network of members: each line says what it did and

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,30 +48,27 @@ func unsaid(group string, members []once.Peer) string {
 	return fmt.Sprintf("nobody in group %q opens what is sealed, and nothing else is said there", group)
 }
 
-// someone returns the one peer that has a name or an id.
+// someone returns the one peer that goes by a name, a label or an id.
 func someone(node *once.Node, who string) recipient {
 	peers := func() (found []once.Peer) {
-		id, err := uuid.Parse(who)
-		for _, peer := range node.Peers() {
-			if peer.Name() == who || err == nil && peer.UUID() == id {
+		all := node.Peers()
+		named := resolve(who, knownPeers(all))
+		for _, peer := range all {
+			if slices.Contains(named, knownPeer(peer)) {
 				found = append(found, peer)
 			}
 		}
 		return found
 	}
 	return recipient{node, fmt.Sprintf("peer %q", who), peers, func(ctx context.Context, message []byte) error {
-		found := peers()
-		switch len(found) {
+		switch found := peers(); len(found) {
 		case 0:
 			return fmt.Errorf("%q is not here: nothing was sent", who)
 		case 1:
 			return node.Whisper(ctx, found[0].UUID(), message)
+		default:
+			return fmt.Errorf("%w: nothing was sent", ambiguous(who, knownPeers(found)))
 		}
-		ids := make([]string, len(found))
-		for i, peer := range found {
-			ids[i] = peer.UUID().String()
-		}
-		return fmt.Errorf("%d peers are named %q: say which by its id: %s", len(found), who, strings.Join(ids, ", "))
 	}}
 }
 

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
@@ -23,39 +22,46 @@ const settle = 250 * time.Millisecond
 func shoutCommand(with *common) *cobra.Command {
 	var group string
 	var wait time.Duration
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "shout --group GROUP [--wait 5s] TEXT...|-",
+		Use:   "shout --group GROUP [--wait 5s] [--json] TEXT...|-",
 		Short: "send one message to all who are in a group",
 		Long: `Shout waits until somebody is in the group, sends the message, and exits when
 all who are in it have confirmed that they have it. If somebody is gone before
 that, or if all of them refuse it, it says who, and the exit status is 1. The
 words of TEXT are joined by blanks; - sends standard input, octet by octet, as
-one message of less than 64 MiB.`,
+one message of less than 64 MiB. A TEXT that begins with a dash comes after --.
+
+With --json each peer that the message is for is an object, with peer (the id),
+name, result (confirmed, refused or unconfirmed), and where it is known, reason.`,
 		Example: `  once shout --group room lunch is ready
-  once shout --group backup --wait 30s - < report.txt`,
+  once shout --group backup --wait 30s - < report.txt
+  once shout --group room --json hello | jq -r 'select(.result != "confirmed").name'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkName("group", group); err != nil {
+			if err := checkName(with.typed("group"), group); err != nil {
 				return err
 			}
-			return send(cmd.Context(), with, wait, args, func(node *once.Node) recipient { return members(node, group) })
+			return send(cmd.Context(), with, wait, asJSON, args, func(node *once.Node) recipient { return members(node, group) })
 		},
 	}
 	cmd.Flags().StringVar(&group, "group", "", "`GROUP` to shout to")
 	must(cmd.MarkFlagRequired("group"))
 	waitFlag(cmd.Flags(), &wait, defaultWait, "how long to wait for somebody to be in the group")
+	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
 
 func whisperCommand(with *common) *cobra.Command {
 	var wait time.Duration
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "whisper [--wait 5s] NAME-or-UUID TEXT...|-",
+		Use:   "whisper [--wait 5s] [--json] NAME-or-UUID TEXT...|-",
 		Short: "send one message to one peer",
 		Long: `Whisper waits until the peer is there, sends the message, and exits when the
 peer has confirmed that it has it; with status 1 if the peer is gone before
 that, or refuses it. A name that several peers have is an error that lists their
-ids. TEXT and - are as in shout.`,
+ids. TEXT, - and --json are as in shout.`,
 		Example: `  once whisper ana are you there?
   once whisper 5c0e9b4e-3c1f-4a4e-8a8f-0d5f6a3f9f0e - < key.bin`,
 		Args: cobra.MinimumNArgs(2),
@@ -63,15 +69,16 @@ ids. TEXT and - are as in shout.`,
 			if err := checkName("peer", args[0]); err != nil {
 				return err
 			}
-			return send(cmd.Context(), with, wait, args[1:], func(node *once.Node) recipient { return someone(node, args[0]) })
+			return send(cmd.Context(), with, wait, asJSON, args[1:], func(node *once.Node) recipient { return someone(node, args[0]) })
 		},
 	}
 	waitFlag(cmd.Flags(), &wait, defaultWait, "how long to wait for the peer to be there")
+	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
 
 // send sends one message from the command line or standard input.
-func send(ctx context.Context, with *common, wait time.Duration, args []string, to func(*once.Node) recipient) error {
+func send(ctx context.Context, with *common, wait time.Duration, asJSON bool, args []string, to func(*once.Node) recipient) error {
 	message, err := read(ctx, args)
 	if err != nil {
 		return err
@@ -87,14 +94,16 @@ func send(ctx context.Context, with *common, wait time.Duration, args []string, 
 	}
 	peers := to(node).peers()
 	if err = to(node).send(ctx, message); err == nil {
-		err = confirmed(ctx, node)
+		err = flush(ctx, node)
+	} else {
+		asJSON = false // nothing has become of the message
 	}
-	return cmp.Or(refusedBy(peers, node), because(node, err))
+	return reportSent(os.Stdout, os.Stderr, asJSON, peers, refusals(node), because(node, err))
 }
 
-// confirmed waits until all who were told something have it, and says so if that takes
+// flush waits until all who were told something have it, and says so if that takes
 // long.
-func confirmed(ctx context.Context, node *once.Node) error {
+func flush(ctx context.Context, node *once.Node) error {
 	defer time.AfterFunc(longWait, func() {
 		fmt.Fprintln(os.Stderr, "once: sent, and not yet confirmed by all; to give up, press Ctrl-C")
 	}).Stop()
@@ -104,29 +113,17 @@ func confirmed(ctx context.Context, node *once.Node) error {
 // longWait is how long somebody at a terminal waits for confirmations without a word.
 const longWait = 3 * time.Second
 
-// refusedBy closes a node that has sent a message to some peers, and tells which of them
-// have refused it until then. If all have, nobody took it, which is an error.
-func refusedBy(peers []once.Peer, node *once.Node) error {
+// refusals closes a node that has sent a message, and returns who has refused it until then,
+// and why.
+func refusals(node *once.Node) map[uuid.UUID]string {
 	_ = node.Close() // what a peer says while it reads the message comes before the end
-	var told []string
+	told := map[uuid.UUID]string{}
 	for event := range node.Events(context.Background()) { // which ends, as the node has
 		if e, ok := event.(*once.Refusal); ok {
-			peers = slices.DeleteFunc(peers, func(peer once.Peer) bool {
-				if peer.UUID() != e.Peer.UUID() {
-					return false
-				}
-				told = append(told, refused(peer, e.Text))
-				return true
-			})
+			told[e.Peer.UUID()] = e.Text
 		}
 	}
-	if len(told) > 0 && len(peers) == 0 {
-		return fmt.Errorf("nobody took the message: %s", strings.Join(told, "; "))
-	}
-	for _, line := range told {
-		fmt.Fprintln(os.Stderr, "once:", line)
-	}
-	return nil
+	return told
 }
 
 // read returns the message that the arguments are, or ask to read.

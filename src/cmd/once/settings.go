@@ -17,11 +17,30 @@ const (
 	defaultInbox      = 16777216
 )
 
+// flagOf has the flag that sets a field of once.Config.
+var flagOf = map[string]string{
+	"Name":          "name",
+	"Contest":       "contest",
+	"Headers":       "header",
+	"Identity":      "identity",
+	"Certificate":   "certificate",
+	"Security":      "security",
+	"Trust":         "trust",
+	"Sealed":        "sealed",
+	"Interfaces":    "interface",
+	"BeaconPort":    "port",
+	"Endpoint":      "endpoint",
+	"Advertise":     "advertise",
+	"GossipBind":    "gossip-bind",
+	"GossipConnect": "gossip-connect",
+}
+
 // settingFlags registers the flags of all commands that start a node.
 func (c *common) settingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.config.Name, "name", "", "public `NAME` of this node (default: six digits of its id)")
 	flags.StringArrayVar(&c.header, "header", nil, "what peers are told of this node, as `K=V`; may be repeated")
 	flags.StringVar(&c.identity, "identity", "", "who this node is: a profile's `NAME-or-DIR`, or none for somebody new (default: the default profile, once there is one)")
+	flags.StringVar(&c.config.Certificate, "certificate", "", "an existing certificate of CURVE to be known by, in a `FILE` that zcert has saved")
 	flags.Var(word[once.Security]{&c.config.Security}, "security", "`plain|auto|secure`: encrypt nothing; content, for who can open it; or all connections (default auto; secure for a member)")
 	flags.Var(word[once.Trust]{&c.config.Trust}, "trust", "`open|first-use|members`: let in anybody; a name with the id it first had; or members of the network (default open; members for a member)")
 	flags.StringArrayVar(&c.config.Sealed, "sealed", nil, "`GROUP` in which nothing is said or heard that is not encrypted; may be repeated")

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
 	"golang.org/x/term"
 )
 
@@ -80,11 +81,39 @@ func octets(frames [][]byte) (n int) {
 	return n
 }
 
-// cut returns clean text, shortened to a width in characters.
-func cut(s string, width int) string {
+// width returns how many cells of a terminal clean text takes.
+func width(s string) int { return uniseg.StringWidth(s) }
+
+// cut returns clean text, shortened to a width in cells of a terminal. What it cuts off is
+// whole characters, with their marks.
+func cut(s string, cells int) string {
 	s = clean(s)
-	if utf8.RuneCountInString(s) <= width {
+	switch {
+	case width(s) <= cells:
 		return s
+	case cells < 1:
+		return ""
 	}
-	return string([]rune(s)[:width-1]) + "…"
+	return fitting(s, cells-1) + "…"
+}
+
+// fitting returns the longest beginning of clean text that fits into so many cells.
+func fitting(s string, cells int) string {
+	fits := 0
+	for rest, state := s, -1; rest != ""; {
+		var cluster string
+		var wide int
+		cluster, rest, wide, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if cells -= wide; cells < 0 {
+			break
+		}
+		fits += len(cluster)
+	}
+	return s[:fits]
+}
+
+// padded returns clean text as a column of so many cells: shortened, or with blanks.
+func padded(s string, cells int) string {
+	s = cut(s, cells)
+	return s + strings.Repeat(" ", cells-width(s))
 }

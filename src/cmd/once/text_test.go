@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -74,6 +75,37 @@ func TestEncode(t *testing.T) {
 	text, encoding = encode([][]byte{[]byte("hi"), {0xff}})
 	if len(text) != 2 || text[0] != "aGk=" || text[1] != "/w==" || encoding != "base64" {
 		t.Errorf("octets became %q, %q", text, encoding)
+	}
+}
+
+// What is not text goes in the shorter of two ways; text does as it is.
+func TestEncodeIsShort(t *testing.T) {
+	for given, want := range map[string]string{
+		"":                                   "",
+		"text\r\n\twith \"quotes\"":          "",
+		strings.Repeat("\n", 100):            "",
+		"\x00":                               "base64", // 4 octets against 6
+		"\x1b[31mred and long enough\x1b[0m": "",
+		strings.Repeat("\x01", 9) + "text":   "base64",
+		"\xff":                               "base64",
+	} {
+		content, encoding := encode([][]byte{[]byte(given)})
+		if encoding != want || encoding == "" && content[0] != given {
+			t.Errorf("%q became %q, %q", given, content, encoding)
+		}
+	}
+	for _, text := range []string{"\x00\b\f\n\r\t\v\x7f\u009b\u2028\u202e😀\U000e0001é\"\\<&>", ""} {
+		var written bytes.Buffer
+		if err := writeJSON(&written, text); err != nil {
+			t.Fatal(err)
+		}
+		size := len(`""` + "\n")
+		for _, r := range text {
+			size += escapedSize(r)
+		}
+		if size != written.Len() {
+			t.Errorf("%q takes %d octets, and not %d: %s", text, written.Len(), size, written.String())
+		}
 	}
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
@@ -46,7 +48,11 @@ once/identity in the user's configuration directory.`,
 			if err != nil {
 				return err
 			}
-			if err = who.Forget(args[0]); err != nil {
+			name, err := pinOf(who, args[0])
+			if err != nil {
+				return err
+			}
+			if err = who.Forget(name); err != nil {
 				err = fmt.Errorf("%q: %w (once trust list tells what there is)", args[0], err)
 			}
 			return err
@@ -72,6 +78,34 @@ the identity has changes nothing. A node that runs takes note within a minute.`,
 	})
 }
 
+// knownPins returns who is trusted since their first use, sorted by name.
+func knownPins(who *once.Identity) (all []known, err error) {
+	pins, err := who.Pins()
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
+		id, fault := uuid.Parse(pins[name])
+		all, err = append(all, known{name: name, id: id}), errors.Join(err, fault)
+	}
+	return all, err
+}
+
+// pinOf returns the name or the id that is meant by what somebody calls it.
+func pinOf(who *once.Identity, called string) (string, error) {
+	all, err := knownPins(who)
+	if err != nil {
+		return "", err
+	}
+	found := resolve(called, all)
+	switch {
+	case len(found) == 0:
+		return called, nil // which Forget does not know either
+	case len(found) == 1:
+		return found[0].name, nil
+	case slices.ContainsFunc(found, func(k known) bool { return k.id != found[0].id }):
+		return "", ambiguous(called, found)
+	}
+	return found[0].id.String(), nil
+}
+
 // pinRecord is a name that was trusted on first use, as JSON.
 type pinRecord struct {
 	Name string `json:"name"`
@@ -79,13 +113,13 @@ type pinRecord struct {
 }
 
 func printPins(w io.Writer, terminal, asJSON bool, who *once.Identity) error {
-	pins, err := who.Pins()
+	all, err := knownPins(who)
 	if err != nil {
 		return err
 	}
 	var records []pinRecord
-	for _, name := range slices.Sorted(maps.Keys(pins)) {
-		records = append(records, pinRecord{name, pins[name]})
+	for _, k := range all {
+		records = append(records, pinRecord{k.name, k.id.String()})
 	}
 	return printList(w, terminal, asJSON, "NAME\tID", records, func(r pinRecord) []string { return []string{r.Name, r.Peer} })
 }

@@ -25,4 +25,6 @@
 //
 // The process can have no other ZAP handler (RFC 27), such as goczmq.Auth, while a
 // connection is accepted with CURVE.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package czmq

@@ -1,6 +1,11 @@
 package oncetest
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+)
 
 // Host is a computer in a [Network]. Any number of programs and nodes run on it.
 type Host struct {
@@ -32,7 +37,11 @@ func (h *Host) Go(program func(ctx context.Context) error) {
 	h.network.mu.Lock()
 	l := h.life
 	h.network.mu.Unlock()
-	leave, err := l.enter()
+	what := "a program"
+	if _, file, line, ok := runtime.Caller(1); ok {
+		what = fmt.Sprintf("the program that %s:%d started", filepath.Base(file), line)
+	}
+	leave, err := l.enter(what)
 	if err != nil {
 		h.network.t.Fatalf("oncetest: host %v: %v", h, err)
 	}
@@ -60,7 +69,8 @@ func (h *Host) Break() { h.network.memory.Cut(h.address) }
 
 // Crash takes the host off the network as a power cut does: no node on it says goodbye,
 // and the others are told nothing. Its context ends, and Crash waits until its programs and
-// nodes have ended, whose last words nobody hears. What they have kept, in memory that the
+// nodes have ended, whose last words nobody hears: the test fails and tells which has not
+// within a minute, of the bubble's time if there is one. What they have kept, in memory that the
 // test holds or on disk, is there when they start again; with it, an identity.
 func (h *Host) Crash() {
 	n := h.network
@@ -76,8 +86,11 @@ func (h *Host) Crash() {
 	n.memory.Crash(h.address)
 	l.end(errOff)
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	l.wait()
+	err := l.wait()
+	n.mu.Unlock()
+	if err != nil {
+		n.t.Fatalf("oncetest: %v", err)
+	}
 }
 
 // Restart starts a host that has crashed. Nothing runs on it until [Host.Go] or a node

@@ -43,10 +43,10 @@ func New(t *testing.T, seed uint64) *Network {
 	n.memory = link.NewMemory(n.delay)
 	n.memory.Rate(n.rate)
 	t.Cleanup(func() {
+		n.end()
 		if t.Failed() {
 			t.Logf("the seed of the network is %d", seed)
 		}
-		n.end()
 	})
 	return n
 }
@@ -66,19 +66,27 @@ func (n *Network) end() {
 	for _, l := range lives {
 		l.end(errOver)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	for _, l := range lives {
-		l.wait()
+		n.mu.Lock()
+		err := l.wait()
+		n.mu.Unlock()
+		if err != nil {
+			n.t.Errorf("oncetest: %v", err)
+		}
 	}
 }
 
-// Host returns the host with an IP address, such as 10.0.0.1. It is there, running, and
+// everybody is the address of all on a network of IPv4.
+var everybody = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// Host returns the host with an IP address, such as 10.0.0.1. An IPv4 address that is
+// written as one of IPv6, as ::ffff:10.0.0.1, is the same. It is there, running, and
 // connected to all others as soon as it is first named.
 func (n *Network) Host(address string) *Host {
 	n.t.Helper()
 	ip, err := netip.ParseAddr(address)
-	if err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLoopback() || ip.Zone() != "" {
+	ip = ip.Unmap()
+	if err != nil || ip == everybody || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLoopback() || ip.Zone() != "" {
 		n.t.Fatalf("oncetest: %q is not the IP address of a host", address)
 	}
 	n.mu.Lock()

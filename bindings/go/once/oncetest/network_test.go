@@ -119,7 +119,7 @@ func TestRestartWithTheSameIdentity(t *testing.T) {
 					t.Fatal(err)
 				}
 				config := once.Config{Name: "ben", Identity: who, Security: security}
-				id := start(t, home, config).ID()
+				id := start(t, home, config).UUID()
 				ana.wants(time.Second, "enter ben")
 				for _, pause := range []time.Duration{0, time.Second, time.Minute} {
 					home.Crash()
@@ -130,8 +130,8 @@ func TestRestartWithTheSameIdentity(t *testing.T) {
 					}
 					home.Restart()
 					ben := start(t, home, config)
-					if ben.ID() != id {
-						t.Errorf("ben is %v, was %v", ben.ID(), id)
+					if ben.UUID() != id {
+						t.Errorf("ben is %v, was %v", ben.UUID(), id)
 					}
 					ana.wants(5*time.Second, want, "enter ben")
 					ben.wants(5*time.Second, "enter ana")
@@ -148,7 +148,7 @@ func TestBreakIsNoExit(t *testing.T) {
 			hosts[0].Break()
 			ana.idle(time.Second)
 			ben.idle(time.Second)
-			if err := ana.Whisper(t.Context(), ben.ID(), []byte("still here")); err != nil {
+			if err := ana.Whisper(t.Context(), ben.UUID(), []byte("still here")); err != nil {
 				t.Error(err)
 			}
 			ben.wants(time.Second, "whisper ana 10 octets")
@@ -176,7 +176,7 @@ func TestLines(t *testing.T) {
 					hosts[0].SetLine(test.ana)
 				}
 				began := time.Now()
-				if err := ana.Whisper(t.Context(), ben.ID(), make([]byte, 100_000)); err != nil {
+				if err := ana.Whisper(t.Context(), ben.UUID(), make([]byte, 100_000)); err != nil {
 					t.Fatal(err)
 				}
 				ben.wants(10*time.Second, "whisper ana 100000 octets")
@@ -308,9 +308,12 @@ var misuses = map[string]struct {
 	do   func(t *testing.T, network *oncetest.Network)
 	said string
 }{
-	"address":  {func(t *testing.T, n *oncetest.Network) { n.Host("host.example") }, `"host.example" is not the IP address of a host`},
-	"loopback": {func(t *testing.T, n *oncetest.Network) { n.Host("127.0.0.1") }, `"127.0.0.1" is not the IP address of a host`},
-	"loss":     {func(t *testing.T, n *oncetest.Network) { n.SetLine(oncetest.Line{Loss: 1.5}) }, "no loss above 1"},
+	"address":   {func(t *testing.T, n *oncetest.Network) { n.Host("host.example") }, `"host.example" is not the IP address of a host`},
+	"loopback":  {func(t *testing.T, n *oncetest.Network) { n.Host("127.0.0.1") }, `"127.0.0.1" is not the IP address of a host`},
+	"all":       {func(t *testing.T, n *oncetest.Network) { n.Host("255.255.255.255") }, `"255.255.255.255" is not the IP address of a host`},
+	"mapped":    {func(t *testing.T, n *oncetest.Network) { n.Host("::ffff:127.0.0.1") }, `"::ffff:127.0.0.1" is not the IP address of a host`},
+	"multicast": {func(t *testing.T, n *oncetest.Network) { n.Host("ff02::1") }, `"ff02::1" is not the IP address of a host`},
+	"loss":      {func(t *testing.T, n *oncetest.Network) { n.SetLine(oncetest.Line{Loss: 1.5}) }, "no loss above 1"},
 	"sides": {func(t *testing.T, n *oncetest.Network) {
 		n.Partition([]*oncetest.Host{n.Host("10.0.0.1")}, []*oncetest.Host{n.Host("10.0.0.1")})
 	}, "10.0.0.1 is on two sides"},
@@ -322,7 +325,18 @@ var misuses = map[string]struct {
 	"off": {func(t *testing.T, n *oncetest.Network) {
 		n.Host("10.0.0.1").Crash()
 		n.Host("10.0.0.1").Go(func(context.Context) error { return nil })
-	}, "host 10.0.0.1: oncetest: the host is off"},
+	}, "oncetest: host 10.0.0.1: the host is off"},
+	"endless": {func(t *testing.T, n *oncetest.Network) {
+		n.Host("10.0.0.1").Go(func(context.Context) error { select {} })
+		n.Host("10.0.0.1").Crash()
+	}, "oncetest: host 10.0.0.1: the program that network_test.go:"},
+	"busy": {func(t *testing.T, n *oncetest.Network) {
+		n.Host("10.0.0.1").Go(func(context.Context) error {
+			for {
+				time.Sleep(time.Second)
+			}
+		})
+	}, "oncetest: host 10.0.0.1: the program that network_test.go:"},
 	"program": {func(t *testing.T, n *oncetest.Network) {
 		n.Host("10.0.0.1").Go(func(context.Context) error { return errors.New("out of luck") })
 		synctest.Wait()
@@ -347,4 +361,14 @@ func TestMisuse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHostIsOneByAnyName names a host in two ways.
+func TestHostIsOneByAnyName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := oncetest.New(t, 1)
+		if a, b := network.Host("10.0.0.1"), network.Host("::ffff:10.0.0.1"); a != b || b.String() != "10.0.0.1" {
+			t.Errorf("%v is another than %v", a, b)
+		}
+	})
 }

@@ -6,7 +6,8 @@
 //
 // A method holds its arguments against the limits of the model before it does
 // anything; what is out of them is an error that matches ErrArgument.
-// Where a method cannot fail, it returns the zero value then.
+// Where a method cannot fail, it returns the zero value then. The methods of a zero
+// value, or of nil, return zero values too, or an error if they can fail.
 package libtiny
 
 import "github.com/sjohnr/at-once/gsl/test/tiny/go/api"

@@ -60,7 +60,12 @@ func NewBox(name string) (*Box, error) {
 // Close throws the box away.
 //
 // State: stable.
-func (b *Box) Close() error { return b.engine.Close() }
+func (b *Box) Close() error {
+	if b == nil || b.engine == nil {
+		return nil
+	}
+	return b.engine.Close()
+}
 
 // Watch sets who is told.
 //
@@ -70,6 +75,9 @@ func (b *Box) Close() error { return b.engine.Close() }
 //
 // State: stable.
 func (b *Box) Watch(watcher BoxWatchFn) {
+	if b == nil || b.engine == nil {
+		return
+	}
 	b.engine.Watch(watcher)
 }
 
@@ -81,8 +89,13 @@ func (b *Box) Watch(watcher BoxWatchFn) {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) SetWait(interval time.Duration) error {
+	if b == nil || b.engine == nil {
+		return api.ErrShut
+	}
 	if err := check.Duration("SetWait", "interval", interval, 10*time.Millisecond, 20*time.Millisecond); err != nil {
 		return err
 	}
@@ -97,8 +110,13 @@ func (b *Box) SetWait(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) SetClosing(interval time.Duration) error {
+	if b == nil || b.engine == nil {
+		return api.ErrShut
+	}
 	if err := check.Duration("SetClosing", "interval", interval, 10*time.Millisecond, 40*time.Millisecond); err != nil {
 		return err
 	}
@@ -113,8 +131,13 @@ func (b *Box) SetClosing(interval time.Duration) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) SetRoom(octets int) error {
+	if b == nil || b.engine == nil {
+		return api.ErrShut
+	}
 	if err := check.Number("SetRoom", "octets", octets, 1024, 1048576); err != nil {
 		return err
 	}
@@ -130,8 +153,13 @@ func (b *Box) SetRoom(octets int) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) Label(name string, value string) error {
+	if b == nil || b.engine == nil {
+		return api.ErrShut
+	}
 	if err := check.Text("Label", "name", name, 1, 8); err != nil {
 		return err
 	}
@@ -149,8 +177,13 @@ func (b *Box) Label(name string, value string) error {
 //
 // Only a node that has not been started takes it.
 //
+// Errors: [ErrStarted].
+//
 // State: stable.
 func (b *Box) Paint(colour string) error {
+	if b == nil || b.engine == nil {
+		return api.ErrShut
+	}
 	if err := check.Text("Paint", "colour", colour, 1, 8); err != nil {
 		return err
 	}
@@ -165,6 +198,9 @@ func (b *Box) Paint(colour string) error {
 //
 // State: stable.
 func (b *Box) Dry(colour string) error {
+	if b == nil || b.engine == nil {
+		return api.ErrShut
+	}
 	if err := check.Text("Dry", "colour", colour, 1, 8); err != nil {
 		return err
 	}
@@ -175,6 +211,9 @@ func (b *Box) Dry(colour string) error {
 //
 // State: stable.
 func (b *Box) Shake() {
+	if b == nil || b.engine == nil {
+		return
+	}
 	b.engine.Shake()
 }
 
@@ -193,6 +232,12 @@ func (b *Box) Shake() {
 //
 // State: draft.
 func (b *Box) Put(ctx context.Context, owner uuid.UUID, content [][]byte, count int, room int, fragile bool, colourCode uint16) (uint64, error) {
+	if b == nil || b.engine == nil {
+		return 0, api.ErrShut
+	}
+	if err := check.Context("Put", ctx); err != nil {
+		return 0, err
+	}
 	if err := check.Frames("Put", "content", content, 1, 2); err != nil {
 		return 0, err
 	}
@@ -213,6 +258,12 @@ func (b *Box) Put(ctx context.Context, owner uuid.UUID, content [][]byte, count 
 //
 // State: stable.
 func (b *Box) Lid(ctx context.Context) (Lid, error) {
+	if b == nil || b.engine == nil {
+		return Lid{}, api.ErrShut
+	}
+	if err := check.Context("Lid", ctx); err != nil {
+		return Lid{}, err
+	}
 	result, err := b.engine.Lid(ctx)
 	if err != nil {
 		return Lid{}, err
@@ -226,6 +277,9 @@ func (b *Box) Lid(ctx context.Context) (Lid, error) {
 //
 // State: stable.
 func (b *Box) LidsByName(name string) []Lid {
+	if b == nil || b.engine == nil {
+		return nil
+	}
 	if err := check.Text("LidsByName", "name", name, 0, 8); err != nil {
 		return nil
 	}
@@ -236,6 +290,9 @@ func (b *Box) LidsByName(name string) []Lid {
 //
 // State: stable.
 func (b *Box) SizeClass() BoxSizeClass {
+	if b == nil || b.engine == nil {
+		return 0
+	}
 	return b.engine.SizeClass()
 }
 

@@ -11,8 +11,6 @@ import (
 
 // Lid is what a box is closed with. A lid does not change.
 //
-// The zero value is none; nothing but a comparison may be done with it.
-//
 // State: draft.
 type Lid struct{ engine *node.Lid }
 
@@ -20,6 +18,9 @@ type Lid struct{ engine *node.Lid }
 //
 // State: draft.
 func (l Lid) Made() time.Time {
+	if l.engine == nil {
+		return time.Time{}
+	}
 	return l.engine.Made()
 }
 
@@ -27,6 +28,9 @@ func (l Lid) Made() time.Time {
 //
 // State: draft.
 func (l Lid) UUID() uuid.UUID {
+	if l.engine == nil {
+		return uuid.Nil
+	}
 	return l.engine.UUID()
 }
 
@@ -34,6 +38,9 @@ func (l Lid) UUID() uuid.UUID {
 //
 // State: draft.
 func (l Lid) Labels() map[string]string {
+	if l.engine == nil {
+		return nil
+	}
 	return l.engine.Labels()
 }
 
@@ -41,6 +48,9 @@ func (l Lid) Labels() map[string]string {
 //
 // State: draft.
 func (l Lid) Next() Lid {
+	if l.engine == nil {
+		return Lid{}
+	}
 	return Lid{l.engine.Next()}
 }
 

@@ -5,7 +5,9 @@ package tiny
 import (
 	"cmp"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/gsl/test/tiny/libtiny"
@@ -46,7 +48,10 @@ func unless[T any](name string, isDefault bool, set func(T) error, value T) erro
 	if isDefault {
 		return nil
 	}
-	return field(name, set(value))
+	if text, ok := any(value).(string); ok {
+		return field(name, check.Quote(text), set(value))
+	}
+	return field(name, "", set(value))
 }
 
 // each makes the settings that a field has several of.
@@ -54,7 +59,7 @@ func each(name string, values []string, sets ...func(string) error) error {
 	for _, value := range values {
 		for _, set := range sets {
 			if err := set(value); err != nil {
-				return field(name, err)
+				return field(name, check.Quote(value), err)
 			}
 		}
 	}
@@ -63,19 +68,44 @@ func each(name string, values []string, sets ...func(string) error) error {
 
 // pairs makes the settings that a field has by key.
 func pairs(name string, values map[string]string, set func(key, value string) error) error {
-	for key, value := range values {
-		if err := set(key, value); err != nil {
-			return field(name, err)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := set(key, values[key]); err != nil {
+			return field(name, check.Quote(key), err)
 		}
 	}
 	return nil
 }
 
-// field names the field of Config that an error is about; libtiny names its setter.
-func field(name string, err error) error {
+// ConfigError says which field of [Config] keeps a box from starting.
+type ConfigError struct {
+	Field  string // such as Endpoint
+	Value  string // the text in it that is wrong, in quotes and shortened; empty where it says nothing
+	Reason string // what is wrong, and what is right, for people
+	Err    error  // what it unwraps to
+}
+
+// Error names the field, and says what is wrong with it, for people.
+func (e *ConfigError) Error() string {
+	return "tiny.Config." + strings.TrimSuffix(e.Field+" "+e.Value, " ") + ": " + e.Reason
+}
+
+// Unwrap returns Err, which is one of the errors of this package or of the system.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// field returns the error of a field of Config, or of a value in it; libtiny's names its setter.
+func field(name, value string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &ConfigError{Field: name, Value: value, Reason: err.Error(), Err: err}
 	var limits *check.Error
 	if errors.As(err, &limits) {
-		return fmt.Errorf("tiny.Config.%s: %w: %s given, %s allowed", name, libtiny.ErrArgument, limits.Given, limits.Allowed)
+		told := *limits
+		told.Allowed = cmp.Or(allowed[name], told.Allowed)
+		e.Value, e.Reason = cmp.Or(told.Value, value), told.Reason()
 	}
-	return err
+	return e
 }
+
+// allowed is what fields may hold, where the limits of what sets them do not say it.
+var allowed = map[string]string{}

@@ -2,6 +2,8 @@
 
 // Package api holds what the class models define for the engine and for its
 // bindings alike.
+//
+// Programs import gsl/test/tiny/tiny: what is here may change at any time.
 package api
 
 import (

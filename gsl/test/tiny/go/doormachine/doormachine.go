@@ -8,6 +8,8 @@
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
 // when the state changes.
+//
+// Programs import gsl/test/tiny/tiny: what is here may change at any time.
 package doormachine
 
 import "time"

@@ -7,6 +7,8 @@
 //	tiny = *( EVERY / PARCEL / HELLO )
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import gsl/test/tiny/tiny: what is here may change at any time.
 package tinymsg
 
 import "github.com/sjohnr/at-once/src/wire"
@@ -179,7 +181,7 @@ type Parcel struct {
 	PeerID [16]byte
 	// cyclic number
 	Sequence uint32
-	// some octets; at most 5 octets; aliases the frame
+	// some octets; always 5 octets; aliases the frame
 	Load []byte
 }
 

@@ -1,0 +1,170 @@
+// Package files sends files and folders to peers, and receives them.
+//
+// Who wants to receive says so, by giving what its node hears to a [Files]; to all others
+// what is offered are whispers as any. The program keeps all other events:
+//
+//	f := files.New(node)
+//	go receive(ctx, f)
+//	for event := range f.Events(ctx) { // as node.Events, without what belongs to files
+//		...
+//	}
+//
+//	func receive(ctx context.Context, f *files.Files) error {
+//		for {
+//			offer, err := f.NextOffer(ctx)
+//			if err != nil {
+//				return err
+//			}
+//			fmt.Println(offer.Peer(), "offers", offer.Title(), "of", offer.Octets(), "octets")
+//			err = offer.Receive(ctx, "Downloads", false)
+//			...
+//		}
+//	}
+//
+// [Send] and [Receive] are for programs that have nothing else to do with a node.
+//
+// A transfer that returns nil is complete: all is on the receiver's disk, and the SHA-256 of
+// each MiB of it is that of what was sent. What stops a transfer, on either side, is an error of this package,
+// of the context, or of a disk. Then what has arrived stays where it is, as files whose names
+// end in .once-partial, and the same files sent again, by whomever, go on from there.
+// Connections that break on the way cost time only; that a peer is gone is [ErrGone].
+//
+// Contents of more than 64 KiB that are no files are better sent like this too, or in parts:
+// one large message holds up all that is said to the peer after it. A transfer keeps little
+// under way, so that a whisper beside it arrives soon.
+package files
+
+import (
+	"context"
+	"iter"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/bindings/go/libonce"
+	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/src/files"
+)
+
+// Errors of transfers, wrapped or not; they work with errors.Is. The other side's texts
+// are in them, which are to be shown with care.
+var (
+	ErrDeclined     = libonce.ErrDeclined     // the receiver does not take the files
+	ErrUnanswered   = libonce.ErrUnanswered   // nobody has taken or refused the offer
+	ErrNoRoom       = libonce.ErrNoRoom       // the receiver's disk is full
+	ErrOccupied     = libonce.ErrOccupied     // another file has the name
+	ErrBadName      = libonce.ErrBadName      // a name that is not taken
+	ErrChanged      = libonce.ErrChanged      // a file has changed while it was sent
+	ErrGone         = libonce.ErrGone         // the other side is gone
+	ErrStalled      = libonce.ErrStalled      // the other side was silent for too long
+	ErrBroken       = libonce.ErrBroken       // the other side breaks the protocol
+	ErrAbandoned    = libonce.ErrAbandoned    // the other side has given up
+	ErrTooManyFiles = libonce.ErrTooManyFiles // more than a transfer takes
+)
+
+// Header is the name of a header by which a node may say that it takes files, as that of
+// once receive does; its value is for people. Who does not have it may take them too.
+const Header = "ONCE-FILES"
+
+// Transfer is files on their way from one node to another. Who sends adds files and sends
+// them, once; who receives them receives or refuses them, once. The other methods may be
+// called meanwhile.
+type Transfer = files.Transfer
+
+// Files are the transfers of a node. All methods may be called from any goroutine.
+type Files struct {
+	*files.Files
+	node *once.Node
+}
+
+// New begins to send and receive files for a node. Nothing happens unless it is told the
+// node's events.
+func New(node *once.Node) *Files {
+	engine, _ := files.New(whisperer{node}) // never fails
+	return &Files{engine, node}
+}
+
+// whisperer is the node as the engine wants it.
+type whisperer struct{ node *once.Node }
+
+func (w whisperer) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
+	return w.node.Whisper(ctx, peer, content...)
+}
+
+// Take takes an event of the node, and returns whether it belongs to files alone.
+func (f *Files) Take(event once.Event) bool {
+	switch e := event.(type) {
+	case *once.Whisper:
+		return f.Files.Take(e.Peer.UUID(), e.Content)
+	case *once.Exit:
+		f.Gone(e.Peer.UUID())
+	}
+	return false
+}
+
+// Is tells whether an event belongs to files alone: a program that takes none may want not
+// to show it, where another program that shares its node does take them.
+func Is(event once.Event) bool {
+	w, ok := event.(*once.Whisper)
+	return ok && len(w.Content) == 1 && files.Is(w.Content[0])
+}
+
+// Events returns the node's events from now on, without those that belong to files alone,
+// until ctx ends or the node has stopped.
+func (f *Files) Events(ctx context.Context) iter.Seq[once.Event] {
+	return func(yield func(once.Event) bool) {
+		for event := range f.node.Events(ctx) {
+			if !f.Take(event) && !yield(event) {
+				return
+			}
+		}
+	}
+}
+
+// Send sends files and folders to a peer that is present, and waits until it has them. It
+// reads the node's events meanwhile.
+func Send(ctx context.Context, node *once.Node, peer uuid.UUID, paths ...string) error {
+	f := New(node)
+	t := f.Offer(peer)
+	for _, path := range paths {
+		if err := t.Add(path); err != nil {
+			return err
+		}
+	}
+	return f.while(ctx, t.Send)
+}
+
+// Receive takes the first offer that accept returns true for, and puts the files into a
+// folder, which is made if it is missing. Files that are there are left as they are. It
+// reads the node's events meanwhile.
+func Receive(ctx context.Context, node *once.Node, into string, accept func(*Transfer) bool) error {
+	f := New(node)
+	return f.while(ctx, func(ctx context.Context) error {
+		for {
+			offer, err := f.NextOffer(ctx)
+			if err != nil {
+				return err
+			}
+			if accept(offer) {
+				return offer.Receive(ctx, into, false)
+			}
+			if err := offer.Refuse(ctx, ""); ctx.Err() != nil {
+				return err
+			}
+		}
+	})
+}
+
+// while reads the node's events while something is done.
+func (f *Files) while(ctx context.Context, do func(context.Context) error) error {
+	reading, stop := context.WithCancel(ctx)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for range f.Events(reading) {
+		}
+	}()
+	err := do(ctx)
+	stop()
+	<-read
+	return err
+}

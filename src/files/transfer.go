@@ -1,0 +1,181 @@
+package files
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncefiles"
+)
+
+// Transfer is files on their way from one node to another.
+type Transfer struct {
+	key
+	files  *Files
+	title  string
+	count  int
+	octets uint64
+	tree
+	done  atomic.Uint64
+	words chan []byte // what the other side says; closed when it is gone
+	runs  bool        // it is sent or received, and does not only wait; guarded by files.mu
+}
+
+func (f *Files) newTransfer(k key) *Transfer {
+	return &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
+}
+
+// Offer returns a transfer to a peer: add files to it and send them.
+func (f *Files) Offer(peer uuid.UUID) *Transfer {
+	var number [8]byte
+	rand.Read(number[:]) // never fails
+	t := f.newTransfer(key{peer, binary.BigEndian.Uint64(number[:])})
+	t.entries = make([]entry, 1) // for the listing
+	return t
+}
+
+// Peer returns the id of the other side.
+func (t *Transfer) Peer() uuid.UUID { return t.peer }
+
+// Title returns what the sender calls the files.
+func (t *Transfer) Title() string { return t.title }
+
+// Files returns how many files and folders there are.
+func (t *Transfer) Files() int { return t.count }
+
+// Octets returns the octets of all files together.
+func (t *Transfer) Octets() uint64 { return t.octets }
+
+// OctetsDone returns how many octets the receiver has asked for, at the sender, or has
+// written.
+func (t *Transfer) OctetsDone() uint64 { return min(t.done.Load(), t.octets) }
+
+// Times of the protocol, and how long telling the other side of the end may take.
+const (
+	quiet    = oncefiles.MaxQuiet * time.Millisecond
+	silence  = oncefiles.MaxSilence * time.Millisecond
+	answer   = oncefiles.MaxAnswer * time.Millisecond
+	farewell = time.Second
+)
+
+// errQuiet is why hear returns without a word.
+var errQuiet = errors.New("quiet")
+
+// hear waits for a word of the other side. Its end is one if all is done, or else an error.
+func (t *Transfer) hear(ctx context.Context, wait time.Duration) (oncefiles.Message, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, errQuiet)
+	defer cancel()
+	var frame []byte
+	select {
+	case frame = <-t.words:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if frame == nil {
+		return nil, api.ErrGone
+	}
+	id, _ := oncefiles.Peek(frame) // as Take has
+	m := oncefiles.New(id)
+	if err := m.Decode(frame, nil); err != nil {
+		return nil, fmt.Errorf("%w: %w", api.ErrBroken, err)
+	}
+	if end, ok := m.(*oncefiles.End); ok && end.Verdict != complete {
+		return nil, verdictError(end.Verdict, end.Reason)
+	}
+	return m, nil
+}
+
+// say tells the other side something. A peer that is not present is gone.
+func (t *Transfer) say(ctx context.Context, m oncefiles.Message) error {
+	frame, err := m.AppendTo(nil)
+	if err == nil {
+		err = t.files.node.Whisper(ctx, t.peer, [][]byte{frame})
+	}
+	if errors.Is(err, api.ErrNoPeer) {
+		return api.ErrGone
+	}
+	return err
+}
+
+// verdicts are the errors that the two sides tell each other, by their numbers.
+var verdicts = []error{
+	2: api.ErrDeclined, 3: api.ErrNoRoom, 4: api.ErrOccupied, 5: api.ErrBadName,
+	6: api.ErrChanged, 7: api.ErrStalled, 8: api.ErrBroken, 9: api.ErrAbandoned,
+}
+
+// complete is the verdict on a transfer that is done, given up that on one that ends for no
+// reason that has a verdict of its own.
+const (
+	complete = 1
+	givenUp  = 9
+)
+
+// verdictOf returns what to tell the other side of an error.
+func verdictOf(err error) (verdict uint8, reason string) {
+	if err == nil {
+		return complete, ""
+	}
+	verdict, reason = givenUp, err.Error()
+	for number, known := range verdicts {
+		if known != nil && errors.Is(err, known) {
+			verdict, reason = uint8(number), strings.TrimPrefix(strings.TrimPrefix(reason, known.Error()), ": ")
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		reason = ""
+	}
+	return verdict, short(reason)
+}
+
+// verdictError returns the error that the other side tells.
+func verdictError(verdict uint8, reason string) error {
+	known := verdicts[min(int(verdict), len(verdicts)-1)]
+	if known = cmp.Or(known, api.ErrBroken); reason == "" {
+		return known
+	}
+	return fmt.Errorf("%w: %s", known, reason)
+}
+
+// short returns the most of a text that a reason or a title has room for.
+func short(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), oncefiles.MaxEndReason)], "")
+}
+
+// leave ends a transfer, and tells the other side why. Nobody waits long for that: who
+// is not told finds out by the silence.
+func (t *Transfer) leave(err error) error {
+	if err != nil && !errors.Is(err, api.ErrGone) {
+		ctx, cancel := context.WithTimeout(context.Background(), farewell)
+		defer cancel()
+		if t.end(ctx, err) != nil {
+			t.files.count("untold")
+		}
+	}
+	t.files.mu.Lock()
+	defer t.files.mu.Unlock()
+	if t.files.transfers[t.key] == t {
+		delete(t.files.transfers, t.key)
+	}
+	return err
+}
+
+// end tells the other side of the end.
+func (t *Transfer) end(ctx context.Context, err error) error {
+	verdict, reason := verdictOf(err)
+	return t.say(ctx, &oncefiles.End{Transfer: t.number, Verdict: verdict, Reason: reason})
+}
+
+// Refuse refuses the files.
+func (t *Transfer) Refuse(ctx context.Context, reason string) error {
+	defer t.leave(nil)
+	return t.end(ctx, fmt.Errorf("%w: %s", api.ErrDeclined, reason))
+}

@@ -1,0 +1,143 @@
+package files
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncefiles"
+)
+
+// Kinds of entries.
+const (
+	kindFile       = 1
+	kindExecutable = 2
+	kindFolder     = 3
+)
+
+// entry is a file or folder of a transfer. The first is the listing of the others.
+type entry struct {
+	path   string
+	kind   uint8
+	octets uint64
+	source string      // where it is, if it is sent
+	info   fs.FileInfo // what it was when it was added
+}
+
+// tree is what is in a transfer. Folders come before what is in them.
+type tree struct {
+	entries []entry
+	folded  map[string]bool
+	leftOut []string
+}
+
+// add takes an entry, if its path is one that nobody has to fear.
+func (t *tree) add(e entry) error {
+	if err := checkPath(e.path); err != nil {
+		return err
+	}
+	folded := fold(e.path)
+	if t.folded[folded] {
+		return fmt.Errorf("%w: %.80q is there twice, or differs in case or form only", api.ErrBadName, e.path)
+	}
+	if t.folded == nil {
+		t.folded = map[string]bool{}
+	}
+	t.folded[folded] = true
+	t.entries = append(t.entries, e)
+	return nil
+}
+
+// Add adds a file, or a folder with all that is in it.
+func (t *Transfer) Add(p string) error {
+	source, err := filepath.EvalSymlinks(p) // who names a link means what it leads to
+	if err != nil {
+		return err
+	}
+	name, err := filepath.Abs(p)
+	if err != nil {
+		return err
+	}
+	name = filepath.Base(name)
+	t.title = short(strings.TrimPrefix(t.title+", "+name, ", "))
+	return filepath.WalkDir(source, func(at string, found fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := found.Info()
+		if err != nil {
+			return err
+		}
+		p := path.Join(name, filepath.ToSlash(strings.TrimPrefix(at, source)))
+		return t.find(entry{path: p, source: at, info: info}, at == source)
+	})
+}
+
+// find adds what was found on the disk. What was named and cannot be sent is an error.
+func (t *Transfer) find(e entry, named bool) error {
+	switch mode := e.info.Mode(); {
+	case mode.IsDir():
+		e.kind = kindFolder
+	case mode.IsRegular() && (named || !strings.HasSuffix(e.path, partialSuffix)):
+		e.octets = uint64(e.info.Size())
+		e.kind = kindFile
+		if mode&0o111 != 0 {
+			e.kind = kindExecutable
+		}
+	case named:
+		return fmt.Errorf("%s is no file or folder", e.source)
+	default:
+		t.leftOut = append(t.leftOut, e.source)
+		return nil
+	}
+	if t.count == oncefiles.MaxListingPaths {
+		return api.ErrTooManyFiles
+	}
+	t.count++
+	t.octets += e.octets
+	return t.add(e)
+}
+
+// LeftOut returns the paths that were left out of folders.
+func (t *Transfer) LeftOut() []string { return t.leftOut }
+
+// listing returns the entries as they are sent.
+func (t *tree) listing() ([]byte, error) {
+	var l oncefiles.Listing
+	for _, e := range t.entries[1:] {
+		l.Paths, l.Kinds = append(l.Paths, e.path), append(l.Kinds, e.kind)
+		l.Sizes = binary.BigEndian.AppendUint64(l.Sizes, e.octets)
+	}
+	b, err := l.AppendTo(nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", api.ErrTooManyFiles, err)
+	}
+	return b, nil
+}
+
+// unpack takes the entries that the other side lists, if they are what it has offered.
+func (t *Transfer) unpack(listing []byte) error {
+	var l oncefiles.Listing
+	if err := l.Decode(listing, nil); err != nil {
+		return fmt.Errorf("%w: %w", api.ErrBroken, err)
+	}
+	isRight := len(l.Paths) == t.count && len(l.Kinds) == t.count && len(l.Sizes) == 8*t.count
+	rest := t.octets
+	for i := 0; isRight && i < t.count; i++ {
+		e := entry{path: l.Paths[i], kind: l.Kinds[i], octets: binary.BigEndian.Uint64(l.Sizes[8*i:])}
+		if isRight = e.kind >= kindFile && e.kind <= kindFolder && (e.kind != kindFolder || e.octets == 0) && e.octets <= rest; isRight {
+			rest -= e.octets
+			if err := t.add(e); err != nil {
+				return err
+			}
+		}
+	}
+	if !isRight || rest > 0 {
+		return fmt.Errorf("%w: it has other files than it has offered", api.ErrBroken)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package guard
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// PropertyName is the property of READY and INITIATE in which a node shows its name.
+const PropertyName = "X-Once-Name"
+
+// nameOf returns the name that the far side of a handshake has shown, or nothing.
+func nameOf(shown map[string][]byte) string {
+	name := shown[strings.ToLower(PropertyName)]
+	if len(name) > zremsg.MaxHelloName {
+		return ""
+	}
+	return string(name)
+}
+
+// maxNames is how many names are kept. When there are more, all are forgotten.
+const maxNames = 1024
+
+// Names are what nodes have called themselves, before they have greeted or instead of
+// that, so that who is refused can be told by name. Nothing proves them.
+type Names struct {
+	mu    sync.Mutex
+	of    map[uuid.UUID]string
+	added chan struct{} // closed when there is another one
+}
+
+func newNames() *Names { return &Names{of: map[uuid.UUID]string{}, added: make(chan struct{})} }
+
+// Note keeps the name of a node, if it has shown one.
+func (n *Names) Note(peer uuid.UUID, name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name == "" || n.of[peer] == name {
+		return
+	}
+	if len(n.of) >= maxNames {
+		clear(n.of)
+	}
+	n.of[peer] = name
+	close(n.added)
+	n.added = make(chan struct{})
+}
+
+// note keeps the name of the far side of a handshake: the one that it has shown, or that a
+// network has given it.
+func (n *Names) note(peer uuid.UUID, m *zmtp.Metadata) {
+	name := nameOf(m.Others)
+	if token, err := identity.ParseToken(m.Others[strings.ToLower(propertyToken)], identity.Anytime); err == nil && token.Member == peer {
+		name = token.Name
+	}
+	n.Note(peer, name)
+}
+
+// Of returns the name of a node, or nothing, and what is closed when there is another one.
+func (n *Names) Of(peer uuid.UUID) (string, <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.of[peer], n.added
+}
+
+// Wait returns the name of a node. If there is none it waits for it, but not for long.
+func (n *Names) Wait(ctx context.Context, peer uuid.UUID, most time.Duration) string {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for {
+		name, added := n.Of(peer)
+		if name != "" {
+			return name
+		}
+		select {
+		case <-added:
+		case <-ctx.Done():
+			return ""
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package link
+
+// row is what is in an outbox: whole frames in buffers, one after the other. Messages do
+// not cross buffers.
+type row struct {
+	pool  *Pool
+	first *buffer // nil if there is none
+	last  *buffer
+	at    *buffer // the search for next begins with it
+	size  int     // of the next buffer
+
+	low   uint64 // where what is still there begins
+	next  uint64 // where what is to be written over the present link begins
+	high  uint64 // the end of what a link has ever begun to write
+	acked uint64 // what is before it is not needed once it is before next
+	end   uint64
+}
+
+// rowBuffer is how large the buffers of a row get while the link is behind.
+const rowBuffer = 256 << 10
+
+// held returns how many octets there are.
+func (r *row) held() int { return int(r.end - r.low) }
+
+// behind returns how many of them are to be written.
+func (r *row) behind() int { return int(r.end - r.next) }
+
+// extend adds n octets to the end.
+func (r *row) extend(n int) []byte {
+	b := r.last
+	if b == nil || cap(b.b)-len(b.b) < n {
+		b = r.grow(n)
+	}
+	from := len(b.b)
+	b.b = b.b[:from+n]
+	r.end += uint64(n)
+	return b.b[from : from+n : from+n]
+}
+
+// grow adds a buffer with room for n octets.
+func (r *row) grow(n int) *buffer {
+	if r.next < r.end {
+		r.size = min(2*r.size, rowBuffer)
+	}
+	b := r.pool.get(max(n, r.size, smallBuffer))
+	b.from = r.end
+	if r.last == nil {
+		r.first, r.at = b, b
+	} else {
+		r.last.after = b
+	}
+	r.last = b
+	return b
+}
+
+// begin returns what is to be written next, as far as one buffer has it, and that.
+// Something has to be.
+func (r *row) begin() (of *buffer, octets []byte) {
+	for r.next >= r.at.end() {
+		r.at = r.at.after
+	}
+	r.high = max(r.high, r.at.end())
+	r.at.busy++
+	return r.at, r.at.b[r.next-r.at.from:]
+}
+
+// advance notes that all before a position was written.
+func (r *row) advance(to uint64) {
+	r.next = max(r.next, to)
+}
+
+// seek has what is from a position on be written next.
+func (r *row) seek(to uint64) { r.next, r.at = to, r.first }
+
+// drop lets go of what is not needed. Buffers that somebody writes are left to him.
+func (r *row) drop() {
+	r.low = max(r.low, min(r.acked, r.next))
+	for b := r.first; b != nil && b.end() <= r.low; b = r.first {
+		if r.first = b.after; r.first == nil {
+			r.last = nil
+		}
+		if r.at == b {
+			r.at = b.after
+		}
+		if b.after = nil; b.busy == 0 {
+			r.pool.put(b)
+		}
+	}
+}
+
+// rest notes that the link is not behind any more.
+func (r *row) rest() { r.size = smallBuffer }
