@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/generated/go/oncefiles"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -41,6 +42,7 @@ var protocols = map[string]map[string]codec{
 	"zgossip_msg": named(zgossipmsg.New, zgossipmsg.ID.String),
 	"once_card":   named(oncecard.New, oncecard.ID.String),
 	"once_seal":   named(onceseal.New, onceseal.ID.String),
+	"once_files":  named(oncefiles.New, oncefiles.ID.String),
 }
 
 // The examples that the documents show are what the codecs read and write: the generator

@@ -268,20 +268,22 @@ var never = func() chan struct{} {
 // so: the way there and back, and what the peer's program takes to read what came before; a
 // plain peer answers without that. It fails with ctx's error, or with [ErrNoPeer].
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (time.Duration, error) {
-	took, err := n.lib.Ping(ctx, peer)
+	took, err := n.engine().Ping(ctx, peer)
 	return time.Duration(took) * time.Microsecond, err
 }
 
 // Traffic is what was said between this node and a peer since the peer came, in messages and
 // in octets as they are on the wire. What this node drops does not count.
 type Traffic struct {
-	SentMessages, SentOctets         uint64
-	ReceivedMessages, ReceivedOctets uint64
+	SentMessages     uint64 // messages that were said to the peer
+	SentOctets       uint64 // octets of those
+	ReceivedMessages uint64 // messages of the peer that were queued for the program
+	ReceivedOctets   uint64 // octets of those
 }
 
 // Traffic returns what was said between this node and a peer, or [ErrNoPeer].
 func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
-	amounts, err := n.lib.Traffic(peer)
+	amounts, err := n.engine().Traffic(peer)
 	return Traffic{amounts["sent messages"], amounts["sent octets"],
 		amounts["received messages"], amounts["received octets"]}, err
 }
