@@ -41,7 +41,8 @@ type heir struct {
 // be about to listen, or about to end: what is right shows within a moment. The caller has
 // the lock.
 func (n *Node) startOrShare(ctx context.Context) error {
-	until := time.Now().Add(oncecontrol.MaxStarting * time.Millisecond)
+	began, told := time.Now(), false
+	until := began.Add(oncecontrol.MaxStarting * time.Millisecond)
 	for {
 		err := n.start()
 		dir := n.who.Directory()
@@ -56,6 +57,10 @@ func (n *Node) startOrShare(ctx context.Context) error {
 		switch {
 		case errors.Is(absent, api.ErrBrief):
 			until = time.Now().Add(oncecontrol.MaxStarting * time.Millisecond)
+			if since := time.Since(began); since > oncecontrol.MaxStarting*time.Millisecond && !told {
+				told = true
+				n.settings.log.Warn("waits for another process that runs the node, and is about to end", "since", since.Round(time.Second), "error", err)
+			}
 		case !errors.Is(absent, control.ErrAbsent) && !errors.Is(absent, api.ErrStopped), time.Now().After(until):
 			return fmt.Errorf("%w; %w", err, absent)
 		}

@@ -104,7 +104,6 @@ var (
 	ErrNotRunning  = libonce.ErrNotRunning  // the node is nil or zero: only Start makes one that runs
 	ErrStopped     = libonce.ErrStopped     // the node has stopped; it is a net.ErrClosed
 	ErrAttached    = libonce.ErrAttached    // another process runs the node (see Config.Shared), and only that can do this
-	ErrBrief       = libonce.ErrBrief       // the process that runs the node is about to end; see Config.Brief
 	ErrNoPeer      = libonce.ErrNoPeer      // no such peer is present
 	ErrSelf        = libonce.ErrSelf        // the peer is the node itself
 	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]

@@ -46,8 +46,9 @@
 // do not talk with this one a [Refusal] tells, and which of the two refuses the other.
 //
 // One node at a time runs with an identity: [Start] fails with [ErrInUse] while another
-// does, of this process or, with the same directory, of another. Where a copy of the
-// directory is in use, a [Twin] tells.
+// does, of this process or, with the same directory, of another. With Config.Shared it is
+// attached to that node instead, if that is shared too. Where a copy of the directory is
+// in use, a [Twin] tells.
 //
 // # Memory
 //
@@ -154,7 +155,7 @@ func (n *Node) Name() string { return n.engine().Name() }
 
 // Holder returns the process that runs the node, its number and on which host, if
 // Config.Shared has this one attached to it; else an empty string.
-func (n *Node) Holder() string { return n.lib.Holder() }
+func (n *Node) Holder() string { return n.engine().Holder() }
 
 // Endpoint returns where the node accepts connections.
 func (n *Node) Endpoint() string { return n.engine().Endpoint() }
@@ -201,14 +202,15 @@ func (n *Node) Peer(peer uuid.UUID) (Peer, error) {
 // ones and for the limits. Peers that are @Once nodes are told at once, but not more than
 // once a second, and get a [Changed]. Plain ZRE peers, whose protocol tells headers in a
 // greeting only, see it when they meet the node the next time. It fails with
-// [ErrReserved], [ErrHeaders], [ErrArgument] or [ErrStopped].
+// [ErrReserved], [ErrHeaders], [ErrArgument] or [ErrStopped], and with [ErrAttached] if
+// another process runs the node, see [Node.Holder].
 func (n *Node) SetHeader(name, value string) error {
 	return named("SetHeader", n.engine().SetHeader(name, value))
 }
 
 // UnsetHeader takes one of the node's headers away while it runs. Peers are told as by
 // [Node.SetHeader]. It fails with [ErrUnknown] if there is no such header, or with
-// [ErrStopped].
+// [ErrAttached] or [ErrStopped].
 func (n *Node) UnsetHeader(name string) error {
 	return named("UnsetHeader", n.engine().UnsetHeader(name))
 }

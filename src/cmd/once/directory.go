@@ -20,7 +20,7 @@ import (
 func directory(kind string, names ...string) (string, error) {
 	name := cmp.Or(names...)
 	if kind == profileKind && name == nobody {
-		return "", fmt.Errorf("%q: %w: that stands for no profile: choose another name", name, once.ErrArgument)
+		return "", usage("%q stands for no profile: choose another name", name)
 	}
 	if name == "" || kind == profileKind && isProfile(name) {
 		config, err := os.UserConfigDir()
@@ -45,7 +45,7 @@ func atHome(path string) (string, error) {
 		home, err := os.UserHomeDir()
 		return filepath.Join(home, rest), err
 	case strings.HasPrefix(first, "~"):
-		return "", fmt.Errorf("%q: %w: only ~/ stands for a home; for a directory of that name, say ./%[1]s", path, once.ErrArgument)
+		return "", usage("%q: only ~/ stands for a home; for a directory of that name, say ./%[1]s", path)
 	}
 	return path, nil
 }

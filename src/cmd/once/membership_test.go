@@ -172,7 +172,7 @@ func TestIdentityFails(t *testing.T) {
 	}{
 		{"identity show", 1, `HOME.*: name a directory for the identity`},
 		{"identity export ./none", 1, `none/identity.key: .*once identity new`},
-		{"identity export none", 2, `"none": .* that stands for no profile`},
+		{"identity export none", 2, `"none" stands for no profile`},
 		{"identity new ~zoe/x", 2, `"~zoe/x": .* say ./~zoe/x`},
 		{"listen --identity ./none", 2, `"./none": .* there is no identity in ./none: .*once identity new ./none makes it`},
 		{"trust list --identity ./none", 1, `none/identity.key: `},

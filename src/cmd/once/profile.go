@@ -64,8 +64,8 @@ func missing(name, dir string) error {
 			also = "; for the directory that is here, say ./" + name
 		}
 	}
-	return fmt.Errorf("%q: %w: there is no identity in %s: once identity list tells which there are, and once identity new %s makes it%s",
-		name, once.ErrArgument, dir, name, also)
+	return usageError{fmt.Errorf("%q: %w: there is no identity in %s: once identity list tells which there are, and once identity new %s makes it%s",
+		name, fs.ErrNotExist, dir, name, also)}
 }
 
 // startNode starts the node, or shares the one that runs with the identity. What was asked
@@ -79,8 +79,7 @@ func (c *common) startNode(ctx context.Context, w io.Writer) (*once.Node, error)
 	settings := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(common).settingFlags(settings)
 	settings.VisitAll(func(f *pflag.Flag) {
-		variable := "ONCE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if f.Name != "identity" && c.given(f.Name) && os.Getenv(variable) == "" {
+		if f.Name != "identity" && c.given(f.Name) && strings.HasPrefix(c.typed(f.Name), "--") {
 			ignored = append(ignored, "--"+f.Name)
 		}
 	})

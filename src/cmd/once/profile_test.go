@@ -121,14 +121,14 @@ func TestCommandsGoThroughTheNode(t *testing.T) {
 	second := u.start("chat", "--group", "hall")
 	second.sees(`^\* ben joined hall$`)
 	listener := u.start("listen", "--group", "attic")
-	listener.sees(`\tjoin\t\S+\tben\troom\t$`)
+	listener.sees(`\tjoin\t\S+\tben\troom\t`)
 	ben.says("to all")
 	second.sees(`^ben: to all$`)
 	ben.says("/whisper ana aside")
 	for _, p := range []*process{ana, second} {
 		p.sees(`^ben whispers: aside$`)
 	}
-	listener.sees(`\twhisper\t\S+\tben\t\taside$`)
+	listener.sees(`\twhisper\t\S+\tben\t\taside\t`)
 	if seen := strings.Join(ana.seen, "\n"); strings.Contains(seen, "to all") {
 		t.Errorf("who is not in the hall hears what is said there:\n%s", seen)
 	}
@@ -206,7 +206,7 @@ func TestHolderThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	ana.exits(-1)
-	attached.sees(`\texit\t\S+\t\S+\t\tstopped$`)
+	attached.sees(`\texit\t\S+\t\S+\t\tstopped\t`)
 	attached.seesAll(holderOf(ana)+`.* has ended, which ran the node; this one runs it now`, `\tenter\t`)
 	ben.sees(`\tenter\t` + id + `\tana`)
 	if err := attached.cmd.Process.Kill(); err != nil {
@@ -283,7 +283,7 @@ func TestGoProgramIsShared(t *testing.T) {
 	ben := u.start("listen", "--name", "ben", "--identity", "none")
 	ben.sees(`\tenter\t`)
 	u.does(0, "whisper", "ben", "psst")
-	ben.sees(`\twhisper\t` + node.UUID().String() + `\tana\t\tpsst$`)
+	ben.sees(`\twhisper\t` + node.UUID().String() + `\tana\t\tpsst\t`)
 }
 
 // TestPrivateNetwork goes the way to a network of members: each line says what it did and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -34,7 +35,7 @@ func completeAll(root *cobra.Command, with *common) {
 		"interface": interfaceNames,
 		"type":      cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp),
 		"log-level": cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp),
-		"identity":  directories,
+		"identity":  profileNames,
 	}
 	for rest := []*cobra.Command{root}; len(rest) > 0; rest = rest[1:] {
 		cmd := rest[0]
@@ -75,6 +76,19 @@ func directories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
+// profileNames offers profiles, and files where none fits.
+func profileNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	records, err := profileRecords()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := []string{cobra.CompletionWithDesc(nobody, "somebody new")}
+	for _, r := range records {
+		names = append(names, cobra.CompletionWithDesc(r.Profile, cmp.Or(r.Name, r.ID)))
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}
+
 func interfaceNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	interfaces, err := once.Interfaces()
 	if err != nil {
@@ -106,19 +120,15 @@ func (c *common) around(choice func(*once.Node) []string) completer {
 	}
 }
 
-// lookout starts a node with the flags of a command: with the identity that they name if
-// that is there and no other node runs with it, else as somebody new.
+// lookout starts a node with the flags of a command, or shares the one that runs: with the
+// identity that they name if that is there and can be used, else as somebody new.
 func (c *common) lookout(cmd *cobra.Command) (*once.Node, error) {
 	if err := c.begin(cmd); err != nil {
 		return nil, err
 	}
-	if c.identity != "" {
-		if _, err := once.LoadIdentity(c.identity); errors.Is(err, fs.ErrNotExist) {
-			c.identity = ""
-		}
-	}
+	c.brief = true
 	node, err := c.start(cmd.Context(), io.Discard)
-	if errors.Is(err, once.ErrInUse) {
+	if errors.Is(err, once.ErrInUse) || errors.Is(err, fs.ErrNotExist) {
 		node, err = c.somebodyNew().start(cmd.Context(), io.Discard)
 	}
 	return node, err
@@ -162,7 +172,7 @@ func (c *common) pinned(cmd *cobra.Command, _ []string, _ string) ([]string, cob
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	who, err := load("identity", once.LoadIdentity, c.identity)
+	who, err := load(profileKind, once.LoadIdentity, c.identity)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
