@@ -10,13 +10,10 @@ import (
 	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -123,7 +120,7 @@ func TestEventsCrossTheSocket(t *testing.T) {
 	sent := []events.Facts{
 		{Type: api.EventTypeEnter, Peer: ben, At: at, Version: 1},
 		{Type: api.EventTypeJoin, Peer: ben, Group: "room", At: at, Version: 2},
-		{Type: api.EventTypeRefused, Peer: other, Text: "it does not let this node in", At: at},
+		{Type: api.EventTypeRefused, Why: api.EventWhyMember, Ours: true, Peer: other, Text: "it does not let this node in", At: at},
 		{Type: api.EventTypeNetwork, Peer: new(zre.Peer), Text: "a cable", At: at},
 		{Type: api.EventTypeSuspect, Peer: ben, At: at, Version: 3},
 	}
@@ -137,7 +134,7 @@ func TestEventsCrossTheSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Type() != want.Type || e.Group() != want.Group || e.Reason() != want.Text || !e.Time().Equal(at) || e.Version() != want.Version {
+		if e.Type() != want.Type || e.Group() != want.Group || e.Reason() != want.Text || !e.Time().Equal(at) || e.Version() != want.Version || e.Why() != want.Why || e.Ours() != want.Ours {
 			t.Errorf("event %d is %v %q %q %v %d", i, e.Type(), e.Group(), e.Reason(), e.Time(), e.Version())
 		}
 		same(t, e.Peer(), want.Peer)
@@ -251,42 +248,6 @@ func TestSlowReaderIsToldWhatItMissed(t *testing.T) {
 	}
 	if got+missed != messages || missed == 0 || got == 0 {
 		t.Errorf("%d of %d messages came, and %d are told as missed", got, messages, missed)
-	}
-}
-
-// TestSocketIsTheUsers looks at the mode of the socket, and has another user connect to one
-// that is open to all.
-func TestSocketIsTheUsers(t *testing.T) {
-	s := newStage(t)
-	path := filepath.Join(s.dir, socketName)
-	if info, err := os.Stat(path); err != nil || info.Mode() != fs.ModeSocket|0o600 {
-		t.Fatalf("the socket is %v, %v", info.Mode(), err)
-	}
-	if os.Getuid() != 0 || runtime.GOOS != "linux" {
-		t.Skip("only root of Linux can be somebody else")
-	}
-	stranger := func() string {
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Env = []string{"CONNECT_TO=" + path}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		said, _ := cmd.Output()
-		return string(said)
-	}
-	for dir := s.dir; dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && info.Mode()&0o005 != 0o005 && dir != os.TempDir() {
-			if err := os.Chmod(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if said := stranger(); !strings.Contains(said, "permission denied") {
-		t.Errorf("another user connects: %s", said)
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if said := stranger(); said != "EOF" || s.counted("control connections of other users") != 1 {
-		t.Errorf("another user who may connect is told %q", said)
 	}
 }
 
@@ -523,4 +484,21 @@ func contents(t *testing.T, frame []byte) *link.Batch {
 	})
 	t.Cleanup(batch.Release)
 	return batch
+}
+
+// TestNothingOfAnEventIsLeftOut names what can be asked of an event and of a peer: whoever
+// adds to that has it cross the socket as well, and a test compare it.
+func TestNothingOfAnEventIsLeftOut(t *testing.T) {
+	for of, want := range map[reflect.Type]string{
+		reflect.TypeFor[*events.Event](): "Carries Group Keep Msg Ours Peer Protection Reason Time Type Version Why",
+		reflect.TypeFor[*zre.Peer]():     "At Badge Endpoint Groups Header Headers Identity Incarnation Name Protection Roles Suspect UUID",
+	} {
+		var names []string
+		for i := range of.NumMethod() {
+			names = append(names, of.Method(i).Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("of %v can be asked %s, want %s", of, got, want)
+		}
+	}
 }

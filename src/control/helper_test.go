@@ -35,7 +35,7 @@ const patience = 10 * time.Second
 
 var ben = zre.Described(zre.Description{
 	ID: uuid.UUID{1}, Name: "ben", Endpoint: sight.At("10.0.0.2", 5671), Headers: map[string]string{"a": "b"},
-	Groups: []string{"room"}, Incarnation: 7, Suspect: true,
+	Groups: []string{"room"}, Incarnation: 7, Suspect: true, Badge: new(zre.Badge),
 })
 
 // fakeHost is a node that says what a test wants.

@@ -130,11 +130,14 @@ func peerOf(m *wire.Peer) (*zre.Peer, error) {
 		}
 		d.Badge.Card = &identity.Card{Identity: key[:]}
 	}
-	if api.PeerProtection(m.Protection) == api.PeerProtectionCurve {
-		d.Badge.Key = new([32]byte)
-	}
 	if len(m.Roles) > 0 {
 		d.Badge.Token = &identity.Token{Roles: slices.Clone(m.Roles)}
+	}
+	switch api.PeerProtection(m.Protection) {
+	case api.PeerProtectionCurve:
+		d.Badge.Key = new([32]byte)
+	case api.PeerProtectionNone:
+		d.Self = true
 	}
 	return zre.Described(d), nil
 }
@@ -143,14 +146,15 @@ func peerOf(m *wire.Peer) (*zre.Peer, error) {
 func eventMessage(e *events.Event) *wire.Event {
 	return &wire.Event{
 		Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Group: e.Group(),
-		Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
+		Why: uint8(e.Why()), Ours: bit(e.Ours()), Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
 	}
 }
 
 // factsOf is the inverse, for an event of a peer.
 func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
 	return events.Facts{
-		Type: api.EventType(m.Type), Peer: peer, Group: m.Group, Content: m.Content, Text: m.Text,
+		Type: api.EventType(m.Type), Why: api.EventWhy(m.Why), Ours: m.Ours != 0, Peer: peer,
+		Group: m.Group, Content: m.Content, Text: m.Text,
 		At: time.Unix(0, int64(m.Time)), Version: m.Knows,
 	}
 }

@@ -53,6 +53,7 @@ type Description struct {
 	Groups      []string
 	Incarnation uint64
 	Suspect     bool
+	Self        bool // it is the node itself, or nobody that anything is said to
 	Badge       *Badge
 }
 
@@ -60,7 +61,7 @@ type Description struct {
 func Described(d Description) *Peer {
 	return &Peer{
 		id: d.ID, name: d.Name, endpoint: d.Endpoint, headers: d.Headers, groups: d.Groups,
-		incarnation: d.Incarnation, suspect: d.Suspect, badge: d.Badge,
+		incarnation: d.Incarnation, suspect: d.Suspect, self: d.Self, badge: d.Badge,
 	}
 }
 

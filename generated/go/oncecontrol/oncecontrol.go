@@ -105,7 +105,7 @@ const (
 	MaxAnswer             = 17104908
 	MaxAnswerValues       = 65536
 	MaxAnswerValuesOctets = 16777216
-	MaxEvent              = 8473
+	MaxEvent              = 8475
 	MaxEventGroup         = 255
 	MaxEventText          = 8192
 	MaxEventContent       = 65536
@@ -935,6 +935,10 @@ type Event struct {
 	Knows uint64
 	// the group of a join, leave, shout or leader; at most 255 octets
 	Group string
+	// why two nodes do not talk, as the class model of an event has it, or 0
+	Why uint8
+	// 1 if it is the node that refuses, else 0
+	Ours uint8
 	// why a peer is gone, or what there is to say; at most 8192 octets
 	Text string
 	// frames of a whisper or shout; at most 65536 frames
@@ -946,7 +950,7 @@ func (*Event) ID() ID { return IDEvent }
 
 // Size returns the length of the first frame in octets.
 func (m *Event) Size() int {
-	return 21 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
+	return 23 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -958,6 +962,8 @@ func (m *Event) AppendTo(b []byte) ([]byte, error) {
 	w.Uint64(m.Time)
 	w.Uint64(m.Knows)
 	w.String("group", m.Group, 255)
+	w.Uint8(m.Why)
+	w.Uint8(m.Ours)
 	w.LongString("text", m.Text, 8192)
 	w.Frames("content", m.Content, 65536)
 	return w.End()
@@ -972,6 +978,8 @@ func (m *Event) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("time", &m.Time)
 	r.Uint64("knows", &m.Knows)
 	r.String("group", &m.Group, 255)
+	r.Uint8("why", &m.Why)
+	r.Uint8("ours", &m.Ours)
 	r.LongString("text", &m.Text, 8192)
 	r.Frames("content", &m.Content, 65536)
 	return r.End()
