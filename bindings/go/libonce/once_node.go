@@ -928,6 +928,8 @@ func (n *Node) Flush(ctx context.Context) error {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 	if n == nil || n.engine == nil {
@@ -947,6 +949,8 @@ func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 //   - peer: the peer's UUID
 //
 // It returns how much, or fails if the peer is not present.
+//
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {

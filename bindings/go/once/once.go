@@ -245,10 +245,11 @@ func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int,
 
 // Flush waits until each peer has confirmed all that was said to it before, or ctx
 // ends. It returns an [*UndeliveredError], which is [ErrUndelivered], that names those
-// that have not, and those that are gone or whose connection was lost before they did. What is lost is told
-// once; what is still on its way when ctx ends, the next Flush waits for again. A peer
-// also confirms what it drops: what is sealed and does not open, which only its counts
-// show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.
+// that have not, and those that are gone or whose connection was lost before they did.
+// What is lost is told once; what is still on its way when ctx ends, the next Flush waits
+// for again. A peer also confirms what it drops: what is sealed and does not open, which
+// only its counts show, and, where it takes only what is sealed, what is plain, which a
+// [Refusal] tells.
 func (n *Node) Flush(ctx context.Context) error {
 	return named("Flush", undelivered(n.engine().Flush(ctx)))
 }
@@ -262,10 +263,11 @@ var never = func() chan struct{} {
 
 // Ping asks a peer to confirm what was said to it before, and returns how long it takes to do
 // so: the way there and back, and what the peer's program takes to read what came before; a
-// plain peer answers without that. It fails with ctx's error, or with [ErrNoPeer].
+// plain peer answers without that. It fails with ctx's error, with [ErrNoPeer], or with
+// [ErrStopped].
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (time.Duration, error) {
 	took, err := n.engine().Ping(ctx, peer)
-	return time.Duration(took) * time.Microsecond, err
+	return time.Duration(took) * time.Microsecond, named("Ping", err)
 }
 
 // Traffic is what was said between this node and a peer since the peer came, in messages and
@@ -277,7 +279,8 @@ type Traffic struct {
 	ReceivedOctets   uint64 // octets of those
 }
 
-// Traffic returns what was said between this node and a peer, or [ErrNoPeer].
+// Traffic returns what was said between this node and a peer. It fails with [ErrNoPeer], or
+// with [ErrStopped].
 func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
 	amounts, err := n.engine().Traffic(peer)
 	return Traffic{amounts["sent messages"], amounts["sent octets"],
