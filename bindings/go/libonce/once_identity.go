@@ -13,7 +13,7 @@ import (
 
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
-	ErrNothing     = api.ErrNothing     // there is no identity or network here: take what a call returned without an error
+	ErrNothing     = api.ErrNothing     // there is nothing here: take what a call returned without an error
 	ErrNoDirectory = api.ErrNoDirectory // the identity is in memory only: give it a directory
 	ErrExists      = api.ErrExists      // there is one already: choose another directory, or remove it if nobody needs it any more
 	ErrInUse       = api.ErrInUse       // another node runs with this identity: stop that one, or give this one another directory

@@ -83,7 +83,7 @@ var (
 
 // Errors of once_identity; they work with errors.Is.
 var (
-	ErrNothing     = errors.New("there is no identity or network here: take what a call returned without an error")
+	ErrNothing     = errors.New("there is nothing here: take what a call returned without an error")
 	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
 	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
 	ErrInUse       = errors.New("another node runs with this identity: stop that one, or give this one another directory")
