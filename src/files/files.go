@@ -10,6 +10,8 @@
 // What comes from the other side is not believed: paths stay in the folder that the
 // receiver has chosen, whatever links are in it (os.Root), names that could mislead are
 // refused, no more is taken than was offered and asked for, and what waits is bounded.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package files
 
 import (
