@@ -267,7 +267,7 @@ func (c *chat) protection(peer once.Peer, words bool) string {
 // taken for another's.
 func (c *chat) label(peer once.Peer) string {
 	id := peer.UUID()
-	among := append(knownPeers(c.node.Peers()), known{name: c.node.Name(), id: c.node.ID()})
+	among := append(knownPeers(c.node.Peers()), known{name: c.node.Name(), id: c.node.UUID()})
 	return c.paint(red+int(id[0]%6), knownPeer(peer).label(among))
 }
 

@@ -142,10 +142,10 @@ func TestSendAndReceive(t *testing.T) {
 			received := make(chan error, 1)
 			go func() {
 				received <- files.Receive(receiving, nodes[1], into, func(offer *files.Transfer) bool {
-					return takes && offer.Peer() == nodes[0].ID() && offer.Title() == "file"
+					return takes && offer.Peer() == nodes[0].UUID() && offer.Title() == "file"
 				})
 			}()
-			err := files.Send(t.Context(), nodes[0], nodes[1].ID(), path)
+			err := files.Send(t.Context(), nodes[0], nodes[1].UUID(), path)
 			if takes {
 				err = errors.Join(err, <-received)
 			} else if stop(); !errors.Is(err, files.ErrDeclined) || !errors.Is(<-received, context.Canceled) {
