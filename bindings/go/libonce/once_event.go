@@ -62,6 +62,8 @@ const (
 	EventRefusalMember  = api.EventRefusalMember  // it does not let this node in: it trusts members of its network only, and this node has shown no membership that counts there
 	EventRefusalFault   = api.EventRefusalFault   // it does not let this node in, for a fault of its own that its log tells
 	EventRefusalSealed  = api.EventRefusalSealed  // it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity
+	EventRefusalRevoked = api.EventRefusalRevoked // it does not let this node in: the network has revoked this node's membership
+	EventRefusalMoved   = api.EventRefusalMoved   // it does not let this node in: the network's old key has moved it to another key there than here; somebody else has that key too: ask who made the network which one is right
 )
 
 // Event is something that happened in the network. An event tells who came,
