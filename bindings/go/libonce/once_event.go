@@ -43,6 +43,8 @@ const (
 	EventWhyMember   = api.EventWhyMember   // who refuses trusts members of its network only, and no membership that counts there was shown
 	EventWhyFault    = api.EventWhyFault    // a fault of who refuses, which its log tells
 	EventWhySealed   = api.EventWhySealed   // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhyRevoked  = api.EventWhyRevoked  // the network has revoked a membership
+	EventWhyMoved    = api.EventWhyMoved    // the key that the network had has moved it to two others: somebody else has that key, too
 	EventWhySecurity = api.EventWhySecurity // one speaks over encrypted connections only, the other over plain ones
 	EventWhyUnsaid   = api.EventWhyUnsaid   // the other does not say why; it may trust members only
 	EventWhyUnknown  = api.EventWhyUnknown  // the other says a reason that this node does not know; it may be of a later version

@@ -287,17 +287,20 @@ func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
 }
 
 // Spread takes in a roll of the network that the node is a member of (see
-// [NetworkKey].Roll), and passes it on. It waits until so many of the members that the roll
-// names have said that they have it, or ctx ends, which is no error, and returns their ids.
-// It does not wait on if a member has a later roll, or one that contradicts it: then
-// [Node.Rolls] has that, for [NetworkKey].Adopt.
+// [NetworkKey].Roll), and passes it on. It waits until a number of the members that the roll
+// names have said that they have it, or ctx ends, and returns their ids. It does not wait on
+// if a member has a later roll, or one that contradicts it: then [Node.Rolls] has that, for
+// [NetworkKey].Adopt. It fails with [ErrMalformed] or [ErrForged] if the roll is not right,
+// with [ErrNetwork] if it is of another network, with [ErrArgument], or with [ErrStopped];
+// that ctx ends is no error.
 func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
-	return n.lib.Spread(ctx, roll, members)
+	holders, err := n.engine().Spread(ctx, roll, members)
+	return holders, named("Spread", err)
 }
 
 // Rolls returns the roll of the node's network that counts here, and after it one that a
 // member has shown and that contradicts it, if there is one.
-func (n *Node) Rolls() []string { return n.lib.Rolls() }
+func (n *Node) Rolls() []string { return n.engine().Rolls() }
 
 // Done returns a channel that is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} {

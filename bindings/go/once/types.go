@@ -338,15 +338,17 @@ type Why uint8
 
 // The values of Why.
 const (
-	WhyProof    Why = 1 // what was shown of an identity is not right
-	WhyExpired  Why = 2 // the card of an identity has run out, or a clock is wrong
-	WhyName     Why = 3 // who refuses knows the name as somebody else's
-	WhyMember   Why = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
-	WhyFault    Why = 5 // a fault of who refuses, which its log tells
-	WhySealed   Why = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
-	WhySecurity Why = 7 // one speaks over encrypted connections only, the other over plain ones
-	WhyUnsaid   Why = 8 // the other does not say why; it may trust members only
-	WhyUnknown  Why = 9 // the other says a reason that this node does not know; it may be of a later version
+	WhyProof    Why = 1  // what was shown of an identity is not right
+	WhyExpired  Why = 2  // the card of an identity has run out, or a clock is wrong
+	WhyName     Why = 3  // who refuses knows the name as somebody else's
+	WhyMember   Why = 4  // who refuses trusts members of its network only, and no membership that counts there was shown
+	WhyFault    Why = 5  // a fault of who refuses, which its log tells
+	WhySealed   Why = 6  // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	WhyRevoked  Why = 7  // the network has revoked a membership
+	WhyMoved    Why = 8  // the key that the network had has moved it to two others: somebody else has that key, too
+	WhySecurity Why = 9  // one speaks over encrypted connections only, the other over plain ones
+	WhyUnsaid   Why = 10 // the other does not say why; it may trust members only
+	WhyUnknown  Why = 11 // the other says a reason that this node does not know; it may be of a later version
 )
 
 // String returns the value's name, or an empty string for none of the values.

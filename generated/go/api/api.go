@@ -161,15 +161,17 @@ type EventWhy uint8
 
 // The values of EventWhy.
 const (
-	EventWhyProof    EventWhy = 1 // what was shown of an identity is not right
-	EventWhyExpired  EventWhy = 2 // the card of an identity has run out, or a clock is wrong
-	EventWhyName     EventWhy = 3 // who refuses knows the name as somebody else's
-	EventWhyMember   EventWhy = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
-	EventWhyFault    EventWhy = 5 // a fault of who refuses, which its log tells
-	EventWhySealed   EventWhy = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
-	EventWhySecurity EventWhy = 7 // one speaks over encrypted connections only, the other over plain ones
-	EventWhyUnsaid   EventWhy = 8 // the other does not say why; it may trust members only
-	EventWhyUnknown  EventWhy = 9 // the other says a reason that this node does not know; it may be of a later version
+	EventWhyProof    EventWhy = 1  // what was shown of an identity is not right
+	EventWhyExpired  EventWhy = 2  // the card of an identity has run out, or a clock is wrong
+	EventWhyName     EventWhy = 3  // who refuses knows the name as somebody else's
+	EventWhyMember   EventWhy = 4  // who refuses trusts members of its network only, and no membership that counts there was shown
+	EventWhyFault    EventWhy = 5  // a fault of who refuses, which its log tells
+	EventWhySealed   EventWhy = 6  // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhyRevoked  EventWhy = 7  // the network has revoked a membership
+	EventWhyMoved    EventWhy = 8  // the key that the network had has moved it to two others: somebody else has that key, too
+	EventWhySecurity EventWhy = 9  // one speaks over encrypted connections only, the other over plain ones
+	EventWhyUnsaid   EventWhy = 10 // the other does not say why; it may trust members only
+	EventWhyUnknown  EventWhy = 11 // the other says a reason that this node does not know; it may be of a later version
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -187,6 +189,10 @@ func (v EventWhy) String() string {
 		return "fault"
 	case EventWhySealed:
 		return "sealed"
+	case EventWhyRevoked:
+		return "revoked"
+	case EventWhyMoved:
+		return "moved"
 	case EventWhySecurity:
 		return "security"
 	case EventWhyUnsaid:
