@@ -433,8 +433,10 @@ func TestTwoKeys(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		holders, err := courier.Spread(ctx, stale, 2)
-		if want := sortedIDs(o.actors["dora"]); err != nil || !slices.Equal(holders, want) {
-			t.Fatalf("%q take it, %v", holders, err)
+		for _, a := range []*actor{ana, o.actors["ben"]} { // dora may: she knows no better
+			if err != nil || slices.Contains(holders, a.UUID().String()) {
+				t.Fatalf("%q take it, %v", holders, err)
+			}
 		}
 		ana.has("network the roll that "+who.UUID().String()+" has shown does not count: two rolls", time.Second)
 		for _, other := range courier.Rolls() {
