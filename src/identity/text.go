@@ -12,9 +12,10 @@ import (
 
 // Messages are written down as a word that says what they are, and base64.
 const (
-	wordInvite     = "once:"
-	wordToken      = "once-token:"
-	wordRevocation = "once-revoked:"
+	wordInvite  = "once:"
+	wordToken   = "once-token:"
+	wordRoll    = "once-roll:"
+	wordNetwork = "once-network:" // and the seed of its key
 )
 
 var encoding = base64.RawURLEncoding.Strict()

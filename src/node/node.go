@@ -86,7 +86,7 @@ func (n *Node) UUID() uuid.UUID {
 // Name returns the node's public name.
 func (n *Node) Name() string {
 	if g := n.settled(); g != nil {
-		return g.Name
+		return g.Name()
 	}
 	return cmp.Or(n.name, strings.ToUpper(n.UUID().String()[:6]))
 }

@@ -30,6 +30,7 @@ type receiver struct {
 	spoke     bool             // without one
 	told      time.Time        // when the loop was last told that the peer waits
 	greetings guard.Allowance
+	rolls     guard.Allowance
 	sequence  uint16
 	came      uint64         // messages that came
 	unopened  bool           // content that was sealed did not open, which the peer is yet to be told
@@ -230,6 +231,10 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 	if id != zremsg.IDHello {
 		if !r.inStep(sequence) {
 			r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
+		}
+		if id == zremsg.IDHolds || id == zremsg.IDAsk || id == zremsg.IDRoll {
+			r.ofRoll(message)
+			return nil
 		}
 		heard := zre.Heard{Peer: r.peer, Link: r.id, Message: message}
 		if id == zremsg.IDPing || id == zremsg.IDPingOK { // nothing to keep in order: no need to wait

@@ -70,7 +70,7 @@ func (n *Node) start() (err error) {
 	n.events.Limit(s.Inbox)
 	n.begin(n.ears)
 	n.phase = running
-	s.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
+	s.log.Info("node started", "name", n.guard.Name(), "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
 }
 
@@ -116,9 +116,10 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
 		theirs: map[zre.LinkID]*inbound{},
+		rolls:  newRolls(s.guard),
 	}
 	config := s.settings.core()
-	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name, s.guard.Incarnation
+	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name(), s.guard.Incarnation
 	if who := s.guard.Identity; who != nil {
 		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
 	}
@@ -164,7 +165,7 @@ func (n *Node) end(l *loop) {
 	close(l.calls)
 	<-n.done
 	n.guard.Release()
-	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
+	n.settings.log.Info("node stopped", "name", n.guard.Name(), "uuid", n.guard.ID)
 	n.journal.wait(n.Linger)
 	n.quit()
 }

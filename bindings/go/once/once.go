@@ -42,8 +42,10 @@
 // only nodes with an identity come in. [Peer].Protection tells which it is.
 //
 // Anybody can make an identity. [TrustFirstUse] keeps names with who came with them
-// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited. Of nodes that
-// do not talk with this one a [Refusal] tells, and which of the two refuses the other.
+// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited. Whom it revokes
+// since, and whose membership it renews or gives another name, the members pass on among
+// themselves, once one of them has its roll, by [Node.Spread] or [Identity].Adopt; a
+// [Notice] tells of it. Of nodes that do not talk with this one a [Refusal] tells, and which of the two refuses the other.
 //
 // One node at a time runs with an identity: [Start] fails with [ErrInUse] while another
 // does, of this process or, with the same directory, of another. Where a copy of the
@@ -286,6 +288,22 @@ func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
 	return Traffic{amounts["sent messages"], amounts["sent octets"],
 		amounts["received messages"], amounts["received octets"]}, err
 }
+
+// Spread takes in a roll of the network that the node is a member of (see
+// [NetworkKey].Roll), and passes it on. It waits until a number of the members that the roll
+// names have said that they have it, or ctx ends, and returns their ids. It does not wait on
+// if a member has a later roll, or one that contradicts it: then [Node.Rolls] has that, for
+// [NetworkKey].Adopt. It fails with [ErrMalformed] or [ErrForged] if the roll is not right,
+// with [ErrNetwork] if it is of another network, with [ErrArgument], or with [ErrStopped];
+// that ctx ends is no error.
+func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
+	holders, err := n.engine().Spread(ctx, roll, members)
+	return holders, named("Spread", err)
+}
+
+// Rolls returns the roll of the node's network that counts here, and after it one that a
+// member has shown and that contradicts it, if there is one.
+func (n *Node) Rolls() []string { return n.engine().Rolls() }
 
 // Done returns a channel that is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} {

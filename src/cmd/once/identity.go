@@ -63,6 +63,7 @@ type identityRecord struct {
 	Name        string   `json:"name,omitempty"`
 	Roles       []string `json:"roles,omitempty"`
 	MemberUntil string   `json:"member_until,omitempty"` // RFC 3339
+	Membership  string   `json:"membership,omitempty"`   // valid, expired or revoked
 }
 
 func printIdentity(w io.Writer, asJSON bool, who *once.Identity) error {
@@ -71,13 +72,18 @@ func printIdentity(w io.Writer, asJSON bool, who *once.Identity) error {
 		Network: who.Network(), Name: who.MemberName(), Roles: who.Roles(),
 	}
 	if until := who.MemberUntil(); r.Network != "" {
-		r.MemberUntil = until.UTC().Format(time.RFC3339)
-		if time.Now().After(until) {
+		r.MemberUntil, r.Membership = until.UTC().Format(time.RFC3339), "valid"
+		switch {
+		case who.Revoked():
+			r.Membership = "revoked"
+			advise("the network has revoked the membership: ask who made it for another invite")
+		case time.Now().After(until):
+			r.Membership = "expired"
 			advise("the membership has expired: %s", renewal)
 		}
 	}
 	return printRecord(w, asJSON, r, "id", r.ID, "public key", r.PublicKey, "directory", r.Directory,
-		"network", r.Network, "name", r.Name, "roles", strings.Join(r.Roles, ", "), "member until", r.MemberUntil)
+		"network", r.Network, "name", r.Name, "roles", strings.Join(r.Roles, ", "), "member until", r.MemberUntil, "membership", r.Membership)
 }
 
 // printFields writes names and values in turn, a pair a line, without empty values.

@@ -112,7 +112,7 @@ Exit status:
 	for _, cmd := range chapter("Who is who:", identityCommand(with), joinCommand(with), trustCommand(with)) {
 		with.identityFlag(cmd.PersistentFlags(), "`DIR` of the identity (default: see once identity --help)")
 	}
-	chapter("Who is a member:", networkCommand(), inviteCommand(), revokeCommand())
+	chapter("Who is a member:", networkCommand(with), inviteCommand(with), revokeCommand(with))
 	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
 	root.SetHelpCommand(helpCommand())
 	sayArguments(root)

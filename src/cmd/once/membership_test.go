@@ -86,13 +86,32 @@ func TestMembers(t *testing.T) {
 	h.wants(found, "security", fine, "secure: ")
 	h.wants(found, "refused", warn, "over plain connections")
 
-	list := h.answer("", "revoke", "ben", "--network", h.path("office"))
-	h.answer(list, "trust", "revoke", "-", "--identity", h.path("cleo"))
-	p = h.start("listen", "--identity", h.path("cleo"))
-	p.seesAll(`\trefused\t`+id+`\t.*was revoked\t$`, `\tenter\t\S+\tana\t`)
-	if got := h.answer("", "network", "show", h.path("office")); !strings.HasSuffix(got, "\nrevoked       "+list) ||
-		strings.Count(got, "\nmember ") != 2 || strings.Contains(got, "  ben\n") {
-		t.Errorf("the network is:\n%s", got)
+	told := h.answer("", "revoke", "ben", "--network", h.path("office"), "--wait", "3s")
+	if told != "1 of 2 members have it: ana; not yet: cleo, who take it from the first of the others that they meet" {
+		t.Errorf("revoke says %q", told)
+	}
+	ana.sees(`"type":"network".*has revoked the membership of \\"ben\\" \(` + id)
+	ana.sees(`"type":"refused".*this node does not let it in: .*the network has revoked its membership"`)
+	ana.sees(`"type":"exit".*"expelled"`)
+	ben.sees(`the network has revoked this node's membership`)
+	p = h.start("listen", "--identity", h.path("cleo")) // which ana tells
+	p.seesAll(`\tnetwork\t.*has revoked the membership of .*`+id, `\tenter\t\S+\tana\t`, `\trefused\t`+id+`\t.*the network has revoked its membership$`)
+	shown := h.answer("", "network", "show", h.path("office"))
+	for i, line := range strings.Split(shown, "\n") {
+		want := []string{`^ana\tmember\t\S+Z\t\S{36}\tadmin,guest$`, `^ben\trevoked\t`, `^cleo\tinvited\t`}[i]
+		if !regexp.MustCompile(want).MatchString(line) {
+			t.Errorf("network show tells %q, want %q", line, want)
+		}
+	}
+	if got := h.answer("", "revoke", "ana", "--network", h.path("office"), "--json"); got != `{"members":1,"have":["cleo"],"lack":[]}` {
+		t.Errorf("revoke tells %s", got)
+	}
+	if got := h.fields(h.answer("", "identity", "show", h.path("ana"))); got["membership"] != "valid" {
+		t.Errorf("ana, who was told of it by nobody, is %q", got)
+	}
+	h.answer(h.answer("", "network", "roll", h.path("office")), "trust", "revoke", "-", "--identity", h.path("ana"))
+	if got := h.fields(h.answer("", "identity", "show", h.path("ana"))); got["membership"] != "revoked" {
+		t.Errorf("ana is %q", got)
 	}
 }
 
