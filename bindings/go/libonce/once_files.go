@@ -41,7 +41,7 @@ type Files struct{ engine *files.Files }
 //
 // State: draft.
 func NewFiles(owner *Node) (*Files, error) {
-	if err := check.Given("NewFiles", "owner", owner != nil, "one that is not nil"); err != nil {
+	if err := check.Given("NewFiles", "owner", owner != nil && owner.engine != nil, "one that is not nil or zero"); err != nil {
 		return nil, err
 	}
 	engine, err := files.New(owner.engine)
@@ -60,6 +60,9 @@ func NewFiles(owner *Node) (*Files, error) {
 //
 // State: draft.
 func (f *Files) Take(peer uuid.UUID, content [][]byte) bool {
+	if f == nil || f.engine == nil {
+		return false
+	}
 	if err := check.Frames("Take", "content", content, 0, 65536); err != nil {
 		return false
 	}
@@ -72,6 +75,9 @@ func (f *Files) Take(peer uuid.UUID, content [][]byte) bool {
 //
 // State: draft.
 func (f *Files) Gone(peer uuid.UUID) {
+	if f == nil || f.engine == nil {
+		return
+	}
 	f.engine.Gone(peer)
 }
 
@@ -81,6 +87,9 @@ func (f *Files) Gone(peer uuid.UUID) {
 //
 // State: draft.
 func (f *Files) Offer(peer uuid.UUID) Transfer {
+	if f == nil || f.engine == nil {
+		return Transfer{}
+	}
 	return Transfer{f.engine.Offer(peer)}
 }
 
@@ -93,6 +102,12 @@ func (f *Files) Offer(peer uuid.UUID) Transfer {
 //
 // State: draft.
 func (f *Files) NextOffer(ctx context.Context) (Transfer, error) {
+	if f == nil || f.engine == nil {
+		return Transfer{}, api.ErrNotRunning
+	}
+	if err := check.Context("NextOffer", ctx); err != nil {
+		return Transfer{}, err
+	}
 	result, err := f.engine.NextOffer(ctx)
 	if err != nil {
 		return Transfer{}, err
@@ -106,5 +121,8 @@ func (f *Files) NextOffer(ctx context.Context) (Transfer, error) {
 //
 // State: draft.
 func (f *Files) Counts() map[string]uint64 {
+	if f == nil || f.engine == nil {
+		return nil
+	}
 	return f.engine.Counts()
 }

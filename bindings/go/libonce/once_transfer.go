@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/files"
 )
@@ -13,8 +14,6 @@ import (
 // Transfer is files on their way from one node to another. Who sends adds
 // files and sends them, once; who receives them receives or refuses them,
 // once. Its other methods may be called from any thread, also meanwhile.
-//
-// The zero value is none; nothing but a comparison may be done with it.
 //
 // State: draft.
 type Transfer struct{ engine *files.Transfer }
@@ -26,8 +25,13 @@ type Transfer struct{ engine *files.Transfer }
 //
 // It fails if it cannot be read, has a name that nobody takes, or is too much.
 //
+// Errors: [ErrBadName], [ErrTooManyFiles].
+//
 // State: draft.
 func (t Transfer) Add(path string) error {
+	if t.engine == nil {
+		return api.ErrNotRunning
+	}
 	if err := check.Text("Add", "path", path, 1, 4096); err != nil {
 		return err
 	}
@@ -38,6 +42,9 @@ func (t Transfer) Add(path string) error {
 //
 // State: draft.
 func (t Transfer) LeftOut() []string {
+	if t.engine == nil {
+		return nil
+	}
 	return t.engine.LeftOut()
 }
 
@@ -48,8 +55,18 @@ func (t Transfer) LeftOut() []string {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrDeclined], [ErrUnanswered], [ErrNoRoom], [ErrOccupied],
+// [ErrBadName], [ErrChanged], [ErrGone], [ErrStalled], [ErrBroken],
+// [ErrAbandoned], [ErrTooManyFiles].
+//
 // State: draft.
 func (t Transfer) Send(ctx context.Context) error {
+	if t.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Send", ctx); err != nil {
+		return err
+	}
 	return t.engine.Send(ctx)
 }
 
@@ -66,8 +83,17 @@ func (t Transfer) Send(ctx context.Context) error {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrNoRoom], [ErrOccupied], [ErrBadName], [ErrChanged], [ErrGone],
+// [ErrStalled], [ErrBroken], [ErrAbandoned].
+//
 // State: draft.
 func (t Transfer) Receive(ctx context.Context, into string, overwrite bool) error {
+	if t.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Receive", ctx); err != nil {
+		return err
+	}
 	if err := check.Text("Receive", "into", into, 1, 4096); err != nil {
 		return err
 	}
@@ -82,8 +108,16 @@ func (t Transfer) Receive(ctx context.Context, into string, overwrite bool) erro
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrGone].
+//
 // State: draft.
 func (t Transfer) Refuse(ctx context.Context, reason string) error {
+	if t.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Refuse", ctx); err != nil {
+		return err
+	}
 	if err := check.Text("Refuse", "reason", reason, 0, 255); err != nil {
 		return err
 	}
@@ -94,6 +128,9 @@ func (t Transfer) Refuse(ctx context.Context, reason string) error {
 //
 // State: draft.
 func (t Transfer) Peer() uuid.UUID {
+	if t.engine == nil {
+		return uuid.Nil
+	}
 	return t.engine.Peer()
 }
 
@@ -101,6 +138,9 @@ func (t Transfer) Peer() uuid.UUID {
 //
 // State: draft.
 func (t Transfer) Title() string {
+	if t.engine == nil {
+		return ""
+	}
 	return t.engine.Title()
 }
 
@@ -108,6 +148,9 @@ func (t Transfer) Title() string {
 //
 // State: draft.
 func (t Transfer) Files() int {
+	if t.engine == nil {
+		return 0
+	}
 	return t.engine.Files()
 }
 
@@ -115,6 +158,9 @@ func (t Transfer) Files() int {
 //
 // State: draft.
 func (t Transfer) Octets() uint64 {
+	if t.engine == nil {
+		return 0
+	}
 	return t.engine.Octets()
 }
 
@@ -123,5 +169,8 @@ func (t Transfer) Octets() uint64 {
 //
 // State: draft.
 func (t Transfer) OctetsDone() uint64 {
+	if t.engine == nil {
+		return 0
+	}
 	return t.engine.OctetsDone()
 }

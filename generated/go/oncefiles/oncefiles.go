@@ -33,6 +33,8 @@
 //	once-files = S:OFFER *( C:READ S:DATA ) ( C:END S:END / S:END / C:END )
 //
 // A message may be used by one goroutine at a time.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package oncefiles
 
 import "github.com/sjohnr/at-once/src/wire"
