@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,14 @@ func (t *transfers) send(ctx context.Context, to recipient, toAll bool, paths []
 		sending.Go(func() { errs[i] = t.deliver(ctx, peer, paths, retry, receiving) })
 	}
 	sending.Wait()
-	return errors.Join(errs...)
+	var failed error
+	for _, err := range errs {
+		if failed != nil && err != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = cmp.Or(err, failed)
+	}
+	return failed
 }
 
 // deliver sends files to a peer, again when it has come back.
