@@ -110,11 +110,11 @@ func (n *Node) engine() *libonce.Node {
 }
 
 // Start starts a node, which runs until ctx ends or Close. Interfaces and gossip servers
-// need not be there yet. It fails with ctx's error if ctx has ended; with [ErrArgument] or
-// the error that names what is wrong, as [ErrEndpoint], [ErrServers], [ErrReserved],
-// [ErrHeaders] or [ErrGroups], if a field of config is not right; with [ErrNoIdentity], [ErrMembers] or [ErrTimeouts] if fields contradict each other; with
-// [ErrInUse] if another node runs with the identity; and with the error of the system if
-// it cannot listen.
+// need not be there yet. It fails with ctx's error if ctx has ended; with a [*ConfigError]
+// that names the field if config is not right, which is [ErrArgument] or says more, as
+// [ErrEndpoint], [ErrServers], [ErrReserved], [ErrHeaders], [ErrGroups], [ErrNoIdentity],
+// [ErrMembers] or [ErrTimeouts]; with [ErrInUse] if another node runs with the identity;
+// and with the error of the system if the node cannot listen.
 func Start(ctx context.Context, config Config) (*Node, error) {
 	if ctx == nil {
 		return nil, named("Start", check.Context("", ctx))
