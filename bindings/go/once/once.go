@@ -229,7 +229,8 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error { return n.engine().GossipU
 // peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it. It
 // fails with [ErrNoPeer] if the peer is not present, [ErrSelf] if it is the node itself,
 // [ErrTooLarge], [ErrArgument] unless there are 1 to 65536 frames, [ErrStopped], or ctx's
-// error; nothing was queued then.
+// error; nothing was queued then. A message holds up all that is said to the peer after it:
+// package files is for what has more than 64 KiB.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
 	return named("Whisper", n.engine().Whisper(ctx, peer, content))
 }

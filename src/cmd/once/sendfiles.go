@@ -26,7 +26,7 @@ func sendCommand(with *common) *cobra.Command {
 		Short: "send files and folders to a peer, or to all in a group",
 		Long: `Send offers files, and folders with all that is in them, to a peer that runs once
 receive, and exits when the peer has them on its disk, verified. With --group it
-does so to all who are in the group when it begins.
+does so to all members who take files when it begins.
 
 If the peer is gone in the middle, send waits for it to come back, by its id or its
 name, and goes on from what has arrived. The same holds if send is run again. Links
