@@ -14,6 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/check"
+	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/z85"
 )
 
@@ -58,6 +60,13 @@ func (n *Network) Invite(name, roles string, member uuid.UUID, days int) (string
 		list[i] = strings.TrimSpace(role)
 	}
 	invite, _, err := n.invite(name, list, member, time.Duration(days)*24*time.Hour, time.Now())
+	var limit *wire.Error
+	if errors.As(err, &limit) && limit.Err == wire.ErrLimit { // the name is within its own
+		return "", &check.Error{
+			Method: "Invite", Argument: "roles", Given: fmt.Sprint(limit.Got),
+			Allowed: fmt.Sprintf("at most %d roles of at most 64 octets each, and of %d together,", oncecard.MaxTokenRoles, oncecard.MaxTokenRolesOctets),
+		}
+	}
 	return invite, err
 }
 

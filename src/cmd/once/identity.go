@@ -61,7 +61,7 @@ type identityRecord struct {
 	Directory   string   `json:"directory"`
 	Network     string   `json:"network,omitempty"` // its public key
 	Name        string   `json:"name,omitempty"`
-	Roles       []string `json:"roles,omitempty"`
+	Roles       []string `json:"roles"`
 	MemberUntil string   `json:"member_until,omitempty"` // RFC 3339
 	Membership  string   `json:"membership,omitempty"`   // valid, expired or revoked
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func TestMembers(t *testing.T) {
 	ana.sees(`"type":"exit".*"expelled"`)
 	ben.sees(`the network has revoked this node's membership`)
 	p = h.start("listen", "--identity", h.path("cleo")) // which ana tells
-	p.seesAll(`\tnetwork\t.*has revoked the membership of .*`+id, `\tenter\t\S+\tana\t`, `\trefused\t`+id+`\t.*the network has revoked its membership\t$`)
+	p.seesAll(`\tnetwork\t.*has revoked the membership of .*`+id, `\tenter\t\S+\tana\t`, `\trefused\t`+id+`\t.*the network has revoked its membership\t`)
 	shown := h.answer("", "network", "show", h.path("office"))
 	for i, line := range strings.Split(shown, "\n") {
 		want := []string{`^ana\tmember\t\S+Z\t\S{36}\tadmin,guest$`, `^ben\trevoked\t`, `^cleo\tinvited\t`}[i]
@@ -194,6 +195,9 @@ func TestIdentityFails(t *testing.T) {
 		{"invite ana --network none", 1, `none/network.key: .*once network new`},
 		{"invite ana --network office --days 0", 2, `0 given, 1 to 3650 allowed`},
 		{"revoke zoe --network office", 1, `"zoe": no such name or UUID .once network show`},
+		{"invite ana --network office --role " + strings.Repeat("r", 65), 2, `^once: --role: 65 given, at most 16 roles of at most 64 octets each, and of 1024 together, allowed\n`},
+		{"invite ana --network office" + roles(17), 2, `^once: --role: \d+ given, at most 16 roles`},
+		{"join rubbish new", 1, `invite: malformed: want once: and, in base64, at most 4096 octets after it\n`},
 		{"join once:rubbish new", 1, `invite: malformed`},
 		{"trust forget zoe --identity ana", 1, `"zoe": no such name or UUID .once trust list`},
 		{"trust revoke rubbish --identity ana", 1, `malformed`},
@@ -255,4 +259,12 @@ func TestSealedOnly(t *testing.T) {
 	ben.sees(`\tenter\t\S+\tana\t`)
 	shout(0)
 	ben.sees(`\tshout\t\S+\told\troom\thi\tplain$`)
+}
+
+// roles returns flags for so many roles.
+func roles(n int) (flags string) {
+	for i := range n {
+		flags += " --role r" + strconv.Itoa(i)
+	}
+	return flags
 }

@@ -75,7 +75,7 @@ func networkFlag(flags *pflag.FlagSet, dir *string) {
 type memberRecord struct {
 	Name  string   `json:"name"`
 	ID    string   `json:"id"`
-	Roles []string `json:"roles,omitempty"`
+	Roles []string `json:"roles"`
 	Until string   `json:"member_until"` // RFC 3339
 	State string   `json:"state"`        // member, invited, expired or revoked
 }
