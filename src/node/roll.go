@@ -41,6 +41,7 @@ type holding struct {
 	rank     identity.Rank
 	offers   bool            // it is later than ours, as far as is known
 	answered guard.Allowance // of its ASKs
+	brought  guard.Allowance // of its ROLLs
 }
 
 func newRolls(g *guard.Guard) rolls {
@@ -64,10 +65,19 @@ func (r *rolls) turn() {
 	r.turned = make(chan struct{})
 }
 
-// isMember tells whether a peer that is present has shown to be a member of our network.
-func (l *loop) isMember(id uuid.UUID) bool {
-	badge := l.badge(id)
-	return badge != nil && badge.Token != nil && l.roll != nil
+// member returns what a peer that is present, and has shown to be a member of our network,
+// has of the roll. It is nil for others.
+func (l *loop) member(id uuid.UUID) (h *holding) {
+	if badge := l.badge(id); badge == nil || badge.Token == nil || l.roll == nil {
+		return nil
+	}
+	l.with(id, func(p *peer) {
+		if p.holds == nil {
+			p.holds = new(holding)
+		}
+		h = p.holds
+	})
+	return h
 }
 
 // say says something to a member, if our connection to it carries content.
@@ -80,17 +90,17 @@ func (l *loop) say(to uuid.UUID, m zremsg.Message) {
 
 // tellHolds tells a peer, if it is a member, which roll we have.
 func (l *loop) tellHolds(to uuid.UUID) {
-	if l.isMember(to) {
+	if l.member(to) != nil {
 		rank := l.roll.Rank()
 		l.say(to, &zremsg.Holds{Moves: rank.Moves, Number: rank.Number, Digest: rank.Digest[:]})
 	}
 }
 
-// holds takes in which roll a member has.
-func (l *loop) holds(id uuid.UUID, rank identity.Rank) {
-	l.with(id, func(p *peer) { p.holds.rank, p.holds.offers = rank, rank.Compare(l.roll.Rank()) > 0 })
+// hears takes in which roll a member has.
+func (l *loop) hears(h *holding, rank identity.Rank) {
+	h.rank, h.offers = rank, rank.Compare(l.roll.Rank()) > 0
 	l.turn()
-	if l.of(id).holds.offers {
+	if h.offers {
 		l.fetch()
 	}
 }
@@ -106,7 +116,7 @@ func (l *loop) fetch() {
 		return
 	}
 	for id, p := range l.peers {
-		if _, asked := l.asked[id]; asked || !p.holds.offers || p.holds.rank.Compare(l.roll.Rank()) <= 0 {
+		if _, asked := l.asked[id]; asked || p.holds == nil || !p.holds.offers || p.holds.rank.Compare(l.roll.Rank()) <= 0 {
 			continue
 		}
 		l.asked[id] = time.Now()
@@ -130,23 +140,21 @@ func (l *loop) tire(now time.Time) {
 // declined notes that a peer offers us nothing, until it says anew what it has.
 func (l *loop) declined(id uuid.UUID) {
 	delete(l.asked, id)
-	if l.find(id) != nil {
-		l.with(id, func(p *peer) { p.holds.offers = false })
+	if h := l.of(id).holds; h != nil {
+		h.offers = false
 	}
 }
 
 // give brings a member our roll, unless it has asked too often.
 func (l *loop) give(to uuid.UUID) {
-	if l.roll.Number == 0 {
-		return
-	}
-	ok := false
-	l.with(to, func(p *peer) { ok = p.holds.answered.Use(1, time.Now(), zremsg.MaxAnswered, answeredRate) })
-	if !ok {
+	h := l.member(to)
+	switch {
+	case h == nil || l.roll.Number == 0:
+	case !h.answered.Use(1, time.Now(), zremsg.MaxAnswered, answeredRate):
 		l.count("rolls asked for too often")
-		return
+	default:
+		l.say(to, &zremsg.Roll{Roll: l.roll.Octets()})
 	}
-	l.say(to, &zremsg.Roll{Roll: l.roll.Octets()})
 }
 
 // ofRoll takes what a member says of the network's roll.
@@ -157,32 +165,30 @@ func (r *receiver) ofRoll(message zremsg.Message) {
 		return
 	}
 	r.loop.do(func() {
-		switch m := message.(type) {
-		case *zremsg.Holds:
-			if len(m.Digest) != sha256.Size {
-				r.count("messages that are malformed")
-				return
-			}
-			if r.loop.isMember(r.peer) {
-				r.loop.holds(r.peer, identity.Rank{Moves: m.Moves, Number: m.Number, Digest: [sha256.Size]byte(m.Digest)})
-				return
-			}
-		case *zremsg.Ask:
-			if r.loop.isMember(r.peer) {
-				r.loop.give(r.peer)
-				return
-			}
+		h := r.loop.member(r.peer)
+		m, holds := message.(*zremsg.Holds)
+		switch {
+		case holds && len(m.Digest) != sha256.Size:
+			r.count("messages that are malformed")
+		case h == nil:
+			r.count("words about a roll that mean nothing")
+		case holds:
+			r.loop.hears(h, identity.Rank{Moves: m.Moves, Number: m.Number, Digest: [sha256.Size]byte(m.Digest)})
+		default:
+			r.loop.give(r.peer)
 		}
-		r.count("words about a roll that mean nothing")
 	})
 }
 
 // brings takes in a roll. Only what the network's key has signed is kept, and that the peer
 // was asked for it does not matter.
 func (r *receiver) brings(m *zremsg.Roll) {
-	member := false
-	r.loop.do(func() { member = r.loop.isMember(r.peer) })
-	if !member || !r.rolls.Use(1, time.Now(), zremsg.MaxRolls, rollsRate) {
+	wanted := false
+	r.loop.do(func() {
+		h := r.loop.member(r.peer)
+		wanted = h != nil && h.brought.Use(1, time.Now(), zremsg.MaxRolls, rollsRate)
+	})
+	if !wanted {
 		r.count("rolls that nobody wants")
 		return
 	}
@@ -201,8 +207,8 @@ func (r *receiver) brings(m *zremsg.Roll) {
 // right.
 func (l *loop) brought(from uuid.UUID, roll *identity.Roll, taken bool, err error) {
 	l.declined(from)
-	if roll != nil && l.find(from) != nil {
-		l.with(from, func(p *peer) { p.holds.rank = roll.Rank() })
+	if h := l.member(from); h != nil && roll != nil {
+		h.rank = roll.Rank()
 	}
 	switch {
 	case taken:
@@ -359,7 +365,8 @@ func (n *Node) Spread(ctx context.Context, text string, members int) (holders []
 // holders returns which members that a roll names are known to have it.
 func (l *loop) holders(roll *identity.Roll) (holders []string) {
 	for id := range roll.Tokens {
-		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || l.of(id).holds.rank == roll.Rank() {
+		h := l.of(id).holds
+		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() {
 			holders = append(holders, id.String())
 		}
 	}
