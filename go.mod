@@ -3,6 +3,7 @@ module github.com/sjohnr/at-once
 go 1.26.0
 
 require (
+	filippo.io/age v1.3.2
 	github.com/google/uuid v1.6.0
 	github.com/rivo/uniseg v0.4.7
 	github.com/spf13/cobra v1.10.2
@@ -16,4 +17,7 @@ require (
 	rsc.io/qr v0.2.0
 )
 
-require github.com/inconshreveable/mousetrap v1.1.0 // indirect
+require (
+	filippo.io/hpke v0.4.0 // indirect
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+)

@@ -30,4 +30,4 @@ echo 'apart:'
 printf '%-10s %6d\n' program "$(files '^src/cmd/.*\.go$' | count)" \
 	doubles "$(files "$doubles" | count)" oncetest "$(files '/oncetest/.*\.go$' | count)" \
 	generator "$(files '^gsl/.*\.(gsl|sh)$' | count)" \
-	labs "$(files '^(lab|demo|\.ci)/' '\.txt$' | count)"
+	labs "$(files '^(lab|demo|deploy|\.ci)/' '\.txt$' | count)"

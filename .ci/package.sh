@@ -83,8 +83,8 @@ try_service() {
     /lib/systemd/systemd --user --unit=basic.target --log-target=null &
     until_true "the user manager is there" test -S "$XDG_RUNTIME_DIR/systemd/private"
     systemctl --user start once
-    HOME=/tmp/another once shout --group room --interface lo "to whoever is there"
-    grep -q '"type":"shout".*"to whoever is there"' /tmp/events || fail "the service has not written the shout"
+    HOME=/tmp/another once shout --group room --interface lo --wait 20s "to whoever is there"
+    until_true "the service writes the shout" grep -q '"type":"shout".*"to whoever is there"' /tmp/events
     systemctl --user stop once
     [[ $(property Result) == success ]] || fail "stopped, its result is $(property Result)"
 

@@ -225,7 +225,7 @@ func TestShoutsOfMany(t *testing.T) {
 				case strings.Contains(said, "sealed shout"):
 					shouts++
 				case !strings.HasSuffix(said, "HELLO") && !strings.HasSuffix(said, "OPEN") && !strings.HasSuffix(said, "KEY"):
-					t.Fatalf("%s is told %q", l.guard.Name, said)
+					t.Fatalf("%s is told %q", l.guard.Name(), said)
 				}
 			}
 		}

@@ -196,7 +196,7 @@ func (s *speaker) listener(name string, k kind) *listener {
 // greeting returns what a node says of itself.
 func greeting(g *guard.Guard) *zremsg.Hello {
 	return &zremsg.Hello{
-		Sequence: 1, Endpoint: "tcp://10.0.0.9:5670", Name: g.Name,
+		Sequence: 1, Endpoint: "tcp://10.0.0.9:5670", Name: g.Name(),
 		Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: strconv.FormatUint(g.Incarnation, 10)}},
 	}
 }
@@ -420,7 +420,7 @@ func (l *listener) told() []string {
 func (l *listener) wants(want ...string) {
 	l.Helper()
 	if got := l.told(); !slices.Equal(got, want) {
-		l.Fatalf("%s is told\n%s\nwant\n%s", l.guard.Name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		l.Fatalf("%s is told\n%s\nwant\n%s", l.guard.Name(), strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

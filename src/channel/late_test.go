@@ -56,7 +56,7 @@ func TestLateShoutsOfMany(t *testing.T) {
 		for _, l := range all {
 			for _, said := range l.told() {
 				if strings.Contains(said, "open message") {
-					t.Fatalf("%s is told %q", l.guard.Name, said)
+					t.Fatalf("%s is told %q", l.guard.Name(), said)
 				}
 			}
 		}

@@ -98,12 +98,12 @@ func TestShoutLate(t *testing.T) {
 		number = map[kind]string{plain: "4", encrypted: "4", sealed: "6"}[dan.kind] // after the ballast as well
 		for _, l := range []*listener{ben, cat} {
 			if got := l.last(); got != shoutAs(l.kind, number, "now") {
-				t.Errorf("%s is told %q", l.guard.Name, got)
+				t.Errorf("%s is told %q", l.guard.Name(), got)
 			}
 		}
 		for _, l := range []*listener{ben, cat, dan} {
 			if skipped, withheld := l.to.Missed(); skipped != (Amount{}) || withheld != (Amount{}) {
-				t.Errorf("%s missed %v and %v", l.guard.Name, skipped, withheld)
+				t.Errorf("%s missed %v and %v", l.guard.Name(), skipped, withheld)
 			}
 		}
 	})
@@ -141,7 +141,7 @@ func TestShoutSkips(t *testing.T) {
 			t.Helper()
 			skipped, withheld := l.to.Missed()
 			if skipped.Messages != messages || withheld != (Amount{}) || (skipped.Octets > 0) != (messages > 0) {
-				t.Errorf("%s missed %v and %v", l.guard.Name, skipped, withheld)
+				t.Errorf("%s missed %v and %v", l.guard.Name(), skipped, withheld)
 			}
 		}
 		ben.to.Suspected()
@@ -204,7 +204,7 @@ func TestShoutWithoutTheGone(t *testing.T) {
 		}
 		for _, l := range []*listener{ben, cat} {
 			if skipped, withheld := l.to.Missed(); skipped != (Amount{}) || withheld != (Amount{}) {
-				t.Errorf("%s missed %v and %v", l.guard.Name, skipped, withheld)
+				t.Errorf("%s missed %v and %v", l.guard.Name(), skipped, withheld)
 			}
 		}
 	})
@@ -253,7 +253,7 @@ func TestWithheld(t *testing.T) {
 		dan.wants("1 HELLO", "2 shout room all", "3 shout other x")
 		for l, want := range map[*listener]uint64{ben: 2, cat: 0, dan: 0} {
 			if skipped, withheld := l.to.Missed(); skipped != (Amount{}) || withheld != (Amount{want, 0}) {
-				t.Errorf("%s missed %v and %v", l.guard.Name, skipped, withheld)
+				t.Errorf("%s missed %v and %v", l.guard.Name(), skipped, withheld)
 			}
 		}
 	})

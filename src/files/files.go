@@ -10,6 +10,8 @@
 // What comes from the other side is not believed: paths stay in the folder that the
 // receiver has chosen, whatever links are in it (os.Root), names that could mislead are
 // refused, no more is taken than was offered and asked for, and what waits is bounded.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package files
 
 import (
@@ -65,14 +67,11 @@ func Is(frame []byte) bool {
 
 // Take returns true if a whisper belongs to a transfer, and takes it. It does not wait.
 func (f *Files) Take(peer uuid.UUID, content [][]byte) bool {
-	if len(content) != 1 {
+	if len(content) != 1 || !Is(content[0]) {
 		return false
 	}
 	frame := content[0]
-	id, err := oncefiles.Peek(frame)
-	if err != nil {
-		return false
-	}
+	id, _ := oncefiles.Peek(frame)
 	k := key{peer, binary.BigEndian.Uint64(frame[oncefiles.TransferOffset:])}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -55,7 +55,7 @@ func TestTransfer(t *testing.T) {
 // TestMany checks that many small files do not take a round trip each, whether they are
 // there or not.
 func TestMany(t *testing.T) {
-	const many = 1000
+	const many = 300
 	small := map[string]string{}
 	for i := range many {
 		small[fmt.Sprintf("a/%d", i)] = fmt.Sprint(i)

@@ -18,6 +18,7 @@ import (
 const (
 	PropertyCard  = "X-Once-Card"
 	propertyToken = "X-Once-Token"
+	propertyMoves = "X-Once-Moves"
 )
 
 // Refused is told of a node that is turned away in a handshake, from where, and why.
@@ -83,7 +84,8 @@ func (g *Guard) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	if m.Partial {
 		return nil
 	}
-	claim := identity.Claim{ID: peer, Key: &key, Token: m.Others[strings.ToLower(propertyToken)]}
+	shown := func(property string) []byte { return m.Others[strings.ToLower(property)] }
+	claim := identity.Claim{ID: peer, Key: &key, Token: shown(propertyToken), Moves: shown(propertyMoves)}
 	now := time.Now()
 	if octets, ok := m.Others[strings.ToLower(PropertyCard)]; ok {
 		at := now

@@ -183,7 +183,7 @@ func (g *gate) stands(t *testing.T) {
 	ours, life, name := NoncesOf(g.near)
 	theirs, ourLife, ourName := NoncesOf(g.far)
 	if ours.Own != theirs.Far || ours.Far != theirs.Own || !ours.Fresh() || life != g.called.Incarnation || ourLife != g.caller.Incarnation ||
-		name != g.called.Name || ourName != "" {
+		name != g.called.Name() || ourName != "" {
 		t.Errorf("nonces %v and %v, lives %d and %d, names %q and %q", ours, theirs, life, ourLife, name, ourName)
 	}
 	if !bytes.Equal(g.shows[PropertyNonce], ours.Own[:]) {
@@ -260,7 +260,7 @@ func TestProperties(t *testing.T) {
 		if len(one) != want || len(one[PropertyNonce]) != NonceSize || bytes.Equal(one[PropertyNonce], other[PropertyNonce]) {
 			t.Errorf("%v: shows %v", security, maps.Collect(maps.All(one)))
 		}
-		if (string(one[PropertyName]) == g.Name) == g.Secure || string(g.Introduction()[PropertyName]) != g.Name {
+		if (string(one[PropertyName]) == g.Name()) == g.Secure || string(g.Introduction()[PropertyName]) != g.Name() {
 			t.Errorf("%v: shows the name %q", security, one[PropertyName])
 		}
 	}

@@ -23,6 +23,7 @@ import (
 const (
 	HeaderCard      = zre.ReservedHeader + "CARD"
 	HeaderToken     = zre.ReservedHeader + "TOKEN"
+	HeaderMoves     = zre.ReservedHeader + "MOVES"
 	HeaderChallenge = zre.ReservedHeader + "CHALLENGE"
 	HeaderNonce     = zre.ReservedHeader + "NONCE"
 	HeaderGreeting  = zre.ReservedHeader + "GREETING"
@@ -46,6 +47,9 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 		hello.Headers = append(hello.Headers, wire.Pair{Key: header, Value: value})
 	}
 	hello.Sequence = 1
+	if g.members {
+		hello.Name = g.Name() // which the token has
+	}
 	if key := g.PublicKey(); key != nil {
 		say(zre.HeaderPublicKey, z85.Encode(key[:]))
 	}
@@ -60,6 +64,9 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 	say(HeaderChallenge, identity.Base64(challenge))
 	if token := g.Identity.Token(); token != nil {
 		say(HeaderToken, identity.Base64(token.Octets()))
+	}
+	if moves := g.Identity.Moves(); len(moves) > 0 {
+		say(HeaderMoves, identity.Base64(moves))
 	}
 	if on.Own != noNonce {
 		say(HeaderNonce, identity.Base64(on.Own[:]))
@@ -126,6 +133,8 @@ func shownIn(hello *zremsg.Hello, peer uuid.UUID, key *[32]byte) (s shown, err e
 			}
 		case HeaderToken:
 			s.claim.Token, err = identity.ParseBase64(h.Value)
+		case HeaderMoves:
+			s.claim.Moves, err = identity.ParseBase64(h.Value)
 		case HeaderChallenge:
 			s.challenge, err = identity.ParseBase64(h.Value)
 		case HeaderNonce:
@@ -162,7 +171,7 @@ func (g *Guard) Vet(peer uuid.UUID, key *[32]byte, hello *zremsg.Hello, on *Nonc
 	if err != nil {
 		return nil, err
 	}
-	badge := &zre.Badge{Card: s.claim.Card, Key: key, Challenge: s.challenge, Greeting: s.greeting}
+	badge := &zre.Badge{Card: s.claim.Card, Key: key, Moves: s.claim.Moves, Challenge: s.challenge, Greeting: s.greeting}
 	switch {
 	case badge.Card == nil && !SameKey(known, key):
 		err = identity.ErrKey

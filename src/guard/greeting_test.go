@@ -28,7 +28,7 @@ func connection() (near, far Nonces) {
 // greeting returns what a node says of itself, before it shows who it is.
 func greeting(g *Guard) *zremsg.Hello {
 	return &zremsg.Hello{
-		Endpoint: "tcp://10.0.0.1:5670", Groups: []string{"room"}, Status: 1, Name: g.Name,
+		Endpoint: "tcp://10.0.0.1:5670", Groups: []string{"room"}, Status: 1, Name: g.Name(),
 		Headers: []wire.Pair{{Key: "color", Value: "red"}, {Key: zre.HeaderIncarnation, Value: strconv.FormatUint(g.Incarnation, 10)}},
 	}
 }
@@ -286,8 +286,11 @@ func TestGreetingOfMembers(t *testing.T) {
 	} {
 		near, far := connection()
 		hello := greeting(c.who)
-		hello.Name = c.as
 		c.who.Present(hello, ana.ID, &near, NewChallenge())
+		proof := &hello.Headers[len(hello.Headers)-1]
+		hello.Name, hello.Headers = c.as, hello.Headers[:len(hello.Headers)-1]
+		proof.Value = Prove(c.who.Identity, hello, ana.ID, near.Far)
+		hello.Headers = append(hello.Headers, *proof)
 		badge, err := ana.Vet(c.who.ID, nil, hello, &far, nil)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: %v", name, err)

@@ -41,7 +41,6 @@ type Config struct {
 // concurrent use.
 type Guard struct {
 	ID          uuid.UUID
-	Name        string
 	Incarnation uint64             // higher at each start
 	Identity    *identity.Identity // nil for none
 	Secure      bool               // CURVE is on each connection
@@ -53,16 +52,18 @@ type Guard struct {
 	Twins     Twins
 	Throttle  *Throttle
 
-	trust  *identity.Trust
-	wall   func() time.Time
-	log    *slog.Logger
-	serial atomic.Uint64
+	name    string
+	members bool // it trusts members only, and so goes by the name that the network gives it
+	trust   *identity.Trust
+	wall    func() time.Time
+	log     *slog.Logger
+	serial  atomic.Uint64
 }
 
 // New settles how a node protects itself, and takes its identity for it alone until
 // Release.
 func New(c Config) (*Guard, error) {
-	g := &Guard{Name: c.Name, Names: newNames(), Throttle: newThrottle(), wall: c.Wall, log: c.Log}
+	g := &Guard{name: c.Name, Names: newNames(), Throttle: newThrottle(), wall: c.Wall, log: c.Log}
 	if err := g.arm(&c); err != nil {
 		return nil, err
 	}
@@ -70,7 +71,6 @@ func New(c Config) (*Guard, error) {
 	if g.Identity != nil {
 		g.ID = g.Identity.UUID()
 	}
-	g.Name = cmp.Or(g.Name, strings.ToUpper(g.ID.String()[:6]))
 	if err := g.begin(c.Curve, c.Warn); err != nil {
 		return nil, err
 	}
@@ -102,10 +102,7 @@ func (g *Guard) arm(c *Config) (err error) {
 	if trust == api.NodeTrustMembers && !member {
 		return api.ErrMembers
 	}
-	g.Identity, g.Secure = c.Identity, security == api.NodeSecuritySecure
-	if trust == api.NodeTrustMembers {
-		g.Name = c.Identity.MemberName()
-	}
+	g.Identity, g.Secure, g.members = c.Identity, security == api.NodeSecuritySecure, trust == api.NodeTrustMembers
 	g.trust, err = identity.NewTrust(trust, c.Identity)
 	return err
 }
@@ -173,7 +170,7 @@ func (g *Guard) Freshen() *identity.Card {
 // to it: Properties and its name. Over CURVE that is said to who was let in.
 func (g *Guard) Introduction() map[string][]byte {
 	shown := g.Properties()
-	shown[PropertyName] = []byte(g.Name)
+	shown[PropertyName] = []byte(g.Name())
 	return shown
 }
 
@@ -185,12 +182,15 @@ func (g *Guard) Properties() map[string][]byte {
 		PropertyIncarnation: binary.BigEndian.AppendUint64(nil, g.Incarnation),
 	}
 	if !g.Secure {
-		shown[PropertyName] = []byte(g.Name)
+		shown[PropertyName] = []byte(g.Name())
 		return shown
 	}
 	shown[PropertyCard] = g.Identity.Card().Octets()
 	if token := g.Identity.Token(); token != nil {
 		shown[propertyToken] = token.Octets()
+	}
+	if moves := g.Identity.Moves(); len(moves) > 0 {
+		shown[propertyMoves] = moves
 	}
 	return shown
 }
@@ -203,16 +203,36 @@ func (g *Guard) PublicKey() *[32]byte {
 	return new([32]byte(g.Identity.Transport().PublicKey().Bytes()))
 }
 
-// Recheck tells why a peer that is present may be so no longer, or nil.
-func (g *Guard) Recheck(p *zre.Peer, now time.Time) error {
+// Name returns the node's public name: among members the one that the network gives it.
+func (g *Guard) Name() string {
+	if g.members {
+		return g.Identity.MemberName()
+	}
+	return cmp.Or(g.name, strings.ToUpper(g.ID.String()[:6]))
+}
+
+// Recheck returns what makes a peer that is present a member, nil if nothing does, or why
+// the peer may be present no longer.
+func (g *Guard) Recheck(p *zre.Peer, now time.Time) (*identity.Token, error) {
 	badge := p.Badge()
-	claim := identity.Claim{ID: p.UUID(), Name: p.Name(), Card: badge.Card, Key: badge.Key}
+	claim := identity.Claim{ID: p.UUID(), Name: p.Name(), Card: badge.Card, Moves: badge.Moves, Key: badge.Key}
 	if badge.Token != nil {
 		claim.Token = badge.Token.Octets()
 	}
 	if err := badge.Valid(now); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := g.trust.Check(claim, now)
-	return err
+	return g.trust.Check(claim, now)
+}
+
+// Roll returns what the node's network says of its members, nil if it is in none. What is
+// in the files of the identity counts.
+func (g *Guard) Roll() *identity.Roll {
+	if g.Identity == nil {
+		return nil
+	}
+	if err := g.trust.Refresh(); err != nil {
+		g.log.Error("the files of the identity cannot be read", "error", err)
+	}
+	return g.Identity.Roll()
 }

@@ -32,6 +32,10 @@ func Refusal(why error) api.EventRefusal {
 		return false
 	}
 	switch {
+	case is(identity.ErrTakenBack):
+		return api.EventRefusalRevoked
+	case is(identity.ErrMoved):
+		return api.EventRefusalMoved
 	case is(identity.ErrMember): // whatever is wrong with the token
 		return api.EventRefusalMember
 	case is(identity.ErrPinned):

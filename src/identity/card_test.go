@@ -102,8 +102,8 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
-// TestRevocationRefused has members written in other ways than the one that there is.
-func TestRevocationRefused(t *testing.T) {
+// TestRollRefused has members written in other ways than the one that there is.
+func TestRollRefused(t *testing.T) {
 	_, network, _ := fixture(t)
 	const id, higher = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
 	list := func(pairs ...string) (members []wire.Pair) {
@@ -132,21 +132,21 @@ func TestRevocationRefused(t *testing.T) {
 		{list(id, "18446744073709551616"), ErrMalformed},
 		{list(id, "1e3"), ErrMalformed},
 	} {
-		m := oncecard.Revocation{Network: publicOf(network), Number: 1, Members: test.members}
-		_, err := ParseRevocation(signedBy(t, network, &m, &m.Proof))
+		m := oncecard.Roll{Network: publicOf(network), Number: 1, Revoked: test.members}
+		_, err := ParseRoll(signedBy(t, network, &m, &m.Proof))
 		if !errors.Is(err, test.err) {
 			t.Errorf("%q: %v, want %v", test.members, err, test.err)
 		}
 	}
 	largest := make(map[uuid.UUID]time.Time)
-	for i := range oncecard.MaxRevocationMembers {
+	for i := range oncecard.MaxRollRevoked {
 		largest[uuid.UUID{14: byte(i >> 8), 15: byte(i)}] = unix(maxTime - 1)
 	}
-	if r, err := newRevocation(network, 1<<64-1, largest); err != nil || len(r.Members) != len(largest) {
+	if r, err := (&Roll{Number: 1<<64 - 1, Revoked: largest}).signed(network); err != nil || len(r.Revoked) != len(largest) {
 		t.Errorf("the largest: %v", err)
 	}
 	largest[uuid.Max] = start
-	_, err := newRevocation(network, 1, largest)
+	_, err := (&Roll{Number: 1, Revoked: largest}).signed(network)
 	wants(t, err, wire.ErrLimit)
 }
 
@@ -163,26 +163,35 @@ func FuzzCard(f *testing.F) {
 }
 
 func FuzzToken(f *testing.F) {
-	_, _, v := fixture(f)
+	_, network, v := fixture(f)
+	own := publicOf(network)
 	f.Add([]byte(v.Token))
-	f.Add([]byte(v.Revocation))
+	f.Add([]byte(v.Roll))
+	f.Add([]byte(v.Move))
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		if token, err := ParseToken(octets, start); err == nil && !bytes.Equal(token.Octets(), octets) {
 			t.Error("a token is not what it was")
 		}
-		if r, err := ParseRevocation(octets); err == nil && !bytes.Equal(r.octets, octets) {
-			t.Error("a revocation is not what it was")
+		if r, err := ParseRoll(octets); err == nil && !bytes.Equal(r.octets, octets) {
+			t.Error("a roll is not what it was")
 		}
 		again(t, new(oncecard.Token), octets)
-		again(t, new(oncecard.Revocation), octets)
+		again(t, new(oncecard.Roll), octets)
+		again(t, new(oncecard.Move), octets)
+		_, _ = keysOf(octets, own)
 	})
 }
 
 func FuzzInvite(f *testing.F) {
 	_, _, v := fixture(f)
 	f.Add(v.InviteText)
-	f.Add(v.RevocationText)
+	f.Add(v.RollText)
 	f.Fuzz(func(t *testing.T, text string) {
+		if r, err := RollIn(text); err == nil && r.Text() != strings.TrimSuffix(text, "\n") {
+			t.Errorf("%q becomes %q", text, r.Text())
+		}
+		b := &book{seeds: map[uuid.UUID][]byte{}}
+		_ = b.restore(text) // whatever it is, without a panic
 		if seed, token, err := parseInvite(text, start); err == nil {
 			m := oncecard.Invite{Seed: seed, Token: token.Octets()}
 			octets, err := m.AppendTo(nil)

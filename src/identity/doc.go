@@ -12,13 +12,14 @@
 //	transport.cert, transport.cert_secret the key for CURVE, as CZMQ's zcert has it
 //	incarnation                           the latest
 //	in-use                                which process runs a node with it, if the file is locked
-//	token                                 what makes it a member of a network
-//	revocation                            whose tokens the network has taken back
+//	token                                 what made it a member of a network
+//	roll                                  what the network says of its members, this one too
 //	trust                                 whose the names are
 //	peers/*.cert                          who needs no card: certificates as zauth has them
 //
-// A network is another Ed25519 key, in a directory of its own: network.key, the tokens
-// that it gave in members, and revocation. What is secret is for its owner alone, and
+// A network is another Ed25519 key, in a directory of its own: network.key, all tokens
+// that it gave in members, its roll, the invites that were not taken yet in invites, and
+// in moved the key that it has now, if that is another. What is secret is for its owner alone, and
 // nothing may be written by others; where that is not so, nothing is read. Programs
 // that change a directory at the same time wait for each other with a file lock. One
 // that cannot be changed can be used, but no second node is kept from using it too.
@@ -50,6 +51,12 @@ var (
 	ErrKey    = errors.New("the connection's key is not the card's: somebody stands in between")
 	ErrPinned = errors.New("the name belongs to somebody else")
 	ErrMember = errors.New("not a member of our network")
+	// ErrTakenBack says why besides ErrMember.
+	ErrTakenBack = errors.New("the network has revoked its membership")
+
+	ErrMoved      = errors.New("the network's old key has moved it to two others: somebody else has that key too; ask who made the network which one is right")
+	ErrForgets    = errors.New("two rolls of the network contradict each other: one does not revoke whom the other does; its key was restored from an old backup, or is used in two places")
+	ErrLeftBehind = errors.New("the network has another key now, and has not taken this member along: ask for another invite")
 )
 
 // What keeps files from being read or written.

@@ -48,11 +48,7 @@ func Load(dir string) (*Identity, error) {
 	if i.transport, err = d.transport(); err != nil {
 		return nil, err
 	}
-	i.token, err = d.token()
-	if err == nil && i.token != nil && i.token.Member != i.id {
-		err = fmt.Errorf("%s is %w", d.path(fileToken), ErrStranger)
-	}
-	return i, err
+	return i, i.belong()
 }
 
 // Incarnation returns a number for a start of the node: the time in nanoseconds since

@@ -147,7 +147,7 @@ func filled(t testing.TB) (dir string, read func() error) {
 	r, err := network.revoke([16]byte{6: 0x80, 8: 0x80}, start)
 	must(t, err)
 	i := load(t, dir)
-	must(t, i.adopt(r))
+	must(t, i.Adopt(r.Text()))
 	must(t, i.dir.keep(map[string]Pin{"a \"b\" \x00\xFF\n": {"a \"b\" \x00\xFF\n", token.Member, start, false}}))
 	must(t, os.Mkdir(filepath.Join(dir, "peers"), 0o700))
 	put(t, dir, "peers/b.cert", []byte(i.Certificate()), 0o644)
@@ -169,7 +169,7 @@ func filled(t testing.TB) (dir string, read func() error) {
 // can be missing.
 var (
 	secrets = map[string]string{"identity.key": "\n", fileTransport: "\n"}
-	others  = map[string]string{fileToken: "\n", fileIncarnation: "\n", fileRevocation: "\n", filePins: "\n", "peers/b.cert": "\n"}
+	others  = map[string]string{fileToken: "\n", fileIncarnation: "\n", fileRoll: "\n", filePins: "\n", "peers/b.cert": "\n"}
 )
 
 func TestModes(t *testing.T) {

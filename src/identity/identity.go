@@ -33,10 +33,11 @@ type Identity struct {
 	transport *ecdh.PrivateKey
 	id        uuid.UUID
 	dir       directory // empty if it is in memory only
-	token     *Token    // nil if it is in no network
 
 	renewing    sync.Mutex
 	mu          sync.Mutex
+	token       *Token           // nil if it is in no network
+	roll        *Roll            // of that; nil if it is in none
 	sealing     []sealingKey     // the latest first
 	card        *Card            // nil before the first Issue
 	text        string           // of the card, which many greetings show
@@ -69,23 +70,6 @@ func publicOf(key ed25519.PrivateKey) ed25519.PublicKey { return key.Public().(e
 func (i *Identity) UUID() uuid.UUID   { return i.id }
 func (i *Identity) PublicKey() string { return z85.Encode(publicOf(i.key)) }
 func (i *Identity) Directory() string { return string(i.dir) }
-
-// membership returns the identity's token, or one that says nothing.
-func (i *Identity) membership() *Token {
-	if i.token == nil {
-		return new(Token)
-	}
-	return i.token
-}
-
-func (i *Identity) Network() string        { return z85.Encode(i.membership().Network) }
-func (i *Identity) MemberName() string     { return i.membership().Name }
-func (i *Identity) Roles() []string        { return i.membership().Roles }
-func (i *Identity) MemberUntil() time.Time { return i.membership().Expiry }
-
-// Token returns what makes the identity a member of a network, nil if nothing does.
-// It may have expired.
-func (i *Identity) Token() *Token { return i.token }
 
 // Sign signs a message for a purpose, which keeps it from being taken for
 // anything else; [Card.Verify] is its counterpart.

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/ed25519"
 	"errors"
@@ -12,12 +13,18 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/check"
+	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/z85"
 )
 
-const fileMembers = "members"
+// The files of a network, beside network.key and its roll.
+const (
+	fileMembers = "members"
+	fileInvites = "invites"
+	fileMoved   = "moved"
+)
 
 // Network is the key that makes members of a network, in a directory of its own. All
 // methods may be called from any goroutine.
@@ -53,140 +60,171 @@ func (n *Network) Invite(name, roles string, member uuid.UUID, days int) (string
 		list[i] = strings.TrimSpace(role)
 	}
 	invite, _, err := n.invite(name, list, member, time.Duration(days)*24*time.Hour, time.Now())
+	var limit *wire.Error
+	if errors.As(err, &limit) && limit.Err == wire.ErrLimit { // the name is within its own
+		return "", &check.Error{
+			Method: "Invite", Argument: "roles", Given: fmt.Sprint(limit.Got),
+			Allowed: fmt.Sprintf("at most %d roles of at most 64 octets each, and of %d together,", oncecard.MaxTokenRoles, oncecard.MaxTokenRolesOctets),
+		}
+	}
+	return invite, err
+}
+
+// InviteAgain is Invite for a member that there is.
+func (n *Network) InviteAgain(nameOrID string, days int) (invite string, err error) {
+	now := time.Now()
+	err = n.change(now, func(b *book) error {
+		t, err := b.member(nameOrID)
+		if err != nil {
+			return err
+		}
+		if t, err = b.vouch(t.Name, t.Roles, t.Member, time.Duration(days)*24*time.Hour, now); err != nil {
+			return err
+		}
+		invite, err = b.write(t, b.seeds[t.Member])
+		return err
+	})
 	return invite, err
 }
 
 // Revoke revokes the member with a name or an id.
-func (n *Network) Revoke(name string) (string, error) {
-	members, err := n.Members()
-	if err != nil {
-		return "", err
-	}
-	id, err := uuid.Parse(cmp.Or(members[name], name))
-	if err != nil {
-		return "", api.ErrUnknown
-	}
-	r, err := n.revoke(id, time.Now())
-	if err != nil {
-		return "", err
-	}
-	return r.Text(), nil
-}
-
-// Revoked returns the latest list, empty if nobody was revoked.
-func (n *Network) Revoked() (string, error) {
-	r, err := n.dir.revocation(publicOf(n.key))
-	if err != nil || r.Number == 0 {
-		return "", err
-	}
-	return r.Text(), nil
-}
-
-// Members returns who has a token that was not taken back, each with its id. It may have
-// expired; of two that have a name the later counts.
-func (n *Network) Members() (map[string]string, error) {
-	tokens, revoked, err := n.issued()
-	ids := make(map[string]string, len(tokens))
-	for _, t := range tokens {
-		if !revoked.Voids(t) {
-			ids[t.Name] = t.Member.String()
+func (n *Network) Revoke(nameOrID string) error {
+	now := time.Now()
+	return n.change(now, func(b *book) error {
+		t, err := b.member(nameOrID)
+		if err == nil {
+			b.revoke(t.Member, now)
+			return nil
 		}
+		id, notID := uuid.Parse(nameOrID)
+		if notID != nil {
+			return err
+		}
+		b.revoke(id, now)
+		return nil
+	})
+}
+
+// Rename gives a member another name.
+func (n *Network) Rename(nameOrID, name string) error {
+	now := time.Now()
+	return n.change(now, func(b *book) error {
+		t, err := b.member(nameOrID)
+		if err != nil {
+			return err
+		}
+		if !now.After(t.NotBefore) {
+			now = t.NotBefore.Add(time.Second)
+		}
+		_, err = b.vouch(name, t.Roles, t.Member, t.Expiry.Sub(now), now)
+		return err
+	})
+}
+
+// Taken forgets the secret in the invite of a member, which has it.
+func (n *Network) Taken(member uuid.UUID) error {
+	return n.dir.locked(func() error {
+		b, err := n.read()
+		if err == nil && b.seeds[member] != nil {
+			delete(b.seeds, member)
+			err = b.keepSeeds()
+		}
+		return err
+	})
+}
+
+// Roll returns the network's latest roll, empty if there is none yet.
+func (n *Network) Roll() (string, error) {
+	r, err := n.dir.roll()
+	if r == nil {
+		return "", err
 	}
-	return ids, err
+	return r.Text(), err
+}
+
+// Adopt takes in what a roll of the network says that the directory does not: it was
+// restored, or is a copy.
+func (n *Network) Adopt(text string) error {
+	r, err := RollIn(text)
+	if err != nil {
+		return err
+	}
+	if !r.Network.Equal(publicOf(n.key)) {
+		return fmt.Errorf("roll: %w", ErrNetwork)
+	}
+	return n.dir.locked(func() error {
+		b, err := n.read()
+		if err != nil {
+			return err
+		}
+		return b.merge(r, time.Now())
+	})
+}
+
+// Member is one that was invited to a network.
+type Member struct {
+	*Token
+	voided, pending bool
+}
+
+func (m *Member) UUID() uuid.UUID        { return m.Token.Member }
+func (m *Member) Name() string           { return m.Token.Name }
+func (m *Member) Roles() []string        { return m.Token.Roles }
+func (m *Member) MemberUntil() time.Time { return m.Expiry }
+func (m *Member) Revoked() bool          { return m.voided }
+func (m *Member) Pending() bool          { return m.pending }
+
+// Members returns who was invited, each with the latest token, by name.
+func (n *Network) Members() ([]*Member, error) {
+	b, err := n.read()
+	if err != nil {
+		return nil, err
+	}
+	var members []*Member
+	for _, t := range b.latest(func(*Token) bool { return true }) {
+		members = append(members, &Member{t, b.voids(t), b.seeds[t.Member] != nil})
+	}
+	slices.SortFunc(members, func(a, b *Member) int {
+		return cmp.Or(cmp.Compare(a.Name(), b.Name()), bytes.Compare(a.Token.Member[:], b.Token.Member[:]))
+	})
+	return members, nil
+}
+
+// Courier returns an identity in memory that is a member for an hour: it brings the roll
+// to the others.
+func (n *Network) Courier() (*Identity, error) {
+	i, err := New()
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	if i.token, err = newToken(n.key, "once-"+i.id.String()[:6], nil, i.id, now, now.Add(time.Hour)); err != nil {
+		return nil, err
+	}
+	if i.roll, err = n.dir.roll(); i.roll == nil {
+		i.roll = noRoll(i.token.Network)
+	}
+	return i, err
 }
 
 // invite returns an invite that makes a member of the network for so long, and the
 // token in it. Without a member's id it brings a new identity, and is a secret until
 // it is taken. The error is ErrName if another member has the name.
 func (n *Network) invite(name string, roles []string, member uuid.UUID, valid time.Duration, now time.Time) (text string, token *Token, err error) {
-	var m oncecard.Invite
+	var seed []byte
 	if member == uuid.Nil {
-		m.Seed = newSeed()
-		member = IDOf(publicOf(ed25519.NewKeyFromSeed(m.Seed)))
+		seed = newSeed()
+		member = IDOf(publicOf(ed25519.NewKeyFromSeed(seed)))
 	} else if !Owned(member) {
 		return "", nil, fmt.Errorf("%s is not the id of an identity: %w", member, ErrStranger)
 	}
-	err = n.dir.locked(func() error {
-		token, err = n.vouch(name, roles, member, valid, now)
+	err = n.change(now, func(b *book) error {
+		if token, err = b.vouch(name, roles, member, valid, now); err == nil {
+			text, err = b.write(token, seed)
+		}
 		return err
 	})
-	if err != nil {
-		return "", nil, err
-	}
-	m.Token = token.octets
-	octets, err := m.AppendTo(nil)
-	return written(wordInvite, octets), token, err
-}
-
-// vouch makes a token, and keeps it in place of those that it renews. It becomes valid
-// after the time up to which the member was revoked.
-func (n *Network) vouch(name string, roles []string, member uuid.UUID, valid time.Duration, now time.Time) (*Token, error) {
-	tokens, revoked, err := n.issued()
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range tokens {
-		if t.Name == name && t.Member != member && now.Add(-skew).Before(t.Expiry) && !revoked.Voids(t) {
-			return nil, fmt.Errorf("%q is %s: %w", name, t.Member, ErrName)
-		}
-	}
-	if until, ok := revoked.Members[member]; ok && now.Unix() <= until.Unix() {
-		now = until.Add(time.Second)
-	}
-	token, err := newToken(n.key, name, roles, member, now, now.Add(valid))
-	if err != nil {
-		return nil, err
-	}
-	tokens = slices.DeleteFunc(tokens, func(t *Token) bool {
-		return t.Member == member && t.Name == name &&
-			!t.NotBefore.After(token.NotBefore) && !t.Expiry.After(token.Expiry)
-	})
-	return token, writeLines(n.dir, fileMembers, append(tokens, token))
-}
-
-// revoke takes back all tokens that a member has, and returns the list of all whose
-// tokens were taken back, which the members of the network are to be given.
-func (n *Network) revoke(member uuid.UUID, now time.Time) (r *Revocation, err error) {
-	err = n.dir.locked(func() error {
-		var tokens []*Token
-		if tokens, r, err = n.issued(); err != nil {
-			return err
-		}
-		until := now
-		if before := r.Members[member]; before.After(until) {
-			until = before
-		}
-		for _, t := range tokens {
-			if t.Member == member && t.NotBefore.After(until) {
-				until = t.NotBefore
-			}
-		}
-		r.Members[member] = until
-		if r, err = newRevocation(n.key, r.Number+1, r.Members); err != nil {
-			return err
-		}
-		return n.dir.adopt(r)
-	})
-	return r, err
-}
-
-// issued returns the tokens that no other renews, and what was revoked.
-func (n *Network) issued() ([]*Token, *Revocation, error) {
-	revoked, err := n.dir.revocation(publicOf(n.key))
-	if err != nil {
-		return nil, nil, err
-	}
-	tokens, err := read(n.dir, fileMembers, ofTrusted, func(text string) (tokens []*Token, err error) {
-		for line := range strings.Lines(text) {
-			token, err := tokenIn(line)
-			if err != nil {
-				return nil, err
-			}
-			tokens = append(tokens, token)
-		}
-		return tokens, nil
-	})
-	return tokens, revoked, err
+	return text, token, err
 }
 
 // parseInvite returns what is in an invite, if it is right and valid now. There is no
@@ -238,8 +276,7 @@ func joinAt(dir, invite string, now time.Time) (*Identity, error) {
 	if err := own.dir.locked(func() error { return own.dir.join(token) }); err != nil {
 		return nil, err
 	}
-	own.token = token
-	return own, nil
+	return own, own.belong()
 }
 
 // join keeps a token in place of an older one. The caller has the lock.
@@ -249,16 +286,16 @@ func (d directory) join(token *Token) error {
 		return err
 	}
 	if old != nil && !old.Network.Equal(token.Network) {
-		return ErrNetwork
+		return fmt.Errorf("%w, or remove %s and %s to leave that", ErrNetwork, d.path(fileToken), d.path(fileRoll))
 	}
 	if old != nil && old.NotBefore.After(token.NotBefore) {
 		return fmt.Errorf("a newer token: %w", ErrExists)
 	}
-	revoked, err := d.revocation(token.Network)
+	roll, err := d.roll()
 	if err != nil {
 		return err
 	}
-	if revoked.Voids(token) {
+	if roll != nil && roll.Voids(token) {
 		return ErrRevoked
 	}
 	return d.write(fileToken, 0o600, []byte(token.line()))

@@ -139,7 +139,7 @@ func (t *Trust) pin(c Claim, now time.Time) error {
 			return err
 		}
 	}
-	t.stamp = t.own.dir.stamp(filePins, fileRevocation)
+	t.stamp = t.own.dir.stamp(trusted...)
 	return nil
 }
 

@@ -12,9 +12,10 @@ import (
 
 // Messages are written down as a word that says what they are, and base64.
 const (
-	wordInvite     = "once:"
-	wordToken      = "once-token:"
-	wordRevocation = "once-revoked:"
+	wordInvite  = "once:"
+	wordToken   = "once-token:"
+	wordRoll    = "once-roll:"
+	wordNetwork = "once-network:" // and the seed of its key
 )
 
 var encoding = base64.RawURLEncoding.Strict()
@@ -41,7 +42,7 @@ func written(word string, octets []byte) string { return word + Base64(octets) }
 func unwritten(word, text string, most int) ([]byte, error) {
 	encoded, ok := strings.CutPrefix(text, word)
 	if !ok || len(encoded) > encoding.EncodedLen(most) {
-		return nil, fmt.Errorf("%w: not %s and at most %d octets in base64", ErrMalformed, word, most)
+		return nil, fmt.Errorf("%w: want %s and, in base64, at most %d octets after it", ErrMalformed, word, most)
 	}
 	return ParseBase64(encoded)
 }

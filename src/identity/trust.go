@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,12 +27,11 @@ type Trust struct {
 	own    *Identity
 	peers  map[[32]byte]bool // keys that need no card
 
-	mu      sync.Mutex
-	stamp   string         // of the files of pins and revoked when they were read
-	pins    map[string]Pin // by name
-	notes   int            // names noted since
-	since   time.Time
-	revoked *Revocation
+	mu    sync.Mutex
+	stamp string         // of the files of pins and of the membership when they were read
+	pins  map[string]Pin // by name
+	notes int            // names noted since
+	since time.Time
 }
 
 // NewTrust returns the trust of an identity. To trust members takes a membership, else
@@ -40,14 +40,14 @@ func NewTrust(policy api.NodeTrust, own *Identity) (*Trust, error) {
 	if policy.String() == "" {
 		return nil, fmt.Errorf("no policy of trust has the number %d", policy)
 	}
-	if policy == api.NodeTrustMembers && own.token == nil {
+	if policy == api.NodeTrustMembers && own.Token() == nil {
 		return nil, api.ErrMembers
 	}
 	peers, err := own.dir.certificates()
 	if err != nil {
 		return nil, err
 	}
-	t := &Trust{policy: policy, own: own, peers: peers, pins: map[string]Pin{}, revoked: &Revocation{}}
+	t := &Trust{policy: policy, own: own, peers: peers, pins: map[string]Pin{}}
 	return t, t.refresh()
 }
 
@@ -84,6 +84,7 @@ type Claim struct {
 	Name  string    // empty if it is not known yet
 	Card  *Card     // nil if there is none
 	Token []byte    // as it came; empty if there is none
+	Moves []byte    // that led its network to the key that it has; empty if there are none
 	Key   *[32]byte // that the connection has proved; nil without CURVE
 }
 
@@ -124,61 +125,89 @@ func (t *Trust) check(c Claim, now time.Time) (token *Token, noted bool, err err
 	return token, noted, err
 }
 
-// member returns the token of a claim if it makes a member of our network.
+// member returns the token of a claim that counts, if it makes a member of our network: the
+// latest of the one that is shown and the one in the network's roll.
 func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
-	if t.own.token == nil || c.Card == nil || len(c.Token) == 0 {
+	own, roll := t.own.membership()
+	if own == nil || c.Card == nil || len(c.Token) == 0 {
 		return nil, fmt.Errorf("%w: %s shows no token", ErrMember, c.ID)
 	}
-	token, err := ParseToken(c.Token, now)
+	shown, err := ParseToken(c.Token, Anytime)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrMember, err)
-	case !token.Network.Equal(t.own.token.Network):
+	case shown.Member != c.ID:
+		return nil, fmt.Errorf("%w: %s shows the token of %s", ErrMember, c.ID, shown.Member)
+	}
+	token, known := shown, roll.Tokens[c.ID]
+	err = roll.knows(shown, c.Moves)
+	if known != nil && (err == nil && known.later(shown) || err != nil && roll.had(shown.Network)) {
+		token, err = known, nil
+	}
+	if err == nil {
+		err = token.Valid(now)
+	}
+	switch {
+	case errors.Is(err, ErrNetwork):
 		return nil, fmt.Errorf("%w: %s is one of another", ErrMember, c.ID)
-	case token.Member != c.ID:
-		return nil, fmt.Errorf("%w: %s shows the token of %s", ErrMember, c.ID, token.Member)
-	case t.revoked.Voids(token):
-		return nil, fmt.Errorf("%w: the token of %s was revoked", ErrMember, c.ID)
-	case c.Name != "" && c.Name != token.Name:
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrMember, err)
+	case roll.Voids(token):
+		return nil, fmt.Errorf("%w: %w", ErrMember, ErrTakenBack)
+	case c.Name != "" && c.Name != token.Name && c.Name != shown.Name:
 		return nil, fmt.Errorf("%w: %s goes by %q, and its token by %q", ErrMember, c.ID, c.Name, token.Name)
 	}
 	return token, nil
 }
 
-func (i *Identity) Revoke(list string) error {
-	if i.dir == "" {
-		return api.ErrNoDirectory
+// knows tells whether a token is of the roll's network, or of one that this is to follow:
+// moves lead there from a key that it has.
+func (r *Roll) knows(t *Token, moves []byte) error {
+	if t.Network.Equal(r.Network) {
+		return nil
 	}
-	r, err := revocationIn(list)
-	if err == nil {
-		err = i.adopt(r)
+	keys, err := keysOf(moves, t.Network)
+	if err != nil {
+		return err
 	}
-	return err
+	if slices.ContainsFunc(keys, func(key ed25519.PublicKey) bool { return key.Equal(r.Network) }) {
+		return nil
+	}
+	return r.foreign(keys)
 }
 
-// adopt keeps a revocation of the identity's network if it is newer. Each trust of the
-// identity takes note.
-func (i *Identity) adopt(r *Revocation) error {
-	if i.token == nil || !r.Network.Equal(i.token.Network) {
-		return fmt.Errorf("revocation: %w", ErrNetwork)
+// Moves returns the moves of the identity's network, for [Claim].
+func (i *Identity) Moves() []byte {
+	if r := i.Roll(); r != nil {
+		return r.Moves
 	}
-	return i.dir.locked(func() error { return i.dir.adopt(r) })
+	return nil
 }
 
-// refresh reads the files of pins and of what was revoked if they have changed.
+// refresh reads the files of pins and of the membership if they have changed.
 func (t *Trust) refresh() (err error) {
-	stamp := t.own.dir.stamp(filePins, fileRevocation)
+	stamp := t.own.dir.stamp(trusted...)
 	if stamp == t.stamp {
 		return nil
 	}
-	if t.pins, err = t.own.dir.pins(); err == nil && t.own.token != nil {
-		t.revoked, err = t.own.dir.revocation(t.own.token.Network)
+	if t.pins, err = t.own.dir.pins(); err == nil {
+		err = t.own.belong()
 	}
 	if err == nil {
 		t.stamp = stamp
 	}
 	return err
 }
+
+// Refresh has what is in the files of the identity's directory count that was not read yet.
+func (t *Trust) Refresh() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refresh()
+}
+
+// trusted are the files that refresh reads.
+var trusted = []string{filePins, fileRoll, fileToken}
 
 // stamp tells apart what files have been over time.
 func (d directory) stamp(names ...string) string {

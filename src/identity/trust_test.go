@@ -29,11 +29,11 @@ func pinsIn(dir string) ([]Pin, error) {
 	return byName(pins), err
 }
 
-// revoke adopts a revocation as it came.
+// revoke takes in a roll as it came.
 func (t *Trust) revoke(octets []byte) error {
-	r, err := ParseRevocation(octets)
+	r, err := ParseRoll(octets)
 	if err == nil {
-		err = t.own.adopt(r)
+		_, err = t.own.Take(r)
 	}
 	return err
 }
@@ -276,9 +276,9 @@ func TestRevoked(t *testing.T) {
 	check(nil)
 	list, err = n.revoke(ana.id, start.Add(time.Minute))
 	must(t, err)
-	must(t, load(t, own.Directory()).Revoke(list.Text())) // by another process
+	must(t, load(t, own.Directory()).Adopt(list.Text())) // by another process
 	check(ErrMember)
-	put(t, own.Directory(), fileRevocation, []byte(foreign.Text()), 0o600)
+	put(t, own.Directory(), fileRoll, []byte(foreign.Text()), 0o600)
 	check2 := func(want error) {
 		_, err := tr.Check(claim(t, ana, "ana"), start)
 		wants(t, err, want)

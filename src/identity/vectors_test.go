@@ -28,8 +28,8 @@ var start = time.Unix(1_700_000_000, 0)
 type vectors struct {
 	IdentitySeed, TransportKey, SealingSeed, NetworkSeed hexed
 	ID                                                   uuid.UUID
-	Card, Token, Revocation, Invite                      hexed
-	InviteText, RevocationText                           string
+	Card, Token, Move, Roll, Invite                      hexed
+	InviteText, RollText                                 string
 }
 
 type hexed []byte
@@ -58,13 +58,18 @@ func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
 	network := ed25519.NewKeyFromSeed(v.NetworkSeed)
 	own.token, err = newToken(network, "ana", []string{"sensor", "", "admin", "sensor"}, own.id, start, start.Add(time.Hour))
 	must(t, err)
-	r, err := newRevocation(network, 9, map[uuid.UUID]time.Time{{15: 2}: start, {15: 1}: start.Add(time.Second)})
+	v.Move, err = moved(ed25519.NewKeyFromSeed(seed(5)), publicOf(network), start)
+	must(t, err)
+	r, err := (&Roll{
+		Number: 9, Moves: v.Move, Tokens: map[uuid.UUID]*Token{own.id: own.token},
+		Revoked: map[uuid.UUID]time.Time{{15: 2}: start, {15: 1}: start.Add(time.Second)},
+	}).signed(network)
 	must(t, err)
 	invite := oncecard.Invite{Seed: v.IdentitySeed, Token: own.token.octets}
 	v.Invite, err = invite.AppendTo(nil)
 	must(t, err)
-	v.ID, v.Card, v.Token, v.Revocation = own.id, card.octets, own.token.octets, r.octets
-	v.InviteText, v.RevocationText = written(wordInvite, v.Invite), r.Text()
+	v.ID, v.Card, v.Token, v.Roll = own.id, card.octets, own.token.octets, r.octets
+	v.InviteText, v.RollText = written(wordInvite, v.Invite), r.Text()
 	return own, network, v
 }
 
@@ -99,9 +104,10 @@ func TestVectors(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(token, own.token) || !slices.Equal(token.Roles, []string{"admin", "sensor"}) {
 		t.Errorf("token: %+v, %v", token, err)
 	}
-	r, err := revocationIn(v.RevocationText)
-	if err != nil || !r.Network.Equal(publicOf(network)) || r.Number != 9 || len(r.Members) != 2 || !r.Members[uuid.UUID{15: 2}].Equal(start) {
-		t.Errorf("revocation: %+v, %v", r, err)
+	r, err := RollIn(v.RollText)
+	if err != nil || !r.Network.Equal(publicOf(network)) || r.Number != 9 || len(r.Revoked) != 2 || !r.Revoked[uuid.UUID{15: 2}].Equal(start) ||
+		!reflect.DeepEqual(r.Tokens[own.id], own.token) || len(r.keys) != 1 {
+		t.Errorf("roll: %+v, %v", r, err)
 	}
 	seed, token, err := parseInvite(v.InviteText, start)
 	if err != nil || !bytes.Equal(seed, v.IdentitySeed) || token.Member != v.ID {
@@ -111,15 +117,22 @@ func TestVectors(t *testing.T) {
 
 // TestChanged: no part of a message, and no message with one bit changed, is right.
 func TestChanged(t *testing.T) {
-	_, _, v := fixture(t)
+	_, network, v := fixture(t)
 	for name, test := range map[string]struct {
 		octets []byte
 		parse  func([]byte) error
 	}{
-		"card":       {v.Card, func(b []byte) error { _, err := ParseCard(b, v.ID, start); return err }},
-		"token":      {v.Token, func(b []byte) error { _, err := ParseToken(b, start); return err }},
-		"revocation": {v.Revocation, func(b []byte) error { _, err := ParseRevocation(b); return err }},
-		"invite":     {v.Invite, func(b []byte) error { _, _, err := parseInvite(written(wordInvite, b), start); return err }},
+		"card":  {v.Card, func(b []byte) error { _, err := ParseCard(b, v.ID, start); return err }},
+		"token": {v.Token, func(b []byte) error { _, err := ParseToken(b, start); return err }},
+		"roll":  {v.Roll, func(b []byte) error { _, err := ParseRoll(b); return err }},
+		"moves": {v.Move, func(b []byte) error {
+			keys, err := keysOf(b, publicOf(network))
+			if err == nil && len(keys) == 0 {
+				return ErrMalformed
+			}
+			return err
+		}},
+		"invite": {v.Invite, func(b []byte) error { _, _, err := parseInvite(written(wordInvite, b), start); return err }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			must(t, test.parse(test.octets))

@@ -33,7 +33,7 @@ func TestPagesAndUs(t *testing.T) {
 	if hex(them.UUID()) != pages.uuid || them.Endpoint() != pages.endpoint {
 		t.Errorf("pages is %v at %s to us", them.UUID(), them.Endpoint())
 	}
-	if us := pages.sees("enter ours 127.0.0.1"); us.Peer != hex(ours.ID()) || us.Headers["X-NAME"] != "ours" {
+	if us := pages.sees("enter ours 127.0.0.1"); us.Peer != hex(ours.UUID()) || us.Headers["X-NAME"] != "ours" {
 		t.Errorf("we are %+v to pages", us)
 	}
 	pages.sees("join ours FIRST")
@@ -47,7 +47,7 @@ func TestPagesAndUs(t *testing.T) {
 		for frame := range strings.SplitSeq(text, "|") {
 			frames = append(frames, []byte(frame))
 		}
-		pages.do("whisper", hex(ours.ID()), text)
+		pages.do("whisper", hex(ours.UUID()), text)
 		ours.sees("whisper pages " + text)
 		must(t, ours.Whisper(ours.ctx, them.UUID(), frames...))
 		pages.sees(strings.TrimSuffix("whisper ours "+text, " "))

@@ -25,6 +25,7 @@ func (l *loop) carryOut(out zre.Output) {
 	case zre.Proven:
 		if c, ours := l.find(out.Peer), l.ours[out.Link]; c != nil && ours != nil {
 			c.Relink(ours.Path)
+			l.tellHolds(out.Peer)
 		}
 	case zre.Answered:
 		l.answered(out.Link, out.Count)

@@ -24,6 +24,7 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeExit:
 		l.exits(e.Peer, e.Reason)
 		l.exit(id)
+		l.fetch()
 		l.sender.Forget(e.Peer.Groups()...)
 		if r := l.of(id).theirs; r != nil {
 			l.events.Dismiss(&r.Bringer)

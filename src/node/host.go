@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,6 +55,14 @@ func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[str
 		return figures(h.counters.all(), nil)
 	case "gossip servers":
 		return h.GossipServers(), nil
+	case "spread":
+		return h.answerSpread(ctx, argument)
+	case "rolls":
+		values := map[string]string{}
+		for i, roll := range h.Rolls() {
+			values[strconv.Itoa(i)] = roll
+		}
+		return values, nil
 	case "traffic", "ping":
 		peer, err := uuid.FromBytes(argument)
 		if err != nil {
@@ -68,6 +77,19 @@ func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[str
 	return nil, fmt.Errorf("%q: %w", subject, errSubject)
 }
 
+// answerSpread spreads a roll for a program that shares the node.
+func (h host) answerSpread(ctx context.Context, argument []byte) (map[string]string, error) {
+	if len(argument) < 4 {
+		return nil, api.ErrArgument
+	}
+	holders, err := h.Spread(ctx, string(argument[4:]), int(binary.BigEndian.Uint32(argument)))
+	values := map[string]string{}
+	for _, id := range holders {
+		values[id] = ""
+	}
+	return values, err
+}
+
 // figures writes numbers down.
 func figures(numbers map[string]uint64, err error) (map[string]string, error) {
 	values := map[string]string{}
@@ -79,7 +101,7 @@ func figures(numbers map[string]uint64, err error) (map[string]string, error) {
 
 func (h host) About() control.About {
 	return control.About{
-		Process: control.Here(), Program: api.Version, ID: h.guard.ID, Name: h.guard.Name, Largest: h.MaxMessage,
+		Process: control.Here(), Program: api.Version, ID: h.guard.ID, Name: h.guard.Name(), Largest: h.MaxMessage,
 	}
 }
 

@@ -14,6 +14,7 @@ type loop struct {
 	*shared
 	turns
 	books
+	rolls
 	life   *life // for who is not the loop
 	dialer *dial.Dialer
 	sender *channel.Sender

@@ -97,7 +97,7 @@ func (n *Node) Name() string {
 		return far.Name
 	}
 	if g := n.settled(); g != nil {
-		return g.Name
+		return g.Name()
 	}
 	return cmp.Or(n.name, strings.ToUpper(n.UUID().String()[:6]))
 }

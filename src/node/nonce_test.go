@@ -168,8 +168,9 @@ func TestCardOfStandingLink(t *testing.T) {
 		p, err := ana.Peer(ben.UUID())
 		ana.must(err)
 		proved := p.Badge().Proved
-		ana.must(ana.guard.Recheck(p, proved.Add(identity.Lifetime-1)))
-		if err := ana.guard.Recheck(p, proved.Add(identity.Lifetime)); !errors.Is(err, identity.ErrExpired) {
+		_, err = ana.guard.Recheck(p, proved.Add(identity.Lifetime-1))
+		ana.must(err)
+		if _, err = ana.guard.Recheck(p, proved.Add(identity.Lifetime)); !errors.Is(err, identity.ErrExpired) {
 			t.Errorf("after its lifetime: %v", err)
 		}
 		time.Sleep(identity.Renewal + time.Minute)

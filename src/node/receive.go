@@ -231,6 +231,10 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 		if !r.inStep(sequence) {
 			r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		}
+		if id == zremsg.IDHolds || id == zremsg.IDAsk || id == zremsg.IDRoll {
+			r.ofRoll(message)
+			return nil
+		}
 		heard := zre.Heard{Peer: r.peer, Link: r.id, Message: message}
 		if id == zremsg.IDPing || id == zremsg.IDPingOK { // nothing to keep in order: no need to wait
 			r.loop.later(heard)

@@ -145,11 +145,8 @@ func TestWhoHasGone(t *testing.T) {
 			ana.wants("exit eve left")
 		},
 		"revoked": func(ana, eve *actor, network *identity.Network) {
-			list, err := network.Revoke("eve")
-			ana.must(err)
-			ana.must(ana.guard.Identity.Revoke(list))
-			ana.next(2 * review)
-			ana.wants("exit eve expelled")
+			ana.must(ana.guard.Identity.Adopt(revoke(ana.lan.t, network, "eve")))
+			ana.wants(revokes("eve", eve.UUID())...)
 		},
 	} {
 		t.Run(how, func(t *testing.T) {

@@ -59,5 +59,5 @@ func (l lookout) twin(s sight.Sighting) {
 	text := fmt.Sprintf("another node has this node's identity, and was first seen %s: peers talk only with the one that "+
 		"started later, so stop one, or give it an identity of its own (once identity new)", since.Format(time.DateTime))
 	l.settings.log.Warn(text, "uuid", l.guard.ID, "endpoint", s.Endpoint)
-	l.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(l.guard.ID, l.guard.Name, s.Endpoint), Text: text, At: now})
+	l.events.Post(events.Facts{Type: api.EventTypeTwin, Peer: zre.Stranger(l.guard.ID, l.guard.Name(), s.Endpoint), Text: text, At: now})
 }

@@ -71,7 +71,7 @@ func (n *Node) start() (err error) {
 	n.begin(n.ears)
 	n.phase = running
 	n.share()
-	s.log.Info("node started", "name", n.guard.Name, "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
+	s.log.Info("node started", "name", n.guard.Name(), "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
 }
 
@@ -121,9 +121,10 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 		site:   at,
 		lent:   lent{guests: map[string]int{}, only: map[string]struct{}{}},
 		theirs: map[zre.LinkID]*inbound{},
+		rolls:  newRolls(s.guard),
 	}
 	config := s.settings.core()
-	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name, s.guard.Incarnation
+	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name(), s.guard.Incarnation
 	if who := s.guard.Identity; who != nil {
 		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
 	}
@@ -180,7 +181,7 @@ func (n *Node) end(l *loop) {
 		n.server.Close(n.Linger)
 	}
 	n.guard.Release()
-	n.settings.log.Info("node stopped", "name", n.guard.Name, "uuid", n.guard.ID)
+	n.settings.log.Info("node stopped", "name", n.guard.Name(), "uuid", n.guard.ID)
 	n.journal.wait(n.Linger)
 	n.quit()
 }

@@ -11,20 +11,35 @@ import (
 // review is how often the node looks whether those who are present may still be.
 const review = time.Minute
 
+// glances is how often a member looks whether another process has changed the files of its
+// identity.
+const glances = time.Second
+
 // watch looks after what runs out.
 type watch struct{ *loop }
 
 // keep renews the node's card, and ends what there is with peers whose cards
 // or memberships have run out or were revoked, until the node stops.
 func (l watch) keep() {
-	ticker := time.NewTicker(review)
+	ticker, glance := time.NewTicker(review), time.NewTicker(glances)
 	defer ticker.Stop()
+	defer glance.Stop()
+	if l.guard.Roll() == nil { // there are no files to glance at
+		glance.Stop()
+	}
 	for shown := l.guard.Identity.Card(); ; {
 		select {
 		case <-l.ctx.Done():
 			return
+		case <-glance.C:
+			l.follow()
+		case <-l.stirred:
+			l.follow()
 		case now := <-ticker.C:
-			l.do(func() { shown = l.renew(shown) })
+			l.do(func() {
+				shown = l.renew(shown)
+				l.tire(now)
+			})
 			l.look(now)
 		}
 	}
@@ -35,7 +50,7 @@ func (l watch) keep() {
 func (l watch) renew(shown *identity.Card) *identity.Card {
 	card := l.guard.Freshen()
 	if card != shown {
-		l.step(zre.Renewed{})
+		l.step(zre.Renewed{Name: l.guard.Name()})
 	}
 	return card
 }
@@ -47,7 +62,11 @@ func (l watch) look(now time.Time) {
 		if err := c.Age(l.guard, now); err != nil {
 			l.log(p.UUID()).Debug("session is not replaced", "error", err)
 		}
-		if err := l.guard.Recheck(p, now); err != nil {
+		token, err := l.guard.Recheck(p, now)
+		if err == nil && !token.Is(p.Badge().Token) {
+			l.do(func() { l.step(zre.Vouched{Peer: p.UUID(), Token: token}) })
+		}
+		if err != nil {
 			l.refuse(&l.guard.Meetings, p.UUID(), p.Name(), p.At(), guard.NotLetIn(err))
 			l.expel(p, err)
 		}

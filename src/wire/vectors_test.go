@@ -55,6 +55,8 @@ func message(t testing.TB, id zremsg.ID, fields map[string]any) zremsg.Message {
 				list = append(list, frame.(string))
 			}
 			value = octets(t, list)
+		case "digest", "roll":
+			value = octets(t, []string{value.(string)})[0]
 		case "headers":
 			pairs := []wire.Pair{}
 			for key, text := range value.(map[string]any) {

@@ -11,7 +11,8 @@ import (
 // change.
 type Badge struct {
 	Card      *identity.Card  // nil if it has none
-	Token     *identity.Token // nil if it is no member of our network
+	Token     *identity.Token // the latest; nil if it is no member of our network
+	Moves     []byte          // that led the network of the token to its key
 	Key       *[32]byte       // of CURVE, that the connection has proved; nil without
 	Challenge []byte          // what sessions to the peer have to answer
 	Proved    time.Time       // when the card was shown with a proof that is new, by our clock; zero if its times have to tell

@@ -36,7 +36,11 @@ func (in Muted) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.muted(in.Lin
 func (in Stalled) take(c *Core) { c.with(in.Peer, (*peer).stalled) }
 func (in Ask) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.line.ask() }) }
 func (in Heard) take(c *Core)   { c.heard(in) }
-func (in Renewed) take(c *Core) { c.renew() }
+func (in Renewed) take(c *Core) {
+	c.config.Name = in.Name
+	c.renew()
+}
+func (in Vouched) take(c *Core) { c.with(in.Peer, func(p *peer) { p.vouched(in.Token) }) }
 func (in Reworded) take(c *Core) {
 	if !slices.Equal(c.config.Headers, in.Headers) {
 		c.config.Headers = in.Headers
@@ -309,6 +313,9 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	}
 	if p.badge = in.Badge; p.badge == nil {
 		p.badge = new(Badge)
+	}
+	if p.badge.Token != nil {
+		hello.Name = p.badge.Token.Name
 	}
 	p.greeted(link, endpoint, hello, own, headers)
 }

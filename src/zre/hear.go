@@ -7,6 +7,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/sight"
 )
 
@@ -84,6 +85,16 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 		g.asks = false
 		p.SendHello()
 	}
+}
+
+// vouched takes in a later token of the peer, and its name in that.
+func (p *peer) vouched(token *identity.Token) {
+	badge := *p.Badge()
+	badge.Token = token
+	if p.badge = &badge; token != nil {
+		p.name = token.Name
+	}
+	p.emit(Update{p.snapshot()})
 }
 
 // resumed takes a plain peer's new connection for the next part of the old one:

@@ -8,6 +8,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
@@ -92,8 +93,14 @@ type (
 	Stalled struct{ Peer uuid.UUID }
 	// Expelled says that a peer is not trusted, or no longer.
 	Expelled struct{ Peer uuid.UUID }
-	// Renewed says that the node has something new to show in its greeting.
-	Renewed struct{}
+	// Vouched says that another token of a peer counts, or none any more.
+	Vouched struct {
+		Peer  uuid.UUID
+		Token *identity.Token
+	}
+	// Renewed says that the node has something new to show in its greeting, or has
+	// another name.
+	Renewed struct{ Name string }
 	// Reworded says that the application has changed the headers of the greeting.
 	Reworded struct{ Headers []wire.Pair }
 	// Join and Leave are the application's.

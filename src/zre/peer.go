@@ -23,8 +23,8 @@ type Peer struct {
 	incarnation uint64
 	state       peermachine.State // of its life, for the core alone
 	suspect     bool
-	badge       *Badge // nil before the greeting
 	self        bool   // it is the node itself
+	badge       *Badge // nil before the greeting
 }
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }

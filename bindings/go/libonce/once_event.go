@@ -44,6 +44,8 @@ const (
 	EventWhyMember   = api.EventWhyMember   // who refuses trusts members of its network only, and no membership that counts there was shown
 	EventWhyFault    = api.EventWhyFault    // a fault of who refuses, which its log tells
 	EventWhySealed   = api.EventWhySealed   // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhyRevoked  = api.EventWhyRevoked  // the network has revoked a membership
+	EventWhyMoved    = api.EventWhyMoved    // the key that the network had has moved it to two others: somebody else has that key, too
 	EventWhySecurity = api.EventWhySecurity // one speaks over encrypted connections only, the other over plain ones
 	EventWhyUnsaid   = api.EventWhyUnsaid   // the other does not say why; it may trust members only
 	EventWhyUnknown  = api.EventWhyUnknown  // the other says a reason that this node does not know; it may be of a later version
@@ -63,6 +65,8 @@ const (
 	EventRefusalMember  = api.EventRefusalMember  // it does not let this node in: it trusts members of its network only, and this node has shown no membership that counts there
 	EventRefusalFault   = api.EventRefusalFault   // it does not let this node in, for a fault of its own that its log tells
 	EventRefusalSealed  = api.EventRefusalSealed  // it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity
+	EventRefusalRevoked = api.EventRefusalRevoked // it does not let this node in: the network has revoked this node's membership
+	EventRefusalMoved   = api.EventRefusalMoved   // it does not let this node in: the network's old key has moved it to another key there than here; somebody else has that key too: ask who made the network which one is right
 )
 
 // Event is something that happened in the network. An event tells who came,

@@ -103,7 +103,7 @@ func (f *Files) Offer(peer uuid.UUID) Transfer {
 // State: draft.
 func (f *Files) NextOffer(ctx context.Context) (Transfer, error) {
 	if f == nil || f.engine == nil {
-		return Transfer{}, api.ErrNotRunning
+		return Transfer{}, api.ErrNothing
 	}
 	if err := check.Context("NextOffer", ctx); err != nil {
 		return Transfer{}, err

@@ -13,12 +13,12 @@ import (
 
 // Errors that methods return, wrapped or not; they work with errors.Is.
 var (
-	ErrNothing     = api.ErrNothing     // there is no identity or network here: take what a call returned without an error
+	ErrNothing     = api.ErrNothing     // there is nothing here: take what a call returned without an error
 	ErrNoDirectory = api.ErrNoDirectory // the identity is in memory only: give it a directory
 	ErrExists      = api.ErrExists      // there is one already: choose another directory, or remove it if nobody needs it any more
 	ErrInUse       = api.ErrInUse       // another node runs with this identity: stop that one, or give this one another directory
 	ErrMode        = api.ErrMode        // others can read or change a secret file: take their rights away with chmod
-	ErrNetwork     = api.ErrNetwork     // the identity is a member of another network: use another directory
+	ErrNetwork     = api.ErrNetwork     // of another network: use another directory
 	ErrName        = api.ErrName        // the name is taken: choose another, or revoke the member that has it
 	ErrUnknown     = api.ErrUnknown     // no such name or UUID
 	ErrMalformed   = api.ErrMalformed   // malformed
@@ -190,6 +190,17 @@ func (i *Identity) MemberUntil() time.Time {
 	return i.engine.MemberUntil()
 }
 
+// Revoked returns true if the network has revoked the membership, as far as
+// the identity's directory tells.
+//
+// State: draft.
+func (i *Identity) Revoked() bool {
+	if i == nil || i.engine == nil {
+		return false
+	}
+	return i.engine.Revoked()
+}
+
 // Pins returns the names that were trusted on first use.
 //
 // It returns the names, each with the UUID that it belongs to, or fails if the
@@ -225,24 +236,25 @@ func (i *Identity) Forget(name string) error {
 	return i.engine.Forget(name)
 }
 
-// Revoke takes in the list of members that the identity's network has revoked.
-// An older list than the one it has changes nothing. A node that runs with the
-// identity takes note.
+// Adopt takes in a roll of the identity's network. An older one than the one
+// it has changes nothing. Nodes of the network pass it on among themselves, so
+// that this is for what has no way to them. A node that runs with the identity
+// takes note within a second.
 //
-//   - list: the list, as the network's revoke returned it; 1 to 1048576
-//     octets
+//   - roll: the roll, as the network's roll returned it; 1 to 1048576 octets
 //
-// It fails if it is not right or of another network.
+// It fails if it is not right or of another network, or contradicts the one
+// that the identity has.
 //
 // Errors: [ErrNoDirectory], [ErrMalformed], [ErrForged], [ErrNetwork].
 //
 // State: draft.
-func (i *Identity) Revoke(list string) error {
+func (i *Identity) Adopt(roll string) error {
 	if i == nil || i.engine == nil {
 		return api.ErrNothing
 	}
-	if err := check.Text("Revoke", "list", list, 1, 1048576); err != nil {
+	if err := check.Text("Adopt", "roll", roll, 1, 1048576); err != nil {
 		return err
 	}
-	return i.engine.Revoke(list)
+	return i.engine.Adopt(roll)
 }

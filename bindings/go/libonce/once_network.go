@@ -12,8 +12,11 @@ import (
 // Network is the secret key of a network, which makes members. Who has the
 // directory of a network can make members of it, and take that back. Nodes
 // check memberships without asking anybody; they need only the network's
-// public key, which an invite brings. All methods may be called from any
-// thread; a directory is for one program at a time.
+// public key, which an invite brings. Each change makes another roll, which
+// tells who is a member and who was revoked, and which the nodes of the
+// network pass on among themselves once one of them has it; see spread of
+// once_node. All methods may be called from any thread, also of several
+// programs at a time.
 //
 // State: draft.
 type Network struct{ engine *identity.Network }
@@ -97,52 +100,237 @@ func (n *Network) Invite(name string, roles string, member uuid.UUID, days int) 
 	return n.engine.Invite(name, roles, member, days)
 }
 
-// Revoke revokes a member and returns the list of all who were, one line of
-// text that the members are to be given.
+// InviteAgain renews the membership of a member, with its name and its roles,
+// and returns the invite: the same as before, if that was not taken yet, else
+// one for who has the member's identity, and no secret. A member that a node
+// of the network can reach has no need of it.
 //
 //   - name: the member's name or UUID; 1 to 255 octets
+//   - days: how long the membership lasts from now on; 1 to 3650
 //
-// It returns the list, or fails if there is no such member or it cannot be
+// It returns the invite, or fails if there is no such member or it cannot be
 // written down.
 //
 // Errors: [ErrUnknown].
 //
 // State: draft.
-func (n *Network) Revoke(name string) (string, error) {
+func (n *Network) InviteAgain(name string, days int) (string, error) {
 	if n == nil || n.engine == nil {
 		return "", api.ErrNothing
 	}
-	if err := check.Text("Revoke", "name", name, 1, 255); err != nil {
+	if err := check.Text("InviteAgain", "name", name, 1, 255); err != nil {
 		return "", err
+	}
+	if err := check.Number("InviteAgain", "days", days, 1, 3650); err != nil {
+		return "", err
+	}
+	return n.engine.InviteAgain(name, days)
+}
+
+// Revoke revokes a member.
+//
+//   - name: the member's name or UUID; 1 to 255 octets
+//
+// It fails if there is no such member or it cannot be written down.
+//
+// Errors: [ErrUnknown].
+//
+// State: draft.
+func (n *Network) Revoke(name string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNothing
+	}
+	if err := check.Text("Revoke", "name", name, 1, 255); err != nil {
+		return err
 	}
 	return n.engine.Revoke(name)
 }
 
-// Revoked returns the list of all who were revoked, as revoke does.
+// Rename gives a member another name.
 //
-// It returns the list, empty if nobody was revoked, or fails if it cannot be
-// read.
+//   - member: the member's name or UUID; 1 to 255 octets
+//   - name: the name that it goes by from now on; nobody else in the network
+//     has it; 1 to 255 octets
+//
+// It fails if there is no such member, the name is taken, or it cannot be
+// written down.
+//
+// Errors: [ErrUnknown], [ErrName].
+//
+// State: draft.
+func (n *Network) Rename(member string, name string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNothing
+	}
+	if err := check.Text("Rename", "member", member, 1, 255); err != nil {
+		return err
+	}
+	if err := check.Text("Rename", "name", name, 1, 255); err != nil {
+		return err
+	}
+	return n.engine.Rename(member, name)
+}
+
+// Taken forgets the secret in the invite of a member, which has taken it: it
+// was met.
+//
+//   - member: the member's UUID
+//
+// It fails if that cannot be written down.
 //
 // Errors: [ErrMode], [ErrMalformed].
 //
 // State: draft.
-func (n *Network) Revoked() (string, error) {
+func (n *Network) Taken(member uuid.UUID) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNothing
+	}
+	return n.engine.Taken(member)
+}
+
+// Roll returns the network's roll, one line of text. It is no secret, but it
+// has the names of all members.
+//
+// It returns the roll, empty if nobody was invited yet, or fails if it cannot
+// be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Network) Roll() (string, error) {
 	if n == nil || n.engine == nil {
 		return "", api.ErrNothing
 	}
-	return n.engine.Revoked()
+	return n.engine.Roll()
 }
 
-// Members returns the members that were invited and not revoked.
+// Adopt takes in what a roll of the network says that the directory does not
+// know: it was restored from a backup, or the key is used in two places.
 //
-// It returns their names, each with its UUID, or fails if they cannot be read.
+//   - roll: the roll, as a node has it; 1 to 1048576 octets
+//
+// It fails if it is not right, of another network, or cannot be written down.
+//
+// Errors: [ErrMalformed], [ErrForged], [ErrNetwork].
+//
+// State: draft.
+func (n *Network) Adopt(roll string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNothing
+	}
+	if err := check.Text("Adopt", "roll", roll, 1, 1048576); err != nil {
+		return err
+	}
+	return n.engine.Adopt(roll)
+}
+
+// Members returns all who were ever invited, by name, those who were revoked
+// and those whose membership has expired too.
+//
+// It returns the members, or fails if they cannot be read.
 //
 // Errors: [ErrMode], [ErrMalformed].
 //
 // State: draft.
-func (n *Network) Members() (map[string]string, error) {
+func (n *Network) Members() ([]Member, error) {
 	if n == nil || n.engine == nil {
 		return nil, api.ErrNothing
 	}
-	return n.engine.Members()
+	result, err := n.engine.Members()
+	if err != nil {
+		return nil, err
+	}
+	return membersOf(result), nil
+}
+
+// Courier returns an identity in memory that is a member of the network for an
+// hour. A node with it can spread the network's roll.
+//
+// It returns the identity, or fails if the roll cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Network) Courier() (*Identity, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNothing
+	}
+	result, err := n.engine.Courier()
+	if err != nil {
+		return nil, err
+	}
+	return &Identity{result}, nil
+}
+
+// Backup returns all that is in the directory, as lines of text. Who has them
+// has the network's key.
+//
+// It returns the lines, or fails if a file cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Network) Backup() (string, error) {
+	if n == nil || n.engine == nil {
+		return "", api.ErrNothing
+	}
+	return n.engine.Backup()
+}
+
+// NetworkRestoreNetwork makes a directory what it was when it was backed up.
+// What was changed since then is to be taken in with adopt, from a member,
+// before the next change.
+//
+//   - directory: the directory, in which there is no network; 1 to 4096
+//     octets
+//   - backup: the lines; 1 to 16777216 octets
+//
+// It returns the network, or fails if there is one already or the lines are
+// not right.
+//
+// Errors: [ErrExists], [ErrMalformed], [ErrNetwork].
+//
+// State: draft.
+func NetworkRestoreNetwork(directory string, backup string) (*Network, error) {
+	if err := check.Text("NetworkRestoreNetwork", "directory", directory, 1, 4096); err != nil {
+		return nil, err
+	}
+	if err := check.Text("NetworkRestoreNetwork", "backup", backup, 1, 16777216); err != nil {
+		return nil, err
+	}
+	result, err := identity.RestoreNetwork(directory, backup)
+	if err != nil {
+		return nil, err
+	}
+	return &Network{result}, nil
+}
+
+// NetworkMoveNetwork makes a network with a new key that goes on where another
+// ends: the old key signs that, and members of the old network who see it
+// become those of the new. Who was revoked, or has expired, is not taken
+// along. Each member follows the first move that it sees, and no other.
+//
+//   - directory: the directory, in which there is no network; 1 to 4096
+//     octets
+//   - old: the directory of the old network, which makes no members from
+//     then on; 1 to 4096 octets
+//
+// It returns the network, or fails if there is one already or the old one
+// cannot be read.
+//
+// Errors: [ErrExists], [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func NetworkMoveNetwork(directory string, old string) (*Network, error) {
+	if err := check.Text("NetworkMoveNetwork", "directory", directory, 1, 4096); err != nil {
+		return nil, err
+	}
+	if err := check.Text("NetworkMoveNetwork", "old", old, 1, 4096); err != nil {
+		return nil, err
+	}
+	result, err := identity.MoveNetwork(directory, old)
+	if err != nil {
+		return nil, err
+	}
+	return &Network{result}, nil
 }

@@ -978,6 +978,8 @@ func (n *Node) Flush(ctx context.Context) error {
 //
 // If ctx ends first, it returns ctx's error.
 //
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
+//
 // State: draft.
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 	if n == nil || n.engine == nil {
@@ -997,6 +999,8 @@ func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 //   - peer: the peer's UUID
 //
 // It returns how much, or fails if the peer is not present.
+//
+// Errors: [ErrNoPeer], [ErrStopped], [ErrNotRunning].
 //
 // State: draft.
 func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
@@ -1138,6 +1142,50 @@ func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
 		return err
 	}
 	return n.engine.RequirePeer(peer, endpoint)
+}
+
+// Spread takes in a roll of the network that the node is a member of, and
+// passes it on. It waits until so many of the members that the roll names have
+// said that they have it, or until it is cancelled, which is no failure. It
+// does not wait if a member has a later roll, or one that contradicts it; see
+// rolls.
+//
+//   - roll: the roll, as the network's roll returned it; 1 to 1048576 octets
+//   - members: for how many members to wait, the node itself included if it
+//     is named; at most 16384
+//
+// It returns the UUIDs of the members that have said that they have it,
+// sorted, the node itself too, or fails if it is not right or of another
+// network.
+//
+// If ctx ends first, it returns ctx's error.
+//
+// State: draft.
+func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNotRunning
+	}
+	if err := check.Context("Spread", ctx); err != nil {
+		return nil, err
+	}
+	if err := check.Text("Spread", "roll", roll, 1, 1048576); err != nil {
+		return nil, err
+	}
+	if err := check.Number("Spread", "members", members, 0, 16384); err != nil {
+		return nil, err
+	}
+	return n.engine.Spread(ctx, roll, members)
+}
+
+// Rolls returns the roll of the node's network that counts here, and after it
+// one that a member has shown and that contradicts it, if there is one.
+//
+// State: draft.
+func (n *Node) Rolls() []string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Rolls()
 }
 
 // Counts returns how often something unusual was seen since the node began, by

@@ -28,7 +28,7 @@ type Transfer struct{ engine *files.Transfer }
 // State: draft.
 func (t Transfer) Add(path string) error {
 	if t.engine == nil {
-		return api.ErrNotRunning
+		return api.ErrNothing
 	}
 	if err := check.Text("Add", "path", path, 1, 4096); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (t Transfer) LeftOut() []string {
 // State: draft.
 func (t Transfer) Send(ctx context.Context) error {
 	if t.engine == nil {
-		return api.ErrNotRunning
+		return api.ErrNothing
 	}
 	if err := check.Context("Send", ctx); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (t Transfer) Send(ctx context.Context) error {
 // State: draft.
 func (t Transfer) Receive(ctx context.Context, into string, overwrite bool) error {
 	if t.engine == nil {
-		return api.ErrNotRunning
+		return api.ErrNothing
 	}
 	if err := check.Context("Receive", ctx); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (t Transfer) Receive(ctx context.Context, into string, overwrite bool) erro
 // State: draft.
 func (t Transfer) Refuse(ctx context.Context, reason string) error {
 	if t.engine == nil {
-		return api.ErrNotRunning
+		return api.ErrNothing
 	}
 	if err := check.Context("Refuse", ctx); err != nil {
 		return err

@@ -59,7 +59,7 @@ func parse(t *testing.T, dir string) *doc.Package {
 // lack its sentence, its units or its errors, nor any link lead nowhere. `go doc` shows
 // what this reads.
 func TestEverythingIsDocumented(t *testing.T) {
-	for dir, least := range map[string]int{".": 220, "oncetest": 20} {
+	for dir, least := range map[string]int{".": 220, "files": 30, "oncetest": 20} {
 		a := &audit{T: t, names: map[string]bool{}}
 		p := parse(t, dir)
 		a.read(p)

@@ -42,3 +42,19 @@ func LoadNetwork(directory string) (*NetworkKey, error) {
 	n, err := libonce.NetworkLoadNetwork(directory)
 	return (*NetworkKey)(n), named("LoadNetwork", err)
 }
+
+// RestoreNetwork makes a directory what [NetworkKey].Backup has written down. It fails with
+// [ErrExists] if there is a network, with [ErrMalformed] or [ErrNetwork] if the lines are
+// not right, and as [OpenIdentity] does.
+func RestoreNetwork(directory, backup string) (*NetworkKey, error) {
+	n, err := libonce.NetworkRestoreNetwork(directory, backup)
+	return (*NetworkKey)(n), named("RestoreNetwork", err)
+}
+
+// MoveNetwork makes a network with a new key that goes on where that in the directory old
+// ends. Members of the old network who see it become those of the new. It fails with
+// [ErrExists] if there is a network, and as [LoadNetwork] does.
+func MoveNetwork(directory, old string) (*NetworkKey, error) {
+	n, err := libonce.NetworkMoveNetwork(directory, old)
+	return (*NetworkKey)(n), named("MoveNetwork", err)
+}

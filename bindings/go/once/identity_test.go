@@ -38,11 +38,14 @@ func TestMembershipErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := invite(home, "ana", ana.UUID())
-	list, err := office.Revoke("ana")
+	if err := office.Revoke("ana"); err != nil {
+		t.Fatal(err)
+	}
+	roll, err := office.Roll()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ana.Revoke(list); err != nil {
+	if err := ana.Adopt(roll); err != nil {
 		t.Fatal(err)
 	}
 	open, err := once.OpenIdentity(at("open"))
@@ -68,10 +71,10 @@ func TestMembershipErrors(t *testing.T) {
 		"for somebody else":   {join("ana", forBen), once.ErrStranger},
 		"of another network":  {join("ana", elsewhere), once.ErrNetwork},
 		"revoked":             {join("ana", forAna), once.ErrRevoked},
-		"a list of nonsense":  {ana.Revoke("once-revoked:"), once.ErrMalformed},
-		"another's list":      {open.Revoke(list), once.ErrNetwork},
+		"a roll of nonsense":  {ana.Adopt("once-roll:"), once.ErrMalformed},
+		"another's roll":      {open.Adopt(roll), once.ErrNetwork},
 		"no name":             {ana.Forget("zoe"), once.ErrUnknown},
-		"no member":           {second(office.Revoke("zoe")), once.ErrUnknown},
+		"no member":           {office.Revoke("zoe"), once.ErrUnknown},
 		"a name that is had":  {second(office.Invite("ben", "", ana.UUID(), 1)), once.ErrName},
 		"a day too long":      {second(office.Invite("zoe", "", uuid.Nil, 3651)), once.ErrArgument},
 		"open to others":      {second(once.LoadIdentity(at("open"))), once.ErrMode},

@@ -42,8 +42,10 @@
 // only nodes with an identity come in. [Peer].Protection tells which it is.
 //
 // Anybody can make an identity. [TrustFirstUse] keeps names with who came with them
-// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited. Of nodes that
-// do not talk with this one a [Refusal] tells, and which of the two refuses the other.
+// first, and [TrustMembers] lets in only whom a [NetworkKey] has invited. Whom it revokes
+// since, and whose membership it renews or gives another name, the members pass on among
+// themselves, once one of them has its roll, by [Node.Spread] or [Identity].Adopt; a
+// [Notice] tells of it. Of nodes that do not talk with this one a [Refusal] tells, and which of the two refuses the other.
 //
 // One node at a time runs with an identity: [Start] fails with [ErrInUse] while another
 // does, of this process or, with the same directory, of another. With Config.Shared it is
@@ -109,11 +111,11 @@ func (n *Node) engine() *libonce.Node {
 }
 
 // Start starts a node, which runs until ctx ends or Close. Interfaces and gossip servers
-// need not be there yet. It fails with ctx's error if ctx has ended; with [ErrArgument] or
-// the error that names what is wrong, as [ErrEndpoint], [ErrServers], [ErrReserved],
-// [ErrHeaders] or [ErrGroups], if a field of config is not right; with [ErrNoIdentity], [ErrMembers] or [ErrTimeouts] if fields contradict each other; with
-// [ErrInUse] if another node runs with the identity; and with the error of the system if
-// it cannot listen.
+// need not be there yet. It fails with ctx's error if ctx has ended; with a [*ConfigError]
+// that names the field if config is not right, which is [ErrArgument] or says more, as
+// [ErrEndpoint], [ErrServers], [ErrReserved], [ErrHeaders], [ErrGroups], [ErrNoIdentity],
+// [ErrMembers] or [ErrTimeouts]; with [ErrInUse] if another node runs with the identity;
+// and with the error of the system if the node cannot listen.
 func Start(ctx context.Context, config Config) (*Node, error) {
 	if ctx == nil {
 		return nil, named("Start", check.Context("", ctx))
@@ -233,7 +235,8 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error { return n.engine().GossipU
 // peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it. It
 // fails with [ErrNoPeer] if the peer is not present, [ErrSelf] if it is the node itself,
 // [ErrTooLarge], [ErrArgument] unless there are 1 to 65536 frames, [ErrStopped], or ctx's
-// error; nothing was queued then.
+// error; nothing was queued then. A message holds up all that is said to the peer after it:
+// package files is for what has more than 64 KiB.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
 	return named("Whisper", n.engine().Whisper(ctx, peer, content))
 }
@@ -251,10 +254,11 @@ func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int,
 
 // Flush waits until each peer has confirmed all that was said to it before, or ctx
 // ends. It returns an [*UndeliveredError], which is [ErrUndelivered], that names those
-// that have not, and those that are gone or whose connection was lost before they did. What is lost is told
-// once; what is still on its way when ctx ends, the next Flush waits for again. A peer
-// also confirms what it drops: what is sealed and does not open, which only its counts
-// show, and, where it takes only what is sealed, what is plain, which a [Refusal] tells.
+// that have not, and those that are gone or whose connection was lost before they did.
+// What is lost is told once; what is still on its way when ctx ends, the next Flush waits
+// for again. A peer also confirms what it drops: what is sealed and does not open, which
+// only its counts show, and, where it takes only what is sealed, what is plain, which a
+// [Refusal] tells.
 func (n *Node) Flush(ctx context.Context) error {
 	return named("Flush", undelivered(n.engine().Flush(ctx)))
 }
@@ -268,10 +272,11 @@ var never = func() chan struct{} {
 
 // Ping asks a peer to confirm what was said to it before, and returns how long it takes to do
 // so: the way there and back, and what the peer's program takes to read what came before; a
-// plain peer answers without that. It fails with ctx's error, or with [ErrNoPeer].
+// plain peer answers without that. It fails with ctx's error, with [ErrNoPeer], or with
+// [ErrStopped].
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (time.Duration, error) {
 	took, err := n.engine().Ping(ctx, peer)
-	return time.Duration(took) * time.Microsecond, err
+	return time.Duration(took) * time.Microsecond, named("Ping", err)
 }
 
 // Traffic is what was said between this node and a peer since the peer came, in messages and
@@ -283,12 +288,29 @@ type Traffic struct {
 	ReceivedOctets   uint64 // octets of those
 }
 
-// Traffic returns what was said between this node and a peer, or [ErrNoPeer].
+// Traffic returns what was said between this node and a peer. It fails with [ErrNoPeer], or
+// with [ErrStopped].
 func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
 	amounts, err := n.engine().Traffic(peer)
 	return Traffic{amounts["sent messages"], amounts["sent octets"],
 		amounts["received messages"], amounts["received octets"]}, err
 }
+
+// Spread takes in a roll of the network that the node is a member of (see
+// [NetworkKey].Roll), and passes it on. It waits until a number of the members that the roll
+// names have said that they have it, or ctx ends, and returns their ids. It does not wait on
+// if a member has a later roll, or one that contradicts it: then [Node.Rolls] has that, for
+// [NetworkKey].Adopt. It fails with [ErrMalformed] or [ErrForged] if the roll is not right,
+// with [ErrNetwork] if it is of another network, with [ErrArgument], or with [ErrStopped];
+// that ctx ends is no error.
+func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
+	holders, err := n.engine().Spread(ctx, roll, members)
+	return holders, named("Spread", err)
+}
+
+// Rolls returns the roll of the node's network that counts here, and after it one that a
+// member has shown and that contradicts it, if there is one.
+func (n *Node) Rolls() []string { return n.engine().Rolls() }
 
 // Done returns a channel that is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} {

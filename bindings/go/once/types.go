@@ -92,6 +92,12 @@ func (i *Identity) MemberUntil() time.Time {
 	return (*libonce.Identity)(i).MemberUntil()
 }
 
+// Revoked returns true if the network has revoked the membership, as far as
+// the identity's directory tells.
+func (i *Identity) Revoked() bool {
+	return (*libonce.Identity)(i).Revoked()
+}
+
 // Pins returns the names that were trusted on first use.
 //
 // It returns the names, each with the UUID that it belongs to, or fails if the
@@ -115,25 +121,29 @@ func (i *Identity) Forget(name string) error {
 	return named("Forget", (*libonce.Identity)(i).Forget(name))
 }
 
-// Revoke takes in the list of members that the identity's network has revoked.
-// An older list than the one it has changes nothing. A node that runs with the
-// identity takes note.
+// Adopt takes in a roll of the identity's network. An older one than the one
+// it has changes nothing. Nodes of the network pass it on among themselves, so
+// that this is for what has no way to them. A node that runs with the identity
+// takes note within a second.
 //
-//   - list: the list, as the network's revoke returned it; 1 to 1048576
-//     octets
+//   - roll: the roll, as the network's roll returned it; 1 to 1048576 octets
 //
-// It fails if it is not right or of another network.
+// It fails if it is not right or of another network, or contradicts the one
+// that the identity has.
 //
 // Errors: [ErrNoDirectory], [ErrMalformed], [ErrForged], [ErrNetwork].
-func (i *Identity) Revoke(list string) error {
-	return named("Revoke", (*libonce.Identity)(i).Revoke(list))
+func (i *Identity) Adopt(roll string) error {
+	return named("Adopt", (*libonce.Identity)(i).Adopt(roll))
 }
 
 // NetworkKey is the secret key of a network, which makes members. Who has the
 // directory of a network can make members of it, and take that back. Nodes
 // check memberships without asking anybody; they need only the network's
-// public key, which an invite brings. All methods may be called from any
-// thread; a directory is for one program at a time.
+// public key, which an invite brings. Each change makes another roll, which
+// tells who is a member and who was revoked, and which the nodes of the
+// network pass on among themselves once one of them has it; see spread of
+// once_node. All methods may be called from any thread, also of several
+// programs at a time.
 //
 // The zero value is none: its methods return zero values, or [ErrNothing] if
 // they can fail.
@@ -164,39 +174,161 @@ func (n *NetworkKey) Invite(name string, roles string, member uuid.UUID, days in
 	return result, named("Invite", err)
 }
 
-// Revoke revokes a member and returns the list of all who were, one line of
-// text that the members are to be given.
+// InviteAgain renews the membership of a member, with its name and its roles,
+// and returns the invite: the same as before, if that was not taken yet, else
+// one for who has the member's identity, and no secret. A member that a node
+// of the network can reach has no need of it.
 //
 //   - name: the member's name or UUID; 1 to 255 octets
+//   - days: how long the membership lasts from now on; 1 to 3650
 //
-// It returns the list, or fails if there is no such member or it cannot be
+// It returns the invite, or fails if there is no such member or it cannot be
 // written down.
 //
 // Errors: [ErrUnknown].
-func (n *NetworkKey) Revoke(name string) (string, error) {
-	result, err := (*libonce.Network)(n).Revoke(name)
-	return result, named("Revoke", err)
+func (n *NetworkKey) InviteAgain(name string, days int) (string, error) {
+	result, err := (*libonce.Network)(n).InviteAgain(name, days)
+	return result, named("InviteAgain", err)
 }
 
-// Revoked returns the list of all who were revoked, as revoke does.
+// Revoke revokes a member.
 //
-// It returns the list, empty if nobody was revoked, or fails if it cannot be
-// read.
+//   - name: the member's name or UUID; 1 to 255 octets
 //
-// Errors: [ErrMode], [ErrMalformed].
-func (n *NetworkKey) Revoked() (string, error) {
-	result, err := (*libonce.Network)(n).Revoked()
-	return result, named("Revoked", err)
+// It fails if there is no such member or it cannot be written down.
+//
+// Errors: [ErrUnknown].
+func (n *NetworkKey) Revoke(name string) error {
+	return named("Revoke", (*libonce.Network)(n).Revoke(name))
 }
 
-// Members returns the members that were invited and not revoked.
+// Rename gives a member another name.
 //
-// It returns their names, each with its UUID, or fails if they cannot be read.
+//   - member: the member's name or UUID; 1 to 255 octets
+//   - name: the name that it goes by from now on; nobody else in the network
+//     has it; 1 to 255 octets
+//
+// It fails if there is no such member, the name is taken, or it cannot be
+// written down.
+//
+// Errors: [ErrUnknown], [ErrName].
+func (n *NetworkKey) Rename(member string, name string) error {
+	return named("Rename", (*libonce.Network)(n).Rename(member, name))
+}
+
+// Taken forgets the secret in the invite of a member, which has taken it: it
+// was met.
+//
+//   - member: the member's UUID
+//
+// It fails if that cannot be written down.
 //
 // Errors: [ErrMode], [ErrMalformed].
-func (n *NetworkKey) Members() (map[string]string, error) {
+func (n *NetworkKey) Taken(member uuid.UUID) error {
+	return named("Taken", (*libonce.Network)(n).Taken(member))
+}
+
+// Roll returns the network's roll, one line of text. It is no secret, but it
+// has the names of all members.
+//
+// It returns the roll, empty if nobody was invited yet, or fails if it cannot
+// be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+func (n *NetworkKey) Roll() (string, error) {
+	result, err := (*libonce.Network)(n).Roll()
+	return result, named("Roll", err)
+}
+
+// Adopt takes in what a roll of the network says that the directory does not
+// know: it was restored from a backup, or the key is used in two places.
+//
+//   - roll: the roll, as a node has it; 1 to 1048576 octets
+//
+// It fails if it is not right, of another network, or cannot be written down.
+//
+// Errors: [ErrMalformed], [ErrForged], [ErrNetwork].
+func (n *NetworkKey) Adopt(roll string) error {
+	return named("Adopt", (*libonce.Network)(n).Adopt(roll))
+}
+
+// Members returns all who were ever invited, by name, those who were revoked
+// and those whose membership has expired too.
+//
+// It returns the members, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+func (n *NetworkKey) Members() ([]Member, error) {
 	result, err := (*libonce.Network)(n).Members()
-	return result, named("Members", err)
+	return membersOf(result), named("Members", err)
+}
+
+// Courier returns an identity in memory that is a member of the network for an
+// hour. A node with it can spread the network's roll.
+//
+// It returns the identity, or fails if the roll cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+func (n *NetworkKey) Courier() (*Identity, error) {
+	result, err := (*libonce.Network)(n).Courier()
+	return (*Identity)(result), named("Courier", err)
+}
+
+// Backup returns all that is in the directory, as lines of text. Who has them
+// has the network's key.
+//
+// It returns the lines, or fails if a file cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+func (n *NetworkKey) Backup() (string, error) {
+	result, err := (*libonce.Network)(n).Backup()
+	return result, named("Backup", err)
+}
+
+// Member is somebody who was invited to a network. What the directory of a
+// network has of a member. It is as it was when the directory was asked. Its
+// methods may be called from any thread.
+//
+// The zero value is none: its methods return zero values.
+type Member libonce.Member
+
+// UUID returns the UUID of the member's identity.
+func (m Member) UUID() uuid.UUID {
+	return libonce.Member(m).UUID()
+}
+
+// Name returns the name that the member goes by.
+func (m Member) Name() string {
+	return libonce.Member(m).Name()
+}
+
+// Roles returns the roles that the member has, sorted.
+func (m Member) Roles() []string {
+	return libonce.Member(m).Roles()
+}
+
+// MemberUntil returns when the membership expires, in milliseconds since 1970.
+func (m Member) MemberUntil() time.Time {
+	return libonce.Member(m).MemberUntil()
+}
+
+// Revoked returns true if the membership was revoked.
+func (m Member) Revoked() bool {
+	return libonce.Member(m).Revoked()
+}
+
+// Pending returns true if the member has an invite with a secret that it is
+// not known to have taken.
+func (m Member) Pending() bool {
+	return libonce.Member(m).Pending()
+}
+
+func membersOf(listed []libonce.Member) []Member {
+	list := make([]Member, len(listed))
+	for i, one := range listed {
+		list[i] = Member(one)
+	}
+	return list
 }
 
 // Why: why two nodes do not talk, or why one of them drops what the other
@@ -206,15 +338,17 @@ type Why uint8
 
 // The values of Why.
 const (
-	WhyProof    Why = 1 // what was shown of an identity is not right
-	WhyExpired  Why = 2 // the card of an identity has run out, or a clock is wrong
-	WhyName     Why = 3 // who refuses knows the name as somebody else's
-	WhyMember   Why = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
-	WhyFault    Why = 5 // a fault of who refuses, which its log tells
-	WhySealed   Why = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
-	WhySecurity Why = 7 // one speaks over encrypted connections only, the other over plain ones
-	WhyUnsaid   Why = 8 // the other does not say why; it may trust members only
-	WhyUnknown  Why = 9 // the other says a reason that this node does not know; it may be of a later version
+	WhyProof    Why = 1  // what was shown of an identity is not right
+	WhyExpired  Why = 2  // the card of an identity has run out, or a clock is wrong
+	WhyName     Why = 3  // who refuses knows the name as somebody else's
+	WhyMember   Why = 4  // who refuses trusts members of its network only, and no membership that counts there was shown
+	WhyFault    Why = 5  // a fault of who refuses, which its log tells
+	WhySealed   Why = 6  // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	WhyRevoked  Why = 7  // the network has revoked a membership
+	WhyMoved    Why = 8  // the key that the network had has moved it to two others: somebody else has that key, too
+	WhySecurity Why = 9  // one speaks over encrypted connections only, the other over plain ones
+	WhyUnsaid   Why = 10 // the other does not say why; it may trust members only
+	WhyUnknown  Why = 11 // the other says a reason that this node does not know; it may be of a later version
 )
 
 // String returns the value's name, or an empty string for none of the values.

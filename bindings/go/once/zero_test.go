@@ -16,7 +16,7 @@ import (
 // zeros are values that nobody made.
 var zeros = []any{
 	(*once.Node)(nil), new(once.Node), (*once.Identity)(nil), new(once.Identity), (*once.NetworkKey)(nil), new(once.NetworkKey),
-	once.Peer{}, once.View{}, once.Interface{}, once.Batch{}, once.Origin{}, once.Missed{}, (*once.UndeliveredError)(nil), new(once.UndeliveredError),
+	once.Peer{}, once.View{}, once.Interface{}, once.Member{}, once.Batch{}, once.Origin{}, once.Missed{}, (*once.UndeliveredError)(nil), new(once.UndeliveredError),
 	new(once.LimitError), new(once.ConfigError),
 	once.Security(0), once.Trust(0), once.Protection(0), once.Why(0), once.Reason(""),
 	new(once.Enter), new(once.Exit), new(once.Join), new(once.Leave), new(once.Whisper), new(once.Shout), new(once.Suspect), new(once.Recover),
@@ -101,6 +101,7 @@ func TestNothing(t *testing.T) {
 	for name, err := range map[string]error{
 		"Whisper": n.Whisper(none, n.UUID(), []byte("x")), "Flush": n.Flush(none),
 		"Next": second(n.Next(none)), "NextBatch": second(n.NextBatch(none)), "Shout": second(n.Shout(none, "room", []byte("x"))),
+		"Spread": second(n.Spread(none, "once-roll:", 1)),
 	} {
 		if !errors.Is(err, once.ErrArgument) || !strings.HasPrefix(err.Error(), name+": ctx: ") {
 			t.Errorf("%s without a context: %v", name, err)

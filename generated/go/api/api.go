@@ -85,12 +85,12 @@ var (
 
 // Errors of once_identity; they work with errors.Is.
 var (
-	ErrNothing     = errors.New("there is no identity or network here: take what a call returned without an error")
+	ErrNothing     = errors.New("there is nothing here: take what a call returned without an error")
 	ErrNoDirectory = errors.New("the identity is in memory only: give it a directory")
 	ErrExists      = errors.New("there is one already: choose another directory, or remove it if nobody needs it any more")
 	ErrInUse       = errors.New("another node runs with this identity: stop that one, or give this one another directory")
 	ErrMode        = errors.New("others can read or change a secret file: take their rights away with chmod")
-	ErrNetwork     = errors.New("the identity is a member of another network: use another directory")
+	ErrNetwork     = errors.New("of another network: use another directory")
 	ErrName        = errors.New("the name is taken: choose another, or revoke the member that has it")
 	ErrUnknown     = errors.New("no such name or UUID")
 	ErrMalformed   = errors.New("malformed")
@@ -166,15 +166,17 @@ type EventWhy uint8
 
 // The values of EventWhy.
 const (
-	EventWhyProof    EventWhy = 1 // what was shown of an identity is not right
-	EventWhyExpired  EventWhy = 2 // the card of an identity has run out, or a clock is wrong
-	EventWhyName     EventWhy = 3 // who refuses knows the name as somebody else's
-	EventWhyMember   EventWhy = 4 // who refuses trusts members of its network only, and no membership that counts there was shown
-	EventWhyFault    EventWhy = 5 // a fault of who refuses, which its log tells
-	EventWhySealed   EventWhy = 6 // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
-	EventWhySecurity EventWhy = 7 // one speaks over encrypted connections only, the other over plain ones
-	EventWhyUnsaid   EventWhy = 8 // the other does not say why; it may trust members only
-	EventWhyUnknown  EventWhy = 9 // the other says a reason that this node does not know; it may be of a later version
+	EventWhyProof    EventWhy = 1  // what was shown of an identity is not right
+	EventWhyExpired  EventWhy = 2  // the card of an identity has run out, or a clock is wrong
+	EventWhyName     EventWhy = 3  // who refuses knows the name as somebody else's
+	EventWhyMember   EventWhy = 4  // who refuses trusts members of its network only, and no membership that counts there was shown
+	EventWhyFault    EventWhy = 5  // a fault of who refuses, which its log tells
+	EventWhySealed   EventWhy = 6  // what is said to a group is dropped, because only what is sealed is taken there; the two go on to talk
+	EventWhyRevoked  EventWhy = 7  // the network has revoked a membership
+	EventWhyMoved    EventWhy = 8  // the key that the network had has moved it to two others: somebody else has that key, too
+	EventWhySecurity EventWhy = 9  // one speaks over encrypted connections only, the other over plain ones
+	EventWhyUnsaid   EventWhy = 10 // the other does not say why; it may trust members only
+	EventWhyUnknown  EventWhy = 11 // the other says a reason that this node does not know; it may be of a later version
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -192,6 +194,10 @@ func (v EventWhy) String() string {
 		return "fault"
 	case EventWhySealed:
 		return "sealed"
+	case EventWhyRevoked:
+		return "revoked"
+	case EventWhyMoved:
+		return "moved"
 	case EventWhySecurity:
 		return "security"
 	case EventWhyUnsaid:
@@ -216,6 +222,8 @@ const (
 	EventRefusalMember  EventRefusal = 4 // it does not let this node in: it trusts members of its network only, and this node has shown no membership that counts there
 	EventRefusalFault   EventRefusal = 5 // it does not let this node in, for a fault of its own that its log tells
 	EventRefusalSealed  EventRefusal = 6 // it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity
+	EventRefusalRevoked EventRefusal = 7 // it does not let this node in: the network has revoked this node's membership
+	EventRefusalMoved   EventRefusal = 8 // it does not let this node in: the network's old key has moved it to another key there than here; somebody else has that key too: ask who made the network which one is right
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -233,6 +241,10 @@ func (v EventRefusal) String() string {
 		return "fault"
 	case EventRefusalSealed:
 		return "sealed"
+	case EventRefusalRevoked:
+		return "revoked"
+	case EventRefusalMoved:
+		return "moved"
 	}
 	return ""
 }
@@ -252,6 +264,10 @@ func (v EventRefusal) Text() string {
 		return "it does not let this node in, for a fault of its own that its log tells"
 	case EventRefusalSealed:
 		return "it drops what this node says to a group, because there it takes only what is sealed: this node needs an identity"
+	case EventRefusalRevoked:
+		return "it does not let this node in: the network has revoked this node's membership"
+	case EventRefusalMoved:
+		return "it does not let this node in: the network's old key has moved it to another key there than here; somebody else has that key too: ask who made the network which one is right"
 	}
 	return ""
 }

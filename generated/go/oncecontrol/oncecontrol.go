@@ -555,11 +555,13 @@ type Ask struct {
 	// what is asked for: "counts" is how often something unusual was seen, by
 	// name; "gossip servers" what is wrong with each; "traffic" what was said
 	// between the node and a peer, as the class model has it; "ping" how many
-	// "microseconds" a peer takes to confirm; at most 255 octets
+	// "microseconds" a peer takes to confirm; "spread" which members have a
+	// roll, each with nothing; "rolls" are the rolls that the node knows, by
+	// number; at most 255 octets
 	Subject string
 	// what the subject needs to know: the 16 octets of the peer's id for
-	// traffic and ping, else nothing; at most 16777216 octets; aliases the
-	// frame
+	// traffic and ping; for spread 4 octets with for how many members to wait,
+	// and the roll; else nothing; at most 16777216 octets; aliases the frame
 	Argument []byte
 }
 
@@ -893,7 +895,7 @@ type Answer struct {
 	// number of the call
 	Number uint32
 	// what there is to say, by name; at most 65536 entries; keys of at most
-	// 255 octets, values of at most 65536 octets, together 16777216
+	// 255 octets, values of at most 1048576 octets, together 16777216
 	Values []wire.Pair
 }
 
@@ -911,7 +913,7 @@ func (m *Answer) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDAnswer))
 	w.Uint8(Version)
 	w.Uint32(m.Number)
-	w.Pairs("values", m.Values, 65536, 65536, 16777216)
+	w.Pairs("values", m.Values, 65536, 1048576, 16777216)
 	return w.End()
 }
 
@@ -921,7 +923,7 @@ func (m *Answer) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDAnswer))
 	r.Constant("version", 1, Version)
 	r.Uint32("number", &m.Number)
-	r.Pairs("values", &m.Values, 65536, 65536, 16777216)
+	r.Pairs("values", &m.Values, 65536, 1048576, 16777216)
 	return r.End()
 }
 

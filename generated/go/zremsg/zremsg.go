@@ -6,12 +6,14 @@
 // to one node (WHISPER) or to a group (SHOUT). Each message is one ZeroMQ
 // frame; the frames of the content follow it in WHISPER and SHOUT. RFC 36 has
 // the messages up to PING-OK. Zyre has sent ELECT, LEADER and GOODBYE since
-// 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes only.
+// 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes only, HOLDS, ASK
+// and ROLL only between nodes that have shown each other that they are members
+// of one network.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
 //	traffic   = WHISPER / SHOUT / JOIN / LEAVE / PING / PING-OK / election / HELLO
-//	          / CONFIRM / CONFIRMED
+//	          / CONFIRM / CONFIRMED / HOLDS / ASK / ROLL
 //	election  = ELECT / LEADER
 //	goodbye   = [ TAKEN ] GOODBYE
 //
@@ -67,6 +69,11 @@ const (
 	MaxConfirm            = 22
 	MaxConfirmed          = 22
 	MaxTaken              = 22
+	MaxHolds              = 51
+	MaxHoldsDigest        = 32
+	MaxAsk                = 6
+	MaxRoll               = 326986
+	MaxRollRoll           = 326976
 )
 
 // Limits of what the messages say together.
@@ -74,6 +81,9 @@ const (
 	MaxApplicationHeaders = 240       // headers that an application may give a node; HELLO has room for the protocol's own beside them
 	MaxApplicationOctets  = 65536     // octets of an application's headers, names and values, and of the node's name together; HELLO has 8192 for the protocol's own beside them
 	MaxGreetings          = 268435456 // octets of the names, endpoints, headers and groups of all peers that a node knows, with 256 for each header and group that it keeps; this is 16 KiB for each of 16384 peers, and a HELLO or JOIN for which there is no room is refused
+	MaxAsked              = 2         // peers that are asked for a ROLL at a time
+	MaxAnswered           = 4         // ASKs of a peer that are answered at once; one more a minute
+	MaxRolls              = 8         // ROLLs of a peer that are taken in at once; one more in ten seconds
 )
 
 // ID tells the messages apart.
@@ -94,6 +104,9 @@ const (
 	IDConfirm   ID = 11 // asks a peer to say that it has taken in all that the sender has said over this connection.
 	IDConfirmed ID = 12 // answers a CONFIRM, over the connection that the sender has made.
 	IDTaken     ID = 13 // says, before a GOODBYE, how far the sender has taken in what it was told over the connection that the receiver has made.
+	IDHolds     ID = 14 // says which ROLL of the network the sender has.
+	IDAsk       ID = 15 // asks for the ROLL that the receiver has.
+	IDRoll      ID = 16 // brings the ROLL that the sender has.
 )
 
 var names = [...]string{
@@ -110,6 +123,9 @@ var names = [...]string{
 	IDConfirm:   "CONFIRM",
 	IDConfirmed: "CONFIRMED",
 	IDTaken:     "TAKEN",
+	IDHolds:     "HOLDS",
+	IDAsk:       "ASK",
+	IDRoll:      "ROLL",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -669,6 +685,122 @@ func (m *Taken) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Holds says which ROLL of the network the sender has.
+type Holds struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+	// how many MOVEs it has
+	Moves uint8
+	// its number, 0 for none
+	Number uint64
+	// its SHA-256; always 32 octets
+	Digest []byte
+}
+
+// ID returns IDHolds.
+func (*Holds) ID() ID { return IDHolds }
+
+// Size returns the length of the first frame in octets.
+func (m *Holds) Size() int {
+	return 15 + wire.SizeBytes(m.Digest)
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Holds) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("HOLDS", b)
+	w.Header(Signature, uint8(IDHolds))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Uint8(m.Moves)
+	w.Uint64(m.Number)
+	w.Bytes("digest", m.Digest, 32)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Holds) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("HOLDS", frame, content)
+	r.Header(Signature, uint8(IDHolds))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Uint8("moves", &m.Moves)
+	r.Uint64("number", &m.Number)
+	r.Bytes("digest", &m.Digest, 32)
+	return r.End()
+}
+
+// Ask asks for the ROLL that the receiver has.
+type Ask struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+}
+
+// ID returns IDAsk.
+func (*Ask) ID() ID { return IDAsk }
+
+// Size returns the length of the first frame in octets.
+func (m *Ask) Size() int {
+	return 6
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Ask) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("ASK", b)
+	w.Header(Signature, uint8(IDAsk))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Ask) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("ASK", frame, content)
+	r.Header(Signature, uint8(IDAsk))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	return r.End()
+}
+
+// Roll brings the ROLL that the sender has.
+type Roll struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+	// the ROLL of once_card; the octets of this example are none; at most
+	// 326976 octets
+	Roll []byte
+}
+
+// ID returns IDRoll.
+func (*Roll) ID() ID { return IDRoll }
+
+// Size returns the length of the first frame in octets.
+func (m *Roll) Size() int {
+	return 6 + wire.SizeBytes(m.Roll)
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Roll) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("ROLL", b)
+	w.Header(Signature, uint8(IDRoll))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Bytes("roll", m.Roll, 326976)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Roll) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("ROLL", frame, content)
+	r.Header(Signature, uint8(IDRoll))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Bytes("roll", &m.Roll, 326976)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -711,6 +843,12 @@ func New(id ID) Message {
 		return new(Confirmed)
 	case IDTaken:
 		return new(Taken)
+	case IDHolds:
+		return new(Holds)
+	case IDAsk:
+		return new(Ask)
+	case IDRoll:
+		return new(Roll)
 	}
 	return nil
 }

@@ -28,8 +28,9 @@ type common struct {
 	config   once.Config
 	header   []string // K=V
 	port     uint16
-	identity string // directory, or empty
-	brief    bool   // the command ends by itself, and soon
+	identity string         // directory, or empty
+	brief    bool           // the command ends by itself, and soon
+	as       *once.Identity // who the node is, whatever identity says; nil if that says it
 	logLevel slog.Level
 
 	// Set by begin.

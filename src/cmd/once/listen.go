@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -241,18 +242,25 @@ func encode(frames [][]byte) (content []string, encoding string) {
 // texts tells whether frames are best shown as text: all are UTF-8, and either nothing in
 // them has to be escaped but white space, or base64 is no shorter.
 func texts(frames [][]byte) bool {
-	plain, escaped, encoded := true, 0, 0
+	odd := func(r rune) bool { return !safe(r) && !unicode.IsSpace(r) }
+	plain := true
 	for _, frame := range frames {
 		if !utf8.Valid(frame) {
 			return false
 		}
+		plain = plain && !bytes.ContainsFunc(frame, odd)
+	}
+	if plain {
+		return true
+	}
+	escaped, encoded := 0, 0
+	for _, frame := range frames {
 		for _, r := range string(frame) {
-			plain = plain && (safe(r) || unicode.IsSpace(r))
 			escaped += escapedSize(r)
 		}
 		encoded += base64.StdEncoding.EncodedLen(len(frame))
 	}
-	return plain || escaped <= encoded
+	return escaped <= encoded
 }
 
 // escapedSize returns how many octets a character takes in what writeJSON writes.

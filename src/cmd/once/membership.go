@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,45 +14,69 @@ import (
 )
 
 // renewal is what to do when a membership has expired.
-const renewal = "have who made the network renew it with once invite NAME --id UUID, and take that with once join"
+const renewal = "have who made the network renew it with once invite NAME --again: a node that meets others takes that by itself"
 
-func inviteCommand() *cobra.Command {
+func inviteCommand(with *common) *cobra.Command {
 	var dir string
 	var id uuid.UUID
 	var roles []string
 	var days int
-	var asQR bool
+	var again, asQR bool
+	var to spreading
 	cmd := &cobra.Command{
-		Use:   "invite NAME [--id UUID] [--role ROLE]... [--days 365] [--qr]",
+		Use:   "invite NAME [--id UUID] [--role ROLE]... [--again] [--days 365] [--qr]",
 		Short: "invite somebody to a network",
-		Long: `Invite writes an invite, one line of text, that makes a member of who takes it with
-once join. The member goes by NAME, which nobody else in the network has.
+		Long: `Invite writes an invite, one line of text, that makes a member of who takes it
+with once join. The member goes by NAME, which nobody else in the network has.
 
-Without --id the invite brings a new identity along and is a secret: who has it can
-pass for the member. With --id it is for who has that identity (once identity new),
-and no secret. To renew a membership, invite NAME with its id again.`,
+Without --id the invite brings a new identity along and is a secret: who has
+it can pass for the member. With --id it is for who has that identity (once
+identity new), and no secret.
+
+With --again a member is invited once more, and its membership renewed: the
+invite is the same as before if nobody has met the member yet, because it may
+be lost; else it is for who has the member's identity. A member that is met
+takes the renewal by itself. Then the members that can be reached are told,
+and who was is said.`,
 		Example: `  once invite ana
   once invite ben --id 5c0e9b4e-3c1f-8a4e-8a8f-0d5f6a3f9f0e --role printer --days 30
+  once invite ana --again
   once invite cleo --qr`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			network, err := load("network", once.LoadNetwork, dir)
 			if err != nil {
 				return err
 			}
-			invite, err := network.Invite(args[0], strings.Join(roles, ","), id, days)
-			if err != nil {
+			var invite string
+			if again {
+				if invite, err = network.InviteAgain(args[0], days); err != nil {
+					return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
+				}
+			} else if invite, err = network.Invite(args[0], strings.Join(roles, ","), id, days); errors.Is(err, once.ErrName) {
+				return fmt.Errorf("%w; to invite the same again: once invite %s --again", err, quoted(args[0]))
+			} else if err != nil {
 				return err
 			}
-			if id == uuid.Nil {
+			if id == uuid.Nil && !again {
 				advise("this is a secret: who has it can pass for %s; %[1]s takes it with once join -", clean(args[0]))
 			} else {
-				advise("%s takes it with once join INVITE DIR, where DIR has the identity %s", clean(args[0]), id)
+				advise("%s takes it with once join INVITE", clean(args[0]))
 			}
 			if _, err = fmt.Println(invite); err == nil && asQR {
 				err = drawQR(os.Stdout, invite)
 			}
-			return err
+			if err != nil || to.offline {
+				return err
+			}
+			if !isTerminal(os.Stdout) {
+				err = os.Stdout.Close() // who reads it need not wait
+			}
+			who, fault := to.spread(cmd.Context(), with, network, false)
+			if who.Number > 0 && fault == nil {
+				fmt.Fprintln(os.Stderr, "once:", who)
+			}
+			return cmp.Or(err, fault)
 		},
 	}
 	networkFlag(cmd.Flags(), &dir)
@@ -58,38 +84,56 @@ and no secret. To renew a membership, invite NAME with its id again.`,
 	cmd.Flags().Lookup("id").DefValue = "" // zeros would say nothing
 	plainly(cmd.Flags(), "id", "give an id as once identity show tells it")
 	cmd.Flags().StringArrayVar(&roles, "role", nil, "`ROLE` that the member has, for applications; may be repeated")
+	cmd.Flags().BoolVar(&again, "again", false, "invite a member once more, and renew its membership")
 	cmd.Flags().IntVar(&days, "days", 365, "how many `DAYS` the membership lasts")
 	plainly(cmd.Flags(), "days", "give a number from 1 to 3650")
 	cmd.Flags().BoolVar(&asQR, "qr", false, "draw the invite as a QR code as well")
+	cmd.MarkFlagsMutuallyExclusive("again", "id")
+	cmd.MarkFlagsMutuallyExclusive("again", "role")
+	to.register(with, cmd.Flags())
 	return cmd
 }
 
-func revokeCommand() *cobra.Command {
+// quoted returns a word as a shell takes it.
+func quoted(word string) string {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+func revokeCommand(with *common) *cobra.Command {
 	var dir string
+	var to spreading
 	cmd := &cobra.Command{
 		Use:   "revoke NAME-or-UUID",
 		Short: "take a membership back",
-		Long: `Revoke writes the list of all members whose membership was taken back, one line of
-text. Nodes let them in until they have been given it, with once trust revoke. The
-list is no secret.`,
-		Example: `  once revoke ben > revoked
-  once trust revoke --identity ./ana - < revoked`,
+		Long: `Revoke takes a membership back, tells the members that can be reached, and
+says who has heard of it. Each lets the revoked one in no more from then on,
+tells others when it meets them, and does not forget.
+
+Until a member has heard of it, it talks with the revoked one as before; who
+is cut off from all others hears of it when that ends. What the revoked one
+was told before it still has, and invites and files that it had are worth
+nothing to it. Plain nodes, and nodes with another --trust than members, talk
+with whom they like.`,
+		Example: `  once revoke ben
+  once revoke ben --wait 1m --json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			network, err := load("network", once.LoadNetwork, dir)
 			if err != nil {
 				return err
 			}
-			list, err := network.Revoke(args[0])
-			if err != nil {
+			if err := network.Revoke(args[0]); err != nil {
 				return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
 			}
-			advise("give this to all members; each takes it with once trust revoke LIST")
-			_, err = fmt.Println(list)
-			return err
+			return to.report(cmd.Context(), with, network)
 		},
 	}
 	networkFlag(cmd.Flags(), &dir)
+	to.register(with, cmd.Flags())
+	jsonFlag(cmd.Flags(), &to.asJSON)
 	return cmd
 }
 
@@ -101,8 +145,8 @@ func joinCommand(with *common) *cobra.Command {
 identity that the invite brings or the one that it was made for, and says who you
 are now. A node with it is secure then, and lets in members of the network only.
 
-An invite may be a secret, and who is on the same host can see command lines: it is
-better taken from standard input, with -.`,
+An invite may be a secret, and who is on the same host can see command lines:
+it is better taken from standard input, with -.`,
 		Example: `  once join - < ana.invite
   once join - ./ben < ben.invite
   once chat --group room --identity ./ben`,

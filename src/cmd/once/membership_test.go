@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,13 +87,32 @@ func TestMembers(t *testing.T) {
 	h.wants(found, "security", fine, "secure: ")
 	h.wants(found, "refused", warn, "over plain connections")
 
-	list := h.answer("", "revoke", "ben", "--network", h.path("office"))
-	h.answer(list, "trust", "revoke", "-", "--identity", h.path("cleo"))
-	p = h.start("listen", "--identity", h.path("cleo"))
-	p.seesAll(`\trefused\t`+id+`\t.*was revoked\t$`, `\tenter\t\S+\tana\t`)
-	if got := h.answer("", "network", "show", h.path("office")); !strings.HasSuffix(got, "\nrevoked       "+list) ||
-		strings.Count(got, "\nmember ") != 2 || strings.Contains(got, "  ben\n") {
-		t.Errorf("the network is:\n%s", got)
+	told := h.answer("", "revoke", "ben", "--network", h.path("office"), "--wait", "3s")
+	if told != "1 of 2 members have it: ana; not yet: cleo, who take it from the first of the others that they meet" {
+		t.Errorf("revoke says %q", told)
+	}
+	ana.sees(`"type":"network".*has revoked the membership of \\"ben\\" \(` + id)
+	ana.sees(`"type":"refused".*this node does not let it in: .*the network has revoked its membership"`)
+	ana.sees(`"type":"exit".*"expelled"`)
+	ben.sees(`the network has revoked this node's membership`)
+	p = h.start("listen", "--identity", h.path("cleo")) // which ana tells
+	p.seesAll(`\tnetwork\t.*has revoked the membership of .*`+id, `\tenter\t\S+\tana\t`, `\trefused\t`+id+`\t.*the network has revoked its membership\t*$`)
+	shown := h.answer("", "network", "show", h.path("office"))
+	for i, line := range strings.Split(shown, "\n") {
+		want := []string{`^ana\tmember\t\S+Z\t\S{36}\tadmin,guest$`, `^ben\trevoked\t`, `^cleo\tinvited\t`}[i]
+		if !regexp.MustCompile(want).MatchString(line) {
+			t.Errorf("network show tells %q, want %q", line, want)
+		}
+	}
+	if got := h.answer("", "revoke", "ana", "--network", h.path("office"), "--json"); got != `{"members":1,"have":["cleo"],"lack":[]}` {
+		t.Errorf("revoke tells %s", got)
+	}
+	if got := h.fields(h.answer("", "identity", "show", h.path("ana"))); got["membership"] != "valid" {
+		t.Errorf("ana, who was told of it by nobody, is %q", got)
+	}
+	h.answer(h.answer("", "network", "roll", h.path("office")), "trust", "revoke", "-", "--identity", h.path("ana"))
+	if got := h.fields(h.answer("", "identity", "show", h.path("ana"))); got["membership"] != "revoked" {
+		t.Errorf("ana is %q", got)
 	}
 }
 
@@ -181,6 +201,9 @@ func TestIdentityFails(t *testing.T) {
 		{"invite ana --network none", 1, `none/network.key: .*once network new`},
 		{"invite ana --network office --days 0", 2, `0 given, 1 to 3650 allowed`},
 		{"revoke zoe --network office", 1, `"zoe": no such name or UUID .once network show`},
+		{"invite ana --network office --role " + strings.Repeat("r", 65), 2, `^once: --role: 65 given, at most 16 roles of at most 64 octets each, and of 1024 together, allowed\n`},
+		{"invite ana --network office" + roles(17), 2, `^once: --role: \d+ given, at most 16 roles`},
+		{"join rubbish ./new", 1, `invite: malformed: want once: and, in base64, at most 4096 octets after it\n`},
 		{"join once:rubbish ./new", 1, `invite: malformed`},
 		{"trust forget zoe --identity ./ana", 1, `"zoe": no such name or UUID .once trust list`},
 		{"trust revoke rubbish --identity ./ana", 1, `malformed`},
@@ -242,4 +265,12 @@ func TestSealedOnly(t *testing.T) {
 	ben.sees(`\tenter\t\S+\tana\t`)
 	shout(0)
 	ben.sees(`\tshout\t\S+\told\troom\thi\tplain$`)
+}
+
+// roles returns flags for so many roles.
+func roles(n int) (flags string) {
+	for i := range n {
+		flags += " --role r" + strconv.Itoa(i)
+	}
+	return flags
 }

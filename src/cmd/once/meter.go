@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,20 +23,20 @@ const (
 type meter struct {
 	node *once.Node
 
-	mu    sync.Mutex
-	peers map[uuid.UUID]*measured
-	asked int       // peers that are yet to answer
-	last  time.Time // when traffic was measured
+	mu     sync.Mutex
+	peers  map[uuid.UUID]*measured
+	asking int       // how many are yet to answer
+	last   time.Time // when traffic was measured
 }
 
 // measured is what is known of a peer.
 type measured struct {
-	traffic  once.Traffic
-	in, out  flow
-	asked    bool          // a round trip is being measured
-	trip     time.Duration // the latest, 0 if none was
-	answered time.Time     // when it was
-	silent   bool          // there was no answer in time
+	traffic once.Traffic
+	in, out flow
+	asking  bool          // a round trip is being measured
+	asked   time.Time     // when the latest was begun
+	trip    time.Duration // that of the latest answer, 0 if there was none
+	silent  bool          // there was no answer in time
 }
 
 // flow is so much a second.
@@ -67,13 +68,27 @@ func (m *meter) measure(ctx context.Context, work *sync.WaitGroup) {
 		of.in = flowOf(of.traffic.ReceivedMessages, traffic.ReceivedMessages, of.traffic.ReceivedOctets, traffic.ReceivedOctets, seconds)
 		of.out = flowOf(of.traffic.SentMessages, traffic.SentMessages, of.traffic.SentOctets, traffic.SentOctets, seconds)
 		of.traffic = traffic
-		if !of.asked && m.asked < maxAsked {
-			of.asked = true
-			m.asked++
-			work.Go(func() { m.ask(ctx, id, of) })
-		}
 	}
 	maps.DeleteFunc(m.peers, func(id uuid.UUID, _ *measured) bool { return !present[id] })
+	for _, id := range m.due() {
+		of := m.peers[id]
+		of.asking, of.asked = true, now
+		m.asking++
+		work.Go(func() { m.ask(ctx, id, of) })
+	}
+}
+
+// due returns who is to be asked: those who were not asked for longest, so that each has
+// its turn where there are many.
+func (m *meter) due() []uuid.UUID {
+	var free []uuid.UUID
+	for id, of := range m.peers {
+		if !of.asking {
+			free = append(free, id)
+		}
+	}
+	slices.SortFunc(free, func(a, b uuid.UUID) int { return m.peers[a].asked.Compare(m.peers[b].asked) })
+	return free[:min(len(free), maxAsked-m.asking)]
 }
 
 // ask measures a round trip.
@@ -83,10 +98,10 @@ func (m *meter) ask(ctx context.Context, id uuid.UUID, of *measured) {
 	trip, err := m.node.Ping(short, id)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.asked--
-	of.asked, of.silent = false, err != nil
+	m.asking--
+	of.asking, of.silent = false, err != nil
 	if err == nil {
-		of.trip, of.answered = trip, time.Now()
+		of.trip = trip
 	}
 }
 

@@ -1,47 +1,68 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-func networkCommand() *cobra.Command {
+func networkCommand(with *common) *cobra.Command {
 	var dir string
 	cmd := family(&cobra.Command{
 		Use:   "network",
-		Short: "make and show a network of members",
-		Long: `A network is a secret key that makes members. Who has its directory invites them
-(once invite), and takes that back (once revoke). Members recognise each other
-without asking anybody, so the directory can be kept where no node is.
+		Short: "make, show, back up and move a network of members",
+		Long: `A network is a secret key that makes members. Who has its directory invites
+them (once invite), and takes that back (once revoke). Members recognise each
+other without asking anybody, so the directory can be kept where no node is.
+What is changed there the members pass on among themselves.
 
-DIR is by default that of --network (or ONCE_NETWORK), and if that is not given,
-once/network in the user's configuration directory.`,
+Who has the directory, or a copy, has the network: back it up (once network
+backup). If it is lost, the backup restores it. If there is none, make another
+network and invite all anew. If somebody else may have it, give the network a
+new key (once network move) before they do.
+
+DIR is by default that of --network (or ONCE_NETWORK), and if that is not
+given, once/network in the user's configuration directory.`,
 		Example: `  once network new
-  once invite ana > ana.invite`,
+  once invite ana > ana.invite
+  once network show`,
 	}, &cobra.Command{
 		Use:     "new [DIR]",
 		Short:   "make a new network, where there is none yet, and tell its public key",
 		Example: "  once network new\n  once network new ./office",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: inDirectory("network", &dir, fresh(once.LoadNetwork, once.OpenNetwork), func(network *once.NetworkKey) error {
-			tell("made a network; who has its directory invites, also oneself: once invite NAME | once join -")
+			tell("made a network; back it up with once network backup FILE, and invite, also yourself, with once invite NAME | once join -")
 			_, err := fmt.Println(network.PublicKey())
 			return err
 		}),
-	}, &cobra.Command{
-		Use:     "show [DIR]",
-		Short:   "tell the public key, the members, and the list of who was revoked",
-		Example: "  once network show\n  once network show ./office",
+	}, showNetworkCommand(&dir), &cobra.Command{
+		Use:   "roll [DIR]",
+		Short: "write the network's roll: who is a member, and who was revoked",
+		Long: `Roll writes what the members pass on among themselves, one line of text. Who
+has no way to the others takes it with once trust revoke. It is no secret, but
+it has the names of all members.`,
+		Example: "  once network roll > roll",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    inDirectory("network", &dir, once.LoadNetwork, showNetwork),
-	})
+		RunE: inDirectory("network", &dir, once.LoadNetwork, func(network *once.NetworkKey) error {
+			roll, err := network.Roll()
+			if err == nil && roll != "" {
+				_, err = fmt.Println(roll)
+			}
+			return err
+		}),
+	}, renameCommand(with, &dir), spreadCommand(with, &dir), backupCommand(&dir), restoreCommand(with, &dir), moveCommand(with, &dir))
 	networkFlag(cmd.PersistentFlags(), &dir)
 	return cmd
 }
@@ -50,18 +71,267 @@ func networkFlag(flags *pflag.FlagSet, dir *string) {
 	flags.StringVar(dir, "network", "", "`DIR` of the network (default: see once network --help)")
 }
 
-func showNetwork(network *once.NetworkKey) error {
+// memberRecord is a member of a network as JSON.
+type memberRecord struct {
+	Name  string   `json:"name"`
+	ID    string   `json:"id"`
+	Roles []string `json:"roles"`
+	Until string   `json:"member_until"` // RFC 3339
+	State string   `json:"state"`        // member, invited, expired or revoked
+}
+
+func recordsOf(network *once.NetworkKey) ([]memberRecord, error) {
 	members, err := network.Members()
+	var records []memberRecord
+	for _, m := range members {
+		r := memberRecord{Name: m.Name(), ID: m.UUID().String(), Roles: m.Roles(), Until: m.MemberUntil().UTC().Format(time.RFC3339), State: "member"}
+		switch {
+		case m.Revoked():
+			r.State = "revoked"
+		case time.Now().After(m.MemberUntil()):
+			r.State = "expired"
+		case m.Pending():
+			r.State = "invited"
+		}
+		records = append(records, r)
+	}
+	return records, err
+}
+
+func showNetworkCommand(dir *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show [--json] [DIR]",
+		Short: "tell the public key, and who was invited",
+		Long: `Show tells the public key on standard error, and a line for each who was ever
+invited: the name, what has become of the membership, until when it lasts, the
+id and the roles. "invited" is who has not been met yet, and may still hold an
+invite with a secret.`,
+		Example: "  once network show\n  once network show --json ./office | jq -r 'select(.state == \"expired\").name'",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: inDirectory("network", dir, once.LoadNetwork, func(network *once.NetworkKey) error {
+			records, err := recordsOf(network)
+			if err != nil {
+				return err
+			}
+			if !asJSON {
+				fmt.Fprintln(os.Stderr, "once: public key", network.PublicKey())
+			}
+			return printList(os.Stdout, isTerminal(os.Stdout), asJSON, "NAME\tMEMBERSHIP\tUNTIL\tID\tROLES", records, func(r memberRecord) []string {
+				return []string{r.Name, r.State, r.Until, r.ID, cmp.Or(strings.Join(r.Roles, ","), "-")}
+			})
+		}),
+	}
+	jsonFlag(cmd.Flags(), &asJSON)
+	return cmd
+}
+
+func renameCommand(with *common, dir *string) *cobra.Command {
+	var to spreading
+	cmd := &cobra.Command{
+		Use:   "rename NAME-or-UUID NAME",
+		Short: "give a member another name",
+		Long: `Rename gives a member another name, and tells the members. The member's node
+goes by that name as soon as it hears of it, without being started again.`,
+		Example: "  once network rename ben benjamin",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			network, err := load("network", once.LoadNetwork, *dir)
+			if err != nil {
+				return err
+			}
+			if err := network.Rename(args[0], args[1]); err != nil {
+				return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
+			}
+			return to.report(cmd.Context(), with, network)
+		},
+	}
+	to.register(with, cmd.Flags())
+	jsonFlag(cmd.Flags(), &to.asJSON)
+	return cmd
+}
+
+func spreadCommand(with *common, dir *string) *cobra.Command {
+	var to spreading
+	cmd := &cobra.Command{
+		Use:   "spread",
+		Short: "tell the members what the network says, and take in what they know",
+		Long: `Spread gives the network's roll to the members that can be reached, who pass
+it on to others when they meet them, and says who has it. If members know of a
+change that the directory does not, because it was restored from a backup,
+that is taken in.`,
+		Example: "  once network spread\n  once network spread --wait 1m --interface eth1",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			network, err := load("network", once.LoadNetwork, *dir)
+			if err != nil {
+				return err
+			}
+			return to.report(cmd.Context(), with, network)
+		},
+	}
+	to.register(with, cmd.Flags())
+	jsonFlag(cmd.Flags(), &to.asJSON)
+	return cmd
+}
+
+// messenger starts a node that is a member of a network, or shares the one that runs: who
+// the user is, if that is a member, else one that is so for an hour.
+func messenger(ctx context.Context, with *common, network *once.NetworkKey) (*once.Node, error) {
+	node := *with
+	node.brief = true
+	who, err := load("identity", once.LoadIdentity, with.identity)
+	if err != nil || who.Network() != network.PublicKey() || who.Revoked() {
+		who, err = network.Courier()
+	}
+	if node.as = who; err != nil {
+		return nil, err
+	}
+	started, err := node.start(ctx, os.Stderr)
+	if errors.Is(err, once.ErrInUse) { // by a node that will hear of it as others do
+		if node.as, err = network.Courier(); err == nil {
+			started, err = node.start(ctx, os.Stderr)
+		}
+	}
+	return started, err
+}
+
+// spreading is how a network's roll is brought to its members.
+type spreading struct {
+	wait    time.Duration
+	offline bool
+	asJSON  bool
+}
+
+// register registers the flags of a command that changes a network.
+func (s *spreading) register(with *common, flags *pflag.FlagSet) {
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	with.register(all)
+	for _, name := range []string{"identity", "interface", "port", "gossip-connect", "log-level"} {
+		flags.AddFlag(all.Lookup(name)) // for the others the node that brings it has no use
+	}
+	waitFlag(flags, &s.wait, 10*time.Second, "how long to wait until all members have it")
+	flags.BoolVar(&s.offline, "offline", false, "tell nobody: the members hear of it with the next change, or by once network spread")
+}
+
+// spreadRecord is who has a network's roll, as JSON.
+type spreadRecord struct {
+	Number int      `json:"members"` // how many there are
+	Have   []string `json:"have"`    // names of those that have said that they have it
+	Lack   []string `json:"lack"`
+}
+
+// maxRounds is how often a roll is made anew because members know more.
+const maxRounds = 3
+
+// spread brings the network's roll to the members, and takes in what they know and the
+// network does not. Those with an invite that was not taken yet count only if all do.
+func (s *spreading) spread(ctx context.Context, with *common, network *once.NetworkKey, all bool) (who spreadRecord, err error) {
+	for range maxRounds {
+		roll, err := network.Roll()
+		if err != nil {
+			return who, err
+		}
+		records, err := recordsOf(network)
+		if err != nil {
+			return who, err
+		}
+		names := map[string]string{}
+		for _, r := range records {
+			if r.State == "member" || all && r.State == "invited" {
+				names[r.ID] = r.Name
+			}
+		}
+		if len(names) == 0 {
+			return who, nil
+		}
+		holders, rolls, err := s.meet(ctx, with, network, roll, len(names))
+		if err != nil {
+			return who, err
+		}
+		if who, err = taken(network, names, holders); err != nil {
+			return who, err
+		}
+		for _, other := range rolls {
+			if other != roll {
+				err = cmp.Or(err, network.Adopt(other))
+			}
+		}
+		if now, fault := network.Roll(); err != nil || fault != nil || now == roll {
+			return who, cmp.Or(err, fault)
+		}
+		fmt.Fprintln(os.Stderr, "once: members knew of a change that this directory did not: it is taken in")
+	}
+	return who, fmt.Errorf("the network is changed elsewhere at the same time: try again")
+}
+
+// meet runs a node until so many members have a roll, and returns which, and what rolls it
+// came across.
+func (s *spreading) meet(ctx context.Context, with *common, network *once.NetworkKey, roll string, members int) (holders, rolls []string, err error) {
+	node, err := messenger(ctx, with, network)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer node.Close()
+	waiting, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	if holders, err = node.Spread(waiting, roll, members); err == nil {
+		rolls = node.Rolls()
+	}
+	return holders, rolls, cmp.Or(err, ctx.Err())
+}
+
+// taken notes which members were met, and returns who has a roll and who lacks it.
+func taken(network *once.NetworkKey, names map[string]string, holders []string) (who spreadRecord, err error) {
+	who = spreadRecord{len(names), []string{}, []string{}}
+	for _, id := range holders {
+		if name := names[id]; name != "" {
+			who.Have = append(who.Have, name)
+			delete(names, id)
+		}
+		met, fault := uuid.Parse(id)
+		err = cmp.Or(err, fault, network.Taken(met))
+	}
+	for _, name := range names {
+		who.Lack = append(who.Lack, name)
+	}
+	slices.Sort(who.Have)
+	slices.Sort(who.Lack)
+	return who, err
+}
+
+// report spreads a change and tells who has it. That nobody has it is an error.
+func (s *spreading) report(ctx context.Context, with *common, network *once.NetworkKey) error {
+	if s.offline {
+		advise("nobody was told: once network spread does it")
+		return nil
+	}
+	who, err := s.spread(ctx, with, network, true)
 	if err != nil {
 		return err
 	}
-	revoked, err := network.Revoked()
-	if err != nil {
-		return err
+	if s.asJSON {
+		err = writeJSON(os.Stdout, who)
+	} else {
+		_, err = fmt.Println(who)
 	}
-	fields := []string{"public key", network.PublicKey()}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		fields = append(fields, "member", members[name]+"  "+name)
+	if err == nil && who.Number > 0 && len(who.Have) == 0 {
+		err = fmt.Errorf("no member was met, so nobody knows of it yet: try once network spread where members are")
 	}
-	return printFields(os.Stdout, append(fields, "revoked", revoked)...)
+	return err
+}
+
+// String tells who has a roll, for people.
+func (r spreadRecord) String() string {
+	if r.Number == 0 {
+		return "there are no members to tell"
+	}
+	text := fmt.Sprintf("%d of %d members have it", len(r.Have), r.Number)
+	if len(r.Have) > 0 {
+		text += ": " + clean(strings.Join(r.Have, ", "))
+	}
+	if len(r.Lack) > 0 {
+		text += "; not yet: " + clean(strings.Join(r.Lack, ", ")) + ", who take it from the first of the others that they meet"
+	}
+	return text
 }

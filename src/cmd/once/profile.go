@@ -35,7 +35,11 @@ func isProfile(name string) bool {
 // there is one and it can be used. Nobody is made in silence.
 func (c *common) identify() (err error) {
 	c.config.Identity, c.config.Shared, c.config.Brief = nil, false, c.brief
-	if c.identity == nobody {
+	switch {
+	case c.as != nil:
+		c.config.Identity, c.config.Shared = c.as, true
+		return nil
+	case c.identity == nobody:
 		return nil
 	}
 	dir, err := directory(profileKind, c.identity)

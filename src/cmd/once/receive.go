@@ -158,7 +158,7 @@ func (t *transfers) accept(ctx context.Context, want receiving) (*files.Transfer
 		if err != nil { // it is gone
 			continue
 		}
-		reason := want.objection(peer, offer)
+		reason := want.objection(peer, offer, t.node.Peers())
 		if reason == "" && !want.yes && len(want.from) == 0 {
 			reason, err = t.ask(ctx, peer, offer)
 		}
@@ -170,8 +170,13 @@ func (t *transfers) accept(ctx context.Context, want receiving) (*files.Transfer
 }
 
 // objection returns why an offer is not taken, or nothing.
-func (want receiving) objection(peer once.Peer, offer *files.Transfer) string {
-	isFrom := func(who string) bool { return who == peer.Name() || strings.EqualFold(who, peer.UUID().String()) }
+// A name may be that of several peers; a label or the first digits of an id are taken for one
+// only.
+func (want receiving) objection(peer once.Peer, offer *files.Transfer, present []once.Peer) string {
+	isFrom := func(who string) bool {
+		found := resolve(who, knownPeers(present))
+		return slices.Contains(found, knownPeer(peer)) && (len(found) == 1 || who == peer.Name())
+	}
 	switch {
 	case len(want.from) > 0 && !slices.ContainsFunc(want.from, isFrom):
 		return "takes files from others only"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func sendCommand(with *common) *cobra.Command {
 		Short: "send files and folders to a peer, or to all in a group",
 		Long: `Send offers files, and folders with all that is in them, to a peer that runs once
 receive, and exits when the peer has them on its disk, verified. With --group it
-does so to all who are in the group when it begins.
+does so to all members who take files when it begins.
 
 If the peer is gone in the middle, send waits for it to come back, by its id or its
 name, and goes on from what has arrived. The same holds if send is run again. Links
@@ -101,7 +102,14 @@ func (t *transfers) send(ctx context.Context, to recipient, toAll bool, paths []
 		sending.Go(func() { errs[i] = t.deliver(ctx, peer, paths, retry, receiving) })
 	}
 	sending.Wait()
-	return errors.Join(errs...)
+	var failed error
+	for _, err := range errs {
+		if failed != nil && err != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = cmp.Or(err, failed)
+	}
+	return failed
 }
 
 // deliver sends files to a peer, again when it has come back.

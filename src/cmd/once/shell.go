@@ -25,9 +25,11 @@ type completer = cobra.CompletionFunc
 
 // completeAll says what the arguments and flags of all commands can be.
 func completeAll(root *cobra.Command, with *common) {
+	peers := with.around(peerChoice)
 	arguments := map[string]completer{
-		"once whisper":      firstOnly(with.around(peerChoice)),
-		"once trust forget": firstOnly(with.pinned),
+		"once whisper":      first(peers, cobra.ShellCompDirectiveNoFileComp),
+		"once trust forget": first(with.pinned, cobra.ShellCompDirectiveNoFileComp),
+		"once send":         first(peers, cobra.ShellCompDirectiveDefault),
 	}
 	groups := with.around(func(node *once.Node) []string { return slices.DeleteFunc(node.PeerGroups(), unfit) })
 	flags := map[string]completer{
@@ -35,7 +37,8 @@ func completeAll(root *cobra.Command, with *common) {
 		"interface": interfaceNames,
 		"type":      cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp),
 		"log-level": cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp),
-		"identity":  profileNames,
+		"identity":  profileNames, "into": directories,
+		"from": peers,
 	}
 	for rest := []*cobra.Command{root}; len(rest) > 0; rest = rest[1:] {
 		cmd := rest[0]
@@ -62,13 +65,14 @@ func completeAll(root *cobra.Command, with *common) {
 	}
 }
 
-// firstOnly completes the first argument of a command.
-func firstOnly(first completer) completer {
+// first completes the first argument of a command, which is somebody, and says what the others
+// are. If the command line names a group, there is none.
+func first(somebody completer, others cobra.ShellCompDirective) completer {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+		if len(args) > 0 || cmd.Flags().Changed("group") {
+			return nil, others
 		}
-		return first(cmd, args, begun)
+		return somebody(cmd, args, begun)
 	}
 }
 

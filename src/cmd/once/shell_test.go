@@ -36,6 +36,15 @@ func TestShellIsOfferedNames(t *testing.T) {
 	if got := n.offers("whisper", "Ana Maria", ""); len(got) > 0 {
 		t.Errorf("for the text %q is offered", got)
 	}
+	if got := strings.Join(n.offers("send", ""), "\n"); !strings.Contains(got, "Ana Maria\t") {
+		t.Errorf("to send files to, %q are offered", got)
+	}
+	if got := n.offers("send", "--group", "room", ""); len(got) > 0 {
+		t.Errorf("where a group is named, %q are offered", got)
+	}
+	if got := strings.Join(n.offers("receive", "--from", ""), "\n"); !strings.Contains(got, "Ana Maria\t") {
+		t.Errorf("to receive files from, %q are offered", got)
+	}
 	if got := n.offers("shout", "--group", ""); len(got) != 1 || got[0] != "room" {
 		t.Errorf("as groups %q are offered", got)
 	}

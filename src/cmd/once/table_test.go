@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 func TestTableFits(t *testing.T) {
@@ -75,5 +77,32 @@ func TestFigures(t *testing.T) {
 	}
 	if got := flowOf(10, 3, 1000, 300, 2); got != (flow{}) {
 		t.Errorf("the flow of one who has come back is %v", got)
+	}
+}
+
+// TestEachIsAskedInTurn has more peers than are asked at once.
+func TestEachIsAskedInTurn(t *testing.T) {
+	m := newMeter(nil)
+	for range 3 * maxAsked {
+		m.peers[uuid.New()] = new(measured)
+	}
+	now := time.Now()
+	asked := map[uuid.UUID]bool{}
+	for range 3 {
+		now = now.Add(measureAgain)
+		due := m.due()
+		if len(due) != maxAsked {
+			t.Fatalf("%d are asked at once", len(due))
+		}
+		for _, id := range due {
+			m.peers[id].asked, asked[id] = now, true
+		}
+	}
+	if len(asked) != len(m.peers) {
+		t.Errorf("%d of %d have had their turn", len(asked), len(m.peers))
+	}
+	m.asking = maxAsked - 1
+	if due := m.due(); len(due) != 1 {
+		t.Errorf("%d are asked while %d are yet to answer", len(due), m.asking)
 	}
 }

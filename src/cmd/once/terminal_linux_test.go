@@ -174,6 +174,7 @@ func TestPasteIsAskedFor(t *testing.T) {
 	screen.sees(`\x1b\[\?2004h(.|\r\n)*You are ana in room`)
 	ben := n.start("chat", "--group", "room", "--name", "ben")
 	ben.sees(`^\* ana joined room`)
+	screen.sees(`ben(\x1b\[0m)? joined room`)
 	screen.types("\x1b[200~one\r/quit\r\x1b[201~")
 	screen.sees(`pasted 2 lines, 10 octets, from "one" to "/quit"(.|\r\n)*send each line as a message\? \[y/N\]`)
 	screen.types("n")

@@ -59,6 +59,7 @@ func TestSendToGroup(t *testing.T) {
 	third := n.start("peers", "--wait", "2s", "--json") // both are there
 	third.sees("team")
 	third.sees("team")
+	third.exits(0)
 	senders := []*process{n.start("send", "--group", "team", "--json", first), n.start("send", "--group", "team", second)}
 	for _, s := range senders {
 		s.exits(0)
@@ -75,6 +76,28 @@ func TestSendToGroup(t *testing.T) {
 		has(t, filepath.Join(into[i], "one"), one)
 		has(t, filepath.Join(into[i], "two"), two)
 	}
+}
+
+// TestSendToSome checks that who has not got all is named, and that others have.
+func TestSendToSome(t *testing.T) {
+	n, into := newNetwork(t), t.TempDir()
+	path, content := randomFile(t, "file", 1<<20)
+	ben := n.start("receive", "--group", "team", "--name", "ben", "--yes", "--into", into)
+	for _, name := range []string{"carl", "dora"} {
+		n.start("receive", "--group", "team", "--name", name, "--yes", "--keep", "--max", "1", "--into", into)
+	}
+	all := n.start("peers", "--wait", "2s", "--json")
+	for range 3 {
+		all.sees("team")
+	}
+	ana := n.start("send", "--group", "team", path)
+	ana.exits(1)
+	for _, name := range []string{"carl", "dora"} {
+		ana.complains(name + ` has not got file: the receiver does not take the files: takes 1 octets at most, not 1048576`)
+	}
+	ben.sees("got file")
+	ben.exits(0)
+	has(t, filepath.Join(into, "file"), content)
 }
 
 // grows waits until there is something of a file, and fails if all is.

@@ -58,22 +58,24 @@ once/identity in the user's configuration directory.`,
 			return err
 		},
 	}, &cobra.Command{
-		Use:   "revoke LIST|-",
-		Short: "let in no more whom the network has revoked",
-		Long: `Revoke takes in the list that once revoke has written. One that is older than what
-the identity has changes nothing. A node that runs takes note within a minute.`,
-		Example: "  once trust revoke - < revoked",
+		Use:   "revoke ROLL|-",
+		Short: "take in by hand what the network says of its members",
+		Long: `Revoke takes in what once network roll has written: who is a member, and who was
+revoked. Nodes pass that on among themselves; this is for who has no way to the
+others. What is older than what the identity has changes nothing. A node that runs
+takes note within a second.`,
+		Example: "  once trust revoke - < roll",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			who, err := load("identity", once.LoadIdentity, with.identity)
 			if err != nil {
 				return err
 			}
-			list, err := readWord(cmd.Context(), args[0], "list")
+			list, err := readWord(cmd.Context(), args[0], "roll")
 			if err != nil {
 				return err
 			}
-			return who.Revoke(list)
+			return who.Adopt(list)
 		},
 	})
 }

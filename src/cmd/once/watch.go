@@ -199,6 +199,7 @@ func (v *viewer) draw(latest []string) error {
 	columns, rows := v.size()
 	peers := v.node.Peers()
 	slices.SortStableFunc(peers, func(a, b once.Peer) int { return cmp.Compare(a.Name(), b.Name()) })
+	latest = latest[max(len(latest)-rows/4, 0):] // a low terminal is for peers
 	shown := min(len(peers), max(rows-len(latest)-5, 1))
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%d peers at %s; q ends; IN and OUT are messages and octets a second\n\n", len(peers), time.Now().Format(time.TimeOnly))

@@ -65,15 +65,10 @@ var (
 // once receive does; its value is for people. Who does not have it may take them too.
 const Header = "ONCE-FILES"
 
-// Transfer is files on their way from one node to another. Who sends adds files and sends
-// them, once; who receives them receives or refuses them, once. The other methods may be
-// called meanwhile.
-type Transfer = files.Transfer
-
 // Files are the transfers of a node. All methods may be called from any goroutine.
 type Files struct {
-	*files.Files
-	node *once.Node
+	engine *files.Files
+	node   *once.Node
 }
 
 // New begins to send and receive files for a node. Nothing happens unless it is told the
@@ -90,16 +85,37 @@ func (w whisperer) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte
 	return w.node.Whisper(ctx, peer, content...)
 }
 
-// Take takes an event of the node, and returns whether it belongs to files alone.
+// Take takes an event of the node, and returns whether it belongs to files alone. It does
+// not wait.
 func (f *Files) Take(event once.Event) bool {
 	switch e := event.(type) {
 	case *once.Whisper:
-		return f.Files.Take(e.Peer.UUID(), e.Content)
+		return f.engine.Take(e.Peer.UUID(), e.Content)
 	case *once.Exit:
-		f.Gone(e.Peer.UUID())
+		f.engine.Gone(e.Peer.UUID())
 	}
 	return false
 }
+
+// Offer returns a transfer to a peer, which need not be present yet: add files to it, and
+// send them.
+func (f *Files) Offer(peer uuid.UUID) *Transfer { return &Transfer{f.engine.Offer(peer)} }
+
+// NextOffer waits until a peer offers files, and returns the transfer: receive them, or
+// refuse them. It fails with ctx's error. Up to 64 offers wait, those of peers that are
+// gone do not.
+func (f *Files) NextOffer(ctx context.Context) (*Transfer, error) {
+	t, err := f.engine.NextOffer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Transfer{t}, nil
+}
+
+// Counts returns how often something unusual was seen, by name: messages that were
+// malformed, that nobody has asked for, or that came too fast, and what had to be asked for
+// anew. The names may change.
+func (f *Files) Counts() map[string]uint64 { return f.engine.Counts() }
 
 // Is tells whether an event belongs to files alone: a program that takes none may want not
 // to show it, where another program that shares its node does take them.
@@ -120,8 +136,58 @@ func (f *Files) Events(ctx context.Context) iter.Seq[once.Event] {
 	}
 }
 
+// Transfer is files on their way from one node to another. Who sends adds files and sends
+// them, once; who receives them receives or refuses them, once. The other methods may be
+// called meanwhile, from any goroutine.
+type Transfer struct{ engine *files.Transfer }
+
+// Add adds a file, or a folder with all that is in it, to what is sent. Links and special
+// files in a folder are left out; a link that is named stands for what it leads to. It fails
+// with [ErrBadName] or [ErrTooManyFiles], or if something cannot be read.
+func (t *Transfer) Add(path string) error { return t.engine.Add(path) }
+
+// LeftOut returns the paths that Add has left out.
+func (t *Transfer) LeftOut() []string { return t.engine.LeftOut() }
+
+// Send offers what was added, for two minutes if nobody answers, and sends it when the peer
+// takes it. It returns nil when all is on the peer's disk, and verified. It fails with
+// [ErrDeclined], [ErrUnanswered] and the other errors of this package, with ctx's, or with
+// that of the disk.
+func (t *Transfer) Send(ctx context.Context) error { return t.engine.Send(ctx) }
+
+// Receive takes the files, and puts them into a folder, which is made if it is missing, and
+// never anywhere else. A file that is there already and is the same is left as it is; one
+// that differs is [ErrOccupied], unless it is to be overwritten. It returns nil when all is
+// on the disk, and verified. It fails with the errors of this package, with ctx's, or with
+// that of the disk.
+func (t *Transfer) Receive(ctx context.Context, into string, overwrite bool) error {
+	return t.engine.Receive(ctx, into, overwrite)
+}
+
+// Refuse refuses the files. The reason is for people, and has at most 255 octets. It fails
+// if the peer cannot be told.
+func (t *Transfer) Refuse(ctx context.Context, reason string) error {
+	return t.engine.Refuse(ctx, reason)
+}
+
+// Peer returns the UUID of the other side.
+func (t *Transfer) Peer() uuid.UUID { return t.engine.Peer() }
+
+// Title returns what the sender calls the files: show it with care.
+func (t *Transfer) Title() string { return t.engine.Title() }
+
+// Files returns how many files and folders there are.
+func (t *Transfer) Files() int { return t.engine.Files() }
+
+// Octets returns the octets of all files together.
+func (t *Transfer) Octets() uint64 { return t.engine.Octets() }
+
+// OctetsDone returns how many octets the receiver has asked for, at the sender, or has
+// written. Those that it had before count.
+func (t *Transfer) OctetsDone() uint64 { return t.engine.OctetsDone() }
+
 // Send sends files and folders to a peer that is present, and waits until it has them. It
-// reads the node's events meanwhile.
+// reads the node's events meanwhile, and fails as [Transfer.Add] and [Transfer.Send] do.
 func Send(ctx context.Context, node *once.Node, peer uuid.UUID, paths ...string) error {
 	f := New(node)
 	t := f.Offer(peer)
@@ -134,8 +200,8 @@ func Send(ctx context.Context, node *once.Node, peer uuid.UUID, paths ...string)
 }
 
 // Receive takes the first offer that accept returns true for, and puts the files into a
-// folder, which is made if it is missing. Files that are there are left as they are. It
-// reads the node's events meanwhile.
+// folder without overwriting any. It reads the node's events meanwhile, and fails as
+// [Transfer.Receive] does.
 func Receive(ctx context.Context, node *once.Node, into string, accept func(*Transfer) bool) error {
 	f := New(node)
 	return f.while(ctx, func(ctx context.Context) error {

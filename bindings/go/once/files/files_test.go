@@ -35,8 +35,8 @@ func file(t *testing.T, octets int) string {
 
 // here is a node on a host, whose events are read until the test ends.
 type here struct {
-	*once.Node
 	*files.Files
+	node     *once.Node
 	whispers chan string
 	came     chan once.Peer
 }
@@ -47,9 +47,9 @@ func start(t *testing.T, ctx context.Context, config once.Config) *here {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &here{node, files.New(node), make(chan string, 100), make(chan once.Peer, 10)}
+	h := &here{files.New(node), node, make(chan string, 100), make(chan once.Peer, 10)}
 	go func() {
-		for event := range h.Files.Events(context.Background()) {
+		for event := range h.Events(context.Background()) {
 			switch e := event.(type) {
 			case *once.Whisper:
 				h.whispers <- string(e.Content[0])
@@ -96,7 +96,7 @@ func whisperBesideTransfer(t *testing.T, delay time.Duration) {
 		for transfer.OctetsDone() < octets-rate {
 			time.Sleep(500 * time.Millisecond)
 			said := time.Now()
-			if err := from.Whisper(t.Context(), peer.UUID(), []byte("psst")); err != nil {
+			if err := from.node.Whisper(t.Context(), peer.UUID(), []byte("psst")); err != nil {
 				t.Fatal(err)
 			}
 			<-to.whispers
@@ -113,8 +113,8 @@ func whisperBesideTransfer(t *testing.T, delay time.Duration) {
 		if least := time.Duration(octets/rate) * time.Second; took > least*5/4 {
 			t.Errorf("%d octets took %v, where %v are needed", octets, took, least)
 		}
-		from.Close()
-		to.Close()
+		from.node.Close()
+		to.node.Close()
 	})
 }
 
@@ -236,7 +236,7 @@ var quick = once.Config{Security: once.SecurityPlain, Expired: 12 * time.Second}
 // send sends the file to whoever comes, until somebody has it.
 func (l *lan) send(ctx context.Context) error {
 	h := start(l.t, ctx, quick)
-	defer h.Close()
+	defer h.node.Close()
 	for {
 		select {
 		case peer := <-h.came:
@@ -259,7 +259,7 @@ func (l *lan) send(ctx context.Context) error {
 // receive receives the file from whoever offers it.
 func (l *lan) receive(ctx context.Context) error {
 	h := start(l.t, ctx, quick)
-	defer h.Close()
+	defer h.node.Close()
 	for {
 		offer, err := h.NextOffer(ctx)
 		if err == nil {

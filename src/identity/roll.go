@@ -1,0 +1,246 @@
+package identity
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/src/wire"
+)
+
+// Roll is what a network says of its members, and was found to be right. It does not
+// change.
+type Roll struct {
+	Network ed25519.PublicKey
+	Number  uint64                  // higher with each roll of the network; 0 for none
+	Revoked map[uuid.UUID]time.Time // until when what tokens became valid is void
+	Tokens  map[uuid.UUID]*Token    // the latest of each member that is not void
+	Moves   []byte                  // how the network came to its key
+	keys    []ed25519.PublicKey     // that it had before
+	octets  []byte
+	rank    Rank
+}
+
+// noRoll is the roll of a network that has none yet.
+func noRoll(network ed25519.PublicKey) *Roll { return &Roll{Network: network} }
+
+// Octets returns the roll as it travels. They are not to be changed.
+func (r *Roll) Octets() []byte { return r.octets }
+
+// Text returns the roll as people pass it on.
+func (r *Roll) Text() string { return written(wordRoll, r.octets) }
+
+// Voids tells whether a token was taken back.
+func (r *Roll) Voids(t *Token) bool {
+	until, listed := r.Revoked[t.Member]
+	return listed && !t.NotBefore.After(until)
+}
+
+// Rank tells which of the rolls of a network is the latest.
+type Rank struct {
+	Moves  uint8
+	Number uint64
+	Digest [sha256.Size]byte
+}
+
+// Rank returns the roll's rank.
+func (r *Roll) Rank() Rank { return r.rank }
+
+// Compare is above 0 if a rank is higher than another.
+func (r Rank) Compare(other Rank) int {
+	return cmp.Or(cmp.Compare(r.Moves, other.Moves), cmp.Compare(r.Number, other.Number), bytes.Compare(r.Digest[:], other.Digest[:]))
+}
+
+// Succeeds tells whether a roll comes in place of another that a member keeps. Errors are
+// ErrNetwork, ErrMoved, ErrLeftBehind, and ErrForgets if one of the two does not revoke
+// whom the other does: then neither is in place of the other.
+func (r *Roll) Succeeds(old *Roll, member uuid.UUID) (bool, error) {
+	switch {
+	case !r.Network.Equal(old.Network):
+		return r.moves(old, member)
+	case r.Rank().Compare(old.Rank()) <= 0:
+		if !old.Covers(r) {
+			return false, ErrForgets
+		}
+		return false, nil
+	case !r.Covers(old):
+		return false, ErrForgets
+	}
+	return true, nil
+}
+
+// moves is Succeeds for a roll of another network.
+func (r *Roll) moves(old *Roll, member uuid.UUID) (bool, error) {
+	switch {
+	case r.had(old.Network) && r.Tokens[member] == nil:
+		return false, ErrLeftBehind
+	case r.had(old.Network):
+		return true, nil
+	case old.had(r.Network):
+		return false, nil
+	}
+	return false, old.foreign(r.keys)
+}
+
+// had tells whether the network had a key before.
+func (r *Roll) had(key ed25519.PublicKey) bool {
+	return slices.ContainsFunc(r.keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+}
+
+// foreign returns why a network that had certain keys before is none of ours.
+func (r *Roll) foreign(keys []ed25519.PublicKey) error {
+	if slices.ContainsFunc(keys, r.had) {
+		return ErrMoved
+	}
+	return ErrNetwork
+}
+
+// Covers tells whether a roll revokes whom another does.
+func (r *Roll) Covers(old *Roll) bool {
+	for id, until := range old.Revoked {
+		if r.Revoked[id].Before(until) {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseRoll returns the roll that octets hold, if it is right. Errors are ErrMalformed or
+// ErrForged.
+func ParseRoll(octets []byte) (*Roll, error) {
+	var m oncecard.Roll
+	err := decode(&m, octets, oncecard.MaxRoll)
+	if err == nil && len(m.Network) != ed25519.PublicKeySize {
+		err = fmt.Errorf("%w: key", ErrMalformed)
+	}
+	if err == nil && !proved(m.Network, octets, m.Proof) { // before what it takes to read the rest
+		err = ErrForged
+	}
+	var r *Roll
+	if err == nil {
+		r, err = rollOf(&m, bytes.Clone(octets))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("roll: %w", err)
+	}
+	return r, nil
+}
+
+// rollOf returns the roll that a message is and octets encode.
+func rollOf(m *oncecard.Roll, octets []byte) (*Roll, error) {
+	r := &Roll{
+		Network: m.Network, Number: m.Number, Moves: m.Moves, octets: octets,
+		Revoked: make(map[uuid.UUID]time.Time, len(m.Revoked)), Tokens: make(map[uuid.UUID]*Token, len(m.Tokens)),
+	}
+	for _, pair := range m.Revoked {
+		id, _ := uuid.Parse(pair.Key) // what is not right does not come out the same
+		until, _ := strconv.ParseUint(pair.Value, 10, 40)
+		r.Revoked[id] = unix(until)
+	}
+	for _, text := range m.Tokens {
+		octets, err := ParseBase64(text)
+		if err != nil {
+			return nil, err
+		}
+		token, err := readToken(octets) // which the roll's proof is over
+		if err != nil {
+			return nil, err
+		}
+		if r.Tokens[token.Member] = token; !token.Network.Equal(r.Network) || r.Voids(token) {
+			return nil, fmt.Errorf("%w: token of %s", ErrMalformed, token.Member)
+		}
+	}
+	if !slices.Equal(m.Revoked, r.pairs()) || !slices.Equal(m.Tokens, r.texts()) {
+		return nil, fmt.Errorf("%w: members", ErrMalformed)
+	}
+	var err error
+	r.keys, err = keysOf(m.Moves, m.Network)
+	r.rank = Rank{uint8(len(r.keys)), r.Number, sha256.Sum256(octets)}
+	return r, err
+}
+
+// pairs writes who is revoked in the one way that there is.
+func (r *Roll) pairs() []wire.Pair {
+	list := make(map[string]string, len(r.Revoked))
+	for id, until := range r.Revoked {
+		list[id.String()] = strconv.FormatInt(until.Unix(), 10)
+	}
+	return wire.Pairs(list)
+}
+
+// texts writes the tokens in the one way that there is.
+func (r *Roll) texts() []string {
+	list := make([]string, 0, len(r.Tokens))
+	for _, id := range slices.SortedFunc(maps.Keys(r.Tokens), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
+		list = append(list, Base64(r.Tokens[id].octets))
+	}
+	return list
+}
+
+// signed returns the roll as the network's key makes it one.
+func (r *Roll) signed(network ed25519.PrivateKey) (*Roll, error) {
+	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Revoked: r.pairs(), Tokens: r.texts()}
+	octets, err := prove(network, &m, &m.Proof)
+	if err != nil {
+		return nil, fmt.Errorf("the network's roll: %w: %w", ErrFull, err)
+	}
+	return ParseRoll(octets)
+}
+
+// maxMoves is how often a network may get another key.
+const maxMoves = oncecard.MaxRollMoves / oncecard.MaxMove
+
+// keysOf returns the keys that a network had before the one that it has, as its MOVEs say,
+// which are one after the other.
+func keysOf(moves []byte, now ed25519.PublicKey) (keys []ed25519.PublicKey, err error) {
+	var to ed25519.PublicKey
+	for octets := range slices.Chunk(moves, oncecard.MaxMove) {
+		var m oncecard.Move
+		switch err := decode(&m, octets, oncecard.MaxMove); {
+		case err != nil:
+			return nil, err
+		case len(m.From) != ed25519.PublicKeySize || len(keys) == maxMoves || len(keys) > 0 && !to.Equal(ed25519.PublicKey(m.From)):
+			return nil, fmt.Errorf("%w: moves", ErrMalformed)
+		case !proved(m.From, octets, m.Proof):
+			return nil, ErrForged
+		}
+		keys, to = append(keys, m.From), m.To
+	}
+	if len(keys) > 0 && !to.Equal(now) {
+		return nil, fmt.Errorf("%w: moves to another key", ErrMalformed)
+	}
+	return keys, nil
+}
+
+// moved returns the move of a network to another key.
+func moved(from ed25519.PrivateKey, to ed25519.PublicKey, now time.Time) ([]byte, error) {
+	m := oncecard.Move{From: publicOf(from), To: to, Time: uint64(now.Unix())}
+	return prove(from, &m, &m.Proof)
+}
+
+const fileRoll = "roll"
+
+// roll returns the network's roll that the directory has, nil if there is none.
+func (d directory) roll() (*Roll, error) { return read(d, fileRoll, ofTrusted, RollIn) }
+
+// RollIn returns the roll that a text holds.
+func RollIn(text string) (*Roll, error) {
+	octets, err := unwritten(wordRoll, strings.TrimSuffix(text, "\n"), oncecard.MaxRoll)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRoll(octets)
+}
+
+// keepRoll writes a roll. The caller has the lock.
+func (d directory) keepRoll(r *Roll) error { return d.write(fileRoll, 0o644, []byte(r.Text()+"\n")) }
