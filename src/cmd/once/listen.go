@@ -43,11 +43,11 @@ types only.
 With --json an event is an object. It has type (enter, exit, join, leave, whisper,
 shout, suspect, recover, leader, changed, network, refused, unreachable, twin,
 overrun), time, peer (the id), name, endpoint and headers, and where there is one,
-group, reason, and content: an array of frames. If a frame is not text, content_encoding is "base64"
-and all frames are encoded so, unless escape sequences are shorter. Of a peer that
-is present, protection says what protects the message, or else what will: plain for
-nothing, curve for an encrypted connection, sealed for encryption from end to end;
-identity is its public key, if it has proved one.
+group, reason, and content: an array of frames. If a frame is not text,
+content_encoding is "base64" and all frames are encoded so, unless escape sequences
+are shorter. Of a peer that is present, protection says what protects the message,
+or else what will: plain for nothing, curve for an encrypted connection, sealed for
+encryption from end to end; identity is its public key, if it has proved one.
 
 The reason of an exit is left, expired (not heard of for long), replaced (it has
 started anew), refused (it does not let us in), expelled (we do not let it in) or
@@ -55,11 +55,11 @@ network (the connection was lost and could not be made again).
 
 Network events have no peer; their reason says what changed on this host. Nor has
 overrun, which says how many messages this program has not got because it does not
-read in time what the node tells that another process runs. For
-refused it says who refuses whom and why; why has that in one word, and ours is
-there if it is this node that refuses. For unreachable it says what to open, for
-twin since when another node has been seen with this node's identity; the rest is
-as it was claimed, if it is known.`,
+read in time what the node tells that another process runs. For refused it says who
+refuses whom and why; why has that in one word, and ours is there if it is this node
+that refuses. For unreachable it says what to open, for twin since when another node
+has been seen with this node's identity; the rest is as it was claimed, if it is
+known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'
   once listen --group room --type shout --count 1 --for 10s`,
