@@ -272,7 +272,8 @@ func TestPrivateNetwork(t *testing.T) {
 	}
 	ana.sees(`ben.* is gone`)
 	u.does(0, "peers", "--wait", "500ms").complains("nobody is here")
-	second := u.start("listen", "--count", "1")
+	second := u.start("listen")
+	second.sees(`\trefused\t\S+\tben\t`) // which is told who comes later too
 	ana.interrupt()
 	second.sees(holderOf(ana) + `.* has ended, which ran the node; this one runs it now`)
 }
