@@ -16,7 +16,7 @@ import (
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
-		if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Whisper(ctx, peer, content) })); there {
+		if there, err := n.whisperElsewhere(ctx, peer, content); there {
 			return err
 		}
 		return cmp.Or(n.other(peer), n.absent())
@@ -33,12 +33,40 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	sender := n.sender.Load()
 	if sender == nil {
-		if receivers, there, err := elsewhere(n, func(far *control.Client) (uint32, error) { return far.Shout(ctx, group, content) }); there {
+		if receivers, there, err := n.shoutElsewhere(ctx, group, content); there {
 			return receivers, err
 		}
 		return 0, n.running()
 	}
 	return sender.Shout(ctx, group, content)
+}
+
+// whisperElsewhere is Whisper where another process runs the node. It stands apart, and
+// copies the content, so that nothing has to be allocated where it runs here.
+func (n *Node) whisperElsewhere(ctx context.Context, peer uuid.UUID, content [][]byte) (there bool, err error) {
+	if n.far.Load() == nil {
+		return false, nil
+	}
+	frames := copied(content)
+	_, there, err = elsewhere(n, done(func(far *control.Client) error { return far.Whisper(ctx, peer, frames) }))
+	return there, err
+}
+
+// shoutElsewhere is Shout where another process runs the node.
+func (n *Node) shoutElsewhere(ctx context.Context, group string, content [][]byte) (receivers uint32, there bool, err error) {
+	if n.far.Load() == nil {
+		return 0, false, nil
+	}
+	frames := copied(content)
+	return elsewhere(n, func(far *control.Client) (uint32, error) { return far.Shout(ctx, group, frames) })
+}
+
+func copied(content [][]byte) [][]byte {
+	frames := make([][]byte, len(content))
+	for i, frame := range content {
+		frames[i] = append([]byte(nil), frame...)
+	}
+	return frames
 }
 
 // Flush waits until each peer has confirmed all that was said to it. If some have not,
