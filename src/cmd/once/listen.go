@@ -43,11 +43,11 @@ types only.
 With --json an event is an object. It has type (enter, exit, join, leave, whisper,
 shout, suspect, recover, leader, changed, network, refused, unreachable, twin,
 overrun), time, peer (the id), name, endpoint and headers, and where there is one,
-group, reason, and content: an array of frames. If a frame is not text, content_encoding is "base64"
-and all frames are encoded so, unless escape sequences are shorter. Of a peer that
-is present, protection says what protects the message, or else what will: plain for
-nothing, curve for an encrypted connection, sealed for encryption from end to end;
-identity is its public key, if it has proved one.
+group, reason, and content: an array of frames. If a frame is not text,
+content_encoding is "base64" and all frames are encoded so, unless escape sequences
+are shorter. Of a peer that is present, protection says what protects the message,
+or else what will: plain for nothing, curve for an encrypted connection, sealed for
+encryption from end to end; identity is its public key, if it has proved one.
 
 The reason of an exit is left, expired (not heard of for long), replaced (it has
 started anew), refused (it does not let us in), expelled (we do not let it in) or
