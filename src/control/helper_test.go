@@ -42,7 +42,6 @@ var ben = zre.Described(zre.Description{
 type fakeHost struct {
 	t    testing.TB
 	mu   sync.Mutex
-	said []string
 	told *events.Queue
 	here []string // what visitors did, in order
 	view View

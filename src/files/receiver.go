@@ -18,7 +18,6 @@ type receiver struct {
 	*Transfer
 	folder folder
 	part   *part    // what is there of the file that is fetched
-	before uint64   // octets of the files before it
 	asked  []asking // what is under way, in the order in which it comes
 	next   asking   // what to ask for next
 	round  uint32   // of what is under way
@@ -68,7 +67,6 @@ func (r *receiver) run(ctx context.Context) error {
 		} else if err != nil {
 			return err
 		}
-		r.before += e.octets
 	}
 	if err := r.folder.sync(); err != nil {
 		return err
@@ -229,7 +227,7 @@ func (r *receiver) take(n int, data *oncefiles.Data) error {
 		}
 	}
 	if n > 0 {
-		r.done.Store(r.before + p.size)
+		r.done.Store(r.entries[n].before + p.size)
 	}
 	return nil
 }

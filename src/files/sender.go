@@ -16,7 +16,6 @@ import (
 type sender struct {
 	*Transfer
 	listing []byte
-	starts  []uint64     // octets of all files before each entry
 	ended   map[int]bool // the files whose end was sent
 	number  int          // of the file that is read
 	file    *os.File     // nil if none is, or it is the listing
@@ -35,10 +34,7 @@ func (t *Transfer) Send(ctx context.Context) error {
 		return err
 	}
 	t.entries[0].octets = uint64(len(listing))
-	s := &sender{Transfer: t, listing: listing, ended: map[int]bool{}, starts: make([]uint64, len(t.entries)+1)}
-	for i, e := range t.entries[1:] {
-		s.starts[i+2] = s.starts[i+1] + e.octets
-	}
+	s := &sender{Transfer: t, listing: listing, ended: map[int]bool{}}
 	t.files.mu.Lock()
 	t.files.transfers[t.key], t.runs = t, true
 	t.files.mu.Unlock()
@@ -114,7 +110,7 @@ func (s *sender) answer(ctx context.Context, m *oncefiles.Read) (err error) {
 		return err
 	}
 	if n > 0 {
-		s.done.Store(max(s.done.Load(), s.starts[n]+m.Offset))
+		s.done.Store(max(s.done.Load(), s.entries[n].before+m.Offset))
 	}
 	return s.say(ctx, data)
 }

@@ -24,6 +24,7 @@ type entry struct {
 	path   string
 	kind   uint8
 	octets uint64
+	before uint64      // octets of the files before it
 	source string      // where it is, if it is sent
 	info   fs.FileInfo // what it was when it was added
 }
@@ -31,6 +32,7 @@ type entry struct {
 // tree is what is in a transfer. Folders come before what is in them.
 type tree struct {
 	entries []entry
+	total   uint64 // octets of all files
 	folded  map[string]bool
 	leftOut []string
 }
@@ -48,6 +50,8 @@ func (t *tree) add(e entry) error {
 		t.folded = map[string]bool{}
 	}
 	t.folded[folded] = true
+	e.before = t.total
+	t.total += e.octets
 	t.entries = append(t.entries, e)
 	return nil
 }
@@ -97,9 +101,9 @@ func (t *Transfer) find(e entry, named bool) error {
 	if t.count == oncefiles.MaxListingPaths {
 		return api.ErrTooManyFiles
 	}
-	t.count++
-	t.octets += e.octets
-	return t.add(e)
+	err := t.add(e)
+	t.count, t.octets = len(t.entries)-1, t.total
+	return err
 }
 
 // LeftOut returns the paths that were left out of folders.
@@ -126,17 +130,15 @@ func (t *Transfer) unpack(listing []byte) error {
 		return fmt.Errorf("%w: %w", api.ErrBroken, err)
 	}
 	isRight := len(l.Paths) == t.count && len(l.Kinds) == t.count && len(l.Sizes) == 8*t.count
-	rest := t.octets
 	for i := 0; isRight && i < t.count; i++ {
 		e := entry{path: l.Paths[i], kind: l.Kinds[i], octets: binary.BigEndian.Uint64(l.Sizes[8*i:])}
-		if isRight = e.kind >= kindFile && e.kind <= kindFolder && (e.kind != kindFolder || e.octets == 0) && e.octets <= rest; isRight {
-			rest -= e.octets
+		if isRight = e.kind >= kindFile && e.kind <= kindFolder && (e.kind != kindFolder || e.octets == 0) && e.octets <= t.octets-t.total; isRight {
 			if err := t.add(e); err != nil {
 				return err
 			}
 		}
 	}
-	if !isRight || rest > 0 {
+	if !isRight || t.total < t.octets {
 		return fmt.Errorf("%w: it has other files than it has offered", api.ErrBroken)
 	}
 	return nil

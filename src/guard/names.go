@@ -53,6 +53,13 @@ func (n *Names) Note(peer uuid.UUID, name string) {
 	n.added = make(chan struct{})
 }
 
+// Forget forgets the name of a node that is known by another way.
+func (n *Names) Forget(peer uuid.UUID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.of, peer)
+}
+
 // note keeps the name of the far side of a handshake: the one that it has shown, or that a
 // network has given it.
 func (n *Names) note(peer uuid.UUID, m *zmtp.Metadata) {

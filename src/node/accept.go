@@ -98,6 +98,8 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 		_ = k.Close()
 		return nil
 	}
-	r.guard.Names.Note(r.peer, name)
+	if r.loop.find(r.peer) == nil {
+		r.guard.Names.Note(r.peer, name)
+	}
 	return k
 }

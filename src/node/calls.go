@@ -143,7 +143,9 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint) {
 		return
 	}
 	nonces, incarnation, name := guard.NoncesOf(k)
-	c.guard.Names.Note(c.to, name)
+	if c.find(c.to) == nil {
+		c.guard.Names.Note(c.to, name)
+	}
 	c.out = &outbound{
 		Path: channel.NewPath(k, nonces, c.full), id: c.number(), peer: c.to,
 		endpoint: endpoint, host: a.Host(), since: time.Now(), waited: a.Wait,

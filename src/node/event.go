@@ -17,6 +17,7 @@ func (l *loop) event(e zre.Event) {
 	switch e.Type {
 	case api.EventTypeEnter:
 		l.enter(e.Peer)
+		l.guard.Names.Forget(id)
 	case api.EventTypeSuspect:
 		l.find(id).Suspected()
 	case api.EventTypeRecover:
