@@ -55,11 +55,11 @@ network (the connection was lost and could not be made again).
 
 Network events have no peer; their reason says what changed on this host. Nor has
 overrun, which says how many messages this program has not got because it does not
-read in time what the node tells that another process runs. For
-refused it says who refuses whom and why; why has that in one word, and ours is
-there if it is this node that refuses. For unreachable it says what to open, for
-twin since when another node has been seen with this node's identity; the rest is
-as it was claimed, if it is known.`,
+read in time what the node tells that another process runs. For refused it says who
+refuses whom and why; why has that in one word, and ours is there if it is this node
+that refuses. For unreachable it says what to open, for twin since when another node
+has been seen with this node's identity; the rest is as it was claimed, if it is
+known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'
   once listen --group room --type shout --count 1 --for 10s`,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -260,6 +261,19 @@ func TestPrivateNetwork(t *testing.T) {
 	chat := u.command("chat", "--group", "room")
 	chat.Env = append(chat.Env, "HOME="+other)
 	ben := u.run(chat)
-	ana.sees(`^\* ben joined room$`)
-	ben.sees(`^\* ana joined room$`)
+	ana.sees(`ben joined room`)
+	ben.sees(`ana joined room`)
+
+	// The node that runs tells the members, and goes on.
+	p := u.does(0, "revoke", "ben", "--wait", "2s", "--json")
+	var who spreadRecord
+	if err := json.Unmarshal([]byte(strings.Join(p.seen, "")), &who); err != nil || !slices.Contains(who.Have, "ana") {
+		t.Errorf("who has the roll is %+v, %v", who, err)
+	}
+	ana.sees(`ben.* is gone`)
+	u.does(0, "peers", "--wait", "500ms").complains("nobody is here")
+	second := u.start("listen")
+	second.sees(`\trefused\t\S+\tben\t`) // which is told who comes later too
+	ana.interrupt()
+	second.sees(holderOf(ana) + `.* has ended, which ran the node; this one runs it now`)
 }
