@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
@@ -38,11 +39,12 @@ func named[ID ~uint8, M codec](fresh func(ID) M, name func(ID) string) map[strin
 }
 
 var protocols = map[string]map[string]codec{
-	"zre_msg":     named(zremsg.New, zremsg.ID.String),
-	"zgossip_msg": named(zgossipmsg.New, zgossipmsg.ID.String),
-	"once_card":   named(oncecard.New, oncecard.ID.String),
-	"once_seal":   named(onceseal.New, onceseal.ID.String),
-	"once_files":  named(oncefiles.New, oncefiles.ID.String),
+	"zre_msg":      named(zremsg.New, zremsg.ID.String),
+	"zgossip_msg":  named(zgossipmsg.New, zgossipmsg.ID.String),
+	"once_card":    named(oncecard.New, oncecard.ID.String),
+	"once_seal":    named(onceseal.New, onceseal.ID.String),
+	"once_files":   named(oncefiles.New, oncefiles.ID.String),
+	"once_control": named(oncecontrol.New, oncecontrol.ID.String),
 }
 
 // The examples that the documents show are what the codecs read and write: the generator

@@ -125,7 +125,11 @@ with whom they like.`,
 			if err != nil {
 				return err
 			}
-			if err := network.Revoke(args[0]); err != nil {
+			name, err := memberOf(network, args[0])
+			if err != nil {
+				return err
+			}
+			if err := network.Revoke(name); err != nil {
 				return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
 			}
 			return to.report(cmd.Context(), with, network)

@@ -98,6 +98,23 @@ func resolve(who string, among []known) (found []known) {
 	return found
 }
 
+// oneOf returns the name or the id of the one who is meant; what is a name or an id already, or
+// means nobody, as it is.
+func oneOf(all []known, called string) (string, error) {
+	found := resolve(called, all)
+	_, noID := uuid.Parse(called)
+	named := func(k known) bool { return k.name == called }
+	switch {
+	case len(found) == 0, noID == nil, !slices.ContainsFunc(found, func(k known) bool { return !named(k) }):
+		return called, nil
+	case slices.ContainsFunc(found, func(k known) bool { return k.id != found[0].id }):
+		return "", ambiguous(called, found)
+	case len(found) == 1:
+		return found[0].name, nil
+	}
+	return found[0].id.String(), nil
+}
+
 // ambiguous says among whom one has to choose.
 func ambiguous(who string, found []known) error {
 	var list []string

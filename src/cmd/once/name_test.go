@@ -79,6 +79,22 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+func TestOneOf(t *testing.T) {
+	benny := known{name: "benny", id: ben.id} // who has two names
+	among := append([]known{benny}, all...)
+	for called, want := range map[string]string{
+		"ben": "ben", "Ana Maria": "Ana Maria", "nobody": "nobody", "9999": "cafe", "carl(5555)": "carl",
+		ben.id.String(): ben.id.String(), "2adfff46-0000-8000-8000-000000000001"[:30]: "", "cafe": "", "2adfff46-0000-8000-8000-00000000000": "",
+	} {
+		if got, err := oneOf(among, called); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is %q, %v, want %q", called, got, err, want)
+		}
+	}
+	if got, err := oneOf([]known{ben, benny}, "2adfff46"); got != ben.id.String() || err != nil {
+		t.Errorf("the digits of one who has two names are %q, %v", got, err)
+	}
+}
+
 func TestAmbiguous(t *testing.T) {
 	crowd := slices.Repeat([]known{ben}, 1000)
 	for i := range crowd {

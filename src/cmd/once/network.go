@@ -71,6 +71,25 @@ func networkFlag(flags *pflag.FlagSet, dir *string) {
 	flags.StringVar(dir, "network", "", "`DIR` of the network (default: see once network --help)")
 }
 
+// knownMembers returns who was ever invited.
+func knownMembers(network *once.NetworkKey) ([]known, error) {
+	members, err := network.Members()
+	all := make([]known, len(members))
+	for i, m := range members {
+		all[i] = known{name: m.Name(), id: m.UUID()}
+	}
+	return all, err
+}
+
+// memberOf returns the name or the id of the member that somebody calls so.
+func memberOf(network *once.NetworkKey, called string) (string, error) {
+	all, err := knownMembers(network)
+	if err != nil {
+		return "", err
+	}
+	return oneOf(all, called)
+}
+
 // memberRecord is a member of a network as JSON.
 type memberRecord struct {
 	Name  string   `json:"name"`
@@ -140,7 +159,11 @@ goes by that name as soon as it hears of it, without being started again.`,
 			if err != nil {
 				return err
 			}
-			if err := network.Rename(args[0], args[1]); err != nil {
+			name, err := memberOf(network, args[0])
+			if err != nil {
+				return err
+			}
+			if err := network.Rename(name, args[1]); err != nil {
 				return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
 			}
 			return to.report(cmd.Context(), with, network)

@@ -184,3 +184,30 @@ func TestStolenNetwork(t *testing.T) {
 	h.start("listen", "--identity", h.path("ben"))
 	ana.sees(`"type":"enter".*"name":"ben"`)
 }
+
+// TestThroughTheNodeThatRuns changes a network while a node runs with the user's identity:
+// that passes it on, and nobody else comes.
+func TestThroughTheNodeThatRuns(t *testing.T) {
+	h := newHome(t)
+	h.answer("", "network", "new", h.path("office"))
+	h.join("ana")
+	h.join("ben")
+	h.join("cleo")
+	ana := h.start("listen", "--json", "--identity", h.path("ana"))
+	ben := h.start("listen", "--json", "--identity", h.path("ben"))
+	ana.sees(`"type":"enter".*"name":"ben"`)
+	if got := h.answer("", h.office("network", "rename", "ben", "bob", "--identity", h.path("ana"), "--wait", "2s")...); got !=
+		"2 of 3 members have it: ana, bob; not yet: cleo, who take it from the first of the others that they meet" {
+		t.Errorf("rename tells %q", got)
+	}
+	ben.sees(`as \\"bob\\", until`)
+	if got := h.answer("", h.office("revoke", "cleo", "--identity", h.path("ana"))...); got != "2 of 2 members have it: ana, bob" {
+		t.Errorf("revoke tells %q", got)
+	}
+	ben.sees(`the network has revoked the membership of`)
+	for _, line := range ben.seen {
+		if strings.Contains(line, `"name":"once-`) {
+			t.Errorf("somebody else came: %s", line)
+		}
+	}
+}

@@ -27,9 +27,11 @@ type completer = cobra.CompletionFunc
 func completeAll(root *cobra.Command, with *common) {
 	peers := with.around(peerChoice)
 	arguments := map[string]completer{
-		"once whisper":      first(peers, cobra.ShellCompDirectiveNoFileComp),
-		"once trust forget": first(with.pinned, cobra.ShellCompDirectiveNoFileComp),
-		"once send":         first(peers, cobra.ShellCompDirectiveDefault),
+		"once whisper":        first(peers, cobra.ShellCompDirectiveNoFileComp),
+		"once trust forget":   first(with.pinned, cobra.ShellCompDirectiveNoFileComp),
+		"once revoke":         first(invited, cobra.ShellCompDirectiveNoFileComp),
+		"once network rename": first(invited, cobra.ShellCompDirectiveNoFileComp),
+		"once send":           first(peers, cobra.ShellCompDirectiveDefault),
 	}
 	groups := with.around(func(node *once.Node) []string { return slices.DeleteFunc(node.PeerGroups(), unfit) })
 	flags := map[string]completer{
@@ -37,7 +39,7 @@ func completeAll(root *cobra.Command, with *common) {
 		"interface": interfaceNames,
 		"type":      cobra.FixedCompletions(eventTypes, cobra.ShellCompDirectiveNoFileComp),
 		"log-level": cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp),
-		"identity":  profileNames, "into": directories,
+		"identity":  profileNames, "into": directories, "network": directories,
 		"from": peers,
 	}
 	for rest := []*cobra.Command{root}; len(rest) > 0; rest = rest[1:] {
@@ -168,6 +170,22 @@ func fit(r rune) rune {
 		return r
 	}
 	return '?'
+}
+
+// invited offers the members of the network that a command is for.
+func invited(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if err := environment(cmd); err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	network, err := load("network", once.LoadNetwork, cmd.Flag("network").Value.String())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	all, err := knownMembers(network)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return choiceOf(all), cobra.ShellCompDirectiveNoFileComp
 }
 
 // pinned offers the names that an identity trusts since their first use.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -103,5 +104,37 @@ func TestForgetByLabel(t *testing.T) {
 	}
 	if got := n.offers("trust", "forget", "--identity", dir, ""); len(got) != 0 {
 		t.Errorf("%q are still offered", got)
+	}
+}
+
+func TestRevokeByLabel(t *testing.T) {
+	n := newNetwork(t)
+	dir := t.TempDir()
+	once := func(args ...string) (string, error) {
+		out, err := n.command(append(args, "--network", dir)...).CombinedOutput()
+		return string(out), err
+	}
+	for _, args := range [][]string{{"network", "new"}, {"invite", "Ana Maria"}, {"invite", "ben"}} {
+		if out, err := once(args...); err != nil {
+			t.Fatalf("%q: %v: %s", args, err, out)
+		}
+	}
+	got := n.offers("revoke", "--network", dir, "")
+	if len(got) != 2 || !strings.HasPrefix(got[0], "Ana Maria") || !strings.HasPrefix(got[1], "ben") {
+		t.Fatalf("%q are offered", got)
+	}
+	list, err := once("network", "show", "--json")
+	id := regexp.MustCompile(`"name":"ben","id":"([0-9a-f]{8})`).FindStringSubmatch(list)
+	if err != nil || id == nil {
+		t.Fatalf("%v: %s", err, list)
+	}
+	if out, err := once("revoke", "ben(0000)", "--wait", "10ms"); err == nil {
+		t.Errorf("somebody else is revoked: %s", out)
+	}
+	if out, _ := once("revoke", "ben("+id[1]+")", "--wait", "10ms"); !strings.Contains(out, "0 of 1 members have it") {
+		t.Errorf("revoked: %s", out) // which fails, as no member is there
+	}
+	if list, err := once("network", "show"); err != nil || !regexp.MustCompile(`(?m)^ben\trevoked`).MatchString(list) {
+		t.Errorf("%v: %s", err, list)
 	}
 }

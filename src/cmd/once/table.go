@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"golang.org/x/term"
 )
 
@@ -44,14 +45,14 @@ func (t *table) drop(head string) {
 // print writes the table at once, no wider than so many columns of a terminal: the widest
 // columns give way first.
 func (t table) print(w io.Writer, columns int) error {
-	lines := append([][]string{t.head}, t.rows...)
-	widths := make([]int, len(t.head))
-	for _, line := range lines {
-		for i, cell := range line {
-			widths[i] = max(widths[i], width(cut(cell, cellWidth)))
-		}
+	cells := columns - tableGap*(len(t.head)-1)
+	widths, all := t.widths()
+	if all > cells {
+		t.shorten("ID")
+		widths, _ = t.widths()
 	}
-	shrink(widths, columns-tableGap*(len(widths)-1))
+	shrink(widths, cells)
+	lines := append([][]string{t.head}, t.rows...)
 	var text bytes.Buffer
 	for _, line := range lines {
 		var row strings.Builder
@@ -62,6 +63,39 @@ func (t table) print(w io.Writer, columns int) error {
 	}
 	_, err := w.Write(text.Bytes())
 	return err
+}
+
+// widths returns how many cells each column needs, and all of them.
+func (t table) widths() (widths []int, all int) {
+	widths = make([]int, len(t.head))
+	for i, head := range t.head {
+		widths[i] = width(head)
+		for _, row := range t.rows {
+			widths[i] = max(widths[i], width(cut(row[i], cellWidth)))
+		}
+		all += widths[i]
+	}
+	return widths, all
+}
+
+// shorten leaves of the ids in a column the digits that tell each from the others, which are
+// enough wherever an id is asked for.
+func (t table) shorten(head string) {
+	i := slices.Index(t.head, head)
+	if i < 0 {
+		return
+	}
+	ids := make([]known, len(t.rows))
+	for row, cells := range t.rows {
+		id, err := uuid.Parse(cells[i])
+		if err != nil { // they are short already
+			return
+		}
+		ids[row] = known{id: id}
+	}
+	for row, cells := range t.rows {
+		cells[i] = ids[row].digits(ids)
+	}
 }
 
 // shrink takes from the widest columns until all of them fit into so many cells, or none has

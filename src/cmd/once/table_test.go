@@ -44,6 +44,20 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestIDsGiveWay has ids shortened where a table is too wide, and only there.
+func TestIDsGiveWay(t *testing.T) {
+	for columns, want := range map[int]string{
+		80: "NAME  ID                                    UNTIL\nben   2adfff46-0000-8000-8000-000000000001  2027\ncarl  55550000-0000-8000-8000-000000000006  2027\n",
+		40: "NAME  ID        UNTIL\nben   2adfff46  2027\ncarl  55550000  2027\n",
+	} {
+		list := table{[]string{"NAME", "ID", "UNTIL"}, [][]string{{"ben", ben.id.String(), "2027"}, {"carl", carl.id.String(), "2027"}}}
+		var text strings.Builder
+		if err := list.print(&text, columns); err != nil || text.String() != want {
+			t.Errorf("in %d columns it is\n%s%v", columns, text.String(), err)
+		}
+	}
+}
+
 func TestShrink(t *testing.T) {
 	for _, test := range []struct {
 		widths []int

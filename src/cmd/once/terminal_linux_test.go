@@ -152,6 +152,7 @@ func TestTerminalNarrows(t *testing.T) {
 	screen.sees(`You are ana in room.*\r\nroom> `)
 	ben := n.start("chat", "--group", "room", "--name", "ben")
 	ben.sees(`^\* ana joined room`)
+	screen.sees(`ben.*joined room`)
 	screen.types("a line that is as long as forty columns are")
 	screen.sees(`room> a line that is as long as forty columns are\x1b7`)
 	screen.resize(30)

@@ -96,16 +96,7 @@ func pinOf(who *once.Identity, called string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found := resolve(called, all)
-	switch {
-	case len(found) == 0:
-		return called, nil // which Forget does not know either
-	case len(found) == 1:
-		return found[0].name, nil
-	case slices.ContainsFunc(found, func(k known) bool { return k.id != found[0].id }):
-		return "", ambiguous(called, found)
-	}
-	return found[0].id.String(), nil
+	return oneOf(all, called)
 }
 
 // pinRecord is a name that was trusted on first use, as JSON.
