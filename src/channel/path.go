@@ -53,6 +53,8 @@ type sealing struct {
 	badge  *zre.Badge // that the latest session was opened for
 	opened time.Time
 	handed map[string]handed // the keys of groups that the peer has
+
+	given atomic.Uint64 // how many keys of groups were; it grows before the next is in the outbox
 }
 
 // NewPath returns the path over a link that has just been opened. The function full is

@@ -68,19 +68,22 @@ func (h handed) opens(key *onceseal.Key) bool {
 	return h.given && h.key == key.Key && h.number <= key.Number
 }
 
-// hand gives the peer the key of a group, unless it has it.
-func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) error {
+// hand gives the peer the key of a group, unless it has it, and returns how many were given
+// by then. As long as that is so it opens what the key is for: of each group the peer keeps
+// the latest keys only.
+func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) (given uint64, err error) {
 	s := &p.sealing
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := p.openLocked(g, badge); err != nil || s.handed[key.Group].opens(key) {
-		return err
+		return s.given.Load(), err
 	}
-	err := p.aside(seal.SizeKey(key), func(b []byte) { s.session.AppendKey(b[:0], key) })
+	given = s.given.Add(1)
+	err = p.aside(seal.SizeKey(key), func(b []byte) { s.session.AppendKey(b[:0], key) })
 	if err == nil {
 		s.handed[key.Group] = handed{true, key.Key, key.Number}
 	}
-	return err
+	return given, err
 }
 
 // unhand forgets that the peer has the key of a group, which it has left.

@@ -11,6 +11,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -149,12 +150,13 @@ func (s *Sender) sendNow(m *shout, members []*Channel) (sent uint32) {
 		if p == nil || e == nil || len(e.octets) == 0 {
 			continue
 		}
-		if e == &m.sealed && p.hand(s.guard, c.badge(), &m.key) != nil {
+		given, err := m.hand(e, s.guard, c, p)
+		if err != nil {
 			m.late = append(m.late, c)
 			continue
 		}
 		b, err := p.TryReserve(len(e.octets))
-		if err != nil {
+		if err != nil || !m.opens(e, p, b, given) {
 			m.late = append(m.late, c)
 			continue
 		}
@@ -169,12 +171,7 @@ func (s *Sender) sendLate(ctx context.Context, m *shout, sent uint32) (uint32, e
 	for _, c := range m.late {
 		e := m.of(c)
 		wait, over := c.unlessSuspect(ctx)
-		p, b, err := c.reserve(wait, len(e.octets), func(p *Path) error {
-			if e == &m.sealed {
-				return p.hand(s.guard, c.badge(), &m.key)
-			}
-			return nil
-		})
+		p, b, err := m.reserve(wait, e, s.guard, c)
 		over()
 		switch {
 		case err == nil:
@@ -191,6 +188,38 @@ func (s *Sender) sendLate(ctx context.Context, m *shout, sent uint32) (uint32, e
 		}
 	}
 	return sent, nil
+}
+
+// hand gives a receiver the key that it needs, if any; see [Path.hand].
+func (m *shout) hand(e *encoded, g *guard.Guard, c *Channel, p *Path) (given uint64, err error) {
+	if e == &m.sealed {
+		return p.hand(g, c.badge(), &m.key)
+	}
+	return 0, nil
+}
+
+// opens tells whether a receiver has the key that it needs still, for what there is room now.
+// If not, it gives back the room.
+func (m *shout) opens(e *encoded, p *Path, room []byte, given uint64) bool {
+	if e != &m.sealed || p.sealing.given.Load() == given {
+		return true
+	}
+	p.Cancel(room)
+	return false
+}
+
+// reserve waits for room for what a receiver gets, and for it to have the key then.
+func (m *shout) reserve(ctx context.Context, e *encoded, g *guard.Guard, c *Channel) (*Path, []byte, error) {
+	for {
+		var given uint64
+		p, room, err := c.reserve(ctx, len(e.octets), func(p *Path) (err error) {
+			given, err = m.hand(e, g, c, p)
+			return err
+		})
+		if err != nil || m.opens(e, p, room, given) {
+			return p, room, err
+		}
+	}
 }
 
 // put fills in what a receiver gets, and lets it go.

@@ -49,11 +49,11 @@ type Own struct {
 // connection's reader. Before it is used it is given what the node opens with.
 type Unsealer struct {
 	*Own
-	session *seal.Receiver          // nil before the first
-	opened  guard.Allowance         // of sessions
-	groups  map[string]*[2]groupKey // the latest first
-	missing guard.Allowance         // of messages of all groups
-	kept    uint64                  // keys of messages that are missing, at most
+	session *seal.Receiver                     // nil before the first
+	opened  guard.Allowance                    // of sessions
+	groups  map[string]*[2]*seal.GroupReceiver // the latest first
+	missing guard.Allowance                    // of messages of all groups
+	kept    uint64                             // keys of messages that are missing, at most
 }
 
 // Whisper opens what a peer has sealed for us alone, and appends its frames, or
@@ -102,20 +102,6 @@ func (u *Unsealer) accept(from *Channel, frame []byte) error {
 	return nil
 }
 
-// groupKey is a key of a group as it was given: from which message on it opens.
-type groupKey struct {
-	*seal.GroupReceiver // nil for none
-	first               uint64
-}
-
-// outlasts tells whether a key is kept rather than a later one, when another is given: they
-// are all the same key, and the earlier one opens more. A peer that comes back to a group is
-// given its key again, and what was said before may come after that.
-func (k groupKey) outlasts(later groupKey, given uint64) bool {
-	same := k.GroupReceiver != nil && later.GroupReceiver != nil && k.Key() == given && later.Key() == given
-	return same && k.first <= later.first
-}
-
 // take notes the key of a group.
 func (u *Unsealer) take(from *Channel, key *onceseal.Key) error {
 	group, err := seal.NewGroupReceiver(from.Peer().UUID(), key)
@@ -123,20 +109,17 @@ func (u *Unsealer) take(from *Channel, key *onceseal.Key) error {
 		return err
 	}
 	if u.groups == nil {
-		u.groups = map[string]*[2]groupKey{}
+		u.groups = map[string]*[2]*seal.GroupReceiver{}
 	}
 	held := u.groups[key.Group]
 	if held == nil {
 		if len(u.groups) >= MaxKeys {
 			u.leave(u.Own.Groups())
 		}
-		held = new([2]groupKey)
+		held = new([2]*seal.GroupReceiver)
 		u.groups[key.Group] = held
 	}
-	if !held[1].outlasts(held[0], key.Key) {
-		held[1] = held[0]
-	}
-	held[0] = groupKey{group, key.Number}
+	held[0], held[1] = group, held[0]
 	return nil
 }
 
@@ -144,7 +127,7 @@ func (u *Unsealer) take(from *Channel, key *onceseal.Key) error {
 // sorted. Until there are too many they are kept: what was said before the peer knew that
 // the node has left is still to come.
 func (u *Unsealer) leave(own []string) {
-	maps.DeleteFunc(u.groups, func(group string, _ *[2]groupKey) bool {
+	maps.DeleteFunc(u.groups, func(group string, _ *[2]*seal.GroupReceiver) bool {
 		_, in := slices.BinarySearch(own, group)
 		return !in
 	})
@@ -163,7 +146,7 @@ func (u *Unsealer) Shout(group string, content, frames [][]byte) ([][]byte, erro
 	}
 	err := error(seal.ErrKey)
 	for _, g := range held {
-		if g.GroupReceiver == nil || g.Key() != m.Key {
+		if g == nil || g.Key() != m.Key {
 			continue
 		}
 		before := g.Number()
@@ -173,7 +156,7 @@ func (u *Unsealer) Shout(group string, content, frames [][]byte) ([][]byte, erro
 			if !u.missing.Use(float64(made-1), time.Now(), MaxMissing, MissingRate) {
 				return nil, ErrCostly
 			}
-			u.keep(g.GroupReceiver, made-1)
+			u.keep(g, made-1)
 		}
 		if !errors.Is(err, seal.ErrReplay) { // else it may be from before a key that came again
 			return opened, err
@@ -193,7 +176,7 @@ func (u *Unsealer) keep(of *seal.GroupReceiver, keys uint64) {
 	}
 	for _, held := range u.groups {
 		for _, g := range held {
-			if g.GroupReceiver != nil && g.GroupReceiver != of {
+			if g != nil && g != of {
 				g.Forget()
 			}
 		}

@@ -94,6 +94,13 @@ func (o *Outbox) ReserveControl(n int) ([]byte, error) {
 // Commit lets the octets of the last Reserve be written, and unlocks the outbox.
 func (o *Outbox) Commit() { o.writer.commit(o) }
 
+// Cancel gives back what the last Reserve returned, and unlocks the outbox.
+func (o *Outbox) Cancel(room []byte) {
+	o.shrink(len(room))
+	o.release()
+	o.mu.Unlock()
+}
+
 // Queued returns the octets that were committed and are still there: not yet handed to the
 // operating system or, where that is waited for, not yet acknowledged.
 func (o *Outbox) Queued() int {

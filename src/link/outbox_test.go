@@ -293,3 +293,31 @@ func TestShutdownTellsWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestCancel gives back room: nothing of it goes out, and what is said before and after does.
+func TestCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, far := openRaw(t, small)
+		var want []byte
+		for i := range 20 {
+			b, err := l.Reserve(t.Context(), 900)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i%2 == 0 {
+				l.Cancel(b)
+				continue
+			}
+			want = append(want, bytes.Repeat([]byte{byte(i)}, copy(b, bytes.Repeat([]byte{byte(i)}, 900)))...)
+			l.Commit()
+			got := make([]byte, 900)
+			if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, want[len(want)-900:]) {
+				t.Fatalf("message %d: %v", i, err)
+			}
+		}
+		synctest.Wait()
+		if l.Queued() != 0 || l.first != nil {
+			t.Errorf("%d octets are left", l.Queued())
+		}
+	})
+}

@@ -37,6 +37,12 @@ func (r *row) extend(n int) []byte {
 	return b.b[from : from+n : from+n]
 }
 
+// shrink takes n octets off the end again.
+func (r *row) shrink(n int) {
+	r.last.b = r.last.b[:len(r.last.b)-n]
+	r.end -= uint64(n)
+}
+
 // grow adds a buffer with room for n octets.
 func (r *row) grow(n int) *buffer {
 	if r.next < r.end {

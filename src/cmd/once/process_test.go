@@ -20,8 +20,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+// patience is how long a test waits for what must come. With the race detector a passphrase
+// takes half a minute.
+const patience = time.Minute
 
 // TestMain makes this binary the program, for tests that run it as a process.
 func TestMain(m *testing.M) {
