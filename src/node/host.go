@@ -33,13 +33,18 @@ func (n *Node) ask(ctx context.Context, subject string, argument []byte) (values
 // askFigures is ask for numbers.
 func (n *Node) askFigures(ctx context.Context, subject string, argument []byte) (figures map[string]uint64, there bool, err error) {
 	values, there, err := n.ask(ctx, subject, argument)
-	figures = map[string]uint64{}
+	return numbers(values), there, err
+}
+
+// numbers reads what figures has written down.
+func numbers(values map[string]string) map[string]uint64 {
+	figures := map[string]uint64{}
 	for name, value := range values {
 		if figure, err := strconv.ParseUint(value, 10, 64); err == nil {
 			figures[name] = figure
 		}
 	}
-	return figures, there, err
+	return figures
 }
 
 // briefly returns a context for what the node knows at once.
@@ -55,6 +60,15 @@ func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[str
 		return figures(h.counters.all(), nil)
 	case "gossip servers":
 		return h.GossipServers(), nil
+	case "protection":
+		level := h.guard.Level
+		return figures(map[string]uint64{"security": uint64(level.Security), "trust": uint64(level.Trust)}, nil)
+	case "sealed":
+		values := map[string]string{}
+		for group := range h.sealed {
+			values[group] = ""
+		}
+		return values, nil
 	case "spread":
 		return h.answerSpread(ctx, argument)
 	case "rolls":
