@@ -332,7 +332,7 @@ func (c *Client) soon(request func(number uint32) wire.Message) (*call, error) {
 func (c *Client) talk(ctx context.Context, content [][]byte, request func(number uint32) wire.Message) (*call, error) {
 	size := sizeOf(content)
 	if size > c.Largest {
-		return nil, api.ErrTooLarge
+		return nil, fmt.Errorf("%w; it has %d octets, and %d are the most", api.ErrTooLarge, size, c.Largest)
 	}
 	select {
 	case c.talks <- struct{}{}:

@@ -43,7 +43,7 @@ var (
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
 	ErrSelf        = api.ErrSelf        // the peer is this node itself: what it is to hear, its program can tell it
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
-	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
+	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
 	ErrEndpoint    = api.ErrEndpoint    // no endpoint: give tcp://ADDRESS:PORT
 	ErrReserved    = api.ErrReserved    // names of headers in X-ONCE- are reserved: choose another
