@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -307,5 +308,66 @@ func TestChatter(t *testing.T) {
 			t.Errorf("the receiver gives up after %v", took)
 		}
 		<-sent
+	})
+}
+
+// TestWaitingOffersAreSmall has a peer whose offers wait say as much as it can: little of
+// that is kept.
+func TestWaitingOffersAreSmall(t *testing.T) {
+	f, _ := New(nil)
+	peer := uuid.New()
+	for number := range uint64(oncefiles.MaxOffers) {
+		offer, err := (&oncefiles.Offer{Transfer: number, Files: 1, Listing: 100}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, err := (&oncefiles.End{Transfer: number, Verdict: complete}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Take(peer, [][]byte{offer})
+		f.Take(peer, [][]byte{append(end, make([]byte, oncefiles.MaxEnd)...)})
+		for range oncefiles.MaxQueued {
+			f.Take(peer, [][]byte{end})
+		}
+	}
+	words, octets := 0, 0
+	for _, transfer := range f.transfers {
+		for words += len(transfer.words); len(transfer.words) > 0; {
+			octets += len(<-transfer.words)
+		}
+	}
+	if words != oncefiles.MaxOffers || octets > oncefiles.MaxOffers*oncefiles.MaxEnd {
+		t.Errorf("%d words of %d octets are kept", words, octets)
+	}
+}
+
+// stuck is a node whose peers take nothing.
+type stuck struct{}
+
+func (stuck) Whisper(ctx context.Context, _ uuid.UUID, _ [][]byte) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestRefuseDoesNotWait refuses what a peer offers that takes nothing, not even that.
+func TestRefuseDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := New(stuck{})
+		offer, err := (&oncefiles.Offer{Files: 1}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Take(uuid.New(), [][]byte{offer})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		transfer, err := f.NextOffer(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := transfer.Refuse(ctx, "no"); err == nil || time.Since(began) > farewell || len(f.transfers) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
 	})
 }

@@ -174,8 +174,10 @@ func (t *Transfer) end(ctx context.Context, err error) error {
 	return t.say(ctx, &oncefiles.End{Transfer: t.number, Verdict: verdict, Reason: reason})
 }
 
-// Refuse refuses the files.
+// Refuse refuses the files. A peer that takes nothing is not waited for: others have offers.
 func (t *Transfer) Refuse(ctx context.Context, reason string) error {
 	defer t.leave(nil)
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
 	return t.end(ctx, fmt.Errorf("%w: %s", api.ErrDeclined, reason))
 }
