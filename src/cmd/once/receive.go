@@ -149,8 +149,14 @@ func (t *transfers) take(ctx context.Context, offer *files.Transfer, peer once.P
 
 // accept waits for an offer that is wanted, and refuses all others.
 func (t *transfers) accept(ctx context.Context, want receiving) (*files.Transfer, once.Peer, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.lives, cancel)()
 	for {
-		offer, err := t.NextOffer(ctx)
+		offer, err := t.NextOffer(waiting)
+		if err != nil && ctx.Err() == nil {
+			err = because(t.node, once.ErrStopped)
+		}
 		if err != nil {
 			return nil, once.Peer{}, err
 		}
