@@ -100,6 +100,16 @@ func (f *Files) enqueue(k key, frame []byte) {
 		f.counts["malformed"]++
 		return
 	}
+	waiting := 0
+	for other, t := range f.transfers {
+		if other.peer == k.peer && !t.runs {
+			waiting++
+		}
+	}
+	if waiting >= oncefiles.MaxOffered {
+		f.counts["crowded"]++
+		return
+	}
 	t := f.newTransfer(k)
 	t.title, t.count, t.octets = offer.Title, int(offer.Files), offer.Octets
 	t.entries = []entry{{octets: uint64(offer.Listing)}}
