@@ -102,8 +102,8 @@ func (f *Files) Take(event once.Event) bool {
 func (f *Files) Offer(peer uuid.UUID) *Transfer { return &Transfer{f.engine.Offer(peer)} }
 
 // NextOffer waits until a peer offers files, and returns the transfer: receive them, or
-// refuse them. It fails with ctx's error. Up to 64 offers wait, 16 of one peer, those of peers that are
-// gone do not.
+// refuse them. It fails with ctx's error. Up to 64 offers wait, of one peer 16; those of
+// peers that are gone do not.
 func (f *Files) NextOffer(ctx context.Context) (*Transfer, error) {
 	t, err := f.engine.NextOffer(ctx)
 	if err != nil {
