@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -31,7 +30,10 @@ func (m Missed) String() string {
 	if m.Reason != "" {
 		what += ", " + m.Reason
 	}
-	return fmt.Sprintf("%s (%s): %s", cmp.Or(m.Name, "others"), m.UUID, what)
+	if m.UUID == uuid.Nil {
+		return "others: " + what
+	}
+	return fmt.Sprintf("%s (%s): %s", m.Name, m.UUID, what)
 }
 
 // UndeliveredError says that peers are not known to have got content. It is

@@ -14,7 +14,7 @@ func TestMissedSays(t *testing.T) {
 	}{
 		{Missed{id, "ben", 1, 0, "it gets none"}, "ben (01000000-0000-0000-0000-000000000000): 1 message, " + "it gets none"},
 		{Missed{id, "ben", 2, 30, ""}, "ben (01000000-0000-0000-0000-000000000000): 2 messages, 30 octets"},
-		{Missed{uuid.Nil, "", 2, 30, "expired"}, "others (00000000-0000-0000-0000-000000000000): 2 messages, 30 octets, expired"},
+		{Missed{uuid.Nil, "", 2, 30, "expired"}, "others: 2 messages, 30 octets, expired"},
 	} {
 		if got := test.missed.String(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)

@@ -81,7 +81,12 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 		return nil, err
 	}
 	l, err := link.Open(ctx, conn, linkConfig(zmtp.Dealer, maxContent+headRoom))
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded): // it was stopped, say
+		return nil, fmt.Errorf("it does not answer: %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrAbsent, err) // it has been about to end
 	}
 	c := &Client{
@@ -155,7 +160,7 @@ func (c *Client) deliver(b *link.Batch) error {
 // post tells of what is no content, and notes who is present.
 func (c *Client) post(f events.Facts) {
 	switch f.Type {
-	case api.EventTypeEnter, api.EventTypeJoin, api.EventTypeLeave, api.EventTypeSuspect, api.EventTypeRecover:
+	case api.EventTypeEnter, api.EventTypeChanged, api.EventTypeJoin, api.EventTypeLeave, api.EventTypeSuspect, api.EventTypeRecover:
 		c.known[f.Peer.UUID()] = f.Peer
 	case api.EventTypeExit:
 		delete(c.known, f.Peer.UUID())

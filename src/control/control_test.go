@@ -193,16 +193,18 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 		}
 		return false
 	})
-	for range 1000 {
+	for range 999 {
 		s.told.Post(events.Facts{Type: api.EventTypeSuspect, Peer: ben})
 	}
+	changed := zre.Described(zre.Description{ID: ben.UUID(), Name: "ben", Headers: map[string]string{"mood": "blue"}})
+	s.told.Post(events.Facts{Type: api.EventTypeChanged, Peer: changed})
 	s.server.Close(patience)
 	for i := range 1000 {
 		if _, err := q.Recv(t.Context()); err != nil {
 			t.Fatalf("after %d events: %v", i, err)
 		}
 	}
-	if left := c.Legacy(); len(left.Peers) != 1 || left.Peers[0].UUID() != ben.UUID() || !slices.Equal(left.Groups, []string{"room"}) || left.Said != (channel.Amount{Messages: 3, Octets: 6}) {
+	if left := c.Legacy(); len(left.Peers) != 1 || left.Peers[0].UUID() != ben.UUID() || left.Peers[0].Header("mood") != "blue" || !slices.Equal(left.Groups, []string{"room"}) || left.Said != (channel.Amount{Messages: 3, Octets: 6}) {
 		t.Errorf("what is left is %+v", left)
 	}
 	if err := <-flushed; !errors.Is(err, ErrGone) {
@@ -276,6 +278,26 @@ func TestLongPaths(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "once*", "d"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("shorter paths are left: %q, %v", left, err)
+	}
+}
+
+// TestProcessThatDoesNotAnswer connects to one that listens, and says nothing: that is not
+// as if nobody did.
+func TestProcessThatDoesNotAnswer(t *testing.T) {
+	dir := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(dir, socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Connect(ctx, dir, events.New(1)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrAbsent) {
+		t.Errorf("connecting: %v", err)
+	}
+	began := time.Now()
+	if _, err := Connect(t.Context(), dir, events.New(1)); !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrAbsent) {
+		t.Errorf("connecting: %v after %v", err, time.Since(began))
 	}
 }
 

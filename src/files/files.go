@@ -76,12 +76,12 @@ func (f *Files) Take(peer uuid.UUID, content [][]byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch t := f.transfers[k]; {
-	case len(frame) > oncefiles.MaxData:
+	case len(frame) > oncefiles.MaxData, id == oncefiles.IDEnd && len(frame) > oncefiles.MaxEnd:
 		f.counts["malformed"]++
 	case t == nil && id == oncefiles.IDOffer:
 		f.enqueue(k, frame)
 	case id == oncefiles.IDOffer: // it comes again, and says nothing new
-	case t == nil || !t.runs && id != oncefiles.IDEnd:
+	case t == nil || !t.runs && (id != oncefiles.IDEnd || len(t.words) > 0): // one end is enough
 		f.counts["stray"]++
 	default:
 		select {
@@ -98,6 +98,16 @@ func (f *Files) enqueue(k key, frame []byte) {
 	var offer oncefiles.Offer
 	if offer.Decode(frame, nil) != nil || offer.Octets > math.MaxInt64 || offer.Listing > oncefiles.MaxListing {
 		f.counts["malformed"]++
+		return
+	}
+	waiting := 0
+	for other, t := range f.transfers {
+		if other.peer == k.peer && !t.runs {
+			waiting++
+		}
+	}
+	if waiting >= oncefiles.MaxOffered {
+		f.counts["crowded"]++
 		return
 	}
 	t := f.newTransfer(k)

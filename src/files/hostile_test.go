@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -128,17 +129,24 @@ func TestOffers(t *testing.T) {
 	if n := files.Counts()["malformed"]; n != 2 || len(files.transfers) != 0 {
 		t.Errorf("of 2 offers, %d are malformed", n)
 	}
-	for range oncefiles.MaxOffers + 10 {
-		offer(oncefiles.Offer{Files: 1})
+	for n := range oncefiles.MaxOffers/oncefiles.MaxOffered + 1 {
+		peer = uuid.New()
+		for range oncefiles.MaxOffered + 1 {
+			offer(oncefiles.Offer{Files: 1})
+		}
+		there := min((n+1)*oncefiles.MaxOffered, oncefiles.MaxOffers)
+		if left := files.Counts()["crowded"]; len(files.transfers) != there || left != uint64((n+1)*(oncefiles.MaxOffered+1)-there) {
+			t.Errorf("of %d peers %d offers wait, %d do not", n+1, len(files.transfers), left)
+		}
 	}
-	if n := files.Counts()["crowded"]; n != 10 || len(files.transfers) != oncefiles.MaxOffers {
-		t.Errorf("%d offers wait, %d do not", len(files.transfers), n)
-	}
-	flood, err := (&oncefiles.Data{Transfer: number - 20, Content: make([]byte, oncefiles.MaxDataContent)}).AppendTo(nil)
+	peer = (<-files.offers).peer
+	flood, err := (&oncefiles.Data{Transfer: 3, Content: make([]byte, oncefiles.MaxDataContent)}).AppendTo(nil)
 	if err != nil || !files.Take(peer, [][]byte{flood}) || files.Counts()["stray"] != 1 {
 		t.Errorf("what comes before an offer is taken is kept: %v, %v", files.Counts(), err)
 	}
-	files.Gone(peer)
+	for k := range files.transfers {
+		files.Gone(k.peer)
+	}
 	waiting, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := files.NextOffer(waiting); err == nil || len(files.transfers) != 0 {
@@ -307,5 +315,66 @@ func TestChatter(t *testing.T) {
 			t.Errorf("the receiver gives up after %v", took)
 		}
 		<-sent
+	})
+}
+
+// TestWaitingOffersAreSmall has a peer whose offers wait say as much as it can: little of
+// that is kept.
+func TestWaitingOffersAreSmall(t *testing.T) {
+	f, _ := New(nil)
+	peer := uuid.New()
+	for number := range uint64(oncefiles.MaxOffered) {
+		offer, err := (&oncefiles.Offer{Transfer: number, Files: 1, Listing: 100}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, err := (&oncefiles.End{Transfer: number, Verdict: complete}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Take(peer, [][]byte{offer})
+		f.Take(peer, [][]byte{append(end, make([]byte, oncefiles.MaxEnd)...)})
+		for range oncefiles.MaxQueued {
+			f.Take(peer, [][]byte{end})
+		}
+	}
+	words, octets := 0, 0
+	for _, transfer := range f.transfers {
+		for words += len(transfer.words); len(transfer.words) > 0; {
+			octets += len(<-transfer.words)
+		}
+	}
+	if words != oncefiles.MaxOffered || octets > oncefiles.MaxOffered*oncefiles.MaxEnd {
+		t.Errorf("%d words of %d octets are kept", words, octets)
+	}
+}
+
+// stuck is a node whose peers take nothing.
+type stuck struct{}
+
+func (stuck) Whisper(ctx context.Context, _ uuid.UUID, _ [][]byte) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestRefuseDoesNotWait refuses what a peer offers that takes nothing, not even that.
+func TestRefuseDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := New(stuck{})
+		offer, err := (&oncefiles.Offer{Files: 1}).AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Take(uuid.New(), [][]byte{offer})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		transfer, err := f.NextOffer(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := transfer.Refuse(ctx, "no"); err == nil || time.Since(began) > farewell || len(f.transfers) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
 	})
 }

@@ -199,7 +199,7 @@ func (t *Transfer) take(method string) error {
 	return nil
 }
 
-// Refuse refuses the files.
+// Refuse refuses the files. A peer that takes nothing is not waited for: others have offers.
 func (t *Transfer) Refuse(ctx context.Context, reason string) error {
 	if err := check.Context("Refuse", ctx); err != nil {
 		return err
@@ -208,5 +208,7 @@ func (t *Transfer) Refuse(ctx context.Context, reason string) error {
 		return err
 	}
 	defer t.leave(nil)
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
 	return t.end(ctx, fmt.Errorf("%w: %s", api.ErrDeclined, reason))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,9 @@ func (n *Network) change(now time.Time, do func(*book) error) error {
 
 // publish writes down what there is, and the next roll. The caller has the lock.
 func (b *book) publish(now time.Time) error {
+	if b.number == math.MaxUint64 { // nobody who means well gets there
+		return fmt.Errorf("the network's roll has the highest number: somebody else has the key: move the network: %w", ErrFull)
+	}
 	r, err := b.next(now).signed(b.key)
 	if err != nil {
 		return err

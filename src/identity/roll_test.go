@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -304,4 +306,28 @@ func TestFullRoll(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	must(t, n.Revoke("ana"))
+}
+
+// TestHighestNumber has somebody with a copy of the key give a roll the highest number: what
+// the network says after that would count for nothing, and fails. It can move.
+func TestHighestNumber(t *testing.T) {
+	n := newNetwork(t)
+	_, err := n.Invite("ana", "", uuid.Nil, 30)
+	must(t, err)
+	last := *n.latest(t)
+	last.Number = math.MaxUint64
+	r, err := last.signed(n.key)
+	must(t, err)
+	must(t, n.Adopt(r.Text()))
+	wants(t, n.Revoke("ana"), ErrFull)
+	_, err = n.Invite("ben", "", uuid.Nil, 30)
+	wants(t, err, ErrFull)
+	if got := n.latest(t); got.Number != math.MaxUint64 || len(got.Tokens) != 1 {
+		t.Errorf("%+v", got)
+	}
+	moved, err := MoveNetwork(t.TempDir(), string(n.dir))
+	must(t, err)
+	if later, err := moved.latest(t).Succeeds(r, slices.Collect(maps.Keys(r.Tokens))[0]); !later || err != nil {
+		t.Errorf("the move does not count: %v", err)
+	}
 }

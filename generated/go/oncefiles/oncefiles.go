@@ -81,6 +81,7 @@ const (
 	MaxWindow  = 256     // READs that may be asked and not be answered
 	MaxQueued  = 320     // messages of a transfer that may wait; more are dropped
 	MaxOffers  = 64      // offers that may wait for an answer; more are dropped, and come again
+	MaxOffered = 16      // offers of one peer that may wait for an answer, likewise
 	MaxDelay   = 75      // milliseconds that DATA is to wait in queues
 	MaxQuiet   = 2000    // milliseconds without what was asked for, after which it is asked for anew; twice as long each time
 	MaxAnswer  = 120000  // milliseconds that an offer is repeated without an answer

@@ -256,19 +256,27 @@ func readFile(name string) ([]byte, error) {
 	return content, err
 }
 
+// maxWork is the most that opening a backup may cost, as scrypt counts it: 512 MiB, of which
+// those of backup cost half.
+const maxWork = 19
+
 // decrypt is the inverse of encrypt.
 func decrypt(content []byte, passphrase string) (string, error) {
 	identity, err := age.NewScryptIdentity(passphrase)
 	if err != nil {
 		return "", err
 	}
+	identity.SetMaxWorkFactor(maxWork)
 	opened, err := age.Decrypt(armor.NewReader(bytes.NewReader(content)), identity)
 	if wrong := new(age.NoIdentityMatchError); errors.As(err, &wrong) {
 		return "", errors.New("the passphrase is not right")
 	}
-	if err != nil {
-		return "", err
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(opened, maxBackup))
 	}
-	text, err := io.ReadAll(io.LimitReader(opened, maxBackup))
-	return string(text), err
+	if err != nil {
+		return "", fmt.Errorf("the backup was cut or changed: %w", err)
+	}
+	return string(text), nil
 }

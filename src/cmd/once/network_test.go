@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"filippo.io/age/armor"
 )
 
 // office has the commands of a network get its directory.
@@ -209,5 +213,36 @@ func TestThroughTheNodeThatRuns(t *testing.T) {
 		if strings.Contains(line, `"name":"once-`) {
 			t.Errorf("somebody else came: %s", line)
 		}
+	}
+}
+
+// TestBackupsThatAreNotRight opens backups that were cut, and one that asks for more memory
+// than any has a need of.
+func TestBackupsThatAreNotRight(t *testing.T) {
+	content, err := encrypt([]byte("a network"), "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := io.ReadAll(armor.NewReader(bytes.NewReader(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, octets := range map[string][]byte{
+		"cut in its header": whole[:60],
+		"cut at its end":    whole[:len(whole)-1],
+		"costly":            bytes.Replace(whole, []byte(" 18\n"), []byte(" 20\n"), 1),
+	} {
+		var out bytes.Buffer
+		sheath := armor.NewWriter(&out)
+		if _, err := sheath.Write(octets); err != nil || sheath.Close() != nil {
+			t.Fatal(err)
+		}
+		text, err := decrypt(out.Bytes(), "secret")
+		if text != "" || err == nil || !strings.Contains(err.Error(), "cut or changed") || name == "costly" && !strings.Contains(err.Error(), "work factor") {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if text, err := decrypt(content, "secret"); text != "a network" || err != nil {
+		t.Errorf("%q, %v", text, err)
 	}
 }

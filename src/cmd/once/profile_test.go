@@ -279,3 +279,28 @@ func TestPrivateNetwork(t *testing.T) {
 	ana.interrupt()
 	second.sees(holderOf(ana) + `.* has ended, which ran the node; this one runs it now`)
 }
+
+// TestTransferOutlivesWhoRunsTheNode kills the process, in the middle of a transfer, whose
+// node sends the files or receives them.
+func TestTransferOutlivesWhoRunsTheNode(t *testing.T) {
+	for _, shared := range []string{"ana", "ben"} {
+		t.Run(shared, func(t *testing.T) {
+			u, into := newUser(t), t.TempDir()
+			u.does(0, "identity", "new", "ana")
+			u.does(0, "identity", "new", "ben")
+			path, content := randomFile(t, "large", 200<<20)
+			holder := u.start("listen", "--json", "--identity", shared, "--name", shared)
+			other := u.start("listen", "--json", "--identity", "none", "--name", "cleo")
+			holder.sees(`"cleo"`)
+			ben := u.start("receive", "--identity", "ben", "--name", "ben", "--yes", "--into", into)
+			ana := u.start("send", "--identity", "ana", "--name", "ana", "ben", path)
+			grows(t, filepath.Join(into, "large"), 20<<20)
+			kill(t, holder)
+			ana.exits(0)
+			ben.exits(0)
+			has(t, filepath.Join(into, "large"), content)
+			other.interrupt()
+			other.exits(0)
+		})
+	}
+}

@@ -149,8 +149,14 @@ func (t *transfers) take(ctx context.Context, offer *files.Transfer, peer once.P
 
 // accept waits for an offer that is wanted, and refuses all others.
 func (t *transfers) accept(ctx context.Context, want receiving) (*files.Transfer, once.Peer, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.lives, cancel)()
 	for {
-		offer, err := t.NextOffer(ctx)
+		offer, err := t.NextOffer(waiting)
+		if err != nil && ctx.Err() == nil {
+			err = because(t.node, once.ErrStopped)
+		}
 		if err != nil {
 			return nil, once.Peer{}, err
 		}
@@ -195,15 +201,18 @@ func (t *transfers) refuse(ctx context.Context, offer *files.Transfer, peer once
 
 // ask asks on the terminal whether to take an offer.
 func (t *transfers) ask(ctx context.Context, peer once.Peer, offer *files.Transfer) (reason string, err error) {
-	t.report.warn("%s (%s) offers %s, %s: take it? [y/N]", nameOf(peer), peer.UUID(), cut(offer.Title(), cellWidth), amount(offer))
 	if t.lines == nil {
 		t.lines = make(chan string)
 		go t.readLines() // nothing can interrupt a read that hangs: it ends with the process
 	}
+	if !t.forget() {
+		return "", errUnasked
+	}
+	t.report.warn("%s (%s) offers %s, %s: take it? [y/N]", nameOf(peer), peer.UUID(), cut(offer.Title(), cellWidth), amount(offer))
 	select {
 	case line, ok := <-t.lines:
 		if !ok {
-			return "", errors.New("nobody answers: the terminal was closed")
+			return "", errUnasked
 		}
 		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
 			return "", nil
@@ -211,6 +220,27 @@ func (t *transfers) ask(ctx context.Context, peer once.Peer, offer *files.Transf
 		return "the user says no", nil
 	case <-ctx.Done():
 		return "", ctx.Err()
+	}
+}
+
+// errUnasked is why an offer is neither taken nor refused.
+var errUnasked = errors.New("nobody answers: the terminal was closed")
+
+// ahead is how long it must be quiet for what was typed before to be read.
+const ahead = 50 * time.Millisecond
+
+// forget drops the lines that were typed before a question: they answer another. It returns
+// false if there are no more.
+func (t *transfers) forget() bool {
+	for {
+		select {
+		case _, ok := <-t.lines:
+			if !ok {
+				return false
+			}
+		case <-time.After(ahead):
+			return true
+		}
 	}
 }
 

@@ -27,7 +27,8 @@ type sentRecord struct {
 }
 
 // sentRecords returns what has become of a message that was sent to peers: some have refused
-// it, for the reasons given, and some are those whom an error names.
+// it, for the reasons given, and some are those whom an error names. If it does not name all,
+// the others may be among them.
 func sentRecords(peers []once.Peer, refusals map[uuid.UUID]string, err error) []sentRecord {
 	missed := map[uuid.UUID]string{}
 	var undelivered *once.UndeliveredError
@@ -35,7 +36,10 @@ func sentRecords(peers []once.Peer, refusals map[uuid.UUID]string, err error) []
 		for _, m := range undelivered.Missed {
 			missed[m.UUID] = m.Reason
 		}
+	} else if err != nil {
+		missed[uuid.Nil] = ""
 	}
+	others, unsure := missed[uuid.Nil]
 	records := make([]sentRecord, len(peers))
 	for i, peer := range peers {
 		r := &records[i]
@@ -44,6 +48,8 @@ func sentRecords(peers []once.Peer, refusals map[uuid.UUID]string, err error) []
 			r.Result, r.Reason = refusedIt, reason
 		} else if reason, known := missed[peer.UUID()]; known {
 			r.Result, r.Reason = unconfirmed, reason
+		} else if unsure {
+			r.Result, r.Reason = unconfirmed, others
 		}
 	}
 	return records

@@ -80,6 +80,14 @@ func TestSentToWhoIsGone(t *testing.T) {
 	if want := `{"peer":"` + peers[0].UUID().String() + `","name":"ana","result":"unconfirmed","reason":"left"}` + "\n"; out.String() != want {
 		t.Errorf("wrote %s, want %s", out.String(), want)
 	}
+	for _, err := range []error{
+		&once.UndeliveredError{Missed: []once.Missed{{Messages: 1, Reason: "the process that ran the node has ended"}}}, // to somebody
+		once.ErrStopped,
+	} {
+		if r := sentRecords(peers, nil, err); len(r) != 1 || r[0].Result != unconfirmed {
+			t.Errorf("after %v: %+v", err, r)
+		}
+	}
 	err = reportSent(&out, &complaints, false, peers, map[uuid.UUID]string{peers[0].UUID(): "no"}, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "nobody took the message: ana (") || complaints.Len() > 0 {
 		t.Errorf("all refuse: %v, %s", err, complaints.String())

@@ -26,6 +26,8 @@ type transfers struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when somebody comes or goes
+	lives   context.Context
+	ends    context.CancelFunc // of lives, when the node has ended
 }
 
 // transfer starts a node, does something with files, and says goodbye.
@@ -35,6 +37,7 @@ func (c *common) transfer(ctx context.Context, asJSON bool, groups []string, do 
 		return err
 	}
 	t := &transfers{Files: files.New(node), node: node, changed: make(chan struct{}), report: newReport(asJSON)}
+	t.lives, t.ends = context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(t.read)
 	work.Go(t.report.run)
@@ -50,6 +53,7 @@ func (c *common) transfer(ctx context.Context, asJSON bool, groups []string, do 
 
 // read reads events until the node has ended.
 func (t *transfers) read() {
+	defer t.ends()
 	for event := range t.Events(context.Background()) {
 		_ = warnOf(event)
 		t.mu.Lock()
@@ -77,15 +81,18 @@ func (t *transfers) until(ctx context.Context, wait time.Duration, present func(
 			return nil
 		case <-late.C:
 			return context.DeadlineExceeded
+		case <-t.lives.Done():
+			return because(t.node, once.ErrStopped)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// comesBack tells whether a transfer may go on if the other side comes back.
+// comesBack tells whether a transfer may go on if the other side comes back, or the node
+// where another process runs it.
 func comesBack(err error) bool {
-	return errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrStalled)
+	return errors.Is(err, files.ErrGone) || errors.Is(err, files.ErrStalled) || errors.Is(err, once.ErrStopped)
 }
 
 func retryFlag(flags *pflag.FlagSet, retry *time.Duration) {

@@ -117,7 +117,7 @@ func (f *Files) Offer(peer uuid.UUID) *Transfer {
 
 // NextOffer waits until a peer offers files, and returns the transfer: receive them, or
 // refuse them. It fails with ctx's error, or with [once.ErrStopped] when the node has
-// stopped. Up to 64 offers wait, those of peers that are gone do not.
+// stopped. Up to 64 offers wait, of one peer 16; those of peers that are gone do not.
 func (f *Files) NextOffer(ctx context.Context) (*Transfer, error) {
 	if f.isNothing() {
 		return nil, once.ErrNothing
