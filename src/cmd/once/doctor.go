@@ -125,7 +125,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		case *once.Notice:
 			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
 		case *once.Twin:
-			odd = append(odd, finding{fail, "twin", twin(e), "the identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"})
+			odd = append(odd, finding{fail, "twin", twin(e), copied})
 		case *once.Exit:
 			if e.Reason == once.Replaced {
 				replaced = append(replaced, fmt.Sprintf("%s (%s)", clean(e.Peer.Name()), e.Peer.UUID()))
@@ -133,8 +133,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		case *once.Unreachable:
 			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text), "nft list ruleset shows what a firewall drops"})
 		case *once.Refusal:
-			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text),
-				"if it should come in: start both with the same --security, and where members meet, invite it (once invite)"})
+			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text), wayIn(e)})
 		}
 		return nil
 	})

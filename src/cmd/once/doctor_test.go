@@ -290,6 +290,28 @@ func TestDoctorSparesWhoRuns(t *testing.T) {
 	second.complains(regexp.QuoteMeta(holder) + ".*: stop that one, or give this one another directory; it does not share the node")
 }
 
+// TestDoctorAdvises on refusals: what helps depends on who refuses whom, and why.
+func TestDoctorAdvises(t *testing.T) {
+	for _, test := range []struct {
+		why  once.Why
+		ours bool
+		want string
+	}{
+		{once.WhyRevoked, true, "nothing to do"},
+		{once.WhyRevoked, false, "another invite"},
+		{once.WhyMember, true, "invite it"},
+		{once.WhyMember, false, "an invite (once join)"},
+		{once.WhyMoved, false, "once network move --help"},
+		{once.WhySecurity, true, "the same --security"},
+		{once.WhyUnsaid, false, "once doctor there"},
+		{once.WhyProof, true, "once doctor there"},
+	} {
+		if got := wayIn(&once.Refusal{Why: test.why, Ours: test.ours}); !strings.Contains(got, test.want) {
+			t.Errorf("%v, ours: %v: %q", test.why, test.ours, got)
+		}
+	}
+}
+
 // TestDoctorFindsTwin looks around with a copy of the identity of a node that runs.
 func TestDoctorFindsTwin(t *testing.T) {
 	h := newHome(t)

@@ -129,7 +129,12 @@ with whom they like.`,
 			if err != nil {
 				return err
 			}
-			if err := network.Revoke(name); err != nil {
+			err = network.Revoke(name)
+			if errors.Is(err, once.ErrUnknown) && wasRevoked(network, args[0]) {
+				tell("%s was revoked before; the members are told again", clean(args[0]))
+				err = nil
+			}
+			if err != nil {
 				return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
 			}
 			return to.report(cmd.Context(), with, network)

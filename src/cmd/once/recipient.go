@@ -60,9 +60,16 @@ func someone(node *once.Node, who string) recipient {
 		}
 		return found
 	}
-	return recipient{node, fmt.Sprintf("peer %q", who), peers, func(ctx context.Context, message []byte) error {
+	title := fmt.Sprintf("peer %q", who)
+	if isItself(node, who) {
+		title += " other than this node itself"
+	}
+	return recipient{node, title, peers, func(ctx context.Context, message []byte) error {
 		switch found := peers(); len(found) {
 		case 0:
+			if isItself(node, who) {
+				return fmt.Errorf("%q is this node itself: nothing was sent", who)
+			}
 			return fmt.Errorf("%q is not here: nothing was sent", who)
 		case 1:
 			return node.Whisper(ctx, found[0].UUID(), message)
@@ -70,6 +77,11 @@ func someone(node *once.Node, who string) recipient {
 			return fmt.Errorf("%w: nothing was sent", ambiguous(who, knownPeers(found)))
 		}
 	}}
+}
+
+// isItself tells whether a node itself goes by that.
+func isItself(node *once.Node, who string) bool {
+	return len(resolve(who, []known{{name: node.Name(), id: node.UUID()}})) > 0
 }
 
 func (r recipient) present() bool { return len(r.peers()) > 0 }
