@@ -39,10 +39,10 @@ func doctorCommand(with *common) *cobra.Command {
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
 heard, whether its gossip servers answer, whether it accepts connections, who it
 is and how it protects what it says, who is there, who is refused, and what is
-odd about them. If a node runs with the identity already, that one is asked; if it
-does not let itself be asked, it is left alone, and another looks around.
-Each line is ok, warn or fail, with what was found; the next says what to do. The
-exit status is 1 if something fails.`,
+odd about them. If a node runs with the identity already, that one is asked; if
+it does not let itself be asked, it is left alone, and another looks around.
+Each line is ok, warn or fail, with what was found; the next says what to do.
+The exit status is 1 if something fails.`,
 		Example: `  once doctor
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
 		Args: cobra.NoArgs,
