@@ -131,9 +131,9 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 				replaced = append(replaced, fmt.Sprintf("%s (%s)", clean(e.Peer.Name()), e.Peer.UUID()))
 			}
 		case *once.Unreachable:
-			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text), "nft list ruleset shows what a firewall drops"})
+			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text) + toldAgo(e), "nft list ruleset shows what a firewall drops"})
 		case *once.Refusal:
-			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text), wayIn(e)})
+			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text) + toldAgo(e), wayIn(e)})
 		}
 		return nil
 	})

@@ -312,6 +312,15 @@ func TestDoctorAdvises(t *testing.T) {
 	}
 }
 
+// TestToldAgo has what a node keeps for who comes later: it may be over.
+func TestToldAgo(t *testing.T) {
+	for ago, want := range map[time.Duration]string{0: "", 5 * time.Second: "", 130 * time.Second: " (told 2m10s ago)"} {
+		if got := toldAgo(&once.Refusal{Origin: once.Origin{Time: time.Now().Add(-ago)}}); got != want {
+			t.Errorf("after %v %q", ago, got)
+		}
+	}
+}
+
 // TestDoctorFindsTwin looks around with a copy of the identity of a node that runs.
 func TestDoctorFindsTwin(t *testing.T) {
 	h := newHome(t)

@@ -100,6 +100,16 @@ func twin(e *once.Twin) string {
 	return fmt.Sprintf("at %s %s", cut(keyless(e.Peer.Endpoint()), cellWidth), clean(e.Text))
 }
 
+// toldAgo says how long ago a node has told something that it keeps for who comes later, who
+// cannot know otherwise whether it is still so; nothing if it is just now.
+func toldAgo(e once.Event) string {
+	ago := time.Since(e.About().Time)
+	if ago < 10*time.Second {
+		return ""
+	}
+	return fmt.Sprintf(" (told %v ago)", ago.Round(time.Second))
+}
+
 // refused tells of a node that does not talk with this one, as far as it is known, and
 // who refuses whom.
 func refused(peer once.Peer, text string) string {
