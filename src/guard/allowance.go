@@ -26,3 +26,6 @@ func (a *Allowance) Use(much float64, now time.Time, burst, rate float64) (ok bo
 	a.used += much
 	return true
 }
+
+// Refund takes back that so much was used.
+func (a *Allowance) Refund(much float64) { a.used = max(0, a.used-much) }

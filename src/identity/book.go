@@ -230,13 +230,15 @@ func seedIn(line string) (pending, error) {
 }
 
 // keepSeeds writes down the secrets of invites. The caller has the lock.
-func (b *book) keepSeeds() error {
-	var list []pending
+func (b *book) keepSeeds() error { return writeLines(b.dir, fileInvites, b.invites()) }
+
+// invites are those that may not have been taken, in the order of their members.
+func (b *book) invites() (list []pending) {
 	for id, seed := range b.seeds {
 		list = append(list, pending{id, seed})
 	}
 	slices.SortFunc(list, func(a, b pending) int { return bytes.Compare(a.member[:], b.member[:]) })
-	return writeLines(b.dir, fileInvites, list)
+	return list
 }
 
 // MoveNetwork makes the network in a directory one with a new key, in a directory that has
@@ -303,8 +305,8 @@ func (n *Network) Backup() (text string, err error) {
 		for _, t := range b.tokens {
 			lines = append(lines, strings.TrimSuffix(t.line(), "\n"))
 		}
-		for id, seed := range b.seeds {
-			lines = append(lines, strings.TrimSuffix(pending{id, seed}.line(), "\n"))
+		for _, invite := range b.invites() {
+			lines = append(lines, strings.TrimSuffix(invite.line(), "\n"))
 		}
 		text = strings.Join(lines, "\n") + "\n"
 		return nil

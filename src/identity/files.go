@@ -99,6 +99,10 @@ func (d directory) establishKey(kind string, seed []byte) error {
 		kind, "secret-key", z85.Encode(seed)))
 }
 
+// orElse is what else there is to do where a key is missing: one that is made anew is in the
+// way of the one that was lost.
+var orElse = map[string]string{"network": ", or if it is lost, restore its backup with once network restore"}
+
 // key returns the key that establishKey wrote.
 func (d directory) key(kind string) (ed25519.PrivateKey, error) {
 	name := kind + ".key"
@@ -107,7 +111,7 @@ func (d directory) key(kind string) (ed25519.PrivateKey, error) {
 		return ed25519.NewKeyFromSeed(seed[:]), err
 	})
 	if err == nil && key == nil {
-		err = fmt.Errorf("%s: %w: make one with once %s new", d.path(name), fs.ErrNotExist, kind)
+		err = fmt.Errorf("%s: %w: make one with once %s new%s", d.path(name), fs.ErrNotExist, kind, orElse[kind])
 	}
 	return key, err
 }

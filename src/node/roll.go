@@ -42,6 +42,7 @@ type rolls struct {
 type holding struct {
 	rank     identity.Rank
 	offers   bool            // it is later than ours, as far as is known
+	given    identity.Rank   // of the roll that it was brought last
 	answered guard.Allowance // of its ASKs
 	brought  guard.Allowance // of its ROLLs
 }
@@ -147,16 +148,19 @@ func (l *loop) declined(id uuid.UUID) {
 	}
 }
 
-// give brings a member our roll, unless it has asked too often.
+// give brings a member our roll, unless it has asked too often for the same one. Each that
+// is new to it is brought, however many there were of late: a revocation does not wait.
 func (l *loop) give(to uuid.UUID) {
 	h := l.member(to)
-	switch {
-	case h == nil || l.roll.Number == 0:
-	case !h.answered.Use(1, time.Now(), zremsg.MaxAnswered, answeredRate):
-		l.count("rolls asked for too often")
-	default:
-		l.say(to, &zremsg.Roll{Roll: l.roll.Octets()})
+	if h == nil || l.roll.Number == 0 {
+		return
 	}
+	if !h.answered.Use(1, time.Now(), zremsg.MaxAnswered, answeredRate) && h.given == l.roll.Rank() {
+		l.count("rolls asked for too often")
+		return
+	}
+	h.given = l.roll.Rank()
+	l.say(to, &zremsg.Roll{Roll: l.roll.Octets()})
 }
 
 // ofRoll takes what a member says of the network's roll.
@@ -188,7 +192,10 @@ func (r *receiver) brings(m *zremsg.Roll) {
 	wanted := false
 	r.loop.do(func() {
 		h := r.loop.member(r.peer)
-		wanted = h != nil && h.brought.Use(1, time.Now(), zremsg.MaxRolls, rollsRate)
+		if wanted = h != nil && h.brought.Use(1, time.Now(), zremsg.MaxRolls, rollsRate); !wanted {
+			r.loop.declined(r.peer)
+			r.loop.fetch()
+		}
 	})
 	if !wanted {
 		r.count("rolls that nobody wants")
@@ -208,8 +215,12 @@ func (r *receiver) brings(m *zremsg.Roll) {
 // brought notes what came of a roll that a member has brought, which is nil if it was not
 // right.
 func (l *loop) brought(from uuid.UUID, roll *identity.Roll, taken bool, err error) {
+	_, asked := l.asked[from]
 	l.declined(from)
 	if h := l.member(from); h != nil && roll != nil {
+		if err == nil && (taken || asked && roll.Rank().Compare(h.rank) >= 0) {
+			h.brought.Refund(1) // it is what we asked for: only what is of no use is limited
+		}
 		h.rank = roll.Rank()
 	}
 	switch {
@@ -347,6 +358,7 @@ func (n *Node) Spread(ctx context.Context, text string, members int) (holders []
 			l.other = nil
 		}
 		l.stir()
+		l.remind(roll)
 	}); err != nil {
 		return nil, err
 	}
@@ -364,6 +376,19 @@ func (n *Node) Spread(ctx context.Context, text string, members int) (holders []
 		case <-ctx.Done():
 			return holders, nil
 		case <-n.done:
+		}
+	}
+}
+
+// remind tells the members that have another roll than this one, if it is ours, that we have
+// it: they may have given up to ask for it.
+func (l *loop) remind(roll *identity.Roll) {
+	if l.roll.Rank() != roll.Rank() {
+		return // they are told when it is
+	}
+	for id := range roll.Tokens {
+		if h := l.of(id).holds; h != nil && h.rank != roll.Rank() {
+			l.tellHolds(id)
 		}
 	}
 }

@@ -148,6 +148,72 @@ func TestRollSpreads(t *testing.T) {
 	})
 }
 
+// TestManyChanges changes a network more often in a second than a peer may ask in vain:
+// each change reaches all members at once, by whomever of them it is told first.
+func TestManyChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, "ana", "ben", "cleo", "dora")
+		for i := range 3 * zremsg.MaxRolls {
+			from := o.actors[[]string{"ana", "ben", "cleo"}[i%3]]
+			_, err := o.network.Invite(fmt.Sprintf("sensor-%d", i), "", uuid.Nil, 30)
+			from.must(err)
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			holders, err := from.Spread(ctx, rollOf(t, o.network), 4)
+			cancel()
+			if from.must(err); len(holders) != 4 {
+				t.Fatalf("after %v %d have the change number %d, by %s", time.Since(start), len(holders), i, from.Name())
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if holders, _ := o.actors["ana"].Spread(ctx, revoke(t, o.network, "dora"), 3); len(holders) != 3 {
+			t.Errorf("%d know that dora is revoked", len(holders))
+		}
+		for _, name := range []string{"ana", "ben", "cleo"} {
+			o.actors[name].has("exit dora expelled", time.Second)
+			for what := range o.actors[name].Counts() {
+				if strings.HasPrefix(what, "rolls") {
+					t.Errorf("%s counts %s", name, what)
+				}
+			}
+		}
+	})
+}
+
+// TestRemind has a member that has given up to ask for a roll: whoever spreads it again
+// tells it so.
+func TestRemind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, "ana", "ben")
+		ana, ben := o.actors["ana"], o.actors["ben"]
+		ana.must(ana.while(func(l *loop) { // so that the first answer is none
+			h := l.member(ben.UUID())
+			h.answered.Use(zremsg.MaxAnswered, time.Now(), zremsg.MaxAnswered, answeredRate)
+		}))
+		_, err := o.network.Invite("sensor", "", uuid.Nil, 30)
+		ana.must(err)
+		roll := rollOf(t, o.network)
+		parsed, err := identity.RollIn(roll)
+		ana.must(err)
+		ana.must(ana.while(func(l *loop) { l.member(ben.UUID()).given = parsed.Rank() }))
+		spread := func() int {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			holders, err := ana.Spread(ctx, roll, 2)
+			ana.must(err)
+			return len(holders)
+		}
+		if n := spread(); n != 1 {
+			t.Fatalf("%d have it: this test shows nothing", n)
+		}
+		time.Sleep(3 * askedLife)
+		if n := spread(); n != 2 {
+			t.Errorf("%d have it", n)
+		}
+	})
+}
+
 // part cuts others off from some, or heals that.
 func (o *office) part(on bool, one, other []string) {
 	for _, a := range one {

@@ -82,8 +82,8 @@ const (
 	MaxApplicationOctets  = 65536     // octets of an application's headers, names and values, and of the node's name together; HELLO has 8192 for the protocol's own beside them
 	MaxGreetings          = 268435456 // octets of the names, endpoints, headers and groups of all peers that a node knows, with 256 for each header and group that it keeps; this is 16 KiB for each of 16384 peers, and a HELLO or JOIN for which there is no room is refused
 	MaxAsked              = 2         // peers that are asked for a ROLL at a time
-	MaxAnswered           = 4         // ASKs of a peer that are answered at once; one more a minute
-	MaxRolls              = 8         // ROLLs of a peer that are taken in at once; one more in ten seconds
+	MaxAnswered           = 4         // ASKs of a peer that are answered at once, if they are for what it was brought last; one more a minute
+	MaxRolls              = 8         // ROLLs of a peer that are taken in at once, if they were not asked for or are not right; one more in ten seconds
 )
 
 // ID tells the messages apart.

@@ -23,10 +23,10 @@ func chatCommand(with *common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat --group GROUP [--group GROUP]...",
 		Short: "talk in a group, from a terminal or a pipe",
-		Long: `Chat joins the groups, shows who comes and goes and what they say, and shouts each
-line that you type to the first group. Lines that begin with / are commands: /help
-lists them. Ctrl-C, Ctrl-D or /quit ends the conversation, and who is not known to
-have got what you said is told then.
+		Long: `Chat joins the groups, shows who comes and goes and what they say, and shouts
+each line that you type to the first group. Lines that begin with / are
+commands: /help lists them. Ctrl-C, Ctrl-D or /quit ends the conversation, and
+who is not known to have got what you said is told then.
 
 Lines from a pipe or a file are sent as well: the first when somebody is in the
 group, and chat ends when all have confirmed the last. A line that fails ends it

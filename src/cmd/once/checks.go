@@ -66,10 +66,32 @@ func judgeInterfaces(with *common, interfaces []interfaceRecord) finding {
 	return finding{fail, "interfaces", "none is up and has an address", "bring one up: ip link set lo up is the least"}
 }
 
+// copied is what to do where two nodes have one identity.
+const copied = "the identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR; if somebody has stolen it, whoever has the network revokes it (once revoke)"
+
+// wayIn is what to do about a refusal, if the two should talk.
+func wayIn(e *once.Refusal) string {
+	switch {
+	case e.Why == once.WhyRevoked && e.Ours:
+		return "if that is right, there is nothing to do; else invite it anew (once invite)"
+	case e.Why == once.WhyRevoked:
+		return "ask who has the network whether that is right; if it is not, for another invite (once join)"
+	case e.Why == once.WhyMoved:
+		return "once network move --help says what to do with who followed the wrong key"
+	case e.Why == once.WhyMember && !e.Ours:
+		return "if this node should come in: ask who has its network for an invite (once join)"
+	case e.Why == once.WhySecurity, e.Why == once.WhyMember:
+		return "if it should come in: start both with the same --security, and where members meet, invite it (once invite)"
+	case e.Ours:
+		return "if it should come in: run once doctor there"
+	}
+	return "if this node should come in: run once doctor there, which may say more"
+}
+
 // checkLives tells whether others are there with one identity: who started earlier
 // greets as well, and is turned away.
 func checkLives(replaced []string, counts map[string]uint64) []finding {
-	const advice = "unless one has just been started again, its identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"
+	const advice = "unless one has just been started again, " + copied
 	switch {
 	case len(replaced) > 0:
 		return []finding{{fail, "twin", "two nodes have one identity: " + strings.Join(replaced, ", "), advice}}

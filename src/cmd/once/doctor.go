@@ -39,10 +39,10 @@ func doctorCommand(with *common) *cobra.Command {
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
 heard, whether its gossip servers answer, whether it accepts connections, who it
 is and how it protects what it says, who is there, who is refused, and what is
-odd about them. If a node runs with the identity already, that one is asked; if it
-does not let itself be asked, it is left alone, and another looks around.
-Each line is ok, warn or fail, with what was found; the next says what to do. The
-exit status is 1 if something fails.`,
+odd about them. If a node runs with the identity already, that one is asked; if
+it does not let itself be asked, it is left alone, and another looks around.
+Each line is ok, warn or fail, with what was found; the next says what to do.
+The exit status is 1 if something fails.`,
 		Example: `  once doctor
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
 		Args: cobra.NoArgs,
@@ -125,16 +125,15 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		case *once.Notice:
 			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
 		case *once.Twin:
-			odd = append(odd, finding{fail, "twin", twin(e), "the identity's directory was copied: stop one of the two, and make an identity for it with once identity new DIR"})
+			odd = append(odd, finding{fail, "twin", twin(e), copied})
 		case *once.Exit:
 			if e.Reason == once.Replaced {
 				replaced = append(replaced, fmt.Sprintf("%s (%s)", clean(e.Peer.Name()), e.Peer.UUID()))
 			}
 		case *once.Unreachable:
-			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text), "nft list ruleset shows what a firewall drops"})
+			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text) + toldAgo(e), "nft list ruleset shows what a firewall drops"})
 		case *once.Refusal:
-			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text),
-				"if it should come in: start both with the same --security, and where members meet, invite it (once invite)"})
+			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text) + toldAgo(e), wayIn(e)})
 		}
 		return nil
 	})

@@ -290,6 +290,37 @@ func TestDoctorSparesWhoRuns(t *testing.T) {
 	second.complains(regexp.QuoteMeta(holder) + ".*: stop that one, or give this one another directory; it does not share the node")
 }
 
+// TestDoctorAdvises on refusals: what helps depends on who refuses whom, and why.
+func TestDoctorAdvises(t *testing.T) {
+	for _, test := range []struct {
+		why  once.Why
+		ours bool
+		want string
+	}{
+		{once.WhyRevoked, true, "nothing to do"},
+		{once.WhyRevoked, false, "another invite"},
+		{once.WhyMember, true, "invite it"},
+		{once.WhyMember, false, "an invite (once join)"},
+		{once.WhyMoved, false, "once network move --help"},
+		{once.WhySecurity, true, "the same --security"},
+		{once.WhyUnsaid, false, "once doctor there"},
+		{once.WhyProof, true, "once doctor there"},
+	} {
+		if got := wayIn(&once.Refusal{Why: test.why, Ours: test.ours}); !strings.Contains(got, test.want) {
+			t.Errorf("%v, ours: %v: %q", test.why, test.ours, got)
+		}
+	}
+}
+
+// TestToldAgo has what a node keeps for who comes later: it may be over.
+func TestToldAgo(t *testing.T) {
+	for ago, want := range map[time.Duration]string{0: "", 5 * time.Second: "", 130 * time.Second: " (told 2m10s ago)"} {
+		if got := toldAgo(&once.Refusal{Origin: once.Origin{Time: time.Now().Add(-ago)}}); got != want {
+			t.Errorf("after %v %q", ago, got)
+		}
+	}
+}
+
 // TestDoctorFindsTwin looks around with a copy of the identity of a node that runs.
 func TestDoctorFindsTwin(t *testing.T) {
 	h := newHome(t)

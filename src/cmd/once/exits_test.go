@@ -87,6 +87,7 @@ func TestExitStatus(t *testing.T) {
 		{0, "shout --group room hi there", ``, `^$`},
 		{0, "doctor --wait 1s", `^ok    peers       1: peer$`, `^$`},
 		{1, "whisper nobody --wait 10ms hi", ``, `^once: peer "nobody": nobody there within 10ms`},
+		{1, "whisper --name zoe zoe --wait 10ms hi", ``, `^once: peer "zoe" other than this node itself: nobody there within 10ms`},
 		{1, "shout --group empty --wait 10ms hi", ``, `^once: group "empty": nobody there within 10ms`},
 		{1, "doctor --wait 1s --gossip-connect tcp://127.0.0.1:1", `^fail  gossip      tcp://127\.0\.0\.1:1`, `^once: something does not work`},
 		{1, "listen --endpoint tcp://192.0.2.1:5671", ``, `^once: --endpoint: cannot accept connections at tcp://192\.0\.2\.1:5671: `},

@@ -40,18 +40,18 @@ func identityCommand(with *common) *cobra.Command {
 	return family(&cobra.Command{
 		Use:   "identity",
 		Short: "make and show who a node is",
-		Long: `An identity is a secret key that a node's id is made of: nobody else can have that
-id. Once there is the default profile, which once identity new and once join make,
-all commands are that one; before, and with --identity none, a node is somebody new
-each time.
+		Long: `An identity is a secret key that a node's id is made of: nobody else can have
+that id. Once there is the default profile, which once identity new and once
+join make, all commands are that one; before, and with --identity none, a node
+is somebody new each time.
 
-A word is the NAME of a profile in the user's configuration directory: once/identity
-there is the one named default, once/identities/NAME are the others. What has a
-slash or begins with a dot is a DIR. Without either it is that of --identity (or
-ONCE_IDENTITY), else the default profile.
+A word is the NAME of a profile in the user's configuration directory:
+once/identity there is the one named default, once/identities/NAME are the
+others. What has a slash or begins with a dot is a DIR. Without either it is
+that of --identity (or ONCE_IDENTITY), else the default profile.
 
-One node at a time runs with an identity. While it does, all commands of the user
-with that identity go through it, and end with it if they have not before.`,
+One node at a time runs with an identity. While it does, all commands of the
+user with that identity go through it, and end with it if they have not before.`,
 		Example: `  once identity new
   once identity new ben
   once chat --group room --identity ben`,

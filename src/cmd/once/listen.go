@@ -30,36 +30,37 @@ func listenCommand(with *common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "listen [--group GROUP]... [--type TYPE]... [--count N] [--for 10s] [--json]",
 		Short: "write what happens, an event a line, until interrupted",
-		Long: `Listen joins the groups and writes each event as a line: time, type, id and name of
-the peer, group, reason or message, and protection (see below), with tabs between
-them; a terminal shows less of it. A bar parts the frames of a message, and what
-is not printable is written as an escape sequence.
+		Long: `Listen joins the groups and writes each event as a line: time, type, id and name
+of the peer, group, reason or message, and protection (see below), with tabs
+between them; a terminal shows less of it. A bar parts the frames of a message,
+and what is not printable is written as an escape sequence.
 
 It ends when it is interrupted, when nobody reads what it writes any more, after
---count events, and after --for. If --for is over before the --count of events that
-was asked for, the exit status is 1. With --type it writes and counts events of some
-types only.
+--count events, and after --for. If --for is over before the --count of events
+that was asked for, the exit status is 1. With --type it writes and counts
+events of some types only.
 
-With --json an event is an object. It has type (enter, exit, join, leave, whisper,
-shout, suspect, recover, leader, changed, network, refused, unreachable, twin,
-overrun), time, peer (the id), name, endpoint and headers, and where there is one,
-group, reason, and content: an array of frames. If a frame is not text,
-content_encoding is "base64" and all frames are encoded so, unless escape sequences
-are shorter. Of a peer that is present, protection says what protects the message,
-or else what will: plain for nothing, curve for an encrypted connection, sealed for
-encryption from end to end; identity is its public key, if it has proved one.
+With --json an event is an object. It has type (enter, exit, join, leave,
+whisper, shout, suspect, recover, leader, changed, network, refused,
+unreachable, twin, overrun), time, peer (the id), name, endpoint and headers,
+and where there is one, group, reason, and content: an array of frames. If a
+frame is not text, content_encoding is "base64" and all frames are encoded so,
+unless escape sequences are shorter. Of a peer that is present, protection says
+what protects the message, or else what will: plain for nothing, curve for an
+encrypted connection, sealed for encryption from end to end; identity is its
+public key, if it has proved one.
 
 The reason of an exit is left, expired (not heard of for long), replaced (it has
-started anew), refused (it does not let us in), expelled (we do not let it in) or
-network (the connection was lost and could not be made again).
+started anew), refused (it does not let us in), expelled (we do not let it in)
+or network (the connection was lost and could not be made again).
 
-Network events have no peer; their reason says what changed on this host. Nor has
-overrun, which says how many messages this program has not got because it does not
-read in time what the node tells that another process runs. For refused it says who
-refuses whom and why; why has that in one word, and ours is there if it is this node
-that refuses. For unreachable it says what to open, for twin since when another node
-has been seen with this node's identity; the rest is as it was claimed, if it is
-known.`,
+Network events have no peer; their reason says what changed on this host. Nor
+has overrun, which says how many messages this program has not got because it
+does not read in time what the node tells that another process runs. For refused
+it says who refuses whom and why; why has that in one word, and ours is there if
+it is this node that refuses. For unreachable it says what to open, for twin
+since when another node has been seen with this node's identity; the rest is as
+it was claimed, if it is known.`,
 		Example: `  once listen --group room
   once listen --group room --json | jq -r 'select(.type == "shout").content[0]'
   once listen --group room --type shout --count 1 --for 10s`,

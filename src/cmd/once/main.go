@@ -69,12 +69,12 @@ capitals: ONCE_NAME, ONCE_GROUP, ONCE_LOG_LEVEL. Where a flag may be repeated,
 commas separate the values.
 
 Exit status:
-    0  what was asked for is done; or what goes on until it is ended (chat, listen,
-       receive --keep, peers --watch) was ended, by Ctrl-C or as asked for; or
-       nobody reads the output any more
-    1  it is not done: nobody is there, somebody is not known to have a message or
-       a file, all refuse it, a check of doctor fails, the system does not allow
-       it; standard error says which
+    0  what was asked for is done; or what goes on until it is ended (chat,
+       listen, receive --keep, peers --watch) was ended, by Ctrl-C or as asked
+       for; or nobody reads the output any more
+    1  it is not done: nobody is there, somebody is not known to have a message
+       or a file, all refuse it, a check of doctor fails, the system does not
+       allow it; standard error says which
     2  the command line or an environment variable is wrong: nothing was done
   130  it was interrupted (Ctrl-C, SIGTERM, SIGHUP) before it was done`,
 		Example: `  once chat --group room --name ana      talk, in one terminal and in another

@@ -19,9 +19,9 @@ func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "write the manual to a directory, a page for each command",
-		Long: `Man writes a page of the manual for each command to the directory, which it makes.
-They are of the date that SOURCE_DATE_EPOCH has, in seconds since 1970, or else of
-today.`,
+		Long: `Man writes a page of the manual for each command to the directory, which it
+makes. They are of the date that SOURCE_DATE_EPOCH has, in seconds since 1970,
+or else of today.`,
 		Example: "  once man ~/.local/share/man/man1",
 		Args:    cobra.ExactArgs(1),
 		Hidden:  true,

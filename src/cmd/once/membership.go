@@ -129,7 +129,12 @@ with whom they like.`,
 			if err != nil {
 				return err
 			}
-			if err := network.Revoke(name); err != nil {
+			err = network.Revoke(name)
+			if errors.Is(err, once.ErrUnknown) && wasRevoked(network, args[0]) {
+				tell("%s was revoked before; the members are told again", clean(args[0]))
+				err = nil
+			}
+			if err != nil {
 				return fmt.Errorf("%q: %w (once network show lists the members)", args[0], err)
 			}
 			return to.report(cmd.Context(), with, network)
@@ -145,9 +150,10 @@ func joinCommand(with *common) *cobra.Command {
 	return &cobra.Command{
 		Use:   "join INVITE|- [NAME-or-DIR]",
 		Short: "take an invite, and so become a member of a network",
-		Long: `Join keeps the membership in a profile or DIR (see once identity --help), with the
-identity that the invite brings or the one that it was made for, and says who you
-are now. A node with it is secure then, and lets in members of the network only.
+		Long: `Join keeps the membership in a profile or DIR (see once identity --help), with
+the identity that the invite brings or the one that it was made for, and says
+who you are now. A node with it is secure then, and lets in members of the
+network only.
 
 An invite may be a secret, and who is on the same host can see command lines:
 it is better taken from standard input, with -.`,

@@ -104,6 +104,11 @@ func TestMembers(t *testing.T) {
 			t.Errorf("network show tells %q, want %q", line, want)
 		}
 	}
+	for _, called := range []string{"ben", id[:8], id} { // who was revoked before
+		if told := h.answer("", "revoke", called, "--network", h.path("office"), "--wait", "3s"); !strings.Contains(told, "2 of 2 members have it") {
+			t.Errorf("revoke %s says %q", called, told)
+		}
+	}
 	if got := h.answer("", "revoke", "ana", "--network", h.path("office"), "--json"); got != `{"members":1,"have":["cleo"],"lack":[]}` {
 		t.Errorf("revoke tells %s", got)
 	}
@@ -197,7 +202,7 @@ func TestIdentityFails(t *testing.T) {
 		{"listen --identity ./none", 2, `"./none": .* there is no identity in ./none: .*once identity new ./none makes it`},
 		{"trust list --identity ./none", 1, `none/identity.key: `},
 		{"network new office", 1, `office: there is one already`},
-		{"network show none", 1, `none/network.key: .*once network new`},
+		{"network show none", 1, `none/network.key: .*once network new, or if it is lost, .*once network restore\n`},
 		{"invite ana --network none", 1, `none/network.key: .*once network new`},
 		{"invite ana --network office --days 0", 2, `0 given, 1 to 3650 allowed`},
 		{"revoke zoe --network office", 1, `"zoe": no such name or UUID .once network show`},

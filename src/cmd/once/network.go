@@ -90,6 +90,14 @@ func memberOf(network *once.NetworkKey, called string) (string, error) {
 	return oneOf(all, called)
 }
 
+// wasRevoked tells whether somebody who is called so was a member, and is one no more.
+func wasRevoked(network *once.NetworkKey, called string) bool {
+	members, err := network.Members()
+	return err == nil && slices.ContainsFunc(members, func(m once.Member) bool {
+		return m.Revoked() && len(resolve(called, []known{{name: m.Name(), id: m.UUID()}})) > 0
+	})
+}
+
 // memberRecord is a member of a network as JSON.
 type memberRecord struct {
 	Name  string   `json:"name"`

@@ -449,7 +449,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: no example or description", command.CommandPath())
 		}
 		for line := range strings.SplitSeq(command.Long, "\n") {
-			if len(line) > 84 {
+			if len(line) > 80 {
 				t.Errorf("%s: %q is too long for a terminal", command.CommandPath(), line)
 			}
 		}

@@ -29,17 +29,17 @@ func peersCommand(with *common) *cobra.Command {
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
 protection and groups. A name may belong to several peers, an id to one only; a
 terminal shows as many of its digits as tell it from the others, and those are
-enough wherever an id is asked for.
-Protection is plain for nothing, curve for an encrypted connection, and sealed for
-content that is encrypted from end to end. JSON has the public keys as well, that
-of CURVE after the endpoint and that of the identity, and the peer's roles.
+enough wherever an id is asked for. Protection is plain for nothing, curve for
+an encrypted connection, and sealed for content that is encrypted from end to
+end. JSON has the public keys as well, that of CURVE after the endpoint and that
+of the identity, and the peer's roles.
 
-With --watch it goes on until interrupted: a terminal shows a table that is kept up
-to date and what has changed of late; else each change is a line, as listen has it.
-The table has how long each peer takes to confirm that it has what was said to it,
-asked each second, and how much comes from it and goes to it: what is said to groups
-comes only if they are joined, with --group. The key q ends it, as Ctrl-C does, and
-so does --for.`,
+With --watch it goes on until interrupted: a terminal shows a table that is kept
+up to date and what has changed of late; else each change is a line, as listen
+has it. The table has how long each peer takes to confirm that it has what was
+said to it, asked each second, and how much comes from it and goes to it: what
+is said to groups comes only if they are joined, with --group. The key q ends
+it, as Ctrl-C does, and so does --for.`,
 		Example: `  once peers
   once peers --watch
   once peers --watch --group room
@@ -144,8 +144,9 @@ func interfacesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "interfaces [--json]",
 		Short: "list the network interfaces that a node can use",
-		Long: `Interfaces lists what --interface can name: name and address; the network, and where
-beacons go. That is empty where none go, as on tunnels: nodes meet there by gossip.`,
+		Long: `Interfaces lists what --interface can name: name and address; the network, and
+where beacons go. That is empty where none go, as on tunnels: nodes meet there
+by gossip.`,
 		Example: `  once interfaces
   once chat --group room --interface 192.168.1.20`,
 		Args: cobra.NoArgs,

@@ -151,6 +151,25 @@ func TestCommandsGoThroughTheNode(t *testing.T) {
 	ben.sees(`ana: I am still here$`)
 }
 
+// TestReceiveThroughTheNode receives a file through a node that does not tell that files are
+// taken: it is said what comes of that.
+func TestReceiveThroughTheNode(t *testing.T) {
+	u := newUser(t)
+	u.does(0, "identity", "new")
+	path, _ := randomFile(t, "file", 1)
+	holder := u.start("listen", "--name", "ana")
+	ben := u.start("listen", "--name", "ben", "--identity", "none")
+	holder.sees(`\tenter\t\S+\tben`)
+	receive := u.start("receive", "--yes", "--into", t.TempDir())
+	u.does(0, "send", "--identity", "none", "--wait", "500ms", "--name", "cleo", "ana", path)
+	receive.exits(0)
+	receive.complains(`unless process .* receives files too, .*once send --group passes this node by`)
+	for _, p := range []*process{holder, ben} {
+		p.interrupt()
+		p.exits(0)
+	}
+}
+
 // TestHolderThatIsKilled leaves a socket behind, which keeps nobody from being the next.
 func TestHolderThatIsKilled(t *testing.T) {
 	u := newUser(t)

@@ -41,8 +41,8 @@ func receiveCommand(with *common) *cobra.Command {
 		Short: "receive files and folders that peers send",
 		Long: `Receive waits until somebody offers files by once send, asks on the terminal
 whether to take them, and exits when they are on the disk, verified. Without a
-terminal say whose files to take by --from, or --yes for anybody's. Names are not
-unique, ids are: in a network of strangers, give an id to --from.
+terminal say whose files to take by --from, or --yes for anybody's. Names are
+not unique, ids are: in a network of strangers, give an id to --from.
 
 No file is replaced unless --overwrite is given, and nothing is written outside
 of DIR, whatever links are in it. A file that has not arrived whole has a name
@@ -67,6 +67,9 @@ a time. JSON is as in send.`,
 			}
 			with.header = append(with.header, files.Header+"=receive")
 			return with.transfer(cmd.Context(), asJSON, groups, func(t *transfers) error {
+				if holder := t.node.Holder(); holder != "" {
+					t.report.warn("unless process %s receives files too, others are not told that they are taken here: once send --group passes this node by, and to its name once send asks after a while", clean(holder))
+				}
 				return t.receive(cmd.Context(), want)
 			})
 		},

@@ -60,9 +60,16 @@ func someone(node *once.Node, who string) recipient {
 		}
 		return found
 	}
-	return recipient{node, fmt.Sprintf("peer %q", who), peers, func(ctx context.Context, message []byte) error {
+	title := fmt.Sprintf("peer %q", who)
+	if isItself(node, who) {
+		title += " other than this node itself"
+	}
+	return recipient{node, title, peers, func(ctx context.Context, message []byte) error {
 		switch found := peers(); len(found) {
 		case 0:
+			if isItself(node, who) {
+				return fmt.Errorf("%q is this node itself: nothing was sent", who)
+			}
 			return fmt.Errorf("%q is not here: nothing was sent", who)
 		case 1:
 			return node.Whisper(ctx, found[0].UUID(), message)
@@ -70,6 +77,11 @@ func someone(node *once.Node, who string) recipient {
 			return fmt.Errorf("%w: nothing was sent", ambiguous(who, knownPeers(found)))
 		}
 	}}
+}
+
+// isItself tells whether a node itself goes by that.
+func isItself(node *once.Node, who string) bool {
+	return len(resolve(who, []known{{name: node.Name(), id: node.UUID()}})) > 0
 }
 
 func (r recipient) present() bool { return len(r.peers()) > 0 }
@@ -86,6 +98,16 @@ func (r recipient) await(ctx context.Context, wait time.Duration, show func(once
 // twin tells of another node with the identity of this one.
 func twin(e *once.Twin) string {
 	return fmt.Sprintf("at %s %s", cut(keyless(e.Peer.Endpoint()), cellWidth), clean(e.Text))
+}
+
+// toldAgo says how long ago a node has told something that it keeps for who comes later, who
+// cannot know otherwise whether it is still so; nothing if it is just now.
+func toldAgo(e once.Event) string {
+	ago := time.Since(e.About().Time)
+	if ago < 10*time.Second {
+		return ""
+	}
+	return fmt.Sprintf(" (told %v ago)", ago.Round(time.Second))
 }
 
 // refused tells of a node that does not talk with this one, as far as it is known, and

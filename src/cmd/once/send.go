@@ -153,9 +153,9 @@ func read(ctx context.Context, args []string) ([]byte, error) {
 func warnOf(event once.Event) error {
 	switch e := event.(type) {
 	case *once.Refusal:
-		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text))
+		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text)+toldAgo(e))
 	case *once.Unreachable:
-		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text))
+		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text)+toldAgo(e))
 	}
 	return nil
 }

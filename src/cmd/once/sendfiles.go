@@ -24,13 +24,13 @@ func sendCommand(with *common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send NAME-or-UUID|--group GROUP [--wait 5s] [--json] FILE...",
 		Short: "send files and folders to a peer, or to all in a group",
-		Long: `Send offers files, and folders with all that is in them, to a peer that runs once
-receive, and exits when the peer has them on its disk, verified. With --group it
-does so to all members who take files when it begins.
+		Long: `Send offers files, and folders with all that is in them, to a peer that runs
+once receive, and exits when the peer has them on its disk, verified. With
+--group it does so to all members who take files when it begins.
 
-If the peer is gone in the middle, send waits for it to come back, by its id or its
-name, and goes on from what has arrived. The same holds if send is run again. Links
-and special files in folders are left out.
+If the peer is gone in the middle, send waits for it to come back, by its id or
+its name, and goes on from what has arrived. The same holds if send is run
+again. Links and special files in folders are left out.
 
 The exit status is 1 if somebody has not got all. With --json each second of a
 transfer is an object, and its end: type (progress, done, failed), peer, name,

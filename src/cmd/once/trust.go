@@ -30,8 +30,8 @@ func trustCommand(with *common) *cobra.Command {
 		Use:   "trust",
 		Short: "see and change whom an identity trusts",
 		Long: `With --trust first-use a node keeps in the directory of its identity with whom a
-name first came, and refuses others of that name. With --trust members it lets in
-who is a member of its network and was not revoked.
+name first came, and refuses others of that name. With --trust members it lets
+in who is a member of its network and was not revoked.
 
 The identity is that of --identity (or ONCE_IDENTITY), and if that is not given,
 once/identity in the user's configuration directory.`,
@@ -62,8 +62,8 @@ once/identity in the user's configuration directory.`,
 		Short: "take in by hand what the network says of its members",
 		Long: `Revoke takes in what once network roll has written: who is a member, and who was
 revoked. Nodes pass that on among themselves; this is for who has no way to the
-others. What is older than what the identity has changes nothing. A node that runs
-takes note within a second.`,
+others. What is older than what the identity has changes nothing. A node that
+runs takes note within a second.`,
 		Example: "  once trust revoke - < roll",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
