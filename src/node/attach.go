@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
@@ -79,14 +81,14 @@ func (n *Node) attach(far *control.Client) error {
 		}
 	}
 	if len(n.contests) > 0 {
-		n.warn("this program shares the node of process " + far.Process + ", and does not have it contest for " +
+		n.warn("this program shares the node of process " + far.Welcome.Process + ", and does not have it contest for " +
 			strings.Join(slices.Sorted(maps.Keys(n.contests)), ", "))
 	}
 	t := &tenancy{far, make(chan struct{})}
 	n.far.Store(t)
 	n.phase = attached
 	n.heir.work.Go(func() { n.inherit(t) })
-	n.settings.log.Info("node shared", "name", far.Name, "uuid", far.ID, "process", far.Process)
+	n.settings.log.Info("node shared", "name", far.Welcome.Name, "uuid", uuid.UUID(far.Welcome.Node), "process", far.Welcome.Process)
 	return nil
 }
 
@@ -111,30 +113,26 @@ func (n *Node) inherit(t *tenancy) {
 	for _, group := range left.Groups {
 		n.groups[group] = struct{}{}
 	}
-	n.name = cmp.Or(n.name, t.Name)
+	n.name = cmp.Or(n.name, t.Welcome.Name)
 	n.phase = fresh
 	err := n.startOrShare(h.stays)
 	switch {
 	case err == nil && n.phase == running:
 		n.far.Store(nil)
-		n.notice("process " + t.Process + " has ended, which ran the node; this one runs it now")
+		n.notice("process " + t.Welcome.Process + " has ended, which ran the node; this one runs it now")
 	case err == nil:
-		n.notice("process " + t.Process + " has ended, which ran the node; process " + n.far.Load().Process + " runs it now")
+		n.notice("process " + t.Welcome.Process + " has ended, which ran the node; process " + n.far.Load().Welcome.Process + " runs it now")
 	default:
 		n.phase = stopped
 		if h.stays.Err() == nil {
-			n.warn("process " + t.Process + " has ended, which ran the node, and this one cannot go on with it: " + err.Error())
+			n.warn("process " + t.Welcome.Process + " has ended, which ran the node, and this one cannot go on with it: " + err.Error())
 		}
-		n.events.Close()
-		close(n.done)
-		n.journal.wait(n.Linger)
-		n.quit()
+		n.finish()
 	}
 }
 
-// detach shares the node no more.
-func (n *Node) detach() {
-	n.far.Load().Close()
+// finish ends a node that is attached to no other any more.
+func (n *Node) finish() {
 	n.events.Close()
 	close(n.done)
 	n.journal.wait(n.Linger)
@@ -202,16 +200,7 @@ func (n *Node) share() {
 // Holder returns the process that runs the node, if it is not this one.
 func (n *Node) Holder() string {
 	if far := n.far.Load(); far != nil {
-		return far.Process
+		return far.Welcome.Process
 	}
 	return ""
-}
-
-// look returns what a node knows that another process runs, nothing once that has ended.
-func (n *Node) look() (view *control.View, there bool) {
-	view, there, err := elsewhere(n, (*control.Client).Look)
-	if there && err != nil {
-		view = new(control.View)
-	}
-	return view, there
 }

@@ -22,8 +22,8 @@ type ping struct {
 // Ping asks a peer to confirm what was said to it, and returns how long it took to do so, in
 // microseconds. Where the connection is lost meanwhile, it asks over the next one.
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
-	if took, there, err := n.askFigures(ctx, "ping", peer[:]); there {
-		return took["microseconds"], err
+	if took, there, err := n.ask(ctx, "ping", peer[:]); there {
+		return numbers(took)["microseconds"], err
 	}
 	for ctx.Err() == nil {
 		var p *ping
@@ -77,13 +77,8 @@ func (l *books) pong(over *channel.Path, anew bool) {
 
 // Traffic returns what was said between the node and a peer since the peer came.
 func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
-	ctx, cancel := briefly()
-	defer cancel()
-	if traffic, there, err := n.askFigures(ctx, "traffic", peer[:]); there {
-		if err != nil {
-			return nil, err
-		}
-		return traffic, nil
+	if traffic, there, err := n.askKnown("traffic", peer[:]); there {
+		return numbers(traffic), err
 	}
 	c := n.table.find(peer)
 	if c == nil {

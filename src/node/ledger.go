@@ -23,10 +23,11 @@ type account struct {
 	missed missed                 // content that was not confirmed, and that the program was not told of
 	peers  map[uuid.UUID]struct{} // to whom it has said something; nil for all
 	groups map[string]struct{}    // and to which groups
+	in     map[string]struct{}    // groups that the node is in for the program
 }
 
 func newAccount() *account {
-	return &account{missed: missed{}, peers: map[uuid.UUID]struct{}{}, groups: map[string]struct{}{}}
+	return &account{missed: missed{}, peers: map[uuid.UUID]struct{}{}, groups: map[string]struct{}{}, in: map[string]struct{}{}}
 }
 
 // concerns tells whether the program may have said something to a peer.
@@ -57,8 +58,9 @@ type parting struct {
 	told   []*account // that are to be told no more
 }
 
-func newLedger() ledger {
-	own := &account{missed: missed{}}
+// newLedger returns the ledger of a node that is in some groups from the start.
+func newLedger(in map[string]struct{}) ledger {
+	own := &account{missed: missed{}, in: in}
 	return ledger{own: own, accounts: []*account{own}, flushes: map[*flush]struct{}{}, parting: map[*link.Link]*parting{}}
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -76,7 +77,7 @@ func New(name string) (*Node, error) {
 // UUID returns the id of the node's identity, or a random one if it has none.
 func (n *Node) UUID() uuid.UUID {
 	if far := n.far.Load(); far != nil {
-		return far.ID
+		return far.Welcome.Node
 	}
 	if g := n.settled(); g != nil {
 		return g.ID
@@ -94,7 +95,7 @@ func (n *Node) UUID() uuid.UUID {
 // Name returns the node's public name.
 func (n *Node) Name() string {
 	if far := n.far.Load(); far != nil {
-		return far.Name
+		return far.Welcome.Name
 	}
 	if g := n.settled(); g != nil {
 		return g.Name()
@@ -119,7 +120,10 @@ func (n *Node) settled() *guard.Guard {
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
-	if view, there := n.look(); there {
+	if view, there, err := elsewhere(n, (*control.Client).Look); there {
+		if err != nil {
+			return "" // it has ended
+		}
 		return view.Endpoint
 	}
 	n.mu.RLock()
