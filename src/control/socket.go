@@ -63,7 +63,7 @@ func (s *socket) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if user, known, err := userOf(conn); err == nil && (!known || user == os.Getuid()) {
+		if user, err := userOf(conn); err == nil && user == os.Getuid() {
 			return conn, nil
 		}
 		s.count("control connections of other users")

@@ -48,7 +48,7 @@ func (n *Node) startOrShare(ctx context.Context) error {
 	for {
 		err := n.start()
 		dir := n.who.Directory()
-		if !n.sharing || dir == "" || !errors.Is(err, api.ErrInUse) {
+		if !n.Shared || dir == "" || !errors.Is(err, api.ErrInUse) {
 			return err
 		}
 		n.events.Limit(n.Inbox)
@@ -186,7 +186,7 @@ func (n *Node) bereaved(err error) error {
 // share lets other programs share a node that runs, if it is to.
 func (n *Node) share() {
 	dir := n.who.Directory()
-	if !n.sharing || dir == "" || n.guard.Identity == nil {
+	if !n.Shared || dir == "" || n.guard.Identity == nil {
 		return
 	}
 	listener, err := control.Listen(dir, n.count)

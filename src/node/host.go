@@ -114,7 +114,7 @@ func (h host) Look() (*control.View, error) {
 
 // Visit lets a program share the node.
 func (h host) Visit(told *events.Queue) (control.Visitor, error) {
-	if h.brief {
+	if h.Brief {
 		return nil, api.ErrBrief
 	}
 	v := &visitor{h.Node, told, newAccount()}
