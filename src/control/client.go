@@ -366,10 +366,10 @@ func (c *Client) RequirePeer(peer uuid.UUID, endpoint string) error {
 }
 
 // Look returns what the node knows now.
-func (c *Client) Look() (*View, error) {
+func (c *Client) Look() (View, error) {
 	said, err := c.soon(&wire.Look{})
 	if err != nil {
-		return nil, err
+		return View{}, err
 	}
 	return viewOf(said)
 }
@@ -388,9 +388,6 @@ func (c *Client) Ask(ctx context.Context, subject string, argument []byte) (map[
 	}
 	return values, nil
 }
-
-// Done is closed when the conversation has ended, because the node has, or by Close.
-func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Close ends the conversation. The node goes on.
 func (c *Client) Close() {

@@ -200,7 +200,7 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 	if err := <-flushed; !errors.Is(err, ErrGone) {
 		t.Errorf("flush failed with %v", err)
 	}
-	<-c.Done()
+	<-c.done
 	if _, err := os.Stat(filepath.Join(s.dir, socketName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}

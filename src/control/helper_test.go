@@ -67,7 +67,7 @@ func (h *fakeHost) did() []string {
 func (h *fakeHost) About() *wire.Welcome {
 	return &wire.Welcome{Process: "1 on here", Program: "0", Node: uuid.UUID{9}, Name: "ana", Largest: 1 << 20}
 }
-func (h *fakeHost) Look() (*View, error) { return &h.view, nil }
+func (h *fakeHost) Look() (View, error) { return h.view, nil }
 func (h *fakeHost) Ask(_ context.Context, subject string, argument []byte) (map[string]string, error) {
 	if subject != "echo" {
 		return nil, errors.New("no such subject")

@@ -31,7 +31,7 @@ func Here() string {
 type Host interface {
 	// About says whose node it is.
 	About() *wire.Welcome
-	Look() (*View, error)
+	Look() (View, error)
 	// Ask answers what is asked of a subject.
 	Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error)
 	// Visit lets a program share the node. It is told of the events from then on, and first

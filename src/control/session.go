@@ -120,29 +120,23 @@ func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *
 			return c.visitor.Shout(ctx, m.Group, m.Content)
 		})
 	case *wire.Flush:
-		return c.wait(number, nil, b, func(ctx context.Context) []wire.Message {
-			return outcome(0, c.visitor.Flush(ctx))
+		return c.wait(number, nil, b, func(ctx context.Context) ([]wire.Message, error) {
+			return done(0), c.visitor.Flush(ctx)
 		})
 	case *wire.Ask:
-		return c.wait(number, [][]byte{m.Argument}, b, func(ctx context.Context) []wire.Message {
+		return c.wait(number, [][]byte{m.Argument}, b, func(ctx context.Context) ([]wire.Message, error) {
 			values, err := c.server.host.Ask(ctx, m.Subject, m.Argument)
-			if err != nil {
-				return faultMessages(err)
-			}
-			return []wire.Message{&wire.Answer{Values: octets.Pairs(values)}}
+			return []wire.Message{&wire.Answer{Values: octets.Pairs(values)}}, err
 		})
 	case *wire.Join:
-		return c.answer(number, outcome(0, c.visitor.Join(m.Group)))
+		return c.answer(number, done(0), c.visitor.Join(m.Group))
 	case *wire.Leave:
-		return c.answer(number, outcome(0, c.visitor.Leave(m.Group)))
+		return c.answer(number, done(0), c.visitor.Leave(m.Group))
 	case *wire.Connect:
-		return c.answer(number, outcome(0, c.visitor.RequirePeer(m.Peer, m.Endpoint)))
+		return c.answer(number, done(0), c.visitor.RequirePeer(m.Peer, m.Endpoint))
 	case *wire.Look:
 		view, err := c.server.host.Look()
-		if err != nil {
-			return c.answer(number, faultMessages(err))
-		}
-		return c.answer(number, view.messages())
+		return c.answer(number, view.messages(), err)
 	case *wire.Cancel:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -157,14 +151,16 @@ func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *
 // greet lets the program share the node, if both speak one language.
 func (c *session) greet(m *wire.Hello) error {
 	about := c.server.host.About()
+	var visitor Visitor
+	var err error
 	if m.Lowest > wire.Version || m.Highest < wire.Version {
-		err := fmt.Errorf("the process %s runs @Once %s, which shares a node in version %d of once_control only: use programs of one release",
+		err = fmt.Errorf("the process %s runs @Once %s, which shares a node in version %d of once_control only: use programs of one release",
 			about.Process, about.Program, wire.Version)
-		return c.turnAway(err)
+	} else {
+		visitor, err = c.server.host.Visit(c.queue)
 	}
-	visitor, err := c.server.host.Visit(c.queue)
 	if err != nil {
-		return c.turnAway(err)
+		return errors.Join(err, c.answer(0, nil, err), c.link.Flush(c.ctx))
 	}
 	c.visitor, about.Speaks = visitor, wire.Version
 	c.link.Widen()
@@ -180,11 +176,6 @@ func (c *session) greet(m *wire.Hello) error {
 		c.tell()
 	})
 	return nil
-}
-
-// turnAway says why the program cannot share the node, which ends the conversation.
-func (c *session) turnAway(err error) error {
-	return errors.Join(err, c.answer(0, faultMessages(err)), c.link.Flush(c.ctx))
 }
 
 // tell tells of events until the connection or the node ends.
@@ -219,16 +210,13 @@ func (c *session) fail(err error) {
 	_ = c.link.Close()
 }
 
-// outcome says what has become of a call.
-func outcome(count uint32, err error) []wire.Message {
-	if err != nil {
-		return faultMessages(err)
-	}
-	return []wire.Message{&wire.Done{Count: count}}
-}
+func done(count uint32) []wire.Message { return []wire.Message{&wire.Done{Count: count}} }
 
-// answer says what there is to say of a call, a message at a time.
-func (c *session) answer(number uint32, list []wire.Message) error {
+// answer says what has become of a call, a message at a time.
+func (c *session) answer(number uint32, list []wire.Message, fault error) error {
+	if fault != nil {
+		list = faultMessages(fault)
+	}
 	for _, m := range list {
 		if err := say(c.ctx, c.link, number, m); err != nil {
 			return err
@@ -239,43 +227,20 @@ func (c *session) answer(number uint32, list []wire.Message) error {
 
 // next is wait for what is said to others: one at a time, so that the order stays.
 func (c *session) next(call uint32, content [][]byte, b *link.Batch, say func(context.Context) (uint32, error)) error {
-	before, done := c.talk, make(chan struct{})
-	c.talk = done
-	return c.wait(call, content, b, func(ctx context.Context) []wire.Message {
-		defer close(done)
+	before, over := c.talk, make(chan struct{})
+	c.talk = over
+	return c.wait(call, content, b, func(ctx context.Context) ([]wire.Message, error) {
+		defer close(over)
 		<-before // which ends when the connection does
 		count, err := say(ctx)
-		return outcome(count, err)
+		return done(count), err
 	})
 }
 
-// wait has a call be answered that may take long, while the next message is read. The
-// message of the call is kept in memory until then.
-func (c *session) wait(call uint32, content [][]byte, b *link.Batch, do func(context.Context) []wire.Message) error {
+// wait has a call be answered that may take long, while the next message is read, unless
+// that is one call too many. The message of the call is kept in memory until then.
+func (c *session) wait(call uint32, content [][]byte, b *link.Batch, do func(context.Context) ([]wire.Message, error)) error {
 	_, size := channel.SizeOf(0, content)
-	ctx, cancel := context.WithCancel(c.ctx)
-	if err := c.admit(call, size, cancel); err != nil {
-		cancel()
-		return err
-	}
-	b.Retain()
-	c.work.Go(func() {
-		list := do(ctx)
-		b.Release()
-		c.mu.Lock()
-		delete(c.calls, call)
-		c.waits -= size
-		c.mu.Unlock()
-		cancel()
-		if err := c.answer(call, list); err != nil {
-			c.fail(err)
-		}
-	})
-	return nil
-}
-
-// admit notes that a call waits, unless that is one too many.
-func (c *session) admit(call uint32, size int, cancel context.CancelFunc) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls[call] != nil {
@@ -284,7 +249,21 @@ func (c *session) admit(call uint32, size int, cancel context.CancelFunc) error 
 	if len(c.calls) == wire.MaxCalls || len(c.calls) > 0 && c.waits+size > int(c.server.host.About().Largest) {
 		return errCalls
 	}
+	ctx, cancel := context.WithCancel(c.ctx)
 	c.calls[call] = cancel
 	c.waits += size
+	b.Retain()
+	c.work.Go(func() {
+		list, fault := do(ctx)
+		b.Release()
+		c.mu.Lock()
+		delete(c.calls, call)
+		c.waits -= size
+		c.mu.Unlock()
+		cancel()
+		if err := c.answer(call, list, fault); err != nil {
+			c.fail(err)
+		}
+	})
 	return nil
 }

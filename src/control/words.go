@@ -154,7 +154,7 @@ type View struct {
 }
 
 // messages say what is known.
-func (v *View) messages() (list []wire.Message) {
+func (v View) messages() (list []wire.Message) {
 	leads := map[*zre.Peer][]string{}
 	for group, p := range v.Leaders {
 		leads[p] = append(leads[p], group)
@@ -175,8 +175,8 @@ func (v *View) messages() (list []wire.Message) {
 }
 
 // viewOf is the inverse.
-func viewOf(list []wire.Message) (*View, error) {
-	v := &View{Leaders: map[string]*zre.Peer{}}
+func viewOf(list []wire.Message) (View, error) {
+	v := View{Leaders: map[string]*zre.Peer{}}
 	for _, m := range list {
 		switch m := m.(type) {
 		case *wire.View:
@@ -184,7 +184,7 @@ func viewOf(list []wire.Message) (*View, error) {
 		case *wire.Peer:
 			p, err := peerOf(m)
 			if err != nil {
-				return nil, err
+				return View{}, err
 			}
 			if m.Absent == 0 {
 				v.Peers = append(v.Peers, p)

@@ -104,11 +104,9 @@ func (h host) About() *oncecontrol.Welcome {
 	}
 }
 
-func (h host) Look() (*control.View, error) {
+func (h host) Look() (control.View, error) {
 	view, err := h.view(func(uint64) {})
-	if err == nil {
-		view.Endpoint = h.Endpoint()
-	}
+	view.Endpoint = h.Endpoint()
 	return view, err
 }
 

@@ -22,14 +22,10 @@ func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.
 
 // peers returns the peers that are present where the node runs.
 func (n *Node) peers() ([]*Peer, error) {
-	view, there, err := elsewhere(n, (*control.Client).Look)
-	switch {
-	case !there:
-		return sorted(n.table.all()), nil
-	case err != nil:
-		return nil, err
+	if view, there, err := elsewhere(n, (*control.Client).Look); there {
+		return view.Peers, err
 	}
-	return view.Peers, nil
+	return sorted(n.table.all()), nil
 }
 
 // Peers returns the peers that are present, in the order of their UUIDs.

@@ -6,7 +6,7 @@ import (
 )
 
 // View is what a node knew at one moment. It does not change.
-type View struct{ of *control.View }
+type View struct{ of control.View }
 
 func (v *View) Version() uint64 { return v.of.Version }
 func (v *View) Peers() []*Peer  { return v.of.Peers }
@@ -36,9 +36,9 @@ func (n *Node) Snapshot() (*View, error) {
 
 // view returns what a node knows that runs here, and calls a function with the version of
 // that before it knows more.
-func (n *Node) view(mark func(version uint64)) (of *control.View, err error) {
+func (n *Node) view(mark func(version uint64)) (of control.View, err error) {
 	err = n.while(func(l *loop) {
-		of = &control.View{Version: l.version, Peers: sorted(l.all()), Leaders: l.core.Leaders()}
+		of = control.View{Version: l.version, Peers: sorted(l.all()), Leaders: l.core.Leaders()}
 		mark(l.version)
 	})
 	return of, err
