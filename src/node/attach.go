@@ -16,7 +16,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
@@ -35,8 +34,8 @@ type heir struct {
 	stays   context.Context // ends when the node stops
 	leave   context.CancelFunc
 	work    sync.WaitGroup
-	version uint64         // of what was known where the node ran before
-	orphans channel.Amount // what was said there, and is not known to be confirmed
+	version uint64 // of what was known where the node ran before
+	orphans missed // what was said there, and is not known to be confirmed
 }
 
 // startOrShare starts the node, or shares the one that another process runs. That one may
@@ -108,7 +107,8 @@ func (n *Node) inherit(t *tenancy) {
 		})
 	}
 	h := &n.heir
-	h.version, h.orphans = left.Version, h.orphans.Plus(left.Said)
+	h.version = left.Version
+	h.orphans.add(nobody, left.Said, bereft)
 	clear(n.groups)
 	for _, group := range left.Groups {
 		n.groups[group] = struct{}{}
@@ -170,9 +170,8 @@ const bereft = "the process that ran the node has ended"
 func (n *Node) bereaved(err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	lost := missed{}
-	lost.add(nobody, n.heir.orphans, bereft)
-	n.heir.orphans = channel.Amount{}
+	lost := n.heir.orphans
+	n.heir.orphans = missed{}
 	var also *UndeliveredError
 	if errors.As(err, &also) {
 		err = also.Cause

@@ -70,6 +70,7 @@ func New(name string) (*Node, error) {
 		table: newTable(),
 		life:  life{done: make(chan struct{})},
 	}
+	n.heir.orphans = missed{}
 	n.heir.stays, n.heir.leave = context.WithCancel(context.Background())
 	return n, nil
 }

@@ -96,8 +96,7 @@ func (n *Node) begin(e *ears) {
 		l.step(zre.Join{Group: group})
 	}
 	l.version = n.heir.version
-	l.own.missed.add(nobody, n.heir.orphans, bereft)
-	n.heir.orphans = channel.Amount{}
+	l.own.missed, n.heir.orphans = n.heir.orphans, missed{}
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()
