@@ -81,9 +81,6 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 	ctx, cancel := context.WithTimeoutCause(ctx, answering, fmt.Errorf("it does not answer: %w", os.ErrDeadlineExceeded))
 	defer cancel()
 	conn, err := dial(ctx, dir)
-	if absent(err) {
-		return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
-	}
 	if err != nil {
 		return nil, err
 	}

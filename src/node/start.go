@@ -113,7 +113,7 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
 		shared: s,
 		turns:  turns{calls: make(chan func(), 64), done: of.done},
-		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}, pings: map[*ping]bool{}},
+		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
 		life:   of,
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
