@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -71,7 +72,7 @@ func (s *Sender) measure(head int, content [][]byte) (int, error) {
 	}
 	wire, octets := SizeOf(head, content)
 	if octets > s.maxMessage || len(content) > zremsg.MaxWhisperContent {
-		return 0, api.ErrTooLarge
+		return 0, s.tooLarge(octets, content)
 	}
 	return wire, nil
 }
@@ -80,7 +81,13 @@ func (s *Sender) measure(head int, content [][]byte) (int, error) {
 func (s *Sender) measureSealed(head int, content [][]byte) (int, error) {
 	size := seal.Size(content)
 	if head+size > s.maxMessage {
-		return 0, api.ErrTooLarge
+		return 0, s.tooLarge(head+size, content)
 	}
 	return zmtp.FrameSize(head) + zmtp.FrameSize(size), nil
+}
+
+// tooLarge says how large a message is, with all that goes with its content, and may be.
+func (s *Sender) tooLarge(octets int, content [][]byte) error {
+	return fmt.Errorf("%w; it has %d octets in %d frames, and %d octets in %d frames are the most",
+		api.ErrTooLarge, octets, len(content), s.maxMessage, zremsg.MaxWhisperContent)
 }

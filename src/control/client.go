@@ -279,7 +279,7 @@ func (c *Client) soon(m wire.Message) ([]wire.Message, error) {
 func (c *Client) talk(ctx context.Context, content [][]byte, m wire.Message) (uint32, error) {
 	_, size := channel.SizeOf(0, content)
 	if uint64(size) > min(c.Welcome.Largest, maxContent) {
-		return 0, api.ErrTooLarge
+		return 0, fmt.Errorf("%w; it has %d octets, and %d are the most", api.ErrTooLarge, size, min(c.Welcome.Largest, maxContent))
 	}
 	select {
 	case c.talks <- struct{}{}:

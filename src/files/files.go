@@ -101,6 +101,7 @@ func (f *Files) enqueue(k key, frame []byte) {
 		return
 	}
 	t := f.newTransfer(k)
+	t.incoming = true
 	t.title, t.count, t.octets = offer.Title, int(offer.Files), offer.Octets
 	t.entries = []entry{{octets: uint64(offer.Listing)}}
 	select {

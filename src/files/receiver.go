@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // receiver asks the sender of a transfer for what it lacks.
@@ -37,9 +39,12 @@ type asking struct {
 
 // Receive takes the files, and puts them into a folder, which is made if it is missing.
 func (t *Transfer) Receive(ctx context.Context, into string, overwrite bool) error {
-	t.files.mu.Lock()
-	t.runs = true
-	t.files.mu.Unlock()
+	if err := cmp.Or(check.Context("Receive", ctx), check.Text("Receive", "into", into, 1, maxPath)); err != nil {
+		return err
+	}
+	if err := t.take("Receive"); err != nil {
+		return err
+	}
 	r := &receiver{Transfer: t, useful: time.Now(), pause: quiet}
 	err := r.folder.open(into, overwrite)
 	if err == nil {

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // sender answers what the receiver of a transfer asks.
@@ -24,8 +26,12 @@ type sender struct {
 // longestPause is the longest time between two offers.
 const longestPause = 30 * time.Second
 
-// Send offers what was added, and sends it when the peer takes it.
+// Send offers what was added, and sends it when the peer takes it. One that has failed can
+// be sent again.
 func (t *Transfer) Send(ctx context.Context) error {
+	if err := cmp.Or(check.Context("Send", ctx), check.Given("Send", "transfer", !t.incoming, toSend)); err != nil {
+		return err
+	}
 	if t.count == 0 {
 		return errors.New("there is nothing to send: add files first")
 	}
@@ -33,14 +39,29 @@ func (t *Transfer) Send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.begin(); err != nil {
+		return err
+	}
 	t.entries[0].octets = uint64(len(listing))
 	s := &sender{Transfer: t, listing: listing, ended: map[int]bool{}}
-	t.files.mu.Lock()
-	t.files.transfers[t.key], t.runs = t, true
-	t.files.mu.Unlock()
 	err = s.run(ctx)
 	s.close()
 	return t.leave(err)
+}
+
+// begin lets the other side be heard. What it says of an earlier try does not count.
+func (t *Transfer) begin() error {
+	t.files.mu.Lock()
+	defer t.files.mu.Unlock()
+	if err := check.Given("Send", "transfer", !t.sends, "one that is not being sent"); err != nil {
+		return err
+	}
+	if t.runs {
+		t.number, t.words = newNumber(), make(chan []byte, cap(t.words))
+		t.done.Store(0)
+	}
+	t.files.transfers[t.key], t.runs, t.sends = t, true, true
+	return nil
 }
 
 func (s *sender) run(ctx context.Context) error {

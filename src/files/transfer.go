@@ -15,6 +15,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // Transfer is files on their way from one node to another.
@@ -25,20 +26,33 @@ type Transfer struct {
 	count  int
 	octets uint64
 	tree
-	done  atomic.Uint64
-	words chan []byte // what the other side says; closed when it is gone
-	runs  bool        // it is sent or received, and does not only wait; guarded by files.mu
+	incoming bool // the other side has offered it
+	done     atomic.Uint64
+	words    chan []byte // what the other side says; closed when it is gone
+	runs     bool        // it is sent or received, or was, and does not only wait; guarded by files.mu
+	sends    bool        // it is sent now; so, too
 }
+
+// What transfers methods are for.
+const (
+	toSend    = "one that Offer has returned"
+	toReceive = "one that NextOffer has returned, and that was not received or refused yet"
+	maxPath   = 4096
+)
 
 func (f *Files) newTransfer(k key) *Transfer {
 	return &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
 }
 
-// Offer returns a transfer to a peer: add files to it and send them.
-func (f *Files) Offer(peer uuid.UUID) *Transfer {
+func newNumber() uint64 {
 	var number [8]byte
 	rand.Read(number[:]) // never fails
-	t := f.newTransfer(key{peer, binary.BigEndian.Uint64(number[:])})
+	return binary.BigEndian.Uint64(number[:])
+}
+
+// Offer returns a transfer to a peer: add files to it and send them.
+func (f *Files) Offer(peer uuid.UUID) *Transfer {
+	t := f.newTransfer(key{peer, newNumber()})
 	t.entries = make([]entry, 1) // for the listing
 	return t
 }
@@ -162,7 +176,7 @@ func (t *Transfer) leave(err error) error {
 	}
 	t.files.mu.Lock()
 	defer t.files.mu.Unlock()
-	if t.files.transfers[t.key] == t {
+	if t.sends = false; t.files.transfers[t.key] == t {
 		delete(t.files.transfers, t.key)
 	}
 	return err
@@ -174,8 +188,25 @@ func (t *Transfer) end(ctx context.Context, err error) error {
 	return t.say(ctx, &oncefiles.End{Transfer: t.number, Verdict: verdict, Reason: reason})
 }
 
+// take begins to receive or to refuse the transfer, which happens once.
+func (t *Transfer) take(method string) error {
+	t.files.mu.Lock()
+	defer t.files.mu.Unlock()
+	if err := check.Given(method, "transfer", t.incoming && !t.runs, toReceive); err != nil {
+		return err
+	}
+	t.runs = true
+	return nil
+}
+
 // Refuse refuses the files.
 func (t *Transfer) Refuse(ctx context.Context, reason string) error {
+	if err := check.Context("Refuse", ctx); err != nil {
+		return err
+	}
+	if err := t.take("Refuse"); err != nil {
+		return err
+	}
 	defer t.leave(nil)
 	return t.end(ctx, fmt.Errorf("%w: %s", api.ErrDeclined, reason))
 }

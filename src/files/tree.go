@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
+	"github.com/sjohnr/at-once/src/check"
 )
 
 // Kinds of entries.
@@ -58,6 +60,9 @@ func (t *tree) add(e entry) error {
 
 // Add adds a file, or a folder with all that is in it.
 func (t *Transfer) Add(p string) error {
+	if err := cmp.Or(check.Given("Add", "transfer", !t.incoming, toSend), check.Text("Add", "path", p, 1, maxPath)); err != nil {
+		return err // an empty path would be the folder that the program is in
+	}
 	source, err := filepath.EvalSymlinks(p) // who names a link means what it leads to
 	if err != nil {
 		return err
@@ -67,8 +72,7 @@ func (t *Transfer) Add(p string) error {
 		return err
 	}
 	name = filepath.Base(name)
-	t.title = short(strings.TrimPrefix(t.title+", "+name, ", "))
-	return filepath.WalkDir(source, func(at string, found fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(source, func(at string, found fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -78,7 +82,11 @@ func (t *Transfer) Add(p string) error {
 		}
 		p := path.Join(name, filepath.ToSlash(strings.TrimPrefix(at, source)))
 		return t.find(entry{path: p, source: at, info: info}, at == source)
-	})
+	}); err != nil {
+		return err
+	}
+	t.title = short(strings.TrimPrefix(t.title+", "+name, ", "))
+	return nil
 }
 
 // find adds what was found on the disk. What was named and cannot be sent is an error.

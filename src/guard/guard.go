@@ -37,13 +37,39 @@ type Config struct {
 	Warn     func(text string) // told of what is wrong and no reason not to start
 }
 
+// Level is how well a node is to be protected. More is higher.
+type Level struct {
+	Security api.NodeSecurity
+	Trust    api.NodeTrust
+}
+
+// Level returns what is asked for, with the defaults, which depend on the identity.
+func (c *Config) Level() Level {
+	member := c.Identity.Token() != nil
+	l := Level{c.Security, c.Trust}
+	if l.Security == 0 {
+		l.Security = api.NodeSecurityAuto
+		if member {
+			l.Security = api.NodeSecuritySecure
+		}
+	}
+	if l.Trust == 0 {
+		l.Trust = api.NodeTrustOpen
+		if member && l.Security != api.NodeSecurityPlain {
+			l.Trust = api.NodeTrustMembers
+		}
+	}
+	return l
+}
+
 // Guard is how a node protects itself, and so who it is. Its methods are safe for
 // concurrent use.
 type Guard struct {
 	ID          uuid.UUID
 	Incarnation uint64             // higher at each start
 	Identity    *identity.Identity // nil for none
-	Secure      bool               // CURVE is on each connection
+	Level       Level
+	Secure      bool // CURVE is on each connection
 
 	Sightings Refusals // of nodes that are only said to be somewhere
 	Meetings  Refusals // of those that have said something themselves
@@ -79,27 +105,15 @@ func New(c Config) (*Guard, error) {
 
 // arm settles how the node protects itself.
 func (g *Guard) arm(c *Config) (err error) {
-	member := c.Identity.Token() != nil
-	security, trust := c.Security, c.Trust
-	if security == 0 {
-		security = api.NodeSecurityAuto
-		if member {
-			security = api.NodeSecuritySecure
-		}
-	}
-	if trust == 0 {
-		trust = api.NodeTrustOpen
-		if member && security != api.NodeSecurityPlain {
-			trust = api.NodeTrustMembers
-		}
-	}
+	g.Level = c.Level()
+	security, trust := g.Level.Security, g.Level.Trust
 	if security == api.NodeSecurityPlain {
 		if c.Chosen || c.Curve != nil || trust != api.NodeTrustOpen || c.Sealed {
 			return api.ErrNoIdentity
 		}
 		return nil
 	}
-	if trust == api.NodeTrustMembers && !member {
+	if trust == api.NodeTrustMembers && c.Identity.Token() == nil {
 		return api.ErrMembers
 	}
 	g.Identity, g.Secure, g.members = c.Identity, security == api.NodeSecuritySecure, trust == api.NodeTrustMembers

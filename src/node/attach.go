@@ -53,7 +53,10 @@ func (n *Node) startOrShare(ctx context.Context) error {
 		n.events.Limit(n.Inbox)
 		far, absent := control.Connect(ctx, dir, n.events)
 		if absent == nil {
-			return n.attach(far)
+			if absent = n.protects(ctx, far); absent == nil {
+				return n.attach(far)
+			}
+			far.Close()
 		}
 		switch {
 		case errors.Is(absent, api.ErrBrief):

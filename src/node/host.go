@@ -54,6 +54,15 @@ func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[str
 		return figures(h.counters.all(), nil)
 	case "gossip servers":
 		return h.GossipServers(), nil
+	case "protection":
+		level := h.guard.Level
+		return figures(map[string]uint64{"security": uint64(level.Security), "trust": uint64(level.Trust)}, nil)
+	case "sealed":
+		values := map[string]string{}
+		for group := range h.sealed {
+			values[group] = ""
+		}
+		return values, nil
 	case "spread":
 		return h.answerSpread(ctx, argument)
 	case "rolls":

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
@@ -69,6 +70,9 @@ func (n *Node) PeerGroups() []string {
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
+	if err := check.Given("RequirePeer", "peer", id != uuid.Nil, "the UUID of a node"); err != nil {
+		return err
+	}
 	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.RequirePeer(id, endpoint) })); there {
 		return err
 	}

@@ -369,3 +369,36 @@ func TestNodeThatIsNotSharedIsInUse(t *testing.T) {
 		t.Errorf("with a context that has ended: %v", err)
 	}
 }
+
+// TestProgramIsNotSharedPlainer has a node run, and programs that ask for more protection
+// than it has: none of them is attached to it, and those that ask for less are.
+func TestProgramIsNotSharedPlainer(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	first := l.node("ana", shares(t, dir), func(n *Node) { _ = n.SetSealed("vault") })
+	defer first.Stop()
+	for _, c := range []struct {
+		what string
+		asks func(*Node) error
+		want string // what the error says; empty for none
+	}{
+		{"nothing", func(*Node) error { return nil }, ""},
+		{"what it has", func(n *Node) error {
+			return errors.Join(n.SetSecurity(api.NodeSecurityAuto), n.SetTrust(api.NodeTrustOpen), n.SetSealed("vault"))
+		}, ""},
+		{"security", func(n *Node) error { return n.SetSecurity(api.NodeSecuritySecure) }, "it runs with security auto, and this program asks for secure"},
+		{"trust", func(n *Node) error { return n.SetTrust(api.NodeTrustFirstUse) }, "it runs with trust open, and this program asks for first use"},
+		{"sealed", func(n *Node) error { return n.SetSealed("room") }, `it does not keep the group "room" sealed, as this program asks for`},
+	} {
+		n, err := New("zoe")
+		first.must(err)
+		shares(t, dir)(n)
+		first.must(c.asks(n))
+		switch err := n.Start(t.Context()); {
+		case c.want == "" && (err != nil || n.Holder() == ""):
+			t.Errorf("who asks for %s is not attached: %v", c.what, err)
+		case c.want != "" && (!errors.Is(err, api.ErrInUse) || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("who asks for %s: error %v, want %q", c.what, err, c.want)
+		}
+		_ = n.Stop()
+	}
+}

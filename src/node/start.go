@@ -54,10 +54,7 @@ func (n *Node) start() (err error) {
 	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
 		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
-	if n.guard, err = guard.New(guard.Config{
-		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
-		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
-	}); err != nil {
+	if n.guard, err = guard.New(n.protection()); err != nil {
 		return about(err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -73,6 +70,15 @@ func (n *Node) start() (err error) {
 	n.share()
 	s.log.Info("node started", "name", n.guard.Name(), "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
+}
+
+// protection is what the guard is told.
+func (n *Node) protection() guard.Config {
+	s := &n.settings
+	return guard.Config{
+		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
+		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
+	}
 }
 
 // about says which setting an error of the guard is about, if it is one.

@@ -46,7 +46,7 @@ func (m Member) Roles() []string {
 	return m.engine.Roles()
 }
 
-// MemberUntil returns when the membership expires, in milliseconds since 1970.
+// MemberUntil returns when the membership expires, or has expired.
 //
 // State: draft.
 func (m Member) MemberUntil() time.Time {

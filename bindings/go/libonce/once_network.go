@@ -14,9 +14,9 @@ import (
 // check memberships without asking anybody; they need only the network's
 // public key, which an invite brings. Each change makes another roll, which
 // tells who is a member and who was revoked, and which the nodes of the
-// network pass on among themselves once one of them has it; see spread of
-// once_node. All methods may be called from any thread, also of several
-// programs at a time.
+// network pass on among themselves once one of them has it: see spread of a
+// node. All methods may be called from any thread, also of several programs at
+// a time.
 //
 // State: draft.
 type Network struct{ engine *identity.Network }

@@ -43,7 +43,7 @@ var (
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
 	ErrSelf        = api.ErrSelf        // the peer is this node itself: what it is to hear, its program can tell it
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
-	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts
+	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
 	ErrEndpoint    = api.ErrEndpoint    // no endpoint: give tcp://ADDRESS:PORT
 	ErrReserved    = api.ErrReserved    // names of headers in X-ONCE- are reserved: choose another
@@ -261,14 +261,15 @@ func (n *Node) SetIdentity(identity *Identity) error {
 // SetShared has the node be shared with other programs of this user that set
 // this, and an identity with the same directory: the first that starts runs
 // the node, the others are attached to it instead of failing. An attached node
-// has the name and all settings of the one that runs, and is told of all
-// events, from an enter for each peer that is present on. What is said and has
-// no room in its inbox is told by an event of type overrun. When the process
-// ends that runs the node, one of those that were attached runs it, with its
-// own settings, and the others are attached to that: peers exit and enter, an
-// event of type network says so, and what was said and is not known to be
-// confirmed, flush tells. To stop an attached node leaves the groups that it
-// has joined.
+// has the name and all settings of the one that runs. It is not attached, and
+// start fails with in use, where that has less of security or trust, or leaves
+// a group unsealed, than this one asks for. It is told of all events, from an
+// enter for each peer that is present on. What is said and has no room in its
+// inbox is told by an event of type overrun. When the process ends that runs
+// the node, one of those that were attached runs it, with its own settings,
+// and the others are attached to that: peers exit and enter, an event of type
+// network says so, and what was said and is not known to be confirmed, flush
+// tells. To stop an attached node leaves the groups that it has joined.
 //
 //   - shared: true to share
 //

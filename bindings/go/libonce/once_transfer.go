@@ -12,8 +12,9 @@ import (
 )
 
 // Transfer is files on their way from one node to another. Who sends adds
-// files and sends them, once; who receives them receives or refuses them,
-// once. Its other methods may be called from any thread, also meanwhile.
+// files and sends them, and again if that fails; who receives them receives or
+// refuses them, once. Its other methods may be called from any thread, also
+// meanwhile.
 //
 // State: draft.
 type Transfer struct{ engine *files.Transfer }

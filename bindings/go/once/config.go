@@ -27,9 +27,11 @@ type Config struct {
 
 	// Shared has the node be one with those of other programs of this user
 	// that say so too, and have an Identity of the same directory: the first
-	// that starts runs the node, the others are attached to it. When that
-	// ends, one of them runs the node. See [Node].Holder. Default: another
-	// node with the Identity is ErrInUse.
+	// that starts runs the node, the others are attached to it, and have its
+	// name and its other settings in place of their own; one that asks for
+	// more in Security, Trust or Sealed fails with ErrInUse. When that ends,
+	// one of them runs the node, with its own settings. See [Node].Holder.
+	// Default: another node with the Identity is ErrInUse.
 	Shared bool
 
 	// Brief says that a node that is Shared is about to end when it has done

@@ -12,7 +12,8 @@ func OpenIdentity(directory string) (*Identity, error) {
 }
 
 // LoadIdentity returns the identity in a directory, and makes none: it fails with
-// fs.ErrNotExist if there is none, else as [OpenIdentity] does.
+// fs.ErrNotExist if there is none, else as [OpenIdentity] does. The default profile of the
+// program once is in the folder once/identity of [os.UserConfigDir].
 func LoadIdentity(directory string) (*Identity, error) {
 	i, err := libonce.IdentityLoad(directory)
 	return (*Identity)(i), named("LoadIdentity", err)

@@ -141,9 +141,9 @@ func (i *Identity) Adopt(roll string) error {
 // check memberships without asking anybody; they need only the network's
 // public key, which an invite brings. Each change makes another roll, which
 // tells who is a member and who was revoked, and which the nodes of the
-// network pass on among themselves once one of them has it; see spread of
-// once_node. All methods may be called from any thread, also of several
-// programs at a time.
+// network pass on among themselves once one of them has it: see spread of a
+// node. All methods may be called from any thread, also of several programs at
+// a time.
 //
 // The zero value is none: its methods return zero values, or [ErrNothing] if
 // they can fail.
@@ -307,7 +307,7 @@ func (m Member) Roles() []string {
 	return libonce.Member(m).Roles()
 }
 
-// MemberUntil returns when the membership expires, in milliseconds since 1970.
+// MemberUntil returns when the membership expires, or has expired.
 func (m Member) MemberUntil() time.Time {
 	return libonce.Member(m).MemberUntil()
 }

@@ -72,7 +72,7 @@ var (
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
 	ErrSelf        = errors.New("the peer is this node itself: what it is to hear, its program can tell it")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
-	ErrTooLarge    = errors.New("the message is larger than the limit: raise it here and at the peers with set max message, or send the message in parts")
+	ErrTooLarge    = errors.New("the message is larger than the limit: raise max message, here and at the peers, or send it in parts")
 	ErrServers     = errors.New("the node has 64 gossip servers already")
 	ErrEndpoint    = errors.New("no endpoint: give tcp://ADDRESS:PORT")
 	ErrReserved    = errors.New("names of headers in X-ONCE- are reserved: choose another")

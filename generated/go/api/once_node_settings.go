@@ -34,8 +34,10 @@ type NodeSettings struct {
 
 	// Shared has the node be one with those of other programs of this user
 	// that say so too, and have an Identity of the same directory: the first
-	// that starts runs the node, the others are attached to it. When that
-	// ends, one of them runs the node. See [Node].Holder.
+	// that starts runs the node, the others are attached to it, and have its
+	// name and its other settings in place of their own; one that asks for
+	// more in Security, Trust or Sealed fails with ErrInUse. When that ends,
+	// one of them runs the node, with its own settings. See [Node].Holder.
 	Shared bool
 	// Brief says that a node that is Shared is about to end when it has done
 	// what it is for. Others that would share it wait until it has ended, and
@@ -99,14 +101,15 @@ func (s *NodeSettings) Fix(start func() error) error {
 // SetShared has the node be shared with other programs of this user that set
 // this, and an identity with the same directory: the first that starts runs
 // the node, the others are attached to it instead of failing. An attached node
-// has the name and all settings of the one that runs, and is told of all
-// events, from an enter for each peer that is present on. What is said and has
-// no room in its inbox is told by an event of type overrun. When the process
-// ends that runs the node, one of those that were attached runs it, with its
-// own settings, and the others are attached to that: peers exit and enter, an
-// event of type network says so, and what was said and is not known to be
-// confirmed, flush tells. To stop an attached node leaves the groups that it
-// has joined.
+// has the name and all settings of the one that runs. It is not attached, and
+// start fails with in use, where that has less of security or trust, or leaves
+// a group unsealed, than this one asks for. It is told of all events, from an
+// enter for each peer that is present on. What is said and has no room in its
+// inbox is told by an event of type overrun. When the process ends that runs
+// the node, one of those that were attached runs it, with its own settings,
+// and the others are attached to that: peers exit and enter, an event of type
+// network says so, and what was said and is not known to be confirmed, flush
+// tells. To stop an attached node leaves the groups that it has joined.
 func (s *NodeSettings) SetShared(shared bool) error {
 	return s.Change(func() error {
 		s.Shared = shared

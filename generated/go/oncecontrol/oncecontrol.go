@@ -18,17 +18,18 @@
 // would be that of the last EVENT. What is said and has no room in the queue
 // of a program that is slow, it does not get: an EVENT of type overrun tells
 // how much that is, where it would have been. All that comes and goes it is
-// told. What the program asks for has a number, which the answer repeats: DONE
-// or FAILED, and before it what there is to tell, MISSED, PEER, VIEW or
-// ANSWER. Answers come as they are ready. WHISPER, SHOUT, FLUSH and ASK may
-// take long; CANCEL ends the wait, and the answer comes then. A WHISPER or
-// SHOUT waits for the one before it. What is not as it is written here, and
-// what is more than the limits, ends the conversation. FLUSH is answered for
-// what this program has said; if another has said something to the same peer,
-// what that peer missed may be counted for both, and the program that runs the
-// node is told of all. The node is in a group while the program that runs it
-// is, or one that shares it. When the connection ends, the program has left
-// its groups, and its calls are over.
+// told. The node goes on as it is: a program that wants more protection than
+// it has asks for it first, and leaves. What the program asks for has a
+// number, which the answer repeats: DONE or FAILED, and before it what there
+// is to tell, MISSED, PEER, VIEW or ANSWER. Answers come as they are ready.
+// WHISPER, SHOUT, FLUSH and ASK may take long; CANCEL ends the wait, and the
+// answer comes then. A WHISPER or SHOUT waits for the one before it. What is
+// not as it is written here, and what is more than the limits, ends the
+// conversation. FLUSH is answered for what this program has said; if another
+// has said something to the same peer, what that peer missed may be counted
+// for both, and the program that runs the node is told of all. The node is in
+// a group while the program that runs it is, or one that shares it. When the
+// connection ends, the program has left its groups, and its calls are over.
 //
 //	control   = P:HELLO ( N:FAILED / N:WELCOME *( request / answer / told ) )
 //	request   = P:WHISPER / P:SHOUT / P:FLUSH / P:JOIN / P:LEAVE / P:CONNECT / P:LOOK
@@ -571,7 +572,9 @@ type Ask struct {
 	// between the node and a peer, as the class model has it; "ping" how many
 	// "microseconds" a peer takes to confirm; "spread" which members have a
 	// roll, each with nothing; "rolls" are the rolls that the node knows, by
-	// number; at most 255 octets
+	// number; "protection" is its "security" and its "trust", as numbers of
+	// the class model; "sealed" the groups that it keeps sealed, each with
+	// nothing; at most 255 octets
 	Subject string
 	// what the subject needs to know: the 16 octets of the peer's id for
 	// traffic and ping; for spread 4 octets with for how many members to wait,

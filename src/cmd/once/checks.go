@@ -165,17 +165,18 @@ func checkBeacons(with *common, counts map[string]uint64) []finding {
 	default:
 		return []finding{{fine, "beacons", "none are sent: gossip replaces them", ""}}
 	}
-	own, others := counts["own beacons heard"], counts["beacons heard"]
-	findings := []finding{
-		judge(own > 0, "beacons", fmt.Sprintf("sent and heard back on UDP port %d; %d heard of others", with.port, others),
-			fail, fmt.Sprintf("sent, but not heard back on UDP port %d", with.port),
-			fmt.Sprintf("let the firewall pass UDP port %d, in and out (nft list ruleset shows what it drops)", with.port)),
-	}
+	findings := []finding{judgeBeacons(counts, fmt.Sprintf("on UDP port %d", with.port), fmt.Sprintf("UDP port %d", with.port))}
 	if elsewhere := counts["beacons from other networks"]; elsewhere > 0 && len(with.config.Interfaces) == 0 {
 		findings = append(findings, finding{warn, "addresses", fmt.Sprintf("%d beacons from addresses outside this host's networks", elsewhere),
 			"the hosts share a wire but not a network: compare their addresses and netmasks with once interfaces"})
 	}
 	return findings
+}
+
+// judgeBeacons judges what was heard of those that a node sends somewhere, through a port.
+func judgeBeacons(counts map[string]uint64, where, port string) finding {
+	return judge(counts["own beacons heard"] > 0, "beacons", fmt.Sprintf("sent and heard back %s; %d heard of others", where, counts["beacons heard"]),
+		fail, "sent, but not heard back "+where, "let the firewall pass "+port+", in and out (nft list ruleset shows what it drops)")
 }
 
 // checkServers judges what a node uses to find others with by gossip: where it takes it, and

@@ -147,10 +147,13 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	}
 	findings = append(findings, checkConnections(ctx, node.Endpoint()))
 	findings = append(findings, checkIdentity(with.config.Identity, id, time.Now()), checkSecurity(as, node.Endpoint()))
-	if counts := node.Counts(); node.Holder() != "" && counts["beacons sent"] == 0 {
-		findings = append(findings, finding{fine, "beacons", "none are sent by the node that runs: gossip replaces them, or its --port is 0", ""})
-	} else {
+	switch counts := node.Counts(); {
+	case node.Holder() == "":
 		findings = append(findings, checkBeacons(as, counts)...)
+	case counts["beacons sent"] == 0:
+		findings = append(findings, finding{fine, "beacons", "none are sent by the node that runs: gossip replaces them, or its --port is 0", ""})
+	default: // on a port that only that node knows
+		findings = append(findings, judgeBeacons(counts, "by the node that runs", "the UDP port of that"))
 	}
 	findings = append(findings, checkServers(as, node.GossipServers())...)
 	findings = append(findings, odd...)

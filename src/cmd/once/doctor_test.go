@@ -256,7 +256,7 @@ func TestDoctorAsksWhoRuns(t *testing.T) {
 	h.wants(found, "node", fine, fmt.Sprintf("runs already, as ana in process %d on ", ana.cmd.Process.Pid))
 	h.wants(found, "identity", fine, id+" in "+h.path("ana"))
 	h.wants(found, "tcp", fine, "accepts connections at ")
-	h.wants(found, "beacons", fine, "sent and heard back")
+	h.wants(found, "beacons", fine, "sent and heard back by the node that runs; ")
 	h.wants(found, "peers", fine, "1: ")
 	ana.says("/quit")
 	listener.sees(`\texit\t` + id + `\tana\t\tleft\t\w+$`)

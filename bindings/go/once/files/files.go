@@ -36,12 +36,14 @@ package files
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
 	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/files"
 )
 
@@ -65,7 +67,9 @@ var (
 // once receive does; its value is for people. Who does not have it may take them too.
 const Header = "ONCE-FILES"
 
-// Files are the transfers of a node. All methods may be called from any goroutine.
+// Files are the transfers of a node. All methods may be called from any goroutine. One that
+// is nil or zero has none: its methods return zero values, or [once.ErrNothing] if they can
+// fail.
 type Files struct {
 	engine *files.Files
 	node   *once.Node
@@ -78,6 +82,8 @@ func New(node *once.Node) *Files {
 	return &Files{engine, node}
 }
 
+func (f *Files) isNothing() bool { return f == nil || f.engine == nil }
+
 // whisperer is the node as the engine wants it.
 type whisperer struct{ node *once.Node }
 
@@ -88,6 +94,9 @@ func (w whisperer) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte
 // Take takes an event of the node, and returns whether it belongs to files alone. It does
 // not wait.
 func (f *Files) Take(event once.Event) bool {
+	if f.isNothing() {
+		return false
+	}
 	switch e := event.(type) {
 	case *once.Whisper:
 		return f.engine.Take(e.Peer.UUID(), e.Content)
@@ -99,23 +108,60 @@ func (f *Files) Take(event once.Event) bool {
 
 // Offer returns a transfer to a peer, which need not be present yet: add files to it, and
 // send them.
-func (f *Files) Offer(peer uuid.UUID) *Transfer { return &Transfer{f.engine.Offer(peer)} }
+func (f *Files) Offer(peer uuid.UUID) *Transfer {
+	if f.isNothing() {
+		return new(Transfer)
+	}
+	return &Transfer{f.engine.Offer(peer)}
+}
 
 // NextOffer waits until a peer offers files, and returns the transfer: receive them, or
-// refuse them. It fails with ctx's error. Up to 64 offers wait, those of peers that are
-// gone do not.
+// refuse them. It fails with ctx's error, or with [once.ErrStopped] when the node has
+// stopped. Up to 64 offers wait, those of peers that are gone do not.
 func (f *Files) NextOffer(ctx context.Context) (*Transfer, error) {
-	t, err := f.engine.NextOffer(ctx)
-	if err != nil {
-		return nil, err
+	if f.isNothing() {
+		return nil, once.ErrNothing
 	}
-	return &Transfer{t}, nil
+	if err := check.Context("NextOffer", ctx); err != nil {
+		return nil, limits(err)
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-f.node.Done():
+			stop()
+		case <-waiting.Done():
+		}
+	}()
+	t, err := f.engine.NextOffer(waiting)
+	switch {
+	case err == nil:
+		return &Transfer{t}, nil
+	case ctx.Err() == nil: // the node has stopped, or never ran
+		_, err = f.node.Snapshot()
+	}
+	return nil, err
+}
+
+// limits returns an error of the engine as one of package once.
+func limits(err error) error {
+	var told *check.Error
+	if errors.As(err, &told) {
+		return (*once.LimitError)(told)
+	}
+	return err
 }
 
 // Counts returns how often something unusual was seen, by name: messages that were
 // malformed, that nobody has asked for, or that came too fast, and what had to be asked for
 // anew. The names may change.
-func (f *Files) Counts() map[string]uint64 { return f.engine.Counts() }
+func (f *Files) Counts() map[string]uint64 {
+	if f.isNothing() {
+		return nil
+	}
+	return f.engine.Counts()
+}
 
 // Is tells whether an event belongs to files alone: a program that takes none may want not
 // to show it, where another program that shares its node does take them.
@@ -128,6 +174,9 @@ func Is(event once.Event) bool {
 // until ctx ends or the node has stopped.
 func (f *Files) Events(ctx context.Context) iter.Seq[once.Event] {
 	return func(yield func(once.Event) bool) {
+		if f.isNothing() {
+			return
+		}
 		for event := range f.node.Events(ctx) {
 			if !f.Take(event) && !yield(event) {
 				return
@@ -137,23 +186,50 @@ func (f *Files) Events(ctx context.Context) iter.Seq[once.Event] {
 }
 
 // Transfer is files on their way from one node to another. Who sends adds files and sends
-// them, once; who receives them receives or refuses them, once. The other methods may be
-// called meanwhile, from any goroutine.
+// them, and again if that fails; who receives them receives or refuses them, once. The other
+// methods may be called meanwhile, from any goroutine. One that is nil or zero is none: its
+// methods return zero values, or [once.ErrNothing] if they can fail.
 type Transfer struct{ engine *files.Transfer }
+
+// nothing is what a transfer that is nil or zero looks like.
+var nothing = new(files.Transfer)
+
+func (t *Transfer) isNothing() bool { return t == nil || t.engine == nil }
+
+// known returns what there is to know of a transfer.
+func (t *Transfer) known() *files.Transfer {
+	if t.isNothing() {
+		return nothing
+	}
+	return t.engine
+}
+
+// unless does what can fail, unless there is nothing to do it with.
+func (t *Transfer) unless(do func(*files.Transfer) error) error {
+	if t.isNothing() {
+		return once.ErrNothing
+	}
+	return limits(do(t.engine))
+}
 
 // Add adds a file, or a folder with all that is in it, to what is sent. Links and special
 // files in a folder are left out; a link that is named stands for what it leads to. It fails
-// with [ErrBadName] or [ErrTooManyFiles], or if something cannot be read.
-func (t *Transfer) Add(path string) error { return t.engine.Add(path) }
+// with [ErrBadName] or [ErrTooManyFiles], with [once.ErrArgument] if the path is empty or the
+// transfer was offered by a peer, or if something cannot be read.
+func (t *Transfer) Add(path string) error {
+	return t.unless(func(t *files.Transfer) error { return t.Add(path) })
+}
 
 // LeftOut returns the paths that Add has left out.
-func (t *Transfer) LeftOut() []string { return t.engine.LeftOut() }
+func (t *Transfer) LeftOut() []string { return t.known().LeftOut() }
 
 // Send offers what was added, for two minutes if nobody answers, and sends it when the peer
 // takes it. It returns nil when all is on the peer's disk, and verified. It fails with
 // [ErrDeclined], [ErrUnanswered] and the other errors of this package, with ctx's, or with
 // that of the disk.
-func (t *Transfer) Send(ctx context.Context) error { return t.engine.Send(ctx) }
+func (t *Transfer) Send(ctx context.Context) error {
+	return t.unless(func(t *files.Transfer) error { return t.Send(ctx) })
+}
 
 // Receive takes the files, and puts them into a folder, which is made if it is missing, and
 // never anywhere else. A file that is there already and is the same is left as it is; one
@@ -161,30 +237,30 @@ func (t *Transfer) Send(ctx context.Context) error { return t.engine.Send(ctx) }
 // on the disk, and verified. It fails with the errors of this package, with ctx's, or with
 // that of the disk.
 func (t *Transfer) Receive(ctx context.Context, into string, overwrite bool) error {
-	return t.engine.Receive(ctx, into, overwrite)
+	return t.unless(func(t *files.Transfer) error { return t.Receive(ctx, into, overwrite) })
 }
 
 // Refuse refuses the files. The reason is for people, and has at most 255 octets. It fails
 // if the peer cannot be told.
 func (t *Transfer) Refuse(ctx context.Context, reason string) error {
-	return t.engine.Refuse(ctx, reason)
+	return t.unless(func(t *files.Transfer) error { return t.Refuse(ctx, reason) })
 }
 
 // Peer returns the UUID of the other side.
-func (t *Transfer) Peer() uuid.UUID { return t.engine.Peer() }
+func (t *Transfer) Peer() uuid.UUID { return t.known().Peer() }
 
 // Title returns what the sender calls the files: show it with care.
-func (t *Transfer) Title() string { return t.engine.Title() }
+func (t *Transfer) Title() string { return t.known().Title() }
 
 // Files returns how many files and folders there are.
-func (t *Transfer) Files() int { return t.engine.Files() }
+func (t *Transfer) Files() int { return t.known().Files() }
 
 // Octets returns the octets of all files together.
-func (t *Transfer) Octets() uint64 { return t.engine.Octets() }
+func (t *Transfer) Octets() uint64 { return t.known().Octets() }
 
 // OctetsDone returns how many octets the receiver has asked for, at the sender, or has
 // written. Those that it had before count.
-func (t *Transfer) OctetsDone() uint64 { return t.engine.OctetsDone() }
+func (t *Transfer) OctetsDone() uint64 { return t.known().OctetsDone() }
 
 // Send sends files and folders to a peer that is present, and waits until it has them. It
 // reads the node's events meanwhile, and fails as [Transfer.Add] and [Transfer.Send] do.
@@ -201,8 +277,11 @@ func Send(ctx context.Context, node *once.Node, peer uuid.UUID, paths ...string)
 
 // Receive takes the first offer that accept returns true for, and puts the files into a
 // folder without overwriting any. It reads the node's events meanwhile, and fails as
-// [Transfer.Receive] does.
+// [Files.NextOffer] and [Transfer.Receive] do.
 func Receive(ctx context.Context, node *once.Node, into string, accept func(*Transfer) bool) error {
+	if err := check.Given("Receive", "accept", accept != nil, "a function"); err != nil {
+		return limits(err)
+	}
 	f := New(node)
 	return f.while(ctx, func(ctx context.Context) error {
 		for {
@@ -222,6 +301,9 @@ func Receive(ctx context.Context, node *once.Node, into string, accept func(*Tra
 
 // while reads the node's events while something is done.
 func (f *Files) while(ctx context.Context, do func(context.Context) error) error {
+	if ctx == nil {
+		return do(ctx) // which says so
+	}
 	reading, stop := context.WithCancel(ctx)
 	read := make(chan struct{})
 	go func() {
