@@ -2,8 +2,8 @@ package channel
 
 import "github.com/sjohnr/at-once/src/zmtp"
 
-// appendContent appends the frames of a message's content, which are its last.
-func appendContent(b []byte, content [][]byte) []byte {
+// AppendContent appends the frames of a message's content, which are its last.
+func AppendContent(b []byte, content [][]byte) []byte {
 	last := len(content) - 1
 	for i, frame := range content {
 		b = append(zmtp.AppendHeader(b, len(frame), i < last), frame...)
@@ -11,9 +11,9 @@ func appendContent(b []byte, content [][]byte) []byte {
 	return b
 }
 
-// sizeOf returns how many octets a message takes on the wire and how many are in its
+// SizeOf returns how many octets a message takes on the wire and how many are in its
 // frames: its head has so many, its content follows.
-func sizeOf(head int, content [][]byte) (wire, octets int) {
+func SizeOf(head int, content [][]byte) (wire, octets int) {
 	wire, octets = zmtp.FrameSize(head), head
 	for _, frame := range content {
 		wire += zmtp.FrameSize(len(frame))

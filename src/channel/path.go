@@ -36,11 +36,19 @@ type Path struct {
 	latest   uint64 // count at the latest content
 
 	// The loop's own.
-	taken     uint64   // octets that the peer had taken when last looked
-	owes      bool     // and there were some that it had not
-	asked     []Amount // what was said before each time that the peer was asked and has not answered
+	taken     uint64      // octets that the peer had taken when last looked
+	owes      bool        // and there were some that it had not
+	asked     []*Question // that the peer has not answered
 	answers   int
 	confirmed Amount // what was said before the latest answer
+}
+
+// Question is whether the peer has what was said before.
+type Question struct {
+	said Amount
+	at   time.Time
+	Over chan struct{} // closed when it is answered, or never will be over this path
+	Took time.Duration // until the answer; 0 if there is none
 }
 
 // sealing is the sending end of the sealed sessions on a path.
@@ -85,7 +93,7 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 		p.sealing.shown.Store(card)
 	}
 	if asks {
-		p.asked = append(p.asked, p.said)
+		p.asked = append(p.asked, &Question{said: p.said, at: time.Now(), Over: make(chan struct{})})
 	}
 	copy(b, frame)
 	binary.BigEndian.PutUint16(b[len(b)-size+zremsg.SequenceOffset:], p.sequence)
@@ -112,10 +120,15 @@ func (p *Path) sayLocked(octets int) {
 	p.latest = p.count
 }
 
-// Asked returns how often the peer was asked to confirm, and Answers how often it has. They are
-// the loop's.
-func (p *Path) Asked() int   { return p.answers + len(p.asked) }
-func (p *Path) Answers() int { return p.answers }
+// Asks returns what a function asks the peer, which is over only with the path if that takes
+// no questions. It is the loop's.
+func (p *Path) Asks(ask func()) *Question {
+	before := len(p.asked)
+	if ask(); len(p.asked) > before {
+		return p.asked[before]
+	}
+	return new(Question)
+}
 
 // Replaced returns what is closed when the peer has another path, or none.
 func (p *Path) Replaced() <-chan struct{} { return p.replaced }
@@ -134,7 +147,7 @@ func (p *Path) Confirmed() Amount { return p.confirmed }
 func (p *Path) Unsure() bool {
 	asked := p.confirmed
 	if last := len(p.asked) - 1; last >= 0 {
-		asked = p.asked[last]
+		asked = p.asked[last].said
 	}
 	return p.Said() != asked
 }
@@ -142,7 +155,11 @@ func (p *Path) Unsure() bool {
 // Answered notes that the peer, asked to confirm, has done so so often. It is the loop's.
 func (p *Path) Answered(count int) {
 	if n := count - p.answers; n > 0 && n <= len(p.asked) {
-		p.confirmed, p.answers = p.asked[n-1], count
+		p.confirmed, p.answers = p.asked[n-1].said, count
+		for _, q := range p.asked[:n] {
+			q.Took = max(time.Since(q.at), time.Microsecond)
+			close(q.Over)
+		}
 		p.asked = slices.Delete(p.asked, 0, n)
 	}
 }
@@ -161,6 +178,9 @@ func (p *Path) Took(count uint64) {
 func (p *Path) forget() Amount {
 	said := p.Said()
 	what := said.Minus(p.confirmed)
+	for _, q := range p.asked {
+		close(q.Over)
+	}
 	p.confirmed, p.asked, p.answers = said, nil, 0
 	return what
 }

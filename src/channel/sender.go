@@ -59,7 +59,7 @@ func (s *Sender) Whisper(ctx context.Context, to *Channel, content [][]byte) err
 	if sealed {
 		p.sealIntoLocked(zmtp.AppendHeader(b, seal.Size(content), false), content)
 	} else {
-		appendContent(b, content)
+		AppendContent(b, content)
 	}
 	p.Commit()
 	return err
@@ -70,7 +70,7 @@ func (s *Sender) measure(head int, content [][]byte) (int, error) {
 	if len(content) == 0 {
 		return 0, api.ErrArgument
 	}
-	wire, octets := sizeOf(head, content)
+	wire, octets := SizeOf(head, content)
 	if octets > s.maxMessage || len(content) > zremsg.MaxWhisperContent {
 		return 0, s.tooLarge(octets, content)
 	}

@@ -39,7 +39,7 @@ func (s *Sender) Shout(ctx context.Context, group string, content [][]byte) (uin
 	var err error
 	_, m.only = s.only[group]
 	if slices.ContainsFunc(members, func(c *Channel) bool { return m.of(c) == &m.plain }) {
-		err = m.plain.encode(group, func(b []byte) []byte { return appendContent(b, content) })
+		err = m.plain.encode(group, func(b []byte) []byte { return AppendContent(b, content) })
 	}
 	if err == nil && slices.ContainsFunc(members, (*Channel).seals) {
 		return s.shoutSealed(ctx, m, group, content)

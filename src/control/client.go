@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ const answering = wire.MaxAnswering * time.Millisecond
 // Client shares a node that another process runs. Its methods may be called from any
 // goroutine.
 type Client struct {
-	About
+	Welcome *wire.Welcome // whose node it is
 	link    *link.Link
 	queue   *events.Queue
 	subject *zre.Peer               // of the events that come; Serve's
@@ -54,7 +53,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	calls  map[uint32]*call // nil when the conversation has ended
-	last   uint32           // number of a call
+	next   uint32           // number of a call
 	groups map[string]struct{}
 	said   channel.Amount
 	told   channel.Amount // of that, what a Flush has told to be confirmed or lost
@@ -62,10 +61,18 @@ type Client struct {
 
 // call is what a call waits for, and what has come of it.
 type call struct {
-	answered chan struct{} // closed when it was, or never will be
-	last     wire.Message  // which answers it; nil if the conversation has ended
-	view     View
-	missed   []channel.Missed
+	answered chan struct{}  // closed when it was, or never will be
+	said     []wire.Message // about it; the last answers it; none if the conversation has ended
+}
+
+// over waits for the end of a call.
+func (w *call) over(ctx context.Context) error {
+	select {
+	case <-w.answered:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Connect shares the node that another process runs with the identity in a directory. Its
@@ -74,9 +81,6 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 	ctx, cancel := context.WithTimeoutCause(ctx, answering, fmt.Errorf("it does not answer: %w", os.ErrDeadlineExceeded))
 	defer cancel()
 	conn, err := dial(ctx, dir)
-	if absent(err) {
-		return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,22 +97,23 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 		link: l, queue: queue, calls: map[uint32]*call{}, groups: map[string]struct{}{}, known: map[uuid.UUID]*zre.Peer{}, done: make(chan struct{}),
 		talks: make(chan struct{}, 1), slots: make(chan struct{}, wire.MaxCalls-1),
 	}
-	greeting := c.begin(0)
+	number, greeting := c.begin()
 	c.work.Go(c.serve)
-	if err = say(ctx, l, &wire.Hello{Lowest: version, Highest: version, Events: 1}); err == nil {
-		_, err = c.await(ctx, greeting)
+	if err = say(ctx, l, number, &wire.Hello{Lowest: wire.Version, Highest: wire.Version}); err == nil {
+		err = greeting.over(ctx)
 	}
-	if err != nil {
-		c.hangUp()
-		return nil, err
+	if err == nil {
+		err = faultOf(ctx, greeting.said)
 	}
-	welcome, ok := greeting.last.(*wire.Welcome)
-	if !ok {
-		c.hangUp()
-		return nil, errAnswer
+	if err == nil {
+		var ok bool
+		if c.Welcome, ok = greeting.said[0].(*wire.Welcome); ok {
+			return c, nil
+		}
+		err = errAnswer
 	}
-	c.About = About{welcome.Process, welcome.Program, welcome.Node, welcome.Name, int(min(welcome.Largest, maxContent))}
-	return c, nil
+	c.Close()
+	return nil, err
 }
 
 // serve takes what the far side says until the conversation ends.
@@ -117,6 +122,7 @@ func (c *Client) serve() {
 	_ = c.link.Serve(c.deliver) // whatever ends it, who waits is told that it has
 	c.mu.Lock()
 	for _, waits := range c.calls {
+		waits.said = nil
 		close(waits.answered)
 	}
 	c.calls = nil
@@ -129,26 +135,22 @@ func (c *Client) deliver(b *link.Batch) error {
 	defer b.Release()
 	run := c.queue.Batch(b)
 	for i := range b.Len() {
-		m, err := hear(b.Message(i))
-		if err != nil {
-			c.queue.Recycle(run)
-			return err
-		}
+		number, m, err := hear(b.Message(i))
 		e, event := m.(*wire.Event)
 		switch {
+		case err != nil:
 		case event && c.subject == nil:
-			c.queue.Recycle(run)
-			return errAnswer
+			err = errAnswer
 		case event && len(e.Content) > 0:
 			run.Add(factsOf(e, c.subject))
-			continue
 		case event:
 			c.queue.Offer(run)
 			run = c.queue.Batch(b)
 			c.post(factsOf(e, c.subject))
-			continue
+		default:
+			err = c.take(number, m)
 		}
-		if err := c.take(m); err != nil {
+		if err != nil {
 			c.queue.Recycle(run)
 			return err
 		}
@@ -182,205 +184,137 @@ func (c *Client) Legacy() Legacy {
 	<-c.done
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	peers := slices.SortedFunc(maps.Values(c.known), func(a, b *zre.Peer) int {
-		return strings.Compare(a.UUID().String(), b.UUID().String())
-	})
-	return Legacy{peers, c.version, slices.Sorted(maps.Keys(c.groups)), c.said.Minus(c.told)}
+	return Legacy{slices.Collect(maps.Values(c.known)), c.version, slices.Sorted(maps.Keys(c.groups)), c.said.Minus(c.told)}
 }
 
 // take takes an answer, or the peer of the events that follow.
-func (c *Client) take(m wire.Message) (err error) {
+func (c *Client) take(number uint32, m wire.Message) (err error) {
+	answers := true
 	switch m := m.(type) {
 	case *wire.Peer:
-		if m.Number == 0 {
+		if number == 0 {
 			c.subject, err = peerOf(m)
 			return err
 		}
-		c.with(m.Number, func(waits *call) { err = waits.view.add(m) })
+		answers = false
 	case *wire.Missed:
-		c.with(m.Number, func(waits *call) { waits.missed = append(waits.missed, missedOf(m)) })
+		answers = false
 	case *wire.Welcome:
 		c.link.Widen()
-		c.answered(0, m)
-	case *wire.Done:
-		c.answered(m.Number, m)
-	case *wire.Failed:
-		c.answered(m.Number, m)
-	case *wire.View:
-		c.answered(m.Number, m)
-	case *wire.Answer:
-		c.answered(m.Number, m)
+	case *wire.Done, *wire.Failed, *wire.View, *wire.Answer:
 	default:
 		return errAnswer
 	}
-	return err
-}
-
-// with changes what has come of a call, if that still waits.
-func (c *Client) with(number uint32, change func(*call)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if waits := c.calls[number]; waits != nil {
-		change(waits)
+		if waits.said = append(waits.said, m); answers {
+			delete(c.calls, number)
+			close(waits.answered)
+		}
 	}
+	return nil
 }
 
-// answered ends the wait of a call.
-func (c *Client) answered(number uint32, m wire.Message) {
-	c.with(number, func(waits *call) {
-		delete(c.calls, number)
-		waits.last = m
-		close(waits.answered)
-	})
-}
-
-// begin notes that a call waits.
-func (c *Client) begin(number uint32) *call {
-	waits := &call{answered: make(chan struct{}), view: View{Leaders: map[string]*zre.Peer{}}}
+// begin notes that a call waits, and returns its number: 0 is that of the greeting.
+func (c *Client) begin() (number uint32, waits *call) {
+	waits = &call{answered: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	number = c.next
+	c.next = max(number+1, 1)
 	if c.calls == nil {
 		close(waits.answered)
 	} else {
 		c.calls[number] = waits
 	}
-	return waits
+	return number, waits
 }
 
-// await returns what has come of a call.
-func (c *Client) await(ctx context.Context, waits *call) (*call, error) {
-	select {
-	case <-waits.answered: // also if ctx has ended
-	default:
-		select {
-		case <-waits.answered:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-	switch m := waits.last.(type) {
-	case nil:
-		return nil, errUnanswered
-	case *wire.Failed:
-		err := faultOf(ctx, m, waits.missed)
-		if errors.Is(err, api.ErrStopped) && len(waits.missed) == 0 {
-			err = ErrGone // it is about to be
-		}
-		return nil, err
-	}
-	return waits, nil
-}
-
-// ask calls, and waits for the answer. If ctx ends first, the far side is told, and says
-// what has come of the call.
-func (c *Client) ask(ctx context.Context, request func(number uint32) wire.Message) (*call, error) {
+// ask calls, and returns what is said about the call. If ctx ends first, the far side is
+// told, and says what has come of the call.
+func (c *Client) ask(ctx context.Context, m wire.Message) ([]wire.Message, error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c.mu.Lock()
-	c.last++
-	number := max(c.last, 1)
-	c.last = number
-	c.mu.Unlock()
-	waits := c.begin(number)
-	if err := say(ctx, c.link, request(number)); err != nil {
+	number, waits := c.begin()
+	defer func() {
 		c.mu.Lock()
 		delete(c.calls, number)
 		c.mu.Unlock()
-		return nil, c.lost(err)
-	}
-	select {
-	case <-waits.answered:
-	case <-ctx.Done():
+	}()
+	err := say(ctx, c.link, number, m)
+	if err == nil && waits.over(ctx) != nil {
 		last, cancel := context.WithTimeoutCause(context.Background(), answering, ctx.Err())
 		defer cancel()
-		if err := say(last, c.link, &wire.Cancel{Number: number}); err != nil {
-			return nil, c.lost(err)
-		}
-		select {
-		case <-waits.answered:
-		case <-last.Done():
-			return nil, ctx.Err()
+		if err = say(last, c.link, number, &wire.Cancel{}); err == nil {
+			err = waits.over(last)
 		}
 	}
-	return c.await(ctx, waits)
-}
-
-// lost returns the error for what cannot be said.
-func (c *Client) lost(err error) error {
-	if errors.Is(err, link.ErrClosed) {
-		return ErrGone
+	switch {
+	case errors.Is(err, link.ErrClosed):
+		return nil, ErrGone
+	case err != nil:
+		return nil, err
 	}
-	return err
+	return waits.said, faultOf(ctx, waits.said)
 }
 
 // again is ask for what can be asked for twice.
-func (c *Client) again(ctx context.Context, request func(number uint32) wire.Message) (*call, error) {
-	waits, err := c.ask(ctx, request)
+func (c *Client) again(ctx context.Context, m wire.Message) ([]wire.Message, error) {
+	said, err := c.ask(ctx, m)
 	if errors.Is(err, errUnanswered) {
 		err = ErrGone
 	}
-	return waits, err
+	return said, err
 }
 
 // soon is again for what takes no time.
-func (c *Client) soon(request func(number uint32) wire.Message) (*call, error) {
+func (c *Client) soon(m wire.Message) ([]wire.Message, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answering)
 	defer cancel()
-	return c.again(ctx, request)
+	return c.again(ctx, m)
 }
 
-// talk is ask for what is said to others, one at a time.
-func (c *Client) talk(ctx context.Context, content [][]byte, request func(number uint32) wire.Message) (*call, error) {
-	size := sizeOf(content)
-	if size > c.Largest {
-		return nil, fmt.Errorf("%w; it has %d octets, and %d are the most", api.ErrTooLarge, size, c.Largest)
+// talk is ask for what is said to others, one at a time. It returns for how many that is
+// queued.
+func (c *Client) talk(ctx context.Context, content [][]byte, m wire.Message) (uint32, error) {
+	_, size := channel.SizeOf(0, content)
+	if uint64(size) > min(c.Welcome.Largest, maxContent) {
+		return 0, fmt.Errorf("%w; it has %d octets, and %d are the most", api.ErrTooLarge, size, min(c.Welcome.Largest, maxContent))
 	}
 	select {
 	case c.talks <- struct{}{}:
 		defer func() { <-c.talks }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return 0, ctx.Err()
 	}
-	return c.ask(ctx, request)
-}
-
-// say notes that something was said to so many peers.
-func (c *Client) say(content [][]byte, receivers uint32) {
+	said, err := c.ask(ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	done, ok := said[0].(*wire.Done)
+	if !ok {
+		return 0, errAnswer
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.said.Messages += uint64(receivers)
-	c.said.Octets += uint64(receivers) * uint64(sizeOf(content))
+	c.said = c.said.Plus(channel.Amount{Messages: uint64(done.Count), Octets: uint64(done.Count) * uint64(size)})
+	return done.Count, nil
 }
 
 // Whisper says something to a peer.
 func (c *Client) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
-	_, err := c.talk(ctx, content, func(number uint32) wire.Message {
-		return &wire.Whisper{Number: number, Peer: peer, Content: content}
-	})
-	if err == nil {
-		c.say(content, 1)
-	}
+	_, err := c.talk(ctx, content, &wire.Whisper{Peer: peer, Content: content})
 	return err
 }
 
 // Shout says something to a group, and returns for how many it is queued.
 func (c *Client) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
-	waits, err := c.talk(ctx, content, func(number uint32) wire.Message {
-		return &wire.Shout{Number: number, Group: group, Content: content}
-	})
-	if err != nil {
-		return 0, err
-	}
-	done, ok := waits.last.(*wire.Done)
-	if !ok {
-		return 0, errAnswer
-	}
-	c.say(content, done.Count)
-	return done.Count, nil
+	return c.talk(ctx, content, &wire.Shout{Group: group, Content: content})
 }
 
 // Flush waits until the peers have confirmed what was said to them through this client.
@@ -388,7 +322,7 @@ func (c *Client) Flush(ctx context.Context) error {
 	c.mu.Lock()
 	before := c.said
 	c.mu.Unlock()
-	_, err := c.again(ctx, func(number uint32) wire.Message { return &wire.Flush{Number: number} })
+	_, err := c.again(ctx, &wire.Flush{})
 	var undelivered *channel.UndeliveredError
 	if err == nil || errors.As(err, &undelivered) && (undelivered.Cause == nil || errors.Is(err, api.ErrStopped)) {
 		c.mu.Lock()
@@ -400,7 +334,7 @@ func (c *Client) Flush(ctx context.Context) error {
 
 // Join has the node be in a group.
 func (c *Client) Join(group string) error {
-	_, err := c.soon(func(number uint32) wire.Message { return &wire.Join{Number: number, Group: group} })
+	_, err := c.soon(&wire.Join{Group: group})
 	if err == nil {
 		c.mu.Lock()
 		c.groups[group] = struct{}{}
@@ -411,7 +345,7 @@ func (c *Client) Join(group string) error {
 
 // Leave takes that back.
 func (c *Client) Leave(group string) error {
-	_, err := c.soon(func(number uint32) wire.Message { return &wire.Leave{Number: number, Group: group} })
+	_, err := c.soon(&wire.Leave{Group: group})
 	if err == nil {
 		c.mu.Lock()
 		delete(c.groups, group)
@@ -429,34 +363,27 @@ func (c *Client) OwnGroups() []string {
 
 // RequirePeer has the node connect to a peer, and stay with it.
 func (c *Client) RequirePeer(peer uuid.UUID, endpoint string) error {
-	_, err := c.soon(func(number uint32) wire.Message {
-		return &wire.Connect{Number: number, Peer: peer, Endpoint: endpoint}
-	})
+	_, err := c.soon(&wire.Connect{Peer: peer, Endpoint: endpoint})
 	return err
 }
 
 // Look returns what the node knows now.
-func (c *Client) Look() (*View, error) {
-	waits, err := c.soon(func(number uint32) wire.Message { return &wire.Look{Number: number} })
+func (c *Client) Look() (View, error) {
+	said, err := c.soon(&wire.Look{})
 	if err != nil {
-		return nil, err
+		return View{}, err
 	}
-	if m, ok := waits.last.(*wire.View); ok {
-		waits.view.Version, waits.view.Endpoint = m.Knows, m.Endpoint
-	}
-	return &waits.view, nil
+	return viewOf(said)
 }
 
 // Ask asks what only the running node knows, or has it do what only it can.
 func (c *Client) Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	waits, err := c.again(ctx, func(number uint32) wire.Message {
-		return &wire.Ask{Number: number, Subject: subject, Argument: argument}
-	})
+	said, err := c.again(ctx, &wire.Ask{Subject: subject, Argument: argument})
 	if err != nil {
 		return nil, err
 	}
 	values := map[string]string{}
-	if m, ok := waits.last.(*wire.Answer); ok {
+	if m, ok := said[0].(*wire.Answer); ok {
 		for _, pair := range m.Values {
 			values[pair.Key] = pair.Value
 		}
@@ -464,13 +391,8 @@ func (c *Client) Ask(ctx context.Context, subject string, argument []byte) (map[
 	return values, nil
 }
 
-// Done is closed when the conversation has ended, because the node has, or by Close.
-func (c *Client) Done() <-chan struct{} { return c.done }
-
 // Close ends the conversation. The node goes on.
-func (c *Client) Close() { c.hangUp() }
-
-func (c *Client) hangUp() {
+func (c *Client) Close() {
 	_ = c.link.Close() // it is of no use any more
 	c.work.Wait()
 }

@@ -32,8 +32,9 @@ import (
 func TestCallsCrossTheSocket(t *testing.T) {
 	s := newStage(t)
 	c, _ := s.client()
-	if want := (About{"1 on here", "0", uuid.UUID{9}, "ana", 1 << 20}); c.About != want {
-		t.Errorf("it is %+v, want %+v", c.About, want)
+	want := wire.Welcome{Speaks: wire.Version, Process: "1 on here", Program: "0", Node: uuid.UUID{9}, Name: "ana", Largest: 1 << 20}
+	if *c.Welcome != want {
+		t.Errorf("it is %+v, want %+v", c.Welcome, want)
 	}
 	ctx := t.Context()
 	must := func(err error) {
@@ -70,9 +71,9 @@ func TestCallsCrossTheSocket(t *testing.T) {
 	}
 	c.Close()
 	until(t, "quit", func() bool { return slices.Contains(s.did(), "quit") })
-	want := []string{"join room", "join hall", "leave hall", "whisper psst", "shout room hey", "connect tcp://10.0.0.3:1", "quit"}
-	if got := s.did(); !slices.Equal(got, want) {
-		t.Errorf("it did %q, want %q", got, want)
+	did := []string{"join room", "join hall", "leave hall", "whisper psst", "shout room hey", "connect tcp://10.0.0.3:1", "quit"}
+	if got := s.did(); !slices.Equal(got, did) {
+		t.Errorf("it did %q, want %q", got, did)
 	}
 	if err := c.Flush(ctx); !errors.Is(err, api.ErrStopped) {
 		t.Errorf("after the end: %v", err)
@@ -174,7 +175,8 @@ func TestViewCrossesTheSocket(t *testing.T) {
 // calls that wait fail.
 func TestNodeThatEndsTellsTheRest(t *testing.T) {
 	s := newStage(t)
-	s.flush = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	waits := make(chan struct{})
+	s.flush = func(ctx context.Context) error { close(waits); <-ctx.Done(); return ctx.Err() }
 	c, q := s.client()
 	_, err := c.Shout(t.Context(), "room", [][]byte{[]byte("hi")})
 	if err = errors.Join(err, c.Join("room")); err != nil {
@@ -182,17 +184,7 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 	}
 	flushed := make(chan error, 1)
 	go func() { flushed <- c.Flush(t.Context()) }()
-	until(t, "waiting", func() bool {
-		s.server.mu.Lock()
-		defer s.server.mu.Unlock()
-		for session := range s.server.sessions {
-			session.mu.Lock()
-			waits := len(session.calls)
-			session.mu.Unlock()
-			return waits == 1
-		}
-		return false
-	})
+	<-waits
 	for range 999 {
 		s.told.Post(events.Facts{Type: api.EventTypeSuspect, Peer: ben})
 	}
@@ -210,7 +202,7 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 	if err := <-flushed; !errors.Is(err, ErrGone) {
 		t.Errorf("flush failed with %v", err)
 	}
-	<-c.Done()
+	<-c.done
 	if _, err := os.Stat(filepath.Join(s.dir, socketName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}
@@ -222,7 +214,7 @@ func TestNodeThatEndsTellsTheRest(t *testing.T) {
 // TestSlowReaderIsToldWhatItMissed says more than a program reads that shares the node.
 func TestSlowReaderIsToldWhatItMissed(t *testing.T) {
 	s := newStage(t)
-	r := s.raw().say(&wire.Hello{Lowest: version, Highest: version, Events: 1})
+	r := s.raw().say(hello)
 	if _, ok := r.next().(*wire.Welcome); !ok {
 		t.Fatal("not welcome")
 	}
@@ -384,7 +376,7 @@ func TestHostileWords(t *testing.T) {
 			}
 		},
 		"another version": func() {
-			r := s.raw().say(&wire.Hello{Lowest: version + 1, Highest: version + 1})
+			r := s.raw().say(&wire.Hello{Lowest: wire.Version + 1, Highest: wire.Version + 1})
 			if m, ok := r.next().(*wire.Failed); !ok || !strings.Contains(m.Text, "use programs of one release") {
 				t.Errorf("it is said %+v", m)
 			}
@@ -432,7 +424,7 @@ func TestManyConnections(t *testing.T) {
 // FuzzHear reads whatever frames, and says again what it has read.
 func FuzzHear(f *testing.F) {
 	list := []wire.Message{
-		hello, &wire.Whisper{Number: 1}, &wire.Ask{Subject: "counts"}, peerMessage(0, ben), &wire.View{Number: 2, Knows: 3},
+		hello, &wire.Whisper{Number: 1}, &wire.Ask{Subject: "counts"}, peerMessage(ben), &wire.View{Number: 2, Knows: 3},
 		&wire.Missed{Number: 1, Name: "ben"}, &wire.Answer{Values: nil}, &wire.Event{Type: 6, Group: "room", Text: "x"},
 	}
 	for _, m := range list {
@@ -443,9 +435,9 @@ func FuzzHear(f *testing.F) {
 		f.Add(head, []byte("content"))
 	}
 	f.Fuzz(func(t *testing.T, head, rest []byte) {
-		m, err := hear([][]byte{head, rest})
+		_, m, err := hear([][]byte{head, rest})
 		if err != nil {
-			if m, err = hear([][]byte{head}); err != nil {
+			if _, m, err = hear([][]byte{head}); err != nil {
 				return
 			}
 		}
@@ -496,7 +488,7 @@ func contents(t *testing.T, frame []byte) *link.Batch {
 	far := <-opened
 	defer far.Close()
 	defer l.Close()
-	if err := say(t.Context(), l, &wire.Whisper{Content: [][]byte{frame}}); err != nil {
+	if err := say(t.Context(), l, 0, &wire.Whisper{Content: [][]byte{frame}}); err != nil {
 		t.Fatal(err)
 	}
 	var batch *link.Batch

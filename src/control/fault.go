@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/api"
 	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/channel"
@@ -24,15 +22,15 @@ func nameOf(err error) string {
 }
 
 // faultMessages say why a call has failed.
-func faultMessages(call uint32, err error) (list []wire.Message) {
-	failed := &wire.Failed{Number: call, Error: nameOf(err), Text: cut(err.Error(), wire.MaxFailedText)}
+func faultMessages(err error) (list []wire.Message) {
+	failed := &wire.Failed{Error: nameOf(err), Text: cut(err.Error(), wire.MaxFailedText)}
 	var undelivered *channel.UndeliveredError
 	if errors.As(err, &undelivered) {
 		failed.Error = nameOf(api.ErrUndelivered)
 		failed.Cause = nameOf(undelivered.Cause)
 		for _, m := range undelivered.Missed {
 			list = append(list, &wire.Missed{
-				Number: call, Peer: m.UUID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
+				Peer: m.UUID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
 				Reason: cut(m.Reason, wire.MaxMissedReason),
 			})
 		}
@@ -49,17 +47,31 @@ type fault struct {
 func (f *fault) Error() string { return f.text }
 func (f *fault) Unwrap() error { return f.kind }
 
-// faultOf is the inverse of faultMessages, for a caller whose wait may have ended.
-func faultOf(ctx context.Context, m *wire.Failed, missed []channel.Missed) error {
-	if len(missed) > 0 {
-		return &channel.UndeliveredError{Missed: missed, Cause: errors.Join(ctx.Err(), api.Errors[m.Cause])}
+// faultOf is the inverse of faultMessages, for a caller whose wait may have ended: it returns
+// nil for what says of no fault.
+func faultOf(ctx context.Context, list []wire.Message) error {
+	if len(list) == 0 {
+		return errUnanswered
 	}
-	if err := ctx.Err(); err != nil && m.Error == "" {
-		return err
+	last := len(list) - 1
+	failed, ok := list[last].(*wire.Failed)
+	if !ok {
+		return nil
 	}
-	return &fault{api.Errors[m.Error], m.Text}
-}
-
-func missedOf(m *wire.Missed) channel.Missed {
-	return channel.Missed{UUID: uuid.UUID(m.Peer), Name: m.Name, Messages: m.Messages, Octets: m.Octets, Reason: m.Reason}
+	var missed []channel.Missed
+	for _, m := range list[:last] {
+		if m, ok := m.(*wire.Missed); ok {
+			missed = append(missed, channel.Missed{UUID: m.Peer, Name: m.Name, Messages: m.Messages, Octets: m.Octets, Reason: m.Reason})
+		}
+	}
+	kind := api.Errors[failed.Error]
+	switch {
+	case len(missed) > 0:
+		return &channel.UndeliveredError{Missed: missed, Cause: errors.Join(ctx.Err(), api.Errors[failed.Cause])}
+	case ctx.Err() != nil && failed.Error == "":
+		return ctx.Err()
+	case errors.Is(kind, api.ErrStopped):
+		return ErrGone // it is about to be
+	}
+	return &fault{kind, failed.Text}
 }

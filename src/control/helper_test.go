@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -63,10 +64,10 @@ func (h *fakeHost) did() []string {
 	return append([]string(nil), h.here...)
 }
 
-func (h *fakeHost) About() About {
-	return About{Process: "1 on here", Program: "0", ID: uuid.UUID{9}, Name: "ana", Largest: 1 << 20}
+func (h *fakeHost) About() *wire.Welcome {
+	return &wire.Welcome{Process: "1 on here", Program: "0", Node: uuid.UUID{9}, Name: "ana", Largest: 1 << 20}
 }
-func (h *fakeHost) Look() (*View, error) { return &h.view, nil }
+func (h *fakeHost) Look() (View, error) { return h.view, nil }
 func (h *fakeHost) Ask(_ context.Context, subject string, argument []byte) (map[string]string, error) {
 	if subject != "echo" {
 		return nil, errors.New("no such subject")
@@ -108,7 +109,7 @@ func (v fakeVisitor) Join(group string) error {
 	return nil
 }
 func (v fakeVisitor) Leave(group string) error { v.note("leave " + group); return nil }
-func (v fakeVisitor) Connect(_ uuid.UUID, endpoint string) error {
+func (v fakeVisitor) RequirePeer(_ uuid.UUID, endpoint string) error {
 	v.note("connect " + endpoint)
 	return nil
 }
@@ -205,7 +206,7 @@ func (s *stage) raw() *raw {
 		_ = l.Serve(func(b *link.Batch) error {
 			defer b.Release()
 			for i := range b.Len() {
-				m, err := hear(b.Message(i))
+				_, m, err := hear(b.Message(i))
 				if err != nil {
 					return err
 				}
@@ -224,7 +225,7 @@ func (s *stage) raw() *raw {
 func (r *raw) say(messages ...wire.Message) *raw {
 	r.t.Helper()
 	for _, m := range messages {
-		if err := say(r.t.Context(), r.link, m); err != nil {
+		if err := say(r.t.Context(), r.link, numberOf(r.t, m), m); err != nil {
 			r.t.Fatal(err)
 		}
 	}
@@ -252,4 +253,13 @@ func (r *raw) next() wire.Message {
 	return nil
 }
 
-var hello = &wire.Hello{Lowest: version, Highest: version}
+// numberOf returns the number of the call that a message is about.
+func numberOf(t testing.TB, m wire.Message) uint32 {
+	head, err := m.AppendTo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary.BigEndian.Uint32(head[wire.NumberOffset:])
+}
+
+var hello = &wire.Hello{Lowest: wire.Version, Highest: wire.Version}

@@ -18,32 +18,24 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// About is whose node it is that programs share.
-type About struct {
-	Process string // that runs it: its number, and on which host
-	Program string // the version of @Once in that
-	ID      uuid.UUID
-	Name    string
-	Largest int // octets of the largest message that it sends
-}
-
-// Here returns what there is to say of this process.
+// Here returns what there is to say of this process: its number, and on which host.
 func Here() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "an unknown host"
 	}
-	return fmt.Sprintf("%d on %s", os.Getpid(), host)
+	return cut(fmt.Sprintf("%d on %s", os.Getpid(), host), wire.MaxWelcomeProcess)
 }
 
 // Host is the node that programs share.
 type Host interface {
-	About() About
-	Look() (*View, error)
+	// About says whose node it is.
+	About() *wire.Welcome
+	Look() (View, error)
 	// Ask answers what is asked of a subject.
 	Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error)
-	// Visit lets a program share the node. If told is not nil, it gets the events from then
-	// on, and first an enter for each peer that is present.
+	// Visit lets a program share the node. It is told of the events from then on, and first
+	// of an enter for each peer that is present.
 	Visit(told *events.Queue) (Visitor, error)
 }
 
@@ -55,7 +47,7 @@ type Visitor interface {
 	Flush(ctx context.Context) error
 	Join(group string) error
 	Leave(group string) error
-	Connect(peer uuid.UUID, endpoint string) error
+	RequirePeer(peer uuid.UUID, endpoint string) error
 	Quit()
 }
 
@@ -68,14 +60,15 @@ type Server struct {
 	ctx      context.Context // ends when no more programs are let in
 	hush     context.CancelFunc
 	work     sync.WaitGroup
-
-	mu       sync.Mutex
-	sessions map[*session]struct{} // nil once the node has ended
+	over     context.Context // ends with the node
+	end      context.CancelFunc
+	linger   time.Duration // set then
 }
 
 // Serve lets programs share a host that connect to a listener, until Close.
 func Serve(listener net.Listener, host Host, log *slog.Logger, count func(string)) *Server {
-	s := &Server{host: host, log: log, count: count, listener: listener, sessions: map[*session]struct{}{}}
+	s := &Server{host: host, log: log, count: count, listener: listener}
+	s.over, s.end = context.WithCancel(context.Background())
 	s.ctx, s.hush = context.WithCancel(context.Background())
 	s.work.Go(func() { link.Accept(s.ctx, listener, wire.MaxPrograms, s.take, s.fault) })
 	return s
@@ -91,13 +84,8 @@ func (s *Server) Hush() {
 // the linger time.
 func (s *Server) Close(linger time.Duration) {
 	s.Hush()
-	s.mu.Lock()
-	sessions := s.sessions
-	s.sessions = nil
-	s.mu.Unlock()
-	for session := range sessions {
-		s.work.Go(func() { session.end(linger) })
-	}
+	s.linger = linger
+	s.end()
 	s.work.Wait()
 }
 
@@ -114,35 +102,14 @@ func (s *Server) fault(err error) {
 func (s *Server) take(conn net.Conn, over func()) {
 	s.work.Go(func() {
 		defer over()
-		most := s.host.About().Largest + headRoom
+		most := int(s.host.About().Largest) + headRoom
 		l, err := link.Open(s.ctx, conn, linkConfig(zmtp.Router, max(most, wire.MaxAsk)))
 		if err != nil {
 			s.count("control connections without a handshake")
 			return
 		}
-		c := newSession(s, l)
-		if !s.add(c) {
-			_ = l.Close() // the node ends
-			return
-		}
-		if err := c.serve(); err != nil {
+		if err := newSession(s, l).serve(); err != nil {
 			s.log.Debug("control connection ended", "error", err)
 		}
-		s.drop(c)
 	})
-}
-
-func (s *Server) add(c *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sessions != nil {
-		s.sessions[c] = struct{}{}
-	}
-	return s.sessions != nil
-}
-
-func (s *Server) drop(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, c)
 }

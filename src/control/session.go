@@ -9,6 +9,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 	octets "github.com/sjohnr/at-once/src/wire"
@@ -32,33 +33,36 @@ type session struct {
 	link    *link.Link
 	ctx     context.Context // ends with the connection
 	cancel  context.CancelFunc
-	visitor Visitor       // nil before HELLO
-	queue   *events.Queue // nil if it wants no events
-	told    chan struct{} // closed when all events have been told, nil if it wants none
+	visitor Visitor // nil before HELLO
+	queue   *events.Queue
 	talk    chan struct{} // closed when the latest WHISPER or SHOUT has been answered
 	work    sync.WaitGroup
 
 	mu    sync.Mutex
 	calls map[uint32]context.CancelFunc // that wait
 	waits int                           // octets of content in them
+	told  chan struct{}                 // closed when all events have been told that will be
 }
 
 func newSession(s *Server, l *link.Link) *session {
-	c := &session{server: s, link: l, talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}}
+	c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}}
 	close(c.talk)
+	c.told = c.talk
+	c.queue.Limit(wire.MaxWaiting)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
 // serve answers until the connection ends, and returns why it has.
 func (c *session) serve() error {
+	c.work.Go(c.end)
 	impatient := time.AfterFunc(handshakemachine.DefaultHandshake, func() { _ = c.link.Close() })
 	err := c.link.Serve(func(b *link.Batch) error {
 		defer b.Release()
 		for i := range b.Len() {
-			m, err := hear(b.Message(i))
+			number, m, err := hear(b.Message(i))
 			if err == nil {
-				err = c.obey(m, b, impatient)
+				err = c.obey(number, m, b, impatient)
 			}
 			if err != nil {
 				c.server.count("control connections that were malformed")
@@ -76,25 +80,29 @@ func (c *session) serve() error {
 	return err
 }
 
-// end tells what is left to be told when the node has ended, and ends the conversation.
-func (c *session) end(linger time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), linger)
+// end waits for the end of the node, tells what is left to be told, and ends the
+// conversation.
+func (c *session) end() {
+	select {
+	case <-c.server.over.Done():
+	case <-c.ctx.Done():
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.server.linger)
 	defer cancel()
+	c.queue.Close()
 	c.mu.Lock()
-	queue, told := c.queue, c.told
+	told := c.told
 	c.mu.Unlock()
-	if queue != nil {
-		queue.Close()
-		select {
-		case <-told:
-		case <-ctx.Done():
-		}
+	select {
+	case <-told:
+	case <-ctx.Done():
 	}
 	_ = c.link.Shutdown(ctx) // a program that does not read is not waited for
 }
 
 // obey does what a message asks for. An error ends the conversation.
-func (c *session) obey(m wire.Message, b *link.Batch, impatient *time.Timer) error {
+func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *time.Timer) error {
 	hello, greets := m.(*wire.Hello)
 	if greets != (c.visitor == nil) {
 		return errGreeting
@@ -104,41 +112,35 @@ func (c *session) obey(m wire.Message, b *link.Batch, impatient *time.Timer) err
 		impatient.Stop()
 		return c.greet(hello)
 	case *wire.Whisper:
-		return c.next(m.Number, m.Content, b, func(ctx context.Context) (uint32, error) {
-			return 0, c.visitor.Whisper(ctx, m.Peer, m.Content)
+		return c.next(number, m.Content, b, func(ctx context.Context) (uint32, error) {
+			return 1, c.visitor.Whisper(ctx, m.Peer, m.Content)
 		})
 	case *wire.Shout:
-		return c.next(m.Number, m.Content, b, func(ctx context.Context) (uint32, error) {
+		return c.next(number, m.Content, b, func(ctx context.Context) (uint32, error) {
 			return c.visitor.Shout(ctx, m.Group, m.Content)
 		})
 	case *wire.Flush:
-		return c.wait(m.Number, nil, b, func(ctx context.Context) []wire.Message {
-			return outcome(m.Number, 0, c.visitor.Flush(ctx))
+		return c.wait(number, nil, b, func(ctx context.Context) ([]wire.Message, error) {
+			return done(0), c.visitor.Flush(ctx)
 		})
 	case *wire.Ask:
-		return c.wait(m.Number, [][]byte{m.Argument}, b, func(ctx context.Context) []wire.Message {
+		return c.wait(number, [][]byte{m.Argument}, b, func(ctx context.Context) ([]wire.Message, error) {
 			values, err := c.server.host.Ask(ctx, m.Subject, m.Argument)
-			if err != nil {
-				return faultMessages(m.Number, err)
-			}
-			return []wire.Message{&wire.Answer{Number: m.Number, Values: octets.Pairs(values)}}
+			return []wire.Message{&wire.Answer{Values: octets.Pairs(values)}}, err
 		})
 	case *wire.Join:
-		return c.answer(outcome(m.Number, 0, c.visitor.Join(m.Group)))
+		return c.answer(number, done(0), c.visitor.Join(m.Group))
 	case *wire.Leave:
-		return c.answer(outcome(m.Number, 0, c.visitor.Leave(m.Group)))
+		return c.answer(number, done(0), c.visitor.Leave(m.Group))
 	case *wire.Connect:
-		return c.answer(outcome(m.Number, 0, c.visitor.Connect(m.Peer, m.Endpoint)))
+		return c.answer(number, done(0), c.visitor.RequirePeer(m.Peer, m.Endpoint))
 	case *wire.Look:
 		view, err := c.server.host.Look()
-		if err != nil {
-			return c.answer(faultMessages(m.Number, err))
-		}
-		return c.answer(view.messages(m.Number))
+		return c.answer(number, view.messages(), err)
 	case *wire.Cancel:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if cancel := c.calls[m.Number]; cancel != nil {
+		if cancel := c.calls[number]; cancel != nil {
 			cancel()
 		}
 		return nil
@@ -149,45 +151,35 @@ func (c *session) obey(m wire.Message, b *link.Batch, impatient *time.Timer) err
 // greet lets the program share the node, if both speak one language.
 func (c *session) greet(m *wire.Hello) error {
 	about := c.server.host.About()
-	if m.Lowest > version || m.Highest < version {
-		err := fmt.Errorf("the process %s runs @Once %s, which shares a node in version %d of once_control only: use programs of one release",
-			about.Process, about.Program, version)
-		return c.turnAway(err)
+	var visitor Visitor
+	var err error
+	if m.Lowest > wire.Version || m.Highest < wire.Version {
+		err = fmt.Errorf("the process %s runs @Once %s, which shares a node in version %d of once_control only: use programs of one release",
+			about.Process, about.Program, wire.Version)
+	} else {
+		visitor, err = c.server.host.Visit(c.queue)
 	}
-	var queue *events.Queue
-	if m.Events != 0 {
-		queue = events.New(compactFrom)
-		queue.Limit(wire.MaxWaiting)
-	}
-	visitor, err := c.server.host.Visit(queue)
 	if err != nil {
-		return c.turnAway(err)
+		return errors.Join(err, c.answer(0, nil, err), c.link.Flush(c.ctx))
 	}
-	c.visitor = visitor
+	c.visitor, about.Speaks = visitor, wire.Version
 	c.link.Widen()
-	if err := c.answer([]wire.Message{&wire.Welcome{
-		Speaks: version, Process: cut(about.Process, wire.MaxWelcomeProcess), Program: cut(about.Program, wire.MaxWelcomeProgram),
-		Node: about.ID, Name: about.Name, Largest: uint64(about.Largest),
-	}}); err != nil {
+	if err := say(c.ctx, c.link, 0, about); err != nil {
 		return err
 	}
-	if queue != nil {
-		c.mu.Lock()
-		c.queue, c.told = queue, make(chan struct{})
-		c.mu.Unlock()
-		c.work.Go(c.tell)
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	told := make(chan struct{})
+	c.told = told
+	c.work.Go(func() {
+		defer close(told)
+		c.tell()
+	})
 	return nil
-}
-
-// turnAway says why the program cannot share the node, which ends the conversation.
-func (c *session) turnAway(err error) error {
-	return errors.Join(err, c.answer(faultMessages(0, err)), c.link.Flush(c.ctx))
 }
 
 // tell tells of events until the connection or the node ends.
 func (c *session) tell() {
-	defer close(c.told)
 	var last *zre.Peer
 	for {
 		batch, err := c.queue.RecvBatch(c.ctx)
@@ -199,9 +191,9 @@ func (c *session) tell() {
 			list := []wire.Message{eventMessage(e)}
 			if e.Peer() != last {
 				last = e.Peer()
-				list = []wire.Message{peerMessage(0, last), list[0]}
+				list = []wire.Message{peerMessage(last), list[0]}
 			}
-			if err := say(c.ctx, c.link, list...); err != nil {
+			if err := say(c.ctx, c.link, 0, list...); err != nil {
 				c.fail(err)
 				return
 			}
@@ -218,18 +210,15 @@ func (c *session) fail(err error) {
 	_ = c.link.Close()
 }
 
-// outcome says what has become of a call.
-func outcome(call, count uint32, err error) []wire.Message {
-	if err != nil {
-		return faultMessages(call, err)
-	}
-	return []wire.Message{&wire.Done{Number: call, Count: count}}
-}
+func done(count uint32) []wire.Message { return []wire.Message{&wire.Done{Count: count}} }
 
-// answer says what there is to say, a message at a time.
-func (c *session) answer(list []wire.Message) error {
+// answer says what has become of a call, a message at a time.
+func (c *session) answer(number uint32, list []wire.Message, fault error) error {
+	if fault != nil {
+		list = faultMessages(fault)
+	}
 	for _, m := range list {
-		if err := say(c.ctx, c.link, m); err != nil {
+		if err := say(c.ctx, c.link, number, m); err != nil {
 			return err
 		}
 	}
@@ -238,52 +227,43 @@ func (c *session) answer(list []wire.Message) error {
 
 // next is wait for what is said to others: one at a time, so that the order stays.
 func (c *session) next(call uint32, content [][]byte, b *link.Batch, say func(context.Context) (uint32, error)) error {
-	before, done := c.talk, make(chan struct{})
-	c.talk = done
-	return c.wait(call, content, b, func(ctx context.Context) []wire.Message {
-		defer close(done)
+	before, over := c.talk, make(chan struct{})
+	c.talk = over
+	return c.wait(call, content, b, func(ctx context.Context) ([]wire.Message, error) {
+		defer close(over)
 		<-before // which ends when the connection does
 		count, err := say(ctx)
-		return outcome(call, count, err)
+		return done(count), err
 	})
 }
 
-// wait has a call be answered that may take long, while the next message is read. The
-// message of the call is kept in memory until then.
-func (c *session) wait(call uint32, content [][]byte, b *link.Batch, do func(context.Context) []wire.Message) error {
-	size := sizeOf(content)
-	ctx, cancel := context.WithCancel(c.ctx)
-	if err := c.admit(call, size, cancel); err != nil {
-		cancel()
-		return err
+// wait has a call be answered that may take long, while the next message is read, unless
+// that is one call too many. The message of the call is kept in memory until then.
+func (c *session) wait(call uint32, content [][]byte, b *link.Batch, do func(context.Context) ([]wire.Message, error)) error {
+	_, size := channel.SizeOf(0, content)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls[call] != nil {
+		return errNumber
 	}
+	if len(c.calls) == wire.MaxCalls || len(c.calls) > 0 && c.waits+size > int(c.server.host.About().Largest) {
+		return errCalls
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	c.calls[call] = cancel
+	c.waits += size
 	b.Retain()
 	c.work.Go(func() {
-		list := do(ctx)
+		list, fault := do(ctx)
 		b.Release()
 		c.mu.Lock()
 		delete(c.calls, call)
 		c.waits -= size
 		c.mu.Unlock()
 		cancel()
-		if err := c.answer(list); err != nil {
+		if err := c.answer(call, list, fault); err != nil {
 			c.fail(err)
 		}
 	})
-	return nil
-}
-
-// admit notes that a call waits, unless that is one too many.
-func (c *session) admit(call uint32, size int, cancel context.CancelFunc) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.calls[call] != nil {
-		return errNumber
-	}
-	if len(c.calls) == wire.MaxCalls || len(c.calls) > 0 && c.waits+size > c.server.host.About().Largest {
-		return errCalls
-	}
-	c.calls[call] = cancel
-	c.waits += size
 	return nil
 }

@@ -63,7 +63,7 @@ func (s *socket) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if user, known, err := userOf(conn); err == nil && (!known || user == os.Getuid()) {
+		if user, err := userOf(conn); err == nil && user == os.Getuid() {
 			return conn, nil
 		}
 		s.count("control connections of other users")
@@ -74,19 +74,17 @@ func (s *socket) Accept() (net.Conn, error) {
 // Close ends the listening, and removes the file.
 func (s *socket) Close() error { return s.close() }
 
-// dial connects to the socket of a directory.
+// dial connects to the socket of a directory. The error is ErrAbsent if nobody listens.
 func dial(ctx context.Context, dir string) (conn net.Conn, err error) {
 	err = within(dir, func(short string) (err error) {
 		var dialer net.Dialer
 		conn, err = dialer.DialContext(ctx, "unix", short)
 		return err
 	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%w: %w", ErrAbsent, err)
+	}
 	return conn, err
-}
-
-// absent tells whether an error says that nobody listens at a socket.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // within calls a function with the path of the socket in a directory, or with a shorter one

@@ -1,26 +1,12 @@
 package control
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// userOf returns whose process has made a connection.
-func userOf(conn *net.UnixConn) (user int, known bool, err error) {
-	raw, err := conn.SyscallConn()
+// userAt returns whose process is at the far end of a socket.
+func userAt(fd int) (int, error) {
+	found, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
-	var found *unix.Xucred
-	var fault error
-	if err := raw.Control(func(fd uintptr) {
-		found, fault = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
-	}); err != nil {
-		return 0, false, err
-	}
-	if fault != nil {
-		return 0, false, fault
-	}
-	return int(found.Uid), true, nil
+	return int(found.Uid), nil
 }

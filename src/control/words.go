@@ -2,24 +2,21 @@ package control
 
 import (
 	"context"
-	"maps"
+	"encoding/binary"
 	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	octets "github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/z85"
-	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
-
-// version is the one of the protocol that both sides here speak.
-const version = wire.Version
 
 // linkConfig is what both sides open a link with. A conversation begins with HELLO.
 func linkConfig(kind string, most int) link.Config {
@@ -42,18 +39,18 @@ func content(m wire.Message) [][]byte {
 	return nil
 }
 
-// say sends messages, with nothing between them. It waits while the far side takes nothing.
-func say(ctx context.Context, l *link.Link, messages ...wire.Message) error {
+// say sends messages about a call, with nothing between them. It waits while the far side
+// takes nothing.
+func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Message) error {
 	size, heads := 0, make([][]byte, len(messages))
 	for i, m := range messages {
 		head, err := m.AppendTo(nil)
 		if err != nil {
 			return err
 		}
-		heads[i], size = head, size+zmtp.FrameSize(len(head))
-		for _, frame := range content(m) {
-			size += zmtp.FrameSize(len(frame))
-		}
+		binary.BigEndian.PutUint32(head[wire.NumberOffset:], number)
+		octets, _ := channel.SizeOf(len(head), content(m))
+		heads[i], size = head, size+octets
 	}
 	b, err := l.Reserve(ctx, size)
 	if err != nil {
@@ -61,32 +58,21 @@ func say(ctx context.Context, l *link.Link, messages ...wire.Message) error {
 	}
 	b = b[:0]
 	for i, m := range messages {
-		rest := content(m)
-		b = append(zmtp.AppendHeader(b, len(heads[i]), len(rest) > 0), heads[i]...)
-		for k, frame := range rest {
-			b = append(zmtp.AppendHeader(b, len(frame), k < len(rest)-1), frame...)
-		}
+		b = channel.AppendContent(b, append([][]byte{heads[i]}, content(m)...))
 	}
 	l.Commit()
 	return nil
 }
 
-// hear returns the message that frames hold.
-func hear(frames [][]byte) (wire.Message, error) {
+// hear returns the message that frames hold, and the number of the call that it is about.
+func hear(frames [][]byte) (number uint32, m wire.Message, err error) {
 	id, err := wire.Peek(frames[0])
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	m := wire.New(id)
-	return m, m.Decode(frames[0], frames[1:])
-}
-
-// sizeOf returns how many octets frames have together.
-func sizeOf(frames [][]byte) (size int) {
-	for _, frame := range frames {
-		size += len(frame)
-	}
-	return size
+	number = binary.BigEndian.Uint32(frames[0][wire.NumberOffset:])
+	m = wire.New(id)
+	return number, m, m.Decode(frames[0], frames[1:])
 }
 
 // cut returns as much of a text as a field has room for.
@@ -100,9 +86,9 @@ func bit(is bool) uint8 {
 }
 
 // peerMessage says what is known of a peer.
-func peerMessage(call uint32, p *zre.Peer) *wire.Peer {
+func peerMessage(p *zre.Peer) *wire.Peer {
 	return &wire.Peer{
-		Number: call, Peer: p.UUID(), Name: cut(p.Name(), wire.MaxPeerName), Endpoint: cut(p.Endpoint(), wire.MaxPeerEndpoint),
+		Peer: p.UUID(), Name: cut(p.Name(), wire.MaxPeerName), Endpoint: cut(p.Endpoint(), wire.MaxPeerEndpoint),
 		Headers: octets.Pairs(p.Headers()), Groups: p.Groups(), Suspect: bit(p.Suspect()), Incarnation: p.Incarnation(),
 		Protection: uint8(p.Protection()), Identity: p.Identity(), Roles: p.Roles(),
 	}
@@ -167,37 +153,46 @@ type View struct {
 	Leaders  map[string]*zre.Peer // by group
 }
 
-// messages say what is known, in answer to a call.
-func (v *View) messages(call uint32) (list []wire.Message) {
+// messages say what is known.
+func (v View) messages() (list []wire.Message) {
 	leads := map[*zre.Peer][]string{}
-	for _, group := range slices.Sorted(maps.Keys(v.Leaders)) {
-		leads[v.Leaders[group]] = append(leads[v.Leaders[group]], group)
+	for group, p := range v.Leaders {
+		leads[p] = append(leads[p], group)
+	}
+	add := func(p *zre.Peer, absent bool) {
+		m := peerMessage(p)
+		m.Leads, m.Absent = leads[p], bit(absent)
+		list = append(list, m)
+		delete(leads, p)
 	}
 	for _, p := range v.Peers {
-		m := peerMessage(call, p)
-		m.Leads = leads[p]
-		delete(leads, p)
-		list = append(list, m)
+		add(p, false)
 	}
-	for p, groups := range leads {
-		m := peerMessage(call, p)
-		m.Leads, m.Absent = groups, 1
-		list = append(list, m)
+	for p := range leads {
+		add(p, true)
 	}
-	return append(list, &wire.View{Number: call, Knows: v.Version, Endpoint: cut(v.Endpoint, wire.MaxViewEndpoint)})
+	return append(list, &wire.View{Knows: v.Version, Endpoint: cut(v.Endpoint, wire.MaxViewEndpoint)})
 }
 
-// add takes a peer that was said.
-func (v *View) add(m *wire.Peer) error {
-	p, err := peerOf(m)
-	if err != nil {
-		return err
+// viewOf is the inverse.
+func viewOf(list []wire.Message) (View, error) {
+	v := View{Leaders: map[string]*zre.Peer{}}
+	for _, m := range list {
+		switch m := m.(type) {
+		case *wire.View:
+			v.Version, v.Endpoint = m.Knows, m.Endpoint
+		case *wire.Peer:
+			p, err := peerOf(m)
+			if err != nil {
+				return View{}, err
+			}
+			if m.Absent == 0 {
+				v.Peers = append(v.Peers, p)
+			}
+			for _, group := range m.Leads {
+				v.Leaders[group] = p
+			}
+		}
 	}
-	if m.Absent == 0 {
-		v.Peers = append(v.Peers, p)
-	}
-	for _, group := range m.Leads {
-		v.Leaders[group] = p
-	}
-	return nil
+	return v, nil
 }

@@ -11,10 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
@@ -33,8 +34,8 @@ type heir struct {
 	stays   context.Context // ends when the node stops
 	leave   context.CancelFunc
 	work    sync.WaitGroup
-	version uint64         // of what was known where the node ran before
-	orphans channel.Amount // what was said there, and is not known to be confirmed
+	version uint64 // of what was known where the node ran before
+	orphans missed // what was said there, and is not known to be confirmed
 }
 
 // startOrShare starts the node, or shares the one that another process runs. That one may
@@ -46,7 +47,7 @@ func (n *Node) startOrShare(ctx context.Context) error {
 	for {
 		err := n.start()
 		dir := n.who.Directory()
-		if !n.sharing || dir == "" || !errors.Is(err, api.ErrInUse) {
+		if !n.Shared || dir == "" || !errors.Is(err, api.ErrInUse) {
 			return err
 		}
 		n.events.Limit(n.Inbox)
@@ -82,14 +83,14 @@ func (n *Node) attach(far *control.Client) error {
 		}
 	}
 	if len(n.contests) > 0 {
-		n.warn("this program shares the node of process " + far.Process + ", and does not have it contest for " +
+		n.warn("this program shares the node of process " + far.Welcome.Process + ", and does not have it contest for " +
 			strings.Join(slices.Sorted(maps.Keys(n.contests)), ", "))
 	}
 	t := &tenancy{far, make(chan struct{})}
 	n.far.Store(t)
 	n.phase = attached
 	n.heir.work.Go(func() { n.inherit(t) })
-	n.settings.log.Info("node shared", "name", far.Name, "uuid", far.ID, "process", far.Process)
+	n.settings.log.Info("node shared", "name", far.Welcome.Name, "uuid", uuid.UUID(far.Welcome.Node), "process", far.Welcome.Process)
 	return nil
 }
 
@@ -109,35 +110,32 @@ func (n *Node) inherit(t *tenancy) {
 		})
 	}
 	h := &n.heir
-	h.version, h.orphans = left.Version, h.orphans.Plus(left.Said)
+	h.version = left.Version
+	h.orphans.add(nobody, left.Said, bereft)
 	clear(n.groups)
 	for _, group := range left.Groups {
 		n.groups[group] = struct{}{}
 	}
-	n.name = cmp.Or(n.name, t.Name)
+	n.name = cmp.Or(n.name, t.Welcome.Name)
 	n.phase = fresh
 	err := n.startOrShare(h.stays)
 	switch {
 	case err == nil && n.phase == running:
 		n.far.Store(nil)
-		n.notice("process " + t.Process + " has ended, which ran the node; this one runs it now")
+		n.notice("process " + t.Welcome.Process + " has ended, which ran the node; this one runs it now")
 	case err == nil:
-		n.notice("process " + t.Process + " has ended, which ran the node; process " + n.far.Load().Process + " runs it now")
+		n.notice("process " + t.Welcome.Process + " has ended, which ran the node; process " + n.far.Load().Welcome.Process + " runs it now")
 	default:
 		n.phase = stopped
 		if h.stays.Err() == nil {
-			n.warn("process " + t.Process + " has ended, which ran the node, and this one cannot go on with it: " + err.Error())
+			n.warn("process " + t.Welcome.Process + " has ended, which ran the node, and this one cannot go on with it: " + err.Error())
 		}
-		n.events.Close()
-		close(n.done)
-		n.journal.wait(n.Linger)
-		n.quit()
+		n.finish()
 	}
 }
 
-// detach shares the node no more.
-func (n *Node) detach() {
-	n.far.Load().Close()
+// finish ends a node that is attached to no other any more.
+func (n *Node) finish() {
 	n.events.Close()
 	close(n.done)
 	n.journal.wait(n.Linger)
@@ -175,9 +173,8 @@ const bereft = "the process that ran the node has ended"
 func (n *Node) bereaved(err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	lost := missed{}
-	lost.add(nobody, n.heir.orphans, bereft)
-	n.heir.orphans = channel.Amount{}
+	lost := n.heir.orphans
+	n.heir.orphans = missed{}
 	var also *UndeliveredError
 	if errors.As(err, &also) {
 		err = also.Cause
@@ -191,7 +188,7 @@ func (n *Node) bereaved(err error) error {
 // share lets other programs share a node that runs, if it is to.
 func (n *Node) share() {
 	dir := n.who.Directory()
-	if !n.sharing || dir == "" || n.guard.Identity == nil {
+	if !n.Shared || dir == "" || n.guard.Identity == nil {
 		return
 	}
 	listener, err := control.Listen(dir, n.count)
@@ -205,16 +202,7 @@ func (n *Node) share() {
 // Holder returns the process that runs the node, if it is not this one.
 func (n *Node) Holder() string {
 	if far := n.far.Load(); far != nil {
-		return far.Process
+		return far.Welcome.Process
 	}
 	return ""
-}
-
-// look returns what a node knows that another process runs, nothing once that has ended.
-func (n *Node) look() (view *control.View, there bool) {
-	view, there, err := elsewhere(n, (*control.Client).Look)
-	if there && err != nil {
-		view = new(control.View)
-	}
-	return view, there
 }

@@ -13,8 +13,7 @@ import (
 type books struct {
 	*table
 	ledger
-	ours  map[zre.LinkID]*outbound
-	pings map[*ping]bool // that wait
+	ours map[zre.LinkID]*outbound
 }
 
 // await begins to wait, for an account, until each peer has confirmed what was said to it,
@@ -61,7 +60,6 @@ func (l *books) answered(id zre.LinkID, count int) {
 	if out := l.ours[id]; out != nil {
 		out.Answered(count)
 		l.settled(out.peer, out.Confirmed())
-		l.pong(out.Path, false)
 	}
 }
 
@@ -77,7 +75,6 @@ func (l *books) took(id zre.LinkID, count uint64) {
 func (l *books) forgot(id zre.LinkID) {
 	if out := l.ours[id]; out != nil {
 		l.lost(out)
-		l.pong(out.Path, true)
 	}
 }
 

@@ -28,9 +28,6 @@ func TestPing(t *testing.T) {
 				if err != nil || slow < 900_000 || slow > 1_200_000 {
 					t.Errorf("behind a second of content it took %d µs, %v", slow, err)
 				}
-				if len(ana.loop.pings) > 0 {
-					t.Errorf("%d wait for ever", len(ana.loop.pings))
-				}
 			})
 		})
 	}

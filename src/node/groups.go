@@ -15,18 +15,18 @@ func (n *Node) Join(group string) error {
 	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Join(group) })); there {
 		return err
 	}
-	return n.enlist(group, zre.Join{Group: group}, n.groups)
+	return n.enlist(group, n.groups, func(l *loop) error { return l.enroll(l.own, group) })
 }
 
 // SetContestInGroup has the node contest for the leadership of a group whenever
 // it is in it.
 func (n *Node) SetContestInGroup(group string) error {
-	return n.enlist(group, zre.Contest{Group: group}, n.contests)
+	return n.enlist(group, n.contests, func(l *loop) error { return l.enlist(zre.Contest{Group: group}) })
 }
 
 // enlist puts a group into one of the sets of them, unless that is full: into
-// that of the settings before Start, into the core's after it.
-func (n *Node) enlist(group string, in zre.Input, groups map[string]struct{}) error {
+// that of the settings before Start, by the loop after it.
+func (n *Node) enlist(group string, groups map[string]struct{}, enlist func(*loop) error) error {
 	if early, err := n.early(func() error {
 		if _, in := groups[group]; !in && !zre.Fits(group, maps.Keys(groups)) {
 			return api.ErrGroups
@@ -36,16 +36,7 @@ func (n *Node) enlist(group string, in zre.Input, groups map[string]struct{}) er
 	}); early {
 		return err
 	}
-	var full error
-	if err := n.while(func(l *loop) {
-		full = l.enlist(in)
-		if _, joins := in.(zre.Join); joins {
-			delete(l.lent.only, group)
-		}
-	}); err != nil {
-		return err
-	}
-	return full
+	return n.try(enlist)
 }
 
 // Leave leaves a group. Leaving a group that the node is not in changes nothing.
@@ -59,7 +50,7 @@ func (n *Node) Leave(group string) error {
 	}); early {
 		return err
 	}
-	return n.while(func(l *loop) { l.depart(group) })
+	return n.while(func(l *loop) { l.depart(l.own, group) })
 }
 
 // OwnGroups returns the groups that the node is in, sorted.
@@ -74,11 +65,6 @@ func (n *Node) OwnGroups() []string {
 	}); early {
 		return own
 	}
-	_ = n.while(func(l *loop) { // none once it has stopped
-		own = slices.DeleteFunc(l.core.OwnGroups(), func(group string) bool {
-			_, only := l.lent.only[group]
-			return only
-		})
-	})
+	_ = n.while(func(l *loop) { own = slices.Sorted(maps.Keys(l.own.in)) }) // none once it has stopped
 	return own
 }

@@ -46,13 +46,11 @@ func (n *Node) reword(change func(headers map[string]string) error) error {
 	if early, err := n.early(func() error { return change(n.headers) }); early {
 		return err
 	}
-	var fault error
-	if err := n.while(func(l *loop) {
-		if fault = change(l.headers); fault == nil {
+	return n.try(func(l *loop) error {
+		err := change(l.headers)
+		if err == nil {
 			l.step(zre.Reworded{Headers: wire.Pairs(l.headers)})
 		}
-	}); err != nil {
 		return err
-	}
-	return fault
+	})
 }

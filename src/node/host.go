@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
-	"github.com/sjohnr/at-once/src/zre"
 )
 
 // host is a node that runs, for the programs that share it.
@@ -30,26 +28,22 @@ func (n *Node) ask(ctx context.Context, subject string, argument []byte) (values
 	return elsewhere(n, func(far *control.Client) (map[string]string, error) { return far.Ask(ctx, subject, argument) })
 }
 
-// askFigures is ask for numbers.
-func (n *Node) askFigures(ctx context.Context, subject string, argument []byte) (figures map[string]uint64, there bool, err error) {
-	values, there, err := n.ask(ctx, subject, argument)
-	return numbers(values), there, err
+// askKnown is ask for what the node knows at once.
+func (n *Node) askKnown(subject string, argument []byte) (values map[string]string, there bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), oncecontrol.MaxAnswering*time.Millisecond)
+	defer cancel()
+	return n.ask(ctx, subject, argument)
 }
 
 // numbers reads what figures has written down.
 func numbers(values map[string]string) map[string]uint64 {
-	figures := map[string]uint64{}
+	numbers := map[string]uint64{}
 	for name, value := range values {
-		if figure, err := strconv.ParseUint(value, 10, 64); err == nil {
-			figures[name] = figure
+		if number, err := strconv.ParseUint(value, 10, 64); err == nil {
+			numbers[name] = number
 		}
 	}
-	return figures
-}
-
-// briefly returns a context for what the node knows at once.
-func briefly() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), oncecontrol.MaxAnswering*time.Millisecond)
+	return numbers
 }
 
 // Ask answers what programs ask that share the node: each subject is a case here, and is
@@ -113,31 +107,27 @@ func figures(numbers map[string]uint64, err error) (map[string]string, error) {
 	return values, err
 }
 
-func (h host) About() control.About {
-	return control.About{
-		Process: control.Here(), Program: api.Version, ID: h.guard.ID, Name: h.guard.Name(), Largest: h.MaxMessage,
+func (h host) About() *oncecontrol.Welcome {
+	return &oncecontrol.Welcome{
+		Process: control.Here(), Program: api.Version, Node: h.guard.ID, Name: h.guard.Name(), Largest: uint64(h.MaxMessage),
 	}
 }
 
-func (h host) Look() (*control.View, error) {
-	view, err := h.Snapshot()
-	if err != nil {
-		return nil, err
-	}
-	return &control.View{Version: view.version, Endpoint: h.Endpoint(), Peers: view.peers, Leaders: view.leaders}, nil
+func (h host) Look() (control.View, error) {
+	view, err := h.view(func(uint64) {})
+	view.Endpoint = h.Endpoint()
+	return view, err
 }
 
 // Visit lets a program share the node.
 func (h host) Visit(told *events.Queue) (control.Visitor, error) {
-	if h.brief {
+	if h.Brief {
 		return nil, api.ErrBrief
 	}
-	v := &visitor{Node: h.Node, told: told, account: newAccount(), groups: map[string]struct{}{}}
+	v := &visitor{h.Node, told, newAccount()}
 	return v, h.while(func(l *loop) {
 		l.accounts = append(l.accounts, v.account)
-		if told != nil {
-			l.introduce(told)
-		}
+		l.introduce(told)
 	})
 }
 
@@ -165,9 +155,8 @@ func (l *loop) introduce(told *events.Queue) {
 // visitor is a program that shares a node.
 type visitor struct {
 	*Node
-	told    *events.Queue // nil if it wants no events
+	told    *events.Queue
 	account *account
-	groups  map[string]struct{} // the loop's
 }
 
 func (v *visitor) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
@@ -193,84 +182,21 @@ func (v *visitor) Shout(ctx context.Context, group string, content [][]byte) (ui
 
 func (v *visitor) Flush(ctx context.Context) error { return v.flush(ctx, v.account) }
 
-func (v *visitor) Connect(peer uuid.UUID, endpoint string) error {
-	return v.RequirePeer(peer, endpoint)
-}
-
 func (v *visitor) Join(group string) error {
-	var full error
-	if err := v.while(func(l *loop) {
-		if _, in := v.groups[group]; in {
-			return
-		}
-		if full = l.lend(group); full == nil {
-			v.groups[group] = struct{}{}
-		}
-	}); err != nil {
-		return err
-	}
-	return full
+	return v.try(func(l *loop) error { return l.enroll(v.account, group) })
 }
 
 func (v *visitor) Leave(group string) error {
-	return v.while(func(l *loop) { v.leave(l, group) })
-}
-
-func (v *visitor) leave(l *loop, group string) {
-	if _, in := v.groups[group]; in {
-		delete(v.groups, group)
-		l.giveBack(group)
-	}
+	return v.while(func(l *loop) { l.depart(v.account, group) })
 }
 
 // Quit takes leave of the program.
 func (v *visitor) Quit() {
-	if v.told != nil {
-		v.events.Untap(v.told)
-	}
+	v.events.Untap(v.told)
 	_ = v.while(func(l *loop) { // a node that has stopped is in no group
 		l.forget(v.account)
-		for group := range v.groups {
-			v.leave(l, group)
+		for group := range v.account.in {
+			l.depart(v.account, group)
 		}
 	})
-}
-
-// lent are the groups that programs are in which share the node. It is the loop's.
-type lent struct {
-	guests map[string]int      // how many are in a group
-	only   map[string]struct{} // groups that the node is in for them only
-}
-
-// lend has the node be in a group for a program that shares it.
-func (l *loop) lend(group string) error {
-	if !slices.Contains(l.core.OwnGroups(), group) {
-		if err := l.enlist(zre.Join{Group: group}); err != nil {
-			return err
-		}
-		l.lent.only[group] = struct{}{}
-	}
-	l.lent.guests[group]++
-	return nil
-}
-
-// giveBack takes that back.
-func (l *loop) giveBack(group string) {
-	if l.lent.guests[group]--; l.lent.guests[group] > 0 {
-		return
-	}
-	delete(l.lent.guests, group)
-	if _, only := l.lent.only[group]; only {
-		delete(l.lent.only, group)
-		l.step(zre.Leave{Group: group})
-	}
-}
-
-// depart has the node be in a group no more, but for programs that share it.
-func (l *loop) depart(group string) {
-	if l.lent.guests[group] > 0 {
-		l.lent.only[group] = struct{}{}
-		return
-	}
-	l.step(zre.Leave{Group: group})
 }

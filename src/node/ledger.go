@@ -23,10 +23,11 @@ type account struct {
 	missed missed                 // content that was not confirmed, and that the program was not told of
 	peers  map[uuid.UUID]struct{} // to whom it has said something; nil for all
 	groups map[string]struct{}    // and to which groups
+	in     map[string]struct{}    // groups that the node is in for the program
 }
 
 func newAccount() *account {
-	return &account{missed: missed{}, peers: map[uuid.UUID]struct{}{}, groups: map[string]struct{}{}}
+	return &account{missed: missed{}, peers: map[uuid.UUID]struct{}{}, groups: map[string]struct{}{}, in: map[string]struct{}{}}
 }
 
 // concerns tells whether the program may have said something to a peer.
@@ -39,6 +40,14 @@ func (a *account) concerns(p *Peer) bool {
 		_, spoke := a.groups[group]
 		return spoke
 	})
+}
+
+// miss notes what a peer does not get, if it concerns the program and that is not told yet.
+func (a *account) miss(p *parting) {
+	if a.concerns(p.peer) && !slices.Contains(p.told, a) {
+		a.missed.add(p.peer, p.Amount, p.reason)
+		p.told = append(p.told, a)
+	}
 }
 
 // flush is a call of Flush that waits.
@@ -57,8 +66,9 @@ type parting struct {
 	told   []*account // that are to be told no more
 }
 
-func newLedger() ledger {
-	own := &account{missed: missed{}}
+// newLedger returns the ledger of a node that is in some groups from the start.
+func newLedger(in map[string]struct{}) ledger {
+	own := &account{missed: missed{}, in: in}
 	return ledger{own: own, accounts: []*account{own}, flushes: map[*flush]struct{}{}, parting: map[*link.Link]*parting{}}
 }
 
@@ -67,30 +77,16 @@ func (l *ledger) forget(a *account) {
 	l.accounts = slices.DeleteFunc(l.accounts, func(other *account) bool { return other == a })
 }
 
-// concerned calls a function for each account that a peer concerns.
-func (l *ledger) concerned(p *Peer, do func(*account)) {
-	for _, a := range l.accounts {
-		if a.concerns(p) {
-			do(a)
-		}
-	}
-}
-
 // miss notes that a peer does not get something.
 func (l *ledger) miss(p *Peer, what channel.Amount, reason string) {
-	if what.Messages > 0 {
-		l.concerned(p, func(a *account) { a.missed.add(p, what, reason) })
-	}
+	l.untold(&parting{p, what, reason, nil})
 }
 
 // open begins a wait, which takes what the account was not told of, and what is on its way
 // over links that have been ended: nobody confirms that any more.
 func (l *ledger) open(a *account) *flush {
 	for _, p := range l.parting {
-		if a.concerns(p.peer) && !slices.Contains(p.told, a) {
-			a.missed.add(p.peer, p.Amount, p.reason)
-			p.told = append(p.told, a)
-		}
+		a.miss(p)
 	}
 	f := &flush{account: a, waits: map[uuid.UUID]channel.Amount{}, missed: a.missed, done: make(chan struct{})}
 	a.missed, l.flushes[f] = missed{}, struct{}{}
@@ -130,17 +126,14 @@ func (l *ledger) tell(peer *Peer, what channel.Amount, reason string) (told []*a
 // lose notes that a peer may never confirm something: those who wait for it are told, else
 // who asks next.
 func (l *ledger) lose(peer *Peer, what channel.Amount, reason string) {
-	told := l.tell(peer, what, reason)
-	l.untold(&parting{peer, what, reason, told})
+	l.untold(&parting{peer, what, reason, l.tell(peer, what, reason)})
 }
 
 // untold has those told, when they ask next, who are not told yet.
 func (l *ledger) untold(p *parting) {
-	l.concerned(p.peer, func(a *account) {
-		if !slices.Contains(p.told, a) {
-			a.missed.add(p.peer, p.Amount, p.reason)
-		}
-	})
+	for _, a := range l.accounts {
+		a.miss(p)
+	}
 }
 
 // explain says why a peer is gone to all who are told or will be of what it has missed.

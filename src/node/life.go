@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -59,9 +60,17 @@ func (l *life) while(call func(*loop)) error {
 	return nil
 }
 
+// try is while for a function that may fail.
+func (l *life) try(call func(*loop) error) (err error) {
+	if ended := l.while(func(l *loop) { err = call(l) }); ended != nil {
+		return ended
+	}
+	return err
+}
+
 // absent is the error for a peer that was not found.
 func (l *life) absent() error {
-	if err := l.running(); err != nil {
+	if err := l.running(); err != nil && !errors.Is(err, api.ErrAttached) {
 		return err
 	}
 	return api.ErrNoPeer

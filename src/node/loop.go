@@ -20,7 +20,6 @@ type loop struct {
 	sender *channel.Sender
 	site   *site.Site
 
-	lent    lent
 	theirs  map[zre.LinkID]*inbound
 	links   zre.LinkID // the latest number
 	scratch []byte     // where control messages are encoded
@@ -40,6 +39,26 @@ func (l *loop) enlist(in zre.Input) error {
 	}
 	l.step(in)
 	return nil
+}
+
+// enroll has the node be in a group for a program.
+func (l *loop) enroll(a *account, group string) error {
+	err := l.enlist(zre.Join{Group: group})
+	if err == nil {
+		a.in[group] = struct{}{}
+	}
+	return err
+}
+
+// depart takes that back: the node is in the group while another program has it be.
+func (l *loop) depart(a *account, group string) {
+	delete(a.in, group)
+	for _, a := range l.accounts {
+		if _, in := a.in[group]; in {
+			return
+		}
+	}
+	l.step(zre.Leave{Group: group})
 }
 
 // groupsOwn returns the groups that the node is in, sorted. Others may call it.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -69,6 +70,7 @@ func New(name string) (*Node, error) {
 		table: newTable(),
 		life:  life{done: make(chan struct{})},
 	}
+	n.heir.orphans = missed{}
 	n.heir.stays, n.heir.leave = context.WithCancel(context.Background())
 	return n, nil
 }
@@ -76,7 +78,7 @@ func New(name string) (*Node, error) {
 // UUID returns the id of the node's identity, or a random one if it has none.
 func (n *Node) UUID() uuid.UUID {
 	if far := n.far.Load(); far != nil {
-		return far.ID
+		return far.Welcome.Node
 	}
 	if g := n.settled(); g != nil {
 		return g.ID
@@ -94,7 +96,7 @@ func (n *Node) UUID() uuid.UUID {
 // Name returns the node's public name.
 func (n *Node) Name() string {
 	if far := n.far.Load(); far != nil {
-		return far.Name
+		return far.Welcome.Name
 	}
 	if g := n.settled(); g != nil {
 		return g.Name()
@@ -119,7 +121,7 @@ func (n *Node) settled() *guard.Guard {
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
-	if view, there := n.look(); there {
+	if view, there, _ := elsewhere(n, (*control.Client).Look); there { // nowhere once it has ended
 		return view.Endpoint
 	}
 	n.mu.RLock()

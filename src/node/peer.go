@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 	"sync"
 
@@ -79,12 +78,6 @@ func (t *table) all() []*channel.Channel {
 		}
 	}
 	return present
-}
-
-func (t *table) groupNames() []string {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return slices.Sorted(maps.Keys(t.groups))
 }
 
 // sorted returns snapshots of peers, in the order of their UUIDs.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/site"
@@ -22,53 +21,51 @@ func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.events.Recv(
 // Recv or RecvBatch.
 func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.RecvBatch(ctx) }
 
+// peers returns the peers that are present where the node runs.
+func (n *Node) peers() ([]*Peer, error) {
+	if view, there, err := elsewhere(n, (*control.Client).Look); there {
+		return view.Peers, err
+	}
+	return sorted(n.table.all()), nil
+}
+
 // Peers returns the peers that are present, in the order of their UUIDs.
 func (n *Node) Peers() []*Peer {
-	if view, there := n.look(); there {
-		return view.Peers
-	}
-	return sorted(n.table.all())
+	peers, _ := n.peers() // none once it has ended
+	return peers
 }
 
 // PeersByGroup returns the peers in a group, in the order of their UUIDs.
 func (n *Node) PeersByGroup(group string) []*Peer {
-	if view, there := n.look(); there {
-		return slices.DeleteFunc(view.Peers, func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
-	}
-	return sorted(n.table.members(group))
+	return slices.DeleteFunc(n.Peers(), func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
 }
 
 // Peer returns a peer that is present.
 func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
-	if view, there, err := elsewhere(n, (*control.Client).Look); there {
-		if err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(view.Peers, func(p *Peer) bool { return p.UUID() == id })
-		if i < 0 {
-			return nil, api.ErrNoPeer
-		}
-		return view.Peers[i], nil
+	if c := n.table.find(id); c != nil {
+		return c.Peer(), nil
 	}
-	c := n.table.find(id)
-	if c == nil {
-		return nil, n.absent()
+	peers, err := n.peers()
+	if err != nil {
+		return nil, err
 	}
-	return c.Peer(), nil
+	for _, p := range peers {
+		if p.UUID() == id {
+			return p, nil
+		}
+	}
+	return nil, n.absent()
 }
 
 // PeerGroups returns the groups that some peer is in, sorted.
 func (n *Node) PeerGroups() []string {
-	if view, there := n.look(); there {
-		groups := map[string]struct{}{}
-		for _, p := range view.Peers {
-			for _, group := range p.Groups() {
-				groups[group] = struct{}{}
-			}
+	groups := map[string]struct{}{}
+	for _, p := range n.Peers() {
+		for _, group := range p.Groups() {
+			groups[group] = struct{}{}
 		}
-		return slices.Sorted(maps.Keys(groups))
 	}
-	return n.table.groupNames()
+	return slices.Sorted(maps.Keys(groups))
 }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
@@ -102,9 +99,7 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 // GossipServers returns the servers of gossip that the node connects to, each with what is
 // wrong with it: nothing if it answers.
 func (n *Node) GossipServers() map[string]string {
-	ctx, cancel := briefly()
-	defer cancel()
-	if servers, there, _ := n.ask(ctx, "gossip servers", nil); there { // none once it has ended
+	if servers, there, _ := n.askKnown("gossip servers", nil); there { // none once it has ended
 		return servers
 	}
 	if n.running() != nil || n.ears == nil || n.ears.gossip == nil {
@@ -126,10 +121,8 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 // Counts returns how often something unusual was seen since the node began, by
 // name.
 func (n *Node) Counts() map[string]uint64 {
-	ctx, cancel := briefly()
-	defer cancel()
-	if counts, there, _ := n.askFigures(ctx, "counts", nil); there { // none once it has ended
-		return counts
+	if counts, there, _ := n.askKnown("counts", nil); there { // none once it has ended
+		return numbers(counts)
 	}
 	return n.counters.all()
 }

@@ -408,9 +408,7 @@ func (l *loop) holders(roll *identity.Roll) (holders []string) {
 // Rolls returns the roll of the node's network that counts, and then one that a member has
 // shown and that contradicts it, if there is one.
 func (n *Node) Rolls() (texts []string) {
-	ctx, cancel := briefly()
-	defer cancel()
-	if values, there, _ := n.ask(ctx, "rolls", nil); there { // none once it has ended
+	if values, there, _ := n.askKnown("rolls", nil); there { // none once it has ended
 		for _, number := range slices.Sorted(maps.Keys(values)) {
 			texts = append(texts, values[number])
 		}

@@ -16,7 +16,9 @@ import (
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
-		if there, err := n.whisperElsewhere(ctx, peer, content); there {
+		if _, there, err := n.sayElsewhere(content, func(far *control.Client, content [][]byte) (uint32, error) {
+			return 1, far.Whisper(ctx, peer, content)
+		}); there {
 			return err
 		}
 		return cmp.Or(n.other(peer), n.absent())
@@ -33,7 +35,9 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	sender := n.sender.Load()
 	if sender == nil {
-		if receivers, there, err := n.shoutElsewhere(ctx, group, content); there {
+		if receivers, there, err := n.sayElsewhere(content, func(far *control.Client, content [][]byte) (uint32, error) {
+			return far.Shout(ctx, group, content)
+		}); there {
 			return receivers, err
 		}
 		return 0, n.running()
@@ -41,24 +45,14 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 	return sender.Shout(ctx, group, content)
 }
 
-// whisperElsewhere is Whisper where another process runs the node. It stands apart, and
+// sayElsewhere is Whisper or Shout where another process runs the node. It stands apart, and
 // copies the content, so that nothing has to be allocated where it runs here.
-func (n *Node) whisperElsewhere(ctx context.Context, peer uuid.UUID, content [][]byte) (there bool, err error) {
-	if n.far.Load() == nil {
-		return false, nil
-	}
-	frames := copied(content)
-	_, there, err = elsewhere(n, done(func(far *control.Client) error { return far.Whisper(ctx, peer, frames) }))
-	return there, err
-}
-
-// shoutElsewhere is Shout where another process runs the node.
-func (n *Node) shoutElsewhere(ctx context.Context, group string, content [][]byte) (receivers uint32, there bool, err error) {
+func (n *Node) sayElsewhere(content [][]byte, say func(far *control.Client, content [][]byte) (uint32, error)) (receivers uint32, there bool, err error) {
 	if n.far.Load() == nil {
 		return 0, false, nil
 	}
 	frames := copied(content)
-	return elsewhere(n, func(far *control.Client) (uint32, error) { return far.Shout(ctx, group, frames) })
+	return elsewhere(n, func(far *control.Client) (uint32, error) { return say(far, frames) })
 }
 
 func copied(content [][]byte) [][]byte {

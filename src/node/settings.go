@@ -24,8 +24,6 @@ type settings struct {
 	api.NodeSettings
 	who        *identity.Identity
 	chosen     bool                // the identity is the application's
-	sharing    bool                // other programs that have it share the node
-	brief      bool                // they wait until it has ended
 	curve      *ecdh.PrivateKey    // of a certificate, nil for the identity's
 	headers    map[string]string   // the loop's once the node has started
 	groups     map[string]struct{} // joined before the start
@@ -80,20 +78,6 @@ func (s *settings) early(act func() error) (bool, error) {
 func (s *settings) SetIdentity(who *identity.Identity) error {
 	return s.Change(func() error {
 		s.who, s.chosen = who, true
-		return nil
-	})
-}
-
-func (s *settings) SetShared(shared bool) error {
-	return s.Change(func() error {
-		s.sharing = shared
-		return nil
-	})
-}
-
-func (s *settings) SetBrief(brief bool) error {
-	return s.Change(func() error {
-		s.brief = brief
 		return nil
 	})
 }

@@ -102,8 +102,7 @@ func (n *Node) begin(e *ears) {
 		l.step(zre.Join{Group: group})
 	}
 	l.version = n.heir.version
-	l.own.missed.add(nobody, n.heir.orphans, bereft)
-	n.heir.orphans = channel.Amount{}
+	l.own.missed, n.heir.orphans = n.heir.orphans, missed{}
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()
@@ -120,12 +119,11 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
 		shared: s,
 		turns:  turns{calls: make(chan func(), 64), done: of.done},
-		books:  books{table: t, ledger: newLedger(), ours: map[zre.LinkID]*outbound{}, pings: map[*ping]bool{}},
+		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
 		life:   of,
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
-		lent:   lent{guests: map[string]int{}, only: map[string]struct{}{}},
 		theirs: map[zre.LinkID]*inbound{},
 		rolls:  newRolls(s.guard),
 	}
@@ -153,7 +151,8 @@ func (n *Node) Stop() error {
 	n.mu.Unlock()
 	switch {
 	case was == attached:
-		n.detach()
+		n.far.Load().Close()
+		n.finish()
 		return nil
 	case was == fresh:
 		n.events.Close()

@@ -6,18 +6,14 @@ import (
 )
 
 // View is what a node knew at one moment. It does not change.
-type View struct {
-	version uint64
-	peers   []*Peer
-	leaders map[string]*Peer
-}
+type View struct{ of control.View }
 
-func (v *View) Version() uint64 { return v.version }
-func (v *View) Peers() []*Peer  { return v.peers }
+func (v *View) Version() uint64 { return v.of.Version }
+func (v *View) Peers() []*Peer  { return v.of.Peers }
 
 // Leader returns who led a group that the node was in, maybe the node itself.
 func (v *View) Leader(group string) (*Peer, error) {
-	if p := v.leaders[group]; p != nil {
+	if p := v.of.Leaders[group]; p != nil {
 		return p, nil
 	}
 	return nil, api.ErrNoPeer
@@ -25,19 +21,25 @@ func (v *View) Leader(group string) (*Peer, error) {
 
 // Snapshot returns all that the node knows now.
 func (n *Node) Snapshot() (*View, error) {
-	if v, there, err := elsewhere(n, (*control.Client).Look); there {
-		if err != nil {
-			return nil, err
-		}
-		n.events.Mark(v.Version)
-		return &View{v.Version, v.Peers, v.Leaders}, nil
+	of, there, err := elsewhere(n, (*control.Client).Look)
+	switch {
+	case !there:
+		of, err = n.view(n.events.Mark)
+	case err == nil:
+		n.events.Mark(of.Version)
 	}
-	v := new(View)
-	if err := n.while(func(l *loop) {
-		*v = View{l.version, sorted(l.all()), l.core.Leaders()}
-		n.events.Mark(v.version)
-	}); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return v, nil
+	return &View{of}, nil
+}
+
+// view returns what a node knows that runs here, and calls a function with the version of
+// that before it knows more.
+func (n *Node) view(mark func(version uint64)) (of control.View, err error) {
+	err = n.while(func(l *loop) {
+		of = control.View{Version: l.version, Peers: sorted(l.all()), Leaders: l.core.Leaders()}
+		mark(l.version)
+	})
+	return of, err
 }

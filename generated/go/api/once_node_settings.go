@@ -9,6 +9,8 @@ import (
 
 // Defaults of once_node.
 const (
+	DefaultNodeShared     = false
+	DefaultNodeBrief      = false
 	DefaultNodeSecurity   = NodeSecurityAuto
 	DefaultNodeTrust      = NodeTrustOpen
 	DefaultNodeBeaconPort = 5670
@@ -30,6 +32,17 @@ type NodeSettings struct {
 	mu    sync.Mutex // held while settings change, until they are fixed
 	fixed bool
 
+	// Shared has the node be one with those of other programs of this user
+	// that say so too, and have an Identity of the same directory: the first
+	// that starts runs the node, the others are attached to it, and have its
+	// name and its other settings in place of their own; one that asks for
+	// more in Security, Trust or Sealed fails with ErrInUse. When that ends,
+	// one of them runs the node, with its own settings. See [Node].Holder.
+	Shared bool
+	// Brief says that a node that is Shared is about to end when it has done
+	// what it is for. Others that would share it wait until it has ended, and
+	// run the node then.
+	Brief    bool
 	Security NodeSecurity // how the node protects what it says
 	Trust    NodeTrust    // whom to let in
 	// BeaconPort is the UDP port on which nodes find each other; those with
@@ -49,6 +62,8 @@ type NodeSettings struct {
 // DefaultNodeSettings returns the defaults. What the engine is to choose has a value below its least.
 func DefaultNodeSettings() NodeSettings {
 	return NodeSettings{
+		Shared:     DefaultNodeShared,
+		Brief:      DefaultNodeBrief,
 		Security:   0,
 		Trust:      0,
 		BeaconPort: -1,
@@ -80,6 +95,35 @@ func (s *NodeSettings) Fix(start func() error) error {
 		err := start()
 		s.fixed = err == nil
 		return err
+	})
+}
+
+// SetShared has the node be shared with other programs of this user that set
+// this, and an identity with the same directory: the first that starts runs
+// the node, the others are attached to it instead of failing. An attached node
+// has the name and all settings of the one that runs. It is not attached, and
+// start fails with in use, where that has less of security or trust, or leaves
+// a group unsealed, than this one asks for. It is told of all events, from an
+// enter for each peer that is present on. What is said and has no room in its
+// inbox is told by an event of type overrun. When the process ends that runs
+// the node, one of those that were attached runs it, with its own settings,
+// and the others are attached to that: peers exit and enter, an event of type
+// network says so, and what was said and is not known to be confirmed, flush
+// tells. To stop an attached node leaves the groups that it has joined.
+func (s *NodeSettings) SetShared(shared bool) error {
+	return s.Change(func() error {
+		s.Shared = shared
+		return nil
+	})
+}
+
+// SetBrief says that the node is about to end when it has done what it is for.
+// Others that would share it wait until it has ended: one of them runs the
+// node then.
+func (s *NodeSettings) SetBrief(brief bool) error {
+	return s.Change(func() error {
+		s.Brief = brief
+		return nil
 	})
 }
 

@@ -13,23 +13,22 @@
 // of the handshake, and WELCOME answers it, or FAILED, with the error "brief"
 // if the process is about to end and its node not to be shared: these three
 // are the same in all versions. The highest version that both sides speak
-// holds from then on. A program that has said in HELLO that it wants events
-// gets a PEER and an EVENT for each, from an enter for each peer that is
-// present on. PEER is left out where it would be that of the last EVENT. What
-// is said and has no room in the queue of a program that is slow, it does not
-// get: an EVENT of type overrun tells how much that is, where it would have
-// been. All that comes and goes it is told. The node goes on as it is: a
-// program that wants more protection than it has asks for it first, and
-// leaves. What the program asks for has a number, which the answer repeats:
-// DONE or FAILED, and before it what there is to tell, MISSED, PEER, VIEW or
-// ANSWER. Number 0 is that of events. Answers come as they are ready. WHISPER,
-// SHOUT, FLUSH and ASK may take long; CANCEL ends the wait, and the answer
-// comes then. A WHISPER or SHOUT waits for the one before it. What is not as
-// it is written here, and what is more than the limits, ends the conversation.
-// FLUSH is answered for what this program has said; if another has said
-// something to the same peer, what that peer missed may be counted for both,
-// and the program that runs the node is told of all. The node is in a group
-// while the program that runs it is, or one that shares it. When the
+// holds from then on. Then a program gets a PEER and an EVENT for each event,
+// from an enter for each peer that is present on. PEER is left out where it
+// would be that of the last EVENT. What is said and has no room in the queue
+// of a program that is slow, it does not get: an EVENT of type overrun tells
+// how much that is, where it would have been. All that comes and goes it is
+// told. The node goes on as it is: a program that wants more protection than
+// it has asks for it first, and leaves. What the program asks for has a
+// number, which the answer repeats: DONE or FAILED, and before it what there
+// is to tell, MISSED, PEER, VIEW or ANSWER. Answers come as they are ready.
+// WHISPER, SHOUT, FLUSH and ASK may take long; CANCEL ends the wait, and the
+// answer comes then. A WHISPER or SHOUT waits for the one before it. What is
+// not as it is written here, and what is more than the limits, ends the
+// conversation. FLUSH is answered for what this program has said; if another
+// has said something to the same peer, what that peer missed may be counted
+// for both, and the program that runs the node is told of all. The node is in
+// a group while the program that runs it is, or one that shares it. When the
 // connection ends, the program has left its groups, and its calls are over.
 //
 //	control   = P:HELLO ( N:FAILED / N:WELCOME *( request / answer / told ) )
@@ -54,13 +53,14 @@ const Version = 1
 // Offsets of the header's fields in a message, in octets.
 const (
 	VersionOffset = 3
+	NumberOffset  = 4
 )
 
 // Limits of fields: octets of a text, entries of a list and their octets together,
 // frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxHello              = 7
-	MaxWelcome            = 797
+	MaxHello              = 10
+	MaxWelcome            = 801
 	MaxWelcomeProcess     = 255
 	MaxWelcomeProgram     = 255
 	MaxWelcomeName        = 255
@@ -106,7 +106,7 @@ const (
 	MaxAnswer             = 17104908
 	MaxAnswerValues       = 65536
 	MaxAnswerValuesOctets = 16777216
-	MaxEvent              = 8475
+	MaxEvent              = 8479
 	MaxEventGroup         = 255
 	MaxEventText          = 8192
 	MaxEventContent       = 65536
@@ -199,12 +199,13 @@ type Message interface {
 
 // Hello opens a conversation.
 type Hello struct {
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
+	Number uint32
 	// the lowest version of the protocol that the program speaks
 	Lowest uint8
 	// the highest
 	Highest uint8
-	// 1 if the program wants to be told of events, else 0
-	Events uint8
 }
 
 // ID returns IDHello.
@@ -212,7 +213,7 @@ func (*Hello) ID() ID { return IDHello }
 
 // Size returns the length of the first frame in octets.
 func (m *Hello) Size() int {
-	return 7
+	return 10
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -220,9 +221,9 @@ func (m *Hello) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("HELLO", b)
 	w.Header(Signature, uint8(IDHello))
 	w.Uint8(Version)
+	w.Uint32(m.Number)
 	w.Uint8(m.Lowest)
 	w.Uint8(m.Highest)
-	w.Uint8(m.Events)
 	return w.End()
 }
 
@@ -231,14 +232,17 @@ func (m *Hello) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("HELLO", frame, content)
 	r.Header(Signature, uint8(IDHello))
 	r.Constant("version", 1, Version)
+	r.Uint32("number", &m.Number)
 	r.Uint8("lowest", &m.Lowest)
 	r.Uint8("highest", &m.Highest)
-	r.Uint8("events", &m.Events)
 	return r.End()
 }
 
 // Welcome says whose node it is that the program shares from now on.
 type Welcome struct {
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
+	Number uint32
 	// the version of the protocol that holds
 	Speaks uint8
 	// the process that runs the node: its number, and on which host; at most
@@ -259,7 +263,7 @@ func (*Welcome) ID() ID { return IDWelcome }
 
 // Size returns the length of the first frame in octets.
 func (m *Welcome) Size() int {
-	return 29 + wire.SizeString(m.Process) + wire.SizeString(m.Program) + wire.SizeString(m.Name)
+	return 33 + wire.SizeString(m.Process) + wire.SizeString(m.Program) + wire.SizeString(m.Name)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -267,6 +271,7 @@ func (m *Welcome) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("WELCOME", b)
 	w.Header(Signature, uint8(IDWelcome))
 	w.Uint8(Version)
+	w.Uint32(m.Number)
 	w.Uint8(m.Speaks)
 	w.String("process", m.Process, 255)
 	w.String("program", m.Program, 255)
@@ -281,6 +286,7 @@ func (m *Welcome) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("WELCOME", frame, content)
 	r.Header(Signature, uint8(IDWelcome))
 	r.Constant("version", 1, Version)
+	r.Uint32("number", &m.Number)
 	r.Uint8("speaks", &m.Speaks)
 	r.String("process", &m.Process, 255)
 	r.String("program", &m.Program, 255)
@@ -292,7 +298,8 @@ func (m *Welcome) Decode(frame []byte, content [][]byte) error {
 
 // Whisper says something to a peer. DONE says that it is queued.
 type Whisper struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the peer's id
 	Peer [16]byte
@@ -332,7 +339,8 @@ func (m *Whisper) Decode(frame []byte, content [][]byte) error {
 
 // Shout says something to a group. DONE says for how many peers it is queued.
 type Shout struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the group; at most 255 octets
 	Group string
@@ -373,7 +381,8 @@ func (m *Shout) Decode(frame []byte, content [][]byte) error {
 // Flush waits until the peers have confirmed what this program has said to
 // them. If some have not, there is a MISSED for each before FAILED.
 type Flush struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 }
 
@@ -405,7 +414,8 @@ func (m *Flush) Decode(frame []byte, content [][]byte) error {
 
 // Join has the node be in a group.
 type Join struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the group; at most 255 octets
 	Group string
@@ -441,7 +451,8 @@ func (m *Join) Decode(frame []byte, content [][]byte) error {
 
 // Leave takes JOIN back.
 type Leave struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the group; at most 255 octets
 	Group string
@@ -477,7 +488,8 @@ func (m *Leave) Decode(frame []byte, content [][]byte) error {
 
 // Connect has the node connect to a peer that no beacon tells of.
 type Connect struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the peer's id
 	Peer [16]byte
@@ -518,7 +530,8 @@ func (m *Connect) Decode(frame []byte, content [][]byte) error {
 // Look asks what the node knows now. There is a PEER for each that is present
 // or leads a group, and then a VIEW.
 type Look struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 }
 
@@ -551,7 +564,8 @@ func (m *Look) Decode(frame []byte, content [][]byte) error {
 // Ask asks what only the running node knows, or has it do what only it can. An
 // ANSWER comes, or FAILED if the node knows no such subject.
 type Ask struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// what is asked for: "counts" is how often something unusual was seen, by
 	// name; "gossip servers" what is wrong with each; "traffic" what was said
@@ -600,7 +614,8 @@ func (m *Ask) Decode(frame []byte, content [][]byte) error {
 
 // Cancel ends the wait of a call, if it waits.
 type Cancel struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 }
 
@@ -632,9 +647,10 @@ func (m *Cancel) Decode(frame []byte, content [][]byte) error {
 
 // Done says that what was asked for is done.
 type Done struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
-	// for how many peers a SHOUT is queued, else 0
+	// for how many peers a WHISPER or SHOUT is queued, else 0
 	Count uint32
 }
 
@@ -668,7 +684,8 @@ func (m *Done) Decode(frame []byte, content [][]byte) error {
 
 // Failed says that what was asked for is not done, or not known to be.
 type Failed struct {
-	// number of the call, 0 for HELLO
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the error's name in the class model of the node or of the identity,
 	// empty if it has none there; at most 255 octets
@@ -714,7 +731,8 @@ func (m *Failed) Decode(frame []byte, content [][]byte) error {
 
 // Missed says what a peer is not known to have got.
 type Missed struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the peer's id; zeros where several are told together
 	Peer [16]byte
@@ -766,7 +784,8 @@ func (m *Missed) Decode(frame []byte, content [][]byte) error {
 
 // Peer says what the node knows of a peer.
 type Peer struct {
-	// number of the call, or 0 if it is the peer of the next EVENT
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the peer's id
 	Peer [16]byte
@@ -853,7 +872,8 @@ func (m *Peer) Decode(frame []byte, content [][]byte) error {
 
 // View ends the list of peers that a LOOK asked for, and answers it.
 type View struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// the version of what is known: events with a higher one tell how it goes
 	// on
@@ -895,7 +915,8 @@ func (m *View) Decode(frame []byte, content [][]byte) error {
 
 // Answer answers an ASK.
 type Answer struct {
-	// number of the call
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
 	Number uint32
 	// what there is to say, by name; at most 65536 entries; keys of at most
 	// 255 octets, values of at most 1048576 octets, together 16777216
@@ -932,6 +953,9 @@ func (m *Answer) Decode(frame []byte, content [][]byte) error {
 
 // Event tells what has happened to the last PEER with number 0.
 type Event struct {
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
+	Number uint32
 	// what the event tells, as the class model of an event has it
 	Type uint8
 	// when it happened, in nanoseconds since 1970
@@ -955,7 +979,7 @@ func (*Event) ID() ID { return IDEvent }
 
 // Size returns the length of the first frame in octets.
 func (m *Event) Size() int {
-	return 23 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
+	return 27 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -963,6 +987,7 @@ func (m *Event) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("EVENT", b)
 	w.Header(Signature, uint8(IDEvent))
 	w.Uint8(Version)
+	w.Uint32(m.Number)
 	w.Uint8(m.Type)
 	w.Uint64(m.Time)
 	w.Uint64(m.Knows)
@@ -979,6 +1004,7 @@ func (m *Event) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("EVENT", frame, content)
 	r.Header(Signature, uint8(IDEvent))
 	r.Constant("version", 1, Version)
+	r.Uint32("number", &m.Number)
 	r.Uint8("type", &m.Type)
 	r.Uint64("time", &m.Time)
 	r.Uint64("knows", &m.Knows)
@@ -996,6 +1022,7 @@ func Peek(frame []byte) (ID, error) {
 	r := wire.NewReader("once_control", frame, nil)
 	id := ID(r.Signature(Signature))
 	r.Constant("version", 1, Version)
+	r.Skip("number", 4)
 	if r.Err() == nil && id.String() == "" {
 		return 0, &wire.Error{Message: "once_control", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}

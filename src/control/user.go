@@ -1,0 +1,19 @@
+//go:build linux || darwin
+
+package control
+
+import (
+	"errors"
+	"net"
+)
+
+// userOf returns whose process has made a connection.
+func userOf(conn *net.UnixConn) (user int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var fault error
+	err = raw.Control(func(fd uintptr) { user, fault = userAt(int(fd)) })
+	return user, errors.Join(err, fault)
+}
