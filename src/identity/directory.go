@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -112,15 +111,6 @@ func (d directory) write(name string, mode fs.FileMode, content []byte) error {
 		err = os.Rename(temporary, path)
 	}
 	return err
-}
-
-// writeLines is write for a line of each value.
-func writeLines[T interface{ line() string }](d directory, name string, values []T) error {
-	var lines bytes.Buffer
-	for _, value := range values {
-		lines.WriteString(value.line())
-	}
-	return d.write(name, 0o600, lines.Bytes())
 }
 
 // establish writes a file unless it is there.
