@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/lock"
 )
 
 // folder is where a receiver puts files, and never beside it: root follows no link out.
@@ -135,18 +136,18 @@ func (f *folder) partial(e entry) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = lock(file)
+	err = lock.Take(file, false)
 	opened, fault := file.Stat()
 	if err = cmp.Or(err, fault); err == nil {
 		if named, missing := f.root.Lstat(name); missing != nil {
-			err = errLocked // who had it has placed it
+			err = lock.ErrTaken // who had it has placed it
 		} else if !named.Mode().IsRegular() || !os.SameFile(opened, named) {
 			err = fmt.Errorf("%w: %s", api.ErrOccupied, name)
 		}
 	}
 	if err != nil {
 		file.Close()
-		if errors.Is(err, errLocked) {
+		if errors.Is(err, lock.ErrTaken) {
 			err = nil
 		}
 		return nil, err
