@@ -33,7 +33,6 @@ type rolls struct {
 	roll    *identity.Roll // that counts here; nil if the node is in no network
 	token   *identity.Token
 	other   *identity.Roll // that a member has shown, and that contradicts it
-	asked   map[uuid.UUID]time.Time
 	turned  chan struct{} // closed, and made anew, when a member has said what it has
 	stirred chan struct{} // has one when the roll may have changed
 }
@@ -41,13 +40,14 @@ type rolls struct {
 // holding is what a member has said of the roll that it has.
 type holding struct {
 	rank     identity.Rank
-	offers   bool            // it is later than ours, as far as is known
+	offers   bool            // it may bring it
+	asked    time.Time       // for it; zero if it is not
 	answered guard.Allowance // of its ASKs
 	brought  guard.Allowance // of its ROLLs
 }
 
 func newRolls(g *guard.Guard) rolls {
-	r := rolls{asked: map[uuid.UUID]time.Time{}, turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
+	r := rolls{turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
 	if r.roll = g.Roll(); r.roll != nil {
 		r.token = g.Identity.Token()
 	}
@@ -100,52 +100,42 @@ func (l *loop) tellHolds(to uuid.UUID) {
 
 // hears takes in which roll a member has.
 func (l *loop) hears(h *holding, rank identity.Rank) {
-	h.rank, h.offers = rank, rank.Compare(l.roll.Rank()) > 0
+	h.rank, h.offers = rank, true
 	l.turn()
-	if h.offers {
-		l.fetch()
-	}
+	l.fetch()
 }
 
 // fetch asks those who offer a later roll for it, not too many at once.
 func (l *loop) fetch() {
-	for id := range l.asked {
-		if l.find(id) == nil {
-			delete(l.asked, id)
+	room := zremsg.MaxAsked
+	for _, p := range l.peers {
+		if p.holds != nil && !p.holds.asked.IsZero() {
+			room--
 		}
-	}
-	if l.roll == nil || len(l.asked) >= zremsg.MaxAsked {
-		return
 	}
 	for id, p := range l.peers {
-		if _, asked := l.asked[id]; asked || p.holds == nil || !p.holds.offers || p.holds.rank.Compare(l.roll.Rank()) <= 0 {
-			continue
-		}
-		l.asked[id] = time.Now()
-		if l.say(id, &zremsg.Ask{}); len(l.asked) == zremsg.MaxAsked {
-			return
+		h := p.holds
+		if room > 0 && h != nil && h.offers && h.asked.IsZero() && h.rank.Compare(l.roll.Rank()) > 0 {
+			h.asked = time.Now()
+			room--
+			l.say(id, &zremsg.Ask{})
 		}
 	}
 }
 
 // tire waits no longer for those who have not brought a roll in time.
 func (l *loop) tire(now time.Time) {
-	for id, at := range l.asked {
-		if now.Sub(at) >= askedLife {
+	for _, p := range l.peers {
+		if h := p.holds; h != nil && !h.asked.IsZero() && now.Sub(h.asked) >= askedLife {
 			l.count("rolls that were not brought")
-			l.declined(id)
+			h.decline()
 		}
 	}
 	l.fetch()
 }
 
-// declined notes that a peer offers us nothing, until it says anew what it has.
-func (l *loop) declined(id uuid.UUID) {
-	delete(l.asked, id)
-	if h := l.of(id).holds; h != nil {
-		h.offers = false
-	}
-}
+// decline notes that a peer offers us nothing, until it says anew what it has.
+func (h *holding) decline() { h.offers, h.asked = false, time.Time{} }
 
 // give brings a member our roll, unless it has asked too often.
 func (l *loop) give(to uuid.UUID) {
@@ -208,9 +198,11 @@ func (r *receiver) brings(m *zremsg.Roll) {
 // brought notes what came of a roll that a member has brought, which is nil if it was not
 // right.
 func (l *loop) brought(from uuid.UUID, roll *identity.Roll, taken bool, err error) {
-	l.declined(from)
-	if h := l.member(from); h != nil && roll != nil {
-		h.rank = roll.Rank()
+	if h := l.of(from).holds; h != nil {
+		h.decline()
+		if roll != nil {
+			h.rank = roll.Rank()
+		}
 	}
 	switch {
 	case taken:
