@@ -2,7 +2,6 @@ package guard
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,7 +32,7 @@ const (
 const helloPurpose = "once_hello 1"
 
 // ChallengeSize is how many octets a challenge has.
-const ChallengeSize = 16
+const ChallengeSize = NonceSize
 
 // ErrProof says that a greeting is not by whom its card is of.
 var ErrProof = errors.New("the greeting is not signed by the identity: somebody else may have sent it")
@@ -88,11 +87,7 @@ func Prove(by *identity.Identity, hello *zremsg.Hello, to uuid.UUID, nonce [Nonc
 }
 
 // NewChallenge returns what a peer has to answer with each session that it opens.
-func NewChallenge() []byte {
-	challenge := make([]byte, ChallengeSize)
-	rand.Read(challenge)
-	return challenge
-}
+func NewChallenge() []byte { return NewNonce() }
 
 // transcribe calls do with what the proof of a HELLO is over, which do must not keep: the
 // receiver's nonce, if each side was shown the other's, else zeros; the receiver's id; and
@@ -243,8 +238,5 @@ func (g *Guard) authentic(s *shown, hello *zremsg.Hello, on *Nonces) error {
 // SameKey tells whether a peer without a card has proved the same key of CURVE as before;
 // known is what it has shown then, nil if it is not present.
 func SameKey(known *zre.Badge, key *[32]byte) bool {
-	if known == nil {
-		return true
-	}
-	return known.Key == nil && key == nil || known.Key != nil && key != nil && *known.Key == *key
+	return known == nil || known.Key == key || known.Key != nil && key != nil && *known.Key == *key
 }

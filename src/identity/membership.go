@@ -122,13 +122,10 @@ func (i *Identity) Take(r *Roll) (taken bool, err error) {
 		if err := errors.Join(i.belong(), judge()); err != nil || !taken {
 			return err
 		}
-		if err := i.dir.keepRoll(r); err != nil {
-			return err
-		}
-		return i.follow(r)
+		return errors.Join(i.dir.keepRoll(r), i.follow(r))
 	})
-	if readOnly(err) && judge() == nil && taken {
-		return true, errors.Join(err, i.follow(r))
+	if !taken && readOnly(err) && judge() == nil && taken {
+		err = errors.Join(err, i.follow(r))
 	}
 	return taken, err
 }
