@@ -61,11 +61,11 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 	}
 	say(HeaderCard, text)
 	say(HeaderChallenge, identity.Base64(challenge))
-	if token := g.Identity.Token(); token != nil {
+	if token, roll := g.Identity.Membership(); token != nil {
 		say(HeaderToken, identity.Base64(token.Octets()))
-	}
-	if moves := g.Identity.Moves(); len(moves) > 0 {
-		say(HeaderMoves, identity.Base64(moves))
+		if len(roll.Moves) > 0 {
+			say(HeaderMoves, identity.Base64(roll.Moves))
+		}
 	}
 	if on.Own != noNonce {
 		say(HeaderNonce, identity.Base64(on.Own[:]))

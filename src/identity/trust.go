@@ -128,7 +128,7 @@ func (t *Trust) check(c Claim, now time.Time) (token *Token, noted bool, err err
 // member returns the token of a claim that counts, if it makes a member of our network: the
 // latest of the one that is shown and the one in the network's roll.
 func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
-	own, roll := t.own.membership()
+	own, roll := t.own.Membership()
 	if own == nil || c.Card == nil || len(c.Token) == 0 {
 		return nil, fmt.Errorf("%w: %s shows no token", ErrMember, c.ID)
 	}
@@ -174,14 +174,6 @@ func (r *Roll) knows(t *Token, moves []byte) error {
 		return nil
 	}
 	return r.foreign(keys)
-}
-
-// Moves returns the moves of the identity's network, for [Claim].
-func (i *Identity) Moves() []byte {
-	if r := i.Roll(); r != nil {
-		return r.Moves
-	}
-	return nil
 }
 
 // refresh reads the files of pins and of the membership if they have changed.
