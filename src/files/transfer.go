@@ -31,16 +31,16 @@ type Transfer struct {
 }
 
 func (f *Files) newTransfer(k key) *Transfer {
-	return &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
+	t := &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
+	t.entries, t.folded = make([]entry, 1), map[string]bool{} // one for the listing
+	return t
 }
 
 // Offer returns a transfer to a peer: add files to it and send them.
 func (f *Files) Offer(peer uuid.UUID) *Transfer {
 	var number [8]byte
 	rand.Read(number[:]) // never fails
-	t := f.newTransfer(key{peer, binary.BigEndian.Uint64(number[:])})
-	t.entries = make([]entry, 1) // for the listing
-	return t
+	return f.newTransfer(key{peer, binary.BigEndian.Uint64(number[:])})
 }
 
 // Peer returns the id of the other side.
