@@ -244,10 +244,7 @@ func makeNetwork(dir string, seed []byte) (*Network, error) {
 	if _, err := LoadNetwork(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, fmt.Errorf("%s: %w", dir, ErrExists))
 	}
-	if err := directory(dir).establishKey("network", seed); err != nil {
-		return nil, err
-	}
-	return LoadNetwork(dir)
+	return openNetwork(dir, seed)
 }
 
 // MoveNetwork makes the network in a directory one with a new key, in a directory that has

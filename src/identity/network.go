@@ -33,8 +33,11 @@ type Network struct {
 }
 
 // OpenNetwork returns the network in a directory, and makes both if they are missing.
-func OpenNetwork(dir string) (*Network, error) {
-	if err := directory(dir).establishKey("network", newSeed()); err != nil {
+func OpenNetwork(dir string) (*Network, error) { return openNetwork(dir, newSeed()) }
+
+// openNetwork is OpenNetwork with the key that is made if there is none.
+func openNetwork(dir string, seed []byte) (*Network, error) {
+	if err := directory(dir).establishKey("network", seed); err != nil {
 		return nil, err
 	}
 	return LoadNetwork(dir)

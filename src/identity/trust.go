@@ -178,7 +178,7 @@ func (r *Roll) knows(t *Token, moves []byte) error {
 
 // refresh reads the files of pins and of the membership if they have changed.
 func (t *Trust) refresh() (err error) {
-	stamp := t.own.dir.stamp(trusted...)
+	stamp := t.own.dir.stamp()
 	if stamp == t.stamp {
 		return nil
 	}
@@ -198,16 +198,13 @@ func (t *Trust) Refresh() error {
 	return t.refresh()
 }
 
-// trusted are the files that refresh reads.
-var trusted = []string{filePins, fileRoll, fileToken}
-
-// stamp tells apart what files have been over time.
-func (d directory) stamp(names ...string) string {
+// stamp tells apart what the files that refresh reads have been over time.
+func (d directory) stamp() string {
 	var stamp []byte
 	if d == "" {
 		return ""
 	}
-	for _, name := range names {
+	for _, name := range []string{filePins, fileRoll, fileToken} {
 		if info, err := os.Stat(d.path(name)); err == nil {
 			stamp = fmt.Appendln(stamp, name, info.Size(), info.ModTime())
 		}

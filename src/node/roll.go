@@ -33,8 +33,8 @@ type rolls struct {
 	roll    *identity.Roll // that counts here; nil if the node is in no network
 	token   *identity.Token
 	other   *identity.Roll // that a member has shown, and that contradicts it
-	turned  chan struct{} // closed, and made anew, when a member has said what it has
-	stirred chan struct{} // has one when the roll may have changed
+	turned  chan struct{}  // closed, and made anew, when a member has said what it has
+	stirred chan struct{}  // has one when the roll may have changed
 }
 
 // holding is what a member has said of the roll that it has.
