@@ -99,9 +99,6 @@ func (g *Guard) arm(c *Config) (err error) {
 		}
 		return nil
 	}
-	if trust == api.NodeTrustMembers && !member {
-		return api.ErrMembers
-	}
 	g.Identity, g.Secure, g.members = c.Identity, security == api.NodeSecuritySecure, trust == api.NodeTrustMembers
 	g.trust, err = identity.NewTrust(trust, c.Identity)
 	return err

@@ -23,7 +23,7 @@ type peer struct {
 	theirs           *inbound      // of those that it made to us, the one that counts; nil for none
 	heir             zre.LinkID    // of those, the latest that may go on without a greeting
 	challenge        []byte        // what its sessions have to answer; nil before our greeting
-	holds            *holding      // of the network's roll; nil for one that has said nothing of that
+	holds            holding       // of the network's roll
 }
 
 // idle tells whether there is nothing with a peer.
@@ -134,7 +134,7 @@ func (t *table) enter(of *Peer) {
 func (t *table) exit(id uuid.UUID) {
 	c := t.find(id)
 	t.with(id, func(p *peer) {
-		p.Channel, p.challenge, p.holds = nil, nil, nil
+		p.Channel, p.challenge, p.holds = nil, nil, holding{}
 		for _, group := range c.Peer().Groups() {
 			t.dropLocked(group, c)
 		}

@@ -69,17 +69,11 @@ func (r *rolls) turn() {
 
 // member returns what a peer that is present, and has shown to be a member of our network,
 // has of the roll. It is nil for others.
-func (l *loop) member(id uuid.UUID) (h *holding) {
+func (l *loop) member(id uuid.UUID) *holding {
 	if badge := l.badge(id); badge == nil || badge.Token == nil || l.roll == nil {
 		return nil
 	}
-	l.with(id, func(p *peer) {
-		if p.holds == nil {
-			p.holds = new(holding)
-		}
-		h = p.holds
-	})
-	return h
+	return &l.of(id).holds
 }
 
 // say says something to a member, if our connection to it carries content.
@@ -109,13 +103,13 @@ func (l *loop) hears(h *holding, rank identity.Rank) {
 func (l *loop) fetch() {
 	room := zremsg.MaxAsked
 	for _, p := range l.peers {
-		if p.holds != nil && !p.holds.asked.IsZero() {
+		if !p.holds.asked.IsZero() {
 			room--
 		}
 	}
 	for id, p := range l.peers {
-		h := p.holds
-		if room > 0 && h != nil && h.offers && h.asked.IsZero() && h.rank.Compare(l.roll.Rank()) > 0 {
+		h := &p.holds
+		if room > 0 && h.offers && h.asked.IsZero() && h.rank.Compare(l.roll.Rank()) > 0 {
 			h.asked = time.Now()
 			room--
 			l.say(id, &zremsg.Ask{})
@@ -126,7 +120,7 @@ func (l *loop) fetch() {
 // tire waits no longer for those who have not brought a roll in time.
 func (l *loop) tire(now time.Time) {
 	for _, p := range l.peers {
-		if h := p.holds; h != nil && !h.asked.IsZero() && now.Sub(h.asked) >= askedLife {
+		if h := &p.holds; !h.asked.IsZero() && now.Sub(h.asked) >= askedLife {
 			l.count("rolls that were not brought")
 			h.decline()
 		}
@@ -198,7 +192,7 @@ func (r *receiver) brings(m *zremsg.Roll) {
 // brought notes what came of a roll that a member has brought, which is nil if it was not
 // right.
 func (l *loop) brought(from uuid.UUID, roll *identity.Roll, taken bool, err error) {
-	if h := l.of(from).holds; h != nil {
+	if h := l.member(from); h != nil {
 		h.decline()
 		if roll != nil {
 			h.rank = roll.Rank()
@@ -363,8 +357,7 @@ func (n *Node) Spread(ctx context.Context, text string, members int) (holders []
 // holders returns which members that a roll names are known to have it.
 func (l *loop) holders(roll *identity.Roll) (holders []string) {
 	for id := range roll.Tokens {
-		h := l.of(id).holds
-		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() {
+		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || l.of(id).holds.rank == roll.Rank() {
 			holders = append(holders, id.String())
 		}
 	}
