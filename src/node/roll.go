@@ -145,8 +145,7 @@ func (l *loop) give(to uuid.UUID) {
 
 // ofRoll takes what a member says of the network's roll.
 func (r *receiver) ofRoll(message zremsg.Message) {
-	m, brings := message.(*zremsg.Roll)
-	if brings {
+	if m, brings := message.(*zremsg.Roll); brings {
 		r.brings(m)
 		return
 	}
