@@ -311,3 +311,18 @@ func TestFullRoll(t *testing.T) {
 	}
 	must(t, n.Revoke("ana"))
 }
+
+// TestTakeUnkept: a roll that cannot be written counts, whatever the reason.
+func TestTakeUnkept(t *testing.T) {
+	n := newNetwork(t)
+	ana := member(t, n, "ana")
+	r, err := n.revoke(uuid.UUID{6: 0x80, 8: 0x80}, start)
+	must(t, err)
+	must(t, os.Mkdir(ana.dir.path(fileRoll+".new"), 0o700))
+	if taken, err := ana.Take(r); !taken || err == nil || ana.Roll() != r {
+		t.Errorf("%v, %v, and the roll is %+v", taken, err, ana.Roll())
+	}
+	if must(t, ana.belong()); ana.Roll() != r {
+		t.Errorf("when the files are read again it is %+v", ana.Roll())
+	}
+}
