@@ -37,6 +37,7 @@ var floors = []string{
 	"src/sight",
 	"src/seal",
 	"src/identity",
+	"src/lock",
 	"src/link/czmq",
 	"src/link",
 	"src/check",

@@ -113,7 +113,7 @@ func (f *Files) enqueue(k key, frame []byte) {
 	t := f.newTransfer(k)
 	t.incoming = true
 	t.title, t.count, t.octets = offer.Title, int(offer.Files), offer.Octets
-	t.entries = []entry{{octets: uint64(offer.Listing)}}
+	t.entries[0].octets = uint64(offer.Listing)
 	select {
 	case f.offers <- t:
 		f.transfers[k] = t

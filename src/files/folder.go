@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/lock"
 )
 
 // folder is where a receiver puts files, and never beside it: root follows no link out.
@@ -29,8 +30,6 @@ func (f *folder) open(into string, overwrite bool) (err error) {
 	}
 	return err
 }
-
-func (f *folder) close() error { return f.root.Close() }
 
 // make makes the folder that an entry is, or is in.
 func (f *folder) make(e entry) error {
@@ -71,11 +70,26 @@ func (f *folder) there(e entry) (octets uint64, isKnown bool) {
 	if _, err := f.root.Lstat(e.path + partialSuffix); !errors.Is(err, fs.ErrNotExist) {
 		return 0, false
 	}
-	info, err := f.root.Lstat(e.path)
+	err := f.resembles(e)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, true
 	}
-	return e.octets, err == nil && info.Mode().IsRegular() && uint64(info.Size()) == e.octets
+	return e.octets, err == nil
+}
+
+// resembles returns nil if there is a file of the name and the size of an entry, else
+// fs.ErrNotExist, errDiffers, or why there can be none.
+func (f *folder) resembles(e entry) error {
+	info, err := f.root.Lstat(e.path)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%w: %s", api.ErrOccupied, e.path)
+	case !info.Mode().IsRegular() || uint64(info.Size()) != e.octets:
+		return errDiffers
+	}
+	return nil
 }
 
 // part is what is there of a file.
@@ -90,8 +104,6 @@ type part struct {
 
 // errDiffers says that a whole file is another than the one that is sent.
 var errDiffers = errors.New("differs")
-
-func (p *part) close() error { return p.file.Close() }
 
 // add adds what comes next, or if that is nothing, what is there already.
 func (p *part) add(content []byte, length uint64) (err error) {
@@ -109,46 +121,35 @@ func (p *part) add(content []byte, length uint64) (err error) {
 	return err
 }
 
-// whole returns a file that has the name of an entry and may be the same. It returns nil if
-// there is none, or errDiffers.
+// whole returns a file that has the name of an entry and may be the same. Errors are as those
+// of resembles.
 func (f *folder) whole(e entry) (*part, error) {
-	info, err := f.root.Lstat(e.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
+	if err := f.resembles(e); err != nil {
 		return nil, err
-	case info.IsDir():
-		return nil, fmt.Errorf("%w: %s", api.ErrOccupied, e.path)
-	case !info.Mode().IsRegular() || uint64(info.Size()) != e.octets:
-		return nil, errDiffers
 	}
 	file, err := f.root.Open(e.path)
 	return &part{file: file, whole: true, there: e.octets, sum: sha256.New()}, err
 }
 
 // partial opens the file that is an entry until it is complete, for this transfer alone.
-// It returns nil while another has it.
+// The error is lock.ErrTaken while another has it.
 func (f *folder) partial(e entry) (*part, error) {
 	name := e.path + partialSuffix
 	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	err = lock(file)
+	err = lock.Take(file, false)
 	opened, fault := file.Stat()
 	if err = cmp.Or(err, fault); err == nil {
 		if named, missing := f.root.Lstat(name); missing != nil {
-			err = errLocked // who had it has placed it
+			err = lock.ErrTaken // who had it has placed it
 		} else if !named.Mode().IsRegular() || !os.SameFile(opened, named) {
 			err = fmt.Errorf("%w: %s", api.ErrOccupied, name)
 		}
 	}
 	if err != nil {
 		file.Close()
-		if errors.Is(err, errLocked) {
-			err = nil
-		}
 		return nil, err
 	}
 	return &part{file: file, there: uint64(opened.Size()), sum: sha256.New()}, nil

@@ -7,12 +7,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
 	"github.com/sjohnr/at-once/src/check"
+	"github.com/sjohnr/at-once/src/lock"
 )
 
 // receiver asks the sender of a transfer for what it lacks.
@@ -48,7 +50,7 @@ func (t *Transfer) Receive(ctx context.Context, into string, overwrite bool) err
 	r := &receiver{Transfer: t, useful: time.Now(), pause: quiet}
 	err := r.folder.open(into, overwrite)
 	if err == nil {
-		err = errors.Join(r.run(ctx), r.folder.close())
+		err = errors.Join(r.run(ctx), r.folder.root.Close())
 	}
 	return t.leave(err)
 }
@@ -83,7 +85,7 @@ func (r *receiver) run(ctx context.Context) error {
 // bring has a file on the disk. One that is there already is left as it is if it is the same.
 func (r *receiver) bring(ctx context.Context, n int, e entry) error {
 	p, err := r.folder.partial(e)
-	for ; p == nil && err == nil; p, err = r.folder.partial(e) {
+	for ; errors.Is(err, lock.ErrTaken); p, err = r.folder.partial(e) {
 		if _, err := r.hear(ctx, busyPause); err != nil && err != errQuiet {
 			return err
 		}
@@ -103,22 +105,22 @@ func (r *receiver) bring(ctx context.Context, n int, e entry) error {
 	} else if isThere || p.size == 0 && p.there == 0 {
 		err = errors.Join(err, r.folder.root.Remove(e.path+partialSuffix))
 	}
-	return errors.Join(err, p.close())
+	return errors.Join(err, p.file.Close())
 }
 
 // find tells whether a file is there already, and is the same.
 func (r *receiver) find(ctx context.Context, n int, e entry) (isThere bool, err error) {
 	p, err := r.folder.whole(e)
-	if p != nil && err == nil {
-		err = errors.Join(r.fetch(ctx, n, p), p.close())
-		isThere = err == nil
+	if err == nil {
+		err = errors.Join(r.fetch(ctx, n, p), p.file.Close())
 	}
-	if errors.Is(err, errDiffers) {
-		if err = nil; !r.folder.overwrite {
-			err = fmt.Errorf("%w: %s", api.ErrOccupied, e.path)
-		}
+	switch {
+	case errors.Is(err, errDiffers) && !r.folder.overwrite:
+		return false, fmt.Errorf("%w: %s", api.ErrOccupied, e.path)
+	case errors.Is(err, errDiffers), errors.Is(err, fs.ErrNotExist):
+		return false, nil
 	}
-	return isThere, err
+	return err == nil, err
 }
 
 // fetch brings what is there of a file to its end.

@@ -41,7 +41,9 @@ const (
 )
 
 func (f *Files) newTransfer(k key) *Transfer {
-	return &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
+	t := &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
+	t.entries, t.folded = make([]entry, 1), map[string]bool{} // one for the listing
+	return t
 }
 
 func newNumber() uint64 {
@@ -51,11 +53,7 @@ func newNumber() uint64 {
 }
 
 // Offer returns a transfer to a peer: add files to it and send them.
-func (f *Files) Offer(peer uuid.UUID) *Transfer {
-	t := f.newTransfer(key{peer, newNumber()})
-	t.entries = make([]entry, 1) // for the listing
-	return t
-}
+func (f *Files) Offer(peer uuid.UUID) *Transfer { return f.newTransfer(key{peer, newNumber()}) }
 
 // Peer returns the id of the other side.
 func (t *Transfer) Peer() uuid.UUID { return t.peer }

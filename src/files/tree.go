@@ -48,9 +48,6 @@ func (t *tree) add(e entry) error {
 	if t.folded[folded] {
 		return fmt.Errorf("%w: %.80q is there twice, or differs in case or form only", api.ErrBadName, e.path)
 	}
-	if t.folded == nil {
-		t.folded = map[string]bool{}
-	}
 	t.folded[folded] = true
 	e.before = t.total
 	t.total += e.octets

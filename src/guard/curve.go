@@ -44,7 +44,6 @@ func (g *Guard) Curve(v *Visit, refused Refused) *zmtp.Curve {
 	admit := func(key [32]byte, from net.Addr, m *zmtp.Metadata) error {
 		peer, err := PeerOf(m.Identity)
 		if err == nil {
-			g.Names.note(peer, m)
 			err = g.screen(peer, key, m)
 		}
 		if err != nil {
@@ -67,7 +66,6 @@ func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.C
 	}
 	server, err := ecdh.X25519().NewPublicKey(key[:])
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
-		g.Names.note(peer, m)
 		err := g.screen(peer, key, m)
 		if err != nil {
 			refused(peer, at, err)
@@ -77,10 +75,11 @@ func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.C
 	return &zmtp.Curve{Key: g.Identity.Transport(), Server: server, Admit: admit}, err
 }
 
-// screen checks what the far side of a CURVE handshake shows, before anything else
+// screen notes and checks what the far side of a CURVE handshake shows, before anything else
 // is said. What a driver does not tell of it is checked with the greeting, and whether
 // the card is new too, if both sides show a nonce.
 func (g *Guard) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
+	g.Names.note(peer, m)
 	if m.Partial {
 		return nil
 	}

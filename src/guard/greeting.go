@@ -2,12 +2,10 @@ package guard
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +31,7 @@ const (
 const helloPurpose = "once_hello 1"
 
 // ChallengeSize is how many octets a challenge has.
-const ChallengeSize = 16
+const ChallengeSize = NonceSize
 
 // ErrProof says that a greeting is not by whom its card is of.
 var ErrProof = errors.New("the greeting is not signed by the identity: somebody else may have sent it")
@@ -62,11 +60,11 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 	}
 	say(HeaderCard, text)
 	say(HeaderChallenge, identity.Base64(challenge))
-	if token := g.Identity.Token(); token != nil {
+	if token, roll := g.Identity.Membership(); token != nil {
 		say(HeaderToken, identity.Base64(token.Octets()))
-	}
-	if moves := g.Identity.Moves(); len(moves) > 0 {
-		say(HeaderMoves, identity.Base64(moves))
+		if len(roll.Moves) > 0 {
+			say(HeaderMoves, identity.Base64(roll.Moves))
+		}
 	}
 	if on.Own != noNonce {
 		say(HeaderNonce, identity.Base64(on.Own[:]))
@@ -82,34 +80,25 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 
 // Prove returns the value of a HELLO's last header: that an identity says it to a peer.
 func Prove(by *identity.Identity, hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte) string {
-	var proof []byte
-	transcribe(hello, to, nonce, func(said []byte) { proof = by.Sign(helloPurpose, said) })
-	return identity.Base64(proof)
+	return identity.Base64(by.Sign(helloPurpose, transcript(hello, to, nonce)))
 }
 
 // NewChallenge returns what a peer has to answer with each session that it opens.
-func NewChallenge() []byte {
-	challenge := make([]byte, ChallengeSize)
-	rand.Read(challenge)
-	return challenge
-}
+func NewChallenge() []byte { return NewNonce() }
 
-// transcribe calls do with what the proof of a HELLO is over, which do must not keep: the
-// receiver's nonce, if each side was shown the other's, else zeros; the receiver's id; and
-// all that is said before the proof. It is nothing for a HELLO that is over a limit, which
-// is not sent either.
-func transcribe(hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte, do func([]byte)) {
-	b := transcripts.Get().(*[]byte)
-	*b = append(append(slices.Grow((*b)[:0], NonceSize+len(to)+hello.Size()), nonce[:]...), to[:]...)
-	said, err := hello.AppendTo(*b)
-	if err != nil {
-		said = nil
+// transcript returns what the proof of a HELLO is over: the receiver's nonce, if each side
+// was shown the other's, else zeros; the receiver's id; and all that is said before the
+// proof. It is nothing for a HELLO that is over a limit, which is not sent either.
+func transcript(hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte) identity.Words {
+	return func(b []byte) []byte {
+		b = slices.Grow(b, NonceSize+len(to)+hello.Size())
+		said, err := hello.AppendTo(append(append(b, nonce[:]...), to[:]...))
+		if err != nil {
+			return b
+		}
+		return said
 	}
-	do(said)
-	transcripts.Put(b)
 }
-
-var transcripts = sync.Pool{New: func() any { return new([]byte) }}
 
 // shown is what a HELLO shows of its sender.
 type shown struct {
@@ -227,11 +216,7 @@ func (g *Guard) authentic(s *shown, hello *zremsg.Hello, on *Nonces) error {
 		bare.Headers = bare.Headers[:last]
 	}
 	changed := on.Own != noNonce && s.nonce != on.Far // the handshake was, on its way
-	proved := false
-	if !changed {
-		transcribe(&bare, g.ID, nonce, func(said []byte) { proved = s.claim.Card.Verify(helloPurpose, said, s.proof) })
-	}
-	if proved {
+	if !changed && s.claim.Card.Verify(helloPurpose, transcript(&bare, g.ID, nonce), s.proof) {
 		return nil
 	}
 	if err := s.claim.Card.Proved(); err != nil {
@@ -243,8 +228,5 @@ func (g *Guard) authentic(s *shown, hello *zremsg.Hello, on *Nonces) error {
 // SameKey tells whether a peer without a card has proved the same key of CURVE as before;
 // known is what it has shown then, nil if it is not present.
 func SameKey(known *zre.Badge, key *[32]byte) bool {
-	if known == nil {
-		return true
-	}
-	return known.Key == nil && key == nil || known.Key != nil && key != nil && *known.Key == *key
+	return known == nil || known.Key == key || known.Key != nil && key != nil && *known.Key == *key
 }

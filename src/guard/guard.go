@@ -113,48 +113,35 @@ func (g *Guard) arm(c *Config) (err error) {
 		}
 		return nil
 	}
-	if trust == api.NodeTrustMembers && c.Identity.Token() == nil {
-		return api.ErrMembers
-	}
 	g.Identity, g.Secure, g.members = c.Identity, security == api.NodeSecuritySecure, trust == api.NodeTrustMembers
 	g.trust, err = identity.NewTrust(trust, c.Identity)
 	return err
 }
 
-// begin settles which of the node's lives this is.
+// begin takes the identity for this node alone, and settles which of its lives this is.
 func (g *Guard) begin(curve *ecdh.PrivateKey, warn func(string)) (err error) {
 	now := g.wall()
 	if g.Identity == nil {
 		g.Incarnation = uint64(now.UnixNano())
 		return nil
 	}
-	if g.Incarnation, err = g.hold(now, warn); err != nil {
-		return err
+	held := g.Identity.Hold()
+	if errors.Is(held, identity.ErrInUse) {
+		return held
 	}
-	g.serial.Store(g.Incarnation)
-	g.Identity.Lend(curve)
-	if _, err = g.Identity.Issue(g.Incarnation, now); err != nil {
+	g.Incarnation, err = g.Identity.Incarnation(now)
+	if g.Incarnation != 0 {
+		if why := cmp.Or(held, err); why != nil { // no reason not to start
+			warn("the directory of the identity cannot be told of this start, and so keeps no second node from starting with it: " + why.Error())
+		}
+		g.serial.Store(g.Incarnation)
+		g.Identity.Lend(curve)
+		_, err = g.Identity.Issue(g.Incarnation, now)
+	}
+	if err != nil {
 		g.Release()
 	}
 	return err
-}
-
-// hold takes the identity for this node alone, and returns the number of this life. What
-// its directory cannot be told of that is no reason not to start.
-func (g *Guard) hold(now time.Time, warn func(string)) (incarnation uint64, err error) {
-	held := g.Identity.Hold()
-	if errors.Is(held, identity.ErrInUse) {
-		return 0, held
-	}
-	incarnation, err = g.Identity.Incarnation(now)
-	if incarnation == 0 {
-		g.Identity.Release()
-		return 0, err
-	}
-	if why := cmp.Or(held, err); why != nil {
-		warn("the directory of the identity cannot be told of this start, and so keeps no second node from starting with it: " + why.Error())
-	}
-	return incarnation, nil
 }
 
 // Release gives the identity back.
@@ -200,11 +187,11 @@ func (g *Guard) Properties() map[string][]byte {
 		return shown
 	}
 	shown[PropertyCard] = g.Identity.Card().Octets()
-	if token := g.Identity.Token(); token != nil {
+	if token, roll := g.Identity.Membership(); token != nil {
 		shown[propertyToken] = token.Octets()
-	}
-	if moves := g.Identity.Moves(); len(moves) > 0 {
-		shown[propertyMoves] = moves
+		if len(roll.Moves) > 0 {
+			shown[propertyMoves] = roll.Moves
+		}
 	}
 	return shown
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
@@ -24,12 +25,7 @@ var (
 // Refusal returns what a peer is told of why it is not let in.
 func Refusal(why error) api.EventRefusal {
 	is := func(errs ...error) bool {
-		for _, err := range errs {
-			if errors.Is(why, err) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(errs, func(err error) bool { return errors.Is(why, err) })
 	}
 	switch {
 	case is(identity.ErrTakenBack):

@@ -77,15 +77,14 @@ func (r *Refusals) Tell(peer uuid.UUID, reason string, now time.Time) bool {
 
 // Knows tells whether it was told of late why a node is none to talk with.
 func (g *Guard) Knows(peer uuid.UUID) bool {
-	now := time.Now()
-	return g.Meetings.knows(peer, now) || g.Sightings.knows(peer, now)
+	return g.Meetings.knows(peer) || g.Sightings.knows(peer)
 }
 
-func (r *Refusals) knows(peer uuid.UUID, now time.Time) bool {
+func (r *Refusals) knows(peer uuid.UUID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, at := range r.at {
-		if key.peer == peer && now.Sub(at) < RefusalLife {
+		if key.peer == peer && time.Since(at) < RefusalLife {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -46,11 +47,7 @@ func (s *Shuns) Add(peer uuid.UUID, at sight.Endpoint, theirs bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) >= maxShunned {
-		for old, shun := range s.known {
-			if now.After(shun.until) {
-				delete(s.known, old)
-			}
-		}
+		maps.DeleteFunc(s.known, func(_ place, old shun) bool { return now.After(old.until) })
 	}
 	if s.known == nil {
 		s.known = map[place]shun{}

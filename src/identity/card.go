@@ -139,16 +139,16 @@ func (c *Card) Lifetime() time.Duration { return c.Expiry.Sub(c.NotBefore) }
 
 // Verify tells whether the identity has signed a message for a purpose; see
 // [Identity.Sign].
-func (c *Card) Verify(purpose string, message, signature []byte) bool {
+func (c *Card) Verify(purpose string, message Words, signature []byte) bool {
 	return verify(c.Identity, purpose, message, signature)
 }
 
-func verify(key ed25519.PublicKey, purpose string, message, signature []byte) (ok bool) {
+func verify(key ed25519.PublicKey, purpose string, message Words, signature []byte) (ok bool) {
 	purposed(purpose, message, func(said []byte) { ok = ed25519.Verify(key, said, signature) })
 	return ok
 }
 
-func sign(key ed25519.PrivateKey, purpose string, message []byte) (signature []byte) {
+func sign(key ed25519.PrivateKey, purpose string, message Words) (signature []byte) {
 	purposed(purpose, message, func(said []byte) { signature = ed25519.Sign(key, said) })
 	return signature
 }
@@ -207,14 +207,18 @@ func proved(key ed25519.PublicKey, octets, proof []byte) bool {
 }
 
 // unproved returns what the proof at the end of a message is over.
-func unproved(octets []byte) []byte {
-	return octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))]
+func unproved(octets []byte) Words {
+	octets = octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))]
+	return func(b []byte) []byte { return append(b, octets...) }
 }
 
+// Words append a message that is signed to what is there.
+type Words func(b []byte) []byte
+
 // purposed calls do with a message for a purpose, as it is signed, which do must not keep.
-func purposed(purpose string, message []byte, do func([]byte)) {
+func purposed(purpose string, message Words, do func([]byte)) {
 	b := buffers.Get().(*[]byte)
-	*b = append(append(append((*b)[:0], purpose...), 0), message...)
+	*b = message(append(append((*b)[:0], purpose...), 0))
 	do(*b)
 	buffers.Put(b)
 }

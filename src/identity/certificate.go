@@ -16,22 +16,13 @@ func certificate(key *ecdh.PublicKey) []byte {
 		"metadata\ncurve", "public-key", z85.Encode(key.Bytes()))
 }
 
-// secretIn returns the key of a secret certificate, as zcert saves it.
-func secretIn(text string) (*ecdh.PrivateKey, error) {
-	secret, err := keyIn(text, "curve", "secret-key")
-	if err != nil {
-		return nil, err
-	}
-	return ecdh.X25519().NewPrivateKey(secret[:])
-}
-
 // LoadCertificate returns the key of a certificate with its secret key that CZMQ's zcert
 // has saved. As zcert_load does, it looks into FILE_secret first, and then into FILE. The
 // error is fs.ErrNotExist if there is neither, ErrMode if others have rights on it, and
 // ErrMalformed if it is not right.
 func LoadCertificate(file string) (*ecdh.PrivateKey, error) {
 	for _, name := range []string{file + "_secret", file} {
-		key, err := read(directory(filepath.Dir(name)), filepath.Base(name), ofSecret, paired)
+		key, err := read(directory(filepath.Dir(name)), filepath.Base(name), ofSecret, secretIn)
 		if err != nil || key != nil {
 			return key, err
 		}
@@ -42,9 +33,13 @@ func LoadCertificate(file string) (*ecdh.PrivateKey, error) {
 // errPair is what is wrong with a certificate that is put together from two.
 var errPair = errors.New("its public key is not that of its secret key")
 
-// paired is secretIn for a certificate that has both keys.
-func paired(text string) (*ecdh.PrivateKey, error) {
-	key, err := secretIn(text)
+// secretIn returns the key of a secret certificate, as zcert saves it.
+func secretIn(text string) (*ecdh.PrivateKey, error) {
+	secret, err := keyIn(text, "curve", "secret-key")
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdh.X25519().NewPrivateKey(secret[:])
 	if err != nil {
 		return nil, err
 	}

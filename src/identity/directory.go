@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/sjohnr/at-once/src/lock"
 )
 
 // maxFile is the most octets that a file may have.
@@ -87,7 +88,7 @@ func (d directory) locked(do func() error) error {
 		return fmt.Errorf("nothing in %s can be changed: %w: make it writable for this user first", d, err)
 	}
 	defer file.Close() // which unlocks it
-	if err := lock(file, true); err != nil {
+	if err := lock.Take(file, true); err != nil {
 		return fmt.Errorf("lock %s: %w", file.Name(), err)
 	}
 	return do()
@@ -112,15 +113,6 @@ func (d directory) write(name string, mode fs.FileMode, content []byte) error {
 		err = os.Rename(temporary, path)
 	}
 	return err
-}
-
-// writeLines is write for a line of each value.
-func writeLines[T interface{ line() string }](d directory, name string, values []T) error {
-	var lines bytes.Buffer
-	for _, value := range values {
-		lines.WriteString(value.line())
-	}
-	return d.write(name, 0o600, lines.Bytes())
 }
 
 // establish writes a file unless it is there.
@@ -195,12 +187,12 @@ func (d directory) hold() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err = lock(file, false); err {
+	switch err = lock.Take(file, false); err {
 	case nil:
 		if err = errors.Join(file.Truncate(0), sayHolder(file)); err == nil {
 			return file, nil
 		}
-	case errLocked:
+	case lock.ErrTaken:
 		err = fmt.Errorf("%s, by process %s: %w", d, holder(file), ErrInUse)
 	default:
 		err = fmt.Errorf("lock %s: %w", file.Name(), err)

@@ -17,9 +17,9 @@
 //	trust                                 whose the names are
 //	peers/*.cert                          who needs no card: certificates as zauth has them
 //
-// A network is another Ed25519 key, in a directory of its own: network.key, all tokens
-// that it gave in members, its roll, the invites that were not taken yet in invites, and
-// in moved the key that it has now, if that is another. What is secret is for its owner alone, and
+// A network is another Ed25519 key, in a directory of its own: network.key; in members its
+// roll, the latest token of each member, and the seeds of invites that were not taken yet;
+// and in moved the key that it has now, if that is another. What is secret is for its owner alone, and
 // nothing may be written by others; where that is not so, nothing is read. Programs
 // that change a directory at the same time wait for each other with a file lock. One
 // that cannot be changed can be used, but no second node is kept from using it too.

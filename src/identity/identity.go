@@ -73,7 +73,7 @@ func (i *Identity) Directory() string { return string(i.dir) }
 
 // Sign signs a message for a purpose, which keeps it from being taken for
 // anything else; [Card.Verify] is its counterpart.
-func (i *Identity) Sign(purpose string, message []byte) []byte {
+func (i *Identity) Sign(purpose string, message Words) []byte {
 	return sign(i.key, purpose, message)
 }
 

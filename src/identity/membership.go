@@ -12,17 +12,18 @@ import (
 // Token returns what makes the identity a member of a network, nil if nothing does.
 // It may have expired.
 func (i *Identity) Token() *Token {
-	token, _ := i.membership()
+	token, _ := i.Membership()
 	return token
 }
 
 // Roll returns what the identity's network says of its members, nil if it is in none.
 func (i *Identity) Roll() *Roll {
-	_, roll := i.membership()
+	_, roll := i.Membership()
 	return roll
 }
 
-func (i *Identity) membership() (*Token, *Roll) {
+// Membership returns the identity's token and roll: both, or neither.
+func (i *Identity) Membership() (*Token, *Roll) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.token, i.roll
@@ -36,7 +37,7 @@ func (i *Identity) Roles() []string        { return i.said().Roles }
 func (i *Identity) MemberUntil() time.Time { return i.said().Expiry }
 
 func (i *Identity) Revoked() bool {
-	token, roll := i.membership()
+	token, roll := i.Membership()
 	return token != nil && roll.Voids(token)
 }
 
@@ -122,13 +123,10 @@ func (i *Identity) Take(r *Roll) (taken bool, err error) {
 		if err := errors.Join(i.belong(), judge()); err != nil || !taken {
 			return err
 		}
-		if err := i.dir.keepRoll(r); err != nil {
-			return err
-		}
-		return i.follow(r)
+		return errors.Join(i.dir.keepRoll(r), i.follow(r))
 	})
-	if readOnly(err) && judge() == nil && taken {
-		return true, errors.Join(err, i.follow(r))
+	if !taken && readOnly(err) && judge() == nil && taken {
+		err = errors.Join(err, i.follow(r))
 	}
 	return taken, err
 }

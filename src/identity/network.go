@@ -19,10 +19,9 @@ import (
 	"github.com/sjohnr/at-once/src/z85"
 )
 
-// The files of a network, beside network.key and its roll.
+// The files of a network, beside network.key.
 const (
 	fileMembers = "members"
-	fileInvites = "invites"
 	fileMoved   = "moved"
 )
 
@@ -34,8 +33,11 @@ type Network struct {
 }
 
 // OpenNetwork returns the network in a directory, and makes both if they are missing.
-func OpenNetwork(dir string) (*Network, error) {
-	if err := directory(dir).establishKey("network", newSeed()); err != nil {
+func OpenNetwork(dir string) (*Network, error) { return openNetwork(dir, newSeed()) }
+
+// openNetwork is OpenNetwork with the key that is made if there is none.
+func openNetwork(dir string, seed []byte) (*Network, error) {
+	if err := directory(dir).establishKey("network", seed); err != nil {
 		return nil, err
 	}
 	return LoadNetwork(dir)
@@ -75,13 +77,9 @@ func (n *Network) InviteAgain(nameOrID string, days int) (invite string, err err
 	now := time.Now()
 	err = n.change(now, func(b *book) error {
 		t, err := b.member(nameOrID)
-		if err != nil {
-			return err
+		if err == nil {
+			invite, _, err = b.invite(t.Name, t.Roles, t.Member, b.seeds[t.Member], time.Duration(days)*24*time.Hour, now)
 		}
-		if t, err = b.vouch(t.Name, t.Roles, t.Member, time.Duration(days)*24*time.Hour, now); err != nil {
-			return err
-		}
-		invite, err = b.write(t, b.seeds[t.Member])
 		return err
 	})
 	return invite, err
@@ -91,13 +89,10 @@ func (n *Network) InviteAgain(nameOrID string, days int) (invite string, err err
 func (n *Network) Revoke(nameOrID string) error {
 	now := time.Now()
 	return n.change(now, func(b *book) error {
-		t, err := b.member(nameOrID)
-		if err == nil {
-			b.revoke(t.Member, now)
-			return nil
-		}
 		id, notID := uuid.Parse(nameOrID)
-		if notID != nil {
+		if t, err := b.member(nameOrID); err == nil {
+			id = t.Member
+		} else if notID != nil {
 			return err
 		}
 		b.revoke(id, now)
@@ -123,23 +118,22 @@ func (n *Network) Rename(nameOrID, name string) error {
 
 // Taken forgets the secret in the invite of a member, which has it.
 func (n *Network) Taken(member uuid.UUID) error {
-	return n.dir.locked(func() error {
-		b, err := n.read()
-		if err == nil && b.seeds[member] != nil {
-			delete(b.seeds, member)
-			err = b.keepSeeds()
+	return n.with(func(b *book) error {
+		if b.seeds[member] == nil {
+			return nil
 		}
-		return err
+		delete(b.seeds, member)
+		return b.save(b.latest)
 	})
 }
 
 // Roll returns the network's latest roll, empty if there is none yet.
 func (n *Network) Roll() (string, error) {
-	r, err := n.dir.roll()
-	if r == nil {
+	b, err := n.read()
+	if err != nil || b.latest.Number == 0 {
 		return "", err
 	}
-	return r.Text(), err
+	return b.latest.Text(), nil
 }
 
 // Adopt takes in what a roll of the network says that the directory does not: it was
@@ -152,13 +146,7 @@ func (n *Network) Adopt(text string) error {
 	if !r.Network.Equal(publicOf(n.key)) {
 		return fmt.Errorf("roll: %w", ErrNetwork)
 	}
-	return n.dir.locked(func() error {
-		b, err := n.read()
-		if err != nil {
-			return err
-		}
-		return b.merge(r, time.Now())
-	})
+	return n.with(func(b *book) error { return b.merge(r, time.Now()) })
 }
 
 // Member is one that was invited to a network.
@@ -181,8 +169,8 @@ func (n *Network) Members() ([]*Member, error) {
 		return nil, err
 	}
 	var members []*Member
-	for _, t := range b.latest(func(*Token) bool { return true }) {
-		members = append(members, &Member{t, b.voids(t), b.seeds[t.Member] != nil})
+	for _, t := range b.next.Tokens {
+		members = append(members, &Member{t, b.next.Voids(t), b.seeds[t.Member] != nil})
 	}
 	slices.SortFunc(members, func(a, b *Member) int {
 		return cmp.Or(cmp.Compare(a.Name(), b.Name()), bytes.Compare(a.Token.Member[:], b.Token.Member[:]))
@@ -193,17 +181,17 @@ func (n *Network) Members() ([]*Member, error) {
 // Courier returns an identity in memory that is a member for an hour: it brings the roll
 // to the others.
 func (n *Network) Courier() (*Identity, error) {
+	b, err := n.read()
+	if err != nil {
+		return nil, err
+	}
 	i, err := New()
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	if i.token, err = newToken(n.key, "once-"+i.id.String()[:6], nil, i.id, now, now.Add(time.Hour)); err != nil {
-		return nil, err
-	}
-	if i.roll, err = n.dir.roll(); i.roll == nil {
-		i.roll = noRoll(i.token.Network)
-	}
+	i.roll = b.latest
+	i.token, err = newToken(n.key, "once-"+i.id.String()[:6], nil, i.id, now, now.Add(time.Hour))
 	return i, err
 }
 
@@ -214,14 +202,12 @@ func (n *Network) invite(name string, roles []string, member uuid.UUID, valid ti
 	var seed []byte
 	if member == uuid.Nil {
 		seed = newSeed()
-		member = IDOf(publicOf(ed25519.NewKeyFromSeed(seed)))
+		member = memberOf(seed)
 	} else if !Owned(member) {
 		return "", nil, fmt.Errorf("%s is not the id of an identity: %w", member, ErrStranger)
 	}
 	err = n.change(now, func(b *book) error {
-		if token, err = b.vouch(name, roles, member, valid, now); err == nil {
-			text, err = b.write(token, seed)
-		}
+		text, token, err = b.invite(name, roles, member, seed, valid, now)
 		return err
 	})
 	return text, token, err
@@ -239,7 +225,7 @@ func parseInvite(invite string, now time.Time) (seed []byte, token *Token, err e
 		token, err = ParseToken(m.Token, now)
 	}
 	if err == nil && len(m.Seed) > 0 &&
-		(len(m.Seed) != ed25519.SeedSize || IDOf(publicOf(ed25519.NewKeyFromSeed(m.Seed))) != token.Member) {
+		(len(m.Seed) != ed25519.SeedSize || memberOf(m.Seed) != token.Member) {
 		err = fmt.Errorf("%w: its identity is not the member", ErrMalformed)
 	}
 	if err != nil {

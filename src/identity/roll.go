@@ -32,7 +32,9 @@ type Roll struct {
 }
 
 // noRoll is the roll of a network that has none yet.
-func noRoll(network ed25519.PublicKey) *Roll { return &Roll{Network: network} }
+func noRoll(network ed25519.PublicKey) *Roll {
+	return &Roll{Network: network, Revoked: map[uuid.UUID]time.Time{}}
+}
 
 // Octets returns the roll as it travels. They are not to be changed.
 func (r *Roll) Octets() []byte { return r.octets }

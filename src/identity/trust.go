@@ -128,7 +128,7 @@ func (t *Trust) check(c Claim, now time.Time) (token *Token, noted bool, err err
 // member returns the token of a claim that counts, if it makes a member of our network: the
 // latest of the one that is shown and the one in the network's roll.
 func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
-	own, roll := t.own.membership()
+	own, roll := t.own.Membership()
 	if own == nil || c.Card == nil || len(c.Token) == 0 {
 		return nil, fmt.Errorf("%w: %s shows no token", ErrMember, c.ID)
 	}
@@ -176,17 +176,9 @@ func (r *Roll) knows(t *Token, moves []byte) error {
 	return r.foreign(keys)
 }
 
-// Moves returns the moves of the identity's network, for [Claim].
-func (i *Identity) Moves() []byte {
-	if r := i.Roll(); r != nil {
-		return r.Moves
-	}
-	return nil
-}
-
 // refresh reads the files of pins and of the membership if they have changed.
 func (t *Trust) refresh() (err error) {
-	stamp := t.own.dir.stamp(trusted...)
+	stamp := t.own.dir.stamp()
 	if stamp == t.stamp {
 		return nil
 	}
@@ -206,16 +198,13 @@ func (t *Trust) Refresh() error {
 	return t.refresh()
 }
 
-// trusted are the files that refresh reads.
-var trusted = []string{filePins, fileRoll, fileToken}
-
-// stamp tells apart what files have been over time.
-func (d directory) stamp(names ...string) string {
+// stamp tells apart what the files that refresh reads have been over time.
+func (d directory) stamp() string {
 	var stamp []byte
 	if d == "" {
 		return ""
 	}
-	for _, name := range names {
+	for _, name := range []string{filePins, fileRoll, fileToken} {
 		if info, err := os.Stat(d.path(name)); err == nil {
 			stamp = fmt.Appendln(stamp, name, info.Size(), info.ModTime())
 		}

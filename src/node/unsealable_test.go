@@ -27,7 +27,7 @@ func (s *scene) lowOrder() *zremsg.Hello {
 	clear(m.Sealing[len(m.Sealing)-32:])
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
-	m.Proof = s.eve.Identity.Sign("once_card 1", octets[:len(octets)-wire.SizeBytes(make([]byte, 64))])
+	m.Proof = s.eve.Identity.Sign("once_card 1", func(b []byte) []byte { return append(b, octets[:len(octets)-wire.SizeBytes(make([]byte, 64))]...) })
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
 	*header(hello, guard.HeaderCard) = identity.Base64(octets)

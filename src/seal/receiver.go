@@ -48,7 +48,7 @@ func accept(key hpke.PrivateKey, own, from *identity.Card, challenge []byte, m *
 	if err != nil {
 		return nil, err
 	}
-	if !from.Verify(purpose, append(agreed, m.Encapsulation...), m.Proof) {
+	if !from.Verify(purpose, func(b []byte) []byte { return append(append(b, agreed...), m.Encapsulation...) }, m.Proof) {
 		return nil, ErrForged
 	}
 	exporter, err := hpke.NewRecipient(m.Encapsulation, key, hpke.HKDFSHA256(), hpke.ExportOnly(), info(agreed))

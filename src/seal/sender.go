@@ -39,7 +39,7 @@ func Open(own *identity.Identity, card, to *identity.Card, challenge []byte, num
 	}
 	m := onceseal.Open{
 		Number: number, Key: to.SealingID, Encapsulation: encapsulation,
-		Proof: own.Sign(purpose, append(agreed, encapsulation...)),
+		Proof: own.Sign(purpose, func(b []byte) []byte { return append(append(b, agreed...), encapsulation...) }),
 	}
 	open, err := m.AppendTo(nil)
 	return &Sender{session: s}, open, err
