@@ -2,6 +2,8 @@ module github.com/sjohnr/at-once
 
 go 1.26.0
 
+toolchain go1.26.9
+
 require (
 	filippo.io/age v1.3.2
 	github.com/google/uuid v1.6.0

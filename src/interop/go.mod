@@ -2,6 +2,8 @@ module github.com/sjohnr/at-once/src/interop
 
 go 1.26.0
 
+toolchain go1.26.9
+
 replace github.com/sjohnr/at-once => ../..
 
 replace github.com/jtacoma/go-zpl => ./zpl
