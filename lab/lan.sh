@@ -182,7 +182,7 @@ right() {
 meets() {
     local name=$1 bound=$2
     shift 2
-    until right || (($(now) - began > bound * 1000)); do sleep 0.05; done
+    until { right && [[ $(exits) == "${*:+$* }" ]]; } || (($(now) - began > bound * 1000)); do sleep 0.05; done
     row "$name" "< $bound s" "$*"
 }
 stays() {
