@@ -37,6 +37,9 @@ func (n *Node) Peers() []*Peer {
 
 // PeersByGroup returns the peers in a group, in the order of their UUIDs.
 func (n *Node) PeersByGroup(group string) []*Peer {
+	if n.far.Load() == nil {
+		return sorted(n.table.members(group))
+	}
 	return slices.DeleteFunc(n.Peers(), func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
 }
 
