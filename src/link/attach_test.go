@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ type conversation struct {
 }
 
 func newConversation(c Config, senders int) *conversation {
-	o := &conversation{Outbox: NewOutbox(c), heard: make([][]int, senders)}
+	o := &conversation{Outbox: granted(c), heard: make([][]int, senders)}
 	o.news.L = &o.mu
 	return o
 }
@@ -300,7 +301,7 @@ func (c *conversation) await(t *testing.T, sender, messages int) {
 func TestPositions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		open := func() *Link { l, _ := openRaw(t, small); return l }
-		o := NewOutbox(small)
+		o := granted(small)
 		say := func() {
 			b, err := o.Reserve(t.Context(), 100)
 			if err != nil {
@@ -395,7 +396,7 @@ func TestSayGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, far := openRaw(t, small)
 		first, second := frames([]byte("first")), frames([]byte("second"))
-		o := NewOutbox(small)
+		o := granted(small)
 		stuck := frames(make([]byte, 2*memoryBuffer))
 		late := frames(make([]byte, 300))
 		put := func(b []byte) {
@@ -453,7 +454,7 @@ func TestLinkWithoutItsOutbox(t *testing.T) {
 		}
 		left, leftFar := open()
 		near, far := open()
-		o := NewOutbox(dealer)
+		o := granted(dealer)
 		for _, l := range []*Link{left, near} {
 			if err := o.Attach(l, 0); err != nil {
 				t.Fatal(err)
@@ -504,5 +505,52 @@ func TestDiscardWakesAll(t *testing.T) {
 		if c.Queued() != 0 || c.first != nil {
 			t.Errorf("%d octets wait", c.Queued())
 		}
+	})
+}
+
+// granted returns an outbox that outlives links and may write all that it has.
+func granted(c Config) *Outbox {
+	o := NewOutbox(c)
+	o.Grant(math.MaxUint64)
+	return o
+}
+
+// TestEdge has an outbox write what begins below its edge, and no more until that moves.
+func TestEdge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, far := openRaw(t, small)
+		o := NewOutbox(small)
+		if err := o.Attach(l, 0); err != nil {
+			t.Fatal(err)
+		}
+		came := 0
+		go func() {
+			for b := make([]byte, 64); ; {
+				n, err := far.Read(b)
+				if came += n; err != nil {
+					return
+				}
+			}
+		}()
+		for _, step := range []struct {
+			say  bool
+			edge uint64
+			want int
+		}{{true, 0, 0}, {false, 1, 10}, {true, 10, 10}, {false, 11, 20}, {true, 3, 20}, {false, 21, 30}} {
+			if step.say {
+				room, err := o.TryReserve(10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				copy(room, frames(make([]byte, 8)))
+				o.Commit()
+			}
+			o.Grant(step.edge)
+			if synctest.Wait(); came != step.want {
+				t.Errorf("at the edge %d there came %d octets, want %d", step.edge, came, step.want)
+			}
+		}
+		l.Close()
+		_ = far.Close()
 	})
 }

@@ -79,7 +79,7 @@ func benchmarkLink(b *testing.B, size int, from, to Config) {
 func BenchmarkKept64(b *testing.B) {
 	const step = 64 << 10
 	near, far := openPair(b, dealer, router)
-	ctx, content, o := b.Context(), make([]byte, 64), NewOutbox(Config{})
+	ctx, content, o := b.Context(), make([]byte, 64), granted(Config{})
 	if err := o.Attach(near, 0); err != nil {
 		b.Fatal(err)
 	}

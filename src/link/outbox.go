@@ -26,6 +26,7 @@ type Outbox struct {
 	mu     sync.Mutex
 	writer *writer // which Commit sets to work: of the link that it is attached to, or was until another took its place
 	excess int     // octets beyond most of a message that was let in alone
+	edge   uint64  // below which something may be begun to be written
 
 	waiting  int           // callers in await
 	turn     chan struct{} // holds a token unless one of them is next
@@ -37,12 +38,12 @@ type Outbox struct {
 }
 
 // NewOutbox returns an outbox that outlives links, with the pool, the outbox and the
-// reserve of a configuration. It has no link yet.
+// reserve of a configuration. It has no link yet, and none writes before [Outbox.Grant].
 func NewOutbox(c Config) *Outbox {
 	c.limits()
 	o := &Outbox{keeps: true, writer: &nowhere.writer}
 	o.open(&c)
-	o.acked = 0
+	o.acked, o.edge = 0, 0
 	return o
 }
 
@@ -50,7 +51,7 @@ func NewOutbox(c Config) *Outbox {
 var nowhere = Ended()
 
 func (o *Outbox) open(c *Config) {
-	o.pool, o.most, o.further, o.acked = c.Pool, c.Outbox, c.Reserve, math.MaxUint64
+	o.pool, o.most, o.further, o.acked, o.edge = c.Pool, c.Outbox, c.Reserve, math.MaxUint64, math.MaxUint64
 	o.turn, o.room = make(chan struct{}, 1), make(chan struct{}, 1)
 	o.turn <- struct{}{}
 }
@@ -191,6 +192,34 @@ func (o *Outbox) Acknowledge(to uint64) error {
 	o.acked = max(o.acked, to)
 	o.release()
 	return nil
+}
+
+// Grant lets what begins below a position be written, a buffer at a time. The position only
+// grows.
+func (o *Outbox) Grant(edge uint64) {
+	o.mu.Lock()
+	o.edge = max(o.edge, edge)
+	o.writer.commit(o)
+}
+
+// Acknowledged returns the position before which all is acknowledged, and the end of what
+// was committed.
+func (o *Outbox) Acknowledged() (to, end uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.known(), o.end
+}
+
+// Unacknowledged has do look at what was committed and is not acknowledged, whole frames,
+// as it is from a position on.
+func (o *Outbox) Unacknowledged(do func(position uint64, frames []byte)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for b := o.first; b != nil; b = b.after {
+		if from := max(o.known(), b.from); from < b.end() {
+			do(from, b.b[from-b.from:])
+		}
+	}
 }
 
 // Discard ends the outbox: what is in it is dropped, it takes nothing any more, and who

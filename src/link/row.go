@@ -22,6 +22,9 @@ const rowBuffer = 256 << 10
 // held returns how many octets there are.
 func (r *row) held() int { return int(r.end - r.low) }
 
+// known returns up to where all is acknowledged.
+func (r *row) known() uint64 { return max(r.low, min(r.acked, r.end)) }
+
 // behind returns how many of them are to be written.
 func (r *row) behind() int { return int(r.end - r.next) }
 

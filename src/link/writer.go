@@ -156,7 +156,7 @@ func (w *writer) start(o *Outbox) {
 
 // due tells whether there is something that the link has to write, and can.
 func (w *writer) due(o *Outbox) bool {
-	return w.dead == nil && (w.left.b != nil || w.own != nil || o.behind() > 0 && !(w.over && o.keeps))
+	return w.dead == nil && (w.left.b != nil || w.own != nil || o.behind() > 0 && o.next < o.edge && !(w.over && o.keeps))
 }
 
 // job takes what is to be written next, which is due.
