@@ -13,6 +13,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -42,6 +43,7 @@ var protocols = map[string]map[string]codec{
 	"zre_msg":      named(zremsg.New, zremsg.ID.String),
 	"zgossip_msg":  named(zgossipmsg.New, zgossipmsg.ID.String),
 	"once_card":    named(oncecard.New, oncecard.ID.String),
+	"once_link":    named(oncelink.New, oncelink.ID.String),
 	"once_seal":    named(onceseal.New, onceseal.ID.String),
 	"once_files":   named(oncefiles.New, oncefiles.ID.String),
 	"once_control": named(oncecontrol.New, oncecontrol.ID.String),

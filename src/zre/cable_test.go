@@ -113,7 +113,7 @@ func (c *cable) stand(to *host, endpoint sight.Endpoint) {
 		}
 	})
 	h.outbound[c.id] = c
-	h.step(Linked{c.peer, c.id, endpoint, h.endpoint(), !to.plain, to.incarnation()})
+	h.step(Linked{c.peer, c.id, endpoint, h.endpoint(), !to.plain, to.incarnation(), false})
 	to.step(Called{c.as})
 }
 

@@ -193,7 +193,7 @@ func (c *contact) SendHello() {
 // SendGoodbye spares plain peers that hear our beacon: it tells them, and those
 // older than GOODBYE do not survive that message.
 func (c *contact) SendGoodbye() {
-	if !c.plain() && c.voice.link != 0 {
+	if !c.plain() && c.voice.link != 0 && !c.line.both {
 		c.line.send(&zremsg.Taken{Connection: c.voice.theirs}) // whose count is the sender's to set
 	}
 	if !c.plain() || c.required || !c.config.Beacons {
@@ -212,7 +212,7 @@ func (c *contact) Dial() {
 // attempts, and was not sighted of late, is not there any more, nor is who has another
 // in its place.
 func (c *contact) TellUnreachable() {
-	displaced := !c.line.stands() && len(c.place.free()) == 0
+	displaced := !c.line.at.Dialable() && len(c.place.free()) == 0 // or a stranger that nobody sighted
 	if displaced || c.refusals && c.now.Sub(c.pulse.sightedAt) > c.config.Greeting/2 {
 		return
 	}

@@ -18,7 +18,8 @@ type Input interface{ take(*Core) }
 func (in Sighted) take(c *Core)  { c.sighted(in.Peer, in.Endpoint) }
 func (in Required) take(c *Core) { c.require(in.Peer, in.Endpoint) }
 func (in Vanished) take(c *Core) { c.with(in.Peer, (*peer).vanish) }
-func (in Linked) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.linked(in) }) }
+func (in Linked) take(c *Core)   { c.linked(in) }
+func (in Relinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.relinked(in) }) }
 func (in Unlinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
 func (in Refused) take(c *Core)  { c.with(in.Peer, (*peer).refused) }
 func (in TurnedAway) take(c *Core) {
@@ -198,7 +199,7 @@ func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
 	case p != nil:
 		p.sighted(endpoint)
 	case len(c.peers) < MaxPeers/2:
-		c.meet(id, endpoint)
+		c.dial(c.meet(id, endpoint))
 	default:
 		c.count("sightings over the limit")
 	}
@@ -220,7 +221,7 @@ func (c *Core) miss() {
 		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= MaxPeers/2 {
 			c.timers.set(&c.missing, c.now.Add(requireAgain))
 		} else if c.peers[id] == nil {
-			c.meet(id, endpoint)
+			c.dial(c.meet(id, endpoint))
 		}
 	}
 }
@@ -243,10 +244,30 @@ func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
 	p.pulse.since, p.pulse.sightedAt = c.now, c.now
 	p.pulse.timer.due = func() { c.due(p) }
 	c.peers[id] = p
-	p.place.try(endpoint)
-	p.Dial()
+	if endpoint != nowhere {
+		p.place.try(endpoint)
+	}
 	p.schedule()
 	return p
+}
+
+// dial has a connection made to a peer that was met, if one was.
+func (c *Core) dial(p *peer) {
+	if p != nil {
+		p.Dial()
+	}
+}
+
+// linked takes in that a connection to a peer stands. One that asks who we are, over a link
+// that carries both directions, may be a stranger.
+func (c *Core) linked(in Linked) {
+	p := c.peers[in.Peer]
+	if p == nil && in.Both && len(c.peers) < MaxPeers/2 {
+		p = c.meet(in.Peer, in.Endpoint)
+	}
+	if p != nil {
+		p.linked(in)
+	}
 }
 
 // due does what the timer of a peer was set for. One that is gone and required is met
@@ -258,7 +279,7 @@ func (c *Core) due(p *peer) {
 	}
 	c.timers.set(&p.pulse.timer, time.Time{})
 	if c.peers[p.id] == nil {
-		c.meet(p.id, c.required[p.id])
+		c.dial(c.meet(p.id, c.required[p.id]))
 	}
 }
 
@@ -297,15 +318,15 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	}
 	own, headers := splitHeaders(hello.Headers)
 	if p == nil {
-		p = c.meet(id, endpoint)
+		p = c.greets(in, endpoint)
 	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
 		reject("stale greetings")
 		return
 	} else if p.voice.succeeds(link, &c.stage) {
 		return
-	} else if p.voice.heir = 0; p.present() && (own.incarnation > known || known == 0 && endpoint != p.endpoint) {
+	} else if p.voice.heir = 0; p.present() && (own.incarnation > known || known == 0 && endpoint != p.endpoint || in.Both && own.channel != p.voice.theirs) {
 		p.fire(peermachine.EventReplaced)
-		p = c.meet(id, endpoint)
+		p = c.greets(in, endpoint)
 	}
 	if p == nil {
 		c.emit(Reject{link})
@@ -317,5 +338,18 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	if p.badge.Token != nil {
 		hello.Name = p.badge.Token.Name
 	}
+	if in.Both && !p.line.stands() {
+		p.linked(Linked{Peer: id, Link: link, Callback: in.Callback, Shown: true, Both: true})
+	}
 	p.greeted(link, endpoint, hello, own, headers)
+}
+
+// greets begins the life of a peer that has greeted us. Who did so over a link that carries
+// both directions is not dialled.
+func (c *Core) greets(in Heard, endpoint sight.Endpoint) *peer {
+	p := c.meet(in.Peer, endpoint)
+	if !in.Both {
+		c.dial(p)
+	}
+	return p
 }

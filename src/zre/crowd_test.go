@@ -36,7 +36,7 @@ func TestCrowdAtOneEndpoint(t *testing.T) {
 		c.Step(now, Sighted{id(i), endpoint})
 	}
 	t.Log("sighting all", time.Since(began))
-	took("linked", Linked{id(0), 1, endpoint, sight.At("10.0.0.1", 1), false, 0})
+	took("linked", Linked{id(0), 1, endpoint, sight.At("10.0.0.1", 1), false, 0, false})
 	took("unlinked", Unlinked{id(0), 1})
 	now = now.Add(11 * time.Second)
 	took("tick", Tick{})

@@ -16,7 +16,7 @@ const (
 	ReservedHeader    = "X-ONCE-"                          // prefix of all of them
 	HeaderPublicKey   = "X-PUBLICKEY"                      // of CURVE in Z85, as Zyre has it
 	HeaderIncarnation = ReservedHeader + "INCARNATION"     // decimal, higher at each start
-	headerConnection  = ReservedHeader + "CONNECTION"      // decimal, names our connection
+	headerChannel     = ReservedHeader + "CHANNEL"         // decimal, our number of the channel, or of our connection
 	headerAnswer      = ReservedHeader + "ANSWER-EXPECTED" // present if the sender lacks our HELLO
 )
 
@@ -42,7 +42,7 @@ func (g *greetings) soon(now time.Time) bool { return now.Sub(g.at) < greetAgain
 func (g *greetings) send(s *stage, groups *own, over *connection) *zremsg.Hello {
 	headers := append(slices.Clone(s.config.Headers),
 		wire.Pair{Key: HeaderIncarnation, Value: strconv.FormatUint(s.config.Incarnation, 10)},
-		wire.Pair{Key: headerConnection, Value: strconv.FormatUint(over.number, 10)})
+		wire.Pair{Key: headerChannel, Value: strconv.FormatUint(over.number, 10)})
 	if g.asks {
 		headers = append(headers, wire.Pair{Key: headerAnswer, Value: "1"})
 	}
@@ -59,8 +59,15 @@ func (g *greetings) send(s *stage, groups *own, over *connection) *zremsg.Hello 
 // ownHeaders are those of a HELLO that the protocol itself uses.
 type ownHeaders struct {
 	incarnation uint64
-	connection  uint64
+	channel     uint64
 	answer      bool
+}
+
+// ChannelOf returns the number of the channel, or of the connection, that a HELLO of an
+// @Once node brings; 0 if none.
+func ChannelOf(hello *zremsg.Hello) uint64 {
+	own, _ := splitHeaders(hello.Headers)
+	return own.channel
 }
 
 func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string) {
@@ -69,8 +76,8 @@ func splitHeaders(pairs []wire.Pair) (own ownHeaders, headers map[string]string)
 		switch {
 		case pair.Key == HeaderIncarnation:
 			own.incarnation, _ = strconv.ParseUint(pair.Value, 10, 64) // 0, as a plain peer's, if it is no number
-		case pair.Key == headerConnection:
-			own.connection, _ = strconv.ParseUint(pair.Value, 10, 64) // 0 names none
+		case pair.Key == headerChannel:
+			own.channel, _ = strconv.ParseUint(pair.Value, 10, 64) // 0 names none
 		case pair.Key == headerAnswer:
 			own.answer = true
 		case !strings.HasPrefix(pair.Key, ReservedHeader) && pair.Key != HeaderPublicKey:

@@ -22,18 +22,34 @@ func (p *peer) sighted(endpoint sight.Endpoint) {
 func (p *peer) linked(in Linked) {
 	present := p.present()
 	p.lines++
-	p.lead(connection{out: in.Link, at: in.Endpoint, shown: in.Shown, life: in.Incarnation,
+	p.lead(connection{out: in.Link, up: true, both: in.Both, at: in.Endpoint, shown: in.Shown, life: in.Incarnation,
 		proven: in.Shown || p.speaks(), callback: in.Callback, number: p.lines})
 	if p.strays(false) {
 		return
 	}
-	p.greetings.asks = p.voice.link == 0
+	p.greetings.asks = p.voice.link == 0 && !in.Both
 	if p.fire(peermachine.EventLinked); present {
 		p.line.prove()
 	}
 	if p.speaks() {
 		p.fire(peermachine.EventWord)
 	}
+}
+
+// relinked takes in that the channel goes on. The peer has just shown that it lives, and needs
+// no greeting.
+func (p *peer) relinked(in Relinked) {
+	if !p.line.both || p.line.out != in.Link {
+		return
+	}
+	line := p.line.connection
+	line.up, line.at = true, in.Endpoint
+	p.lead(line)
+	p.voice.link, p.voice.calls = in.Voice, true
+	p.pulse.heard, p.greetings.adopted = p.now, true
+	p.fire(peermachine.EventLinked)
+	p.greetings.adopted = false
+	p.word()
 }
 
 // unlinked takes the loss of our connection for one, if it is the one that counts.
@@ -50,8 +66,8 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	changed := present && !maps.Equal(p.headers, headers)
 	// Our connection goes where the peer no longer is or never was, if that is elsewhere than
 	// it says to be, and if it has moved or lacks a greeting that is not on its way.
-	elsewhere := present && again && own.incarnation != 0 && l.greets && l.at != endpoint && (endpoint != p.endpoint || own.answer && !g.soon(p.now))
-	p.voice.link, p.voice.theirs, g.lacks = link, own.connection, time.Time{}
+	elsewhere := present && again && own.incarnation != 0 && !l.both && l.greets && l.at != endpoint && (endpoint != p.endpoint || own.answer && !g.soon(p.now))
+	p.voice.link, p.voice.theirs, g.lacks = link, own.channel, time.Time{}
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
 	p.member.greets(hello)
 	if p.learn(endpoint); !l.stands() {
@@ -288,6 +304,8 @@ func (p *peer) alive() bool {
 func (p *peer) suspected() {
 	s := p.config.Signs(p.id)
 	switch rival := p.rival(); {
+	case p.line.both:
+		p.Dial()
 	case rival != nil && !p.line.shown:
 		p.yield(rival)
 	case p.plain() && !p.line.shown && p.line.stands() && !s.Owes:

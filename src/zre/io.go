@@ -46,6 +46,8 @@ type (
 	// Callback is where the peer can reach us: the address that the connection left
 	// from. Shown says that the far side has shown in the handshake that it is the
 	// peer, which plain ones cannot; Incarnation which of its lives, 0 if it has not.
+	// Both says that it carries both directions: our words begin a channel, which goes on
+	// over other links. Then the endpoint is nowhere if it is the peer that has made it.
 	Linked struct {
 		Peer        uuid.UUID
 		Link        LinkID
@@ -53,8 +55,17 @@ type (
 		Callback    sight.Endpoint
 		Shown       bool
 		Incarnation uint64
+		Both        bool
 	}
-	// Unlinked says that our connection to a peer is lost.
+	// Relinked says that a channel, which has had no link, goes on over another: the
+	// connection that our words go over, and the one that the peer speaks over.
+	Relinked struct {
+		Peer     uuid.UUID
+		Link     LinkID
+		Voice    LinkID
+		Endpoint sight.Endpoint
+	}
+	// Unlinked says that our connection to a peer is lost, or the latest link of a channel.
 	Unlinked struct {
 		Peer uuid.UUID
 		Link LinkID
@@ -64,12 +75,15 @@ type (
 	// TurnedAway says that a peer does not let us in, as it has told us.
 	TurnedAway struct{ Peer uuid.UUID }
 	// Heard is a message other than WHISPER and SHOUT from a peer. Badge is what a
-	// HELLO has shown; nil is nothing.
+	// HELLO has shown; nil is nothing. Both says that the link carries both directions, and
+	// Callback where the peer can reach us, for a HELLO that comes over one.
 	Heard struct {
-		Peer    uuid.UUID
-		Link    LinkID
-		Message zremsg.Message
-		Badge   *Badge
+		Peer     uuid.UUID
+		Link     LinkID
+		Message  zremsg.Message
+		Badge    *Badge
+		Both     bool
+		Callback sight.Endpoint
 	}
 	// Called says that a connection was made to us in the name of a peer. Nothing
 	// was said over it yet.

@@ -61,7 +61,12 @@ func (p *peer) end() {
 func (p *peer) drop() {
 	at := p.line.at
 	p.line.owe()
-	p.lead(connection{})
+	next := connection{}
+	if p.line.both && p.present() { // the channel goes on
+		next = p.line.connection
+		next.up, next.at = false, nowhere
+	}
+	p.lead(next)
 	p.greetings.due, p.line.lostAt = time.Time{}, p.now
 	if at == nowhere {
 		return

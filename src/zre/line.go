@@ -14,7 +14,9 @@ const maxPings = 32
 // connection is one that we have made to a peer.
 type connection struct {
 	out      LinkID         // the node's number of it
-	at       sight.Endpoint // where it leads, nowhere if there is none
+	up       bool           // it stands; one that carries both directions outlives its links
+	both     bool           // it carries both directions
+	at       sight.Endpoint // where it leads, nowhere if there is none, or the peer has made it
 	shown    bool           // the far side has shown in the handshake that it is the peer
 	life     uint64         // and in which of its lives, 0 if it has not
 	proven   bool           // it leads to the peer: it was shown, or the peer has answered over it or spoken since
@@ -37,7 +39,7 @@ type line struct {
 }
 
 // stands tells whether there is a connection.
-func (l *line) stands() bool { return l.at != nowhere }
+func (l *line) stands() bool { return l.up }
 
 // send says something to a peer that we have greeted.
 func (l *line) send(m zremsg.Message) {
@@ -77,7 +79,7 @@ func (l *line) ping() {
 // with PING-OKs, which do not tell what they answer: for each that may come late, for
 // a PING of a connection that was lost, it is asked once more.
 func (l *line) ask() {
-	if !l.greets {
+	if !l.greets || l.both { // a channel acknowledges by itself
 		return
 	}
 	if l.asked == l.answers {
@@ -148,9 +150,10 @@ func (l *line) owe() {
 
 // hangUp ends our connection to the peer, or the attempt to make one.
 func (l *line) hangUp() {
-	if l.stands() {
+	if l.stands() || l.both {
 		l.emit(Disconnect{l.out})
-	} else {
+	}
+	if !l.stands() {
 		l.emit(Withdraw{l.to.id})
 	}
 }

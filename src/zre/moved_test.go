@@ -48,7 +48,7 @@ func TestPeerMoves(t *testing.T) {
 		want []string
 	}{
 		{Sighted{id, old}, []string{"connect [" + old.String() + "]"}},
-		{Linked{id, 11, old, sight.At("10.0.0.1", 1), true, 7}, []string{"send *zremsg.Hello"}},
+		{Linked{id, 11, old, sight.At("10.0.0.1", 1), true, 7, false}, []string{"send *zremsg.Hello"}},
 		{hello(1, old), []string{"enter"}},
 		{hello(2, old), []string{"finish 1"}},
 		{Muted{id, 1}, []string{"send *zremsg.Ping"}},
@@ -56,7 +56,7 @@ func TestPeerMoves(t *testing.T) {
 		{hello(3, moved), []string{"finish 2"}},
 		{Muted{id, 2}, []string{"send *zremsg.Ping"}},
 		{hello(3, moved), []string{"disconnect 11", "connect [" + moved.String() + " " + old.String() + "]"}},
-		{Linked{id, 12, moved, sight.At("10.0.0.1", 1), true, 7}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
+		{Linked{id, 12, moved, sight.At("10.0.0.1", 1), true, 7, false}, []string{"send *zremsg.Hello", "send *zremsg.Ping"}},
 		{hello(3, moved), nil},
 	} {
 		if got := step(test.in); !slices.Equal(got, test.want) {
@@ -101,7 +101,7 @@ func TestClaimedEndpoint(t *testing.T) {
 		return Heard{Peer: from, Link: link, Message: &zremsg.Hello{Endpoint: endpoint.String(), Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}}
 	}
 	step(Sighted{id, endpoint})
-	step(Linked{id, 11, endpoint, sight.At("10.0.0.1", 1), true, 7})
+	step(Linked{id, 11, endpoint, sight.At("10.0.0.1", 1), true, 7, false})
 	step(hello(id, 1))
 	step(hello(claimant, 2))
 	for range 20 {
@@ -122,7 +122,7 @@ func TestEndpointOfAnother(t *testing.T) {
 	endpoint := sight.At("10.0.0.2", 5)
 	now := time.Unix(1e9, 0)
 	c.Step(now, Sighted{uuid.UUID{2}, endpoint})
-	c.Step(now, Linked{uuid.UUID{2}, 11, endpoint, sight.At("10.0.0.1", 1), true, 0})
+	c.Step(now, Linked{uuid.UUID{2}, 11, endpoint, sight.At("10.0.0.1", 1), true, 0, false})
 	c.Step(now, Heard{Peer: uuid.UUID{2}, Link: 1, Message: &zremsg.Hello{Endpoint: endpoint.String()}})
 	c.Step(now, Sighted{uuid.UUID{3}, endpoint})
 	for _, out := range c.Step(now.Add(11*time.Second), Tick{}) {
@@ -164,17 +164,17 @@ func TestStrays(t *testing.T) {
 	}
 	hello := &zremsg.Hello{Endpoint: later.String(), Headers: []wire.Pair{{Key: HeaderIncarnation, Value: "7"}}}
 	wants(Sighted{id, earlier}, "connect ["+earlier.String()+"]")
-	wants(Linked{id, 11, earlier, sight.At("10.0.0.1", 1), true, 5})
+	wants(Linked{id, 11, earlier, sight.At("10.0.0.1", 1), true, 5, false})
 	wants(Heard{Peer: id, Link: 1, Message: hello}, "disconnect 11", "connect ["+later.String()+"]")
 	for range 9 {
 		now = now.Add(time.Second)
 		wants(Sighted{id, earlier})
 	}
-	wants(Linked{id, 12, later, sight.At("10.0.0.1", 1), true, 5})
+	wants(Linked{id, 12, later, sight.At("10.0.0.1", 1), true, 5, false})
 	wants(Unlinked{id, 11}) // the end of the earlier one
 	wants(Heard{Peer: id, Link: 1, Message: hello})
 	now = now.Add(time.Minute)
 	wants(Unlinked{id, 12}, "connect ["+later.String()+"]")
 	wants(Sighted{id, earlier}, "connect ["+later.String()+" "+earlier.String()+"]")
-	wants(Linked{id, 13, earlier, sight.At("10.0.0.1", 1), true, 5}, "disconnect 13", "connect ["+later.String()+"]")
+	wants(Linked{id, 13, earlier, sight.At("10.0.0.1", 1), true, 5, false}, "disconnect 13", "connect ["+later.String()+"]")
 }

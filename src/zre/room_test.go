@@ -50,7 +50,7 @@ func TestGreetingsOfAllAreBound(t *testing.T) {
 	peer := func(i int) uuid.UUID { return uuid.UUID{0: 2, 14: byte(i >> 8), 15: byte(i)} }
 	greets := func(i int) (taken bool) {
 		step(Sighted{peer(i), sight.At("10.0.0.2", 5)})
-		step(Linked{peer(i), LinkID(1e6 + i), sight.At("10.0.0.2", 1), sight.At("10.0.0.1", 1), true, 0})
+		step(Linked{peer(i), LinkID(1e6 + i), sight.At("10.0.0.2", 1), sight.At("10.0.0.1", 1), true, 0, false})
 		rejected, counted := step(Heard{Peer: peer(i), Link: LinkID(i + 1), Message: hello})
 		if rejected != slices.Contains(counted, "greetings over the limit of all") {
 			t.Fatalf("peer %d is rejected: %v, and counted as %q", i, rejected, counted)
@@ -105,7 +105,7 @@ func TestWeight(t *testing.T) {
 		return Heard{Peer: id, Link: 1, Message: m}
 	}
 	c.Step(now, Sighted{id, sight.At("10.0.0.2", 5)})
-	c.Step(now, Linked{id, 2, sight.At("10.0.0.2", 1), sight.At("10.0.0.1", 1), true, 0})
+	c.Step(now, Linked{id, 2, sight.At("10.0.0.2", 1), sight.At("10.0.0.1", 1), true, 0, false})
 	c.Step(now, hello())
 	for range 1000 {
 		in := hello()
