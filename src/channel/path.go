@@ -17,28 +17,34 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// Path is our connection to a peer and the ZRE session on it: what is said over it is
-// numbered, counted until the peer confirms it, and sealed if need be. A path that is
-// lost takes its sealed session with it. Its fields and the methods that say so belong to
-// the node's loop.
+// Path is what is said to a peer: it is numbered, counted until the peer confirms it, and
+// sealed if need be. It goes over one connection that we have made, and ends with it; or it
+// lasts as a direction of a channel, over one link after another. Its fields and the methods
+// that say so belong to the node's loop.
 type Path struct {
-	*link.Link
-	Nonces guard.Nonces
+	*link.Outbox
+	Nonces guard.Nonces // of the link that our greeting went over
+
+	over  atomic.Pointer[link.Link] // that it goes over, or the latest that it did
+	lasts bool                      // it outlives its links
+	begun bool                      // the loop's: the greeting that begins a channel was said
 
 	full     func(*link.Link) // called when not even control messages have room
 	replaced chan struct{}    // closed when the peer has another path, or none
 	sealing  sealing
 
 	// Guarded by Link.Reserve to Commit.
-	sequence uint16 // of the latest message
-	said     Amount // content
-	count    uint64 // messages of all kinds
-	latest   uint64 // count at the latest content
+	sequence uint16   // of the latest message
+	said     Amount   // content
+	count    uint64   // messages of all kinds
+	latest   uint64   // count at the latest content
+	asides   []uint64 // where the whispers that are between the two nodes begin, of those not acknowledged
 
 	// The loop's own.
-	taken     uint64      // octets that the peer had taken when last looked
-	owes      bool        // and there were some that it had not
-	asked     []*Question // that the peer has not answered
+	asks      atomic.Int64 // how many there are of asked
+	taken     uint64       // octets that the peer had taken when last looked
+	owes      bool         // and there were some that it had not
+	asked     []*Question  // that the peer has not answered
 	answers   int
 	confirmed Amount // what was said before the latest answer
 }
@@ -46,6 +52,7 @@ type Path struct {
 // Question is whether the peer has what was said before.
 type Question struct {
 	said Amount
+	end  uint64 // where that ends in a path that lasts
 	at   time.Time
 	Over chan struct{} // closed when it is answered, or never will be over this path
 	Took time.Duration // until the answer; 0 if there is none
@@ -69,7 +76,65 @@ type sealing struct {
 // called, in any goroutine, when the peer takes nothing at all, so that not even what is
 // between the two nodes has room: the link is to be closed then.
 func NewPath(l *link.Link, nonces guard.Nonces, full func(*link.Link)) *Path {
-	return &Path{Link: l, Nonces: nonces, full: full, replaced: make(chan struct{})}
+	p := &Path{Outbox: l.Outbox, Nonces: nonces, full: full, replaced: make(chan struct{})}
+	p.over.Store(l)
+	return p
+}
+
+// NewLastingPath returns the path that a channel has from its first link on, which a
+// greeting begins, and which is made with a configuration. The function full is called when
+// the peer takes nothing at all for so long that not even what is between the two nodes has
+// room: the channel is to be ended then.
+func NewLastingPath(l *link.Link, nonces guard.Nonces, c link.Config, full func(*link.Link)) *Path {
+	p := NewPath(l, nonces, full)
+	p.Outbox, p.lasts = link.NewOutbox(c), true
+	return p
+}
+
+// Link returns the link that the path goes over, or the latest that it did.
+func (p *Path) Link() *link.Link { return p.over.Load() }
+
+// Lasts tells whether the path outlives its links.
+func (p *Path) Lasts() bool { return p.lasts }
+
+// Begun tells whether the greeting that begins a channel was said. It is the loop's.
+func (p *Path) Begun() bool { return p.begun }
+
+// begin says the greeting that begins a channel, over its first link, which what follows
+// goes over.
+func (p *Path) begin(greeting []byte) error {
+	p.begun = true
+	if err := p.Link().Say(greeting); err != nil {
+		return err
+	}
+	return p.Attach(p.Link(), 0)
+}
+
+// Move has a path that lasts go on over another link, from a position on. It is the loop's.
+func (p *Path) Move(to *link.Link, from uint64) error {
+	p.over.Store(to)
+	return p.Attach(to, from)
+}
+
+// Acknowledged notes that the peer has what is before a position, and may be told what
+// begins below an edge. It tells whether the loop is to take note of that by [Path.Passed],
+// and returns ErrPosition if that was never said.
+func (p *Path) Acknowledged(position, edge uint64) (passes bool, err error) {
+	if err := p.Acknowledge(position); err != nil {
+		return false, err
+	}
+	p.Grant(edge)
+	return p.asks.Load() > 0, nil
+}
+
+// Passed answers the questions that what is acknowledged answers. It is the loop's.
+func (p *Path) Passed() {
+	to, _ := p.Outbox.Acknowledged()
+	n := 0
+	for n < len(p.asked) && p.asked[n].end <= to {
+		n++
+	}
+	p.answer(n)
 }
 
 // Control queues a message that is no content, encoded into scratch, which it returns. It
@@ -83,17 +148,27 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 	if err != nil {
 		return scratch, err
 	}
+	greets := message.ID() == zremsg.IDHello
+	if greets && p.lasts && !p.begun {
+		p.Locked(func() { p.sequence = 1 })
+		p.sealing.shown.Store(card)
+		binary.BigEndian.PutUint16(frame[len(frame)-size+zremsg.SequenceOffset:], 1)
+		return frame, p.begin(frame)
+	}
 	b, err := p.ReserveControl(len(frame))
 	if err != nil {
 		return frame, err
 	}
 	p.count++
-	if p.sequence++; message.ID() == zremsg.IDHello {
-		p.sequence = 1
+	if p.sequence++; greets {
+		if !p.lasts {
+			p.sequence = 1
+		}
 		p.sealing.shown.Store(card)
 	}
 	if asks {
-		p.asked = append(p.asked, &Question{said: p.said, at: time.Now(), Over: make(chan struct{})})
+		p.asked = append(p.asked, &Question{said: p.said, end: p.EndLocked(), at: time.Now(), Over: make(chan struct{})})
+		p.asks.Add(1)
 	}
 	copy(b, frame)
 	binary.BigEndian.PutUint16(b[len(b)-size+zremsg.SequenceOffset:], p.sequence)
@@ -105,7 +180,7 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 // all gets a fresh connection.
 func (p *Path) unheard(err error) error {
 	if errors.Is(err, link.ErrOverflow) {
-		p.full(p.Link)
+		p.full(p.Link())
 		return link.ErrClosed
 	}
 	return err
@@ -155,13 +230,23 @@ func (p *Path) Unsure() bool {
 // Answered notes that the peer, asked to confirm, has done so so often. It is the loop's.
 func (p *Path) Answered(count int) {
 	if n := count - p.answers; n > 0 && n <= len(p.asked) {
-		p.confirmed, p.answers = p.asked[n-1].said, count
-		for _, q := range p.asked[:n] {
-			q.Took = max(time.Since(q.at), time.Microsecond)
-			close(q.Over)
-		}
-		p.asked = slices.Delete(p.asked, 0, n)
+		p.answers = count
+		p.answer(n)
 	}
+}
+
+// answer takes so many questions for answered.
+func (p *Path) answer(n int) {
+	if n == 0 {
+		return
+	}
+	p.confirmed = p.asked[n-1].said
+	for _, q := range p.asked[:n] {
+		q.Took = max(time.Since(q.at), time.Microsecond)
+		close(q.Over)
+	}
+	p.asked = slices.Delete(p.asked, 0, n)
+	p.asks.Add(int64(-n))
 }
 
 // Took notes that the peer has taken in so many messages, which confirms what was said if
@@ -178,6 +263,9 @@ func (p *Path) Took(count uint64) {
 func (p *Path) forget() Amount {
 	said := p.Said()
 	what := said.Minus(p.confirmed)
+	if p.lasts {
+		what = p.unacknowledged()
+	}
 	for _, q := range p.asked {
 		close(q.Over)
 	}

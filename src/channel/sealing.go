@@ -129,6 +129,7 @@ func (p *Path) aside(octets int, put func([]byte)) error {
 	if err != nil {
 		return p.unheard(err)
 	}
+	p.asideLocked(p.EndLocked(), len(b))
 	p.count++
 	p.sequence++
 	message.Sequence = p.sequence

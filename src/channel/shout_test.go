@@ -174,8 +174,8 @@ func TestShoutSkips(t *testing.T) {
 // others until they have one.
 func TestShoutSkipsWithoutPath(t *testing.T) {
 	eachCrowd(t, func(t *testing.T, s *speaker, ben, cat, dan *listener) {
-		_ = ben.path.Close()
-		_ = cat.path.Close()
+		_ = ben.path.Link().Close()
+		_ = cat.path.Link().Close()
 		ben.to.Suspected()
 		said := s.shoutSoon(t.Context(), "now")
 		s.lasts(said)
@@ -198,7 +198,7 @@ func TestShoutWithoutTheGone(t *testing.T) {
 		said := s.shoutSoon(t.Context(), "now")
 		s.lasts(said) // for it waits for cat
 		cat.to.End()
-		_ = cat.path.Close()
+		_ = cat.path.Link().Close()
 		if o := <-said; o != (outcome{1, nil}) {
 			t.Errorf("%v", o)
 		}

@@ -59,7 +59,7 @@ func TestWhisperWaitsForPath(t *testing.T) {
 		ben.connect()
 		ben.listens()
 		arrives("early")
-		_ = ben.path.Close()
+		_ = ben.path.Link().Close()
 		whisper("again")
 		waits()
 		ben.connect()
@@ -70,7 +70,7 @@ func TestWhisperWaitsForPath(t *testing.T) {
 		ben.fill()
 		whisper("in a jam")
 		waits()
-		_ = ben.path.Close()
+		_ = ben.path.Link().Close()
 		waits()
 		ben.connect()
 		ben.listens()
@@ -93,7 +93,7 @@ func TestWhisperEnds(t *testing.T) {
 				t.Errorf("%s: %v, after %v", state, err, time.Since(start))
 			}
 		}
-		_ = ben.path.Close()
+		_ = ben.path.Link().Close()
 		said := make(chan error, 1)
 		go func() { said <- s.Whisper(t.Context(), ben.to, frames("x")) }()
 		synctest.Wait()
@@ -124,7 +124,7 @@ func TestWhisperGoesWithPeer(t *testing.T) {
 		go func() { said <- s.Whisper(t.Context(), ben.to, frames("x")) }()
 		synctest.Wait()
 		ben.to.End()
-		_ = ben.path.Close()
+		_ = ben.path.Link().Close()
 		if err := <-said; !errors.Is(err, api.ErrNoPeer) {
 			t.Error(err)
 		}
@@ -266,7 +266,7 @@ func TestFull(t *testing.T) {
 			s.must(<-said)
 			ben.wants("1 HELLO", "2 OPEN", "3 sealed whisper late")
 		}
-		_ = ben.path.Close()
+		_ = ben.path.Link().Close()
 		before := ben.fulls
 		if err := ping(false); !errors.Is(err, link.ErrClosed) {
 			t.Error(err)

@@ -118,6 +118,9 @@ func (b *Batch) Open(open func(frames [][]byte) ([][]byte, error)) ([][]byte, er
 
 func (b *Batch) Size() int { return len(b.events) }
 
+// Octets returns how much memory the batch counts for.
+func (b *Batch) Octets() int { return b.octets }
+
 // Event returns the event at index, or nil if there is none.
 func (b *Batch) Event(index int) *Event {
 	if index < 0 || index >= len(b.events) {

@@ -29,8 +29,9 @@ type Queue struct {
 	closed   bool   // nor anything else
 	snapshot uint64 // version of the latest
 	taps     []*Queue
-	recent   []Facts // the latest that Post was given of those who are not talked with
-	gap      *lost   // of the last event of the queue that tells of it, if that is unread
+	recent   []Facts  // the latest that Post was given of those who are not talked with
+	gap      *lost    // of the last event of the queue that tells of it, if that is unread
+	wants    []func() // whom to tell that there is room again
 
 	ready chan struct{} // holds a token when the queue may have become non-empty
 
@@ -73,11 +74,11 @@ func (q *Queue) Batch(source *link.Batch) *Batch {
 }
 
 // Push queues a batch of content that somebody brings, and waits while the queue is
-// full; waits is called before. Then reached is what the bringer has taken in. It tells
+// full; waits is called before. If that is nil it does not wait: see [Queue.Room]. Then reached is what the bringer has taken in. It tells
 // whether more may come: a queue that has ended takes none, and none of who was dismissed.
 func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool {
 	q.mu.Lock()
-	if q.octets >= q.limit && len(b.events) > 0 && !q.shut {
+	if q.octets >= q.limit && len(b.events) > 0 && !q.shut && waits != nil {
 		from.stalled.Store(true)
 		q.mu.Unlock()
 		waits()
@@ -104,6 +105,18 @@ func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool
 	q.mu.Unlock()
 	q.Recycle(b)
 	return taken
+}
+
+// Room tells whether there is room for more content. If not, tell is called once there is,
+// by who reads the queue.
+func (q *Queue) Room(tell func()) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.octets < q.limit || q.shut {
+		return true
+	}
+	q.wants = append(q.wants, tell)
+	return false
 }
 
 // Post queues an event that carries no content. It never waits.
@@ -247,9 +260,16 @@ func (q *Queue) finish(b *Batch) {
 		q.mu.Lock()
 		full := q.octets >= q.limit
 		q.octets -= b.octets
+		var tell []func()
+		if full && q.octets < q.limit {
+			tell, q.wants = q.wants, nil
+		}
 		q.mu.Unlock()
 		if full {
 			q.room.Broadcast()
+		}
+		for _, do := range tell {
+			do()
 		}
 	}
 	q.Recycle(b)

@@ -92,6 +92,14 @@ func (o *Outbox) ReserveControl(n int) ([]byte, error) {
 	return o.take(n, err)
 }
 
+// KnownLocked returns the position before which all is acknowledged, to who has reserved
+// room.
+func (o *Outbox) KnownLocked() uint64 { return o.known() }
+
+// EndLocked returns the position behind what the last Reserve returned. It is called before
+// the Commit.
+func (o *Outbox) EndLocked() uint64 { return o.end }
+
 // Commit lets the octets of the last Reserve be written, and unlocks the outbox.
 func (o *Outbox) Commit() { o.writer.commit(o) }
 

@@ -28,6 +28,12 @@ func (in TurnedAway) take(c *Core) {
 func (in Expelled) take(c *Core) {
 	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventExpelled) })
 }
+func (in Overrun) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventOverrun) })
+}
+func (in Broken) take(c *Core) {
+	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventBroken) })
+}
 func (in Called) take(c *Core)  { c.with(in.Peer, (*peer).called) }
 func (in Resumed) take(c *Core) { c.with(in.Peer, func(p *peer) { p.resumed(in.Link) }) }
 func (in OutOfStep) take(c *Core) {

@@ -107,6 +107,10 @@ type (
 	Stalled struct{ Peer uuid.UUID }
 	// Expelled says that a peer is not trusted, or no longer.
 	Expelled struct{ Peer uuid.UUID }
+	// Overrun says that what waits for a peer is too much, Broken that the channel with it
+	// cannot go on.
+	Overrun struct{ Peer uuid.UUID }
+	Broken  struct{ Peer uuid.UUID }
 	// Vouched says that another token of a peer counts, or none any more.
 	Vouched struct {
 		Peer  uuid.UUID

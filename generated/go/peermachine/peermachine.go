@@ -102,6 +102,8 @@ const (
 	EventStop
 	EventPing
 	EventOutOfStep
+	EventOverrun
+	EventBroken
 )
 
 var eventNames = [...]string{
@@ -122,6 +124,8 @@ var eventNames = [...]string{
 	EventStop:       "stop",
 	EventPing:       "ping",
 	EventOutOfStep:  "out of step",
+	EventOverrun:    "overrun",
+	EventBroken:     "broken",
 }
 
 // String returns the event's name.
@@ -139,6 +143,8 @@ const (
 	ReasonExpelled                   // we do not let the peer in any more
 	ReasonNetwork                    // the connection was lost and could not be made again
 	ReasonStopped                    // this node has stopped
+	ReasonOverrun                    // the peer takes nothing, and what waits for it is too much
+	ReasonBroken                     // the channel with the peer cannot go on
 )
 
 var reasonNames = [...]string{
@@ -150,6 +156,8 @@ var reasonNames = [...]string{
 	ReasonExpelled: "expelled",
 	ReasonNetwork:  "network",
 	ReasonStopped:  "stopped",
+	ReasonOverrun:  "overrun",
+	ReasonBroken:   "broken",
 }
 
 // String returns the reason's name, which is empty for none.
@@ -239,7 +247,8 @@ type Actions interface {
 	TellRecover()
 	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
 	// severed.displaced, present.goodbye, present.turned away,
-	// present.expelled, present.replaced, present.stop.
+	// present.expelled, present.replaced, present.overrun, present.broken,
+	// present.stop.
 	TellExit(Reason)
 	// Probe: relinking.linked, stranded.linked.
 	Probe()
@@ -482,6 +491,14 @@ func stepReady(e Event, do Actions) (State, bool) {
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
 		return StateGone, true
+	case EventOverrun:
+		// What waits for the peer is too much.
+		do.TellExit(ReasonOverrun)
+		return StateGone, true
+	case EventBroken:
+		// The channel with the peer cannot go on.
+		do.TellExit(ReasonBroken)
+		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
@@ -544,6 +561,14 @@ func stepProbing(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventOverrun:
+		// What waits for the peer is too much.
+		do.TellExit(ReasonOverrun)
+		return StateGone, true
+	case EventBroken:
+		// The channel with the peer cannot go on.
+		do.TellExit(ReasonBroken)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
@@ -609,6 +634,14 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventOverrun:
+		// What waits for the peer is too much.
+		do.TellExit(ReasonOverrun)
+		return StateGone, true
+	case EventBroken:
+		// The channel with the peer cannot go on.
+		do.TellExit(ReasonBroken)
 		return StateGone, true
 	case EventStop:
 		// This node stops.
@@ -684,6 +717,14 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
 		return StateGone, true
+	case EventOverrun:
+		// What waits for the peer is too much.
+		do.TellExit(ReasonOverrun)
+		return StateGone, true
+	case EventBroken:
+		// The channel with the peer cannot go on.
+		do.TellExit(ReasonBroken)
+		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.SendGoodbye()
@@ -756,6 +797,14 @@ func stepStranded(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventOverrun:
+		// What waits for the peer is too much.
+		do.TellExit(ReasonOverrun)
+		return StateGone, true
+	case EventBroken:
+		// The channel with the peer cannot go on.
+		do.TellExit(ReasonBroken)
 		return StateGone, true
 	case EventStop:
 		// This node stops.

@@ -648,7 +648,7 @@ type Taken struct {
 	// cyclic number of the message; HELLO carries 1, each later message one
 	// more
 	Sequence uint16
-	// as in the header X-ONCE-CONNECTION of the receiver's HELLO
+	// as in the header X-ONCE-CHANNEL of the receiver's HELLO
 	Connection uint64
 	// how many messages the sender has taken in over the connection since it
 	// began

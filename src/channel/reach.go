@@ -1,0 +1,104 @@
+package channel
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Limits of what a peer may have sent that is not acknowledged, in octets: at first, and in
+// one message or one run of them beyond that.
+const (
+	FirstWindow = 64 << 10
+	rush        = 256 << 10
+)
+
+// How late an acknowledgement may be: so many octets or so long.
+const (
+	AckOctets = 64 << 10
+	AckDelay  = 25 * time.Millisecond
+)
+
+// windowTime is how long a window should last: one that is used up sooner is doubled.
+const windowTime = time.Second
+
+// Errors of who sends over a channel.
+var (
+	ErrGap    = errors.New("what comes over the link is not the next in its channel")
+	ErrWindow = errors.New("more has come than was let")
+)
+
+// Budget is how many octets the windows of all channels may have beyond the first.
+type Budget struct {
+	used atomic.Int64
+	most int64
+}
+
+// NewBudget returns a budget of so many octets.
+func NewBudget(most int) *Budget { return &Budget{most: int64(most)} }
+
+// Reach is how far a node has received what a peer says in a channel, and how far the peer
+// may go on. All but Next is guarded by the caller.
+type Reach struct {
+	next   atomic.Uint64
+	told   uint64    // of that, the peer
+	edge   uint64    // that the peer was told
+	window uint64    // how far the edge is ahead
+	grew   uint64    // next when the window last grew
+	grewAt time.Time // and when that was
+}
+
+// Next returns the position of the next message.
+func (r *Reach) Next() uint64 { return r.next.Load() }
+
+// Took notes that all before a position was taken.
+func (r *Reach) Took(position uint64) { r.next.Store(position) }
+
+// Passes looks at a message of so many octets at a position of a link, where next is what
+// is expected. It tells whether the message is new. One may have at most the octets of most.
+func (r *Reach) Passes(at, next uint64, octets, most int) (fresh bool, err error) {
+	switch end := at + uint64(octets); {
+	case at > next || at < next && end > next:
+		return false, ErrGap
+	case end > r.edge+uint64(max(rush, most)):
+		return false, ErrWindow
+	}
+	return at == next, nil
+}
+
+// Due tells whether the peer is to be told now how far it was received.
+func (r *Reach) Due() bool { return r.Next()-r.told >= min(AckOctets, max(r.window/4, 1)) }
+
+// Owes tells whether there is anything to tell.
+func (r *Reach) Owes() bool { return r.Next() != r.told }
+
+// Told returns how far the peer was received, and the edge that it may go to, to tell it that:
+// as before if no more is to come now. A window that is used up soon grows to most.
+func (r *Reach) Told(now time.Time, more bool, b *Budget, most int) (position, edge uint64) {
+	r.window = max(r.window, FirstWindow)
+	position = r.Next()
+	switch used := position - r.grew; {
+	case r.grewAt.IsZero() || now.Sub(r.grewAt) > windowTime:
+		r.grew, r.grewAt = position, now
+	case more && used >= r.window && 2*r.window <= uint64(most):
+		if b.used.Add(int64(r.window)) <= b.most {
+			r.window *= 2
+		} else {
+			b.used.Add(-int64(r.window))
+		}
+		r.grew, r.grewAt = position, now
+	}
+	if more {
+		r.edge = max(r.edge, position+r.window)
+	}
+	r.told = position
+	return position, r.edge
+}
+
+// End gives back what the window has of the budget.
+func (r *Reach) End(b *Budget) {
+	if r.window > FirstWindow {
+		b.used.Add(FirstWindow - int64(r.window))
+	}
+	r.window = FirstWindow
+}

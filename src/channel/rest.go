@@ -1,0 +1,58 @@
+package channel
+
+import (
+	"slices"
+
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// each hands the messages of a path that lasts which the peer has not acknowledged to a
+// function, one after the other: the position of each, its frames and its octets as they
+// are on the wire. The frames are the outbox's.
+func (p *Path) each(do func(at uint64, frames [][]byte, octets int)) {
+	p.Unacknowledged(func(at uint64, b []byte) {
+		var parser zmtp.Parser
+		var found zmtp.Messages
+		parser.MaxMessage, parser.MaxFrames = len(b), len(b)
+		_ = parser.Parse(b, &found) // what it has is ours
+		for i := range found.Len() {
+			frames, octets := found.Message(i), 0
+			for _, frame := range frames {
+				octets += zmtp.FrameSize(len(frame))
+			}
+			do(at, frames, octets)
+			at += uint64(octets)
+		}
+	})
+}
+
+// unacknowledged returns how much content the peer has not acknowledged.
+func (p *Path) unacknowledged() (what Amount) {
+	p.each(func(at uint64, frames [][]byte, octets int) {
+		if p.contentLocked(at, frames) {
+			what.add(octets)
+		}
+	})
+	return what
+}
+
+// contentLocked tells whether a message at a position is content.
+func (p *Path) contentLocked(at uint64, frames [][]byte) bool {
+	switch id, _ := zremsg.Peek(frames[0]); id {
+	case zremsg.IDWhisper, zremsg.IDShout:
+		_, aside := slices.BinarySearch(p.asides, at)
+		return !aside
+	}
+	return false
+}
+
+// asideLocked notes that a message which ends at a position, and has so many octets, is between the two
+// nodes.
+func (p *Path) asideLocked(end uint64, octets int) {
+	if p.lasts {
+		known := p.KnownLocked()
+		old, _ := slices.BinarySearch(p.asides, known)
+		p.asides = append(slices.Delete(p.asides, 0, old), end-uint64(octets))
+	}
+}
