@@ -161,9 +161,7 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 	}
 	p.count++
 	if p.sequence++; greets {
-		if !p.lasts {
-			p.sequence = 1
-		}
+		p.sequence = 1
 		p.sealing.shown.Store(card)
 	}
 	if asks {
@@ -264,7 +262,7 @@ func (p *Path) forget() Amount {
 	said := p.Said()
 	what := said.Minus(p.confirmed)
 	if p.lasts {
-		what = p.unacknowledged()
+		what = p.Rest()
 	}
 	for _, q := range p.asked {
 		close(q.Over)

@@ -38,18 +38,31 @@ type Budget struct {
 func NewBudget(most int) *Budget { return &Budget{most: int64(most)} }
 
 // Reach is how far a node has received what a peer says in a channel, and how far the peer
-// may go on. All but Next is guarded by the caller.
+// may go on. All but Next and Edge is guarded by the caller.
 type Reach struct {
 	next   atomic.Uint64
-	told   uint64    // of that, the peer
-	edge   uint64    // that the peer was told
-	window uint64    // how far the edge is ahead
-	grew   uint64    // next when the window last grew
-	grewAt time.Time // and when that was
+	edge   atomic.Uint64 // that the peer was told
+	told   uint64        // of next, the peer
+	window uint64        // how far the edge is ahead
+	grew   uint64        // next when the window last grew
+	grewAt time.Time     // and when that was
 }
 
 // Next returns the position of the next message.
 func (r *Reach) Next() uint64 { return r.next.Load() }
+
+// NewReach returns the reach of a channel that begins.
+func NewReach() *Reach {
+	r := &Reach{window: FirstWindow}
+	r.edge.Store(FirstWindow)
+	return r
+}
+
+// Edge returns how far the peer may go on.
+func (r *Reach) Edge() uint64 { return r.edge.Load() }
+
+// Window returns how many octets the peer may have sent that are not acknowledged.
+func (r *Reach) Window() uint64 { return r.window }
 
 // Took notes that all before a position was taken.
 func (r *Reach) Took(position uint64) { r.next.Store(position) }
@@ -60,14 +73,14 @@ func (r *Reach) Passes(at, next uint64, octets, most int) (fresh bool, err error
 	switch end := at + uint64(octets); {
 	case at > next || at < next && end > next:
 		return false, ErrGap
-	case end > r.edge+uint64(max(rush, most)):
+	case end > r.Edge()+uint64(max(rush, most)):
 		return false, ErrWindow
 	}
 	return at == next, nil
 }
 
 // Due tells whether the peer is to be told now how far it was received.
-func (r *Reach) Due() bool { return r.Next()-r.told >= min(AckOctets, max(r.window/4, 1)) }
+func (r *Reach) Due() bool { return r.Next()-r.told >= min(AckOctets, r.window/4) }
 
 // Owes tells whether there is anything to tell.
 func (r *Reach) Owes() bool { return r.Next() != r.told }
@@ -75,7 +88,6 @@ func (r *Reach) Owes() bool { return r.Next() != r.told }
 // Told returns how far the peer was received, and the edge that it may go to, to tell it that:
 // as before if no more is to come now. A window that is used up soon grows to most.
 func (r *Reach) Told(now time.Time, more bool, b *Budget, most int) (position, edge uint64) {
-	r.window = max(r.window, FirstWindow)
 	position = r.Next()
 	switch used := position - r.grew; {
 	case r.grewAt.IsZero() || now.Sub(r.grewAt) > windowTime:
@@ -89,16 +101,14 @@ func (r *Reach) Told(now time.Time, more bool, b *Budget, most int) (position, e
 		r.grew, r.grewAt = position, now
 	}
 	if more {
-		r.edge = max(r.edge, position+r.window)
+		r.edge.Store(max(r.Edge(), position+r.window))
 	}
 	r.told = position
-	return position, r.edge
+	return position, r.Edge()
 }
 
 // End gives back what the window has of the budget.
 func (r *Reach) End(b *Budget) {
-	if r.window > FirstWindow {
-		b.used.Add(FirstWindow - int64(r.window))
-	}
+	b.used.Add(FirstWindow - int64(r.window))
 	r.window = FirstWindow
 }

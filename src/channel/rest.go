@@ -27,8 +27,8 @@ func (p *Path) each(do func(at uint64, frames [][]byte, octets int)) {
 	})
 }
 
-// unacknowledged returns how much content the peer has not acknowledged.
-func (p *Path) unacknowledged() (what Amount) {
+// Rest returns how much content the peer has not acknowledged, in a path that lasts.
+func (p *Path) Rest() (what Amount) {
 	p.each(func(at uint64, frames [][]byte, octets int) {
 		if p.contentLocked(at, frames) {
 			what.add(octets)

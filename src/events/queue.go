@@ -83,9 +83,7 @@ func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool
 		q.mu.Unlock()
 		waits()
 		q.mu.Lock()
-		for q.octets >= q.limit && !q.shut && !from.gone.Load() {
-			q.room.Wait()
-		}
+		q.awaitLocked(from)
 		from.stalled.Store(false)
 	}
 	taken := !q.shut && !from.gone.Load()
@@ -105,6 +103,19 @@ func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool
 	q.mu.Unlock()
 	q.Recycle(b)
 	return taken
+}
+
+// Await waits until there is room for content of who brings it, or none is let in any more.
+func (q *Queue) Await(from *Bringer) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.awaitLocked(from)
+}
+
+func (q *Queue) awaitLocked(from *Bringer) {
+	for q.octets >= q.limit && !q.shut && !from.gone.Load() {
+		q.room.Wait()
+	}
 }
 
 // Room tells whether there is room for more content. If not, tell is called once there is,

@@ -132,6 +132,9 @@ func (v *Visit) Refund() {
 // End says that the connection is no stranger's any more, or has ended.
 func (v *Visit) End() {
 	t := v.throttle
+	if t == nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v.throttle = nil

@@ -12,8 +12,8 @@ func (l *loop) abandon() {
 		return
 	}
 	for _, out := range l.ours {
-		if lost(out.LocalAddr()) {
-			l.work.Go(func() { _ = out.Close() })
+		if lost(out.Link().LocalAddr()) && !out.Lasts() {
+			l.work.Go(func() { _ = out.Link().Close() })
 		}
 	}
 	for _, r := range l.theirs {

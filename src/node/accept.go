@@ -5,17 +5,13 @@ import (
 	"net"
 	"time"
 
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 // acceptor takes the connections that are made to the node.
-type acceptor struct {
-	*loop
-	own *channel.Own // what is said over them is opened with
-}
+type acceptor struct{ *loop }
 
 // accept takes connections until the node stops.
 func (l acceptor) accept(listener net.Listener) {
@@ -27,8 +23,8 @@ func (l acceptor) accept(listener net.Listener) {
 			known()
 			return
 		}
-		r := &receiver{loop: l.loop, visit: visit, known: known}
-		r.base, r.opens.Own = l.base, l.own
+		r := newReceiver(l.loop)
+		r.visit, r.known = visit, known
 		l.work.Go(func() { r.receive(conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
@@ -58,22 +54,30 @@ func (r *receiver) receive(conn net.Conn) {
 		return
 	}
 	defer r.link.Close()
-	r.done, r.gone = make(chan struct{}), make(chan struct{})
-	if !r.loop.register(&r.inbound) {
+	if !r.loop.register(r) {
 		return
 	}
+	r.serve()
+}
+
+// serve reads a connection that is registered until it ends.
+func (r *receiver) serve() error {
 	r.impatient = time.AfterFunc(r.settings.Greeting/2, func() { // the peer has the other half to try again
 		r.count("greetings that never came")
 		_ = r.link.Close()
 	})
-	r.ended(r.link.Serve(r.deliver))
-	r.loop.unregister(&r.inbound, r.channel, r.sequence)
+	err := r.link.Serve(r.deliver)
+	r.ended(err)
+	r.isKnown()
+	r.loop.unregister(r)
+	return err
 }
 
 // shake does the handshake of a connection. It returns nil, with the connection
 // closed, if that fails or the far side is no peer.
 func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	config := r.linkConfig(zmtp.Router)
+	config.Refused = r.refused
 	r.guard.Freshen()
 	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.refuseFrom), r.guard.Introduction()
 	var err error
@@ -93,6 +97,7 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	r.visit.Refund()
 	var name string
 	r.nonces, _, name = guard.NoncesOf(k)
+	r.both = r.nonces.Fresh()
 	if r.peer, err = guard.PeerOf(k.RemoteIdentity()); err != nil {
 		r.count("connections without a peer's identity")
 		_ = k.Close()

@@ -1,29 +1,36 @@
 package node
 
 import (
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
 // register gives a connection that was made to us its number, unless the node is stopping:
 // nobody would judge its greeting.
-func (l *loop) register(r *inbound) (ok bool) {
+func (l *loop) register(r *receiver) (ok bool) {
 	l.do(func() {
 		if ok = !l.core.Stopped(); ok {
-			r.id = l.number()
-			l.theirs[r.id] = r
+			l.admitted(r)
 			l.step(zre.Called{Peer: r.peer})
-			l.expect(r)
+			if l.expect(r); r.both {
+				l.begin(r)
+			}
 		}
 	})
 	return ok
 }
 
+// admitted numbers a connection.
+func (l *loop) admitted(r *receiver) {
+	r.id = l.number()
+	r.in.peer, r.in.voice, r.in.nonces = r.peer, r.id, r.nonces
+	l.theirs[r.id] = r
+}
+
 // expect lets a plain peer that is present go on over another connection with whatever
 // it was about to say; see [receiver.resume]. There is one such connection at a time:
 // anybody can claim to be such a peer.
-func (l *loop) expect(r *inbound) {
+func (l *loop) expect(r *receiver) {
 	p := l.of(r.peer)
 	if p.Channel == nil || p.Peer().Incarnation() != 0 {
 		return
@@ -35,25 +42,35 @@ func (l *loop) expect(r *inbound) {
 	r.link.Widen()
 }
 
-// unregister notes that a connection has ended, after the message with a number, on the
-// channel that it was for, if it was for one.
-func (l *loop) unregister(r *inbound, of *channel.Channel, sequence uint16) {
+// unregister notes that a connection has ended.
+func (l *loop) unregister(r *receiver) {
 	l.do(func() {
 		delete(l.theirs, r.id)
-		if p := l.of(r.peer); p.theirs == r {
+		if r.both {
+			l.part(r)
+		}
+		if p := l.of(r.peer); p.theirs == r && p.talk == nil {
 			l.with(r.peer, func(p *peer) { p.theirs = nil })
-			if of != nil {
-				of.Sequence.Store(uint32(sequence))
+			if of := r.in.channel; of != nil {
+				of.Sequence.Store(uint32(r.in.sequence))
 			}
 		}
-		l.step(zre.Muted{Peer: r.peer, Link: r.id})
+		if t := l.of(r.peer).talk; t == nil || t.in == nil || t.in.voice != r.id {
+			l.step(zre.Muted{Peer: r.peer, Link: r.id})
+		}
 	})
 	close(r.done)
 }
 
 // admit has a connection speak for its peer.
 func (l *loop) admit(id zre.LinkID) {
-	if r := l.theirs[id]; r != nil {
+	r := l.theirs[id]
+	switch {
+	case r == nil: // the first link of a channel, which goes on
+	case r.both:
+		l.greetedOver(r)
+		r.decide(true, nil)
+	default:
 		l.with(r.peer, func(p *peer) { p.theirs, p.welcome = r, true })
 		r.decide(true, nil)
 	}
@@ -61,25 +78,35 @@ func (l *loop) admit(id zre.LinkID) {
 
 // reject closes a connection; see hush for when the node stops.
 func (l *loop) reject(id zre.LinkID) {
-	if r := l.theirs[id]; r != nil && !l.core.Stopped() {
-		r.hangUp()
+	r := l.theirs[id]
+	if r == nil || l.core.Stopped() || r.lane.talk != nil && r.asks == nil { // a channel ends by itself
+		return
 	}
+	r.hangUp()
 }
 
 // finish has one connection of a peer take in what has come, and another wait for that.
 func (l *loop) finish(id, next zre.LinkID) {
 	r, heir := l.theirs[id], l.theirs[next]
-	if r == nil || heir == nil {
+	if heir == nil {
 		return
 	}
-	r.link.Finish()
-	heir.decide(false, r)
+	if t := l.of(heir.peer).talk; t != nil && t.over != nil {
+		for _, r = range t.lanes {
+			r.link.Finish()
+		}
+		r = t.over
+	}
+	if r != nil {
+		r.link.Finish()
+		heir.decide(false, &r.inbound)
+	}
 }
 
 // shun has us not call a peer that was turned away where it says to be, and end the
 // attempt to. Somebody else may have come in its name: that counts for the host only
 // that it came from.
-func (l *loop) shun(r *inbound, where sight.Endpoint) {
+func (l *loop) shun(r *receiver, where sight.Endpoint) {
 	host := sight.Of(r.link.RemoteAddr()).Host()
 	if where.Host() != host {
 		return

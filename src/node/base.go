@@ -12,6 +12,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
@@ -27,13 +28,18 @@ const controlReserve = 3 * zremsg.MaxHello
 // Frames of a message: of its content, and with its header.
 const maxFrames = 1 + zremsg.MaxWhisperContent
 
+// windows is how many octets peers may have sent, all together, that are not acknowledged,
+// beyond what each may at first.
+const windows = 256 << 20
+
 // base is what all parts of a node stand on.
 type base struct {
 	world    world.World
 	settings // fixed once the node has started; see settings.go
 	events   *events.Queue
 	counters counters
-	guard    *guard.Guard // nil before the start
+	guard    *guard.Guard    // nil before the start
+	budget   *channel.Budget // of windows
 
 	ctx    context.Context // ends when the node stops
 	cancel context.CancelFunc

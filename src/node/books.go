@@ -94,7 +94,7 @@ func (l *books) moves(out *outbound) {
 		return
 	}
 	if what := c.Unconfirmed(out.Path); what.Messages > 0 {
-		l.parting[out.Link] = &parting{c.Peer(), what, disconnected, l.tell(c.Peer(), what, disconnected)}
+		l.parting[out.Link()] = &parting{c.Peer(), what, disconnected, l.tell(c.Peer(), what, disconnected)}
 	}
 }
 
@@ -110,7 +110,7 @@ func (l *books) exits(p *Peer, reason peermachine.Reason) {
 	}
 	var over *link.Link
 	if ours != nil && ours.Path == c.Path() && l.ours[ours.id] == ours {
-		over = ours.Link
+		over = ours.Link()
 	}
 	l.part(p, over, what, reason.String())
 }

@@ -49,7 +49,11 @@ func (l *loop) call(id uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 			l.refuse(&l.guard.Sightings, id, "", endpoints[0], errTurnedAway)
 		}
 	}
-	l.with(id, func(p *peer) { p.attempt, p.ours, p.welcome = c.attempt, nil, false })
+	l.with(id, func(p *peer) {
+		if p.attempt, p.welcome = c.attempt, false; p.talk == nil {
+			p.ours = nil
+		}
+	})
 	l.work.Go(c.run)
 }
 
@@ -70,7 +74,11 @@ func (l *loop) withdraw(id uuid.UUID) {
 		p.attempt.Cancel()
 	}
 	if p != &none {
-		l.with(id, func(p *peer) { p.attempt, p.ours = nil, nil })
+		l.with(id, func(p *peer) {
+			if p.attempt = nil; p.talk == nil {
+				p.ours = nil
+			}
+		})
 	}
 }
 
@@ -80,10 +88,14 @@ func (l *loop) hangUp(id zre.LinkID) {
 	if out == nil {
 		return
 	}
+	if t := l.of(out.peer).talk; t != nil && t.out == out {
+		l.conclude(t)
+		return
+	}
 	delete(l.ours, id)
 	l.moves(out)
 	l.with(out.peer, func(p *peer) { p.ours = nil })
-	l.closeSoon(out.Link)
+	l.closeSoon(out.Link())
 	l.unmeet(out.peer)
 }
 
@@ -118,7 +130,13 @@ func (c *caller) run() {
 	if k == nil {
 		return
 	}
-	c.do(func() { c.linked(k, endpoint) })
+	nonces, incarnation, name := guard.NoncesOf(k)
+	if nonces.Fresh() {
+		c.lane(k, endpoint, nonces, incarnation, name)
+		c.dialer.Leave(endpoint)
+		return
+	}
+	c.do(func() { c.linked(k, endpoint, nonces, incarnation, name) })
 	err := k.Serve(c.deliver)
 	_ = k.Close()
 	if errors.Is(err, zmtp.ErrTooLarge) {
@@ -136,13 +154,12 @@ func (c *caller) deliver(b *link.Batch) error {
 }
 
 // linked tells the core, unless it has given the peer up meanwhile.
-func (c *caller) linked(k *link.Link, endpoint sight.Endpoint) {
+func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) {
 	a := c.attempt
 	if c.attempt = nil; c.of(c.to).attempt != a {
 		c.closeSoon(k)
 		return
 	}
-	nonces, incarnation, name := guard.NoncesOf(k)
 	if c.find(c.to) == nil {
 		c.guard.Names.Note(c.to, name)
 	}
@@ -158,13 +175,50 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint) {
 	})
 }
 
+// lane serves a link that carries both directions until it ends.
+func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) {
+	r := newReceiver(c.loop)
+	r.peer, r.link, r.nonces, r.both, r.lane.endpoint = c.to, k, nonces, true, endpoint
+	var wanted bool
+	c.do(func() {
+		if wanted = c.of(c.to).attempt == c.attempt; wanted {
+			c.joins(r, incarnation, name)
+		}
+	})
+	if wanted {
+		_ = r.serve()
+	}
+	_ = k.Close()
+}
+
+// joins begins a channel over a link that we have made, or offers the peer to carry on the one that there is.
+func (c *caller) joins(r *receiver, incarnation uint64, name string) {
+	a := c.attempt
+	c.attempt = nil
+	c.with(c.to, func(p *peer) { p.attempt = nil })
+	if c.find(c.to) == nil {
+		c.guard.Names.Note(c.to, name)
+	}
+	c.admitted(r)
+	c.begin(r)
+	if c.of(c.to).talk != nil {
+		return
+	}
+	t := c.loop.open(r)
+	t.out.host, t.out.waited = a.Host(), a.Wait
+	c.step(zre.Linked{
+		Peer: c.to, Link: r.id, Endpoint: r.lane.endpoint, Callback: c.callback(r.link.LocalAddr()),
+		Shown: true, Incarnation: incarnation, Both: true,
+	})
+}
+
 // unlinked tells the core that the connection is lost, unless it has ended it.
 func (c *caller) unlinked(err error) {
 	out := c.out
 	if out == nil {
 		return
 	}
-	c.log(out.peer).Debug("connection ended", "address", out.RemoteAddr(), "error", err)
+	c.log(out.peer).Debug("connection ended", "address", out.Link().RemoteAddr(), "error", err)
 	if c.ours[out.id] == out {
 		c.lost(out)
 		delete(c.ours, out.id)
@@ -258,21 +312,26 @@ func (c *caller) refuses(reason string) {
 	if out == nil { // given up before it stood
 		return
 	}
-	name, endpoint := "", sight.Endpoint{Address: out.RemoteAddr().String()}
+	name, endpoint := "", sight.Endpoint{Address: out.Link().RemoteAddr().String()}
 	if present := c.find(out.peer); present != nil {
 		p := present.Peer()
-		if linkKey(out.Link) == nil && out.endpoint != p.At() { // it may be somebody else who says so
+		if linkKey(out.Link()) == nil && out.endpoint != p.At() { // it may be somebody else who says so
 			c.count("refusals from elsewhere")
-			c.closeSoon(out.Link)
+			c.closeSoon(out.Link())
 			return
 		}
 		name = p.Name()
 	}
+	c.refusedBy(out.peer, name, endpoint, reason, func() bool { return c.of(out.peer).ours == out })
+}
+
+// refusedBy takes in what a peer says that does not let us in, or drops what we say.
+func (l *loop) refusedBy(peer uuid.UUID, name string, endpoint sight.Endpoint, reason string, counts func() bool) {
 	said, why := guard.Said(reason)
-	c.refuse(&c.guard.Meetings, out.peer, name, endpoint, why)
-	if said == 0 || said == api.EventRefusalSealed || c.of(out.peer).ours != out {
+	l.refuse(&l.guard.Meetings, peer, name, endpoint, why)
+	if said == 0 || said == api.EventRefusalSealed || !counts() {
 		return
 	}
-	c.guard.Shuns.Add(out.peer, endpoint, true)
-	c.step(zre.TurnedAway{Peer: out.peer})
+	l.guard.Shuns.Add(peer, endpoint, true)
+	l.step(zre.TurnedAway{Peer: peer})
 }

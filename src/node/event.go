@@ -27,8 +27,12 @@ func (l *loop) event(e zre.Event) {
 		l.exit(id)
 		l.fetch()
 		l.sender.Forget(e.Peer.Groups()...)
-		if r := l.of(id).theirs; r != nil {
-			l.events.Dismiss(&r.Bringer)
+		p := l.of(id)
+		switch {
+		case p.talk != nil && p.talk.in != nil:
+			l.events.Dismiss(&p.talk.in.Bringer)
+		case p.theirs != nil:
+			l.events.Dismiss(&p.theirs.in.Bringer)
 		}
 	case api.EventTypeJoin:
 		l.join(id, e.Group)
@@ -56,7 +60,7 @@ func (l *loop) update(p *Peer) {
 func (l *loop) signs(id uuid.UUID) (s zre.Signs) {
 	p := l.of(id)
 	if r := p.theirs; r != nil {
-		s.Heard, s.Waiting = r.link.Heard(), r.Stalled()
+		s.Heard, s.Waiting = r.link.Heard(), r.in.Stalled()
 	}
 	if out := p.ours; out != nil {
 		s.Took, s.Owes = out.Signs()

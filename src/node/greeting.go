@@ -34,7 +34,7 @@ func (r *receiver) resume() bool {
 	if r.spoke = true; !r.speaks(zre.Resumed{Peer: r.peer, Link: r.id}) {
 		return false
 	}
-	r.sequence = uint16(r.channel.Sequence.Load()) // what is missing since shows
+	r.in.sequence = uint16(r.in.channel.Sequence.Load()) // what is missing since shows
 	return true
 }
 
@@ -53,12 +53,12 @@ func (r *receiver) speaks(in zre.Input) bool {
 		}
 		switch {
 		case q.yes:
-			r.channel = r.loop.find(r.peer)
-			if r.channel != nil {
+			r.in.channel = r.loop.find(r.peer)
+			if r.in.channel != nil {
 				r.link.Widen()
 				r.isKnown()
 			}
-			return r.channel != nil
+			return r.in.channel != nil
 		case q.after == nil:
 			return false
 		}
@@ -90,7 +90,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	badge, err := r.vetted(hello)
 	if err != nil {
 		r.refuse(&r.guard.Meetings, r.peer, hello.Name, endpoint, guard.NotLetIn(err))
-		r.loop.shun(&r.inbound, endpoint)
+		r.loop.shun(r, endpoint)
 		if r.turnAway(err) {
 			return nil
 		}
@@ -99,17 +99,29 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	r.visit.Refund()
 	r.guard.Shuns.Remove(r.peer, endpoint)
 	hello.Endpoint = site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr()).With(badge.Key).String()
-	if !r.speaks(zre.Heard{Peer: r.peer, Link: r.id, Message: hello, Badge: badge}) {
+	heard := zre.Heard{Peer: r.peer, Link: r.in.voice, Message: hello, Badge: badge, Both: r.both}
+	if r.lane.begun { // within the channel, whose it is
+		r.loop.post(heard)
+		return nil
+	}
+	if r.both {
+		if r.in.theirs = zre.ChannelOf(hello); r.in.theirs == 0 {
+			return errRejected
+		}
+		heard.Callback = r.loop.callback(r.link.LocalAddr())
+	}
+	if !r.speaks(heard) {
 		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
 		return errRejected
 	}
+	r.lane.begun = r.both
 	return nil
 }
 
 // vetted returns what a HELLO has shown, or why it is turned away.
 func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
 	known, key := r.loop.badge(r.peer), linkKey(r.link)
-	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &r.nonces, known) })
+	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &r.in.nonces, known) })
 	if err == nil && known == nil {
 		if text := r.guard.Clocks(r.peer, hello.Name, badge); text != "" {
 			r.notice(text)

@@ -5,25 +5,24 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// inbound is a connection that a peer made to us, as the loop sees it.
+// inbound is a connection that a peer speaks over, as the loop sees it: one that it made to
+// us, or one that carries both directions.
 type inbound struct {
 	*base
-	events.Bringer
+	in     *intake // which takes what comes; another once the link carries on a channel
 	id     zre.LinkID
 	peer   uuid.UUID
 	link   *link.Link
 	nonces guard.Nonces
-	away   atomic.Bool      // the peer is not let in, and has been told
-	opens  channel.Unsealer // the reader's
-	done   chan struct{}    // closed when the connection has ended, and the core knows
-	gone   chan struct{}    // closed when the loop has turned it away
+	both   bool          // it carries both directions
+	away   atomic.Bool   // the peer is not let in, and has been told
+	done   chan struct{} // closed when the connection has ended, and the core knows
+	gone   chan struct{} // closed when the loop has turned it away
 
 	asks *question // the loop's: what the reader waits for
 	shut bool      // the loop's: gone is closed

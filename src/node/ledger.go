@@ -157,6 +157,13 @@ func (l *ledger) part(peer *Peer, over *link.Link, what channel.Amount, reason s
 	l.parting[over] = &parting{peer, what, reason, nil}
 }
 
+// rests notes how much is yet to be taken over a link that we have ended.
+func (l *ledger) rests(over *link.Link, what channel.Amount) {
+	if p, known := l.parting[over]; known {
+		p.Amount = what
+	}
+}
+
 // parted notes how a link ended that we have ended, if something was still to be taken:
 // who has read it to its end has all that was said.
 func (l *ledger) parted(over *link.Link, err error) {

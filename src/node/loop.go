@@ -20,10 +20,11 @@ type loop struct {
 	sender *channel.Sender
 	site   *site.Site
 
-	theirs  map[zre.LinkID]*inbound
-	links   zre.LinkID // the latest number
-	scratch []byte     // where control messages are encoded
-	version uint64     // of what is known: the number of events
+	theirs  map[zre.LinkID]*receiver // the connections that peers speak over
+	opens   *channel.Own             // with which what is said over them is opened
+	links   zre.LinkID               // the latest number
+	scratch []byte                   // where control messages are encoded
+	version uint64                   // of what is known: the number of events
 }
 
 // number returns the number of a connection.

@@ -17,6 +17,9 @@ const maxScratch = 8 << 10
 // that takes nothing at all gets a fresh connection and greeting instead.
 func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 	out := l.ours[id]
+	if r := l.theirs[id]; out == nil && r != nil && r.both { // our first word over a link that the peer has made
+		out = l.open(r).out
+	}
 	if out == nil {
 		return
 	}
@@ -27,7 +30,7 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 		if p.theirs == nil {
 			return
 		}
-		m.Count = p.theirs.Taken()
+		m.Count = p.theirs.in.Taken()
 	case *zremsg.Hello:
 		if p.challenge == nil {
 			l.with(out.peer, func(p *peer) { p.challenge = guard.NewChallenge() })
@@ -35,12 +38,17 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 		l.guard.Freshen()
 		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge)
 	}
+	if hello, ok := message.(*zremsg.Hello); ok && p.talk != nil && !out.Begun() {
+		p.talk.mine = zre.ChannelOf(hello)
+	}
 	scratch, err := out.Control(message, l.scratch, card, asks(message, p))
 	switch {
 	case err == nil, errors.Is(err, link.ErrClosed):
+	case errors.Is(err, link.ErrOverflow) && out.Lasts():
+		l.work.Go(func() { l.overrun(out.peer) })
 	case errors.Is(err, link.ErrOverflow):
 		l.count("control overflows")
-		l.closeSoon(out.Link)
+		l.closeSoon(out.Link())
 	default:
 		l.settings.log.Error("message cannot be encoded", "message", message.ID(), "error", err)
 	}
@@ -55,7 +63,7 @@ func asks(message zremsg.Message, p *peer) bool {
 	case *zremsg.Confirm:
 		return true
 	case *zremsg.Ping:
-		return p.Channel != nil && p.Peer().Incarnation() == 0
+		return p.talk != nil || p.Channel != nil && p.Peer().Incarnation() == 0
 	}
 	return false
 }

@@ -102,7 +102,7 @@ func TestOneOrder(t *testing.T) {
 
 // ends has a node end its connection to another when all is sent, in good order.
 func (a *actor) ends(of *actor) {
-	a.loop.do(func() { _ = a.loop.of(of.UUID()).ours.Close() })
+	a.loop.do(func() { _ = a.loop.of(of.UUID()).ours.Link().Close() })
 }
 
 // TestNothingAfterExit has a peer go whose words wait, some on a connection that was

@@ -19,7 +19,8 @@ type peer struct {
 	attempt          *dial.Attempt // to connect to it; nil for none
 	ours             *outbound     // the connection that we made to it; nil for none
 	welcome          bool          // it has greeted us since we began to connect to it last
-	theirs           *inbound      // of those that it made to us, the one that counts; nil for none
+	talk             *talk         // the channel with it; nil for none
+	theirs           *receiver     // of those that it speaks over, the one that counts; nil for none
 	heir             zre.LinkID    // of those, the latest that may go on without a greeting
 	challenge        []byte        // what its sessions have to answer; nil before our greeting
 	holds            *holding      // of the network's roll; nil for one that has said nothing of that
@@ -27,7 +28,7 @@ type peer struct {
 
 // idle tells whether there is nothing with a peer.
 func (p *peer) idle() bool {
-	return p.Channel == nil && p.attempt == nil && p.ours == nil && p.theirs == nil && p.challenge == nil
+	return p.Channel == nil && p.attempt == nil && p.ours == nil && p.talk == nil && p.theirs == nil && p.challenge == nil
 }
 
 // table holds the peers, and who of those that are present is in which group. The loop

@@ -81,7 +81,7 @@ func TestSealedAcrossConnections(t *testing.T) {
 	ana.wants("enter ben", "join ben room")
 	ben.wants("enter ana")
 	for i := range 10 {
-		ana.loop.do(func() { _ = ana.loop.of(ben.UUID()).ours.Close() })
+		ana.loop.do(func() { _ = ana.loop.of(ben.UUID()).ours.Link().Close() })
 		until(t, "it stands again", func() bool {
 			_, err := ana.Shout(t.Context(), "room", text(fmt.Sprint("shout ", i)))
 			ana.must(err)

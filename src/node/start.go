@@ -92,6 +92,7 @@ func (n *Node) Run(past *Past) (err error) {
 		return err
 	}
 	n.events.Limit(s.Inbox)
+	n.budget = channel.NewBudget(windows)
 	n.begin(n.ears, past)
 	n.phase = running
 	s.log.Info("node started", "name", n.guard.Name(), "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
@@ -121,6 +122,7 @@ func about(err error) error {
 // begin starts the goroutines of a node that listens.
 func (n *Node) begin(e *ears, past *Past) {
 	l := newLoop(n.base, n.table, e.site, &n.life)
+	l.opens = &channel.Own{Identity: n.guard.Identity, Groups: l.groupsOwn, Apart: n.apart}
 	for group := range n.contests {
 		l.step(zre.Contest{Group: group})
 	}
@@ -134,8 +136,7 @@ func (n *Node) begin(e *ears, past *Past) {
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()
-	own := &channel.Own{Identity: n.guard.Identity, Groups: l.groupsOwn, Apart: n.apart}
-	n.work.Go(func() { acceptor{l, own}.accept(e.listener) })
+	n.work.Go(func() { acceptor{l}.accept(e.listener) })
 	if n.guard.Identity != nil {
 		n.work.Go(watch{l}.keep)
 	}
@@ -152,7 +153,7 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
-		theirs: map[zre.LinkID]*inbound{},
+		theirs: map[zre.LinkID]*receiver{},
 		rolls:  newRolls(s.guard),
 	}
 	config := s.settings.core()

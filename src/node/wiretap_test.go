@@ -146,7 +146,7 @@ func (l *lan) rest() {
 // holds returns what a node has to open what another says.
 func (a *actor) holds(of *actor) (u channel.Unsealer) {
 	a.lan.rest()
-	a.loop.do(func() { u = a.loop.of(of.UUID()).theirs.opens })
+	a.loop.do(func() { u = a.loop.of(of.UUID()).theirs.in.opens })
 	return u
 }
 

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// Errors that end a link which carries both directions.
+var (
+	errOutOfPlace = errors.New("what comes over the link does not belong there")
+	errPosition   = errors.New("the peer names a position that does not exist")
+)
+
+// noMAC stands where there is no key to prove anything by.
+var noMAC [oncelink.MaxResumeMac]byte
+
+// lane is a link that carries both directions; see api/protocol/once_link.xml. All but
+// begun and at is the loop's.
+type lane struct {
+	begun bool   // what comes over it has a position
+	at    uint64 // which is that of the next message
+
+	theirs   *oncelink.Resume // what the peer has begun it with; nil before
+	talk     *talk            // that it carries; nil before
+	endpoint sight.Endpoint   // that it was made to; nowhere if the peer has made it
+}
+
+// owns tells whether a message is of the link itself.
+func (*lane) owns(frames [][]byte) bool {
+	_, err := oncelink.Peek(frames[0])
+	return err == nil
+}
+
+// passes looks where in the channel a message is, and tells whether it is new, and how many
+// octets it counts for. In the channel position is the next. Before a link has begun
+// only a greeting has a place on it, which does not count.
+func (r *receiver) passes(frames [][]byte, id zremsg.ID, position uint64) (fresh bool, octets int, err error) {
+	switch {
+	case r.in.ended:
+		return false, 0, nil
+	case !r.lane.begun && id != zremsg.IDHello:
+		return false, 0, errOutOfPlace
+	case !r.lane.begun:
+		return true, 0, nil
+	}
+	for _, frame := range frames {
+		octets += zmtp.FrameSize(len(frame))
+	}
+	fresh, err = r.in.reach.Passes(r.lane.at, position, octets, r.settings.MaxMessage)
+	r.lane.at += uint64(octets)
+	return fresh, octets, err
+}
+
+// ofLink takes in a message of the link itself.
+func (r *receiver) ofLink(frames [][]byte) error {
+	id, _ := oncelink.Peek(frames[0])
+	m := oncelink.New(id)
+	if err := m.Decode(frames[0], frames[1:]); err != nil {
+		return err
+	}
+	if _, first := m.(*oncelink.Resume); first != (r.lane.theirs == nil) {
+		return fmt.Errorf("%w: %v", errOutOfPlace, id)
+	}
+	if ack, ok := m.(*oncelink.Ack); ok {
+		return r.acknowledged(ack)
+	}
+	var err error
+	r.loop.do(func() {
+		switch m := m.(type) {
+		case *oncelink.Resume:
+			m.Mac = nil
+			r.lane.theirs = m
+			err = r.loop.resume(r)
+		case *oncelink.Begin:
+			err = r.loop.begins(r, m)
+		case *oncelink.Use:
+			err = r.loop.chosen(r, m)
+		}
+	})
+	return err
+}
+
+// acknowledged takes in how far the peer has come.
+func (r *receiver) acknowledged(m *oncelink.Ack) error {
+	t := r.lane.talk
+	if t == nil || m.Other != t.mine {
+		return fmt.Errorf("%w: %v", errOutOfPlace, m.ID())
+	}
+	passes, err := t.out.Acknowledged(m.Position, m.Edge)
+	if err != nil {
+		return fmt.Errorf("%w: %d", errPosition, m.Position)
+	}
+	if passes || !t.known.Load() {
+		r.loop.calls <- func() { r.loop.passed(r, t) }
+	}
+	return nil
+}
+
+// sayOver says a message of the link itself, encoded into scratch, which it returns. If
+// there is no room for it, or the link has ended, it is dropped.
+func sayOver(over *link.Link, m oncelink.Message, scratch []byte) []byte {
+	frame, err := m.AppendTo(zmtp.AppendHeader(scratch[:0], m.Size(), false))
+	if err == nil {
+		_ = over.Say(frame)
+	}
+	return frame
+}
+
+// refused is called with what the peer says if it does not let us in, or drops what we
+// say. It does not count from who has shown nothing.
+func (r *receiver) refused(reason string) {
+	r.loop.do(func() {
+		p := r.loop.of(r.peer)
+		if p.Channel == nil || p.talk == nil || r.lane.talk != p.talk {
+			return
+		}
+		r.loop.refusedBy(r.peer, p.Peer().Name(), sight.Of(r.link.RemoteAddr()), reason, func() bool { return true })
+	})
+}

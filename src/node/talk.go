@@ -1,0 +1,279 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// talk is a channel with a peer: what is said in it, what takes in what the peer says, and
+// the links that carry it. It is the loop's.
+type talk struct {
+	peer  uuid.UUID
+	out   *outbound
+	in    *intake     // nil until the peer has greeted us
+	mine  uint64      // our number of the channel
+	lanes []*receiver // that carry it, the latest last
+	over  *receiver   // of those the one that our words go over; nil for none
+	turn  uint64      // how often the lower id has chosen
+	known atomic.Bool // the peer has acknowledged our greeting
+}
+
+// chooses tells whether it is for us to choose the link that is used.
+func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.peer[:]) < 0 }
+
+// begin says the first message on a link: which channel we have with the peer, and how
+// far that was received.
+func (l *loop) begin(r *receiver) {
+	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: noMAC[:]}
+	if t := l.of(r.peer).talk; t != nil && t.in != nil {
+		m.Own, m.Other = t.mine, t.in.theirs
+		m.Expected, m.Edge = t.in.reach.Next(), t.in.reach.Edge()
+	}
+	l.scratch = sayOver(r.link, &m, l.scratch)
+}
+
+// open begins our direction of a channel over a link.
+func (l *loop) open(r *receiver) *talk {
+	config := l.linkConfig(zmtp.Dealer)
+	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
+	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
+	t := &talk{peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
+	r.lane.talk = t
+	l.ours[out.id] = out
+	l.with(r.peer, func(p *peer) { p.ours, p.talk = out, t })
+	if r.lane.theirs != nil {
+		out.Grant(r.lane.theirs.Edge)
+	}
+	return t
+}
+
+// overrun is called by who finds that the peer takes nothing at all.
+func (l *loop) overrun(peer uuid.UUID) {
+	l.count("control overflows")
+	_ = l.life.while(func(l *loop) { l.step(zre.Overrun{Peer: peer}) })
+}
+
+// resume judges what the peer begins a link with.
+func (l *loop) resume(r *receiver) error {
+	m, t := r.lane.theirs, l.of(r.peer).talk
+	switch {
+	case r.lane.talk != nil: // which our greeting went over
+		r.lane.talk.out.Grant(m.Edge)
+	case t != nil && t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
+		return l.carries(t, r)
+	case t == nil && m.Other != 0: // it knows a channel that we do not know
+		if err := r.visit.Afford(time.Now()); err != nil {
+			return err
+		}
+		l.step(zre.Linked{Peer: r.peer, Link: r.id, Callback: l.callback(r.link.LocalAddr()), Shown: true, Both: true})
+	}
+	return nil
+}
+
+// carries has a link carry on a channel.
+func (l *loop) carries(t *talk, r *receiver) error {
+	if _, err := t.out.Acknowledged(r.lane.theirs.Expected, r.lane.theirs.Edge); err != nil {
+		return errPosition
+	}
+	t.out.Passed()
+	l.settled(t.peer, t.out.Confirmed())
+	r.lane.talk, r.in = t, t.in
+	t.lanes = append(t.lanes, r)
+	t.known.Store(true)
+	r.link.Widen()
+	r.isKnown()
+	if l.with(t.peer, func(p *peer) { p.welcome = true }); t.over == nil || l.chooses(t) {
+		l.use(t, r)
+	}
+	return nil
+}
+
+// use has our words go over a link, and, if it is for us to choose, the peer's.
+func (l *loop) use(t *talk, r *receiver) {
+	lost := t.over == nil
+	t.over = r
+	if l.chooses(t) {
+		l.choose(t)
+	}
+	from, _ := t.out.Outbox.Acknowledged()
+	l.scratch = sayOver(r.link, &oncelink.Begin{Own: t.mine, Position: from, Mac: noMAC[:]}, l.scratch)
+	if err := t.out.Move(r.link, from); err != nil {
+		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
+	}
+	t.out.endpoint, t.out.since = r.lane.endpoint, time.Now()
+	l.with(t.peer, func(p *peer) { p.theirs = r })
+	if lost {
+		l.step(zre.Relinked{Peer: t.peer, Link: t.out.id, Voice: t.in.voice, Endpoint: r.lane.endpoint})
+	}
+}
+
+// choose tells the peer to say what is new over the link that we use.
+func (l *loop) choose(t *talk) {
+	t.turn++
+	l.scratch = sayOver(t.over.link, &oncelink.Use{Own: t.mine, Turn: t.turn, Mac: noMAC[:]}, l.scratch)
+}
+
+// chosen takes in that the peer wants a link used.
+func (l *loop) chosen(r *receiver, m *oncelink.Use) error {
+	t := r.lane.talk
+	if t == nil {
+		t = l.of(r.peer).talk
+	}
+	switch {
+	case t == nil || t.in == nil || m.Own != t.in.theirs || l.chooses(t) || !slices.Contains(t.lanes, r):
+		return errOutOfPlace
+	case m.Turn <= t.turn:
+		return nil
+	}
+	if t.turn = m.Turn; t.over != r {
+		l.use(t, r)
+	}
+	return nil
+}
+
+// begins takes in where what the peer says over a link begins in its channel.
+func (l *loop) begins(r *receiver, m *oncelink.Begin) error {
+	t := r.lane.talk
+	switch {
+	case t == nil || t.in == nil || m.Own != t.in.theirs:
+		return errOutOfPlace
+	case m.Position > t.in.reach.Next():
+		return errPosition
+	}
+	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
+	if l.chooses(t) && t.over == r {
+		l.leaveOthers(t)
+	}
+	return nil
+}
+
+// leaveOthers closes the links of a channel that neither side uses.
+func (l *loop) leaveOthers(t *talk) {
+	for _, other := range t.lanes {
+		if other != t.over {
+			l.shutdown(other.link, func(error) {})
+		}
+	}
+}
+
+// passed takes note of an acknowledgement.
+func (l *loop) passed(r *receiver, t *talk) {
+	t.out.Passed()
+	l.settled(t.peer, t.out.Confirmed())
+	if !t.known.Swap(true) {
+		l.merge(t)
+	}
+}
+
+// merge has one link do where both sides have made one at the same time, as soon as each
+// knows the other.
+func (l *loop) merge(t *talk) {
+	if l.chooses(t) && t.known.Load() && t.in != nil && t.over != nil && len(t.lanes) > 1 {
+		l.choose(t)
+	}
+}
+
+// greetedOver takes in that the peer has greeted us over a link, which our words may go
+// over too: then the channel has begun.
+func (l *loop) greetedOver(r *receiver) {
+	t := l.of(r.peer).talk
+	if t == nil || t.in != nil {
+		return
+	}
+	t.in = r.in
+	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
+		t.lanes = append(t.lanes, r)
+	}
+	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
+	l.merge(t)
+}
+
+// part takes a link that has ended out of its channel, which goes on over another if it has
+// one.
+func (l *loop) part(r *receiver) {
+	t := r.lane.talk
+	if t == nil || l.of(t.peer).talk != t {
+		l.unused(r)
+		return
+	}
+	t.lanes = slices.DeleteFunc(t.lanes, func(other *receiver) bool { return other == r })
+	if t.over != r {
+		return
+	}
+	if t.over = nil; len(t.lanes) > 0 && t.known.Load() && t.in != nil {
+		t.over = r // it is not lost
+		l.use(t, t.lanes[len(t.lanes)-1])
+		return
+	}
+	l.with(t.peer, func(p *peer) { p.theirs = nil })
+	if l.find(t.peer) == nil { // another begins
+		l.drop(t)
+	}
+	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
+	if t.in != nil {
+		l.step(zre.Muted{Peer: t.peer, Link: t.in.voice})
+	}
+}
+
+// unused takes note of the end of a link that has carried nothing: if it was to carry on a
+// channel, that needs another.
+func (l *loop) unused(r *receiver) {
+	if t := l.of(r.peer).talk; t != nil && t.over == nil && r.lane.endpoint != (sight.Endpoint{}) {
+		l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
+	}
+}
+
+// drop takes a channel off the books.
+func (l *loop) drop(t *talk) {
+	delete(l.ours, t.out.id)
+	l.with(t.peer, func(p *peer) { p.ours, p.talk, p.theirs = nil, nil, nil })
+}
+
+// conclude ends a channel: what was said is written and acknowledged first, if the peer
+// does that within the linger time.
+func (l *loop) conclude(t *talk) {
+	l.drop(t)
+	if t.in != nil {
+		l.work.Go(t.in.end) // which may wait for the loop
+	}
+	lanes := slices.Clone(t.lanes)
+	heard := t.over != nil && !t.over.away.Load()
+	l.work.Go(func() {
+		rest, err := l.linger(t.out, lanes, heard)
+		l.do(func() {
+			l.rests(t.out.Link(), rest)
+			l.ends(t.out.Link(), err)
+		})
+	})
+	l.unmeet(t.peer)
+}
+
+// linger waits until all is acknowledged that was said in a channel which ends, for at most
+// the linger time, if the peer may hear it, and closes its links. It returns what is not.
+func (l *loop) linger(out *outbound, lanes []*receiver, heard bool) (rest channel.Amount, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.settings.Linger)
+	defer cancel()
+	if err = link.ErrClosed; heard {
+		err = out.Flush(ctx)
+	}
+	rest = out.Rest()
+	out.Discard()
+	for _, r := range lanes {
+		if !heard || r.link.Shutdown(ctx) != nil {
+			_ = r.link.Close()
+		}
+	}
+	return rest, err
+}
