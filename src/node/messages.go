@@ -35,7 +35,7 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 		l.guard.Freshen()
 		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge)
 	}
-	scratch, err := out.Control(message, l.scratch, card, asks(message, p))
+	scratch, err := out.Control(message, l.scratch, card, wantsAnswer(message, p))
 	switch {
 	case err == nil, errors.Is(err, link.ErrClosed):
 	case errors.Is(err, link.ErrOverflow):
@@ -49,8 +49,8 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 	}
 }
 
-// asks tells whether a message asks a peer to confirm what was said before.
-func asks(message zremsg.Message, p *peer) bool {
+// wantsAnswer tells whether a message asks a peer to confirm what was said before.
+func wantsAnswer(message zremsg.Message, p *peer) bool {
 	switch message.(type) {
 	case *zremsg.Confirm:
 		return true

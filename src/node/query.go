@@ -8,17 +8,16 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Recv waits for the next event. It is valid until the next Recv or RecvBatch.
 // When the node has stopped and no events are left, it returns api.ErrStopped.
-func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.events.Recv(ctx) }
+func (s *base) Recv(ctx context.Context) (*Event, error) { return s.events.Recv(ctx) }
 
 // RecvBatch waits for a run of events, at least one. It is valid until the next
 // Recv or RecvBatch.
-func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.RecvBatch(ctx) }
+func (s *base) RecvBatch(ctx context.Context) (*Batch, error) { return s.events.RecvBatch(ctx) }
 
 // Peers returns the peers that are present, in the order of their UUIDs.
 func (n *Node) Peers() []*Peer { return sorted(n.table.all()) }
@@ -94,9 +93,3 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 func (n *Node) Counts() map[string]uint64 {
 	return n.counters.all()
 }
-
-// Interface is a network that the host is part of.
-type Interface = site.Interface
-
-// Interfaces returns the networks that a node can use.
-func Interfaces() ([]*Interface, error) { return site.Interfaces() }

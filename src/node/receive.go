@@ -232,7 +232,7 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 			r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		}
 		if id == zremsg.IDHolds || id == zremsg.IDAsk || id == zremsg.IDRoll {
-			r.ofRoll(message)
+			r.loop.ofRoll(r.peer, message)
 			return nil
 		}
 		heard := zre.Heard{Peer: r.peer, Link: r.id, Message: message}

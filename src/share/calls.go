@@ -20,7 +20,7 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 		return n.Node.Whisper(ctx, peer, content)
 	}
 	frames := copied(content)
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Whisper(ctx, peer, frames) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Whisper(ctx, peer, frames) })); there {
 		return err
 	}
 	return n.Node.Whisper(ctx, peer, frames)
@@ -32,7 +32,7 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 		return n.Node.Shout(ctx, group, content)
 	}
 	frames := copied(content)
-	if receivers, there, err := elsewhere(n, func(far *control.Client) (uint32, error) { return far.Shout(ctx, group, frames) }); there {
+	if receivers, there, err := elsewhere(&n.seat, func(far *control.Client) (uint32, error) { return far.Shout(ctx, group, frames) }); there {
 		return receivers, err
 	}
 	return n.Node.Shout(ctx, group, frames)
@@ -51,20 +51,10 @@ func copied(content [][]byte) [][]byte {
 // Flush waits until each peer has confirmed all that was said to it through this node, as
 // [node.Node.Flush] does.
 func (n *Node) Flush(ctx context.Context) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Flush(ctx) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Flush(ctx) })); there {
 		return n.bereaved(err)
 	}
 	return n.Node.Flush(ctx)
-}
-
-// done makes a call of a method that returns nothing else than an error.
-func done(call func(*control.Client) error) func(*control.Client) (struct{}, error) {
-	return func(far *control.Client) (struct{}, error) { return struct{}{}, call(far) }
-}
-
-// look returns what is known where another process runs the node, if one does.
-func (n *Node) look() (view control.View, there bool, err error) {
-	return elsewhere(n, (*control.Client).Look)
 }
 
 // Endpoint returns where the node accepts connections, empty before Start.
@@ -84,7 +74,7 @@ func (n *Node) Snapshot() (*events.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.Front().Events.Mark(view.Version())
+	n.front.Events.Mark(view.Version())
 	return view.View, nil
 }
 

@@ -9,19 +9,9 @@ import (
 )
 
 // host is a node that runs here, for the programs that share it.
-type host struct{ *node.Node }
-
-// welcome lets other programs share the node that runs, if it is to be shared.
-func (n *Node) welcome(front node.Front) {
-	if !n.Shared || front.Directory == "" || front.Level.Security == api.NodeSecurityPlain {
-		return
-	}
-	listener, err := control.Listen(front.Directory, front.Count)
-	if err != nil {
-		front.Warn("other programs cannot share this node: " + err.Error())
-		return
-	}
-	n.Open(control.Serve(listener, host{n.Node}, front.Log, front.Count))
+type host struct {
+	*node.Node
+	front *node.Front
 }
 
 func (h host) About() *oncecontrol.Welcome {

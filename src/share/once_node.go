@@ -16,7 +16,7 @@ import (
 // group twice changes nothing. A node may be in 4096 groups, whose names have
 // at most 262144 octets together.
 func (n *Node) Join(group string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Join(group) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Join(group) })); there {
 		return err
 	}
 	return n.Node.Join(group)
@@ -25,7 +25,7 @@ func (n *Node) Join(group string) error {
 // Leave leaves a group. Leaving a group that the node is not in changes
 // nothing.
 func (n *Node) Leave(group string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Leave(group) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Leave(group) })); there {
 		return err
 	}
 	return n.Node.Leave(group)
@@ -107,7 +107,7 @@ func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
 // RequirePeer connects to a peer that no beacon tells of, and stays with it:
 // if it is lost, the node connects again.
 func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.RequirePeer(peer, endpoint) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.RequirePeer(peer, endpoint) })); there {
 		return err
 	}
 	return n.Node.RequirePeer(peer, endpoint)

@@ -68,7 +68,7 @@ func TestSecondNodeSharesTheFirst(t *testing.T) {
 	if v, err := second.Snapshot(); err != nil || len(v.Peers()) != 1 {
 		t.Errorf("the snapshot is %v, %v", v, err)
 	}
-	first.Front().Count("tests")
+	first.front.Count("tests")
 	if counts := second.Counts(); !equal(counts, first.Counts()) {
 		t.Errorf("counts are %v, want %v", counts, first.Counts())
 	}
