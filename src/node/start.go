@@ -84,7 +84,7 @@ func (n *Node) Run(with Outset) (err error) {
 		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
 	if n.guard, err = guard.New(n.protection()); err != nil {
-		return about(err)
+		return settingAt(err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.ears, err = listen(n.base); err != nil {
@@ -100,8 +100,8 @@ func (n *Node) Run(with Outset) (err error) {
 	return nil
 }
 
-// about says which setting an error of the guard is about, if it is one.
-func about(err error) error {
+// settingAt says which setting an error of the guard is about, if it is one.
+func settingAt(err error) error {
 	switch {
 	case errors.Is(err, api.ErrNoIdentity):
 		return &check.SettingError{Setting: "Security", Err: err}
@@ -214,6 +214,3 @@ func (n *Node) goes() {
 		n.quit()
 	}
 }
-
-// Close is Stop.
-func (n *Node) Close() error { return n.Stop() }
