@@ -2,12 +2,11 @@ package node
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/check"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -34,15 +33,7 @@ func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
 }
 
 // PeerGroups returns the groups that some peer is in, sorted.
-func (n *Node) PeerGroups() []string {
-	groups := map[string]struct{}{}
-	for _, p := range n.Peers() {
-		for _, group := range p.Groups() {
-			groups[group] = struct{}{}
-		}
-	}
-	return slices.Sorted(maps.Keys(groups))
-}
+func (n *Node) PeerGroups() []string { return events.NewView(0, "", n.Peers(), nil).PeerGroups() }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {

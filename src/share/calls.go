@@ -2,15 +2,12 @@ package share
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
-	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Whisper queues a message for one peer. It copies the content, and waits while the peer's
@@ -57,14 +54,6 @@ func (n *Node) Flush(ctx context.Context) error {
 	return n.Node.Flush(ctx)
 }
 
-// Endpoint returns where the node accepts connections, empty before Start.
-func (n *Node) Endpoint() string {
-	if view, there, _ := n.look(); there { // nowhere once it has ended
-		return view.Endpoint
-	}
-	return n.Node.Endpoint()
-}
-
 // Snapshot returns all that the node knows now.
 func (n *Node) Snapshot() (*events.View, error) {
 	view, there, err := n.look()
@@ -75,53 +64,7 @@ func (n *Node) Snapshot() (*events.View, error) {
 		return nil, err
 	}
 	n.front.Events.Mark(view.Version())
-	return view.View, nil
-}
-
-// Peers returns the peers that are present, in the order of their UUIDs.
-func (n *Node) Peers() []*zre.Peer {
-	view, there, err := n.look()
-	switch {
-	case !there:
-		return n.Node.Peers()
-	case err != nil: // none once it has ended
-		return nil
-	}
-	return view.Peers()
-}
-
-// Peer returns a peer that is present.
-func (n *Node) Peer(id uuid.UUID) (*zre.Peer, error) {
-	view, there, err := n.look()
-	if !there {
-		return n.Node.Peer(id)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if i := slices.IndexFunc(view.Peers(), func(p *zre.Peer) bool { return p.UUID() == id }); i >= 0 {
-		return view.Peers()[i], nil
-	}
-	return nil, api.ErrNoPeer
-}
-
-// PeersByGroup returns the peers in a group, in the order of their UUIDs.
-func (n *Node) PeersByGroup(group string) []*zre.Peer {
-	if n.far.Load() == nil {
-		return n.Node.PeersByGroup(group)
-	}
-	return slices.DeleteFunc(n.Peers(), func(p *zre.Peer) bool { return !slices.Contains(p.Groups(), group) })
-}
-
-// PeerGroups returns the groups that some peer is in, sorted.
-func (n *Node) PeerGroups() []string {
-	groups := map[string]struct{}{}
-	for _, p := range n.Peers() {
-		for _, group := range p.Groups() {
-			groups[group] = struct{}{}
-		}
-	}
-	return slices.Sorted(maps.Keys(groups))
+	return view, nil
 }
 
 // OwnGroups returns the groups that this program has the node be in, sorted.

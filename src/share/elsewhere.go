@@ -6,6 +6,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/control"
+	"github.com/sjohnr/at-once/src/events"
 )
 
 // elsewhere makes a call where another process runs the node, and tells whether one does.
@@ -31,7 +32,7 @@ func done(call func(*control.Client) error) func(*control.Client) (struct{}, err
 }
 
 // look returns what is known where another process runs the node, if one does.
-func (s *seat) look() (view control.View, there bool, err error) {
+func (s *seat) look() (view *events.View, there bool, err error) {
 	return elsewhere(s, (*control.Client).Look)
 }
 

@@ -5,6 +5,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/node"
 )
 
@@ -16,13 +17,8 @@ type host struct {
 
 func (h host) About() *oncecontrol.Welcome {
 	return &oncecontrol.Welcome{
-		Process: control.Here(), Program: api.Version, Node: h.UUID(), Name: h.Name(), Largest: uint64(h.MaxMessage),
+		Process: identity.Here(), Program: api.Version, Node: h.UUID(), Name: h.Name(), Largest: uint64(h.MaxMessage),
 	}
-}
-
-func (h host) Look() (control.View, error) {
-	view, err := h.Node.Look()
-	return control.View{View: view, Endpoint: h.Endpoint()}, err
 }
 
 func (h host) Visit(told *events.Queue) (control.Visitor, error) {

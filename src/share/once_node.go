@@ -10,6 +10,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/control"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Join joins a group, which exists as soon as somebody is in it. Joining a
@@ -102,6 +103,64 @@ func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
 		return numbers(values), err
 	}
 	return n.Node.Traffic(peer)
+}
+
+// Endpoint returns where the node accepts connections, empty before start.
+// Where it listens on all interfaces, the address is that of the first, and
+// unspecified while there is none. If the node is secure, a bar and its public
+// key of CURVE in Z85 follow.
+func (n *Node) Endpoint() string {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return ""
+		}
+		return view.Endpoint()
+	}
+	return n.Node.Endpoint()
+}
+
+// Peers returns the peers that are present, in the order of their UUIDs.
+func (n *Node) Peers() []*zre.Peer {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil
+		}
+		return view.Peers()
+	}
+	return n.Node.Peers()
+}
+
+// Peer returns a peer that is present.
+func (n *Node) Peer(peer uuid.UUID) (*zre.Peer, error) {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil, err
+		}
+		return view.Peer(peer)
+	}
+	return n.Node.Peer(peer)
+}
+
+// PeersByGroup returns the peers in a group, in the order of their UUIDs.
+func (n *Node) PeersByGroup(group string) []*zre.Peer {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil
+		}
+		return view.PeersByGroup(group)
+	}
+	return n.Node.PeersByGroup(group)
+}
+
+// PeerGroups returns the groups that some peer is in, sorted.
+func (n *Node) PeerGroups() []string {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil
+		}
+		return view.PeerGroups()
+	}
+	return n.Node.PeerGroups()
 }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it:
