@@ -178,7 +178,7 @@ func (s *speaker) listener(name string, k kind) *listener {
 	l := &listener{speaker: s, kind: k, guard: newGuard(s.TB, name, k), asks: guard.NewChallenge()}
 	hello := greeting(l.guard)
 	var on guard.Nonces
-	l.guard.Present(hello, s.ID, &on, l.asks)
+	l.guard.Present(hello, s.ID, &on, l.asks, nil)
 	badge := &zre.Badge{}
 	if k != plain {
 		var err error
@@ -286,7 +286,7 @@ func (l *listener) links() (near, far *link.Link) {
 func (l *listener) greet() {
 	l.Helper()
 	hello := greeting(l.Guard)
-	card := l.Present(hello, l.guard.ID, &l.path.Nonces, l.to.challenge)
+	card := l.Present(hello, l.guard.ID, &l.path.Nonces, l.to.challenge, l.path.Shown())
 	_, err := l.path.Control(hello, nil, card, false)
 	l.must(err)
 }

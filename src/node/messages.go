@@ -33,7 +33,7 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 			l.with(out.peer, func(p *peer) { p.challenge = guard.NewChallenge() })
 		}
 		l.guard.Freshen()
-		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge)
+		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge, out.Shown())
 	}
 	scratch, err := out.Control(message, l.scratch, card, asks(message, p))
 	switch {

@@ -140,7 +140,7 @@ func (s *scene) greeting() *zremsg.Hello {
 
 // signed completes a HELLO as a node does whose driver shows no properties.
 func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
-	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge)
+	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge, nil)
 	return hello
 }
 
