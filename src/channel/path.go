@@ -62,7 +62,7 @@ type sealing struct {
 	opened time.Time
 	handed map[string]handed // the keys of groups that the peer has
 
-	lacks keyless // what is not known to seal with, and since when
+	lacks *keyless // that the session could not be opened of late; nil if it was
 
 	given atomic.Uint64 // how many keys of groups were; it grows before the next is in the outbox
 }

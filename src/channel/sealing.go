@@ -56,7 +56,7 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 	if s.badge != badge {
 		s.badge, s.handed = badge, map[string]handed{}
 	}
-	s.opened, s.lacks = time.Now(), keyless{}
+	s.opened, s.lacks = time.Now(), nil
 	s.fresh.Store(badge)
 	return nil
 }
@@ -66,7 +66,7 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 type keyless struct {
 	key   *identity.Sealing
 	asked time.Time // when the peer was asked for it last
-	until time.Time // when waiting for it is over; zero if there is nothing to wait for
+	until time.Time // when waiting for it is over
 }
 
 func (*keyless) Error() string { return api.ErrNoKey.Error() }
@@ -78,10 +78,11 @@ func (*keyless) Unwrap() error { return api.ErrNoKey }
 // holds the lock of the sealing.
 func (p *Path) askLocked(key *identity.Sealing) error {
 	const wait = zremsg.MaxSealingWait * time.Second
-	lacks, now := &p.sealing.lacks, time.Now()
-	if lacks.until.IsZero() {
-		lacks.until = now.Add(wait)
+	now := time.Now()
+	if p.sealing.lacks == nil {
+		p.sealing.lacks = &keyless{until: now.Add(wait)}
 	}
+	lacks := p.sealing.lacks
 	if lacks.key != key || now.Sub(lacks.asked) >= wait {
 		digest := key.Digest()
 		if _, err := p.Control(&zremsg.AskSealing{Digest: digest[:]}, nil, nil, false); err != nil {
