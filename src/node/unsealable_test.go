@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -17,36 +16,29 @@ import (
 	"github.com/sjohnr/at-once/src/wire"
 )
 
-// keyed is eve's HELLO in the room, with a card that is right and signed, and that names a key
-// which is brought, unless it is nil.
-func (s *scene) keyed(names [sha256.Size]byte, key []byte) *zremsg.Hello {
+// lowOrder is eve's HELLO in the room, with a card that is right and signed, and whose key
+// of X25519 is of low order: nothing can be sealed for it.
+func (s *scene) lowOrder() *zremsg.Hello {
 	hello := s.greeting()
 	hello.Groups = []string{"room"}
-	hello = without(without(s.signed(hello), guard.HeaderProof), guard.HeaderSealing)
+	hello = without(s.signed(hello), guard.HeaderProof)
 	octets, err := identity.ParseBase64(*header(hello, guard.HeaderCard))
 	var m oncecard.Card
 	s.ana.must(errors.Join(err, m.Decode(octets, nil)))
-	m.Sealing = names[:]
+	key := s.key()
+	clear(key[len(key)-32:])
+	digest := sha256.Sum256(key)
+	m.Sealing = digest[:]
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
 	m.Proof = s.eve.Identity.Sign("once_card 1", func(b []byte) []byte { return append(b, octets[:len(octets)-wire.SizeBytes(make([]byte, 64))]...) })
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
 	*header(hello, guard.HeaderCard) = identity.Base64(octets)
-	if key != nil {
-		hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderSealing, Value: identity.Base64(key)})
-	}
+	*header(hello, guard.HeaderSealing) = identity.Base64(key)
 	proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), [guard.NonceSize]byte{})
 	hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
 	return hello
-}
-
-// lowOrder is eve's HELLO with a key of X25519 that is of low order: nothing can be sealed
-// for it.
-func (s *scene) lowOrder() *zremsg.Hello {
-	key := bytes.Clone(s.eve.Identity.Card().Sealing.Key())
-	clear(key[len(key)-32:])
-	return s.keyed(sha256.Sum256(key), key)
 }
 
 // TestShoutPastMemberWithoutKey shouts to a group with a member that nothing can be sealed
