@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,5 +244,50 @@ func TestShoutPastKeyless(t *testing.T) {
 		s.must(eve.sealing().Take(eve.key()))
 		s.shouts("room", "three", 2)
 		eve.wants("4 OPEN", "5 KEY", "6 sealed shout room three")
+	})
+}
+
+// TestRenewedWhileSealed has many whisper while the peer shows one card after another, and
+// brings the keys with them or after them: all arrives, sealed, and opens.
+func TestRenewedWhileSealed(t *testing.T) {
+	const speakers, each, cards = 4, 100, 20
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpeaker(t)
+		ben := s.listener("ben", sealed)
+		ben.connect()
+		ben.listens()
+		var work sync.WaitGroup
+		for n := range speakers {
+			work.Go(func() {
+				for i := range each {
+					if err := s.Whisper(t.Context(), ben.to, frames(fmt.Sprint(n, " ", i))); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(cards * 2 * time.Second / each)
+				}
+			})
+		}
+		for i := range cards {
+			if ben.renews(i%2 == 0); i%2 != 0 {
+				time.Sleep(time.Second)
+				s.must(ben.sealing().Take(ben.key()))
+			}
+		}
+		work.Wait()
+		came := map[string]bool{}
+		opened := 0
+		for _, line := range ben.told() {
+			_, what, _ := strings.Cut(line, " ")
+			if text, is := strings.CutPrefix(what, "sealed whisper "); is {
+				came[text] = true
+			} else if what == "OPEN" {
+				opened++
+			} else if what != "HELLO" && what != "ASK-SEALING" {
+				t.Errorf("ben is told %q", line)
+			}
+		}
+		if len(came) != speakers*each || opened < cards {
+			t.Errorf("%d whispers come, in %d sessions", len(came), opened)
+		}
 	})
 }
