@@ -30,7 +30,7 @@ type receiver struct {
 	spoke     bool             // without one
 	told      time.Time        // when the loop was last told that the peer waits
 	greetings guard.Allowance
-	keys      guard.Allowance // sealing keys that the peer asks for
+	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
 	sequence  uint16
 	came      uint64         // messages that came
 	unopened  bool           // content that was sealed did not open, which the peer is yet to be told

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/guard"
 )
 
 // keysRate is how many sealing keys a peer may ask for a second, beside those that it may
@@ -29,6 +30,9 @@ func (r *receiver) asked(m *zremsg.AskSealing) {
 	if r.guard.Identity == nil {
 		r.count("sealing keys asked for that are not here")
 		return
+	}
+	if r.keys == nil { // hardly a peer asks
+		r.keys = new(guard.Allowance)
 	}
 	key := r.guard.Identity.Sealing(m.Digest)
 	switch {
