@@ -1,6 +1,8 @@
 package node
 
 import (
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
@@ -15,7 +17,6 @@ type loop struct {
 	turns
 	books
 	rolls
-	life   *life // for who is not the loop
 	dialer *dial.Dialer
 	sender *channel.Sender
 	site   *site.Site
@@ -23,6 +24,8 @@ type loop struct {
 	theirs  map[zre.LinkID]*receiver // the connections that peers speak over
 	opens   *channel.Own             // with which what is said over them is opened
 	links   zre.LinkID               // the latest number
+	full    func(*link.Link)         // called by who finds that a peer takes nothing at all, and is not the loop
+	overrun func(peer uuid.UUID)     // the same, for one that there is a channel with
 	scratch []byte                   // where control messages are encoded
 	version uint64                   // of what is known: the number of events
 }
@@ -98,11 +101,4 @@ func (l *loop) hush() {
 // latest after the linger time.
 func (l *loop) closeSoon(k *link.Link) {
 	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
-}
-
-// full is called by who finds that a peer takes nothing at all, and is not the loop: the
-// peer gets a fresh connection. A node that stops ends all of them.
-func (l *loop) full(k *link.Link) {
-	l.count("control overflows")
-	_ = l.life.while(func(l *loop) { l.closeSoon(k) })
 }

@@ -24,7 +24,8 @@ type receiver struct {
 	impatient *time.Timer // ends the connection if there is no greeting
 	spoke     bool        // without one
 	greetings guard.Allowance
-	came      uint64 // messages that came
+	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
+	came      uint64           // messages that came
 
 	lane lane // what there is of it if it carries both directions
 }
@@ -185,8 +186,12 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 		if !r.in.inStep(sequence) {
 			r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.in.voice})
 		}
-		if id == zremsg.IDHolds || id == zremsg.IDAsk || id == zremsg.IDRoll {
-			r.ofRoll(message)
+		switch id {
+		case zremsg.IDHolds, zremsg.IDAsk, zremsg.IDRoll:
+			r.loop.ofRoll(r.peer, message)
+			return nil
+		case zremsg.IDAskSealing, zremsg.IDSealing:
+			r.ofSealing(message)
 			return nil
 		}
 		heard := zre.Heard{Peer: r.peer, Link: r.in.voice, Message: message}

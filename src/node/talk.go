@@ -59,12 +59,6 @@ func (l *loop) open(r *receiver) *talk {
 	return t
 }
 
-// overrun is called by who finds that the peer takes nothing at all.
-func (l *loop) overrun(peer uuid.UUID) {
-	l.count("control overflows")
-	_ = l.life.while(func(l *loop) { l.step(zre.Overrun{Peer: peer}) })
-}
-
 // resume judges what the peer begins a link with.
 func (l *loop) resume(r *receiver) error {
 	m, t := r.lane.theirs, l.of(r.peer).talk
