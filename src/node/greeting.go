@@ -132,11 +132,11 @@ func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
 
 // isKnown says, once, that the connection is no stranger's any more, or has ended.
 func (r *receiver) isKnown() {
-	if r.known == nil {
-		return
-	}
 	if r.impatient != nil {
 		r.impatient.Stop()
+	}
+	if r.known == nil {
+		return
 	}
 	r.visit.End()
 	r.known()

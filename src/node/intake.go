@@ -254,10 +254,7 @@ func (r *intake) sayReach() {
 func (r *intake) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended {
-		return
-	}
-	if r.reach.Owes() && r.link != nil {
+	if !r.ended && r.reach.Owes() && r.link != nil {
 		r.sayReach()
 	}
 	if r.ended = true; r.late != nil {

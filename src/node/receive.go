@@ -157,8 +157,12 @@ func (r *receiver) fails(run *Batch, position uint64, why error) error {
 // dismissed ends the connection of a peer whose exit was told. A node that stops reads on,
 // until those who are connected to it know what it has taken.
 func (r *receiver) dismissed() error {
-	if r.events.Ended() {
-		r.in.ended = r.both // what the peer acknowledges still counts
+	switch {
+	case r.both: // what the peer acknowledges still counts
+		r.in.acknowledge(true)
+		r.in.ended = true
+		return nil
+	case r.events.Ended():
 		return nil
 	}
 	return net.ErrClosed

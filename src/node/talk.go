@@ -197,6 +197,7 @@ func (l *loop) greetedOver(r *receiver) {
 // part takes a link that has ended out of its channel, which goes on over another if it has
 // one.
 func (l *loop) part(r *receiver) {
+
 	t := r.lane.talk
 	if t == nil || l.of(t.peer).talk != t {
 		l.unused(r)

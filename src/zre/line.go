@@ -79,7 +79,11 @@ func (l *line) ping() {
 // with PING-OKs, which do not tell what they answer: for each that may come late, for
 // a PING of a connection that was lost, it is asked once more.
 func (l *line) ask() {
-	if !l.greets || l.both { // a channel acknowledges by itself
+	switch {
+	case !l.greets:
+		return
+	case l.both: // it acknowledges at once then
+		l.send(&zremsg.Ping{})
 		return
 	}
 	if l.asked == l.answers {
