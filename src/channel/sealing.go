@@ -44,10 +44,12 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 		if err != nil {
 			return err
 		}
-		err = p.aside(len(open), func(b []byte) {
-			stale = s.shown.Load() != card // then it opens nothing, and another follows
-			s.session = session
-			copy(b, open)
+		err = p.aside(len(open), func(b []byte) bool {
+			if stale = s.shown.Load() != card; !stale { // else it opens nothing
+				s.session = session
+				copy(b, open)
+			}
+			return !stale
 		})
 		if err != nil {
 			return err
@@ -117,7 +119,7 @@ func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) (given 
 		return s.given.Load(), err
 	}
 	given = s.given.Add(1)
-	err = p.aside(seal.SizeKey(key), func(b []byte) { s.session.AppendKey(b[:0], key) })
+	err = p.aside(seal.SizeKey(key), func(b []byte) bool { s.session.AppendKey(b[:0], key); return true })
 	if err == nil {
 		s.handed[key.Group] = handed{true, key.Key, key.Number}
 	}
@@ -159,13 +161,17 @@ func (p *Path) age(g *guard.Guard, badge *zre.Badge, now time.Time) error {
 	return p.openLocked(g, badge)
 }
 
-// aside queues a whisper of one frame of so many octets, which put fills in. It
-// never waits.
-func (p *Path) aside(octets int, put func([]byte)) error {
+// aside queues a whisper of one frame of so many octets, which put fills in, unless it finds
+// that it is in vain. It never waits.
+func (p *Path) aside(octets int, put func([]byte) bool) error {
 	var message zremsg.Whisper
 	b, err := p.ReserveControl(zmtp.FrameSize(message.Size()) + zmtp.FrameSize(octets))
 	if err != nil {
 		return p.unheard(err)
+	}
+	if !put(b[len(b)-octets:]) {
+		p.Cancel(b)
+		return nil
 	}
 	p.asideLocked(p.EndLocked(), len(b))
 	p.count++
@@ -173,7 +179,6 @@ func (p *Path) aside(octets int, put func([]byte)) error {
 	message.Sequence = p.sequence
 	head, err := message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
 	zmtp.AppendHeader(head, octets, false)
-	put(b[len(b)-octets:])
 	p.Commit()
 	return err
 }
