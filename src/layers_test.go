@@ -18,6 +18,8 @@ const module = "github.com/sjohnr/at-once/"
 // floors are the packages from the top down. Each imports from lower floors only.
 var floors = []string{
 	"src/cmd/once",
+	"src/cmd/once-model",
+	"src/model",
 	"bindings/go/once/files",
 	"bindings/go/once",
 	"bindings/go/once/oncetest",
