@@ -1,5 +1,7 @@
 // Package gsl holds the generator: its pages, resolvers and tables, for programs that read the
 // tables, or put the generator into a new project.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package gsl
 
 import "embed"

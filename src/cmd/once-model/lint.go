@@ -8,11 +8,12 @@ import (
 
 	"github.com/sjohnr/at-once/src/model"
 	"github.com/sjohnr/at-once/src/model/lint"
+	"github.com/sjohnr/at-once/src/model/settle"
 )
 
 func lintCommand() *cobra.Command {
 	var asJSON bool
-	var dialect string
+	var dialect, settled string
 	cmd := &cobra.Command{
 		Use:   "lint [PATH]",
 		Short: "find what is wrong with models",
@@ -52,13 +53,17 @@ Exit status: 0 if nothing is wrong, 1 if something is or a model cannot be read,
 					return err
 				}
 			}
-			if len(findings) > 0 {
+			switch {
+			case len(findings) > 0:
 				return status(exitFailed)
+			case settled != "":
+				return settle.Write(project, settled)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&dialect, "dialect", "", "whose rules hold: `once or zproto` (default: as the models are)")
+	cmd.Flags().StringVar(&settled, "settle", "", "if nothing is wrong, write the models as the generator prints them, into `DIR`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one finding on a line")
 	return cmd
 }

@@ -23,7 +23,7 @@ type Vector struct {
 	Name   string
 	Fields []Value  // those that vary, in the order of the model
 	Frames [][]byte // the first, and those of content
-	parts  []part
+	Parts  []Part
 }
 
 // Value is a field's value as JSON has it: octets and frames are in hexadecimal.
@@ -32,10 +32,11 @@ type Value struct {
 	JSON string
 }
 
-// part is where a field is in the first frame.
-type part struct {
-	field    *model.Field
-	from, to int
+// Part is where a field is in the first frame.
+type Part struct {
+	Field    *model.Field
+	From, To int
+	Shown    string // what it says, if that is not in hexadecimal anyway
 }
 
 // example gathers a vector, and what is wrong with the example of each field.
@@ -78,7 +79,7 @@ func Example(m *model.Message) (Vector, []model.Problem) {
 		octets, value := x.encode(f, text)
 		from := len(first)
 		first = append(first, octets...)
-		x.parts = append(x.parts, part{f, from, len(first)})
+		x.Parts = append(x.Parts, Part{f, from, len(first), shown(f, text)})
 		switch last := f.Type == "msg"; {
 		case int64(len(octets)) > f.Most() && !last, x.over(f, value):
 			x.fault("has an example over its own limit")
@@ -91,6 +92,13 @@ func Example(m *model.Message) (Vector, []model.Problem) {
 	}
 	x.Frames[0] = first
 	return x.Vector, x.problems
+}
+
+func shown(f *model.Field, text string) string {
+	if f.Type == "chunk" || f.Type == "uuid" || f.Type == "octets" {
+		return ""
+	}
+	return text
 }
 
 // over tells whether a list's example has too many entries.
@@ -108,7 +116,7 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 	case "number":
 		return x.number(text, f.Size), text
 	case "string":
-		return short(text), x.text(text)
+		return withLength(text), x.text(text)
 	case "longstr":
 		return long(text), x.text(text)
 	case "chunk":
@@ -128,7 +136,7 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 			shown = append(shown, x.text(entry))
 		case "hash":
 			key, content, _ := strings.Cut(entry, "=")
-			octets = append(append(octets, short(key)...), long(content)...)
+			octets = append(append(octets, withLength(key)...), long(content)...)
 			shown = append(shown, "["+x.text(key)+", "+x.text(content)+"]")
 		default: // msg
 			x.Frames = append(x.Frames, []byte(entry))
@@ -158,7 +166,7 @@ func (x *example) number(text string, size int64) []byte {
 	return binary.BigEndian.AppendUint64(nil, n)[8-size:]
 }
 
-func short(text string) []byte { return append([]byte{byte(len(text))}, text...) }
+func withLength(text string) []byte { return append([]byte{byte(len(text))}, text...) }
 
 func long(text string) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)

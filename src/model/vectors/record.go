@@ -12,15 +12,15 @@ func Record(r *model.Record) (Vector, []model.Problem) {
 	x := &example{Vector: Vector{Name: r.Name(), Frames: [][]byte{nil}}}
 	for _, f := range r.Fields {
 		x.at, x.path = f, r.Name()+"."+f.Name()
-		shown, ok := f.Lookup("value")
+		text, ok := f.Lookup("value")
 		if !ok {
-			shown = f.Attr("example")
+			text = f.Attr("example")
 		}
-		if shown == "" {
+		if text == "" {
 			x.fault("has neither a value nor an example")
 			continue
 		}
-		octets, value, ok := x.field(f, shown)
+		octets, value, ok := x.field(f, text)
 		if !ok {
 			continue
 		}
@@ -29,7 +29,7 @@ func Record(r *model.Record) (Vector, []model.Problem) {
 		}
 		from := len(x.Frames[0])
 		x.Frames[0] = append(x.Frames[0], octets...)
-		x.parts = append(x.parts, part{f, from, len(x.Frames[0])})
+		x.Parts = append(x.Parts, Part{f, from, len(x.Frames[0]), shown(f, text)})
 		x.Fields = append(x.Fields, Value{f.Name(), value})
 	}
 	return x.Vector, x.problems
