@@ -58,6 +58,8 @@ var floors = []string{
 	"src/wire",
 	"src/z85",
 	"src/salsa",
+	"src/model/start",
+	"src/model/diff",
 	"src/model/settle",
 	"src/model/lint",
 	"src/model/vectors",
