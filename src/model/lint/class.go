@@ -212,7 +212,7 @@ func (l *linter) attached(c *model.Class, m *model.Method, path string) {
 		l.fault(m.Element, path, "is attached by %s, so it must return an integer that fails", how)
 	case how != "ask":
 		return
-	case key == "number 8" && m.Returns[0].Has("unit"), answers[strings.TrimSuffix(key, " fails")]:
+	case strings.TrimSuffix(key, " fails") == "number 8" && m.Returns[0].Has("unit"), answers[strings.TrimSuffix(key, " fails")]:
 	default:
 		l.fault(m.Element, path, "cannot be asked of another process: its return must be a zhash, a zlist, or a number of 8 octets with its unit")
 	}
