@@ -52,8 +52,14 @@ func (l *linter) attached(c *model.Class, m *model.Method, path string) {
 		}
 	}
 	switch {
-	case how != "call" && how != "ask" && how != "fails":
-		l.fault(m.Element, path, "attached must be call, ask or fails")
+	case how != "call" && how != "ask" && how != "look" && how != "fails":
+		l.fault(m.Element, path, "attached must be call, ask, look or fails")
+	case how == "look":
+		for _, r := range m.Returns {
+			if key := typeKey(c, r); key != "zlist" && key != "string" && !l.isClass(r.Attr("type")) {
+				l.fault(r, path, "cannot be looked up in what another process knows: its return must be a string, a list or an object")
+			}
+		}
 	case how != "ask" && key != "integer fails":
 		l.fault(m.Element, path, "is attached by %s, so it must return an integer that fails", how)
 	case how != "ask":
@@ -140,9 +146,11 @@ func (l *linter) arguments(c *model.Class, m *model.Method, path string, limited
 // given tells whether an argument of a type is checked by more than its limits: objects that
 // somebody made, and enums.
 func (l *linter) given(key string) bool {
-	return strings.HasPrefix(key, "integer enum ") || slices.ContainsFunc(l.project.Classes, func(c *model.Class) bool {
-		return c.Attr("name") == key
-	})
+	return strings.HasPrefix(key, "integer enum ") || l.isClass(key)
+}
+
+func (l *linter) isClass(name string) bool {
+	return slices.ContainsFunc(l.project.Classes, func(c *model.Class) bool { return c.Attr("name") == name })
 }
 
 func (l *linter) argumentLimits(m *model.Method, a *model.Element, row *model.Element, path string) {
