@@ -189,7 +189,7 @@ func TestManyGroups(t *testing.T) {
 func TestSealedBeforeTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t)
-		ana, ben := l.node("ana", in("room")), l.node("ben", in("room"))
+		ana, ben := l.node("ana", in("room")), l.node("ben", in("room"), blinded)
 		defer ana.Stop()
 		defer ben.Stop()
 		ana.wants("enter ben", "join ben room")

@@ -171,7 +171,7 @@ func TestLongTransferForReal(t *testing.T) {
 		c.serve(relay)
 		close(served)
 	}()
-	ben.must(ben.RequirePeer(ana.UUID(), ana.Endpoint()))
+	ana.must(ana.RequirePeer(ben.UUID(), "tcp://"+relay.Addr().String()))
 	ana.wants("enter ben")
 	ben.wants("enter ana")
 	start := time.Now()

@@ -230,16 +230,18 @@ func (l *loop) unused(r *receiver) {
 	}
 }
 
-// drop takes a channel off the books.
+// drop takes a channel off the books. What its last link was says how long to wait before
+// the next.
 func (l *loop) drop(t *talk) {
 	delete(l.ours, t.out.id)
-	l.with(t.peer, func(p *peer) { p.ours, p.talk, p.theirs = nil, nil, nil })
+	l.with(t.peer, func(p *peer) { p.talk, p.theirs = nil, nil })
 }
 
 // conclude ends a channel: what was said is written and acknowledged first, if the peer
 // does that within the linger time.
 func (l *loop) conclude(t *talk) {
 	l.drop(t)
+	l.with(t.peer, func(p *peer) { p.ours = nil })
 	if t.in != nil {
 		l.work.Go(t.in.end) // which may wait for the loop
 	}
