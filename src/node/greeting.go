@@ -108,6 +108,12 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		if r.in.theirs = zre.ChannelOf(hello); r.in.theirs == 0 {
 			return errRejected
 		}
+		if badge.Seals() {
+			r.apart(func() { r.in.tie, err = r.guard.Tie(r.peer, badge.Card) })
+			if err != nil {
+				return fmt.Errorf("%w: %w", errRejected, err)
+			}
+		}
 		heard.Callback = r.loop.callback(r.link.LocalAddr())
 	}
 	if !r.speaks(heard) {

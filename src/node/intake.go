@@ -15,7 +15,6 @@ import (
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -34,11 +33,12 @@ type intake struct {
 	voice  zre.LinkID   // the connection, or the first link of the channel
 	nonces guard.Nonces // of that
 	theirs uint64       // the peer's number of the channel
+	tie    *guard.Tie   // proves what is said about its links; nil where nothing does
 
 	excessive atomic.Bool // they are too many
 
 	mu       sync.Mutex       // guards what follows; held by who takes in, who waits for the loop alone
-	link     *link.Link       // that it comes over now
+	over     *receiver        // of the connection that it comes over now
 	channel  *channel.Channel // nil until the greeting is accepted
 	opens    channel.Unsealer
 	told     time.Time // when the loop was last told that the peer waits
@@ -79,7 +79,7 @@ func (r *intake) push(run *Batch, came uint64) bool {
 	}
 	taken := r.events.Push(run, &r.Bringer, r.reached, waits)
 	if !taken && !empty && r.theirs == 0 {
-		r.link.Spoil()
+		r.over.link.Spoil()
 	} else if !empty {
 		r.channel.Received(r.heard)
 	}
@@ -168,7 +168,7 @@ func (r *intake) unseal(run *Batch, e *events.Facts) (err error) {
 	}
 	r.unopened = true
 	if r.theirs == 0 {
-		r.link.Spoil()
+		r.over.link.Spoil()
 	}
 	switch {
 	case errors.Is(err, channel.ErrNotSealed):
@@ -196,7 +196,7 @@ func (r *intake) dropPlain(peer *Peer, group string) {
 	if len(r.dropped) == 0 {
 		r.dropped = map[string]struct{}{}
 		if r.nonces.Fresh() {
-			r.link.Refuse(api.EventRefusalSealed.String())
+			r.over.link.Refuse(api.EventRefusalSealed.String())
 		}
 	}
 	r.dropped[group] = struct{}{}
@@ -245,16 +245,16 @@ func (r *intake) sayReach() {
 	if !r.crowded && !r.events.Room(r.relieved) {
 		r.crowded = true
 	}
-	m := oncelink.Ack{Other: r.theirs, Mac: noMAC[:]}
+	m := oncelink.Ack{Other: r.theirs, Mac: unproved[:]}
 	m.Position, m.Edge = r.reach.Told(time.Now(), !r.crowded, r.budget, r.settings.Outbox)
-	r.scratch = sayOver(r.link, &m, r.scratch)
+	r.scratch = r.over.say(&m, r.tie, r.scratch)
 }
 
 // end has nothing taken in any more, and says last what was.
 func (r *intake) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.ended && r.reach.Owes() && r.link != nil {
+	if !r.ended && r.reach.Owes() && r.over != nil {
 		r.sayReach()
 	}
 	if r.ended = true; r.late != nil {

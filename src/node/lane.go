@@ -6,7 +6,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -15,10 +15,11 @@ import (
 var (
 	errOutOfPlace = errors.New("what comes over the link does not belong there")
 	errPosition   = errors.New("the peer names a position that does not exist")
+	errUnproved   = errors.New("what is said about the link is not proved by the peer")
 )
 
-// noMAC stands where there is no key to prove anything by.
-var noMAC [oncelink.MaxResumeMac]byte
+// unproved is room for a MAC.
+var unproved [oncelink.MaxResumeMac]byte
 
 // lane is a link that carries both directions; see api/protocol/once_link.xml. All but
 // begun and at is the loop's.
@@ -67,30 +68,39 @@ func (r *receiver) ofLink(frames [][]byte) error {
 	if _, first := m.(*oncelink.Resume); first != (r.lane.theirs == nil) {
 		return fmt.Errorf("%w: %v", errOutOfPlace, id)
 	}
+	said := frames[0][:len(frames[0])-len(guard.MAC{})]
 	if ack, ok := m.(*oncelink.Ack); ok {
-		return r.acknowledged(ack)
+		return r.acknowledged(ack, said)
 	}
 	var err error
 	r.loop.do(func() {
 		switch m := m.(type) {
 		case *oncelink.Resume:
-			m.Mac = nil
 			r.lane.theirs = m
-			err = r.loop.resume(r)
+			err = r.loop.resume(r, said)
+			m.Mac = nil
 		case *oncelink.Begin:
-			err = r.loop.begins(r, m)
+			err = r.loop.begins(r, m, said)
 		case *oncelink.Use:
-			err = r.loop.chosen(r, m)
+			err = r.loop.chosen(r, m, said)
 		}
 	})
 	return err
 }
 
-// acknowledged takes in how far the peer has come.
-func (r *receiver) acknowledged(m *oncelink.Ack) error {
+// acknowledged takes in how far the peer has come. Before its greeting nothing shows
+// whether it is the peer that says so.
+func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 	t := r.lane.talk
 	if t == nil || m.Other != t.mine {
 		return fmt.Errorf("%w: %v", errOutOfPlace, m.ID())
+	}
+	tie, greeted := t.tied()
+	switch {
+	case !greeted:
+		return nil
+	case !tie.Proves(&r.nonces, said, m.Mac):
+		return errUnproved
 	}
 	passes, err := t.out.Acknowledged(m.Position, m.Edge)
 	if err != nil {
@@ -102,13 +112,18 @@ func (r *receiver) acknowledged(m *oncelink.Ack) error {
 	return nil
 }
 
-// sayOver says a message of the link itself, encoded into scratch, which it returns. If
-// there is no room for it, or the link has ended, it is dropped.
-func sayOver(over *link.Link, m oncelink.Message, scratch []byte) []byte {
-	frame, err := m.AppendTo(zmtp.AppendHeader(scratch[:0], m.Size(), false))
-	if err == nil {
-		_ = over.Say(frame)
+// say says a message of the link itself, encoded into scratch, which it returns. If there is
+// no room for it, or the link has ended, it is dropped.
+func (r *receiver) say(m oncelink.Message, tie *guard.Tie, scratch []byte) []byte {
+	head := zmtp.AppendHeader(scratch[:0], m.Size(), false)
+	frame, err := m.AppendTo(head)
+	if err != nil {
+		return scratch
 	}
+	said := frame[len(head) : len(frame)-len(guard.MAC{})]
+	mac := tie.Prove(&r.nonces, said)
+	copy(frame[len(frame)-len(mac):], mac[:])
+	_ = r.link.Say(frame)
 	return frame
 }
 

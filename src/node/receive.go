@@ -61,7 +61,7 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 	in.pause()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.link = r.link
+	in.over = r
 	at, run, urgent := time.Now(), r.events.Batch(b), false
 	position := in.reach.Next()
 	for ; i < b.Len() && !r.away.Load(); i++ {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -22,12 +23,21 @@ import (
 type talk struct {
 	peer  uuid.UUID
 	out   *outbound
-	in    *intake     // nil until the peer has greeted us
-	mine  uint64      // our number of the channel
-	lanes []*receiver // that carry it, the latest last
-	over  *receiver   // of those the one that our words go over; nil for none
-	turn  uint64      // how often the lower id has chosen
-	known atomic.Bool // the peer has acknowledged our greeting
+	in    *intake                // nil until the peer has greeted us
+	mine  uint64                 // our number of the channel
+	lanes []*receiver            // that carry it, the latest last
+	over  *receiver              // of those the one that our words go over; nil for none
+	turn  uint64                 // how often the lower id has chosen
+	known atomic.Bool            // the peer has acknowledged our greeting
+	heard atomic.Pointer[intake] // in, for who is not the loop
+}
+
+// tied returns what ties us to the peer, and whether it has greeted us. Others may call it.
+func (t *talk) tied() (tie *guard.Tie, greeted bool) {
+	if in := t.heard.Load(); in != nil {
+		return in.tie, true
+	}
+	return nil, false
 }
 
 // chooses tells whether it is for us to choose the link that is used.
@@ -36,12 +46,14 @@ func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.pee
 // begin says the first message on a link: which channel we have with the peer, and how
 // far that was received.
 func (l *loop) begin(r *receiver) {
-	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: noMAC[:]}
+	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: unproved[:]}
+	var tie *guard.Tie
 	if t := l.of(r.peer).talk; t != nil && t.in != nil {
+		tie = t.in.tie
 		m.Own, m.Other = t.mine, t.in.theirs
 		m.Expected, m.Edge = t.in.reach.Next(), t.in.reach.Edge()
 	}
-	l.scratch = sayOver(r.link, &m, l.scratch)
+	l.scratch = r.say(&m, tie, l.scratch)
 }
 
 // open begins our direction of a channel over a link.
@@ -60,12 +72,15 @@ func (l *loop) open(r *receiver) *talk {
 }
 
 // resume judges what the peer begins a link with.
-func (l *loop) resume(r *receiver) error {
+func (l *loop) resume(r *receiver, said []byte) error {
 	m, t := r.lane.theirs, l.of(r.peer).talk
 	switch {
 	case r.lane.talk != nil: // which our greeting went over
 		r.lane.talk.out.Grant(m.Edge)
 	case t != nil && t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
+		if !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(l.badge(r.peer), linkKey(r.link)) {
+			return errUnproved
+		}
 		return l.carries(t, r)
 	case t == nil && m.Other != 0: // it knows a channel that we do not know
 		if err := r.visit.Afford(time.Now()); err != nil {
@@ -102,7 +117,7 @@ func (l *loop) use(t *talk, r *receiver) {
 		l.choose(t)
 	}
 	from, _ := t.out.Outbox.Acknowledged()
-	l.scratch = sayOver(r.link, &oncelink.Begin{Own: t.mine, Position: from, Mac: noMAC[:]}, l.scratch)
+	l.scratch = r.say(&oncelink.Begin{Own: t.mine, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
 	if err := t.out.Move(r.link, from); err != nil {
 		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
 	}
@@ -116,11 +131,11 @@ func (l *loop) use(t *talk, r *receiver) {
 // choose tells the peer to say what is new over the link that we use.
 func (l *loop) choose(t *talk) {
 	t.turn++
-	l.scratch = sayOver(t.over.link, &oncelink.Use{Own: t.mine, Turn: t.turn, Mac: noMAC[:]}, l.scratch)
+	l.scratch = t.over.say(&oncelink.Use{Own: t.mine, Turn: t.turn, Mac: unproved[:]}, t.in.tie, l.scratch)
 }
 
 // chosen takes in that the peer wants a link used.
-func (l *loop) chosen(r *receiver, m *oncelink.Use) error {
+func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 	t := r.lane.talk
 	if t == nil {
 		t = l.of(r.peer).talk
@@ -128,6 +143,8 @@ func (l *loop) chosen(r *receiver, m *oncelink.Use) error {
 	switch {
 	case t == nil || t.in == nil || m.Own != t.in.theirs || l.chooses(t) || !slices.Contains(t.lanes, r):
 		return errOutOfPlace
+	case !t.in.tie.Proves(&r.nonces, said, m.Mac):
+		return errUnproved
 	case m.Turn <= t.turn:
 		return nil
 	}
@@ -138,11 +155,13 @@ func (l *loop) chosen(r *receiver, m *oncelink.Use) error {
 }
 
 // begins takes in where what the peer says over a link begins in its channel.
-func (l *loop) begins(r *receiver, m *oncelink.Begin) error {
+func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 	t := r.lane.talk
 	switch {
 	case t == nil || t.in == nil || m.Own != t.in.theirs:
 		return errOutOfPlace
+	case !t.in.tie.Proves(&r.nonces, said, m.Mac):
+		return errUnproved
 	case m.Position > t.in.reach.Next():
 		return errPosition
 	}
@@ -187,6 +206,7 @@ func (l *loop) greetedOver(r *receiver) {
 		return
 	}
 	t.in = r.in
+	t.heard.Store(r.in)
 	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
 		t.lanes = append(t.lanes, r)
 	}

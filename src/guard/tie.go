@@ -1,0 +1,66 @@
+package guard
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/src/identity"
+)
+
+// linkPurpose is what the key of a Tie is derived for.
+const linkPurpose = "once_link 1"
+
+// MAC proves a message of a link; see api/protocol/once_link.xml.
+type MAC [oncelink.MaxResumeMac]byte
+
+// Tie proves what two nodes that have shown each other their cards say about the links
+// between them. It does not change. The nil Tie stands for where there is nothing to
+// prove it by: all its MACs are zeros, and it finds each right.
+type Tie struct {
+	key      []byte
+	own, far uuid.UUID
+}
+
+// Tie returns what ties the node to a peer with a card.
+func (g *Guard) Tie(to uuid.UUID, card *identity.Card) (*Tie, error) {
+	public, err := g.Identity.Transport().Curve().NewPublicKey(card.Transport[:])
+	if err != nil {
+		return nil, err
+	}
+	secret, err := g.Identity.Transport().ECDH(public)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, linkPurpose, sha256.Size)
+	return &Tie{key, g.ID, to}, err
+}
+
+// Prove returns the MAC of what we say over a link with these nonces.
+func (t *Tie) Prove(on *Nonces, said []byte) MAC {
+	if t == nil {
+		return MAC{}
+	}
+	return t.mac(t.own, t.far, on.Own, on.Far, said)
+}
+
+// Proves tells whether a MAC is that of what the peer says over a link with these nonces.
+func (t *Tie) Proves(on *Nonces, said, mac []byte) bool {
+	if t == nil {
+		return true
+	}
+	right := t.mac(t.far, t.own, on.Far, on.Own, said)
+	return hmac.Equal(right[:], mac)
+}
+
+func (t *Tie) mac(from, to uuid.UUID, its, others [NonceSize]byte, said []byte) (mac MAC) {
+	h := hmac.New(sha256.New, t.key)
+	for _, part := range [][]byte{from[:], to[:], its[:], others[:], said} {
+		h.Write(part)
+	}
+	copy(mac[:], h.Sum(nil))
+	return mac
+}
