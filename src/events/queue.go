@@ -79,12 +79,7 @@ func (q *Queue) Batch(source *link.Batch) *Batch {
 func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool {
 	q.mu.Lock()
 	if q.octets >= q.limit && len(b.events) > 0 && !q.shut && waits != nil {
-		from.stalled.Store(true)
-		q.mu.Unlock()
-		waits()
-		q.mu.Lock()
-		q.awaitLocked(from)
-		from.stalled.Store(false)
+		q.waitLocked(from, waits)
 	}
 	taken := !q.shut && !from.gone.Load()
 	if taken { // before the application has it, which may say goodbye then
@@ -105,17 +100,25 @@ func (q *Queue) Push(b *Batch, from *Bringer, reached uint64, waits func()) bool
 	return taken
 }
 
-// Await waits until there is room for content of who brings it, or none is let in any more.
-func (q *Queue) Await(from *Bringer) {
+// Await waits until there is room for content of who brings it, or none is let in any more;
+// waits is called before, if it has to.
+func (q *Queue) Await(from *Bringer, waits func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.awaitLocked(from)
+	if q.octets >= q.limit && !q.shut {
+		q.waitLocked(from, waits)
+	}
 }
 
-func (q *Queue) awaitLocked(from *Bringer) {
+func (q *Queue) waitLocked(from *Bringer, waits func()) {
+	from.stalled.Store(true)
+	q.mu.Unlock()
+	waits()
+	q.mu.Lock()
 	for q.octets >= q.limit && !q.shut && !from.gone.Load() {
 		q.room.Wait()
 	}
+	from.stalled.Store(false)
 }
 
 // Room tells whether there is room for more content. If not, tell is called once there is,

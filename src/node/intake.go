@@ -67,12 +67,7 @@ func (r *intake) push(run *Batch, came uint64) bool {
 		r.reached = came
 	}
 	empty := run.Size() == 0
-	waits := func() {
-		if now := time.Now(); now.Sub(r.told) > r.settings.Evasive/2 {
-			r.told = now
-			r.loop.later(zre.Stalled{Peer: r.peer})
-		}
-	}
+	waits := r.stall
 	if r.theirs != 0 {
 		waits = nil
 		r.rush(run)
@@ -85,6 +80,14 @@ func (r *intake) push(run *Batch, came uint64) bool {
 	}
 	r.heard = channel.Amount{}
 	return taken || empty && r.events.Ended()
+}
+
+// stall tells the loop, once in a while, that what the peer says waits for the application.
+func (r *intake) stall() {
+	if now := time.Now(); now.Sub(r.told) > r.settings.Evasive/2 {
+		r.told = now
+		r.loop.later(zre.Stalled{Peer: r.peer})
+	}
 }
 
 // rush counts what memory a run takes that comes while the application has no room: it is
@@ -101,7 +104,7 @@ func (r *intake) rush(run *Batch) {
 // It is called before anything is taken in.
 func (r *intake) pause() {
 	if r.excessive.Load() {
-		r.events.Await(&r.Bringer)
+		r.events.Await(&r.Bringer, r.stall)
 		r.excessive.Store(false)
 	}
 }
