@@ -80,7 +80,9 @@ func (r *receiver) ofLink(frames [][]byte) error {
 			err = r.loop.resume(r, said)
 			m.Mac = nil
 		case *oncelink.Begin:
-			err = r.loop.begins(r, m, said)
+			if err = r.loop.begins(r, m, said); err == nil {
+				r.isKnown()
+			}
 		case *oncelink.Use:
 			err = r.loop.chosen(r, m, said)
 		}
@@ -102,6 +104,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 	case !tie.Proves(&r.nonces, said, m.Mac):
 		return errUnproved
 	}
+	r.isKnown()
 	passes, err := t.out.Acknowledged(m.Position, m.Edge)
 	if err != nil {
 		return fmt.Errorf("%w: %d", errPosition, m.Position)
