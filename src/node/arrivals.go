@@ -67,9 +67,7 @@ func (l *loop) admit(id zre.LinkID) {
 	r := l.theirs[id]
 	switch {
 	case r == nil: // the first link of a channel, which goes on
-	case r.both:
-		l.greetedOver(r)
-		r.decide(true, nil)
+	case r.both: // see greetedOver
 	default:
 		l.with(r.peer, func(p *peer) { p.theirs, p.welcome = r, true })
 		r.decide(true, nil)

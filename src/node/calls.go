@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,9 +31,10 @@ const turnedAway = time.Second
 // caller makes a connection to a peer, and keeps an eye on it until it ends.
 type caller struct {
 	*loop
-	to      uuid.UUID     // whom it is made to
-	attempt *dial.Attempt // nil once it stands
-	out     *outbound     // the loop's; nil until it stands
+	to      uuid.UUID                // whom it is made to
+	attempt *dial.Attempt            // nil once it stands
+	out     *outbound                // the loop's; nil until it stands
+	over    atomic.Pointer[receiver] // in place of that, of a link that carries both directions
 }
 
 // call begins to connect to a peer, or tells who already tries of more endpoints.
@@ -179,6 +181,7 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) {
 	r := newReceiver(c.loop)
 	r.peer, r.link, r.nonces, r.both, r.lane.endpoint = c.to, k, nonces, true, endpoint
+	c.over.Store(r)
 	var wanted bool
 	c.do(func() {
 		if wanted = c.of(c.to).attempt == c.attempt; wanted {
@@ -305,7 +308,13 @@ func linkKey(k *link.Link) *[32]byte {
 
 // refused is called with what the peer says if it does not let us in, or drops what we
 // say.
-func (c *caller) refused(reason string) { c.do(func() { c.refuses(reason) }) }
+func (c *caller) refused(reason string) {
+	if r := c.over.Load(); r != nil {
+		r.refused(reason)
+		return
+	}
+	c.do(func() { c.refuses(reason) })
+}
 
 func (c *caller) refuses(reason string) {
 	out := c.out

@@ -42,7 +42,7 @@ func (r *receiver) resume() bool {
 // present then. While a connection before this has not ended, it waits.
 func (r *receiver) speaks(in zre.Input) bool {
 	for {
-		q := r.ask(&r.loop.turns, in)
+		q := r.ask(r.loop, in)
 		if _, resumes := in.(zre.Resumed); resumes && !q.answered() {
 			return false
 		}
@@ -54,11 +54,12 @@ func (r *receiver) speaks(in zre.Input) bool {
 		switch {
 		case q.yes:
 			r.in.channel = r.loop.find(r.peer)
-			if r.in.channel != nil {
+			known := r.in.channel != nil || r.both // where it may take a while until the peer is present
+			if known {
 				r.link.Widen()
 				r.isKnown()
 			}
-			return r.in.channel != nil
+			return known
 		case q.after == nil:
 			return false
 		}

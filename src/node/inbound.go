@@ -46,17 +46,6 @@ func (q *question) answered() bool {
 	}
 }
 
-// ask has the loop take an input that asks whether who speaks over the connection speaks
-// for the peer. The reader then waits for the answer, or for gone.
-func (r *inbound) ask(t *turns, in zre.Input) *question {
-	q := &question{answer: make(chan struct{})}
-	t.do(func() {
-		r.asks = q
-		t.step(in)
-	})
-	return q
-}
-
 // decide answers what was asked, if it was. It is the loop's.
 func (r *inbound) decide(yes bool, after *inbound) {
 	if q := r.asks; q != nil {

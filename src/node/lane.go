@@ -90,6 +90,14 @@ func (r *receiver) ofLink(frames [][]byte) error {
 	return err
 }
 
+// enters tells whether the peer is present, as it is once it speaks: then it has taken our
+// greeting.
+func (r *receiver) enters() bool {
+	r.loop.do(func() { r.loop.takenBy(r.lane.talk) })
+	r.in.channel = r.loop.find(r.peer)
+	return r.in.channel != nil
+}
+
 // acknowledged takes in how far the peer has come. Before its greeting nothing shows
 // whether it is the peer that says so.
 func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
@@ -131,13 +139,16 @@ func (r *receiver) say(m oncelink.Message, tie *guard.Tie, scratch []byte) []byt
 }
 
 // refused is called with what the peer says if it does not let us in, or drops what we
-// say. It does not count from who has shown nothing.
+// say. It does not count from whom we have told nothing.
 func (r *receiver) refused(reason string) {
 	r.loop.do(func() {
-		p := r.loop.of(r.peer)
-		if p.Channel == nil || p.talk == nil || r.lane.talk != p.talk {
+		p, name := r.loop.of(r.peer), ""
+		if p.talk == nil || r.lane.talk != p.talk {
 			return
 		}
-		r.loop.refusedBy(r.peer, p.Peer().Name(), sight.Of(r.link.RemoteAddr()), reason, func() bool { return true })
+		if p.Channel != nil {
+			name = p.Peer().Name()
+		}
+		r.loop.refusedBy(r.peer, name, sight.Of(r.link.RemoteAddr()), reason, func() bool { return true })
 	})
 }

@@ -40,6 +40,21 @@ func newReceiver(l *loop) *receiver {
 	return r
 }
 
+// ask has the loop take an input that asks whether who speaks over the connection speaks
+// for the peer. The reader then waits for the answer, or for gone. Over a link that carries
+// both directions whoever is not turned away does.
+func (r *receiver) ask(l *loop, in zre.Input) *question {
+	q := &question{answer: make(chan struct{})}
+	l.do(func() {
+		r.asks = q
+		if l.step(in); r.both && !q.answered() && !r.shut {
+			l.greetedOver(r)
+			r.decide(true, nil)
+		}
+	})
+	return q
+}
+
 // deliver takes the messages of one read, in the order in which they came.
 func (r *receiver) deliver(b *link.Batch) (err error) {
 	defer b.Release()
@@ -86,7 +101,9 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 		case err != nil:
 			r.count("messages that are not ZRE")
 			continue
-		case in.channel == nil && id != zremsg.IDHello && !r.resume():
+		case r.both && in.channel == nil && id != zremsg.IDHello && !r.enters():
+			return i, errOutOfPlace
+		case !r.both && in.channel == nil && id != zremsg.IDHello && !r.resume():
 			r.count("words before the greeting")
 			continue
 		case id == zremsg.IDWhisper || id == zremsg.IDShout:

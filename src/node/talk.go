@@ -185,7 +185,16 @@ func (l *loop) leaveOthers(t *talk) {
 func (l *loop) passed(r *receiver, t *talk) {
 	t.out.Passed()
 	l.settled(t.peer, t.out.Confirmed())
-	if !t.known.Swap(true) {
+	l.takenBy(t)
+}
+
+// takenBy takes note that the peer has taken our greeting.
+func (l *loop) takenBy(t *talk) {
+	if t == nil || t.known.Swap(true) {
+		return
+	}
+	if l.of(t.peer).talk == t {
+		l.step(zre.Taken{Peer: t.peer, Link: t.out.id})
 		l.merge(t)
 	}
 }

@@ -19,6 +19,7 @@ func (in Sighted) take(c *Core)  { c.sighted(in.Peer, in.Endpoint) }
 func (in Required) take(c *Core) { c.require(in.Peer, in.Endpoint) }
 func (in Vanished) take(c *Core) { c.with(in.Peer, (*peer).vanish) }
 func (in Linked) take(c *Core)   { c.linked(in) }
+func (in Taken) take(c *Core)    { c.with(in.Peer, func(p *peer) { p.taken(in.Link) }) }
 func (in Relinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.relinked(in) }) }
 func (in Unlinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
 func (in Refused) take(c *Core)  { c.with(in.Peer, (*peer).refused) }

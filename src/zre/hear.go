@@ -52,6 +52,18 @@ func (p *peer) relinked(in Relinked) {
 	p.word()
 }
 
+// taken takes in that the peer has taken our greeting.
+func (p *peer) taken(link LinkID) {
+	if !p.line.both || p.line.out != link || p.line.taken {
+		return
+	}
+	p.line.taken = true
+	if p.greetings.waits {
+		p.greetings.waits = false
+		p.fire(peermachine.EventHello)
+	}
+}
+
 // unlinked takes the loss of our connection for one, if it is the one that counts.
 func (p *peer) unlinked(link LinkID) {
 	if p.line.out == link {
@@ -76,6 +88,9 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	p.strays(true)
 	p.word()
 	p.settle()
+	if g.waits = l.both && !l.taken; g.waits {
+		return
+	}
 	p.fire(peermachine.EventHello)
 	if changed && p.present() {
 		p.event(api.EventTypeChanged, "", 0)

@@ -65,6 +65,12 @@ type (
 		Voice    LinkID
 		Endpoint sight.Endpoint
 	}
+	// Taken says that a peer has taken our greeting, which begins a channel. It is not present
+	// before: it may not let us in.
+	Taken struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
 	// Unlinked says that our connection to a peer is lost, or the latest link of a channel.
 	Unlinked struct {
 		Peer uuid.UUID

@@ -67,7 +67,7 @@ func (p *peer) drop() {
 		next.up, next.at = false, nowhere
 	}
 	p.lead(next)
-	p.greetings.due, p.line.lostAt = time.Time{}, p.now
+	p.greetings.due, p.greetings.waits, p.line.lostAt = time.Time{}, false, p.now
 	if at == nowhere {
 		return
 	}

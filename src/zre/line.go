@@ -16,6 +16,7 @@ type connection struct {
 	out      LinkID         // the node's number of it
 	up       bool           // it stands; one that carries both directions outlives its links
 	both     bool           // it carries both directions
+	taken    bool           // then: the peer has taken our greeting
 	at       sight.Endpoint // where it leads, nowhere if there is none, or the peer has made it
 	shown    bool           // the far side has shown in the handshake that it is the peer
 	life     uint64         // and in which of its lives, 0 if it has not
