@@ -1,0 +1,37 @@
+package model
+
+import "path"
+
+// Talk is a conversation: machines that talk to each other, and what is between them.
+type Talk struct {
+	*Element
+	Sides []*Side
+}
+
+// Side is a machine that takes part in a conversation.
+type Side struct {
+	*Element
+	Machine *Machine // nil if it cannot be read
+	Err     error    // why not
+}
+
+// newTalk reads a conversation. Its machines are at machine_dir, as seen from its folder.
+func (p *Project) newTalk(root *Element) *Talk {
+	t := &Talk{Element: root}
+	machines := map[string]*Machine{} // sides of one machine share it
+	for e := range root.All("side") {
+		s := &Side{Element: e}
+		t.Sides = append(t.Sides, s)
+		folder, _ := path.Split(root.File)
+		file := path.Clean(folder + root.Attr("machine_dir") + e.Attr("machine") + ".xml")
+		if machines[file] == nil {
+			var machine *Element
+			if machine, s.Err = p.read(file); s.Err != nil {
+				continue
+			}
+			machines[file] = p.newMachine(machine)
+		}
+		s.Machine = machines[file]
+	}
+	return t
+}
