@@ -1,7 +1,9 @@
 package explore
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,13 +34,14 @@ type compiler struct {
 	talk     *model.Talk
 	machines map[*side]*model.Machine
 	models   map[*side]*model.Element
+	opens    map[*link]*model.Element
 	problems []Problem
 }
 
 // compile returns a system, or what is wrong with the model.
 func compile(talk *model.Talk) (*system, []Problem) {
 	c := &compiler{system: &system{name: talk.Name(), numbers: map[string][]int{}, limit: mostStates}, talk: talk,
-		machines: map[*side]*model.Machine{}, models: map[*side]*model.Element{}}
+		machines: map[*side]*model.Machine{}, models: map[*side]*model.Element{}, opens: map[*link]*model.Element{}}
 	c.messages = []string{"", "", ""}
 	c.arity = []int{0, 0, 0}
 	if n := c.count(talk.Element, "states", mostStates, mostStates); n > 0 {
@@ -53,13 +56,17 @@ func compile(talk *model.Talk) (*system, []Problem) {
 	for _, s := range talk.Sides {
 		c.side(s)
 	}
+	if talk.Has("troubles") {
+		c.wrongs = c.budget("all that goes wrong", talk.Element, "troubles", false)
+	}
 	for e := range talk.All("link") {
 		c.link(e)
 	}
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	c.early = c.budget("time-outs that come early", c.count(talk.Element, "early", 1, mostTimes), true)
+	c.early = c.budget("time-outs that come early", talk.Element, "early", true)
+	c.doors()
 	for _, s := range c.sides {
 		c.behaviour(s)
 	}
@@ -100,11 +107,19 @@ func (c *compiler) count(e *model.Element, name string, otherwise, most int) int
 	return n
 }
 
-func (c *compiler) budget(name string, times int, fault bool) *budget {
-	if times == 0 {
+// budget settles how often something happens that an element has an attribute for. What goes
+// wrong is limited by how much goes wrong in all, if the model says that, and so need not be.
+func (c *compiler) budget(name string, e *model.Element, attr string, fault bool) *budget {
+	b := &budget{name: name, at: -1, fault: fault}
+	if fault {
+		b.whole = c.wrongs
+	}
+	if b.times = c.count(e, attr, 1, mostTimes); b.times == 0 {
 		return nil
 	}
-	b := &budget{name: name, at: c.layout.place(1), times: times, fault: fault}
+	if b.whole == nil || e.Has(attr) {
+		b.at = c.layout.place(1)
+	}
 	c.budgets = append(c.budgets, b)
 	return b
 }
@@ -147,14 +162,14 @@ func (c *compiler) side(m *model.Side) {
 		return
 	}
 	c.sides = append(c.sides, s)
-	c.machines[s], c.models[s] = m.Machine, m.Element
+	c.machines[s], c.models[s] = m.Machine, c.likeness(m.Element)
 	if p := m.Machine.Protocol; p != nil {
 		for _, message := range p.Messages {
 			c.message(message.Name(), nil)
 		}
 	}
-	for e := range m.All("number") {
-		n := &number{e.Name(), c.layout.place(1), c.count(e, "start", 0, mostNumber), c.count(e, "max", 4, mostNumber)}
+	for e := range c.models[s].All("number") {
+		n := &number{e.Name(), c.layout.place(1), c.count(e, "start", 0, mostNumber), c.count(e, "max", 4, mostNumber), e.Attr("keeps") == "1"}
 		s.numbers = append(s.numbers, n)
 	}
 	c.states(s, m)
@@ -172,7 +187,7 @@ func (c *compiler) states(s *side, m *model.Side) {
 		}
 	}
 	for _, st := range concrete {
-		flat := state{name: st.Name(), final: st.Final, timeout: st.Timeout != "", steps: make([]step, len(s.names))}
+		flat := state{name: st.Name(), final: st.Final, timeout: st.Timeout != "", above: above(st), steps: make([]step, len(s.names))}
 		for i, name := range s.names {
 			flat.steps[i].next = -1
 			on := st.On(name)
@@ -194,14 +209,66 @@ func (c *compiler) states(s *side, m *model.Side) {
 		}
 		s.states = append(s.states, flat)
 	}
-	for _, name := range list(m.Attr("rests")) {
-		if i := slices.IndexFunc(s.states, func(st state) bool { return st.name == name }); i >= 0 {
-			s.states[i].rests = true
-		} else {
-			c.fault(m.Pos, "%s rests in %q, which is no state of %s", s.name, name, m.Machine.Name())
-		}
-	}
 	if len(s.states) == 0 {
 		c.fault(m.Pos, "the machine %s has no states", m.Machine.Name())
 	}
 }
+
+func above(st *model.State) (names []string) {
+	for _, a := range st.Ancestors() {
+		names = append(names, a.Name())
+	}
+	return names
+}
+
+// likeness returns a side's model. One that is like another has all that this one has, with words
+// swapped in pairs, but for what is only the other's.
+func (c *compiler) likeness(e *model.Element) *model.Element {
+	like := e.Attr("like")
+	if like == "" {
+		return e
+	}
+	other := c.talk.Find("side", like)
+	if other == nil || other.Has("like") {
+		c.fault(e.Pos, "%s is like %q, which is no side that says itself what it does", e.Name(), like)
+		return e
+	}
+	pairs := map[string]string{}
+	for _, pair := range list(e.Attr("swaps")) {
+		words := strings.Fields(pair)
+		if len(words) != 2 {
+			c.fault(e.Pos, "swaps has pairs of words with commas between them, not %q", pair)
+			return e
+		}
+		pairs[words[0]], pairs[words[1]] = words[1], words[0]
+	}
+	whole := swapped(other, pairs)
+	whole.Pos = e.Pos
+	for _, a := range e.Attrs {
+		whole.Set(a.Name, a.Value)
+	}
+	whole.Children = slices.DeleteFunc(whole.Children, func(child *model.Element) bool {
+		return child.Has("only") && child.Attr("only") != e.Name()
+	})
+	whole.Children = append(whole.Children, e.Children...)
+	return whole
+}
+
+// swapped returns a copy of an element in which words have changed places with others, where
+// links and sides are named.
+func swapped(e *model.Element, pairs map[string]string) *model.Element {
+	copied := *e
+	copied.Attrs, copied.Children = nil, nil
+	for _, a := range e.Attrs {
+		if slices.Contains([]string{"link", "side", "when", "that", "to", "numbers", "on"}, a.Name) {
+			a.Value = words.ReplaceAllStringFunc(a.Value, func(word string) string { return cmp.Or(pairs[word], word) })
+		}
+		copied.Attrs = append(copied.Attrs, a)
+	}
+	for _, child := range e.Children {
+		copied.Children = append(copied.Children, swapped(child, pairs))
+	}
+	return &copied
+}
+
+var words = regexp.MustCompile(`[A-Za-z0-9_]+`)

@@ -13,6 +13,13 @@ type turn struct {
 	depth int     // of events that fire events
 }
 
+// tell notes something that a side does, if somebody will want to know.
+func (t *turn) tell(o *outcome, side *side, format string, args ...any) {
+	if t.telling {
+		o.notes = append(o.notes, note{side.index, fmt.Sprintf(format, args...)})
+	}
+}
+
 // outcome is a joint state that a step leads to, and what is to be told of the way there.
 type outcome struct {
 	joint
@@ -22,7 +29,7 @@ type outcome struct {
 
 // note is something that happened on the way.
 type note struct {
-	side int // -1 for a link
+	side int
 	text string
 }
 
@@ -32,10 +39,6 @@ type effect func(t *turn, o *outcome) []*outcome
 
 func (o *outcome) copy() *outcome {
 	return &outcome{joint: append(joint(nil), o.joint...), notes: append([]note(nil), o.notes...), fault: o.fault}
-}
-
-func (o *outcome) note(side int, format string, args ...any) {
-	o.notes = append(o.notes, note{side, fmt.Sprintf(format, args...)})
 }
 
 // fail marks an outcome as a fault, which the search stops at.
@@ -85,9 +88,9 @@ func (t *turn) fire(s *side, event int, o *outcome) []*outcome {
 	step.taken++
 	o.joint[s.at] = uint8(step.next + 1)
 	if next := s.states[step.next].name; next != state.name {
-		o.note(s.index, "%s: %s -> %s", s.names[event], state.name, next)
+		t.tell(o, s, "%s: %s -> %s", s.names[event], state.name, next)
 	} else {
-		o.note(s.index, "%s", s.names[event])
+		t.tell(o, s, "%s", s.names[event])
 	}
 	inner := *t
 	inner.depth++
@@ -105,13 +108,20 @@ func (t *turn) fire(s *side, event int, o *outcome) []*outcome {
 	return all
 }
 
+// forget gives the numbers of a machine back what they are at its start.
+func (s *side) forget(j joint) {
+	for _, n := range s.numbers {
+		if !n.keeps {
+			j[n.at] = uint8(n.start)
+		}
+	}
+}
+
 // begin gives a side a new machine.
 func (t *turn) begin(s *side, o *outcome) []*outcome {
 	o.joint[s.at] = 1
-	for _, n := range s.numbers {
-		o.joint[n.at] = uint8(n.start)
-	}
-	o.note(s.index, "begins: %s", s.states[0].name)
+	s.forget(o.joint)
+	t.tell(o, s, "begins: %s", s.states[0].name)
 	inner := *t
 	inner.side = s
 	return inner.do(s.opening, o)
@@ -123,12 +133,12 @@ func (t *turn) send(l *link, on int, id int, said []uint8, o *outcome) []*outcom
 	slot := l.slots[0]
 	if !l.datagram {
 		if on < 1 || on > len(l.slots) || o.joint[l.slots[on-1].up[end]] == 0 {
-			o.note(t.side.index, "has no %s for %s", l.name, t.messages[id])
+			t.tell(o, t.side, "has no %s for %s", l.name, t.messages[id])
 			return []*outcome{o}
 		}
 		slot = l.slots[on-1]
 	}
-	o.note(t.side.index, "sends %s%s", t.messages[id], figures(said))
+	t.tell(o, t.side, "sends %s%s", t.messages[id], figures(said))
 	if o.joint[slot.broken] != 0 {
 		return []*outcome{o}
 	}
@@ -153,7 +163,7 @@ func (t *turn) hangUp(l *link, on int, o *outcome) []*outcome {
 		if on != 0 && on != i+1 || o.joint[slot.up[end]] == 0 && (o.joint[slot.broken] != 0 || slot.free(o.joint)) {
 			continue
 		}
-		o.note(t.side.index, "closes %s", l.name)
+		t.tell(o, t.side, "closes %s", l.name)
 		o.joint[slot.up[end]] = 0
 		slot.queues[1-end].cut(o.joint, 0)
 		if o.joint[slot.broken] == 0 {
@@ -250,7 +260,7 @@ func dialing(l *link) effect {
 	return func(t *turn, o *outcome) []*outcome {
 		if place := l.dialing[l.end(t.side)]; o.joint[place] == 0 {
 			o.joint[place] = 1
-			o.note(t.side.index, "dials %s", l.name)
+			t.tell(o, t.side, "dials %s", l.name)
 		}
 		return []*outcome{o}
 	}
@@ -281,10 +291,8 @@ func checking(holds expression, text string) effect {
 func ending(s *side) effect {
 	return func(t *turn, o *outcome) []*outcome {
 		o.joint[s.at] = 0
-		for _, n := range s.numbers {
-			o.joint[n.at] = 0
-		}
-		o.note(s.index, "is no more")
+		s.forget(o.joint)
+		t.tell(o, s, "is no more")
 		return []*outcome{o}
 	}
 }

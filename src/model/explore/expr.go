@@ -10,8 +10,9 @@ import (
 // An expression is over small whole numbers: 0 is false, all else is true. From
 // the loosest to the tightest, its operators are or; and; not; = != < <= > >=;
 // and + -. A name is one of the conversation's numbers, see [scope.look]; a
-// state is written between single quotes, and compared with the name of a side,
-// or with state, which is that of one's own side.
+// state is written between single quotes behind the name of a side, or behind
+// state, which is that of one's own side. A state that others inherit from is
+// each of them, and '-' is that there is no machine.
 
 // scope is where an expression is evaluated.
 type scope struct {
@@ -29,7 +30,7 @@ type expression func(*scope) int
 // quotes names beside it.
 type resolver interface {
 	name(string) (expression, error)
-	state(of, text string) (int, error)
+	state(of, text string) ([]int, error)
 }
 
 type parser struct {
@@ -147,7 +148,7 @@ func (p *parser) stands() (expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := p.names.state(of, strings.Trim(p.words[2], "'"))
+	states, err := p.names.state(of, strings.Trim(p.words[2], "'"))
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +157,7 @@ func (p *parser) stands() (expression, error) {
 		return nil, fmt.Errorf("a state is compared by = or !=, not by %s", operator)
 	}
 	p.words = p.words[3:]
-	return func(s *scope) int { return compare(operator, left(s), state) }, nil
+	return func(s *scope) int { return truth(slices.Contains(states, left(s)) == (operator == "=")) }, nil
 }
 
 func compare(operator string, a, b int) int {

@@ -57,7 +57,7 @@ func (s *system) moves(j joint) (all []move) {
 }
 
 func (s *system) ready(j joint, side *side, r *rule) bool {
-	return j[r.budget.at] > 0 && (r.when == nil || r.when(&scope{joint: j, side: side.index}) != 0)
+	return r.budget.left(j) && (r.when == nil || r.when(&scope{joint: j, side: side.index}) != 0)
 }
 
 // apply lets a rule be followed from a joint state.
@@ -89,7 +89,10 @@ func (s *system) arrivals(all []move, j joint, l *link) []move {
 				if entry > 0 && (!l.datagram || string(q.entry(j, entry)) == string(q.entry(j, entry-1))) {
 					continue
 				}
-				m := move{link: l, from: from, slot: i + 1, entry: entry, side: l.ends[1-from], said: s.words(q.entry(j, entry))}
+				m := move{link: l, from: from, slot: i + 1, entry: entry, side: l.ends[1-from]}
+				if s.telling {
+					m.said = s.words(q.entry(j, entry))
+				}
 				o := &outcome{joint: append(joint(nil), j...)}
 				q.take(o.joint, entry)
 				m.outs = s.read(m, q.entry(j, entry), o)
@@ -155,6 +158,14 @@ func (s *system) connections(all []move, j joint, l *link) []move {
 		if j[place] == 0 {
 			continue
 		}
+		if l.open != nil && l.open(&scope{joint: j, side: -1}) == 0 {
+			m := s.refusal(j, l, end)
+			if j[place] == 2 {
+				m.class = clock
+			}
+			all = append(all, m)
+			continue
+		}
 		for _, slot := range l.slots {
 			if !slot.free(j) {
 				continue
@@ -172,6 +183,14 @@ func (s *system) connections(all []move, j joint, l *link) []move {
 		}
 	}
 	return all
+}
+
+// refusal is that nobody accepts what an end dials, of which it is told now and then.
+func (s *system) refusal(j joint, l *link, end int) move {
+	o := &outcome{joint: append(joint(nil), j...)}
+	o.joint[l.dialing[end]] = 2
+	t := &turn{system: s, side: l.ends[end], link: l, slot: 1}
+	return move{what: "is refused " + l.name, side: t.side, outs: s.notice(t, refused, o)}
 }
 
 // minds tells whether a side has a rule of a kind about a link.
@@ -212,10 +231,15 @@ func (s *system) timeouts(all []move, j joint, follows bool) []move {
 // troubles are what can go wrong on a link.
 func (s *system) troubles(all []move, j joint, l *link) []move {
 	for end, place := range l.dialing {
-		if o := (&outcome{joint: append(joint(nil), j...)}); j[place] != 0 && l.refuses.take(o.joint) {
-			t := &turn{system: s, side: l.ends[end], link: l, slot: 1}
-			all = append(all, move{class: trouble, what: "is refused " + l.name, side: l.ends[end], outs: s.notice(t, refused, o)})
+		if j[place] == 0 || !l.refuses.left(j) {
+			continue
 		}
+		m := s.refusal(j, l, end)
+		for _, o := range m.outs {
+			l.refuses.take(o.joint)
+		}
+		m.class = trouble
+		all = append(all, m)
 	}
 	for i, slot := range l.slots {
 		if l.datagram {

@@ -47,7 +47,11 @@ func Explore(talk *model.Talk) (*Report, []Problem) {
 		r.Fault = &Fault{Kind: "few states", Text: fmt.Sprintf("there are only %d joint states: say why with <few>, or model more", r.States)}
 	}
 	for _, b := range system.budgets {
-		r.Assumes = append(r.Assumes, fmt.Sprintf("%s: %d", b.name, b.times))
+		if b.at >= 0 {
+			r.Assumes = append(r.Assumes, fmt.Sprintf("%s: %d", b.name, b.times))
+		} else {
+			r.Assumes = append(r.Assumes, b.name)
+		}
 	}
 	r.coverage()
 	return r, nil

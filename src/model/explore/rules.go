@@ -35,14 +35,22 @@ func (c *compiler) link(e *model.Element) {
 	}
 	l.dialing = [2]int{c.layout.place(1), c.layout.place(1)}
 	l.stands = l.datagram || e.Attr("stands") == "1"
+	c.opens[l] = e
 	if l.datagram {
-		l.loses = c.budget("losses on "+l.name, c.count(e, "loses", 1, mostTimes), true)
-		l.doubles = c.budget("doubles on "+l.name, c.count(e, "doubles", 1, mostTimes), true)
+		l.loses = c.budget("losses on "+l.name, e, "loses", true)
+		l.doubles = c.budget("doubles on "+l.name, e, "doubles", true)
 	} else {
-		l.breaks = c.budget("breaks of "+l.name, c.count(e, "breaks", 1, mostTimes), true)
-		l.refuses = c.budget("refusals of "+l.name, c.count(e, "refuses", 0, mostTimes), true)
+		l.breaks = c.budget("breaks of "+l.name, e, "breaks", true)
+		l.refuses = c.budget("refusals of "+l.name, e, "refuses", true)
 	}
 	c.links = append(c.links, l)
+}
+
+// doors reads when the far sides of links let themselves be dialled.
+func (c *compiler) doors() {
+	for _, l := range c.links {
+		l.open = c.expression(nil, c.opens[l], "open")
+	}
 }
 
 func (c *compiler) sideNamed(name string) *side {
@@ -76,22 +84,28 @@ type names struct {
 	of *side
 }
 
-func (n names) state(of, text string) (int, error) {
+// state finds the states that a name stands for: one, those that inherit from one, or none at all.
+func (n names) state(of, text string) ([]int, error) {
 	s := n.sideNamed(of)
 	if of == "state" && n.of != nil {
 		s = n.of
 	}
 	if s == nil {
-		return 0, fmt.Errorf("%q is no side, so it has no state", of)
+		return nil, fmt.Errorf("%q is no side, so it has no state", of)
 	}
 	if text == "-" {
-		return 0, nil
+		return []int{0}, nil
 	}
-	i := slices.IndexFunc(s.states, func(st state) bool { return st.name == text })
-	if i < 0 {
-		return 0, fmt.Errorf("%s has no state %q", s.name, text)
+	var found []int
+	for i, st := range s.states {
+		if st.name == text || slices.Contains(st.above, text) {
+			found = append(found, i+1)
+		}
 	}
-	return i + 1, nil
+	if found == nil {
+		return nil, fmt.Errorf("%s has no state %q", s.name, text)
+	}
+	return found, nil
 }
 
 // name finds a number of one's own; state; here, the connection that a rule is about; SIDE, for
@@ -222,10 +236,33 @@ func (c *compiler) behaviour(s *side) {
 			c.fault(m.Pos, "%s has the action %q of its machine: say with <does> what that means to the far side", s.name, name)
 		}
 	}
+	c.rests(s, m)
 	for e := range m.All("begins") {
 		s.opening = append(s.opening, c.effects(s, e)...)
 	}
 	c.rules(s)
+}
+
+// rests reads in which states a side may stay: always, or on a condition.
+func (c *compiler) rests(s *side, m *model.Element) {
+	for _, name := range list(m.Attr("rests")) {
+		c.rest(s, m, name, func(*scope) int { return 1 })
+	}
+	for e := range m.All("rests") {
+		for _, name := range list(e.Attr("state")) {
+			if when := c.expression(s, e, "when"); when != nil {
+				c.rest(s, e, name, when)
+			}
+		}
+	}
+}
+
+func (c *compiler) rest(s *side, e *model.Element, name string, when expression) {
+	if i := slices.IndexFunc(s.states, func(st state) bool { return st.name == name }); i >= 0 {
+		s.states[i].rests = when
+	} else {
+		c.fault(e.Pos, "%s rests in %q, which is no state of its machine", s.name, name)
+	}
 }
 
 func (c *compiler) rules(s *side) {
@@ -267,10 +304,9 @@ func (c *compiler) rule(s *side, k kind, e *model.Element) {
 		}
 		return
 	case may:
-		r.budget = c.budget(s.name+"'s "+r.name, c.count(e, "times", 1, mostTimes), e.Attr("trouble") == "1")
+		r.budget = c.budget(s.name+"'s "+r.name, e, "times", e.Attr("trouble") == "1")
 	case will:
-		r.budget = c.budget(s.name+"'s "+r.name, c.count(e, "times", 1, mostTimes), false)
-		r.budget.due = true
+		r.budget = c.budget(s.name+"'s "+r.name, e, "times", false)
 	}
 	s.rules = append(s.rules, r)
 }
@@ -322,10 +358,12 @@ func (c *compiler) effect(s *side, e *model.Element) effect {
 			return checking(p, e.Doc())
 		}
 		c.fault(e.Pos, "<check> says with that what must hold")
+	case "begin":
+		return func(t *turn, o *outcome) []*outcome { return t.begin(s, o) }
 	case "end":
 		return ending(s)
 	default:
-		c.fault(e.Pos, "<%s> is nothing that happens: send, fire, set, choose, dial, close, check or end", e.Tag)
+		c.fault(e.Pos, "<%s> is nothing that happens: send, fire, set, choose, dial, close, check, begin or end", e.Tag)
 	}
 	return nil
 }
@@ -364,7 +402,14 @@ func (c *compiler) choice(s *side, e *model.Element) effect {
 func (c *compiler) begin() {
 	c.start = make(joint, c.layout.size)
 	for _, b := range c.budgets {
-		c.start[b.at] = uint8(b.times)
+		if b.at >= 0 {
+			c.start[b.at] = uint8(b.times)
+		}
+	}
+	for _, s := range c.sides {
+		for _, n := range s.numbers {
+			c.start[n.at] = uint8(n.start)
+		}
 	}
 	for _, l := range c.links {
 		if l.stands {

@@ -208,6 +208,7 @@ func (s *search) trace(f *Fault, from origin) *Fault {
 			break
 		}
 	}
+	s.telling = true
 	starts := s.starts()
 	now := starts[back[len(back)-1].step]
 	f.path = append(f.path, leg{out: now})

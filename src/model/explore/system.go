@@ -11,29 +11,41 @@ type system struct {
 	sides    []*side
 	links    []*link
 	early    *budget // time-outs that come while something is under way
+	wrongs   *budget // all that goes wrong, together; nil for no such limit
 	budgets  []*budget
 	always   []promise
 	calm     []promise
 	last     []promise
 	start    joint
-	limit    int // joint states
+	limit    int  // joint states
+	telling  bool // the way is of interest, not only where it leads
 }
 
 // budget is how often something from outside happens at the most.
 type budget struct {
 	name  string
-	at    int // place of how often it may yet happen
+	at    int // place of how often it may yet happen; -1 if only whole limits it
 	times int
-	fault bool // it is something that goes wrong
-	due   bool // it happens for sure
+	fault bool    // it is something that goes wrong
+	whole *budget // of all that goes wrong, nil for none
+}
+
+// left tells whether it may happen once more.
+func (b *budget) left(j joint) bool {
+	return b != nil && (b.at < 0 || j[b.at] > 0) && (b.whole == nil || j[b.whole.at] > 0)
 }
 
 // take takes one from a budget; it tells whether there was one.
 func (b *budget) take(j joint) bool {
-	if b == nil || j[b.at] == 0 {
+	if !b.left(j) {
 		return false
 	}
-	j[b.at]--
+	if b.at >= 0 {
+		j[b.at]--
+	}
+	if b.whole != nil {
+		j[b.whole.at]--
+	}
 	return true
 }
 
@@ -63,8 +75,9 @@ type side struct {
 // state is one of a machine's.
 type state struct {
 	name    string
+	above   []string // the states that it inherits from
 	final   bool
-	rests   bool // it may last as long as nothing happens from outside
+	rests   expression // whether it may last as long as nothing happens from outside; nil for never
 	timeout bool
 	steps   []step // by event
 }
@@ -87,6 +100,7 @@ type hearing struct {
 type number struct {
 	name            string
 	at, start, most int
+	keeps           bool // it outlives the machine
 }
 
 // kind of a rule.
@@ -123,7 +137,8 @@ type link struct {
 	stands   bool // from the start
 	holds    int  // messages each way; more is a fault
 	slots    []*slot
-	dialing  [2]int // places
+	dialing  [2]int     // places: 1 while an end tries, 2 when it was refused and goes on
+	open     expression // whether attempts can succeed; nil for always
 	breaks   *budget
 	refuses  *budget
 	loses    *budget
@@ -165,7 +180,7 @@ func (s *system) idle(j joint) bool {
 // untroubled tells whether nothing has gone wrong so far.
 func (s *system) untroubled(j joint) bool {
 	for _, b := range s.budgets {
-		if b.fault && int(j[b.at]) < b.times {
+		if (b.fault || b == s.wrongs) && b.at >= 0 && int(j[b.at]) < b.times {
 			return false
 		}
 	}
@@ -195,5 +210,5 @@ func (s *side) over(j joint) bool {
 // rests tells whether the side may stay as it is.
 func (s *side) rests(j joint) bool {
 	state := s.state(j)
-	return state == nil || state.final || state.rests
+	return state == nil || state.final || state.rests != nil && state.rests(&scope{joint: j, side: s.index}) != 0
 }
