@@ -70,6 +70,9 @@ func (all *elections) contest(group string) {
 	}
 	all.contests[group] = struct{}{}
 	if e := all.ballot(group); e != nil {
+		if e.state == electionmachine.StateSupporting && less(e.config.ID, e.challenger) {
+			e.challenge()
+		}
 		e.settle()
 	}
 }
