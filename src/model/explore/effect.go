@@ -220,6 +220,16 @@ func sending(l *link, on expression, id int, said []expression) effect {
 	}
 }
 
+// answering is the effect of a message that goes over the link that the rule is about.
+func answering(id int, said []expression) effect {
+	return func(t *turn, o *outcome) []*outcome {
+		if t.link == nil {
+			return o.fail("unhandled event", "%s answers with %s though nothing was heard", t.side.name, t.messages[id])
+		}
+		return sending(t.link, nil, id, said)(t, o)
+	}
+}
+
 func firing(s *side, event int) effect {
 	return func(t *turn, o *outcome) []*outcome { return t.fire(s, event, o) }
 }

@@ -218,14 +218,23 @@ func (s *system) timeouts(all []move, j joint, follows bool) []move {
 				continue
 			}
 		}
-		if event, known := side.events["timeout"]; known {
-			m.outs = (&turn{system: s, side: side}).fire(side, event, o)
-		} else {
-			m.outs = o.fail("unhandled event", "%s in %s has a time-out, and its machine no event for it", side.name, state.name)
-		}
+		m.outs = s.expire(&turn{system: s, side: side}, o)
 		all = append(all, m)
 	}
 	return all
+}
+
+// expire lets a time-out be over.
+func (s *system) expire(t *turn, o *outcome) []*outcome {
+	for _, r := range t.side.rules {
+		if r.kind == expires && (r.when == nil || r.when(t.scope(o.joint)) != 0) {
+			return s.follow(t, r, o)
+		}
+	}
+	if event, known := t.side.events["timeout"]; known {
+		return t.fire(t.side, event, o)
+	}
+	return o.fail("unhandled event", "%s in %s has a time-out, and its machine no event for it", t.side.name, t.side.stateName(o.joint))
 }
 
 // troubles are what can go wrong on a link.

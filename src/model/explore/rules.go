@@ -236,6 +236,10 @@ func (c *compiler) behaviour(s *side) {
 			c.fault(m.Pos, "%s has the action %q of its machine: say with <does> what that means to the far side", s.name, name)
 		}
 	}
+	s.parts = map[string][]effect{}
+	for e := range m.All("part") {
+		s.parts[e.Name()] = c.effects(s, e)
+	}
 	c.rests(s, m)
 	for e := range m.All("begins") {
 		s.opening = append(s.opening, c.effects(s, e)...)
@@ -345,6 +349,8 @@ func (c *compiler) effect(s *side, e *model.Element) effect {
 		c.fault(e.Pos, "<set> gives a number of %s that is named a value that is in to", s.name)
 	case "choose":
 		return c.choice(s, e)
+	case "do":
+		return c.doing(s, e)
 	case "dial":
 		if l := c.linkOf(s, e); l != nil {
 			return dialing(l)
@@ -363,7 +369,7 @@ func (c *compiler) effect(s *side, e *model.Element) effect {
 	case "end":
 		return ending(s)
 	default:
-		c.fault(e.Pos, "<%s> is nothing that happens: send, fire, set, choose, dial, close, check, begin or end", e.Tag)
+		c.fault(e.Pos, "<%s> is nothing that happens: send, fire, set, choose, do, dial, close, check, begin or end", e.Tag)
 	}
 	return nil
 }
@@ -381,10 +387,29 @@ func (c *compiler) sends(s *side, e *model.Element) effect {
 	if len(said) != c.arity[id] {
 		c.fault(e.Pos, "%s carries %d numbers, and is sent with %d", e.Attr("message"), c.arity[id], len(said))
 	}
+	if e.Attr("link") == "here" {
+		return answering(id, said)
+	}
 	if l := c.linkOf(s, e); l != nil {
 		return sending(l, c.expression(s, e, "on"), id, said)
 	}
 	return nil
+}
+
+// doing compiles a call of a part of a side, which may be written behind it, and may do itself.
+func (c *compiler) doing(s *side, e *model.Element) effect {
+	name := e.Attr("part")
+	if c.models[s].Find("part", name) == nil {
+		c.fault(e.Pos, "%s has no <part> called %q", s.name, name)
+	}
+	return func(t *turn, o *outcome) []*outcome {
+		if t.depth == maxDepth {
+			return o.fail("livelock", "the part %s of %s does itself without end", name, s.name)
+		}
+		inner := *t
+		inner.depth++
+		return inner.do(s.parts[name], o)
+	}
 }
 
 func (c *compiler) choice(s *side, e *model.Element) effect {

@@ -68,6 +68,7 @@ type side struct {
 	actions [][]effect // what they do
 	numbers []*number
 	opening []effect // when the machine begins
+	parts   map[string][]effect
 	rules   []*rule
 	hears   []hearing // by message
 }
@@ -114,9 +115,10 @@ const (
 	refused             // nobody accepts what it dials; it goes on trying
 	may                 // from outside, so many times
 	will                // from outside, for sure
+	expires             // the time-out of the machine's state; without such a rule, the event timeout
 )
 
-var kinds = map[string]kind{"hears": hears, "linked": linked, "accepts": accepts, "lost": lost, "refused": refused, "may": may, "will": will}
+var kinds = map[string]kind{"hears": hears, "linked": linked, "accepts": accepts, "lost": lost, "refused": refused, "may": may, "will": will, "expires": expires}
 
 // rule is what a side does when something happens.
 type rule struct {
