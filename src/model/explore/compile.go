@@ -156,7 +156,7 @@ func (c *compiler) message(name string, e *model.Element) int {
 
 // side reads the machine of a side.
 func (c *compiler) side(m *model.Side) {
-	s := &side{index: len(c.sides), name: m.Name(), events: map[string]int{}, at: c.layout.place(1), later: m.Attr("later") == "1"}
+	s := &side{index: len(c.sides), name: m.Name(), events: map[string]int{}, at: c.layout.place(1), later: m.Attr("later") == "1", ignores: m.Attr("ignores") == "1"}
 	if m.Err != nil {
 		c.fault(m.Pos, "the machine of %s cannot be read: %v", s.name, m.Err)
 		return

@@ -82,6 +82,10 @@ func (t *turn) fire(s *side, event int, o *outcome) []*outcome {
 		return o.fail("livelock", "events of %s fire events without end, %s among them", s.name, s.names[event])
 	}
 	step := &state.steps[event]
+	if step.next < 0 && s.ignores {
+		t.tell(o, s, "%s means nothing", s.names[event])
+		return []*outcome{o}
+	}
 	if step.next < 0 {
 		return o.fail("unhandled event", "%s in %s has no step for the event %s", s.name, state.name, s.names[event])
 	}

@@ -172,6 +172,9 @@ func (s *system) connections(all []move, j joint, l *link) []move {
 			}
 			o := &outcome{joint: append(joint(nil), j...)}
 			o.joint[place] = 0
+			if len(l.slots) == 1 {
+				o.joint[l.dialing[1-end]] = 0
+			}
 			slot.queues[1-end].add(o.joint, linkedNotice)
 			if l.ends[1-end].minds(accepts, l) {
 				slot.queues[end].add(o.joint, acceptedNotice)

@@ -61,6 +61,7 @@ type side struct {
 	name    string
 	at      int  // place of its state, counted from 1; 0 is that there is no machine
 	later   bool // the machine begins by a rule
+	ignores bool // an event that a state has no step for means nothing, as zproto's engines have it
 	states  []state
 	events  map[string]int
 	names   []string   // of events
