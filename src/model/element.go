@@ -212,3 +212,25 @@ func join(name xml.Name) string {
 	}
 	return name.Local
 }
+
+var escaped = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
+
+// String is an element as XML. Its text stands before its children.
+func (e *Element) String() string {
+	var b strings.Builder
+	e.write(&b)
+	b.WriteByte('\n')
+	return b.String()
+}
+
+func (e *Element) write(b *strings.Builder) {
+	b.WriteString("<" + e.Tag)
+	for _, a := range e.Attrs {
+		b.WriteString(" " + a.Name + ` = "` + escaped.Replace(a.Value) + `"`)
+	}
+	b.WriteString(">" + escaped.Replace(e.Text))
+	for _, c := range e.Children {
+		c.write(b)
+	}
+	b.WriteString("</" + e.Tag + ">")
+}

@@ -120,14 +120,18 @@ func (p *Project) entry(kind Kind, entry *Element) {
 			return // zproject: a class that is written by hand has no model
 		}
 	}
-	root, err := p.read(path.Join(folder, api))
+	file := path.Join(folder, api)
+	if !exists(p.fsys, file) && exists(p.fsys, api) {
+		file = api // zproject is run in the folder from which paths lead
+	}
+	root, err := p.read(file)
 	problem := Problem{Pos: entry.Pos, Path: entry.Name()}
 	var syntax *SyntaxError
 	switch {
 	case api == "":
 		problem.Text = "names no file: say where it is with api"
 	case errors.Is(err, fs.ErrNotExist):
-		problem.Text = "cannot be read: there is no " + path.Join(folder, api)
+		problem.Text = "cannot be read: there is no " + file
 	case errors.As(err, &syntax):
 		problem.Pos, problem.Text = syntax.Pos, "cannot be read: "+syntax.Err.Error()
 	case err != nil:
