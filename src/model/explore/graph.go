@@ -49,11 +49,11 @@ func (g *graph) components(wanted func(members []int32, last bool) bool) []int32
 			}
 			members := slices.Clone(stack[from:])
 			stack = stack[:from]
+			slices.Sort(members)
 			for _, m := range members {
 				part[m] = parts
 			}
 			if parts++; wanted(members, g.last(members, part)) {
-				slices.Sort(members)
 				if found == nil || members[0] < found[0] {
 					found = members
 				}
