@@ -226,7 +226,9 @@ func above(st *model.State) (names []string) {
 func (c *compiler) likeness(e *model.Element) *model.Element {
 	like := e.Attr("like")
 	if like == "" {
-		return e
+		own := *e
+		own.Children = only(e.Children, e.Name())
+		return &own
 	}
 	other := c.talk.Find("side", like)
 	if other == nil || other.Has("like") {
@@ -247,11 +249,18 @@ func (c *compiler) likeness(e *model.Element) *model.Element {
 	for _, a := range e.Attrs {
 		whole.Set(a.Name, a.Value)
 	}
-	whole.Children = slices.DeleteFunc(whole.Children, func(child *model.Element) bool {
-		return child.Has("only") && child.Attr("only") != e.Name()
-	})
-	whole.Children = append(whole.Children, e.Children...)
+	whole.Children = append(only(whole.Children, e.Name()), e.Children...)
 	return whole
+}
+
+// only returns the elements that are not only for another side.
+func only(elements []*model.Element, side string) (left []*model.Element) {
+	for _, e := range elements {
+		if !e.Has("only") || e.Attr("only") == side {
+			left = append(left, e)
+		}
+	}
+	return left
 }
 
 // swapped returns a copy of an element in which words have changed places with others, where

@@ -11,6 +11,7 @@ type turn struct {
 	id    int     // of the message that was heard
 	said  []uint8 // its numbers
 	depth int     // of events that fire events
+	sees  scope   // what its expressions see
 }
 
 // tell notes something that a side does, if somebody will want to know.
@@ -25,6 +26,13 @@ type outcome struct {
 	joint
 	notes []note
 	fault *Fault
+	self  [1]*outcome
+}
+
+// alone returns the outcome as the only one.
+func (o *outcome) alone() []*outcome {
+	o.self[0] = o
+	return o.self[:]
 }
 
 // note is something that happened on the way.
@@ -46,13 +54,18 @@ func (o *outcome) fail(kind, format string, args ...any) []*outcome {
 	if o.fault == nil {
 		o.fault = &Fault{Kind: kind, Text: fmt.Sprintf(format, args...)}
 	}
-	return []*outcome{o}
+	return o.alone()
 }
 
 // do lets effects happen one after the other.
 func (t *turn) do(effects []effect, o *outcome) []*outcome {
-	all := []*outcome{o}
+	all := o.alone()
 	for _, e := range effects {
+		if len(all) == 1 && o.fault == nil {
+			all = e(t, o)
+			o = all[0]
+			continue
+		}
 		var next []*outcome
 		for _, o := range all {
 			if o.fault != nil {
@@ -61,13 +74,14 @@ func (t *turn) do(effects []effect, o *outcome) []*outcome {
 				next = append(next, e(t, o)...)
 			}
 		}
-		all = next
+		all, o = next, next[0]
 	}
 	return all
 }
 
 func (t *turn) scope(j joint) *scope {
-	return &scope{joint: j, side: t.side.index, slot: t.slot, id: t.id, said: t.said}
+	t.sees = scope{joint: j, side: t.side.index, slot: t.slot, id: t.id, said: t.said}
+	return &t.sees
 }
 
 const maxDepth = 12 // events that fire events
@@ -76,7 +90,7 @@ const maxDepth = 12 // events that fire events
 func (t *turn) fire(s *side, event int, o *outcome) []*outcome {
 	state := s.state(o.joint)
 	if state == nil {
-		return []*outcome{o}
+		return o.alone()
 	}
 	if t.depth == maxDepth {
 		return o.fail("livelock", "events of %s fire events without end, %s among them", s.name, s.names[event])
@@ -84,7 +98,7 @@ func (t *turn) fire(s *side, event int, o *outcome) []*outcome {
 	step := &state.steps[event]
 	if step.next < 0 && s.ignores {
 		t.tell(o, s, "%s means nothing", s.names[event])
-		return []*outcome{o}
+		return o.alone()
 	}
 	if step.next < 0 {
 		return o.fail("unhandled event", "%s in %s has no step for the event %s", s.name, state.name, s.names[event])
@@ -101,13 +115,11 @@ func (t *turn) fire(s *side, event int, o *outcome) []*outcome {
 	if inner.side = s; s != t.side {
 		inner.link, inner.slot = nil, 0
 	}
-	all := []*outcome{o}
-	for _, a := range step.actions {
-		var next []*outcome
+	all := inner.do(step.effects(s), o)
+	if s.states[step.next].final {
 		for _, o := range all {
-			next = append(next, inner.do(s.actions[a], o)...)
+			s.forget(o.joint)
 		}
-		all = next
 	}
 	return all
 }
@@ -138,13 +150,13 @@ func (t *turn) send(l *link, on int, id int, said []uint8, o *outcome) []*outcom
 	if !l.datagram {
 		if on < 1 || on > len(l.slots) || o.joint[l.slots[on-1].up[end]] == 0 {
 			t.tell(o, t.side, "has no %s for %s", l.name, t.messages[id])
-			return []*outcome{o}
+			return o.alone()
 		}
 		slot = l.slots[on-1]
 	}
 	t.tell(o, t.side, "sends %s%s", t.messages[id], figures(said))
 	if o.joint[slot.broken] != 0 {
-		return []*outcome{o}
+		return o.alone()
 	}
 	q := slot.queues[end]
 	if q.messages(o.joint) == l.holds {
@@ -155,7 +167,7 @@ func (t *turn) send(l *link, on int, id int, said []uint8, o *outcome) []*outcom
 	if l.datagram {
 		q.sort(o.joint)
 	}
-	return []*outcome{o}
+	return o.alone()
 }
 
 // hangUp ends a side's connections of a link, and its attempts to make one. What it has said
@@ -176,7 +188,7 @@ func (t *turn) hangUp(l *link, on int, o *outcome) []*outcome {
 		}
 		slot.settle(o.joint)
 	}
-	return []*outcome{o}
+	return o.alone()
 }
 
 // settle forgets that a connection was broken, when nothing is left of it.
@@ -245,7 +257,7 @@ func setting(s *side, n *number, to expression) effect {
 			return o.fail("number out of range", "%s of %s would be %d, and is at most %d", n.name, s.name, value, n.most)
 		}
 		o.joint[n.at] = uint8(value)
-		return []*outcome{o}
+		return o.alone()
 	}
 }
 
@@ -276,7 +288,7 @@ func dialing(l *link) effect {
 			o.joint[place] = 1
 			t.tell(o, t.side, "dials %s", l.name)
 		}
-		return []*outcome{o}
+		return o.alone()
 	}
 }
 
@@ -285,7 +297,7 @@ func closing(l *link, on expression) effect {
 		which := 0
 		if on != nil {
 			if which = on(t.scope(o.joint)); which == 0 {
-				return []*outcome{o}
+				return o.alone()
 			}
 		}
 		return t.hangUp(l, which, o)
@@ -297,7 +309,7 @@ func checking(holds expression, text string) effect {
 		if holds(t.scope(o.joint)) == 0 {
 			return o.fail("broken promise", "%s: it is not so that %s", t.side.name, text)
 		}
-		return []*outcome{o}
+		return o.alone()
 	}
 }
 
@@ -307,6 +319,6 @@ func ending(s *side) effect {
 		o.joint[s.at] = 0
 		s.forget(o.joint)
 		t.tell(o, s, "is no more")
-		return []*outcome{o}
+		return o.alone()
 	}
 }

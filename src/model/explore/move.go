@@ -40,11 +40,16 @@ func (s *system) moves(j joint) (all []move) {
 	follows := len(all) > 0
 	for _, side := range s.sides {
 		for _, r := range side.rules {
-			if r.kind == may && s.ready(j, side, r) {
-				m := move{class: outside, side: side, rule: r, what: r.name}
-				if r.budget.fault {
-					m.class = trouble
-				}
+			m := move{class: outside, side: side, rule: r, what: r.name}
+			switch {
+			case r.kind == may && r.budget.fault:
+				m.class = trouble
+			case r.kind == beats && !follows:
+				m.class = clock
+			case r.kind != may:
+				continue
+			}
+			if s.ready(j, side, r) {
 				all = s.apply(all, j, m)
 			}
 		}
@@ -70,15 +75,14 @@ func (s *system) apply(all []move, j joint, m move) []move {
 
 // follow lets the effects of a rule happen.
 func (s *system) follow(t *turn, r *rule, o *outcome) []*outcome {
-	all := []*outcome{o}
-	if r.begins && t.side.over(o.joint) {
-		all = t.begin(t.side, o)
+	if !r.begins || !t.side.over(o.joint) {
+		return t.do(r.effects, o)
 	}
-	var next []*outcome
-	for _, o := range all {
-		next = append(next, t.do(r.effects, o)...)
+	var all []*outcome
+	for _, o := range t.begin(t.side, o) {
+		all = append(all, t.do(r.effects, o)...)
 	}
-	return next
+	return all
 }
 
 // arrivals are what can be read next on a link.
@@ -126,7 +130,7 @@ func (s *system) notice(t *turn, k kind, o *outcome) (all []*outcome) {
 		}
 	}
 	if all == nil {
-		all = append(all, o)
+		return o.alone()
 	}
 	return all
 }
@@ -147,7 +151,7 @@ func (s *system) hear(t *turn, o *outcome) (all []*outcome) {
 	case len(h.rules) == 0 && h.event >= 0:
 		return t.fire(t.side, h.event, o)
 	case t.side.over(o.joint):
-		return []*outcome{o}
+		return o.alone()
 	}
 	return o.fail("unhandled message", "%s in %s takes no %s", t.side.name, t.side.stateName(o.joint), s.messages[t.id])
 }

@@ -309,6 +309,8 @@ func (c *compiler) rule(s *side, k kind, e *model.Element) {
 		return
 	case may:
 		r.budget = c.budget(s.name+"'s "+r.name, e, "times", e.Attr("trouble") == "1")
+	case beats:
+		r.budget = &budget{at: -1}
 	case will:
 		r.budget = c.budget(s.name+"'s "+r.name, e, "times", false)
 	}

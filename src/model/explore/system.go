@@ -88,8 +88,20 @@ type state struct {
 type step struct {
 	next    int // -1 where the event is unknown
 	actions []int
-	taken   int // how often the search took it
+	flat    []effect // of all actions
+	taken   int      // how often the search took it
 	path    string
+}
+
+// effects are those of all actions of a step, one after the other.
+func (st *step) effects(s *side) []effect {
+	if st.flat == nil && len(st.actions) > 0 {
+		st.flat = []effect{}
+		for _, a := range st.actions {
+			st.flat = append(st.flat, s.actions[a]...)
+		}
+	}
+	return st.flat
 }
 
 // hearing is what a side does about a message.
@@ -116,10 +128,11 @@ const (
 	refused             // nobody accepts what it dials; it goes on trying
 	may                 // from outside, so many times
 	will                // from outside, for sure
+	beats               // again and again, when nothing else follows
 	expires             // the time-out of the machine's state; without such a rule, the event timeout
 )
 
-var kinds = map[string]kind{"hears": hears, "linked": linked, "accepts": accepts, "lost": lost, "refused": refused, "may": may, "will": will, "expires": expires}
+var kinds = map[string]kind{"hears": hears, "linked": linked, "accepts": accepts, "lost": lost, "refused": refused, "may": may, "will": will, "beats": beats, "expires": expires}
 
 // rule is what a side does when something happens.
 type rule struct {
