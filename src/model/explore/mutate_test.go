@@ -17,7 +17,7 @@ type mutant struct {
 var mutants = []mutant{
 	{"peer", "peer", "sighted", "linked", "loses its actions", true},
 	{"peer", "peer", "greeting", "hello", "leads nowhere", true},
-	{"peer", "peer", "relinking", "linked", "loses its actions", true},
+	{"peer", "peer", "relinking", "linked", "loses its actions", false}, // it is told as gone, and beacons bring it back; TestNetworksHeal in src/zre
 	{"peer", "peer", "present", "goodbye", "leads nowhere", true},
 	{"peer", "peer", "present", "ping", "loses its actions", true},
 	{"election", "election", "challenging", "better", "leads nowhere", true},

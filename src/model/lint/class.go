@@ -153,6 +153,7 @@ func (l *linter) class(c *model.Class) {
 		}
 	}
 	l.config(c, settings)
+	l.waivers(c.Element)
 	l.eventTypes(c)
 	l.zyre(c)
 }

@@ -43,4 +43,5 @@ func (l *linter) layout(m *model.Layout) {
 		l.fault(m.Element, name, "has no records")
 	}
 	l.prose(m.Element)
+	l.waivers(m.Element)
 }

@@ -14,6 +14,7 @@ func (l *linter) machine(m *model.Machine) {
 	l.named(m.Element, name, name)
 	l.leave(m.Element, name, "package", "the Go binding of ZeroMQ", "go_package")
 	l.sentence(m.Element, name)
+	l.waivers(m.Element)
 	l.findProtocol(m, name)
 	space := "Go package " + or(m.Element, "go_package", model.CName(name))
 	for _, timeout := range m.Timeouts {

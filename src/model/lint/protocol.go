@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sjohnr/at-once/src/model"
 	"github.com/sjohnr/at-once/src/model/vectors"
@@ -28,7 +29,7 @@ func (l *linter) protocol(p *model.Protocol) {
 		l.named(limit, path, limit.Name())
 		l.sentence(limit, path)
 		l.claim(limit, space, "Max"+model.GoName(limit.Name()), path)
-		if !isNumber(limit.Attr("max"), 1, maxInt) {
+		if l.once() && !isNumber(limit.Attr("max"), 1, maxInt) {
 			l.fault(limit, path, "max must be a number from 1 to 2147483647")
 		}
 	}
@@ -44,6 +45,7 @@ func (l *linter) protocol(p *model.Protocol) {
 		l.fault(p.Element, name, "has no messages")
 	}
 	l.prose(p.Element)
+	l.waivers(p.Element)
 	if len(l.findings) == before && l.once() {
 		for _, m := range p.Messages {
 			_, problems := vectors.Example(m)
@@ -251,5 +253,21 @@ func (l *linter) step(root, step *model.Element, path string) {
 	}
 	if step.Attr("sender") == "" || step.Attr("receiver") == "" {
 		l.fault(step, path, "goes from nobody, or to nobody")
+	}
+}
+
+// waivers checks what a model waives of its changes: each has a reason and an end.
+func (l *linter) waivers(root *model.Element) {
+	for e := range root.All("waiver") {
+		path := fmt.Sprintf("waiver of '%s'", e.Attr("change"))
+		if !e.Has("change") {
+			l.fault(e, path, "has no change: name the path that once-model diff prints, without the model")
+		}
+		if e.Doc() == "" {
+			l.fault(e, path, "has no reason: write why the change may break something")
+		}
+		if _, err := time.Parse(time.DateOnly, e.Attr("until")); err != nil {
+			l.fault(e, path, "until must be a day, as 2027-03-31")
+		}
 	}
 }
