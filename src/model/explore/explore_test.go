@@ -304,3 +304,21 @@ func TestGraph(t *testing.T) {
 		}
 	}
 }
+
+// TestRecords finds what the project's conversations show.
+func TestRecords(t *testing.T) {
+	for name, talk := range load(t, "../../../project.xml") {
+		records, problems := Records(talk)
+		if len(records) == 0 || len(problems) > 0 {
+			t.Errorf("%s: %d records, %v", name, len(records), problems)
+		}
+		for _, r := range records {
+			var text strings.Builder
+			r.Chart(&text)
+			if svg := r.SVG(); len(r.path) < 2 || !strings.HasSuffix(svg, "</svg>\n") {
+				t.Errorf("%s: %s has %d steps", name, r.Name, len(r.path))
+			}
+			t.Logf("%s: %s\n%s", name, r.Name, text.String())
+		}
+	}
+}

@@ -89,12 +89,16 @@ func (r *Report) Chart(w io.Writer) {
 	if r.Fault == nil || r.Fault.path == nil {
 		return
 	}
-	c := chart{w, r.system.sides}
+	draw(w, r.system, r.Fault.path, r.Fault.end)
+}
+
+func draw(w io.Writer, s *system, path []leg, end joint) {
+	c := chart{w, s.sides}
 	c.line("", c.names())
-	for i, leg := range r.Fault.path {
+	for i, leg := range path {
 		c.leg(i, leg)
 	}
-	c.under(r.system, r.Fault.end)
+	c.under(s, end)
 }
 
 const column = 30 // octets across

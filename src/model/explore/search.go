@@ -22,9 +22,11 @@ type search struct {
 	index  map[string]int32
 	states []string
 	from   []origin
-	inner  graph // what follows by itself
-	clock  graph // and by time-outs
-	quiet  []bool
+	inner  graph      // what follows by itself
+	clock  graph      // and by time-outs
+	begin  *outcome   // where it begins, nil for where the conversation does
+	goal   expression // what is sought where nothing follows; nil for faults
+	calm   bool       // with no trouble on the way
 	steps  int
 }
 
@@ -49,7 +51,10 @@ func (g *graph) of(state int) []int32 {
 }
 
 // starts are the joint states that a conversation begins in.
-func (s *system) starts() []*outcome {
+func (s *search) starts() []*outcome {
+	if s.begin != nil {
+		return []*outcome{s.begin}
+	}
 	all := []*outcome{{joint: append(joint(nil), s.start...)}}
 	for _, side := range s.sides {
 		var next []*outcome
@@ -57,7 +62,7 @@ func (s *system) starts() []*outcome {
 			if side.later {
 				next = append(next, o)
 			} else {
-				next = append(next, (&turn{system: s}).begin(side, o)...)
+				next = append(next, (&turn{system: s.system}).begin(side, o)...)
 			}
 		}
 		all = next
@@ -80,6 +85,9 @@ func (s *search) run() *Fault {
 			return &Fault{Kind: "too many states", Text: fmt.Sprintf("there are more than %d joint states: cut the model's numbers", s.limit)}
 		}
 	}
+	if s.goal != nil {
+		return nil
+	}
 	return s.lasting()
 }
 
@@ -90,6 +98,10 @@ func (s *search) expand(at int) *Fault {
 	s.clock.first = append(s.clock.first, int32(len(s.clock.to)))
 	quiet, step := true, uint16(0)
 	for _, m := range s.moves(j) {
+		if s.calm && m.class == trouble {
+			step += uint16(len(m.outs))
+			continue
+		}
 		quiet = quiet && m.class != inner
 		for _, o := range m.outs {
 			s.steps++
@@ -107,8 +119,10 @@ func (s *search) expand(at int) *Fault {
 			step++
 		}
 	}
-	s.quiet = append(s.quiet, quiet)
-	if quiet && s.untroubled(j) {
+	if s.goal != nil && quiet && s.goal(&scope{joint: j, side: -1}) != 0 {
+		return s.trace(&Fault{Kind: shown}, s.here(at))
+	}
+	if s.goal == nil && quiet && s.untroubled(j) {
 		return s.still(at, j)
 	}
 	return nil
