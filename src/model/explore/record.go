@@ -51,8 +51,8 @@ func Records(talk *model.Talk) ([]*Record, []Problem) {
 }
 
 // on goes on to where a goal is reached; it tells whether it is.
-func (r *Record) on(goal expression, calm bool) bool {
-	s := &search{system: r.system, index: map[string]int32{}, goal: goal, calm: calm}
+func (r *Record) on(goal expression, smooth bool) bool {
+	s := &search{system: r.system, index: map[string]int32{}, goal: goal, smooth: smooth}
 	if r.path != nil {
 		s.begin = &outcome{joint: r.end}
 	}

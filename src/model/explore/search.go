@@ -26,7 +26,7 @@ type search struct {
 	clock  graph      // and by time-outs
 	begin  *outcome   // where it begins, nil for where the conversation does
 	goal   expression // what is sought where nothing follows; nil for faults
-	calm   bool       // with no trouble on the way
+	smooth bool       // with no trouble on the way
 	steps  int
 }
 
@@ -98,7 +98,7 @@ func (s *search) expand(at int) *Fault {
 	s.clock.first = append(s.clock.first, int32(len(s.clock.to)))
 	quiet, step := true, uint16(0)
 	for _, m := range s.moves(j) {
-		if s.calm && m.class == trouble {
+		if s.smooth && m.class == trouble {
 			step += uint16(len(m.outs))
 			continue
 		}
