@@ -58,6 +58,7 @@ var floors = []string{
 	"src/wire",
 	"src/z85",
 	"src/salsa",
+	"src/model/book",
 	"src/model/explore",
 	"src/model/settle",
 	"src/model/lint",

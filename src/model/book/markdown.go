@@ -218,8 +218,10 @@ func (r *reader) inline(text string) string {
 func (r *reader) target(link string) string {
 	file, heading, _ := strings.Cut(link, "#")
 	switch page, is := strings.CutSuffix(file, ".md"); {
-	case strings.Contains(link, "://"):
+	case strings.HasPrefix(link, "https://"), strings.HasPrefix(link, "http://"):
 		return link
+	case strings.Contains(link, ":"):
+		return "#"
 	case file == "":
 		return mark + r.page + "#" + heading
 	case is && !strings.Contains(page, "/"):

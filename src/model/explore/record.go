@@ -85,7 +85,7 @@ func (r *Record) SVG() string {
 	for i, l := range r.path {
 		p.leg(i, l)
 	}
-	width, height := across*len(r.system.sides), p.y+down
+	width, height := across*len(r.system.sides)+across/3, p.y+down
 	var head strings.Builder
 	fmt.Fprintf(&head, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="Helvetica, Arial, sans-serif" font-size="12">
 <title>%s</title>
