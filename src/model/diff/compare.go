@@ -83,7 +83,11 @@ func (c *comparer) children(old, now *Node, path string) {
 		} else {
 			r := ruleOf[was.Kind]
 			c.enter(was)
-			c.say(was, r.class, r.gone, at, "is gone%s", colon(r.goes))
+			goes := r.goes
+			if was.Kind == "message" && now.find("reserved id", was.fact("id")) != nil {
+				goes = "old peers may send it; its id is reserved"
+			}
+			c.say(was, r.class, r.gone, at, "is gone%s", colon(goes))
 		}
 	}
 	for _, is := range now.Children {

@@ -188,8 +188,43 @@ func (l *linter) method(c *model.Class, m *model.Method, goName string, settings
 	l.setting(m, path, settings)
 	if m.Tag == "method" {
 		l.returns(c, m, path, checked)
+		l.attached(c, m, path)
 	}
 }
+
+// attached checks what a method does where its engine runs in another process.
+func (l *linter) attached(c *model.Class, m *model.Method, path string) {
+	how, given := m.Lookup("attached")
+	if !given {
+		return
+	}
+	key := "none"
+	for _, r := range m.Returns {
+		key = typeKey(c, r)
+		if r.Has("fails") {
+			key += " fails"
+		}
+	}
+	switch {
+	case how != "call" && how != "ask" && how != "fails":
+		l.fault(m.Element, path, "attached must be call, ask or fails")
+	case how != "ask" && key != "integer fails":
+		l.fault(m.Element, path, "is attached by %s, so it must return an integer that fails", how)
+	case how != "ask":
+		return
+	case strings.TrimSuffix(key, " fails") == "number 8" && m.Returns[0].Has("unit"), answers[strings.TrimSuffix(key, " fails")]:
+	default:
+		l.fault(m.Element, path, "cannot be asked of another process: its return must be a zhash, a zlist, or a number of 8 octets with its unit")
+	}
+	for _, a := range m.Arguments {
+		if how == "ask" && (typeKey(c, a) != "string uuid" || len(m.Arguments) > 1) {
+			l.fault(a, path+"."+a.Name(), "is an argument of what is asked of another process: leave one, of type string with format uuid")
+		}
+	}
+}
+
+// answers are the types of what can be asked of another process.
+var answers = map[string]bool{"zhash": true, "zhash number": true, "zlist": true}
 
 // typeKey is the name of an element's row in the table of types.
 func typeKey(c *model.Class, e *model.Element) string {
