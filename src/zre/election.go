@@ -319,6 +319,9 @@ func (e *election) fire(event electionmachine.Event) {
 	if !ok || next == e.state {
 		return
 	}
+	if e.config.Moves != nil {
+		e.config.Moves(Move{"election", e.group, e.state.String(), event.String(), next.String()})
+	}
 	e.state = next
 	at := time.Time{}
 	switch next {

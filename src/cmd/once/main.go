@@ -106,7 +106,7 @@ Exit status:
 	for _, cmd := range slices.Concat(
 		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
 		chapter("Files:", sendCommand(with), receiveCommand(with)),
-		chapter("Look around:", peersCommand(with), doctorCommand(with))) {
+		chapter("Look around:", peersCommand(with), doctorCommand(with), traceCommand(with))) {
 		with.register(cmd.Flags())
 	}
 	for _, cmd := range chapter("Who is who:", identityCommand(with), joinCommand(with), trustCommand(with)) {

@@ -5,6 +5,8 @@
 // What is sought is what the models say. Where they leave something to Go, all choices are
 // tried. What is over when nothing went wrong, and how often what may go wrong, is in the
 // model of the conversation: gsl/README.md has its words.
+//
+// Programs import bindings/go/once: what is here may change at any time.
 package explore
 
 import (
