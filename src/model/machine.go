@@ -44,9 +44,9 @@ type Action struct {
 	Reason  string // what it is told
 }
 
-// newMachine reads a machine. As zproto has it, its protocol is at protocol_dir, as seen from the
-// folder of the machine, with protocol_class right behind it.
-func (p *Project) newMachine(root *Element) *Machine {
+// newMachine makes a machine of what is read. As zproto has it, its protocol is at protocol_dir, as
+// seen from the folder of the machine, with protocol_class right behind it; read reads that.
+func newMachine(root *Element, read func(file string) (*Element, error)) *Machine {
 	m := &Machine{Element: root}
 	for _, c := range root.Children {
 		switch c.Tag {
@@ -65,7 +65,7 @@ func (p *Project) newMachine(root *Element) *Machine {
 	}
 	folder, _ := path.Split(root.File)
 	file := folder + root.Attr("protocol_dir") + class + ".xml"
-	protocol, err := p.read(path.Clean(file))
+	protocol, err := read(path.Clean(file))
 	if err != nil {
 		m.NoProtocol = fmt.Sprintf("there is no %s", file)
 		return m

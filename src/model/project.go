@@ -214,7 +214,7 @@ func (p *Project) add(kind Kind, root *Element) {
 	case Layouts:
 		p.Layouts = append(p.Layouts, newLayout(root))
 	case Machines:
-		p.Machines = append(p.Machines, p.newMachine(root))
+		p.Machines = append(p.Machines, newMachine(root, p.read))
 	case Classes:
 		p.Classes = append(p.Classes, newClass(root))
 	case Talks:

@@ -61,7 +61,6 @@ func TestCommands(t *testing.T) {
 		{"lint a b", 2, "", "'once-model lint --help' tells how to use it"},
 		{"lint go.mod", 1, "", "go.mod:26: has no element"},
 		{"unheard", 2, "", "unknown command"},
-		{"diff api/model.lock", 0, "", ""},
 		{"diff gsl/testdata/bad/machine_sides.xml gsl/testdata/bad/machine_paths.xml", 4, "STATE: what is said when", ""},
 		{"diff gsl/testdata/good/tiny_msg.xml gsl/testdata/bad/protocol_head.xml --format json", 3, `"class": "WIRE"`, ""},
 		{"diff gsl/testdata/good/tiny_box.xml gsl/testdata/good/tiny_lid.xml --format markdown", 5, "## API: what programs call", ""},
@@ -71,7 +70,6 @@ func TestCommands(t *testing.T) {
 		{"diff no-such-thing", 1, "", "no-such-thing is no file here, and no revision of git"},
 		{"diff --format text -- -x", 1, "", "-x is no file here, and no revision of git: a revision does not begin with a hyphen"},
 		{"lock --check", 2, "", "--check needs the lock's name: give --out FILE"},
-		{"lock --out api/model.lock --check", 0, "", ""},
 		{"lock --out go.mod --check", 1, "", "go.mod is not of these models"},
 		{"vectors gsl/testdata/bad/protocol_ids.xml", 1, "", "vectors need models that once-model lint --dialect once finds nothing in"},
 		{"vectors api/protocol/zre_msg.xml", 0, `{"name": "HELLO", "case": "no id", "error": "short", "field": "signature", "frames": ["aaa1"]}`, ""},
@@ -83,6 +81,28 @@ func TestCommands(t *testing.T) {
 		out, said, exit := call(t, tree, strings.Fields(test.args)...)
 		if exit != test.exit || !strings.Contains(out, test.out) || !strings.Contains(said, test.said) || test.out == "" && out != "" || test.said == "" && said != "" {
 			t.Errorf("%s: %d, %q, %q", test.args, exit, out, said)
+		}
+	}
+}
+
+// A lock that is written is of the models, until they change.
+func TestLock(t *testing.T) {
+	lock := filepath.Join(t.TempDir(), "model.lock")
+	const good, other = "gsl/testdata/good/project.xml", "examples/auction/project.xml"
+	for _, test := range []struct {
+		args []string
+		exit int
+		said string
+	}{
+		{[]string{"lock", good, "--out", lock, "--check"}, 1, "no such file"},
+		{[]string{"lock", good, "--out", lock}, 0, ""},
+		{[]string{"lock", good, "--out", lock, "--check"}, 0, ""},
+		{[]string{"lock", other, "--out", lock, "--check"}, 1, "is not of these models: write it anew by once-model lock --out"},
+		{[]string{"diff", lock, good}, 0, ""},
+		{[]string{"diff", lock, other}, 3, ""},
+	} {
+		if out, said, exit := call(t, tree, test.args...); exit != test.exit || !strings.Contains(said, test.said) || exit == 0 && out+said != "" {
+			t.Errorf("%v: %d, %q, %q", test.args, exit, out, said)
 		}
 	}
 }
