@@ -218,7 +218,7 @@ func (p *Project) add(kind Kind, root *Element) {
 	case Classes:
 		p.Classes = append(p.Classes, newClass(root))
 	case Talks:
-		p.Talks = append(p.Talks, p.newTalk(root))
+		p.Talks = append(p.Talks, newTalk(root, p.read))
 	}
 }
 

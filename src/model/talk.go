@@ -16,7 +16,7 @@ type Side struct {
 }
 
 // newTalk reads a conversation. Its machines are at machine_dir, as seen from its folder.
-func (p *Project) newTalk(root *Element) *Talk {
+func newTalk(root *Element, read func(file string) (*Element, error)) *Talk {
 	t := &Talk{Element: root}
 	machines := map[string]*Machine{} // sides of one machine share it
 	for e := range root.All("side") {
@@ -26,10 +26,10 @@ func (p *Project) newTalk(root *Element) *Talk {
 		file := path.Clean(folder + root.Attr("machine_dir") + e.Attr("machine") + ".xml")
 		if machines[file] == nil {
 			var machine *Element
-			if machine, s.Err = p.read(file); s.Err != nil {
+			if machine, s.Err = read(file); s.Err != nil {
 				continue
 			}
-			machines[file] = p.newMachine(machine)
+			machines[file] = newMachine(machine, read)
 		}
 		s.Machine = machines[file]
 	}
