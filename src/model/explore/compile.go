@@ -79,6 +79,9 @@ func compile(talk *model.Talk) (*system, []Problem) {
 	for e := range talk.All("finally") {
 		c.last = append(c.last, c.promise(e))
 	}
+	if len(c.messages) > 255 {
+		c.fault(talk.Pos, "there are more than %d messages", 255-notices)
+	}
 	if len(c.sides) < 2 {
 		c.fault(talk.Pos, "a conversation has two sides or more")
 	}

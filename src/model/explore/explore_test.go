@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/sjohnr/at-once/src/model"
 )
@@ -321,4 +322,28 @@ func TestRecords(t *testing.T) {
 			t.Logf("%s: %s\n%s", name, r.Name, text.String())
 		}
 	}
+}
+
+// FuzzCheck reads anything as a conversation.
+func FuzzCheck(f *testing.F) {
+	files := fstest.MapFS{}
+	for _, name := range []string{"resume.xml", "resume_msg.xml", "whole.xml"} {
+		text, err := os.ReadFile("testdata/resume/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	f.Add(string(files["whole.xml"].Data))
+	f.Add(`<conversation><side like="a" swaps="b c"/><link between="a, b"/><signal numbers="a"/></conversation>`)
+	f.Fuzz(func(t *testing.T, text string) {
+		files["whole.xml"] = &fstest.MapFile{Data: []byte(text)}
+		project, err := model.Load(files, "whole.xml")
+		if err != nil {
+			return
+		}
+		for _, talk := range project.Talks {
+			Check(talk)
+		}
+	})
 }
