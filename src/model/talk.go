@@ -11,8 +11,8 @@ type Talk struct {
 // Side is a machine that takes part in a conversation.
 type Side struct {
 	*Element
-	Machine *Machine // nil if it cannot be read
-	Err     error    // why not
+	Machine *Machine // nil if there is none, or it cannot be read
+	Err     error    // why it cannot
 }
 
 // newTalk reads a conversation. Its machines are at machine_dir, as seen from its folder.
@@ -22,6 +22,9 @@ func newTalk(root *Element, read func(file string) (*Element, error)) *Talk {
 	for e := range root.All("side") {
 		s := &Side{Element: e}
 		t.Sides = append(t.Sides, s)
+		if !e.Has("machine") {
+			continue
+		}
 		folder, _ := path.Split(root.File)
 		file := path.Clean(folder + root.Attr("machine_dir") + e.Attr("machine") + ".xml")
 		if machines[file] == nil {

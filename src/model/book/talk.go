@@ -72,7 +72,11 @@ func (p *page) table(of *model.Element, tag, head string, row func(*model.Elemen
 func (p *page) sides(t *model.Talk) {
 	p.line("## Sides\n\n| side | machine | may stay in | |\n|---|---|---|---|")
 	for _, s := range t.Sides {
-		p.line("| %s | [%s](%s.md) | %s | %s |", s.Name(), s.Attr("machine"), s.Attr("machine"), s.Attr("rests"), s.Doc())
+		machine := "none"
+		if name := s.Attr("machine"); name != "" {
+			machine = fmt.Sprintf("[%s](%s.md)", name, name)
+		}
+		p.line("| %s | %s | %s | %s |", s.Name(), machine, s.Attr("rests"), s.Doc())
 	}
 	p.line("")
 	for _, s := range t.Sides {

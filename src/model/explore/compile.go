@@ -166,14 +166,18 @@ func (c *compiler) side(m *model.Side) {
 	}
 	c.sides = append(c.sides, s)
 	c.machines[s], c.models[s] = m.Machine, c.likeness(m.Element)
+	for e := range c.models[s].All("number") {
+		n := &number{e.Name(), c.layout.place(1), c.count(e, "start", 0, mostNumber), c.count(e, "max", 4, mostNumber), e.Attr("keeps") == "1"}
+		s.numbers = append(s.numbers, n)
+	}
+	if m.Machine == nil {
+		s.states = []state{{name: "there", rests: func(*scope) int { return 1 }}}
+		return
+	}
 	if p := m.Machine.Protocol; p != nil {
 		for _, message := range p.Messages {
 			c.message(message.Name(), nil)
 		}
-	}
-	for e := range c.models[s].All("number") {
-		n := &number{e.Name(), c.layout.place(1), c.count(e, "start", 0, mostNumber), c.count(e, "max", 4, mostNumber), e.Attr("keeps") == "1"}
-		s.numbers = append(s.numbers, n)
 	}
 	c.states(s, m)
 }
