@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -57,9 +59,9 @@ func (e *exploring) run(w io.Writer, path string) error {
 		return err
 	}
 	reports, problems := []*explore.Report{}, false
-	for _, talk := range talks {
-		report, faults := explore.Explore(talk)
-		for _, f := range faults {
+	for _, found := range exploreAll(talks) {
+		report := found.report
+		for _, f := range found.problems {
 			problems = true
 			fmt.Fprintln(os.Stderr, f)
 		}
@@ -82,6 +84,28 @@ func (e *exploring) run(w io.Writer, path string) error {
 		return status(exitFailed)
 	}
 	return nil
+}
+
+// found is what exploring a conversation has found.
+type found struct {
+	report   *explore.Report
+	problems []explore.Problem
+}
+
+// exploreAll explores as many conversations at a time as there are processors.
+func exploreAll(talks []*model.Talk) []found {
+	all := make([]found, len(talks))
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var work sync.WaitGroup
+	for i, talk := range talks {
+		free <- struct{}{}
+		work.Go(func() {
+			all[i].report, all[i].problems = explore.Explore(talk)
+			<-free
+		})
+	}
+	work.Wait()
+	return all
 }
 
 // choose returns the conversations that are asked for.
