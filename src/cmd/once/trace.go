@@ -21,13 +21,13 @@ func traceCommand(with *common) *cobra.Command {
 		Use:   "trace [--group GROUP]... [--for 10s]",
 		Short: "write the moves of the node's state machines as JSON, a line each",
 		Long: `Trace runs a node, and writes a line of JSON for each move of one of its state
-machines: time, machine (peer, election, gossip_client, gossip_server), about (the
-peer's id, the group, or the address of the gossip), state, event and next. The
-machines are in the book of protocols; once-model serve --trace highlights in it
-where they have been.
+machines: time, machine (peer, election, gossip_client or gossip_server), about
+(the peer's id, the group, or the address of the gossip), state, event and next.
+The machines are in the book of protocols; once-model serve --trace highlights
+in it where they have been.
 
-A node that another process runs writes nothing here: --identity none is for one
-apart.`,
+A node that another process runs writes nothing here: --identity none is for
+one apart.`,
 		Example: `  once trace --group room --for 1m > trace.json
   once trace --group room | jq -r 'select(.next == "suspect").about'
   once-model serve --trace trace.json`,

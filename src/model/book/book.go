@@ -87,7 +87,6 @@ var (
 	ids   = regexp.MustCompile(`\bid="([^"]+)"`)
 	uses  = regexp.MustCompile(`url\(#([^)]+)\)`)
 	nodes = regexp.MustCompile(`(?s)<g id="([^"]*)" class="node">\n<title>(.*?)</title>\n(.*?)</g>`)
-	times = regexp.MustCompile(`<svg width="(\d+)(?:pt)?" height="(\d+)(?:pt)?"`)
 )
 
 // figure is a picture of a page, with names of its own. The states of a machine lead to their

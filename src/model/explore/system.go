@@ -181,18 +181,6 @@ func (l *link) standing(j joint, end int) int {
 	return 0
 }
 
-// idle tells whether nothing is under way on any link.
-func (s *system) idle(j joint) bool {
-	for _, l := range s.links {
-		for _, slot := range l.slots {
-			if slot.queues[0].length(j)+slot.queues[1].length(j) > 0 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // untroubled tells whether nothing has gone wrong so far.
 func (s *system) untroubled(j joint) bool {
 	for _, b := range s.budgets {
