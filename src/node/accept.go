@@ -63,8 +63,10 @@ func (r *receiver) receive(conn net.Conn) {
 // serve reads a connection that is registered until it ends.
 func (r *receiver) serve() error {
 	r.impatient = time.AfterFunc(r.settings.Greeting/2, func() { // the peer has the other half to try again
-		r.count("greetings that never came")
-		_ = r.link.Close()
+		if !r.proven.Load() {
+			r.count("greetings that never came")
+			_ = r.link.Close()
+		}
 	})
 	err := r.link.Serve(r.deliver)
 	r.ended(err)

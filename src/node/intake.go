@@ -63,7 +63,7 @@ type intake struct {
 // the peer is told that we live. It tells whether more may come. Of content that is not
 // taken the peer is not to believe that it was.
 func (r *intake) push(run *Batch, came uint64) bool {
-	if !r.unopened {
+	if !r.unopened || r.theirs != 0 {
 		r.reached = came
 	}
 	empty := run.Size() == 0

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -27,6 +28,7 @@ type lane struct {
 	begun bool   // what comes over it has a position
 	at    uint64 // which is that of the next message
 
+	early    func() error     // takes in what the peer has acknowledged before it has greeted us; nil for nothing
 	theirs   *oncelink.Resume // what the peer has begun it with; nil before
 	talk     *talk            // that it carries; nil before
 	endpoint sight.Endpoint   // that it was made to; nowhere if the peer has made it
@@ -99,28 +101,45 @@ func (r *receiver) enters() bool {
 }
 
 // acknowledged takes in how far the peer has come. Before its greeting nothing shows
-// whether it is the peer that says so.
+// whether it is the peer that says so: then that is looked at later.
 func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 	t := r.lane.talk
 	if t == nil || m.Other != t.mine {
 		return fmt.Errorf("%w: %v", errOutOfPlace, m.ID())
 	}
-	tie, greeted := t.tied()
-	switch {
-	case !greeted:
-		return nil
-	case !tie.Proves(&r.nonces, said, m.Mac):
-		return errUnproved
+	if t.heard.Load() == nil {
+		early := &oncelink.Ack{Other: m.Other, Position: m.Position, Edge: m.Edge, Mac: slices.Clone(m.Mac)}
+		said = slices.Clone(said)
+		kept := false
+		r.loop.do(func() {
+			if kept = t.in == nil; kept {
+				r.lane.early = func() error { return r.loop.early(r, t, early, said) }
+			}
+		})
+		if kept {
+			return nil
+		}
+	}
+	passes, err := r.reached(t, m, said)
+	if err != nil {
+		return err
 	}
 	r.isKnown()
-	passes, err := t.out.Acknowledged(m.Position, m.Edge)
-	if err != nil {
-		return fmt.Errorf("%w: %d", errPosition, m.Position)
-	}
 	if passes || !t.known.Load() {
-		r.loop.calls <- func() { r.loop.passed(r, t) }
+		r.loop.calls <- func() { r.loop.passed(t) }
 	}
 	return nil
+}
+
+// reached notes how far the peer has come, and tells whether the loop is to look at that.
+func (r *receiver) reached(t *talk, m *oncelink.Ack, said []byte) (passes bool, err error) {
+	if !t.heard.Load().tie.Proves(&r.nonces, said, m.Mac) {
+		return false, errUnproved
+	}
+	if passes, err = t.out.Acknowledged(m.Position, m.Edge); err != nil {
+		return false, fmt.Errorf("%w: %d", errPosition, m.Position)
+	}
+	return passes, nil
 }
 
 // say says a message of the link itself, encoded into scratch, which it returns. If there is

@@ -32,6 +32,10 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 			return
 		}
 		m.Count = p.theirs.in.Taken()
+	case *zremsg.Goodbye:
+		if p.talk != nil {
+			l.lastWord(p.talk)
+		}
 	case *zremsg.Hello:
 		if p.challenge == nil {
 			l.with(out.peer, func(p *peer) { p.challenge = guard.NewChallenge() })

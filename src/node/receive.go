@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -26,6 +27,7 @@ type receiver struct {
 	greetings guard.Allowance
 	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
 	came      uint64           // messages that came
+	proven    atomic.Bool      // the peer has shown that it is there, which the reader is yet to note
 
 	lane lane // what there is of it if it carries both directions
 }
@@ -145,6 +147,9 @@ func (r *receiver) push(run *Batch, position, came uint64) bool {
 	if r.in.ended {
 		r.events.Recycle(run)
 		return true // what comes is passed over
+	}
+	if r.both {
+		came = position
 	}
 	if !r.in.push(run, came) {
 		return false

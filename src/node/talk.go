@@ -32,14 +32,6 @@ type talk struct {
 	heard atomic.Pointer[intake] // in, for who is not the loop
 }
 
-// tied returns what ties us to the peer, and whether it has greeted us. Others may call it.
-func (t *talk) tied() (tie *guard.Tie, greeted bool) {
-	if in := t.heard.Load(); in != nil {
-		return in.tie, true
-	}
-	return nil, false
-}
-
 // chooses tells whether it is for us to choose the link that is used.
 func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.peer[:]) < 0 }
 
@@ -181,8 +173,18 @@ func (l *loop) leaveOthers(t *talk) {
 	}
 }
 
+// early takes in what the peer had acknowledged over a link before it greeted us.
+func (l *loop) early(r *receiver, t *talk, m *oncelink.Ack, said []byte) error {
+	_, err := r.reached(t, m, said)
+	if err == nil {
+		r.proven.Store(true)
+		l.passed(t)
+	}
+	return err
+}
+
 // passed takes note of an acknowledgement.
-func (l *loop) passed(r *receiver, t *talk) {
+func (l *loop) passed(t *talk) {
 	t.out.Passed()
 	l.settled(t.peer, t.out.Confirmed())
 	l.takenBy(t)
@@ -220,6 +222,11 @@ func (l *loop) greetedOver(r *receiver) {
 		t.lanes = append(t.lanes, r)
 	}
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
+	for _, r := range t.lanes {
+		if early := r.lane.early; early != nil && early() != nil {
+			r.hangUp()
+		}
+	}
 	l.merge(t)
 }
 
@@ -256,6 +263,14 @@ func (l *loop) part(r *receiver) {
 func (l *loop) unused(r *receiver) {
 	if t := l.of(r.peer).talk; t != nil && t.over == nil && r.lane.endpoint != (sight.Endpoint{}) {
 		l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
+	}
+}
+
+// lastWord tells the peer what was taken in before we take leave of it.
+func (l *loop) lastWord(t *talk) {
+	if t.in != nil && t.over != nil {
+		m := &oncelink.Ack{Other: t.in.theirs, Position: t.in.Taken(), Edge: t.in.reach.Edge(), Mac: unproved[:]}
+		l.scratch = t.over.say(m, t.in.tie, l.scratch)
 	}
 }
 
