@@ -34,6 +34,10 @@ func (p *pulse) open(c *carrier, w *writer) {
 	}
 }
 
+// Unwatch has the far side not be asked for signs of life, in place of Config.Heartbeat. It is
+// called before Serve.
+func (p *pulse) Unwatch() { p.period = 0 }
+
 // Ignored returns the number of commands that came and meant nothing to us.
 func (p *pulse) Ignored() int64 { return p.ignored.Load() }
 

@@ -181,6 +181,7 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) {
 	r := newReceiver(c.loop)
 	r.peer, r.link, r.nonces, r.both, r.lane.endpoint = c.to, k, nonces, true, endpoint
+	k.Unwatch() // the channel is watched
 	c.over.Store(r)
 	var wanted bool
 	c.do(func() {
