@@ -37,8 +37,13 @@ func codeOf(err error) int {
 
 // Fail returns the code of an error, 0 for none, and notes its message.
 func (e *Entry) Fail(err error) int {
-	if err == nil {
+	switch err {
+	case nil:
 		return 0
+	case context.DeadlineExceeded:
+		return CodeTimedOut
+	case context.Canceled:
+		return CodeCanceled
 	}
 	return e.note(codeOf(err), err.Error())
 }
