@@ -22,6 +22,7 @@ var floors = []string{
 	"bindings/go/once",
 	"bindings/go/once/oncetest",
 	"bindings/go/libonce",
+	"src/share",
 	"src/node",
 	"src/control",
 	"src/files",

@@ -15,6 +15,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -363,6 +364,9 @@ func (c *Client) OwnGroups() []string {
 
 // RequirePeer has the node connect to a peer, and stay with it.
 func (c *Client) RequirePeer(peer uuid.UUID, endpoint string) error {
+	if err := check.Given("RequirePeer", "peer", peer != uuid.Nil, "the UUID of a node"); err != nil {
+		return err
+	}
 	_, err := c.soon(&wire.Connect{Peer: peer, Endpoint: endpoint})
 	return err
 }

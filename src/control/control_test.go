@@ -158,15 +158,18 @@ func same(t *testing.T, got, want *zre.Peer) {
 func TestViewCrossesTheSocket(t *testing.T) {
 	s := newStage(t)
 	self := zre.Stranger(uuid.UUID{9}, "ana", ben.At())
-	s.view = View{Version: 41, Endpoint: "tcp://10.0.0.1:1", Peers: []*zre.Peer{ben}, Leaders: map[string]*zre.Peer{"room": ben, "hall": self, "attic": ben}}
+	s.view = View{
+		View:     events.NewView(41, []*zre.Peer{ben}, map[string]*zre.Peer{"room": ben, "hall": self, "attic": ben}),
+		Endpoint: "tcp://10.0.0.1:1",
+	}
 	c, _ := s.client()
 	v, err := c.Look()
-	if err != nil || v.Version != 41 || v.Endpoint != "tcp://10.0.0.1:1" || len(v.Peers) != 1 || len(v.Leaders) != 3 {
+	if err != nil || v.Version() != 41 || v.Endpoint != "tcp://10.0.0.1:1" || len(v.Peers()) != 1 || len(v.Leaders()) != 3 {
 		t.Fatalf("the view is %+v, %v", v, err)
 	}
-	same(t, v.Peers[0], ben)
-	same(t, v.Leaders["hall"], self)
-	if v.Leaders["room"] != v.Peers[0] || v.Leaders["attic"] != v.Peers[0] {
+	same(t, v.Peers()[0], ben)
+	same(t, v.Leaders()["hall"], self)
+	if v.Leaders()["room"] != v.Peers()[0] || v.Leaders()["attic"] != v.Peers()[0] {
 		t.Error("a leader is not the peer that it is")
 	}
 }

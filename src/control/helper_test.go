@@ -130,7 +130,7 @@ func newStage(t *testing.T) *stage {
 
 func newStageIn(t *testing.T, dir string) *stage {
 	t.Helper()
-	s := &stage{fakeHost: &fakeHost{t: t, view: View{Leaders: map[string]*zre.Peer{}}}, t: t, dir: dir}
+	s := &stage{fakeHost: &fakeHost{t: t, view: View{View: new(events.View)}}, t: t, dir: dir}
 	count := func(name string) {
 		n, _ := s.counts.LoadOrStore(name, new(int))
 		s.mu.Lock()

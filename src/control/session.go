@@ -136,7 +136,10 @@ func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *
 		return c.answer(number, done(0), c.visitor.RequirePeer(m.Peer, m.Endpoint))
 	case *wire.Look:
 		view, err := c.server.host.Look()
-		return c.answer(number, view.messages(), err)
+		if err != nil {
+			return c.answer(number, nil, err)
+		}
+		return c.answer(number, view.messages(), nil)
 	case *wire.Cancel:
 		c.mu.Lock()
 		defer c.mu.Unlock()

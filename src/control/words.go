@@ -147,16 +147,14 @@ func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
 
 // View is what a node knows at one moment.
 type View struct {
-	Version  uint64
+	*events.View
 	Endpoint string
-	Peers    []*zre.Peer          // in the order of their ids
-	Leaders  map[string]*zre.Peer // by group
 }
 
 // messages say what is known.
 func (v View) messages() (list []wire.Message) {
 	leads := map[*zre.Peer][]string{}
-	for group, p := range v.Leaders {
+	for group, p := range v.Leaders() {
 		leads[p] = append(leads[p], group)
 	}
 	add := func(p *zre.Peer, absent bool) {
@@ -165,34 +163,39 @@ func (v View) messages() (list []wire.Message) {
 		list = append(list, m)
 		delete(leads, p)
 	}
-	for _, p := range v.Peers {
+	for _, p := range v.Peers() {
 		add(p, false)
 	}
 	for p := range leads {
 		add(p, true)
 	}
-	return append(list, &wire.View{Knows: v.Version, Endpoint: cut(v.Endpoint, wire.MaxViewEndpoint)})
+	return append(list, &wire.View{Knows: v.Version(), Endpoint: cut(v.Endpoint, wire.MaxViewEndpoint)})
 }
 
 // viewOf is the inverse.
 func viewOf(list []wire.Message) (View, error) {
-	v := View{Leaders: map[string]*zre.Peer{}}
+	var v View
+	var peers []*zre.Peer
+	leaders := map[string]*zre.Peer{}
 	for _, m := range list {
 		switch m := m.(type) {
 		case *wire.View:
-			v.Version, v.Endpoint = m.Knows, m.Endpoint
+			v = View{events.NewView(m.Knows, peers, leaders), m.Endpoint}
 		case *wire.Peer:
 			p, err := peerOf(m)
 			if err != nil {
 				return View{}, err
 			}
 			if m.Absent == 0 {
-				v.Peers = append(v.Peers, p)
+				peers = append(peers, p)
 			}
 			for _, group := range m.Leads {
-				v.Leaders[group] = p
+				leaders[group] = p
 			}
 		}
+	}
+	if v.View == nil {
+		return v, errAnswer
 	}
 	return v, nil
 }

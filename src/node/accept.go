@@ -28,7 +28,7 @@ func (l acceptor) accept(listener net.Listener) {
 			return
 		}
 		r := &receiver{loop: l.loop, visit: visit, known: known}
-		r.shared, r.opens.Own = l.shared, l.own
+		r.base, r.opens.Own = l.base, l.own
 		l.work.Go(func() { r.receive(conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {

@@ -15,7 +15,7 @@ import (
 // ears are what a node hears others with: where it accepts connections, and the sources of
 // sightings.
 type ears struct {
-	*shared
+	*base
 	site     *site.Site
 	listener net.Listener
 	gossip   *gossip.Gossip // nil for none
@@ -24,7 +24,7 @@ type ears struct {
 
 // listen has a node heard: it accepts connections, beacons and gossip from then on, for who
 // is to take them.
-func listen(s *shared) (*ears, error) {
+func listen(s *base) (*ears, error) {
 	at, err := site.Choose(site.Config{
 		Interfaces: s.interfaces, Listen: s.endpoint, Port: s.udpPort(), Beacon: s.world.Beacon,
 		Interval: s.Interval, Count: s.count, Notice: s.notice,
@@ -32,7 +32,7 @@ func listen(s *shared) (*ears, error) {
 	if err != nil {
 		return nil, &check.SettingError{Setting: "Interfaces", Err: err}
 	}
-	e := &ears{shared: s, site: at}
+	e := &ears{base: s, site: at}
 	if e.listener, err = s.world.Transport.Listen(s.ctx, at.Listen); err != nil {
 		return nil, &check.SettingError{Setting: "Endpoint", Err: fmt.Errorf("cannot accept connections at %s: %w", at.Listen, err)}
 	}

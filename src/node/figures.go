@@ -12,9 +12,6 @@ import (
 // Ping asks a peer to confirm what was said to it, and returns how long it took to do so, in
 // microseconds. Where the connection is lost meanwhile, it asks over the next one.
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
-	if took, there, err := n.ask(ctx, "ping", peer[:]); there {
-		return numbers(took)["microseconds"], err
-	}
 	for ctx.Err() == nil {
 		var over *channel.Path
 		var q *channel.Question
@@ -43,9 +40,6 @@ func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 
 // Traffic returns what was said between the node and a peer since the peer came.
 func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
-	if traffic, there, err := n.askKnown("traffic", peer[:]); there {
-		return numbers(traffic), err
-	}
 	c := n.table.find(peer)
 	if c == nil {
 		return nil, n.absent()

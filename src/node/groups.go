@@ -5,16 +5,12 @@ import (
 	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Join joins a group. Joining a group twice changes nothing. What is joined
 // before Start is part of the first greeting.
 func (n *Node) Join(group string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Join(group) })); there {
-		return err
-	}
 	return n.enlist(group, n.groups, func(l *loop) error { return l.enroll(l.own, group) })
 }
 
@@ -41,9 +37,6 @@ func (n *Node) enlist(group string, groups map[string]struct{}, enlist func(*loo
 
 // Leave leaves a group. Leaving a group that the node is not in changes nothing.
 func (n *Node) Leave(group string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Leave(group) })); there {
-		return err
-	}
 	if early, err := n.early(func() error {
 		delete(n.groups, group)
 		return nil
@@ -55,9 +48,6 @@ func (n *Node) Leave(group string) error {
 
 // OwnGroups returns the groups that the node is in, sorted.
 func (n *Node) OwnGroups() []string {
-	if far := n.far.Load(); far != nil {
-		return far.OwnGroups()
-	}
 	var own []string
 	if early, _ := n.early(func() error {
 		own = slices.Sorted(maps.Keys(n.groups))

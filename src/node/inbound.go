@@ -14,7 +14,7 @@ import (
 
 // inbound is a connection that a peer made to us, as the loop sees it.
 type inbound struct {
-	*shared
+	*base
 	events.Bringer
 	id     zre.LinkID
 	peer   uuid.UUID

@@ -1,21 +1,20 @@
 package node
 
 import (
-	"errors"
+	"cmp"
 	"sync"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/control"
 )
 
 // life is what a node is while it runs. The lock is taken after that of the settings.
 type life struct {
-	mu     sync.RWMutex // guards what follows, which is nil before the start
-	phase  phase
-	loop   *loop
-	ears   *ears
-	server *control.Server // nil if the node is not shared
-	quit   func()          // tells the world that the node is gone
+	mu    sync.RWMutex // guards what follows, which is nil before the start
+	phase phase
+	loop  *loop
+	ears  *ears
+	door  Door   // nil if no other programs share the node
+	quit  func() // tells the world that the node is gone; nil if it has not heard of it
 
 	done chan struct{} // closed when the loop has ended
 }
@@ -26,7 +25,6 @@ type phase int
 const (
 	fresh phase = iota
 	running
-	attached // to a node that another process runs
 	stopped
 )
 
@@ -34,8 +32,6 @@ func (p phase) err() error {
 	switch p {
 	case fresh:
 		return api.ErrNotRunning
-	case attached:
-		return api.ErrAttached
 	case stopped:
 		return api.ErrStopped
 	}
@@ -70,8 +66,5 @@ func (l *life) try(call func(*loop) error) (err error) {
 
 // absent is the error for a peer that was not found.
 func (l *life) absent() error {
-	if err := l.running(); err != nil && !errors.Is(err, api.ErrAttached) {
-		return err
-	}
-	return api.ErrNoPeer
+	return cmp.Or(l.running(), api.ErrNoPeer)
 }

@@ -11,7 +11,7 @@ import (
 
 // loop is what the loop's goroutine owns: others act on it in turns.
 type loop struct {
-	*shared
+	*base
 	turns
 	books
 	rolls

@@ -14,7 +14,6 @@ package node
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -25,7 +24,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -38,14 +36,12 @@ const compactFrom = 1024
 // Node is a node in a network. Its methods may be called from any goroutine,
 // Recv and RecvBatch from one at a time.
 type Node struct {
-	*shared
+	*base
 	life
 	name   string    // that was asked for
 	plain  uuid.UUID // the id of a node without identity
 	table  *table
 	sender atomic.Pointer[channel.Sender] // nil before the start
-	far    atomic.Pointer[tenancy]        // nil unless another process runs the node
-	heir   heir
 }
 
 // New returns a node that does nothing yet. Without a name it takes the first
@@ -60,7 +56,7 @@ func New(name string) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		shared: &shared{
+		base: &base{
 			world:    world.World{Transport: newTransport(), Now: time.Now, Random: func(string) float64 { return rand.Float64() }},
 			settings: defaults(who),
 			events:   events.New(compactFrom),
@@ -70,16 +66,11 @@ func New(name string) (*Node, error) {
 		table: newTable(),
 		life:  life{done: make(chan struct{})},
 	}
-	n.heir.orphans = missed{}
-	n.heir.stays, n.heir.leave = context.WithCancel(context.Background())
 	return n, nil
 }
 
 // UUID returns the id of the node's identity, or a random one if it has none.
 func (n *Node) UUID() uuid.UUID {
-	if far := n.far.Load(); far != nil {
-		return far.Welcome.Node
-	}
 	if g := n.settled(); g != nil {
 		return g.ID
 	}
@@ -95,9 +86,6 @@ func (n *Node) UUID() uuid.UUID {
 
 // Name returns the node's public name.
 func (n *Node) Name() string {
-	if far := n.far.Load(); far != nil {
-		return far.Welcome.Name
-	}
 	if g := n.settled(); g != nil {
 		return g.Name()
 	}
@@ -121,9 +109,6 @@ func (n *Node) settled() *guard.Guard {
 
 // Endpoint returns where the node accepts connections, empty before Start.
 func (n *Node) Endpoint() string {
-	if view, there, _ := elsewhere(n, (*control.Client).Look); there { // nowhere once it has ended
-		return view.Endpoint
-	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.ears == nil {

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -21,41 +20,16 @@ func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.events.Recv(
 // Recv or RecvBatch.
 func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.RecvBatch(ctx) }
 
-// peers returns the peers that are present where the node runs.
-func (n *Node) peers() ([]*Peer, error) {
-	if view, there, err := elsewhere(n, (*control.Client).Look); there {
-		return view.Peers, err
-	}
-	return sorted(n.table.all()), nil
-}
-
 // Peers returns the peers that are present, in the order of their UUIDs.
-func (n *Node) Peers() []*Peer {
-	peers, _ := n.peers() // none once it has ended
-	return peers
-}
+func (n *Node) Peers() []*Peer { return sorted(n.table.all()) }
 
 // PeersByGroup returns the peers in a group, in the order of their UUIDs.
-func (n *Node) PeersByGroup(group string) []*Peer {
-	if n.far.Load() == nil {
-		return sorted(n.table.members(group))
-	}
-	return slices.DeleteFunc(n.Peers(), func(p *Peer) bool { return !slices.Contains(p.Groups(), group) })
-}
+func (n *Node) PeersByGroup(group string) []*Peer { return sorted(n.table.members(group)) }
 
 // Peer returns a peer that is present.
 func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
 	if c := n.table.find(id); c != nil {
 		return c.Peer(), nil
-	}
-	peers, err := n.peers()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range peers {
-		if p.UUID() == id {
-			return p, nil
-		}
 	}
 	return nil, n.absent()
 }
@@ -74,9 +48,6 @@ func (n *Node) PeerGroups() []string {
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 	if err := check.Given("RequirePeer", "peer", id != uuid.Nil, "the UUID of a node"); err != nil {
-		return err
-	}
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.RequirePeer(id, endpoint) })); there {
 		return err
 	}
 	at, err := reachable("RequirePeer", endpoint)
@@ -102,9 +73,6 @@ func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
 // GossipServers returns the servers of gossip that the node connects to, each with what is
 // wrong with it: nothing if it answers.
 func (n *Node) GossipServers() map[string]string {
-	if servers, there, _ := n.askKnown("gossip servers", nil); there { // none once it has ended
-		return servers
-	}
 	if n.running() != nil || n.ears == nil || n.ears.gossip == nil {
 		return map[string]string{}
 	}
@@ -124,9 +92,6 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 // Counts returns how often something unusual was seen since the node began, by
 // name.
 func (n *Node) Counts() map[string]uint64 {
-	if counts, there, _ := n.askKnown("counts", nil); there { // none once it has ended
-		return numbers(counts)
-	}
 	return n.counters.all()
 }
 

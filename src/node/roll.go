@@ -3,10 +3,8 @@ package node
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -336,10 +334,6 @@ func (l *loop) called(roll *identity.Roll, id uuid.UUID) string {
 // the node itself too. It does not wait on if another roll is later, or contradicts it; see
 // [Node.Rolls].
 func (n *Node) Spread(ctx context.Context, text string, members int) (holders []string, err error) {
-	argument := append(binary.BigEndian.AppendUint32(nil, uint32(members)), text...)
-	if values, there, err := n.ask(ctx, "spread", argument); there {
-		return slices.Sorted(maps.Keys(values)), err
-	}
 	if err := n.running(); err != nil {
 		return nil, err
 	}
@@ -408,12 +402,6 @@ func (l *loop) holders(roll *identity.Roll) (holders []string) {
 // Rolls returns the roll of the node's network that counts, and then one that a member has
 // shown and that contradicts it, if there is one.
 func (n *Node) Rolls() (texts []string) {
-	if values, there, _ := n.askKnown("rolls", nil); there { // none once it has ended
-		for _, number := range slices.Sorted(maps.Keys(values)) {
-			texts = append(texts, values[number])
-		}
-		return texts
-	}
 	_ = n.while(func(l *loop) { // none once it has stopped
 		for _, r := range []*identity.Roll{l.roll, l.other} {
 			if r != nil && r.Number > 0 {

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/control"
 )
 
 // Whisper queues a message for one peer. It copies the content, and waits while
@@ -16,11 +15,6 @@ import (
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
-		if _, there, err := n.sayElsewhere(content, func(far *control.Client, content [][]byte) (uint32, error) {
-			return 1, far.Whisper(ctx, peer, content)
-		}); there {
-			return err
-		}
 		return cmp.Or(n.other(peer), n.absent())
 	}
 	err := n.sender.Load().Whisper(ctx, c, content)
@@ -35,41 +29,15 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	sender := n.sender.Load()
 	if sender == nil {
-		if receivers, there, err := n.sayElsewhere(content, func(far *control.Client, content [][]byte) (uint32, error) {
-			return far.Shout(ctx, group, content)
-		}); there {
-			return receivers, err
-		}
 		return 0, n.running()
 	}
 	return sender.Shout(ctx, group, content)
-}
-
-// sayElsewhere is Whisper or Shout where another process runs the node. It stands apart, and
-// copies the content, so that nothing has to be allocated where it runs here.
-func (n *Node) sayElsewhere(content [][]byte, say func(far *control.Client, content [][]byte) (uint32, error)) (receivers uint32, there bool, err error) {
-	if n.far.Load() == nil {
-		return 0, false, nil
-	}
-	frames := copied(content)
-	return elsewhere(n, func(far *control.Client) (uint32, error) { return say(far, frames) })
-}
-
-func copied(content [][]byte) [][]byte {
-	frames := make([][]byte, len(content))
-	for i, frame := range content {
-		frames[i] = append([]byte(nil), frame...)
-	}
-	return frames
 }
 
 // Flush waits until each peer has confirmed all that was said to it. If some have not,
 // because they are gone, a connection was lost, or ctx ends, it returns an
 // *UndeliveredError. What was lost before is told by the first Flush after that.
 func (n *Node) Flush(ctx context.Context) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Flush(ctx) })); there {
-		return n.bereaved(err)
-	}
 	return n.flush(ctx, nil)
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,19 +19,23 @@ import (
 // Start starts the node: it listens, announces itself and connects to those it
 // sights. It does so in the world of ctx, if that has one, and does not end with ctx.
 func (n *Node) Start(ctx context.Context) error {
+	return n.Settle(ctx, func() error { return n.Run(nil) })
+}
+
+// Settle is Start for who runs the node at once or, if another process does, when that has
+// ended: begin calls Run, or does without it.
+func (n *Node) Settle(ctx context.Context, begin func() error) error {
 	return n.Fix(func() error {
-		n.mu.Lock()
-		defer n.mu.Unlock()
 		own := n.world
 		leave, err := n.moveIn(ctx)
 		if err == nil {
-			if err = n.startOrShare(ctx); err != nil {
+			if err = begin(); err != nil {
 				n.journal.wait(n.Linger)
 				leave()
 			}
 		}
 		if n.quit = leave; err != nil {
-			n.world = own
+			n.world, n.quit = own, nil
 		}
 		return err
 	})
@@ -38,7 +43,7 @@ func (n *Node) Start(ctx context.Context) error {
 
 // moveIn has a node live in the world of ctx, if that has one. The node calls leave when it
 // is gone.
-func (s *shared) moveIn(ctx context.Context) (leave func(), err error) {
+func (s *base) moveIn(ctx context.Context) (leave func(), err error) {
 	if w := world.Of(ctx); w != nil {
 		s.world = *w
 	}
@@ -48,8 +53,30 @@ func (s *shared) moveIn(ctx context.Context) (leave func(), err error) {
 	return s.world.Enter()
 }
 
-// start is the part of Start that may fail in the node's world.
-func (n *Node) start() (err error) {
+// Past is what was, where a node goes on that another process has run before.
+type Past struct {
+	Name    string         // which the node goes by if it was not given one
+	Groups  []string       // that it is in
+	Version uint64         // of what was known
+	Lost    channel.Amount // what was said there, and is not known to be confirmed
+	Why     string         // it is not
+}
+
+// Run runs a node that is being settled, or was. It fails with [api.ErrInUse] if another
+// process runs it, and may be called again then.
+func (n *Node) Run(past *Past) (err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase != fresh {
+		return n.phase.err()
+	}
+	if past != nil {
+		n.name = cmp.Or(n.name, past.Name)
+		clear(n.groups)
+		for _, group := range past.Groups {
+			n.groups[group] = struct{}{}
+		}
+	}
 	s := &n.settings
 	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
 		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
@@ -58,16 +85,15 @@ func (n *Node) start() (err error) {
 		return about(err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	if n.ears, err = listen(n.shared); err != nil {
+	if n.ears, err = listen(n.base); err != nil {
 		n.cancel()
 		n.guard.Release()
 		n.guard = nil
 		return err
 	}
 	n.events.Limit(s.Inbox)
-	n.begin(n.ears)
+	n.begin(n.ears, past)
 	n.phase = running
-	n.share()
 	s.log.Info("node started", "name", n.guard.Name(), "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
 }
@@ -93,16 +119,18 @@ func about(err error) error {
 }
 
 // begin starts the goroutines of a node that listens.
-func (n *Node) begin(e *ears) {
-	l := newLoop(n.shared, n.table, e.site, &n.life)
+func (n *Node) begin(e *ears, past *Past) {
+	l := newLoop(n.base, n.table, e.site, &n.life)
 	for group := range n.contests {
 		l.step(zre.Contest{Group: group})
 	}
 	for group := range n.groups {
 		l.step(zre.Join{Group: group})
 	}
-	l.version = n.heir.version
-	l.own.missed, n.heir.orphans = n.heir.orphans, missed{}
+	if past != nil {
+		l.version = past.Version
+		l.own.missed.add(nobody, past.Lost, past.Why)
+	}
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()
@@ -115,9 +143,9 @@ func (n *Node) begin(e *ears) {
 }
 
 // newLoop returns the loop of a node that listens.
-func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
+func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
-		shared: s,
+		base:   s,
 		turns:  turns{calls: make(chan func(), 64), done: of.done},
 		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
 		life:   of,
@@ -143,20 +171,15 @@ func newLoop(s *shared, t *table, at *site.Site, of *life) *loop {
 // *UndeliveredError, each time that it is called.
 func (n *Node) Stop() error {
 	_ = n.Fix(func() error { return nil }) // a node that has not started never does
-	n.heir.leave()
-	defer n.heir.work.Wait()
 	n.mu.Lock()
 	was := n.phase
 	n.phase = stopped
 	n.mu.Unlock()
 	switch {
-	case was == attached:
-		n.far.Load().Close()
-		n.finish()
-		return nil
 	case was == fresh:
 		n.events.Close()
 		close(n.done)
+		n.goes()
 		return nil
 	case n.loop == nil: // it was stopped before it has started
 		return nil
@@ -169,8 +192,8 @@ func (n *Node) Stop() error {
 
 // end ends a node that runs.
 func (n *Node) end(l *loop) {
-	if n.server != nil {
-		n.server.Hush()
+	if n.door != nil {
+		n.door.Hush()
 	}
 	l.do(func() {
 		n.events.End()
@@ -182,13 +205,20 @@ func (n *Node) end(l *loop) {
 	n.work.Wait()
 	close(l.calls)
 	<-n.done
-	if n.server != nil { // last: calls that wait are answered when the loop has ended
-		n.server.Close(n.Linger)
+	if n.door != nil { // last: calls that wait are answered when the loop has ended
+		n.door.Close(n.Linger)
 	}
 	n.guard.Release()
 	n.settings.log.Info("node stopped", "name", n.guard.Name(), "uuid", n.guard.ID)
+	n.goes()
+}
+
+// goes has the node be gone, once the application has taken the lines of its log.
+func (n *Node) goes() {
 	n.journal.wait(n.Linger)
-	n.quit()
+	if n.quit != nil {
+		n.quit()
+	}
 }
 
 // Close is Stop.

@@ -1,44 +1,19 @@
 package node
 
-import (
-	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/control"
-)
+import "github.com/sjohnr/at-once/src/events"
 
-// View is what a node knew at one moment. It does not change.
-type View struct{ of control.View }
+// Snapshot returns all that the node knows now. Until the next one, of the events with a
+// later version none is left out because a later one makes up for it.
+func (n *Node) Snapshot() (*events.View, error) { return n.view(n.events.Mark) }
 
-func (v *View) Version() uint64 { return v.of.Version }
-func (v *View) Peers() []*Peer  { return v.of.Peers }
+// Look is Snapshot for who is told of the events by another queue.
+func (n *Node) Look() (*events.View, error) { return n.view(func(uint64) {}) }
 
-// Leader returns who led a group that the node was in, maybe the node itself.
-func (v *View) Leader(group string) (*Peer, error) {
-	if p := v.of.Leaders[group]; p != nil {
-		return p, nil
-	}
-	return nil, api.ErrNoPeer
-}
-
-// Snapshot returns all that the node knows now.
-func (n *Node) Snapshot() (*View, error) {
-	of, there, err := elsewhere(n, (*control.Client).Look)
-	switch {
-	case !there:
-		of, err = n.view(n.events.Mark)
-	case err == nil:
-		n.events.Mark(of.Version)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &View{of}, nil
-}
-
-// view returns what a node knows that runs here, and calls a function with the version of
-// that before it knows more.
-func (n *Node) view(mark func(version uint64)) (of control.View, err error) {
+// view returns what the node knows, and calls a function with the version of that before it
+// knows more.
+func (n *Node) view(mark func(version uint64)) (of *events.View, err error) {
 	err = n.while(func(l *loop) {
-		of = control.View{Version: l.version, Peers: sorted(l.all()), Leaders: l.core.Leaders()}
+		of = events.NewView(l.version, sorted(l.all()), l.core.Leaders())
 		mark(l.version)
 	})
 	return of, err

@@ -20,7 +20,7 @@ type state map[uuid.UUID]string
 
 func (s state) add(p *Peer) { s[p.UUID()] = fmt.Sprint(p.Name(), p.Groups(), p.Suspect()) }
 
-func stateOf(v *View) state {
+func stateOf(v *events.View) state {
 	s := state{}
 	for _, p := range v.Peers() {
 		s.add(p)
@@ -95,7 +95,7 @@ func TestSnapshot(t *testing.T) {
 
 // read reads some of the events that wait, or all, into what is known from a
 // view on.
-func (a *actor) read(known state, from *View, most int) {
+func (a *actor) read(known state, from *events.View, most int) {
 	a.lan.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m201df4f42bc37b95"
+#define ONCE_MODEL "m2e83973c64a328dc"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)

@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/events"
 )
 
 // Batch is events in the order in which they happened. A batch holds the
@@ -14,7 +14,7 @@ import (
 // valid until the node's next recv or recv batch.
 //
 // State: draft.
-type Batch struct{ engine *node.Batch }
+type Batch struct{ engine *events.Batch }
 
 // Size returns how many events the batch holds, at least one.
 //

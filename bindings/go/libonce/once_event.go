@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/events"
 )
 
 // EventType: what an event tells.
@@ -75,7 +75,7 @@ const (
 // with keep.
 //
 // State: draft.
-type Event struct{ engine *node.Event }
+type Event struct{ engine *events.Event }
 
 // Type returns what the event tells.
 //

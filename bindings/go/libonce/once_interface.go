@@ -3,7 +3,7 @@
 package libonce
 
 import (
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/site"
 )
 
 // Interface is a network that the host is part of. A network interface with
@@ -11,7 +11,7 @@ import (
 // was asked. Its methods may be called from any thread.
 //
 // State: draft.
-type Interface struct{ engine *node.Interface }
+type Interface struct{ engine *site.Interface }
 
 // Name returns the name of the network interface.
 //
@@ -65,7 +65,7 @@ func (i Interface) Loopback() bool {
 	return i.engine.Loopback()
 }
 
-func interfacesOf(engines []*node.Interface) []Interface {
+func interfacesOf(engines []*site.Interface) []Interface {
 	list := make([]Interface, len(engines))
 	for i, engine := range engines {
 		list[i] = Interface{engine}

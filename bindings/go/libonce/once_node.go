@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/share"
 )
 
 // NodeSecurity: how a node protects what it says.
@@ -73,7 +73,7 @@ type NodeLogFn func(level int, message string, attributes map[string]string)
 // recv batch from one thread at a time.
 //
 // State: draft.
-type Node struct{ engine *node.Node }
+type Node struct{ engine *share.Node }
 
 // NewNode creates a node that does nothing yet. Without a name it takes the
 // first six digits of its UUID.
@@ -85,7 +85,7 @@ func NewNode(name string) (*Node, error) {
 	if err := check.Text("NewNode", "name", name, 0, 255); err != nil {
 		return nil, err
 	}
-	engine, err := node.New(name)
+	engine, err := share.New(name)
 	if err != nil {
 		return nil, err
 	}
@@ -1207,7 +1207,7 @@ func (n *Node) Counts() map[string]uint64 {
 //
 // State: draft.
 func NodeInterfaces() ([]Interface, error) {
-	result, err := node.Interfaces()
+	result, err := share.Interfaces()
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // PeerProtection: what protects content on its way from one node to another.
@@ -24,7 +24,7 @@ const (
 // not change. Its methods may be called from any thread.
 //
 // State: draft.
-type Peer struct{ engine *node.Peer }
+type Peer struct{ engine *zre.Peer }
 
 // UUID returns the peer's UUID.
 //
@@ -146,7 +146,7 @@ func (p Peer) Roles() []string {
 	return p.engine.Roles()
 }
 
-func peersOf(engines []*node.Peer) []Peer {
+func peersOf(engines []*zre.Peer) []Peer {
 	list := make([]Peer, len(engines))
 	for i, engine := range engines {
 		list[i] = Peer{engine}

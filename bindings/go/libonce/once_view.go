@@ -5,14 +5,14 @@ package libonce
 import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/events"
 )
 
 // View is what a node knew at one moment. All parts of a view belong to the
 // same moment; it does not change. Its methods may be called from any thread.
 //
 // State: draft.
-type View struct{ engine *node.View }
+type View struct{ engine *events.View }
 
 // Version returns a number that grows with each event about peers and groups.
 // What events with this version or a lower one tell is in the view.

@@ -4,7 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/bindings/go/libonce"
-	"github.com/sjohnr/at-once/src/node"
+	"github.com/sjohnr/at-once/src/channel"
 )
 
 // UndeliveredError says which peers are not known to have got what was said to them, and
@@ -25,7 +25,7 @@ type Missed struct {
 }
 
 // String says who it is and how much, for people.
-func (m Missed) String() string { return node.Missed(m).String() }
+func (m Missed) String() string { return channel.Missed(m).String() }
 
 // Error names the peers and tells how much each missed, for people.
 func (e *UndeliveredError) Error() string { return e.engine().Error() }
@@ -33,20 +33,20 @@ func (e *UndeliveredError) Error() string { return e.engine().Error() }
 // Unwrap returns [ErrUndelivered], and the cause if there is one.
 func (e *UndeliveredError) Unwrap() []error { return e.engine().Unwrap() }
 
-func (e *UndeliveredError) engine() *node.UndeliveredError {
+func (e *UndeliveredError) engine() *channel.UndeliveredError {
 	if e == nil {
 		e = new(UndeliveredError)
 	}
-	told := &node.UndeliveredError{Cause: e.Cause}
+	told := &channel.UndeliveredError{Cause: e.Cause}
 	for _, m := range e.Missed {
-		told.Missed = append(told.Missed, node.Missed(m))
+		told.Missed = append(told.Missed, channel.Missed(m))
 	}
 	return told
 }
 
 // undelivered returns an error of the engine as one of this package.
 func undelivered(err error) error {
-	told, ok := err.(*node.UndeliveredError)
+	told, ok := err.(*channel.UndeliveredError)
 	if !ok {
 		return err
 	}

@@ -334,7 +334,9 @@ class Source(Handle, Generic[E]):
 
 def guarded(handler: Handler) -> Callable[..., None]:
     """A handler that takes what C says. What it raises, C cannot take: it is warned of."""
-    call: Callable[..., None] = log_to(handler) if isinstance(handler, logging.Logger) else handler
+    call: Callable[..., None] = handler  # type: ignore[assignment]
+    if isinstance(handler, logging.Logger):
+        call = log_to(handler)
 
     def guard(*args: Any) -> None:
         try:

@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, entries, errors, fail, frames, guarded
 from ._abi import duration, millis, moment, numbers, octets, pairs, take, text, texts, whole
 
-if lib.once_compatible(1, b"m201df4f42bc37b95"):
+if lib.once_compatible(1, b"m2e83973c64a328dc"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()

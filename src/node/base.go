@@ -27,8 +27,8 @@ const controlReserve = 3 * zremsg.MaxHello
 // Frames of a message: of its content, and with its header.
 const maxFrames = 1 + zremsg.MaxWhisperContent
 
-// shared is what the parts of a node have in common.
-type shared struct {
+// base is what all parts of a node stand on.
+type base struct {
 	world    world.World
 	settings // fixed once the node has started; see settings.go
 	events   *events.Queue
@@ -43,7 +43,7 @@ type shared struct {
 // SetLog has each line of the node's log handled, one at a time and in order. The node
 // does not wait for the handler; Stop does, for at most the linger time. It is ignored
 // once the node has started.
-func (s *shared) SetLog(handler func(level int, message string, attributes map[string]string)) {
+func (s *base) SetLog(handler func(level int, message string, attributes map[string]string)) {
 	_ = s.Change(func() error {
 		s.journal = &journal{handle: handler, count: s.count}
 		s.settings.log = slog.New(logHandler{journal: s.journal})
@@ -52,7 +52,7 @@ func (s *shared) SetLog(handler func(level int, message string, attributes map[s
 }
 
 // log returns the node's log with a peer's id.
-func (s *shared) log(peer uuid.UUID) *slog.Logger { return s.settings.log.With("peer", peer) }
+func (s *base) log(peer uuid.UUID) *slog.Logger { return s.settings.log.With("peer", peer) }
 
 // What an application is told of a node.
 type (
@@ -65,19 +65,19 @@ type (
 var nobody = new(zre.Peer)
 
 // notice tells of a change of the network.
-func (s *shared) notice(text string) { s.remark(slog.LevelInfo, text) }
+func (s *base) notice(text string) { s.remark(slog.LevelInfo, text) }
 
 // warn tells of what is wrong and does not keep the node from going on.
-func (s *shared) warn(text string) { s.remark(slog.LevelWarn, text) }
+func (s *base) warn(text string) { s.remark(slog.LevelWarn, text) }
 
 // remark tells the application, and the log at a level, of the network.
-func (s *shared) remark(level slog.Level, text string) {
+func (s *base) remark(level slog.Level, text string) {
 	s.settings.log.Log(context.Background(), level, "network", "change", text)
 	s.events.Post(events.Facts{Type: api.EventTypeNetwork, Peer: nobody, Text: text, At: time.Now()})
 }
 
 // refuse tells the application, once in a while, that a node is not talked with.
-func (s *shared) refuse(among *guard.Refusals, peer uuid.UUID, name string, endpoint sight.Endpoint, why error) {
+func (s *base) refuse(among *guard.Refusals, peer uuid.UUID, name string, endpoint sight.Endpoint, why error) {
 	s.count("nodes refused")
 	text := s.guard.Refuse(among, peer, why)
 	if text == "" {
@@ -105,16 +105,16 @@ func (s *shared) refuse(among *guard.Refusals, peer uuid.UUID, name string, endp
 const introduction = 250 * time.Millisecond
 
 // refuseFrom is refuse for who is turned away in a handshake.
-func (s *shared) refuseFrom(peer uuid.UUID, from net.Addr, why error) {
+func (s *base) refuseFrom(peer uuid.UUID, from net.Addr, why error) {
 	s.refuse(&s.guard.Meetings, peer, "", sight.Endpoint{Address: from.String()}, guard.NotLetIn(why))
 }
 
-func (s *shared) count(name string) { s.counters.count(name) }
+func (s *base) count(name string) { s.counters.count(name) }
 
 // apart runs what takes a deep stack, as the arithmetic of keys does, so that the
 // goroutines that live as long as a connection stay small. It is called only by
 // those whom Stop waits for.
-func (s *shared) apart(do func()) {
+func (s *base) apart(do func()) {
 	done := make(chan struct{})
 	s.work.Go(func() {
 		do()
@@ -127,7 +127,7 @@ func (s *shared) apart(do func()) {
 // for: the octet 1 and the node's UUID. We show it to those who call us too. What the
 // far side says may be as large as a greeting, and no larger while the node has not
 // accepted one: on the connections that we make, never.
-func (s *shared) linkConfig(kind string) link.Config {
+func (s *base) linkConfig(kind string) link.Config {
 	return link.Config{
 		Type:       kind,
 		Identity:   guard.IdentityOf(s.guard.ID),
@@ -142,7 +142,7 @@ func (s *shared) linkConfig(kind string) link.Config {
 
 // shutdown closes a link when what is queued on it has gone out, at the latest after the
 // linger time. Then it calls over with the error, if all was not taken.
-func (s *shared) shutdown(l *link.Link, over func(error)) {
+func (s *base) shutdown(l *link.Link, over func(error)) {
 	s.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.settings.Linger)
 		defer cancel()

@@ -1,0 +1,117 @@
+package share
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncecontrol"
+	"github.com/sjohnr/at-once/src/control"
+)
+
+// Subjects whose questions and answers are written here; those of the others are printed.
+const (
+	askProtection = "protection"
+	askSealed     = "sealed"
+	askSpread     = "spread"
+)
+
+// answering is how long the answer to what a node knows at once may take.
+const answering = oncecontrol.MaxAnswering * time.Millisecond
+
+// ask asks of a subject where another process runs the node, and tells whether one does.
+func (n *Node) ask(ctx context.Context, subject string, argument []byte) (values map[string]string, there bool, err error) {
+	return elsewhere(n, func(far *control.Client) (map[string]string, error) { return far.Ask(ctx, subject, argument) })
+}
+
+// askKnown is ask for what the node knows at once.
+func (n *Node) askKnown(subject string, argument []byte) (values map[string]string, there bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answering)
+	defer cancel()
+	return n.ask(ctx, subject, argument)
+}
+
+// numbers reads what figures has written down.
+func numbers(values map[string]string) map[string]uint64 {
+	numbers := map[string]uint64{}
+	for name, value := range values {
+		if number, err := strconv.ParseUint(value, 10, 64); err == nil {
+			numbers[name] = number
+		}
+	}
+	return numbers
+}
+
+// figures writes numbers down.
+func figures(numbers map[string]uint64) map[string]string {
+	values := map[string]string{}
+	for name, number := range numbers {
+		values[name] = strconv.FormatUint(number, 10)
+	}
+	return values
+}
+
+// listed writes a list down, each under its number.
+func listed(list []string) map[string]string {
+	values := map[string]string{}
+	for i, value := range list {
+		values[strconv.Itoa(i)] = value
+	}
+	return values
+}
+
+// list reads what listed has written down.
+func list(values map[string]string) (list []string) {
+	for i := range len(values) {
+		if value, is := values[strconv.Itoa(i)]; is {
+			list = append(list, value)
+		}
+	}
+	return list
+}
+
+// set writes a set down.
+func set(names []string) map[string]string {
+	values := map[string]string{}
+	for _, name := range names {
+		values[name] = ""
+	}
+	return values
+}
+
+// Spread takes in a roll of the node's network, and passes it on where the node runs, as
+// [node.Node.Spread] does.
+func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
+	argument := append(binary.BigEndian.AppendUint32(nil, uint32(members)), roll...)
+	if values, there, err := n.ask(ctx, askSpread, argument); there {
+		return slices.Sorted(maps.Keys(values)), err
+	}
+	return n.Node.Spread(ctx, roll, members)
+}
+
+// errSubject says that a program asks for what this version does not know.
+var errSubject = errors.New("the process that runs the node knows no such subject: use programs of one release")
+
+// answer answers what is asked of a subject that is no method, or whose argument is of more
+// than one.
+func (h host) answer(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
+	switch front := h.Front(); subject {
+	case askProtection:
+		return figures(map[string]uint64{"security": uint64(front.Level.Security), "trust": uint64(front.Level.Trust)}), nil
+	case askSealed:
+		return set(front.Sealed), nil
+	case askSpread:
+		if len(argument) < 4 {
+			return nil, api.ErrArgument
+		}
+		holders, err := h.Spread(ctx, string(argument[4:]), int(binary.BigEndian.Uint32(argument)))
+		return set(holders), err
+	}
+	return nil, fmt.Errorf("%q: %w", subject, errSubject)
+}
