@@ -35,7 +35,7 @@ need = missing=""; for p in $1; do dpkg -s $$p >/dev/null 2>&1 || missing="$$mis
 
 .PHONY: help
 help: ## list these targets
-	@sed -nE 's/^##@ (.*)/\n\1:/p; s/^([a-z]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^##@ (.*)/\n\1:/p; s/^([a-z-]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 ##@ Use it
 
@@ -91,6 +91,20 @@ lines: ## count the lines of the library, and what stands apart
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin
+
+##@ Use it from other languages
+
+.PHONY: lib
+lib: ## build libonce, for C, in bin/lib
+	@bash bindings/c/install.sh build bin/lib
+
+.PHONY: install-lib
+install-lib: lib ## install it with header, pkg-config and manual in PREFIX, below DESTDIR
+	@bash bindings/c/install.sh install bin/lib '$(DESTDIR)' '$(PREFIX)'
+
+.PHONY: python
+python: lib ## make the wheel for Python in bin/python
+	@rm -rf bin/python && python3 bindings/python/wheel.py bin/lib/libonce.so bin/python
 
 ##@ Prove it
 
