@@ -161,6 +161,9 @@ const char *once_version (void);
 // at most the linger time.
 int once_close (uint64_t handle);
 
+// Returns the name that the models have for an error, or an empty text.
+const char *once_error_name (int code);
+
 // Gives what was said of the last error with this code of a handle, or in general.
 int once_message (uint64_t handle, int code, once_data_t *result);
 

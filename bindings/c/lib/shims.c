@@ -8,6 +8,64 @@ once_call_log_fn (once_node_log_fn *call, void *context, int64_t level, const ch
     call (context, level, message, message_size, attributes, attributes_size);
 }
 
+const char *
+once_error_name (int code)
+{
+    switch (code) {
+    case ONCE_ERR_FAILED: return "failed";
+    case ONCE_ERR_TIMED_OUT: return "timed out";
+    case ONCE_ERR_CANCELED: return "canceled";
+    case ONCE_ERR_HANDLE: return "handle";
+    case ONCE_ERR_BUSY: return "busy";
+    case ONCE_ERR_ROOM: return "room";
+    case ONCE_ERR_FORKED: return "forked";
+    case ONCE_ERR_MISMATCH: return "mismatch";
+    case ONCE_ERR_ARGUMENT: return "argument";
+    case ONCE_ERR_NOT_RUNNING: return "not running";
+    case ONCE_ERR_STARTED: return "started";
+    case ONCE_ERR_ATTACHED: return "attached";
+    case ONCE_ERR_BRIEF: return "brief";
+    case ONCE_ERR_STOPPED: return "stopped";
+    case ONCE_ERR_NO_PEER: return "no peer";
+    case ONCE_ERR_SELF: return "self";
+    case ONCE_ERR_UNDELIVERED: return "undelivered";
+    case ONCE_ERR_TOO_LARGE: return "too large";
+    case ONCE_ERR_SERVERS: return "servers";
+    case ONCE_ERR_ENDPOINT: return "endpoint";
+    case ONCE_ERR_RESERVED: return "reserved";
+    case ONCE_ERR_HEADERS: return "headers";
+    case ONCE_ERR_GROUPS: return "groups";
+    case ONCE_ERR_NO_IDENTITY: return "no identity";
+    case ONCE_ERR_MEMBERS: return "members";
+    case ONCE_ERR_TIMEOUTS: return "timeouts";
+    case ONCE_ERR_NOTHING: return "nothing";
+    case ONCE_ERR_NO_DIRECTORY: return "no directory";
+    case ONCE_ERR_EXISTS: return "exists";
+    case ONCE_ERR_IN_USE: return "in use";
+    case ONCE_ERR_MODE: return "mode";
+    case ONCE_ERR_NETWORK: return "network";
+    case ONCE_ERR_NAME: return "name";
+    case ONCE_ERR_UNKNOWN: return "unknown";
+    case ONCE_ERR_MALFORMED: return "malformed";
+    case ONCE_ERR_FORGED: return "forged";
+    case ONCE_ERR_EXPIRED: return "expired";
+    case ONCE_ERR_STRANGER: return "stranger";
+    case ONCE_ERR_REVOKED: return "revoked";
+    case ONCE_ERR_DECLINED: return "declined";
+    case ONCE_ERR_UNANSWERED: return "unanswered";
+    case ONCE_ERR_NO_ROOM: return "no room";
+    case ONCE_ERR_OCCUPIED: return "occupied";
+    case ONCE_ERR_BAD_NAME: return "bad name";
+    case ONCE_ERR_CHANGED: return "changed";
+    case ONCE_ERR_GONE: return "gone";
+    case ONCE_ERR_STALLED: return "stalled";
+    case ONCE_ERR_BROKEN: return "broken";
+    case ONCE_ERR_ABANDONED: return "abandoned";
+    case ONCE_ERR_TOO_MANY_FILES: return "too many files";
+    }
+    return "";
+}
+
 int
 once_node_new (const char *name, size_t name_size, once_node_t *result)
 {
