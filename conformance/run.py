@@ -12,6 +12,7 @@ import pathlib
 import random
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import time
 
 here = pathlib.Path(__file__).resolve().parent
 FILE = here / "scenarios.txt"
-LIMIT = 90  # seconds for a scenario
+LIMIT = 60  # seconds for a scenario
 
 
 def scenarios():
@@ -35,7 +36,7 @@ def scenarios():
 
 class Side:
     def __init__(self, driver, scenario, role, port, directory):
-        self.role, self.killed, self.said = role, False, ""
+        self.role, self.said = role, ""
         self.process = subprocess.Popen(
             [driver, str(FILE), scenario, role, str(port), directory],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -70,11 +71,14 @@ def converse(sides):
             if not word:
                 open_.discard(side)
                 ready.unregister(side.process.stdout)
+                if side.said != "done" and side.process.wait() != -signal.SIGKILL:
+                    return side.process.stderr.read().strip()[-2000:] or f"{side.role} ended with {side.process.returncode}"
             elif word.strip() == "done":
                 side.said = "done"
             elif word.strip() == "stall":
-                os.kill(side.process.pid, 19)
-                side.killed, stalled = True, True
+                os.kill(side.process.pid, signal.SIGSTOP)
+                os.waitpid(side.process.pid, os.WUNTRACED)
+                stalled = True
             elif word.strip() == "awaitstall":
                 waiting = side
             elif word.strip() == "kill":
@@ -89,10 +93,8 @@ def converse(sides):
             return f"not over after {LIMIT} s; so far: " + " ".join(s.role + ":" + (s.said or "?") for s in sides)
     for side in sides:
         side.process.wait()
-        if side.process.returncode == -9 and (side.killed or side.said == ""):
-            continue  # it was to die
-        if side.said != "done" or side.process.returncode:
-            return side.process.stderr.read().strip()[-2000:] or f"{side.role} ended with {side.process.returncode}"
+        if side.process.returncode not in (0, -signal.SIGKILL):
+            return f"{side.role} ended with {side.process.returncode}"
     return ""
 
 
