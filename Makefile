@@ -15,6 +15,7 @@ PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-conf
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
+ONLY        ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
 PACKERS     := zip dpkg tar gzip
@@ -118,6 +119,15 @@ race: ## run the tests with the race detector, and CURVE without assembly
 	go test -tags purego ./src/salsa ./src/zmtp
 
 vuln dist distcheck: export GOTOOLCHAIN := $(RELEASER)
+
+.PHONY: libtest
+libtest: lib ## test libonce with sanitizers and valgrind
+	@bash bindings/c/test.sh
+
+.PHONY: conformance
+conformance: lib python ## let all languages play the scenarios with each other; ONLY=c,python
+	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY))
+	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 
 .PHONY: vuln
 vuln: ## look dependencies up among known vulnerabilities (VULNS: as of when)
