@@ -10,7 +10,7 @@ abi=$(sed -nE 's/^#define ONCE_ABI ([0-9]+)$/\1/p' bindings/c/include/once.h)
 build() {
 	mkdir -p "$from"
 	export CGO_ENABLED=1
-	flags="-Wl,-soname,libonce.so.$abi -Wl,-Bsymbolic"
+	flags="-Wl,-soname,libonce.so.$abi -Wl,-Bsymbolic -Wl,--wrap=pthread_getattr_np"
 	name=libonce.so
 	case $(go env GOOS) in
 	darwin) name=libonce.dylib flags="-Wl,-install_name,@rpath/libonce.$abi.dylib" ;;
