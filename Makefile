@@ -107,6 +107,10 @@ install-lib: lib ## install it with header, pkg-config and manual in PREFIX, bel
 python: lib ## make the wheel for Python in bin/python
 	@rm -rf bin/python && python3 bindings/python/wheel.py bin/lib/libonce.so bin/python
 
+.PHONY: node
+node: lib ## make the package for Node.js in bin/node
+	@rm -rf bin/node && bash bindings/node/pack.sh bin/lib/libonce.so bin/node
+
 ##@ Prove it
 
 .PHONY: test
@@ -125,7 +129,7 @@ libtest: lib ## test libonce with sanitizers and valgrind
 	@bash bindings/c/test.sh
 
 .PHONY: conformance
-conformance: lib python ## let all languages play the scenarios with each other; ONLY=c,python
+conformance: lib python node ## let all languages play the scenarios with each other; ONLY=c,python
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY))
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 

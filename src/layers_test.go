@@ -21,6 +21,8 @@ var floors = []string{
 	"bindings/go/once/files",
 	"bindings/go/once",
 	"bindings/go/once/oncetest",
+	"bindings/c/lib",
+	"bindings/c/abi",
 	"bindings/go/libonce",
 	"src/share",
 	"src/node",

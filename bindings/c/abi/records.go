@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m2e83973c64a328dc"
+	Model  = "m0d8bc55a7cb4b256"
 )
 
 // Codes of errors that have no name in the class models.

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m2e83973c64a328dc"
+#define ONCE_MODEL "m0d8bc55a7cb4b256"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)

@@ -219,6 +219,11 @@ async def apart(call: Callable[..., T], *args: Any, timeout: float | None) -> T:
         cancel.close()
 
 
+async def beside(call: Callable[..., T], *args: Any) -> T:
+    """Runs a call that ends by itself in a thread."""
+    return await asyncio.get_running_loop().run_in_executor(None, call, *args)
+
+
 class Source(Handle, Generic[E]):
     """An object that has events: for event in it, or async for."""
 
@@ -325,11 +330,10 @@ class Source(Handle, Generic[E]):
                 return
 
     async def __aenter__(self: T) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self.__enter__)  # type: ignore[attr-defined]
+        return await beside(self.__enter__)  # type: ignore[attr-defined]
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self.close)
+        await beside(self.close)
 
 
 def guarded(handler: Handler) -> Callable[..., None]:

@@ -11,10 +11,10 @@ from typing import Any, Iterable, Mapping
 from uuid import UUID
 
 from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLike, Source, lib
-from ._abi import alone, apart, entries, errors, fail, frames, guarded
+from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import duration, millis, moment, numbers, octets, pairs, take, text, texts, whole
 
-if lib.once_compatible(1, b"m2e83973c64a328dc"):
+if lib.once_compatible(1, b"m0d8bc55a7cb4b256"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1103,6 +1103,10 @@ class Node(Source[Event]):
         code = _once_node_stop(self._handle)
         if code:
             raise fail(self._handle, code)
+
+    async def stop_async(self) -> None:
+        """As stop, for asyncio."""
+        return await beside(self.stop)
 
     def recv(self, timeout: float | None = None, cancel: Cancel | None = None) -> Event:
         """Waits for the next event. The event, and all that it holds, is valid until the next recv or recv batch. It returns the event, or fails if the node has stopped and no events are left, or if the wait was ended."""
