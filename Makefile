@@ -174,6 +174,10 @@ bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go run ./bench $(BENCH)
 	@for figures in Idle Figures; do ONCE_FIGURES=1 go test ./bindings/go/once -count=1 -v -run $$figures | grep -vE '^(===|---|    --- )'; done
 
+.PHONY: bench-bindings
+bench-bindings: lib python node ## measure the languages beside Go
+	@bash bindings/bench/run.sh
+
 ##@ Release it
 
 .PHONY: dist
