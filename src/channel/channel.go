@@ -51,7 +51,11 @@ var nowhere = link.Ended()
 func (c *Channel) Peer() *zre.Peer { return c.snapshot.Load() }
 
 // Update replaces what is known of the peer. It is the loop's.
-func (c *Channel) Update(p *zre.Peer) { c.snapshot.Store(p) }
+func (c *Channel) Update(p *zre.Peer) {
+	if last := c.snapshot.Swap(p).Badge().Card; last != nil {
+		last.Sealing.Wake() // the peer may have shown another card
+	}
+}
 
 // Path returns the path that content goes over, nil once the peer is gone.
 func (c *Channel) Path() *Path { return c.path.Load() }
@@ -112,8 +116,8 @@ func (c *Channel) Unconfirmed(over *Path) Amount {
 func (c *Channel) Missed() (skipped, withheld Amount) { return c.skipped.take(), c.withheld.take() }
 
 // reserve waits for room in the queue of the peer's path, and, if that is lost, of the
-// next. First it does what prepares a path for the message. The caller fills in what it
-// gets and calls Commit on the path.
+// next; and for the key to seal with, until it is too late. First it does what prepares a
+// path for the message. The caller fills in what it gets and calls Commit on the path.
 func (c *Channel) reserve(ctx context.Context, octets int, prepare func(*Path) error) (*Path, []byte, error) {
 	for {
 		p := c.Path()
@@ -128,10 +132,21 @@ func (c *Channel) reserve(ctx context.Context, octets int, prepare func(*Path) e
 		if err == nil {
 			return p, b, nil
 		}
-		if !errors.Is(err, net.ErrClosed) {
+		var lacks *keyless
+		var came <-chan struct{}
+		var late <-chan time.Time
+		if errors.As(err, &lacks) {
+			came, late = lacks.key.Came(), time.After(time.Until(lacks.until))
+			if c.badge().Card.Sealing != lacks.key { // another counts by now
+				continue
+			}
+		} else if !errors.Is(err, net.ErrClosed) {
 			return nil, nil, err
 		}
 		select {
+		case <-came:
+		case <-late:
+			return nil, nil, err
 		case <-p.replaced:
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()

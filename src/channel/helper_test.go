@@ -175,10 +175,20 @@ type ear struct {
 // listener returns a peer that is present, and to which there is no path.
 func (s *speaker) listener(name string, k kind) *listener {
 	s.Helper()
+	return s.listenerThat(name, k, nil)
+}
+
+// listenerThat is listener for one that has shown a card before.
+func (s *speaker) listenerThat(name string, k kind, has func(*guard.Guard) *identity.Card) *listener {
+	s.Helper()
 	l := &listener{speaker: s, kind: k, guard: newGuard(s.TB, name, k), asks: guard.NewChallenge()}
 	hello := greeting(l.guard)
 	var on guard.Nonces
-	l.guard.Present(hello, s.ID, &on, l.asks)
+	var shown *identity.Card
+	if has != nil {
+		shown = has(l.guard)
+	}
+	l.guard.Present(hello, s.ID, &on, l.asks, shown)
 	badge := &zre.Badge{}
 	if k != plain {
 		var err error
@@ -286,7 +296,7 @@ func (l *listener) links() (near, far *link.Link) {
 func (l *listener) greet() {
 	l.Helper()
 	hello := greeting(l.Guard)
-	card := l.Present(hello, l.guard.ID, &l.path.Nonces, l.to.challenge)
+	card := l.Present(hello, l.guard.ID, &l.path.Nonces, l.to.challenge, l.path.Shown())
 	_, err := l.path.Control(hello, nil, card, false)
 	l.must(err)
 }

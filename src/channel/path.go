@@ -62,6 +62,8 @@ type sealing struct {
 	opened time.Time
 	handed map[string]handed // the keys of groups that the peer has
 
+	lacks *keyless // that the session could not be opened of late; nil if it was
+
 	given atomic.Uint64 // how many keys of groups were; it grows before the next is in the outbox
 }
 
@@ -75,7 +77,7 @@ func NewPath(l *link.Link, nonces guard.Nonces, full func(*link.Link)) *Path {
 // Control queues a message that is no content, encoded into scratch, which it returns. It
 // never waits: if there is no room, which is link.ErrOverflow, the link is to be closed. With a HELLO the numbers
 // begin anew, and the card is what it shows, or nil. Asks tells whether the peer is asked
-// to confirm what was said before. It is the loop's.
+// to confirm what was said before. With a HELLO, or if it asks, it is the loop's.
 func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Card, asks bool) ([]byte, error) {
 	size := message.Size()
 	scratch = slices.Grow(scratch[:0], zmtp.FrameSize(size))
@@ -100,6 +102,9 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 	p.Commit()
 	return frame, nil
 }
+
+// Shown returns our card in the latest HELLO, nil for none.
+func (p *Path) Shown() *identity.Card { return p.sealing.shown.Load() }
 
 // unheard returns the error for a message that has no room. A peer that takes nothing at
 // all gets a fresh connection.

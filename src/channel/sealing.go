@@ -3,9 +3,11 @@ package channel
 import (
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -35,6 +37,9 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 		if card == nil { // nothing goes over this connection: the peer has yet to get one
 			return link.ErrClosed
 		}
+		if badge.Card.Sealing.Key() == nil {
+			return p.askLocked(badge.Card.Sealing)
+		}
 		session, open, err := seal.Open(g.Identity, card, badge.Card, badge.Challenge, g.Serial())
 		if err != nil {
 			return err
@@ -51,9 +56,42 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 	if s.badge != badge {
 		s.badge, s.handed = badge, map[string]handed{}
 	}
-	s.opened = time.Now()
+	s.opened, s.lacks = time.Now(), nil
 	s.fresh.Store(badge)
 	return nil
+}
+
+// keyless is the error for content that cannot be sealed, because the peer's key is not
+// known, but may come.
+type keyless struct {
+	key   *identity.Sealing
+	asked time.Time // when the peer was asked for it last
+	until time.Time // when waiting for it is over
+}
+
+func (*keyless) Error() string { return api.ErrNoKey.Error() }
+func (*keyless) Unwrap() error { return api.ErrNoKey }
+
+// askLocked asks the peer for its sealing key, once in a while, and returns an error that
+// says how long to wait for it. The time for that counts from the first one that lacks, so
+// that a peer which shows one card after another is not waited for any longer. The caller
+// holds the lock of the sealing.
+func (p *Path) askLocked(key *identity.Sealing) error {
+	const wait = zremsg.MaxSealingWait * time.Second
+	now := time.Now()
+	if p.sealing.lacks == nil {
+		p.sealing.lacks = &keyless{until: now.Add(wait)}
+	}
+	lacks := p.sealing.lacks
+	if lacks.key != key || now.Sub(lacks.asked) >= wait {
+		digest := key.Digest()
+		if _, err := p.Control(&zremsg.AskSealing{Digest: digest[:]}, nil, nil, false); err != nil {
+			return p.unheard(err)
+		}
+		lacks.key, lacks.asked = key, now
+	}
+	missing := *lacks
+	return &missing
 }
 
 // handed is the latest key of a group that the peer has, and from which message on it opens.

@@ -335,21 +335,20 @@ func (c *Client) Flush(ctx context.Context) error {
 
 // Join has the node be in a group.
 func (c *Client) Join(group string) error {
-	_, err := c.soon(&wire.Join{Group: group})
-	if err == nil {
-		c.mu.Lock()
-		c.groups[group] = struct{}{}
-		c.mu.Unlock()
-	}
-	return err
+	return c.inGroup(&wire.Join{Group: group}, func() { c.groups[group] = struct{}{} })
 }
 
 // Leave takes that back.
 func (c *Client) Leave(group string) error {
-	_, err := c.soon(&wire.Leave{Group: group})
+	return c.inGroup(&wire.Leave{Group: group}, func() { delete(c.groups, group) })
+}
+
+// inGroup notes what has been asked for.
+func (c *Client) inGroup(m wire.Message, note func()) error {
+	_, err := c.soon(m)
 	if err == nil {
 		c.mu.Lock()
-		delete(c.groups, group)
+		note()
 		c.mu.Unlock()
 	}
 	return err
@@ -372,10 +371,10 @@ func (c *Client) RequirePeer(peer uuid.UUID, endpoint string) error {
 }
 
 // Look returns what the node knows now.
-func (c *Client) Look() (View, error) {
+func (c *Client) Look() (*events.View, error) {
 	said, err := c.soon(&wire.Look{})
 	if err != nil {
-		return View{}, err
+		return nil, err
 	}
 	return viewOf(said)
 }

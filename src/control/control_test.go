@@ -158,13 +158,10 @@ func same(t *testing.T, got, want *zre.Peer) {
 func TestViewCrossesTheSocket(t *testing.T) {
 	s := newStage(t)
 	self := zre.Stranger(uuid.UUID{9}, "ana", ben.At())
-	s.view = View{
-		View:     events.NewView(41, []*zre.Peer{ben}, map[string]*zre.Peer{"room": ben, "hall": self, "attic": ben}),
-		Endpoint: "tcp://10.0.0.1:1",
-	}
+	s.view = events.NewView(41, "tcp://10.0.0.1:1", []*zre.Peer{ben}, map[string]*zre.Peer{"room": ben, "hall": self, "attic": ben})
 	c, _ := s.client()
 	v, err := c.Look()
-	if err != nil || v.Version() != 41 || v.Endpoint != "tcp://10.0.0.1:1" || len(v.Peers()) != 1 || len(v.Leaders()) != 3 {
+	if err != nil || v.Version() != 41 || v.Endpoint() != "tcp://10.0.0.1:1" || len(v.Peers()) != 1 || len(v.Leaders()) != 3 {
 		t.Fatalf("the view is %+v, %v", v, err)
 	}
 	same(t, v.Peers()[0], ben)

@@ -45,7 +45,7 @@ type fakeHost struct {
 	mu   sync.Mutex
 	told *events.Queue
 	here []string // what visitors did, in order
-	view View
+	view *events.View
 
 	whisper func(ctx context.Context, content [][]byte) error
 	flush   func(ctx context.Context) error
@@ -67,7 +67,7 @@ func (h *fakeHost) did() []string {
 func (h *fakeHost) About() *wire.Welcome {
 	return &wire.Welcome{Process: "1 on here", Program: "0", Node: uuid.UUID{9}, Name: "ana", Largest: 1 << 20}
 }
-func (h *fakeHost) Look() (View, error) { return h.view, nil }
+func (h *fakeHost) Look() (*events.View, error) { return h.view, nil }
 func (h *fakeHost) Ask(_ context.Context, subject string, argument []byte) (map[string]string, error) {
 	if subject != "echo" {
 		return nil, errors.New("no such subject")
@@ -130,7 +130,7 @@ func newStage(t *testing.T) *stage {
 
 func newStageIn(t *testing.T, dir string) *stage {
 	t.Helper()
-	s := &stage{fakeHost: &fakeHost{t: t, view: View{View: new(events.View)}}, t: t, dir: dir}
+	s := &stage{fakeHost: &fakeHost{t: t, view: new(events.View)}, t: t, dir: dir}
 	count := func(name string) {
 		n, _ := s.counts.LoadOrStore(name, new(int))
 		s.mu.Lock()

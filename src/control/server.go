@@ -3,10 +3,8 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -18,20 +16,11 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// Here returns what there is to say of this process: its number, and on which host.
-func Here() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "an unknown host"
-	}
-	return cut(fmt.Sprintf("%d on %s", os.Getpid(), host), wire.MaxWelcomeProcess)
-}
-
 // Host is the node that programs share.
 type Host interface {
 	// About says whose node it is.
 	About() *wire.Welcome
-	Look() (View, error)
+	Look() (*events.View, error)
 	// Ask answers what is asked of a subject.
 	Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error)
 	// Visit lets a program share the node. It is told of the events from then on, and first

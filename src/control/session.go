@@ -139,7 +139,7 @@ func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *
 		if err != nil {
 			return c.answer(number, nil, err)
 		}
-		return c.answer(number, view.messages(), nil)
+		return c.answer(number, viewMessages(view), nil)
 	case *wire.Cancel:
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -165,7 +165,7 @@ func (c *session) greet(m *wire.Hello) error {
 	if err != nil {
 		return errors.Join(err, c.answer(0, nil, err), c.link.Flush(c.ctx))
 	}
-	c.visitor, about.Speaks = visitor, wire.Version
+	c.visitor, about.Speaks, about.Process = visitor, wire.Version, cut(about.Process, wire.MaxWelcomeProcess)
 	c.link.Widen()
 	if err := say(c.ctx, c.link, 0, about); err != nil {
 		return err

@@ -145,14 +145,8 @@ func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
 	}
 }
 
-// View is what a node knows at one moment.
-type View struct {
-	*events.View
-	Endpoint string
-}
-
-// messages say what is known.
-func (v View) messages() (list []wire.Message) {
+// viewMessages say what is known.
+func viewMessages(v *events.View) (list []wire.Message) {
 	leads := map[*zre.Peer][]string{}
 	for group, p := range v.Leaders() {
 		leads[p] = append(leads[p], group)
@@ -169,22 +163,21 @@ func (v View) messages() (list []wire.Message) {
 	for p := range leads {
 		add(p, true)
 	}
-	return append(list, &wire.View{Knows: v.Version(), Endpoint: cut(v.Endpoint, wire.MaxViewEndpoint)})
+	return append(list, &wire.View{Knows: v.Version(), Endpoint: cut(v.Endpoint(), wire.MaxViewEndpoint)})
 }
 
 // viewOf is the inverse.
-func viewOf(list []wire.Message) (View, error) {
-	var v View
+func viewOf(list []wire.Message) (v *events.View, err error) {
 	var peers []*zre.Peer
 	leaders := map[string]*zre.Peer{}
 	for _, m := range list {
 		switch m := m.(type) {
 		case *wire.View:
-			v = View{events.NewView(m.Knows, peers, leaders), m.Endpoint}
+			v = events.NewView(m.Knows, m.Endpoint, peers, leaders)
 		case *wire.Peer:
 			p, err := peerOf(m)
 			if err != nil {
-				return View{}, err
+				return nil, err
 			}
 			if m.Absent == 0 {
 				peers = append(peers, p)
@@ -194,8 +187,8 @@ func viewOf(list []wire.Message) (View, error) {
 			}
 		}
 	}
-	if v.View == nil {
-		return v, errAnswer
+	if v == nil {
+		return nil, errAnswer
 	}
 	return v, nil
 }

@@ -19,6 +19,7 @@ import (
 
 // Headers of HELLO in which nodes show who they are; see api/protocol/zre_msg.xml.
 const (
+	HeaderSealing   = zre.ReservedHeader + "SEALING"
 	HeaderCard      = zre.ReservedHeader + "CARD"
 	HeaderToken     = zre.ReservedHeader + "TOKEN"
 	HeaderMoves     = zre.ReservedHeader + "MOVES"
@@ -39,8 +40,9 @@ var ErrProof = errors.New("the greeting is not signed by the identity: somebody 
 // Present completes a HELLO to a peer with what the node shows of itself, and wants
 // answered with each session that the peer opens. Its proof binds the greeting to who
 // sends it, to whom, and to the connection that has the nonces. It returns the card that
-// is shown, or nil.
-func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge []byte) *identity.Card {
+// is shown, or nil; shown is the one in the latest HELLO over the connection. The sealing
+// key that the card names is brought if it is of use and was not brought with that.
+func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge []byte, shown *identity.Card) *identity.Card {
 	say := func(header, value string) {
 		hello.Headers = append(hello.Headers, wire.Pair{Key: header, Value: value})
 	}
@@ -59,6 +61,9 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 		return card
 	}
 	say(HeaderCard, text)
+	if !g.Secure && (shown == nil || shown.Sealing.Digest() != card.Sealing.Digest()) {
+		say(HeaderSealing, identity.Base64(card.Sealing.Key()))
+	}
 	say(HeaderChallenge, identity.Base64(challenge))
 	if token, roll := g.Identity.Membership(); token != nil {
 		say(HeaderToken, identity.Base64(token.Octets()))
@@ -103,6 +108,7 @@ func transcript(hello *zremsg.Hello, to uuid.UUID, nonce [NonceSize]byte) identi
 // shown is what a HELLO shows of its sender.
 type shown struct {
 	claim       identity.Claim
+	sealing     []byte // nil if the HELLO does not bring it
 	challenge   []byte
 	nonce       [NonceSize]byte // that the sender has shown in the handshake, zeros for none
 	greeting    uint64
@@ -120,6 +126,8 @@ func shownIn(hello *zremsg.Hello, peer uuid.UUID, key *[32]byte) (s shown, err e
 			if octets, err = identity.ParseBase64(h.Value); err == nil {
 				s.claim.Card, err = identity.ReadCard(octets, peer, identity.Anytime) // see authentic
 			}
+		case HeaderSealing:
+			s.sealing, err = identity.ParseBase64(h.Value)
 		case HeaderToken:
 			s.claim.Token, err = identity.ParseBase64(h.Value)
 		case HeaderMoves:
@@ -175,12 +183,34 @@ func (g *Guard) Vet(peer uuid.UUID, key *[32]byte, hello *zremsg.Hello, on *Nonc
 		}
 	}
 	if err == nil {
+		err = s.bring(known)
+	}
+	if err == nil {
 		badge.Token, err = g.trust.Check(s.claim, now)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return badge, nil
+}
+
+// bring has the card that is shown have the sealing key, if that is brought, or was known
+// by the card of before: cards that name the same key share it.
+func (s *shown) bring(known *zre.Badge) error {
+	card := s.claim.Card
+	if card == nil {
+		return nil
+	}
+	if known != nil && known.Card != nil && known.Card.Sealing.Digest() == card.Sealing.Digest() {
+		card.Sealing = known.Card.Sealing
+	}
+	if s.sealing == nil {
+		return nil
+	}
+	if err := card.Sealing.Take(s.sealing); err != nil {
+		return fmt.Errorf("%s: %w", HeaderSealing, err)
+	}
+	return nil
 }
 
 // Clocks returns what to tell of the clocks of a peer that has come and of this host, once

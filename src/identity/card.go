@@ -3,7 +3,6 @@ package identity
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/mlkem"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -22,13 +21,13 @@ const MaxCard = 4096
 // skew is how far apart the clocks of two nodes may be.
 const skew = 2 * time.Minute
 
-// Card is a card that was found to be right. It does not change.
+// Card is a card that was found to be right. It does not change, but that its sealing key
+// may be yet to come.
 type Card struct {
 	ID          uuid.UUID
 	Identity    ed25519.PublicKey
 	Transport   [32]byte // public key of CURVE
-	Sealing     []byte   // public key of HPKE, which was found to be one
-	SealingID   uint64   // names Sealing: the first octets of its digest
+	Sealing     *Sealing
 	Incarnation uint64
 	NotBefore   time.Time
 	Expiry      time.Time
@@ -40,6 +39,12 @@ func (c *Card) Octets() []byte { return c.octets }
 
 // Digest returns the SHA-256 of the card.
 func (c *Card) Digest() [32]byte { return sha256.Sum256(c.octets) }
+
+// Short returns what names the card in an OPEN: the first 8 octets of its digest.
+func (c *Card) Short() uint64 {
+	digest := c.Digest()
+	return binary.BigEndian.Uint64(digest[:])
+}
 
 // IDOf returns the id of an identity.
 func IDOf(key ed25519.PublicKey) uuid.UUID {
@@ -76,7 +81,7 @@ func ReadCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("card: %w", err)
-	case len(m.Identity) != ed25519.PublicKeySize || len(m.Transport) != 32:
+	case len(m.Identity) != ed25519.PublicKeySize || len(m.Transport) != 32 || len(m.Sealing) != sha256.Size:
 		return nil, fmt.Errorf("card: %w: keys of the wrong size", ErrMalformed)
 	case IDOf(m.Identity) != id:
 		return nil, fmt.Errorf("card: %w", ErrStranger)
@@ -87,36 +92,14 @@ func ReadCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
 	if len(m.Proof) != ed25519.SignatureSize {
 		return nil, fmt.Errorf("card: %w", ErrForged)
 	}
-	if !sealable(m.Sealing) {
-		return nil, fmt.Errorf("card: %w: sealing key", ErrMalformed)
-	}
 	return cardOf(&m, octets), nil
-}
-
-// sealable tells whether octets are a public key of MLKEM768-X25519, as package hpke would,
-// which also computes what a key is used with, and nobody may ever use it: the 768 numbers
-// of 12 bits that a key of ML-KEM-768 begins with are below its modulus (FIPS 203, 7.2), and
-// nothing else can be wrong with it or with a key of X25519.
-func sealable(key []byte) bool {
-	const numbers, modulus = 768, 3329
-	if len(key) != mlkem.EncapsulationKeySize768+32 {
-		return false
-	}
-	for b := key[:numbers*3/2]; len(b) > 0; b = b[3:] {
-		low, high := uint(b[0])|uint(b[1]&15)<<8, uint(b[1]>>4)|uint(b[2])<<4
-		if low >= modulus || high >= modulus {
-			return false
-		}
-	}
-	return true
 }
 
 // cardOf returns the card that a message is and octets encode.
 func cardOf(m *oncecard.Card, octets []byte) *Card {
-	sealing := sha256.Sum256(m.Sealing)
 	return &Card{
 		ID: IDOf(m.Identity), Identity: m.Identity, Transport: [32]byte(m.Transport),
-		Sealing: m.Sealing, SealingID: binary.BigEndian.Uint64(sealing[:]), Incarnation: m.Incarnation,
+		Sealing: &Sealing{digest: [sha256.Size]byte(m.Sealing)}, Incarnation: m.Incarnation,
 		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: octets,
 	}
 }

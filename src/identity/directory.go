@@ -189,7 +189,10 @@ func (d directory) hold() (*os.File, error) {
 	}
 	switch err = lock.Take(file, false); err {
 	case nil:
-		if err = errors.Join(file.Truncate(0), sayHolder(file)); err == nil {
+		if err = file.Truncate(0); err == nil {
+			_, err = fmt.Fprintln(file, Here())
+		}
+		if err == nil {
 			return file, nil
 		}
 	case lock.ErrTaken:
@@ -201,18 +204,17 @@ func (d directory) hold() (*os.File, error) {
 	return nil, err
 }
 
-// sayHolder writes which process this is. Where a file system is shared by hosts, the
-// number alone would not tell.
-func sayHolder(file *os.File) error {
+// Here returns which process this is. Where a file system is shared by hosts, the number
+// alone would not tell.
+func Here() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "an unknown host"
 	}
-	_, err = fmt.Fprintf(file, "%d on %s\n", os.Getpid(), host)
-	return err
+	return fmt.Sprintf("%d on %s", os.Getpid(), host)
 }
 
-// holder returns what sayHolder wrote.
+// holder returns what the holder wrote.
 func holder(file *os.File) string {
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolder))
 	line, _, whole := strings.Cut(string(text), "\n")

@@ -3,8 +3,8 @@
 // An identity is an Ed25519 key. The id of its node is made from the public key,
 // so that nobody else can claim it, and stays the same for as long as the key is
 // kept. A card, which the identity signs, binds to the id the keys that are used
-// with it for a while: one for the transport (CURVE) and one that content is sealed
-// for (HPKE). The messages are modelled in api/protocol/once_card.xml.
+// with it for a while: one for the transport (CURVE), and one that content is sealed
+// for (HPKE), which is long: the card has its digest only. The messages are modelled in api/protocol/once_card.xml.
 //
 // An identity may live in a directory, which is for one node at a time:
 //

@@ -58,13 +58,13 @@ func (i *Identity) Incarnation(now time.Time) (next uint64, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	unkept := i.dir.locked(func() error {
-		if next, err = i.next(now); err != nil {
+		if next, err = i.dir.next(i.incarnation, now); err != nil {
 			return err
 		}
 		return i.dir.write(fileIncarnation, 0o600, fmt.Appendln(nil, next))
 	})
 	if next == 0 { // the directory has no lock, or no right number
-		if next, err = i.next(now); err != nil {
+		if next, err = i.dir.next(i.incarnation, now); err != nil {
 			return 0, err
 		}
 	}
@@ -72,15 +72,15 @@ func (i *Identity) Incarnation(now time.Time) (next uint64, err error) {
 	return next, unkept
 }
 
-// next returns the number after the latest that is known.
-func (i *Identity) next(now time.Time) (uint64, error) {
-	last, err := read(i.dir, fileIncarnation, ofTrusted, func(text string) (uint64, error) {
+// next returns the number of a start after one, and after the latest that the directory knows.
+func (d directory) next(after uint64, now time.Time) (uint64, error) {
+	last, err := read(d, fileIncarnation, ofTrusted, func(text string) (uint64, error) {
 		return strconv.ParseUint(strings.TrimSuffix(text, "\n"), 10, 63)
 	})
 	if err != nil {
 		return 0, err
 	}
-	return max(max(last, i.incarnation)+1, uint64(max(now.UnixNano(), 0))), nil
+	return max(max(last, after)+1, uint64(max(now.UnixNano(), 0))), nil
 }
 
 func newSeed() []byte {

@@ -1,13 +1,16 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/hpke"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +50,7 @@ type Identity struct {
 	holder      *os.File         // that says so, nil if nothing on disk does
 }
 
-// sealingKey is a secret key and the card that it is in.
+// sealingKey is a secret key and the card that names it.
 type sealingKey struct {
 	hpke.PrivateKey
 	card *Card
@@ -87,9 +90,14 @@ func (i *Identity) Issue(incarnation uint64, now time.Time) (*Card, error) {
 }
 
 func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.Time) (*Card, error) {
+	if last := i.Card(); last != nil && last.Incarnation == incarnation && !now.Truncate(time.Second).After(last.NotBefore) && last.NotBefore.Sub(now) < skew {
+		now = last.NotBefore.Add(time.Second) // the latest is the one that counts
+	}
+	public := sealing.PublicKey().Bytes()
+	digest := sha256.Sum256(public)
 	m := oncecard.Card{
 		Identity: publicOf(i.key), Transport: i.Transport().PublicKey().Bytes(),
-		Sealing: sealing.PublicKey().Bytes(), Incarnation: incarnation,
+		Sealing: digest[:], Incarnation: incarnation,
 		NotBefore: uint64(now.Unix()), Expiry: uint64(now.Add(Lifetime).Unix()),
 	}
 	octets, err := prove(i.key, &m, &m.Proof)
@@ -97,6 +105,9 @@ func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.T
 		return nil, fmt.Errorf("make a card: %w", err)
 	}
 	card := cardOf(&m, octets)
+	if err := card.Sealing.Take(public); err != nil {
+		return nil, fmt.Errorf("make a card: %w", err)
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.card, i.text = card, Base64(octets)
@@ -132,17 +143,29 @@ func (i *Identity) CardText() (*Card, string) {
 	return i.card, i.text
 }
 
-// SealingKey returns the secret key that one of the latest cards names, and that
-// card, or nil.
-func (i *Identity) SealingKey(id uint64) (hpke.PrivateKey, *Card) {
+// SealingKey returns the secret key of the one of the latest cards that [Card.Short] names,
+// and that card, or nil.
+func (i *Identity) SealingKey(card uint64) (hpke.PrivateKey, *Card) {
+	key := i.sealingKey(func(c *Card) bool { return c.Short() == card })
+	return key.PrivateKey, key.card
+}
+
+// Sealing returns the public key with a digest that one of the latest cards names, or nil.
+func (i *Identity) Sealing(digest []byte) []byte {
+	key := i.sealingKey(func(c *Card) bool { return bytes.Equal(c.Sealing.digest[:], digest) })
+	if key.card == nil {
+		return nil
+	}
+	return key.card.Sealing.Key()
+}
+
+func (i *Identity) sealingKey(of func(*Card) bool) (key sealingKey) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, key := range i.sealing {
-		if key.card.SealingID == id {
-			return key.PrivateKey, key.card
-		}
+	if at := slices.IndexFunc(i.sealing, func(k sealingKey) bool { return of(k.card) }); at >= 0 {
+		key = i.sealing[at]
 	}
-	return nil, nil
+	return key
 }
 
 // Hold takes an identity for a node, until Release. The error is ErrInUse if a node has

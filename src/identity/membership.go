@@ -31,19 +31,19 @@ func (i *Identity) Membership() (*Token, *Roll) {
 
 // What the class once_identity of the API tells of a membership; api/class says what it is.
 
-func (i *Identity) Network() string        { return z85.Encode(i.said().Network) }
-func (i *Identity) MemberName() string     { return i.said().Name }
-func (i *Identity) Roles() []string        { return i.said().Roles }
-func (i *Identity) MemberUntil() time.Time { return i.said().Expiry }
+func (i *Identity) Network() string        { return z85.Encode(i.Token().orNone().Network) }
+func (i *Identity) MemberName() string     { return i.Token().orNone().Name }
+func (i *Identity) Roles() []string        { return i.Token().orNone().Roles }
+func (i *Identity) MemberUntil() time.Time { return i.Token().orNone().Expiry }
 
 func (i *Identity) Revoked() bool {
 	token, roll := i.Membership()
 	return token != nil && roll.Voids(token)
 }
 
-// said returns the identity's token, or one that says nothing.
-func (i *Identity) said() *Token {
-	if t := i.Token(); t != nil {
+// orNone returns the token, or one that says nothing in place of nil.
+func (t *Token) orNone() *Token {
+	if t != nil {
 		return t
 	}
 	return new(Token)

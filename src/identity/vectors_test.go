@@ -28,7 +28,7 @@ var start = time.Unix(1_700_000_000, 0)
 type vectors struct {
 	IdentitySeed, TransportKey, SealingSeed, NetworkSeed hexed
 	ID                                                   uuid.UUID
-	Card, Token, Move, Roll, Invite                      hexed
+	SealingKey, Card, Token, Move, Roll, Invite          hexed
 	InviteText, RollText                                 string
 }
 
@@ -68,7 +68,8 @@ func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
 	invite := oncecard.Invite{Seed: v.IdentitySeed, Token: own.token.octets}
 	v.Invite, err = invite.AppendTo(nil)
 	must(t, err)
-	v.ID, v.Card, v.Token, v.Roll = own.id, card.octets, own.token.octets, r.octets
+	v.ID, v.SealingKey = own.id, sealing.PublicKey().Bytes()
+	v.Card, v.Token, v.Roll = card.octets, own.token.octets, r.octets
 	v.InviteText, v.RollText = written(wordInvite, v.Invite), r.Text()
 	return own, network, v
 }
@@ -97,6 +98,9 @@ func TestVectors(t *testing.T) {
 		t.Fatalf("made\n%+v, want\n%+v", made, v)
 	}
 	card, err := ParseCard(v.Card, v.ID, start)
+	if err == nil {
+		err = card.Sealing.Take(v.SealingKey)
+	}
 	if err != nil || !reflect.DeepEqual(card, own.card) {
 		t.Errorf("card: %+v, %v", card, err)
 	}

@@ -1,7 +1,10 @@
 package interop
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -108,5 +111,36 @@ func TestPagesLivesOn(t *testing.T) {
 	must(t, ours.Whisper(ours.ctx, them.UUID(), []byte("still there?")))
 	if e := <-pages.events; e.String() != "whisper ours still there?" {
 		t.Errorf("pages sees %q", e)
+	}
+}
+
+// TestPagesAndCards has a reader that knows the page of cards only read the vectors: it finds
+// them right, and no more so with anything changed.
+func TestPagesAndCards(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal("python3 is missing: make deps")
+	}
+	vectors, err := os.ReadFile("../identity/testdata/once_card.json")
+	must(t, err)
+	for field, want := range map[string]string{"": "", "Card": "is not as the page says", "SealingKey": "the sealing key", "ID": "the id"} {
+		var v map[string]any
+		must(t, json.Unmarshal(vectors, &v))
+		if field != "" { // its last digit changes
+			value := v[field].(string)
+			last := len(value) - 1
+			v[field] = value[:last] + string(value[last]^1)
+		}
+		changed, err := json.Marshal(v)
+		must(t, err)
+		command := exec.Command(python, "pages/card.py")
+		command.Stdin = bytes.NewReader(changed)
+		said, err := command.CombinedOutput()
+		if field == "" {
+			want = v["ID"].(string) + " 204 1216\n"
+		}
+		if (err == nil) != (field == "") || !strings.Contains(string(said), want) {
+			t.Errorf("%q changed: %v, and it says %q", field, err, said)
+		}
 	}
 }

@@ -68,7 +68,7 @@ func TestClaims(t *testing.T) {
 		eve("no proof", guard.ErrProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), guard.HeaderProof) }),
 		eve("a proof for another", guard.ErrProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.Present(hello, s.ben.UUID(), new(guard.Nonces), challenge)
+			s.eve.Present(hello, s.ben.UUID(), new(guard.Nonces), challenge, nil)
 			return hello
 		}),
 		eve("more after the proof", guard.ErrProof, func(s *scene) *zremsg.Hello {
@@ -128,7 +128,7 @@ func TestClaims(t *testing.T) {
 	for _, size := range []int{0, guard.ChallengeSize - 1, guard.ChallengeSize + 1} {
 		claims = append(claims, eve(fmt.Sprint("a challenge of ", size), identity.ErrMalformed, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), make([]byte, size))
+			s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), make([]byte, size), nil)
 			return hello
 		}))
 	}

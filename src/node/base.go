@@ -52,7 +52,7 @@ func (s *base) SetLog(handler func(level int, message string, attributes map[str
 }
 
 // log returns the node's log with a peer's id.
-func (s *base) log(peer uuid.UUID) *slog.Logger { return s.settings.log.With("peer", peer) }
+func (s *base) log(id uuid.UUID) *slog.Logger { return s.settings.log.With("peer", id) }
 
 // What an application is told of a node.
 type (
@@ -77,24 +77,24 @@ func (s *base) remark(level slog.Level, text string) {
 }
 
 // refuse tells the application, once in a while, that a node is not talked with.
-func (s *base) refuse(among *guard.Refusals, peer uuid.UUID, name string, endpoint sight.Endpoint, why error) {
+func (s *base) refuse(among *guard.Refusals, id uuid.UUID, name string, endpoint sight.Endpoint, why error) {
 	s.count("nodes refused")
-	text := s.guard.Refuse(among, peer, why)
+	text := s.guard.Refuse(among, id, why)
 	if text == "" {
 		return
 	}
 	at := time.Now()
 	tell := func(name string) {
-		s.log(peer).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
-		f := events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(peer, name, endpoint), Text: text, At: at}
+		s.log(id).Info("node refused", "name", name, "endpoint", endpoint, "reason", why)
+		f := events.Facts{Type: api.EventTypeRefused, Peer: zre.Stranger(id, name, endpoint), Text: text, At: at}
 		f.Why, f.Ours = s.guard.Why(why)
 		s.events.Post(f)
 	}
 	if name == "" {
-		name, _ = s.guard.Names.Of(peer)
+		name, _ = s.guard.Names.Of(id)
 	}
 	if name == "" && guard.Speaks(why) {
-		s.work.Go(func() { tell(s.guard.Names.Wait(s.ctx, peer, introduction)) })
+		s.work.Go(func() { tell(s.guard.Names.Wait(s.ctx, id, introduction)) })
 		return
 	}
 	tell(name)
@@ -105,8 +105,8 @@ func (s *base) refuse(among *guard.Refusals, peer uuid.UUID, name string, endpoi
 const introduction = 250 * time.Millisecond
 
 // refuseFrom is refuse for who is turned away in a handshake.
-func (s *base) refuseFrom(peer uuid.UUID, from net.Addr, why error) {
-	s.refuse(&s.guard.Meetings, peer, "", sight.Endpoint{Address: from.String()}, guard.NotLetIn(why))
+func (s *base) refuseFrom(id uuid.UUID, from net.Addr, why error) {
+	s.refuse(&s.guard.Meetings, id, "", sight.Endpoint{Address: from.String()}, guard.NotLetIn(why))
 }
 
 func (s *base) count(name string) { s.counters.count(name) }

@@ -135,6 +135,8 @@ func TestHeadersOfTheProtocolFit(t *testing.T) {
 		{Key: zre.ReservedHeader + "CONNECTION", Value: number},
 		{Key: zre.HeaderPublicKey, Value: strings.Repeat("k", 40)},
 		{Key: guard.HeaderCard, Value: identity.Base64(make([]byte, oncecard.MaxCard))},
+		{Key: guard.HeaderSealing, Value: identity.Base64(make([]byte, identity.SealingSize))},
+		{Key: guard.HeaderMoves, Value: identity.Base64(make([]byte, oncecard.MaxRollMoves))},
 		{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, oncecard.MaxToken))},
 		{Key: guard.HeaderChallenge, Value: identity.Base64(make([]byte, guard.ChallengeSize))},
 		{Key: guard.HeaderNonce, Value: identity.Base64(make([]byte, 16))},

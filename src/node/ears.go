@@ -63,10 +63,10 @@ func listen(s *base) (*ears, error) {
 // hear has the sources tell of others, and follows the host's interfaces; moved is called
 // when there is one that was not there before.
 func (e *ears) hear(sighted func([]sight.Sighting), moved func()) {
-	self := e.announcement()
+	told := e.announcement()
 	for _, source := range e.sources {
 		e.work.Go(func() {
-			if err := source.Run(e.ctx, self, sighted); err != nil {
+			if err := source.Run(e.ctx, told, sighted); err != nil {
 				e.settings.log.Error("nodes cannot find each other", "by", source.String(), "error", err)
 			}
 		})
@@ -85,14 +85,14 @@ func (e *ears) hear(sighted func([]sight.Sighting), moved func()) {
 
 // announcement is what the sources tell of the node.
 func (e *ears) announcement() sight.Announcement {
-	self := sight.Announcement{
+	a := sight.Announcement{
 		ID: e.guard.ID, Incarnation: e.guard.Incarnation, Port: e.site.Endpoint().Port(), Interval: e.Interval,
 		Reached: func(local net.Addr) sight.Endpoint {
 			return cmp.Or(e.advertised, e.site.Reached(local)).With(e.guard.PublicKey())
 		},
 	}
 	if key := e.guard.PublicKey(); key != nil {
-		self.Key = *key
+		a.Key = *key
 	}
-	return self
+	return a
 }

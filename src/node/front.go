@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/guard"
@@ -19,8 +18,7 @@ type Front struct {
 	Directory    string // of the node's identity; empty for one in memory
 	Level        guard.Level
 	Sealed       []string // groups in which nothing plain is said
-	Groups       []string // that it is in from the start
-	Contests     []string // and that it contests for
+	Contests     []string // groups that it contests for from the start
 }
 
 // Front returns that. It is called when the node has been settled, or by who settles it.
@@ -29,14 +27,8 @@ func (n *Node) Front() Front {
 	return Front{
 		Events: n.events, Log: n.settings.log, Count: n.count, Notice: n.notice, Warn: n.warn,
 		Directory: n.who.Directory(), Level: config.Level(),
-		Groups: slices.Sorted(maps.Keys(n.groups)), Sealed: slices.Sorted(maps.Keys(n.sealed)), Contests: slices.Sorted(maps.Keys(n.contests)),
+		Sealed: slices.Sorted(maps.Keys(n.sealed)), Contests: slices.Sorted(maps.Keys(n.contests)),
 	}
-}
-
-// Door is where other programs come in that share a node which runs in this process.
-type Door interface {
-	Hush()                      // lets no more in
-	Close(linger time.Duration) // ends what there is with those who are in, within that time
 }
 
 // Open has the node close a door when it ends.

@@ -10,7 +10,7 @@ import (
 )
 
 // SetHeader sets a header of the node's greeting. A node that runs greets its peers anew.
-func (n *Node) SetHeader(name, value string) error {
+func (n *profile) SetHeader(name, value string) error {
 	if strings.HasPrefix(name, zre.ReservedHeader) {
 		return api.ErrReserved
 	}
@@ -31,7 +31,7 @@ func (n *Node) SetHeader(name, value string) error {
 }
 
 // UnsetHeader takes a header away. A node that runs greets its peers anew.
-func (n *Node) UnsetHeader(name string) error {
+func (n *profile) UnsetHeader(name string) error {
 	return n.reword(func(headers map[string]string) error {
 		if _, set := headers[name]; !set {
 			return api.ErrUnknown
@@ -42,7 +42,7 @@ func (n *Node) UnsetHeader(name string) error {
 }
 
 // reword changes the headers, which are the loop's once the node has started.
-func (n *Node) reword(change func(headers map[string]string) error) error {
+func (n *profile) reword(change func(headers map[string]string) error) error {
 	if early, err := n.early(func() error { return change(n.headers) }); early {
 		return err
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"sync"
+	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 )
@@ -67,4 +68,10 @@ func (l *life) try(call func(*loop) error) (err error) {
 // absent is the error for a peer that was not found.
 func (l *life) absent() error {
 	return cmp.Or(l.running(), api.ErrNoPeer)
+}
+
+// Door is where other programs come in that share a node which runs in this process.
+type Door interface {
+	Hush()                      // lets no more in
+	Close(linger time.Duration) // ends what there is with those who are in, within that time
 }

@@ -15,15 +15,15 @@ type loop struct {
 	turns
 	books
 	rolls
-	life   *life // for who is not the loop
 	dialer *dial.Dialer
 	sender *channel.Sender
 	site   *site.Site
 
 	theirs  map[zre.LinkID]*inbound
-	links   zre.LinkID // the latest number
-	scratch []byte     // where control messages are encoded
-	version uint64     // of what is known: the number of events
+	links   zre.LinkID       // the latest number
+	full    func(*link.Link) // called by who finds that a peer takes nothing at all, and is not the loop
+	scratch []byte           // where control messages are encoded
+	version uint64           // of what is known: the number of events
 }
 
 // number returns the number of a connection.
@@ -97,11 +97,4 @@ func (l *loop) hush() {
 // latest after the linger time.
 func (l *loop) closeSoon(k *link.Link) {
 	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
-}
-
-// full is called by who finds that a peer takes nothing at all, and is not the loop: the
-// peer gets a fresh connection. A node that stops ends all of them.
-func (l *loop) full(k *link.Link) {
-	l.count("control overflows")
-	_ = l.life.while(func(l *loop) { l.closeSoon(k) })
 }

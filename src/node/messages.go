@@ -10,8 +10,9 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// maxScratch is how large a buffer for messages is kept. Most greetings fit.
-const maxScratch = 8 << 10
+// maxScratch is how large a buffer for messages is kept: those that come often fit, and
+// greetings do not.
+const maxScratch = 1 << 10
 
 // send queues a message of the core on a connection that we made. It never waits: a peer
 // that takes nothing at all gets a fresh connection and greeting instead.
@@ -33,9 +34,9 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 			l.with(out.peer, func(p *peer) { p.challenge = guard.NewChallenge() })
 		}
 		l.guard.Freshen()
-		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge)
+		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge, out.Shown())
 	}
-	scratch, err := out.Control(message, l.scratch, card, asks(message, p))
+	scratch, err := out.Control(message, l.scratch, card, wantsAnswer(message, p))
 	switch {
 	case err == nil, errors.Is(err, link.ErrClosed):
 	case errors.Is(err, link.ErrOverflow):
@@ -49,8 +50,8 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 	}
 }
 
-// asks tells whether a message asks a peer to confirm what was said before.
-func asks(message zremsg.Message, p *peer) bool {
+// wantsAnswer tells whether a message asks a peer to confirm what was said before.
+func wantsAnswer(message zremsg.Message, p *peer) bool {
 	switch message.(type) {
 	case *zremsg.Confirm:
 		return true

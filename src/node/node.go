@@ -13,19 +13,15 @@
 package node
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
-	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/world"
 )
@@ -37,9 +33,9 @@ const compactFrom = 1024
 // Recv and RecvBatch from one at a time.
 type Node struct {
 	*base
-	life
-	name   string    // that was asked for
-	plain  uuid.UUID // the id of a node without identity
+	*life
+	self
+	profile
 	table  *table
 	sender atomic.Pointer[channel.Sender] // nil before the start
 }
@@ -55,56 +51,13 @@ func New(name string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{
-		base: &base{
-			world:    world.World{Transport: newTransport(), Now: time.Now, Random: func(string) float64 { return rand.Float64() }},
-			settings: defaults(who),
-			events:   events.New(compactFrom),
-		},
-		name:  name,
-		plain: plain,
-		table: newTable(),
-		life:  life{done: make(chan struct{})},
+	s := &base{
+		world:    world.World{Transport: newTransport(), Now: time.Now, Random: func(string) float64 { return rand.Float64() }},
+		settings: defaults(who),
+		events:   events.New(compactFrom),
 	}
-	return n, nil
-}
-
-// UUID returns the id of the node's identity, or a random one if it has none.
-func (n *Node) UUID() uuid.UUID {
-	if g := n.settled(); g != nil {
-		return g.ID
-	}
-	id := n.plain
-	_, _ = n.early(func() error {
-		if n.Security != api.NodeSecurityPlain {
-			id = n.who.UUID()
-		}
-		return nil
-	})
-	return id
-}
-
-// Name returns the node's public name.
-func (n *Node) Name() string {
-	if g := n.settled(); g != nil {
-		return g.Name()
-	}
-	return cmp.Or(n.name, strings.ToUpper(n.UUID().String()[:6]))
-}
-
-// other fails for the UUID of the node itself.
-func (n *Node) other(peer uuid.UUID) error {
-	if g := n.settled(); g != nil && g.ID == peer {
-		return api.ErrSelf
-	}
-	return nil
-}
-
-// settled returns who the node is, nil before the start.
-func (n *Node) settled() *guard.Guard {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.guard
+	l := &life{done: make(chan struct{})}
+	return &Node{base: s, life: l, self: self{s, l, name, plain}, profile: profile{s, l}, table: newTable()}, nil
 }
 
 // Endpoint returns where the node accepts connections, empty before Start.

@@ -408,7 +408,7 @@ func TestSettingsAreChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.Close()
+	defer n.Stop()
 	if len(n.Name()) != 6 {
 		t.Errorf("name %q", n.Name())
 	}

@@ -2,23 +2,21 @@ package node
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/check"
-	"github.com/sjohnr/at-once/src/site"
+	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Recv waits for the next event. It is valid until the next Recv or RecvBatch.
 // When the node has stopped and no events are left, it returns api.ErrStopped.
-func (n *Node) Recv(ctx context.Context) (*Event, error) { return n.events.Recv(ctx) }
+func (s *base) Recv(ctx context.Context) (*Event, error) { return s.events.Recv(ctx) }
 
 // RecvBatch waits for a run of events, at least one. It is valid until the next
 // Recv or RecvBatch.
-func (n *Node) RecvBatch(ctx context.Context) (*Batch, error) { return n.events.RecvBatch(ctx) }
+func (s *base) RecvBatch(ctx context.Context) (*Batch, error) { return s.events.RecvBatch(ctx) }
 
 // Peers returns the peers that are present, in the order of their UUIDs.
 func (n *Node) Peers() []*Peer { return sorted(n.table.all()) }
@@ -35,15 +33,7 @@ func (n *Node) Peer(id uuid.UUID) (*Peer, error) {
 }
 
 // PeerGroups returns the groups that some peer is in, sorted.
-func (n *Node) PeerGroups() []string {
-	groups := map[string]struct{}{}
-	for _, p := range n.Peers() {
-		for _, group := range p.Groups() {
-			groups[group] = struct{}{}
-		}
-	}
-	return slices.Sorted(maps.Keys(groups))
-}
+func (n *Node) PeerGroups() []string { return events.NewView(0, "", n.Peers(), nil).PeerGroups() }
 
 // RequirePeer connects to a peer that no beacon tells of, and stays with it.
 func (n *Node) RequirePeer(id uuid.UUID, endpoint string) error {
@@ -94,9 +84,3 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error {
 func (n *Node) Counts() map[string]uint64 {
 	return n.counters.all()
 }
-
-// Interface is a network that the host is part of.
-type Interface = site.Interface
-
-// Interfaces returns the networks that a node can use.
-func Interfaces() ([]*Interface, error) { return site.Interfaces() }

@@ -30,6 +30,7 @@ type receiver struct {
 	spoke     bool             // without one
 	told      time.Time        // when the loop was last told that the peer waits
 	greetings guard.Allowance
+	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
 	sequence  uint16
 	came      uint64         // messages that came
 	unopened  bool           // content that was sealed did not open, which the peer is yet to be told
@@ -231,8 +232,12 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
 		if !r.inStep(sequence) {
 			r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.id})
 		}
-		if id == zremsg.IDHolds || id == zremsg.IDAsk || id == zremsg.IDRoll {
-			r.ofRoll(message)
+		switch id {
+		case zremsg.IDHolds, zremsg.IDAsk, zremsg.IDRoll:
+			r.loop.ofRoll(r.peer, message)
+			return nil
+		case zremsg.IDAskSealing, zremsg.IDSealing:
+			r.ofSealing(message)
 			return nil
 		}
 		heard := zre.Heard{Peer: r.peer, Link: r.id, Message: message}

@@ -1,12 +1,14 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,6 +38,8 @@ type scene struct {
 	shown          atomic.Pointer[zmtp.Metadata] // by the latest who called there
 	calls, told    atomic.Int32                  // connections made there, and messages
 	shows          map[string][]byte             // what eve shows there, if not what she has
+	mu             sync.Mutex
+	heard          [][][]byte // what eve was told there
 }
 
 const outside = "10.0.0.66"
@@ -71,10 +75,43 @@ func (s *scene) answer(listener net.Listener) {
 		go func() {
 			defer over()
 			if k, err := link.Open(s.t.Context(), conn, s.config(zmtp.Router, nil)); err == nil {
-				_ = k.Serve(func(b *link.Batch) error { s.told.Add(int32(b.Len())); b.Release(); return nil })
+				_ = k.Serve(func(b *link.Batch) error {
+					s.told.Add(int32(b.Len()))
+					for i := range b.Len() {
+						s.hears(b.Message(i))
+					}
+					b.Release()
+					return nil
+				})
 			}
 		}()
 	}, func(err error) { s.t.Error(err) })
+}
+
+// hears keeps a message that eve is told.
+func (s *scene) hears(frames [][]byte) {
+	kept := make([][]byte, len(frames))
+	for i, frame := range frames {
+		kept[i] = bytes.Clone(frame)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = append(s.heard, kept)
+}
+
+// of returns what eve was told of a kind, and forgets it.
+func (s *scene) of(id zremsg.ID) (heard [][][]byte) {
+	s.rest()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := func(frames [][]byte) bool { got, err := zremsg.Peek(frames[0]); return err == nil && got == id }
+	for _, frames := range s.heard {
+		if is(frames) {
+			heard = append(heard, frames)
+		}
+	}
+	s.heard = slices.DeleteFunc(s.heard, is)
+	return heard
 }
 
 // issue gives eve a card.
@@ -140,7 +177,7 @@ func (s *scene) greeting() *zremsg.Hello {
 
 // signed completes a HELLO as a node does whose driver shows no properties.
 func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
-	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge)
+	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge, nil)
 	return hello
 }
 

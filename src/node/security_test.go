@@ -157,7 +157,7 @@ func TestCardsAreRenewed(t *testing.T) {
 			if p, err := ben.Peer(ana.UUID()); err != nil || p.Badge().Card.Expiry.Equal(first.Expiry) {
 				t.Fatalf("ben knows %+v, %v", p, err)
 			}
-			if key, _ := ana.guard.Identity.SealingKey(first.SealingID); key != nil {
+			if key, _ := ana.guard.Identity.SealingKey(first.Short()); key != nil {
 				t.Fatal("the first sealing key is still there")
 			}
 		})
@@ -185,7 +185,7 @@ func TestCardAfterSleep(t *testing.T) {
 			for _, a := range []*actor{ben, cleo} {
 				p, err := a.Peer(ana.UUID())
 				a.must(err)
-				if p.Badge().Card.SealingID != ana.guard.Identity.Card().SealingID {
+				if p.Badge().Card.Short() != ana.guard.Identity.Card().Short() {
 					t.Errorf("%s has a card of ana until %s", a.Name(), p.Badge().Card.Expiry)
 				}
 			}

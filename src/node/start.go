@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/world"
 	"github.com/sjohnr/at-once/src/zre"
@@ -19,17 +22,17 @@ import (
 // Start starts the node: it listens, announces itself and connects to those it
 // sights. It does so in the world of ctx, if that has one, and does not end with ctx.
 func (n *Node) Start(ctx context.Context) error {
-	return n.Settle(ctx, func() error { return n.Run(nil) })
+	return n.Settle(ctx, n.Run)
 }
 
-// Settle is Start for who runs the node at once or, if another process does, when that has
-// ended: begin calls Run, or does without it.
-func (n *Node) Settle(ctx context.Context, begin func() error) error {
+// Settle is Start for a node that another process may run: begin calls Run, or has it be
+// called when that process has ended.
+func (n *Node) Settle(ctx context.Context, begin func(Outset) error) error {
 	return n.Fix(func() error {
 		own := n.world
 		leave, err := n.moveIn(ctx)
 		if err == nil {
-			if err = begin(); err != nil {
+			if err = begin(Outset{Groups: slices.Sorted(maps.Keys(n.groups))}); err != nil {
 				n.journal.wait(n.Linger)
 				leave()
 			}
@@ -53,10 +56,11 @@ func (s *base) moveIn(ctx context.Context) (leave func(), err error) {
 	return s.world.Enter()
 }
 
-// Past is what was, where a node goes on that another process has run before.
-type Past struct {
-	Name    string         // which the node goes by if it was not given one
+// Outset is what a node sets out with. But for the groups, that is what was where another
+// process has run it before.
+type Outset struct {
 	Groups  []string       // that it is in
+	Name    string         // which it goes by if it was not given one
 	Version uint64         // of what was known
 	Lost    channel.Amount // what was said there, and is not known to be confirmed
 	Why     string         // it is not
@@ -64,25 +68,23 @@ type Past struct {
 
 // Run runs a node that is being settled, or was. It fails with [api.ErrInUse] if another
 // process runs it, and may be called again then.
-func (n *Node) Run(past *Past) (err error) {
+func (n *Node) Run(with Outset) (err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.phase != fresh {
 		return n.phase.err()
 	}
-	if past != nil {
-		n.name = cmp.Or(n.name, past.Name)
-		clear(n.groups)
-		for _, group := range past.Groups {
-			n.groups[group] = struct{}{}
-		}
+	n.name = cmp.Or(n.name, with.Name)
+	clear(n.groups)
+	for _, group := range with.Groups {
+		n.groups[group] = struct{}{}
 	}
 	s := &n.settings
 	if s.Evasive >= s.Silent || s.Silent >= s.Expired {
 		return &check.SettingError{Setting: "Silent", Err: fmt.Errorf("%w; they are %v, %v and %v", api.ErrTimeouts, s.Evasive, s.Silent, s.Expired)}
 	}
 	if n.guard, err = guard.New(n.protection()); err != nil {
-		return about(err)
+		return settingAt(err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.ears, err = listen(n.base); err != nil {
@@ -92,23 +94,14 @@ func (n *Node) Run(past *Past) (err error) {
 		return err
 	}
 	n.events.Limit(s.Inbox)
-	n.begin(n.ears, past)
+	n.begin(n.ears, with)
 	n.phase = running
 	s.log.Info("node started", "name", n.guard.Name(), "uuid", n.guard.ID, "endpoint", n.ears.site.Endpoint())
 	return nil
 }
 
-// protection is what the guard is told.
-func (n *Node) protection() guard.Config {
-	s := &n.settings
-	return guard.Config{
-		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
-		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
-	}
-}
-
-// about says which setting an error of the guard is about, if it is one.
-func about(err error) error {
+// settingAt says which setting an error of the guard is about, if it is one.
+func settingAt(err error) error {
 	switch {
 	case errors.Is(err, api.ErrNoIdentity):
 		return &check.SettingError{Setting: "Security", Err: err}
@@ -119,18 +112,16 @@ func about(err error) error {
 }
 
 // begin starts the goroutines of a node that listens.
-func (n *Node) begin(e *ears, past *Past) {
-	l := newLoop(n.base, n.table, e.site, &n.life)
+func (n *Node) begin(e *ears, with Outset) {
+	l := newLoop(n.base, n.table, e.site, n.life)
 	for group := range n.contests {
 		l.step(zre.Contest{Group: group})
 	}
 	for group := range n.groups {
 		l.step(zre.Join{Group: group})
 	}
-	if past != nil {
-		l.version = past.Version
-		l.own.missed.add(nobody, past.Lost, past.Why)
-	}
+	l.version = with.Version
+	l.own.missed.add(nobody, with.Lost, with.Why)
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()
@@ -148,12 +139,15 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		base:   s,
 		turns:  turns{calls: make(chan func(), 64), done: of.done},
 		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
-		life:   of,
 		dialer: dial.NewDialer(s.world.Random),
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
 		theirs: map[zre.LinkID]*inbound{},
-		rolls:  newRolls(s.guard),
+	}
+	l.rolls = newRolls(s, &l.books, &l.turns, l.send)
+	l.full = func(k *link.Link) { // the peer gets a fresh connection; a node that stops ends all of them
+		l.count("control overflows")
+		_ = of.while(func(l *loop) { l.closeSoon(k) })
 	}
 	config := s.settings.core()
 	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name(), s.guard.Incarnation
@@ -220,6 +214,3 @@ func (n *Node) goes() {
 		n.quit()
 	}
 }
-
-// Close is Stop.
-func (n *Node) Close() error { return n.Stop() }

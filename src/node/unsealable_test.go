@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -24,13 +25,17 @@ func (s *scene) lowOrder() *zremsg.Hello {
 	octets, err := identity.ParseBase64(*header(hello, guard.HeaderCard))
 	var m oncecard.Card
 	s.ana.must(errors.Join(err, m.Decode(octets, nil)))
-	clear(m.Sealing[len(m.Sealing)-32:])
+	key := s.key()
+	clear(key[len(key)-32:])
+	digest := sha256.Sum256(key)
+	m.Sealing = digest[:]
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
 	m.Proof = s.eve.Identity.Sign("once_card 1", func(b []byte) []byte { return append(b, octets[:len(octets)-wire.SizeBytes(make([]byte, 64))]...) })
 	octets, err = m.AppendTo(nil)
 	s.ana.must(err)
 	*header(hello, guard.HeaderCard) = identity.Base64(octets)
+	*header(hello, guard.HeaderSealing) = identity.Base64(key)
 	proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), [guard.NonceSize]byte{})
 	hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
 	return hello

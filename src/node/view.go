@@ -12,8 +12,9 @@ func (n *Node) Look() (*events.View, error) { return n.view(func(uint64) {}) }
 // view returns what the node knows, and calls a function with the version of that before it
 // knows more.
 func (n *Node) view(mark func(version uint64)) (of *events.View, err error) {
+	endpoint := n.Endpoint()
 	err = n.while(func(l *loop) {
-		of = events.NewView(l.version, sorted(l.all()), l.core.Leaders())
+		of = events.NewView(l.version, endpoint, sorted(l.all()), l.core.Leaders())
 		mark(l.version)
 	})
 	return of, err

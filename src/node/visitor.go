@@ -28,15 +28,15 @@ func (n *Node) Visit(told *events.Queue) (*Visitor, error) {
 	v := &Visitor{n, told, newAccount()}
 	return v, n.while(func(l *loop) {
 		l.accounts = append(l.accounts, v.account)
-		l.introduce(told)
+		v.introduce(l)
 	})
 }
 
-// introduce tells somebody of all who are present, and from then on of what happens.
-func (l *loop) introduce(told *events.Queue) {
+// introduce tells the program of all who are present, and from then on of what happens.
+func (v *Visitor) introduce(l *loop) {
 	post := func(e events.Facts) {
 		e.At, e.Version = time.Now(), l.version
-		told.Post(e)
+		v.told.Post(e)
 	}
 	for _, p := range sorted(l.all()) {
 		post(events.Facts{Type: api.EventTypeEnter, Peer: p})
@@ -50,7 +50,7 @@ func (l *loop) introduce(told *events.Queue) {
 	for group, p := range l.core.Leaders() {
 		post(events.Facts{Type: api.EventTypeLeader, Peer: p, Group: group})
 	}
-	l.events.Tap(told, time.Now().Add(-guard.RefusalLife))
+	l.events.Tap(v.told, time.Now().Add(-guard.RefusalLife))
 }
 
 func (v *Visitor) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {

@@ -83,3 +83,35 @@ func (l watch) expel(p *Peer, why error) {
 		l.step(zre.Expelled{Peer: p.UUID()})
 	})
 }
+
+// follow has a roll that is another than before take effect: members are told of it, those
+// who were revoked are let in no more, and the node shows its latest token.
+func (l watch) follow() {
+	roll, token := l.guard.Roll(), l.guard.Identity.Token()
+	if roll == nil {
+		return
+	}
+	was := rolls{}
+	l.do(func() {
+		was = l.rolls
+		if was.roll == nil || was.roll.Rank() == roll.Rank() && token.Is(was.token) {
+			return
+		}
+		l.roll, l.token = roll, token
+		for _, note := range l.changes(&was) {
+			l.notice(note)
+		}
+		if !token.Is(was.token) {
+			l.step(zre.Renewed{Name: l.guard.Name()})
+		}
+		for _, c := range l.all() {
+			if t := c.Peer().Badge().Token; t != nil && !roll.Voids(t) {
+				l.tellHolds(c.Peer().UUID())
+			}
+		}
+		l.turn()
+	})
+	if was.roll != nil && was.roll.Rank() != roll.Rank() {
+		l.look(time.Now())
+	}
+}

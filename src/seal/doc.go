@@ -5,8 +5,8 @@
 //
 // # Sessions
 //
-// A session goes one way. Its sender encapsulates a secret for the sealing key in
-// the receiver's card by HPKE (RFC 9180), and signs that with its identity: base
+// A session goes one way. Its sender encapsulates a secret for the sealing key that
+// the receiver's card names by HPKE (RFC 9180), and signs that with its identity: base
 // mode with a signature, because HPKE's own authenticated modes need a key for key
 // agreement where an identity has one for signatures, and would let who steals the
 // receiver's key pretend to be any sender. The encapsulation is MLKEM768-X25519

@@ -28,7 +28,7 @@ func Accept(own *identity.Identity, from *identity.Card, challenge []byte, last 
 	if m.Number <= last {
 		return nil, 0, fmt.Errorf("accept session %d after %d: %w", m.Number, last, ErrReplay)
 	}
-	key, card := own.SealingKey(m.Key)
+	key, card := own.SealingKey(m.Card)
 	if key == nil {
 		return nil, 0, fmt.Errorf("accept session %d: %w", m.Number, ErrKey)
 	}

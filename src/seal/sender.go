@@ -19,13 +19,17 @@ type Sender struct {
 // Open returns a session to the node whose card is to, and the OPEN that begins it
 // there. Card is the one of own that the receiver knows, challenge what the receiver
 // chose for own: 16 to 64 octets. Number is higher than that of any earlier session
-// under the challenge.
+// under the challenge. The error is ErrKey if the sealing key of to is not known.
 func Open(own *identity.Identity, card, to *identity.Card, challenge []byte, number uint64) (*Sender, []byte, error) {
 	agreed, err := transcript(card, to, challenge, number)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
-	key, err := hpke.MLKEM768X25519().NewPublicKey(to.Sealing)
+	public := to.Sealing.Key()
+	if public == nil {
+		return nil, nil, fmt.Errorf("open a session: %w", ErrKey)
+	}
+	key, err := hpke.MLKEM768X25519().NewPublicKey(public)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
@@ -38,7 +42,7 @@ func Open(own *identity.Identity, card, to *identity.Card, challenge []byte, num
 		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
 	m := onceseal.Open{
-		Number: number, Key: to.SealingID, Encapsulation: encapsulation,
+		Number: number, Card: to.Short(), Encapsulation: encapsulation,
 		Proof: own.Sign(purpose, func(b []byte) []byte { return append(append(b, agreed...), encapsulation...) }),
 	}
 	open, err := m.AppendTo(nil)

@@ -112,12 +112,12 @@ func TestTamperedSession(t *testing.T) {
 func TestWhoMayAccept(t *testing.T) {
 	p, other := newPair(t), newIdentity(t)
 	s, open := p.opening(t, 8)
-	twin := *p.bob.Card()
-	twin.SealingID = other.Card().SealingID
-	_, misled, err := Open(p.alice, p.alice.Card(), &twin, challenge, 8)
-	if err != nil {
+	var m onceseal.Open
+	if err := m.Decode(open, nil); err != nil {
 		t.Fatal(err)
 	}
+	m.Card = other.Card().Short()
+	misled := must(m.AppendTo(nil))(t)
 	_, stolen, err := Open(other, p.alice.Card(), p.bob.Card(), challenge, 8)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestWhoMayAccept(t *testing.T) {
 		{"again", p.bob, older, string(challenge), 8, open, ErrReplay},
 		{"after a later one", p.bob, older, string(challenge), math.MaxUint64, open, ErrReplay},
 		{"another receiver", other, older, string(challenge), 7, open, ErrKey},
-		{"a key for one, sealed for another", other, older, string(challenge), 7, misled, ErrForged},
+		{"a card of one, sealed for another", other, older, string(challenge), 7, misled, ErrForged},
 		{"another sender", p.bob, other.Card(), string(challenge), 7, open, ErrForged},
 		{"another card of the sender", p.bob, p.alice.Card(), string(challenge), 7, open, ErrForged},
 		{"signed by another", p.bob, older, string(challenge), 7, stolen, ErrForged},
@@ -264,7 +264,7 @@ func TestSealingKeysAreForgotten(t *testing.T) {
 	}
 	agreed := must(transcript(p.alice.Card(), own, challenge, 7))(t)
 	for _, card := range held {
-		key, _ := p.bob.SealingKey(card.SealingID)
+		key, _ := p.bob.SealingKey(card.Short())
 		exporter := must(hpke.NewRecipient(m.Encapsulation, key, hpke.HKDFSHA256(), hpke.ExportOnly(), info(agreed)))(t)
 		r := &Receiver{session: must(derive(7, exporter.Export))(t)}
 		if said, err := hear(r.content, sealed); !errors.Is(err, ErrForged) {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
-	"github.com/sjohnr/at-once/src/control"
 )
 
 // Subjects whose questions and answers are written here; those of the others are printed.
@@ -24,18 +23,6 @@ const (
 
 // answering is how long the answer to what a node knows at once may take.
 const answering = oncecontrol.MaxAnswering * time.Millisecond
-
-// ask asks of a subject where another process runs the node, and tells whether one does.
-func (n *Node) ask(ctx context.Context, subject string, argument []byte) (values map[string]string, there bool, err error) {
-	return elsewhere(n, func(far *control.Client) (map[string]string, error) { return far.Ask(ctx, subject, argument) })
-}
-
-// askKnown is ask for what the node knows at once.
-func (n *Node) askKnown(subject string, argument []byte) (values map[string]string, there bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), answering)
-	defer cancel()
-	return n.ask(ctx, subject, argument)
-}
 
 // numbers reads what figures has written down.
 func numbers(values map[string]string) map[string]uint64 {
@@ -101,11 +88,11 @@ var errSubject = errors.New("the process that runs the node knows no such subjec
 // answer answers what is asked of a subject that is no method, or whose argument is of more
 // than one.
 func (h host) answer(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	switch front := h.Front(); subject {
+	switch subject {
 	case askProtection:
-		return figures(map[string]uint64{"security": uint64(front.Level.Security), "trust": uint64(front.Level.Trust)}), nil
+		return figures(map[string]uint64{"security": uint64(h.front.Level.Security), "trust": uint64(h.front.Level.Trust)}), nil
 	case askSealed:
-		return set(front.Sealed), nil
+		return set(h.front.Sealed), nil
 	case askSpread:
 		if len(argument) < 4 {
 			return nil, api.ErrArgument

@@ -8,12 +8,9 @@ package share
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/node"
 	"github.com/sjohnr/at-once/src/site"
 )
@@ -22,15 +19,8 @@ import (
 // there. Its methods may be called from any goroutine, Recv and RecvBatch from one at a
 // time.
 type Node struct {
-	*node.Node                         // which runs unless another process runs the node
-	far        atomic.Pointer[tenancy] // nil then
-	stays      context.Context         // ends when the node stops
-	leave      context.CancelFunc
-	work       sync.WaitGroup
-
-	mu      sync.Mutex // guards what follows, and is held while it is settled where the node runs
-	stopped bool
-	lost    channel.Amount // what was said where the node ran before, and is not known to be confirmed
+	*node.Node // which runs unless another process runs the node
+	seat
 }
 
 // New returns a node that does nothing yet. Without a name it takes the first six digits of
@@ -40,7 +30,7 @@ func New(name string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Node: of}
+	n := &Node{Node: of, seat: seat{node: of}}
 	n.stays, n.leave = context.WithCancel(context.Background())
 	return n, nil
 }
@@ -48,24 +38,19 @@ func New(name string) (*Node, error) {
 // Start starts the node in the world of ctx, or attaches it to the one that another process
 // runs. It does not end with ctx.
 func (n *Node) Start(ctx context.Context) error {
-	return n.Settle(ctx, func() error {
+	return n.Settle(ctx, func(with node.Outset) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.runOrAttach(ctx, nil)
+		n.front = n.Front()
+		return n.runOrAttach(ctx, with)
 	})
 }
 
 // Stop ends the node as [node.Node.Stop] does, or leaves the one that another process runs.
 func (n *Node) Stop() error {
 	_ = n.Fix(func() error { return nil }) // a node that has not started never does
-	n.leave()
 	defer n.work.Wait()
-	n.mu.Lock()
-	n.stopped = true
-	n.mu.Unlock()
-	if far := n.far.Load(); far != nil {
-		far.Close()
-	}
+	n.vacate()
 	return n.Node.Stop()
 }
 
@@ -95,9 +80,6 @@ func (n *Node) Holder() string {
 	}
 	return ""
 }
-
-// attached tells whether another process runs the node, which has not stopped.
-func (n *Node) attached() bool { return n.far.Load() != nil && n.stays.Err() == nil }
 
 // Interfaces returns the networks that a node can use.
 func Interfaces() ([]*site.Interface, error) { return site.Interfaces() }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/control"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // Join joins a group, which exists as soon as somebody is in it. Joining a
 // group twice changes nothing. A node may be in 4096 groups, whose names have
 // at most 262144 octets together.
 func (n *Node) Join(group string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Join(group) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Join(group) })); there {
 		return err
 	}
 	return n.Node.Join(group)
@@ -25,7 +26,7 @@ func (n *Node) Join(group string) error {
 // Leave leaves a group. Leaving a group that the node is not in changes
 // nothing.
 func (n *Node) Leave(group string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.Leave(group) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Leave(group) })); there {
 		return err
 	}
 	return n.Node.Leave(group)
@@ -104,10 +105,68 @@ func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
 	return n.Node.Traffic(peer)
 }
 
+// Endpoint returns where the node accepts connections, empty before start.
+// Where it listens on all interfaces, the address is that of the first, and
+// unspecified while there is none. If the node is secure, a bar and its public
+// key of CURVE in Z85 follow.
+func (n *Node) Endpoint() string {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return ""
+		}
+		return view.Endpoint()
+	}
+	return n.Node.Endpoint()
+}
+
+// Peers returns the peers that are present, in the order of their UUIDs.
+func (n *Node) Peers() []*zre.Peer {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil
+		}
+		return view.Peers()
+	}
+	return n.Node.Peers()
+}
+
+// Peer returns a peer that is present.
+func (n *Node) Peer(peer uuid.UUID) (*zre.Peer, error) {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil, err
+		}
+		return view.Peer(peer)
+	}
+	return n.Node.Peer(peer)
+}
+
+// PeersByGroup returns the peers in a group, in the order of their UUIDs.
+func (n *Node) PeersByGroup(group string) []*zre.Peer {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil
+		}
+		return view.PeersByGroup(group)
+	}
+	return n.Node.PeersByGroup(group)
+}
+
+// PeerGroups returns the groups that some peer is in, sorted.
+func (n *Node) PeerGroups() []string {
+	if view, there, err := n.look(); there {
+		if err != nil {
+			return nil
+		}
+		return view.PeerGroups()
+	}
+	return n.Node.PeerGroups()
+}
+
 // RequirePeer connects to a peer that no beacon tells of, and stays with it:
 // if it is lost, the node connects again.
 func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
-	if _, there, err := elsewhere(n, done(func(far *control.Client) error { return far.RequirePeer(peer, endpoint) })); there {
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.RequirePeer(peer, endpoint) })); there {
 		return err
 	}
 	return n.Node.RequirePeer(peer, endpoint)

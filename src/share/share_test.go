@@ -39,7 +39,7 @@ func TestSecondNodeSharesTheFirst(t *testing.T) {
 	defer ben.Stop()
 	ben.wants("enter ana")
 	second := l.node("zoe", shares(t, dir), in("room"))
-	if first.Holder() != "" || second.Holder() != control.Here() || second.Name() != "ana" || second.UUID() != first.UUID() || second.Endpoint() != first.Endpoint() {
+	if first.Holder() != "" || second.Holder() != identity.Here() || second.Name() != "ana" || second.UUID() != first.UUID() || second.Endpoint() != first.Endpoint() {
 		t.Errorf("%s shares %s of %q", second.Name(), first.Name(), second.Holder())
 	}
 	second.wants("enter ben", "join ben room")
@@ -68,7 +68,7 @@ func TestSecondNodeSharesTheFirst(t *testing.T) {
 	if v, err := second.Snapshot(); err != nil || len(v.Peers()) != 1 {
 		t.Errorf("the snapshot is %v, %v", v, err)
 	}
-	first.Front().Count("tests")
+	first.front.Count("tests")
 	if counts := second.Counts(); !equal(counts, first.Counts()) {
 		t.Errorf("counts are %v, want %v", counts, first.Counts())
 	}
@@ -132,7 +132,7 @@ func TestNodeOutlivesWhoRunsIt(t *testing.T) {
 		ben.must(n.Whisper(t.Context(), ben.UUID(), text("I am here")))
 		ben.must(n.Flush(t.Context()))
 	}
-	if holders[""] != 1 || holders[control.Here()] != 2 {
+	if holders[""] != 1 || holders[identity.Here()] != 2 {
 		t.Errorf("the node runs in %v", holders)
 	}
 	for _, n := range nodes {

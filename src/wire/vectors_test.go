@@ -55,7 +55,7 @@ func message(t testing.TB, id zremsg.ID, fields map[string]any) zremsg.Message {
 				list = append(list, frame.(string))
 			}
 			value = octets(t, list)
-		case "digest", "roll":
+		case "digest", "roll", "key":
 			value = octets(t, []string{value.(string)})[0]
 		case "headers":
 			pairs := []wire.Pair{}

@@ -41,6 +41,7 @@ var (
 	ErrBrief       = api.ErrBrief       // the process that runs the node is about to end: wait for that
 	ErrStopped     = api.ErrStopped     // the node has stopped
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
+	ErrNoKey       = api.ErrNoKey       // the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer
 	ErrSelf        = api.ErrSelf        // the peer is this node itself: what it is to hear, its program can tell it
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
 	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
@@ -880,17 +881,20 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 }
 
 // Whisper sends a message to one peer. It is queued for the peer; if the
-// peer's queue is full, the call waits until there is room.
+// peer's queue is full, the call waits until there is room. It waits up to 5
+// seconds, too, for the key to seal with, in case the peer has yet to bring
+// it.
 //
 //   - peer: the peer's UUID
 //   - content: the frames of the message; they are copied; 1 to 65536 frames
 //
-// It fails if there is no such peer, if it is the node itself, if the message
-// is larger than the limit, if the wait was ended or if the node has stopped.
+// It fails if there is no such peer, if its key does not come, if it is the
+// node itself, if the message is larger than the limit, if the wait was ended
+// or if the node has stopped.
 //
 // If ctx ends first, it returns ctx's error.
 //
-// Errors: [ErrNoPeer], [ErrSelf], [ErrTooLarge], [ErrStopped],
+// Errors: [ErrNoPeer], [ErrNoKey], [ErrSelf], [ErrTooLarge], [ErrStopped],
 // [ErrNotRunning].
 //
 // State: draft.
@@ -910,7 +914,8 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 // Shout sends a message to all peers in a group; the node itself need not be
 // in it. It is queued for each of them; the call waits until all queues have
 // room, except for those of peers that are suspect. What such a queue has no
-// room for is not sent to that peer, and flush says so.
+// room for is not sent to that peer, nor is what cannot be sealed for it, and
+// flush says so.
 //
 //   - group: the group; 1 to 255 octets
 //   - content: the frames of the message; they are copied; 1 to 65536 frames

@@ -64,6 +64,7 @@ var (
 	ErrStopped     = libonce.ErrStopped     // the node has stopped; it is a net.ErrClosed
 	ErrAttached    = libonce.ErrAttached    // another process runs the node (see Config.Shared), and only that can do this
 	ErrNoPeer      = libonce.ErrNoPeer      // no such peer is present
+	ErrNoKey       = libonce.ErrNoKey       // the key to seal with for the peer has not come: nothing goes to it unsealed; try again
 	ErrSelf        = libonce.ErrSelf        // the peer is the node itself
 	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]
 	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage

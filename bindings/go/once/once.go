@@ -233,7 +233,8 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error { return n.engine().GossipU
 
 // Whisper sends a message of one or more frames to one peer. It waits while the
 // peer's queue is full, until ctx ends. [Node.Flush] tells whether the peer has it. It
-// fails with [ErrNoPeer] if the peer is not present, [ErrSelf] if it is the node itself,
+// fails with [ErrNoPeer] if the peer is not present, [ErrNoKey] if what is for it is sealed
+// and it has not brought the key for that within 5 seconds, [ErrSelf] if it is the node itself,
 // [ErrTooLarge], [ErrArgument] unless there are 1 to 65536 frames, [ErrStopped], or ctx's
 // error; nothing was queued then. A message holds up all that is said to the peer after it:
 // package files is for what has more than 64 KiB.
@@ -244,7 +245,8 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) e
 // Shout sends a message of one or more frames to all peers in a group and
 // returns to how many. It waits while the queue of one of them is full, until
 // ctx ends, but not for a peer that is suspect: if the queue of that is full, it
-// does not get the message, and [Node.Flush] says so. The node itself need not be
+// does not get the message, and [Node.Flush] says so. So it does of a peer that does not
+// bring the key to seal with. The node itself need not be
 // in the group, and gets no copy. It fails as [Node.Whisper] does; a group that nobody is
 // in is no error.
 func (n *Node) Shout(ctx context.Context, group string, content ...[]byte) (int, error) {

@@ -70,6 +70,7 @@ var (
 	ErrBrief       = errors.New("the process that runs the node is about to end: wait for that")
 	ErrStopped     = fmt.Errorf("the node has stopped: %w", net.ErrClosed)
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
+	ErrNoKey       = errors.New("the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer")
 	ErrSelf        = errors.New("the peer is this node itself: what it is to hear, its program can tell it")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
 	ErrTooLarge    = errors.New("the message is larger than the limit: raise max message, here and at the peers, or send it in parts")
@@ -322,6 +323,7 @@ var Errors = map[string]error{
 	"brief":          ErrBrief,
 	"stopped":        ErrStopped,
 	"no peer":        ErrNoPeer,
+	"no key":         ErrNoKey,
 	"self":           ErrSelf,
 	"undelivered":    ErrUndelivered,
 	"too large":      ErrTooLarge,

@@ -3,11 +3,12 @@
 // Package oncecard is the codec of once_card: Cards, membership tokens, rolls and invites of @Once, version 1.
 //
 // Nodes prove with these messages who they are. An identity is an Ed25519 key.
-// A CARD binds to it the keys that are used with it for a while. A TOKEN says
-// that a network vouches for an id. An INVITE carries a token to a node that
-// is to become a member, and may carry a new identity, too. A ROLL is what a
-// network says of all its members: which token of each is the latest, and
-// whose tokens are void. A MOVE gives a network another key.
+// A CARD binds to it the keys that are used with it for a while, and is short:
+// it names the long one of them by its SHA-256. A TOKEN says that a network
+// vouches for an id. An INVITE carries a token to a node that is to become a
+// member, and may carry a new identity, too. A ROLL is what a network says of
+// all its members: which token of each is the latest, and whose tokens are
+// void. A MOVE gives a network another key.
 //
 //	once-card = CARD / TOKEN / ROLL / INVITE / MOVE
 //
@@ -32,10 +33,10 @@ const (
 // Limits of fields: octets of a text, entries of a list and their octets together,
 // frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxCard              = 1388
+	MaxCard              = 204
 	MaxCardIdentity      = 32
 	MaxCardTransport     = 32
-	MaxCardSealing       = 1216
+	MaxCardSealing       = 32
 	MaxCardProof         = 64
 	MaxToken             = 1488
 	MaxTokenNetwork      = 32
@@ -117,8 +118,7 @@ type Card struct {
 	Identity []byte
 	// public key of CURVE, of X25519; always 32 octets; aliases the frame
 	Transport []byte
-	// public key of HPKE with the key encapsulation MLKEM768-X25519 (0x647a);
-	// always 1216 octets; aliases the frame
+	// SHA-256 of the sealing key; always 32 octets; aliases the frame
 	Sealing []byte
 	// a number that is higher at each start of the node
 	Incarnation uint64
@@ -145,7 +145,7 @@ func (m *Card) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Bytes("identity", m.Identity, 32)
 	w.Bytes("transport", m.Transport, 32)
-	w.Bytes("sealing", m.Sealing, 1216)
+	w.Bytes("sealing", m.Sealing, 32)
 	w.Uint64(m.Incarnation)
 	w.Uint64(m.NotBefore)
 	w.Uint64(m.Expiry)
@@ -160,7 +160,7 @@ func (m *Card) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Borrow("identity", &m.Identity, 32)
 	r.Borrow("transport", &m.Transport, 32)
-	r.Borrow("sealing", &m.Sealing, 1216)
+	r.Borrow("sealing", &m.Sealing, 32)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)

@@ -110,8 +110,9 @@ type Open struct {
 	// number of the session; it is higher with each session that the sender
 	// opens under a challenge
 	Number uint64
-	// the first 8 octets of the SHA-256 of the receiver's sealing key
-	Key uint64
+	// the first 8 octets of the SHA-256 of the receiver's card, which names
+	// the key
+	Card uint64
 	// the secret, for the receiver's sealing key; always 1120 octets; aliases
 	// the frame
 	Encapsulation []byte
@@ -134,7 +135,7 @@ func (m *Open) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDOpen))
 	w.Uint8(Version)
 	w.Uint64(m.Number)
-	w.Uint64(m.Key)
+	w.Uint64(m.Card)
 	w.Bytes("encapsulation", m.Encapsulation, 1120)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
@@ -146,7 +147,7 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDOpen))
 	r.Constant("version", 1, Version)
 	r.Uint64("number", &m.Number)
-	r.Uint64("key", &m.Key)
+	r.Uint64("card", &m.Card)
 	r.Borrow("encapsulation", &m.Encapsulation, 1120)
 	r.Borrow("proof", &m.Proof, 64)
 	return r.End()

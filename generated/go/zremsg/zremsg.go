@@ -6,14 +6,15 @@
 // to one node (WHISPER) or to a group (SHOUT). Each message is one ZeroMQ
 // frame; the frames of the content follow it in WHISPER and SHOUT. RFC 36 has
 // the messages up to PING-OK. Zyre has sent ELECT, LEADER and GOODBYE since
-// 2017. CONFIRM, CONFIRMED and TAKEN pass between @Once nodes only, HOLDS, ASK
-// and ROLL only between nodes that have shown each other that they are members
-// of one network.
+// 2017. CONFIRM, CONFIRMED, TAKEN, ASK-SEALING and SEALING pass between @Once
+// nodes only, HOLDS, ASK and ROLL only between nodes that have shown each
+// other that they are members of one network.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
 //	traffic   = WHISPER / SHOUT / JOIN / LEAVE / PING / PING-OK / election / HELLO
 //	          / CONFIRM / CONFIRMED / HOLDS / ASK / ROLL
+//	          / ASK-SEALING / SEALING
 //	election  = ELECT / LEADER
 //	goodbye   = [ TAKEN ] GOODBYE
 //
@@ -74,6 +75,10 @@ const (
 	MaxAsk                = 6
 	MaxRoll               = 326986
 	MaxRollRoll           = 326976
+	MaxAskSealing         = 42
+	MaxAskSealingDigest   = 32
+	MaxSealing            = 1226
+	MaxSealingKey         = 1216
 )
 
 // Limits of what the messages say together.
@@ -84,6 +89,8 @@ const (
 	MaxAsked              = 2         // peers that are asked for a ROLL at a time
 	MaxAnswered           = 4         // ASKs of a peer that are answered at once, if they are for what it was brought last; one more a minute
 	MaxRolls              = 8         // ROLLs of a peer that are taken in at once, if they were not asked for or are not right; one more in ten seconds
+	MaxSealingWait        = 5         // seconds that what is to be sealed waits for the peer's sealing key
+	MaxSealingAnswered    = 4         // ASK-SEALINGs over a connection that are answered at once; one more a minute
 )
 
 // ID tells the messages apart.
@@ -91,41 +98,45 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDHello     ID = 1  // greets a peer, so that it can connect back to the sender.
-	IDWhisper   ID = 2  // carries content to one peer.
-	IDShout     ID = 3  // carries content to a group; each member gets a copy.
-	IDJoin      ID = 4  // says that the sender has joined a group.
-	IDLeave     ID = 5  // says that the sender has left a group.
-	IDPing      ID = 6  // asks a peer that has been quiet for a sign of life.
-	IDPingOK    ID = 7  // answers a PING.
-	IDElect     ID = 8  // starts or carries on the election of a group's leader.
-	IDLeader    ID = 9  // announces the outcome of an election.
-	IDGoodbye   ID = 10 // says that the sender leaves the network.
-	IDConfirm   ID = 11 // asks a peer to say that it has taken in all that the sender has said over this connection.
-	IDConfirmed ID = 12 // answers a CONFIRM, over the connection that the sender has made.
-	IDTaken     ID = 13 // says, before a GOODBYE, how far the sender has taken in what it was told over the connection that the receiver has made.
-	IDHolds     ID = 14 // says which ROLL of the network the sender has.
-	IDAsk       ID = 15 // asks for the ROLL that the receiver has.
-	IDRoll      ID = 16 // brings the ROLL that the sender has.
+	IDHello      ID = 1  // greets a peer, so that it can connect back to the sender.
+	IDWhisper    ID = 2  // carries content to one peer.
+	IDShout      ID = 3  // carries content to a group; each member gets a copy.
+	IDJoin       ID = 4  // says that the sender has joined a group.
+	IDLeave      ID = 5  // says that the sender has left a group.
+	IDPing       ID = 6  // asks a peer that has been quiet for a sign of life.
+	IDPingOK     ID = 7  // answers a PING.
+	IDElect      ID = 8  // starts or carries on the election of a group's leader.
+	IDLeader     ID = 9  // announces the outcome of an election.
+	IDGoodbye    ID = 10 // says that the sender leaves the network.
+	IDConfirm    ID = 11 // asks a peer to say that it has taken in all that the sender has said over this connection.
+	IDConfirmed  ID = 12 // answers a CONFIRM, over the connection that the sender has made.
+	IDTaken      ID = 13 // says, before a GOODBYE, how far the sender has taken in what it was told over the connection that the receiver has made.
+	IDHolds      ID = 14 // says which ROLL of the network the sender has.
+	IDAsk        ID = 15 // asks for the ROLL that the receiver has.
+	IDRoll       ID = 16 // brings the ROLL that the sender has.
+	IDAskSealing ID = 17 // asks for the sealing key that the receiver's card names.
+	IDSealing    ID = 18 // brings the sealing key that the sender was asked for.
 )
 
 var names = [...]string{
-	IDHello:     "HELLO",
-	IDWhisper:   "WHISPER",
-	IDShout:     "SHOUT",
-	IDJoin:      "JOIN",
-	IDLeave:     "LEAVE",
-	IDPing:      "PING",
-	IDPingOK:    "PING-OK",
-	IDElect:     "ELECT",
-	IDLeader:    "LEADER",
-	IDGoodbye:   "GOODBYE",
-	IDConfirm:   "CONFIRM",
-	IDConfirmed: "CONFIRMED",
-	IDTaken:     "TAKEN",
-	IDHolds:     "HOLDS",
-	IDAsk:       "ASK",
-	IDRoll:      "ROLL",
+	IDHello:      "HELLO",
+	IDWhisper:    "WHISPER",
+	IDShout:      "SHOUT",
+	IDJoin:       "JOIN",
+	IDLeave:      "LEAVE",
+	IDPing:       "PING",
+	IDPingOK:     "PING-OK",
+	IDElect:      "ELECT",
+	IDLeader:     "LEADER",
+	IDGoodbye:    "GOODBYE",
+	IDConfirm:    "CONFIRM",
+	IDConfirmed:  "CONFIRMED",
+	IDTaken:      "TAKEN",
+	IDHolds:      "HOLDS",
+	IDAsk:        "ASK",
+	IDRoll:       "ROLL",
+	IDAskSealing: "ASK-SEALING",
+	IDSealing:    "SEALING",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -801,6 +812,80 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// AskSealing asks for the sealing key that the receiver's card names.
+type AskSealing struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+	// the key's SHA-256; always 32 octets
+	Digest []byte
+}
+
+// ID returns IDAskSealing.
+func (*AskSealing) ID() ID { return IDAskSealing }
+
+// Size returns the length of the first frame in octets.
+func (m *AskSealing) Size() int {
+	return 6 + wire.SizeBytes(m.Digest)
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *AskSealing) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("ASK-SEALING", b)
+	w.Header(Signature, uint8(IDAskSealing))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Bytes("digest", m.Digest, 32)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *AskSealing) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("ASK-SEALING", frame, content)
+	r.Header(Signature, uint8(IDAskSealing))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Bytes("digest", &m.Digest, 32)
+	return r.End()
+}
+
+// Sealing brings the sealing key that the sender was asked for.
+type Sealing struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+	// the key; always 1216 octets
+	Key []byte
+}
+
+// ID returns IDSealing.
+func (*Sealing) ID() ID { return IDSealing }
+
+// Size returns the length of the first frame in octets.
+func (m *Sealing) Size() int {
+	return 6 + wire.SizeBytes(m.Key)
+}
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Sealing) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("SEALING", b)
+	w.Header(Signature, uint8(IDSealing))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Bytes("key", m.Key, 1216)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Sealing) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("SEALING", frame, content)
+	r.Header(Signature, uint8(IDSealing))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Bytes("key", &m.Key, 1216)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -849,6 +934,10 @@ func New(id ID) Message {
 		return new(Ask)
 	case IDRoll:
 		return new(Roll)
+	case IDAskSealing:
+		return new(AskSealing)
+	case IDSealing:
+		return new(Sealing)
 	}
 	return nil
 }

@@ -1,0 +1,15 @@
+package node
+
+import (
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+)
+
+// holding is what a member has said of the roll that it has.
+type holding struct {
+	rank     identity.Rank
+	offers   bool            // it is later than ours, as far as is known
+	given    identity.Rank   // of the roll that it was brought last
+	answered guard.Allowance // of its ASKs
+	brought  guard.Allowance // of its ROLLs
+}
