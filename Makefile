@@ -16,8 +16,11 @@ FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
 ONLY        ?=
+RING        ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
+# BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
+BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm
 PACKERS     := zip dpkg tar gzip
 READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
@@ -73,7 +76,7 @@ docs: generate ## print the documents, and draw the state machines with dot, as 
 
 .PHONY: check
 check: ## prove that all is formatted, vetted, and what the models print
-	@unformatted=$$(gofmt -l bindings gsl lab src generated); \
+	@unformatted=$$(gofmt -l bindings conformance gsl lab src generated); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
 	go vet ./...
 	@for platform in $(PLATFORMS); do \
@@ -81,7 +84,7 @@ check: ## prove that all is formatted, vetted, and what the models print
 	done
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
+	shellcheck bindings/*/*.sh conformance/*/*.sh .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
@@ -128,9 +131,17 @@ vuln dist distcheck: export GOTOOLCHAIN := $(RELEASER)
 libtest: lib ## test libonce with sanitizers and valgrind
 	@bash bindings/c/test.sh
 
+.PHONY: bindings
+bindings: ## install what the tests of other languages need (Debian, Ubuntu)
+	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done))
+
+.PHONY: pythoncheck
+pythoncheck: ## check the types of the binding for Python with mypy --strict
+	@command -v mypy >/dev/null || { echo "mypy: skipped: apt-get install mypy"; exit 0; }; mypy --strict --python-version 3.9 bindings/python/once
+
 .PHONY: conformance
 conformance: lib python node ## let all languages play the scenarios with each other; ONLY=c,python
-	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY))
+	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) $(if $(RING),--ring)
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 
 .PHONY: vuln

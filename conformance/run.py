@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Has every language talk to every other: conformance/run.py [--only LANG,LANG] [--scenario NAME] [--faults].
+"""Has every language talk to every other: conformance/run.py [--only LANG,LANG] [--scenario NAME] [--ring] [--faults].
 
 Each folder here is a language. Its setup.sh installs the package as a user would, below a
 folder of its own, and leaves there the program "driver" and the name of the installed
 decoder; exit status 77 says that this machine lacks what the language needs. With --faults
-each decoder is made to read a wrong place, and its language must fail.
+each decoder is made to read a wrong place, and its language must fail. With --ring a
+language plays only with the one after it.
 """
 
 import os
@@ -21,6 +22,7 @@ import time
 here = pathlib.Path(__file__).resolve().parent
 FILE = here / "scenarios.txt"
 LIMIT = 60  # seconds for a scenario
+RING = False
 
 
 def scenarios():
@@ -120,6 +122,8 @@ def main(arguments):
     if "--only" in arguments:
         languages = arguments[arguments.index("--only") + 1].split(",")
     counts = {"passed": 0, "failed": 0, "skipped": 0}
+    global RING
+    RING = "--ring" in arguments
     root = pathlib.Path(tempfile.mkdtemp(prefix="once-conformance"))
     try:
         drivers = {}
@@ -141,12 +145,17 @@ def main(arguments):
     return 1 if counts["failed"] or not counts["passed"] else 0
 
 
+def partners(a, languages):
+    """Whom a language plays with: everybody, or with --ring the one after it."""
+    return [languages[(languages.index(a) + 1) % len(languages)]] if RING else languages
+
+
 def everybody(drivers, counts, port, wanted):
     for scenario, roles in scenarios().items():
         if wanted not in ("", scenario):
             continue
         for a in drivers:
-            for b in drivers if "b" in roles else [a]:
+            for b in partners(a, list(drivers)) if "b" in roles else [a]:
                 port += 1
                 wrong = play({"a": drivers[a], "b": drivers[b]}, scenario, roles, port)
                 counts["failed" if wrong else "passed"] += 1

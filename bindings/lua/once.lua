@@ -110,7 +110,7 @@ int once_transfer_octets (uint64_t self, void *result);
 int once_transfer_octets_done (uint64_t self, void *result);
 ]]
 
-if abi.lib.once_compatible(1, "m0d8bc55a7cb4b256") ~= 0 then
+if abi.lib.once_compatible(1, "m44150d6687495246") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -466,13 +466,13 @@ function Node:recv_batch(timeout)
   return self:receive_batch(timeout)
 end
 
--- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It fails if there is no such peer, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
+-- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
 function Node:whisper(peer_, content_, timeout)
   local octets, sizes, count = abi.content(content_)
   abi.check(self.handle, abi.lib.once_node_whisper(self.handle, abi.id(peer_), octets, sizes, count, abi.millis(timeout), 0))
 end
 
--- Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
+-- Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
 function Node:shout(group_, content_, timeout)
   local octets, sizes, count = abi.content(content_)
   local result = abi.ffi.new("uint32_t[1]")

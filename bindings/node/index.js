@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm0d8bc55a7cb4b256') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm44150d6687495246') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -431,7 +431,7 @@ class Node extends Source {
   /** Waits for events and returns all that wait. The batch, and all that it holds, is valid until the next recv or recv batch. It returns the events, or fails if the node has stopped and no events are left, or if the wait was ended. */
   async recvBatch (options) { return this.receiveBatch(options) }
 
-  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It fails if there is no such peer, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
+  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
   async whisper (peer, content, options) {
     const content_ = abi.content(content)
     const code = once_node_whisper(this.handle, abi.id(peer), content_.data, content_.sizes, content_.count, 0, 0)
@@ -440,7 +440,7 @@ class Node extends Source {
     await abi.apart(this.handle, once_node_whisper, [abi.id(peer), content_.data, content_.sizes, content_.count], options)
   }
 
-  /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
+  /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
   async shout (group, content, options) {
     const group_ = Buffer.from(group)
     const content_ = abi.content(content)

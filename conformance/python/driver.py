@@ -127,17 +127,19 @@ class Driver:
 
     def twice(self):
         cancel = once.Cancel()
-        ended = []
+        ended, told = [], threading.Event()
+
         def wait():
             try:
                 self.own.recv_batch(cancel=cancel)
             except once.OnceError as error:
                 ended.append(type(error))
+            told.set()
+
         threads = [threading.Thread(target=wait) for _ in range(2)]
         for thread in threads:
             thread.start()
-        while once.BusyError not in ended:
-            assert len(ended) == 0, ended
+        told.wait()
         cancel.cancel()
         for thread in threads:
             thread.join()

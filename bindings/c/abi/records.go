@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m0d8bc55a7cb4b256"
+	Model  = "m44150d6687495246"
 )
 
 // Codes of errors that have no name in the class models.
@@ -33,6 +33,7 @@ var errorCodes = []struct {
 	{libonce.ErrBrief, -392125},
 	{libonce.ErrStopped, -794599},
 	{libonce.ErrNoPeer, -188969},
+	{libonce.ErrNoKey, -678719},
 	{libonce.ErrSelf, -571213},
 	{libonce.ErrUndelivered, -788809},
 	{libonce.ErrTooLarge, -875474},
@@ -87,6 +88,7 @@ var Texts = map[int]string{
 	-392125: "the process that runs the node is about to end: wait for that",
 	-794599: "the node has stopped",
 	-188969: "no such peer is present: wait until it enters",
+	-678719: "the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer",
 	-571213: "the peer is this node itself: what it is to hear, its program can tell it",
 	-788809: "peers are not known to have got what was said to them",
 	-875474: "the message is larger than the limit: raise max message, here and at the peers, or send it in parts",

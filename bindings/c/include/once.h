@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m0d8bc55a7cb4b256"
+#define ONCE_MODEL "m44150d6687495246"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -91,6 +91,7 @@ enum {
     ONCE_ERR_BRIEF = -392125, // the process that runs the node is about to end: wait for that
     ONCE_ERR_STOPPED = -794599, // the node has stopped
     ONCE_ERR_NO_PEER = -188969, // no such peer is present: wait until it enters
+    ONCE_ERR_NO_KEY = -678719, // the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer
     ONCE_ERR_SELF = -571213, // the peer is this node itself: what it is to hear, its program can tell it
     ONCE_ERR_UNDELIVERED = -788809, // peers are not known to have got what was said to them
     ONCE_ERR_TOO_LARGE = -875474, // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
@@ -490,20 +491,24 @@ int once_node_recv (once_node_t self, int64_t timeout, once_cancel_t cancel, onc
 int once_node_recv_batch (once_node_t self, void *buffer, size_t buffer_size, int64_t timeout, once_cancel_t cancel, size_t *result);
 
 // Sends a message to one peer. It is queued for the peer; if the peer's queue
-// is full, the call waits until there is room. It fails if there is no such
-// peer, if it is the node itself, if the message is larger than the limit, if
-// the wait was ended or if the node has stopped.
+// is full, the call waits until there is room. It waits up to 5 seconds, too,
+// for the key to seal with, in case the peer has yet to bring it. It fails if
+// there is no such peer, if its key does not come, if it is the node itself,
+// if the message is larger than the limit, if the wait was ended or if the
+// node has stopped.
 //   peer: the peer's UUID
 //   content: the frames of the message; they are copied; 1 to 65536 frames
 // It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).
-// Errors: ErrNoPeer, ErrSelf, ErrTooLarge, ErrStopped, ErrNotRunning.
+// Errors: ErrNoPeer, ErrNoKey, ErrSelf, ErrTooLarge, ErrStopped,
+// ErrNotRunning.
 int once_node_whisper (once_node_t self, const once_uuid_t *peer, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel);
 
 // Sends a message to all peers in a group; the node itself need not be in it.
 // It is queued for each of them; the call waits until all queues have room,
 // except for those of peers that are suspect. What such a queue has no room
-// for is not sent to that peer, and flush says so. It returns for how many
-// peers it is queued, which may be none; fails as whisper does.
+// for is not sent to that peer, nor is what cannot be sealed for it, and flush
+// says so. It returns for how many peers it is queued, which may be none;
+// fails as whisper does.
 //   group: the group; 1 to 255 octets
 //   content: the frames of the message; they are copied; 1 to 65536 frames
 // It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).

@@ -27,6 +27,7 @@ once_error_name (int code)
     case ONCE_ERR_BRIEF: return "brief";
     case ONCE_ERR_STOPPED: return "stopped";
     case ONCE_ERR_NO_PEER: return "no peer";
+    case ONCE_ERR_NO_KEY: return "no key";
     case ONCE_ERR_SELF: return "self";
     case ONCE_ERR_UNDELIVERED: return "undelivered";
     case ONCE_ERR_TOO_LARGE: return "too large";

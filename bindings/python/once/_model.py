@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import duration, millis, moment, numbers, octets, pairs, take, text, texts, whole
 
-if lib.once_compatible(1, b"m0d8bc55a7cb4b256"):
+if lib.once_compatible(1, b"m44150d6687495246"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -108,6 +108,12 @@ class NoPeerError(OnceError):
     """no such peer is present: wait until it enters"""
 
     code = -188969
+
+
+class NoKeyError(OnceError):
+    """the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer"""
+
+    code = -678719
 
 
 class SelfError(OnceError):
@@ -1125,7 +1131,7 @@ class Node(Source[Event]):
         return await apart(self.recv_batch, timeout=timeout)
 
     def whisper(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It fails if there is no such peer, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
+        """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
         parts = frames(content)
         code = _once_node_whisper(self._handle, octets(peer), *parts, millis(timeout), cancel._handle if cancel else 0)
         if code:
@@ -1136,7 +1142,7 @@ class Node(Source[Event]):
         return await apart(self.whisper, peer, content, timeout=timeout)
 
     def shout(self, group: str, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> int:
-        """Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does."""
+        """Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does."""
         group_ = text(group)
         parts = frames(content)
         result = ctypes.c_uint32()
