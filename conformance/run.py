@@ -166,6 +166,9 @@ def everybody(drivers, counts, port, wanted):
 
 def faults(drivers, root, counts, port):
     for language, driver in drivers.items():
+        if not (here / language / "fault.sh").exists():
+            print(f"{language}: has no decoder")
+            continue
         port += 1
         spoil(language, root)
         wrong = play({"a": driver, "b": driver}, "talk", {"a", "b"}, port)

@@ -21,6 +21,7 @@ var floors = []string{
 	"bindings/go/once/files",
 	"bindings/go/once",
 	"bindings/go/once/oncetest",
+	"bindings/bench/go",
 	"bindings/c/lib",
 	"bindings/c/abi",
 	"bindings/go/libonce",
