@@ -88,6 +88,14 @@ check: ## prove that all is formatted, vetted, and what the models print
 	go mod tidy -diff
 	bash gsl/check.sh
 
+.PHONY: models
+models: ## review the models: faults, changes since the latest release or api/model.lock
+	@bash .ci/models.sh
+
+.PHONY: lock
+lock: ## write api/model.lock, when what changed in the models is meant
+	@go run ./src/cmd/once-model lock --out api/model.lock
+
 .PHONY: lines
 lines: ## count the lines of the library, and what stands apart
 	@bash .ci/lines.sh

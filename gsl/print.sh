@@ -12,16 +12,26 @@ if [ "$found" != "$wanted" ]; then
     exit 1
 fi
 
-cp -R project.xml api gsl "$into"
+go build -o "$into/once-model" ./src/cmd/once-model
+cp -R gsl "$into"
 rm -rf "$into/gsl/test"
-cd "$into"
-for project in project.xml gsl/testdata/good/project.xml; do
-    sum=$(cat api/class/*.xml api/abi/*.xml gsl/abi_types.xml | sha256sum | cut -c1-16)
-    faults=$(gsl -q "-checksum:m$sum" "$project" 2>&1) || faults="$faults (failed)"
-    if [ -n "$faults" ]; then
-        echo "$faults" >&2
+for project in project.xml examples/auction/project.xml gsl/testdata/good/project.xml; do
+    if ! "$into/once-model" lint --settle "$into" "$project" >&2; then
         echo "$project was not printed: correct the models named above" >&2
         exit 1
     fi
 done
-gofmt -w generated bindings gsl/test src
+cp -R api/abi "$into/api"
+sum=$(cat api/class/*.xml api/abi/*.xml gsl/abi_types.xml | sha256sum | cut -c1-16)
+"$into/once-model" vectors --out "$into/generated/vectors" project.xml
+"$into/once-model" vectors --out "$into/examples/auction/generated/vectors" examples/auction/project.xml
+"$into/once-model" vectors --out "$into/gsl/test/tiny/vectors" gsl/testdata/good/project.xml
+cd "$into"
+for project in project.xml examples/auction/project.xml gsl/testdata/good/project.xml; do
+    faults=$(gsl -q "-checksum:m$sum" "$project" 2>&1) || faults="$faults (failed)"
+    if [ -n "$faults" ]; then
+        echo "$faults" >&2
+        exit 1
+    fi
+done
+gofmt -w generated bindings examples gsl/test src
