@@ -72,7 +72,7 @@ generate: ## print all generated files from the models
 
 .PHONY: docs
 docs: generate ## print the documents, and draw the state machines with dot, as SVG
-	@ls generated/doc/*.md generated/doc/*.svg
+	@ls generated/doc/*.md generated/doc/*.svg generated/doc/*.html
 
 .PHONY: check
 check: ## prove that all is formatted, vetted, and what the models print

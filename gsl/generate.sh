@@ -8,6 +8,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 gsl/print.sh "$copy"
 gsl/pictures.sh "$copy" draw
+gsl/book.sh "$copy"
 rm -rf generated bindings/go/libonce examples/auction/generated gsl/test/tiny
 gsl/among.sh . | xargs -r rm
 cp -R "$copy/generated" .

@@ -20,10 +20,11 @@ const (
 	Layouts   Kind = "layout"
 	Machines  Kind = "machine"
 	Classes   Kind = "class"
+	Talks     Kind = "conversation"
 )
 
 // kinds are all of them, in the order in which a project's models are resolved.
-var kinds = []Kind{Protocols, Layouts, Machines, Classes}
+var kinds = []Kind{Protocols, Layouts, Machines, Classes, Talks}
 
 // Project is a set of models that belong together.
 type Project struct {
@@ -33,6 +34,7 @@ type Project struct {
 	Layouts   []*Layout
 	Machines  []*Machine
 	Classes   []*Class
+	Talks     []*Talk
 	Problems  []Problem // what could not be read
 
 	fsys fs.FS
@@ -181,6 +183,9 @@ func (p *Project) read(name string) (*Element, error) {
 
 // KindOf tells what a model describes by what is in it.
 func KindOf(root *Element) Kind {
+	if root.Tag == "conversation" {
+		return Talks
+	}
 	if root.Tag != "class" && root.Tag != "layout" && root.Tag != "machine" && root.Tag != "protocol" {
 		return Unknown
 	}
@@ -212,6 +217,8 @@ func (p *Project) add(kind Kind, root *Element) {
 		p.Machines = append(p.Machines, newMachine(root, p.read))
 	case Classes:
 		p.Classes = append(p.Classes, newClass(root))
+	case Talks:
+		p.Talks = append(p.Talks, newTalk(root, p.read))
 	}
 }
 
@@ -228,6 +235,9 @@ func (p *Project) Models() []*Element {
 		all = append(all, m.Element)
 	}
 	for _, m := range p.Classes {
+		all = append(all, m.Element)
+	}
+	for _, m := range p.Talks {
 		all = append(all, m.Element)
 	}
 	return all

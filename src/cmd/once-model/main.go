@@ -69,7 +69,7 @@ one or the other; the current folder if none is given.`,
 		PersistentPreRun:  func(*cobra.Command, []string) { *begun = true },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(lintCommand(), diffCommand(), lockCommand(), vectorsCommand(), initCommand())
+	root.AddCommand(lintCommand(), diffCommand(), lockCommand(), exploreCommand(), docCommand(), serveCommand(), vectorsCommand(), initCommand())
 	return root
 }
 

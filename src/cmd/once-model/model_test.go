@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +76,19 @@ func TestCommands(t *testing.T) {
 		{"lock --out go.mod --check", 1, "", "go.mod is not of these models"},
 		{"vectors gsl/testdata/bad/protocol_ids.xml", 1, "", "vectors need models that once-model lint --dialect once finds nothing in"},
 		{"vectors api/protocol/zre_msg.xml", 0, `{"name": "HELLO", "case": "no id", "error": "short", "field": "signature", "frames": ["aaa1"]}`, ""},
+		{"lint src/model/explore/testdata/bad.xml", 1, `bad.xml:5: bad: the machine of peer has no action "send HELLO"`, ""},
+		{"explore src/model/explore/testdata/prototype/deadlock.xml", 1, "deadlock: nothing went wrong, and peer waits in waiting for what nobody says", ""},
+		{"explore --json src/model/explore/testdata/prototype/unhandled.xml", 1, `"fault": "unhandled event"`, ""},
+		{"explore --only zmtp_null --verbose", 0, "nothing is wrong\n  at most: breaks of wire: 1", ""},
+		{"explore --only nobody", 2, "", "--only nobody: there is no such conversation in project.xml"},
+		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
+		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
+		{"doc api/machine/peer.xml", 1, "", "api/machine/peer.xml has no project.xml: a book is of a whole project"},
+		{"doc --pages lab", 1, "", "README.md: no such file or directory: make generate prints the pages"},
+		{"serve --listen nowhere", 1, "", "--listen nowhere: listen tcp: address nowhere: missing port in address"},
+		{"serve --against no-such-thing", 1, "", "--against no-such-thing: no-such-thing is no file here"},
+		{"serve --trace go.mod", 1, "", "--trace go.mod:1: "},
+		{"serve --trace src/cmd/once-model/testdata/other.json", 1, "", `other.json:2: there is no state "gone" of a machine "door"`},
 		{"init Project", 2, "", `NAME is "Project": give 2 to 31 lower-case letters and digits, a letter first`},
 		{"init project --module ../x", 2, "", `--module is "../x": give the path of a Go module, as example.org/project`},
 		{"init project --at-once lab", 2, "", "which has no go.mod of github.com/sjohnr/at-once"},
@@ -200,5 +216,43 @@ func TestRevisions(t *testing.T) {
 	}
 	if out, said, exit := call(t, dir, "diff", "HEAD:gone.xml"); exit != 1 || out != "" || !strings.Contains(said, "in revision HEAD") {
 		t.Errorf("%d, %q, %q", exit, out, said)
+	}
+}
+
+// TestServe shows the book with what is drawn into it, until it is interrupted.
+func TestServe(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), self, "serve", "--listen", "127.0.0.1:0", "--against", "api/model.lock", "--trace", "src/cmd/once-model/testdata/trace.json")
+	command.Dir, command.Env = tree, append(os.Environ(), "BE_ONCE_MODEL=1")
+	out, err := command.StdoutPipe()
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"": `class="node visited last" data-times="1" data-state="peer.ready"`, "x": "404"} {
+		response, err := http.Get(strings.TrimSpace(url) + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("/%s is %.200s, %v, want %s", path, text, err, want)
+		}
+	}
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Error(err)
 	}
 }

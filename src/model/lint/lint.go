@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/sjohnr/at-once/src/model"
+	"github.com/sjohnr/at-once/src/model/explore"
 )
 
 // Finding is something that is wrong, where, and what to do.
@@ -75,6 +76,11 @@ func Check(p *model.Project, dialect Dialect) []Finding {
 	}
 	l.sides()
 	l.classes()
+	for _, talk := range p.Talks {
+		for _, problem := range explore.Check(talk) {
+			l.findings = append(l.findings, Finding{problem.Pos, talk.Name(), problem.Text})
+		}
+	}
 	slices.SortStableFunc(l.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(l.order(a.File), l.order(b.File)), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
