@@ -54,7 +54,7 @@ var floors = []string{
 	"generated/go/peermachine",
 	"generated/go/oncecard",
 	"generated/go/oncefiles",
-	"generated/go/onceseal",
+	"generated/go/onceseal", "generated/go/oncelink",
 	"generated/go/oncecontrol",
 	"generated/go/zgossipmsg",
 	"generated/go/zremsg",

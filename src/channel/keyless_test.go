@@ -146,7 +146,7 @@ func TestWaitForKeyEnds(t *testing.T) {
 		"the caller gives up": {func(_ *listener, cancel context.CancelFunc) { cancel() }, context.Canceled},
 		"the peer goes":       {func(l *listener, _ context.CancelFunc) { l.to.End() }, api.ErrNoPeer},
 		"the path is lost, and the key comes": {func(l *listener, _ context.CancelFunc) {
-			_ = l.path.Close()
+			_ = l.path.Link().Close()
 			l.connect()
 			l.listens()
 			l.must(l.sealing().Take(l.key()))

@@ -34,11 +34,12 @@ type Path struct {
 	sealing  sealing
 
 	// Guarded by Link.Reserve to Commit.
-	sequence uint16   // of the latest message
-	said     Amount   // content
-	count    uint64   // messages of all kinds
-	latest   uint64   // count at the latest content
-	asides   []uint64 // where the whispers that are between the two nodes begin, of those not acknowledged
+	sequence   uint16   // of the latest message
+	said       Amount   // content
+	count      uint64   // messages of all kinds
+	latest     uint64   // count at the latest content
+	contentEnd uint64   // position behind the latest content
+	asides     []uint64 // where the whispers that are between the two nodes begin, of those not acknowledged
 
 	// The loop's own.
 	asks      atomic.Int64 // how many there are of asked
@@ -126,8 +127,13 @@ func (p *Path) Acknowledged(position, edge uint64) (passes bool, err error) {
 		return false, err
 	}
 	p.Grant(edge)
-	return p.asks.Load() > 0, nil
+	all := false
+	p.Locked(func() { all = p.allLocked() })
+	return all || p.asks.Load() > 0, nil
 }
+
+// allLocked tells whether the peer has acknowledged all content.
+func (p *Path) allLocked() bool { return p.KnownLocked() >= p.contentEnd }
 
 // Passed answers the questions that what is acknowledged answers. It is the loop's.
 func (p *Path) Passed() {
@@ -137,6 +143,11 @@ func (p *Path) Passed() {
 		n++
 	}
 	p.answer(n)
+	p.Locked(func() {
+		if p.allLocked() {
+			p.confirmed = p.said
+		}
+	})
 }
 
 // Control queues a message that is no content, encoded into scratch, which it returns. It
@@ -196,6 +207,7 @@ func (p *Path) sayLocked(octets int) {
 	p.sequence++
 	p.count++
 	p.latest = p.count
+	p.contentEnd = p.EndLocked()
 }
 
 // Asks returns what a function asks the peer, which is over only with the path if that takes

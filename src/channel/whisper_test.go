@@ -251,7 +251,7 @@ func TestFull(t *testing.T) {
 			for name, do := range map[string]func() error{
 				"a session": func() error { return ben.to.Age(s.Guard, time.Now().Add(time.Hour)) },
 				"a whisper": func() error {
-					return ben.path.aside(100, func([]byte) { t.Error("it has room") })
+					return ben.path.aside(100, func([]byte) bool { t.Error("it has room"); return true })
 				},
 			} {
 				if before := ben.fulls; !errors.Is(do(), link.ErrClosed) || ben.fulls != before+1 {

@@ -289,10 +289,12 @@ func (l *loop) conclude(t *talk) {
 	if t.in != nil {
 		l.work.Go(t.in.end) // which may wait for the loop
 	}
-	lanes := slices.Clone(t.lanes)
-	heard := t.over != nil && !t.over.away.Load()
+	lanes, over := slices.Clone(t.lanes), t.over
+	if over != nil && over.away.Load() {
+		over = nil
+	}
 	l.work.Go(func() {
-		rest, err := l.linger(t.out, lanes, heard)
+		rest, err := l.linger(t.out, lanes, over)
 		l.do(func() {
 			l.rests(t.out.Link(), rest)
 			l.ends(t.out.Link(), err)
@@ -302,17 +304,27 @@ func (l *loop) conclude(t *talk) {
 }
 
 // linger waits until all is acknowledged that was said in a channel which ends, for at most
-// the linger time, if the peer may hear it, and closes its links. It returns what is not.
-func (l *loop) linger(out *outbound, lanes []*receiver, heard bool) (rest channel.Amount, err error) {
+// the linger time and as long as the link lasts that it goes over, if the peer may hear it, and
+// closes its links. It returns what is not.
+func (l *loop) linger(out *outbound, lanes []*receiver, over *receiver) (rest channel.Amount, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.settings.Linger)
 	defer cancel()
-	if err = link.ErrClosed; heard {
-		err = out.Flush(ctx)
+	if err = link.ErrClosed; over != nil {
+		lasts, lost := context.WithCancel(ctx)
+		l.work.Go(func() {
+			defer lost()
+			select {
+			case <-over.done:
+			case <-lasts.Done():
+			}
+		})
+		err = out.Flush(lasts)
+		lost()
 	}
 	rest = out.Rest()
 	out.Discard()
 	for _, r := range lanes {
-		if !heard || r.link.Shutdown(ctx) != nil {
+		if over == nil || r.link.Shutdown(ctx) != nil {
 			_ = r.link.Close()
 		}
 	}

@@ -135,7 +135,7 @@ func ExampleNode_Flush() {
 	}
 
 	send := func(ctx context.Context) {
-		if err := ana.Whisper(ctx, ben.UUID(), make([]byte, config.Inbox)); err != nil {
+		if err := ana.Whisper(ctx, ben.UUID(), make([]byte, 300_000)); err != nil {
 			log.Fatal(err)
 		}
 		var undelivered *once.UndeliveredError

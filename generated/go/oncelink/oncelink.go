@@ -18,7 +18,7 @@ package oncelink
 import "github.com/sjohnr/at-once/src/wire"
 
 // Signature is the number of the protocol in the first two octets of a message.
-const Signature = 7
+const Signature = 8
 
 // Version is a field that never varies: version of these messages.
 const Version = 1
