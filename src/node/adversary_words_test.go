@@ -184,10 +184,10 @@ func (s *scene) record() (record [][]byte) {
 func TestReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, api.NodeSecurityAuto)
-		record, his := s.record(), s.tap.between(s.ben, s.ana)
+		record, his, nonce := s.record(), s.tap.between(s.ben, s.ana), s.challenged(s.ben, s.ana)
 		replay := func() {
 			t.Helper()
-			for _, shown := range [][]byte{nil, s.challenged(s.ben, s.ana)} {
+			for _, shown := range [][]byte{nil, nonce} {
 				_, err := s.confront(s.ben.UUID(), func(c *link.Config) {
 					if shown != nil {
 						c.Properties = map[string][]byte{guard.PropertyNonce: shown}

@@ -184,8 +184,14 @@ func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
 // overheard is the HELLO of ben to another.
 func (s *scene) overheard(to *actor) *zremsg.Hello {
 	hello := new(zremsg.Hello)
-	s.ana.must(hello.Decode(s.tap.words(s.ben, to)[0][0], nil))
-	return hello
+	for _, frames := range s.tap.words(s.ben, to) {
+		if id, err := zremsg.Peek(frames[0]); err == nil && id == zremsg.IDHello {
+			s.ana.must(hello.Decode(frames[0], nil))
+			return hello
+		}
+	}
+	s.t.Fatalf("ben has not greeted %s", to.Name())
+	return nil
 }
 
 // header returns the value of a header, to be changed.

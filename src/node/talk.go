@@ -86,6 +86,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 // carries has a link carry on a channel.
 func (l *loop) carries(t *talk, r *receiver) error {
 	if _, err := t.out.Acknowledged(r.lane.theirs.Expected, r.lane.theirs.Edge); err != nil {
+		l.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
 		return errPosition
 	}
 	t.out.Passed()

@@ -12,7 +12,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -23,7 +22,7 @@ type wiretap struct {
 	taps []*tapped
 }
 
-// on taps the connections that a node will make.
+// on taps the connections that a node will make, and those that it will take.
 func (w *wiretap) on(n *Node) { n.world.Transport = tappedTransport{n.world.Transport, w} }
 
 type tappedTransport struct {
@@ -36,14 +35,37 @@ func (t tappedTransport) Dial(ctx context.Context, endpoint string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	c := &tapped{Conn: conn, tap: t.tap}
-	t.tap.mu.Lock()
-	defer t.tap.mu.Unlock()
-	t.tap.taps = append(t.tap.taps, c)
-	return c, nil
+	return t.tap.add(conn), nil
 }
 
-// tapped is a connection, and what was said on it: by who dialled, and to that.
+func (t tappedTransport) Listen(ctx context.Context, endpoint string) (net.Listener, error) {
+	listener, err := t.Transport.Listen(ctx, endpoint)
+	return tappedListener{listener, t.tap}, err
+}
+
+type tappedListener struct {
+	net.Listener
+	tap *wiretap
+}
+
+func (l tappedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.tap.add(conn), nil
+}
+
+// add taps one end of a connection.
+func (w *wiretap) add(conn net.Conn) *tapped {
+	c := &tapped{Conn: conn, tap: w}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.taps = append(w.taps, c)
+	return c
+}
+
+// tapped is one end of a connection, and what was said on it: there, and to that.
 type tapped struct {
 	net.Conn
 	tap         *wiretap
@@ -85,12 +107,20 @@ func (w *wiretap) all() (octets []byte) {
 	return octets
 }
 
-// between returns the latest connection that a node has made to another.
+// between returns the end of the connection over which a node talks to another.
 func (w *wiretap) between(from, to *actor) (last *tapped) {
+	from.lan.t.Helper()
+	var over net.Addr
+	var far net.Addr
+	from.loop.do(func() {
+		if out := from.loop.of(to.UUID()).ours; out != nil {
+			over, far = out.Link().LocalAddr(), out.Link().RemoteAddr()
+		}
+	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.taps {
-		if sight.Of(c.LocalAddr()).Host() == from.host && sight.Of(c.RemoteAddr()).Host() == to.host {
+		if over != nil && c.LocalAddr().String() == over.String() && c.RemoteAddr().String() == far.String() {
 			last = c
 		}
 	}
