@@ -125,10 +125,10 @@ func TestForgedBeacon(t *testing.T) {
 				s.shows = c.shows(s)
 				s.hub.Cut(func(from, _ string) bool { return from == s.ben.host })
 				lookout{s.ana.loop}.sighted([]sight.Sighting{{ID: c.id(s), Endpoint: parsed(s.home).With(s.eve.PublicKey())}})
-				s.memory.Refuse(s.ben.host, true)   // where he is comes first
-				s.tap.between(s.ana, s.ben).Close() // so that ana calls him again
+				s.memory.Partition(s.ana.host, s.ben.host, true) // where he is comes first
+				s.tap.between(s.ana, s.ben).Close()              // so that ana calls him again
 				time.Sleep(time.Second)
-				s.memory.Refuse(s.ben.host, false)
+				s.memory.Partition(s.ana.host, s.ben.host, false)
 				s.rest()
 				m := s.shown.Load()
 				if m == nil || string(m.Identity) != string(routingID(s.ana.UUID())) || s.told.Load() > 0 {

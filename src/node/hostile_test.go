@@ -11,7 +11,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -62,6 +64,16 @@ func frame(m zremsg.Message, content ...[]byte) []byte {
 		panic(err)
 	}
 	return appendFrames(b, content)
+}
+
+// resume is how a link begins that carries no channel yet.
+func resume() []byte {
+	m := &oncelink.Resume{Edge: channel.FirstWindow, Mac: make([]byte, 16)}
+	b, err := m.AppendTo(zmtp.AppendHeader(nil, m.Size(), false))
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // appendFrames appends the last frames of a message.

@@ -106,7 +106,12 @@ func (s *scene) greetsOver(shown byte, hello func(far [guard.NonceSize]byte) *zr
 	s.t.Cleanup(func() { k.Close() })
 	_, theirs := k.TakeProperties()
 	far := [guard.NonceSize]byte(theirs[strings.ToLower(guard.PropertyNonce)])
-	(&stranger{Link: k}).say(frame(hello(far)))
+	eve := &stranger{Link: k}
+	if shown != 0 && theirs[strings.ToLower(guard.PropertyNonce)] != nil {
+		eve.say(resume())
+	}
+	eve.say(frame(hello(far)))
+	eve.say(frame(&zremsg.Ping{Sequence: 2})) // she is there, and has taken the greeting of ana
 }
 
 // TestClocks lets nodes meet whose clocks differ: what is said on a connection proves

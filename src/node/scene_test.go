@@ -49,7 +49,7 @@ var challenge = guard.NewChallenge()
 
 func newScene(t *testing.T, security api.NodeSecurity, prepare ...func(*Node)) *scene {
 	s := &scene{lan: newLAN(t)}
-	prepare = append(prepare, with(security), in("room"), s.tap.on)
+	prepare = append([]func(*Node){with(security), in("room"), s.tap.on}, prepare...)
 	s.ana, s.ben, s.cleo = s.node("ana", prepare...), s.node("ben", prepare...), s.node("cleo", prepare...)
 	for _, a := range []*actor{s.ana, s.ben, s.cleo} {
 		t.Cleanup(func() { _ = a.Stop() })
@@ -172,7 +172,7 @@ func (s *scene) confront(id uuid.UUID, change func(*link.Config), words ...[]byt
 // greeting is a HELLO of eve to ana before she signs it.
 func (s *scene) greeting() *zremsg.Hello {
 	incarnation := strconv.FormatUint(s.eve.Identity.Card().Incarnation, 10)
-	return &zremsg.Hello{Endpoint: s.home, Name: "eve", Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: incarnation}}}
+	return &zremsg.Hello{Endpoint: s.home, Name: "eve", Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: incarnation}, {Key: zre.ReservedHeader + "CHANNEL", Value: "1"}}}
 }
 
 // signed completes a HELLO as a node does whose driver shows no properties.

@@ -157,6 +157,9 @@ func (p *peer) muted(link LinkID) {
 
 func (p *peer) refused() {
 	p.refusals = true
+	if p.line.both && p.line.called { // it may never have accepted any, and connects to us again
+		return
+	}
 	if !p.present() || !p.voice.audible() { // else it still speaks to us: the attempts go on
 		p.fire(peermachine.EventRefused)
 	}

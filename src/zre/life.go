@@ -67,7 +67,7 @@ func (p *peer) drop() {
 	next := connection{}
 	if p.line.both && p.present() { // the channel goes on
 		next = p.line.connection
-		next.up, next.at = false, nowhere
+		next.up, next.at, next.called = false, nowhere, at == nowhere && (next.up || next.called)
 	}
 	p.lead(next)
 	p.greetings.due, p.greetings.waits, p.line.lostAt = time.Time{}, false, p.now

@@ -17,6 +17,7 @@ type connection struct {
 	up       bool           // it stands; one that carries both directions outlives its links
 	both     bool           // it carries both directions
 	taken    bool           // then: the peer has taken our greeting
+	called   bool           // then: the latest link of a channel that has none was made by the peer
 	at       sight.Endpoint // where it leads, nowhere if there is none, or the peer has made it
 	shown    bool           // the far side has shown in the handshake that it is the peer
 	life     uint64         // and in which of its lives, 0 if it has not
