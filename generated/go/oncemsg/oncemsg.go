@@ -480,8 +480,7 @@ func (m *GetEndpoints) Decode(frame []byte, content [][]byte) error {
 type ListEndpoints struct {
 	// number of the request that the message makes or answers; 0 for others
 	Number uint32
-	// an ENTRY in each frame; the octets of this example are none; at most 512
-	// frames
+	// an ENTRY in each frame; that of this example is none; at most 512 frames
 	Entries [][]byte
 }
 
@@ -561,8 +560,7 @@ type ListPeers struct {
 	Cursor uint64
 	// 1 if there is more, else 0
 	More uint8
-	// an ENTRY in each frame; the octets of this example are none; at most 512
-	// frames
+	// an ENTRY in each frame; that of this example is none; at most 512 frames
 	Entries [][]byte
 }
 
@@ -913,8 +911,8 @@ type Delta struct {
 	Anew uint8
 	// 1 if another follows at once, else 0
 	More uint8
-	// an ENTRY or a GONE in each frame; the octets of this example are none;
-	// at most 512 frames
+	// an ENTRY or a GONE in each frame; that of this example is none; at most
+	// 512 frames
 	Entries [][]byte
 }
 
