@@ -34,6 +34,8 @@ var floors = []string{
 	"src/events",
 	"src/zre",
 	"src/gossip",
+	"src/rendezvous/registry",
+	"src/rendezvous",
 	"src/beacon",
 	"src/sight",
 	"src/seal",
