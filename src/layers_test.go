@@ -34,6 +34,7 @@ var floors = []string{
 	"src/events",
 	"src/zre",
 	"src/gossip",
+	"src/rendezvous/relay",
 	"src/rendezvous/registry",
 	"src/rendezvous",
 	"src/beacon",
