@@ -101,8 +101,6 @@ func (s State) Timeout() Timeout {
 // Actions is what a machine does; [Step] calls it. Each action says when it is
 // taken, as state.event.
 type Actions interface {
-	// Keep: linked.publish, away.publish.
-	Keep()
 	// TellExit: linked.timeout, linked.stop, away.timeout, away.stop.
 	TellExit()
 }
@@ -126,7 +124,6 @@ func stepLinked(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventPublish:
 		// The node says what there is to know of it now.
-		do.Keep()
 		return StateLinked, true
 	case EventRenew:
 		// The node is still there.
@@ -150,7 +147,6 @@ func stepAway(e Event, do Actions) (State, bool) {
 	switch e {
 	case EventPublish:
 		// The node is back, and says what there is to know of it now.
-		do.Keep()
 		return StateLinked, true
 	case EventTimeout:
 		// It did not come back.
