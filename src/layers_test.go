@@ -26,6 +26,8 @@ var floors = []string{
 	"src/node",
 	"src/control",
 	"src/files",
+	"src/rendezvous/server",
+	"src/rendezvous/client",
 	"src/site",
 	"src/dial",
 	"src/channel",
