@@ -82,15 +82,19 @@ func (s *session) peerOf(octets []byte) (*Peer, error) {
 	if err := entry.Decode(octets, nil); err != nil {
 		return nil, err
 	}
-	card, err := rendezvous.CardOf(entry.Card)
+	id, err := rendezvous.IDIn(entry.Card)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	now, old := s.now(), s.known.peers[card.ID]
+	now, old := s.now(), s.known.peers[id]
 	s.mu.Unlock()
 	if old != nil && bytes.Equal(old.octets, octets) {
 		return old, nil
+	}
+	card, err := identity.ParseCard(entry.Card, id, identity.Anytime)
+	if err != nil {
+		return nil, err
 	}
 	p := &Peer{ID: card.ID, Card: card, Seen: entry.Seen, octets: bytes.Clone(octets)}
 	if p.Record, err = rendezvous.ParseRecord(entry.Record, entry.Sealed, card, s.keys.Number, now); err != nil || s.keys.Lobby() {

@@ -21,7 +21,6 @@ import (
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/client"
-	"github.com/sjohnr/at-once/src/rendezvous/relay"
 	"github.com/sjohnr/at-once/src/sight"
 )
 
@@ -142,6 +141,25 @@ func leave(nodes ...*node) {
 	}
 }
 
+func (n *node) meetings() []*client.Meeting {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.met
+}
+
+func (n *node) circuits() []*client.Circuit {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lent
+}
+
+// told tells how often a node was told of another.
+func (n *node) told(of *node) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sighted[of.own.UUID()]
+}
+
 func (n *node) counted(what string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -162,5 +180,3 @@ func hostFor(n int) string { return net.IPv4(10, 1, byte(n>>8), byte(n)).String(
 func someone() *identity.Identity { return must(identity.New()) }
 
 func open() Policy { return Policy{Relays: true, Requests: 50} }
-
-var _ = relay.Limits{}

@@ -30,8 +30,8 @@ func TestTwoMeet(t *testing.T) {
 		if a, b := ana.knows(), ben.knows(); !slices.Equal(a, []string{"ben"}) || !slices.Equal(b, []string{"ana"}) {
 			s.Errorf("ana knows %v, ben %v", a, b)
 		}
-		if ana.sighted[ben.own.UUID()] != 1 || ben.sighted[ana.own.UUID()] != 1 || len(ana.sighted) != 1 {
-			s.Errorf("sighted %v, %v", ana.sighted, ben.sighted)
+		if ana.told(ben) != 1 || ben.told(ana) != 1 || ana.told(ana) != 0 {
+			s.Errorf("told %d, %d times", ana.told(ben), ben.told(ana))
 		}
 		p, err := ana.Look(s.Context(), ben.own.UUID())
 		if err != nil || p.Inside.Groups[0] != "room" || len(p.Dialable(ana.State().Observed)) != 1 || p.Seen[0] != ben.State().Observed {
@@ -46,8 +46,8 @@ func TestTwoMeet(t *testing.T) {
 		if err != nil || m.Card.ID != ben.own.UUID() || len(m.Dial) != 1 || m.Dial[0].Bare() != "tcp://10.0.0.3:4711" || time.Since(began) > 4*delay+time.Millisecond {
 			s.Fatalf("after %v: %+v, %v", time.Since(began), m, err)
 		}
-		if n := len(ben.met); n != 1 || ben.met[0].ID != ana.own.UUID() || ben.met[0].At.Sub(m.At).Abs() > 2*time.Millisecond {
-			s.Errorf("%d meetings; both dial at %v and %v", n, ben.met[0].At, m.At)
+		if met := ben.meetings(); len(met) != 1 || met[0].ID != ana.own.UUID() || met[0].At.Sub(m.At).Abs() > 2*time.Millisecond {
+			s.Errorf("%+v; both dial at another time than %v", met, m.At)
 		}
 
 		ahead := []byte("sealed")
@@ -56,7 +56,7 @@ func TestTwoMeet(t *testing.T) {
 			s.Fatal(err)
 		}
 		time.Sleep(delay)
-		far := ben.lent[0]
+		far := ben.circuits()[0]
 		if far.Peer != ana.own.UUID() || string(far.Ahead) != "sealed" || len(far.Passed) != 16 {
 			s.Errorf("%+v", far)
 		}
@@ -92,8 +92,8 @@ func TestLease(t *testing.T) {
 		time.Sleep(time.Second)
 		s.net.Cut("10.0.0.3")
 		time.Sleep(20 * time.Second)
-		if got := ana.knows(); len(got) != 1 || ana.sighted[ben.own.UUID()] != 1 {
-			s.Errorf("ben is back, and ana knows %v, and was told %d times", got, ana.sighted[ben.own.UUID()])
+		if got := ana.knows(); len(got) != 1 || ana.told(ben) != 1 {
+			s.Errorf("ben is back, and ana knows %v, and was told %d times", got, ana.told(ben))
 		}
 		s.net.Crash("10.0.0.3")
 		time.Sleep(50 * time.Second)
@@ -110,12 +110,12 @@ func TestLease(t *testing.T) {
 			s.Errorf("ben is back, and ana knows %v", got)
 		}
 		// For hours nothing happens, and nobody is told of anything: cards are renewed quietly.
-		told := ana.sighted[ben.own.UUID()]
+		told := ana.told(ben)
 		for range 60 {
 			time.Sleep(time.Minute)
 			must(0, ben.own.Renew(time.Now()))
 		}
-		if now := ana.sighted[ben.own.UUID()]; now > told+2 || len(ana.knows()) != 1 {
+		if now := ana.told(ben); now > told+2 || len(ana.knows()) != 1 {
 			s.Errorf("in an hour ana is told %d times of ben", now-told)
 		}
 		leave(ana, ben)
@@ -156,7 +156,7 @@ func TestChange(t *testing.T) {
 func TestRestart(t *testing.T) {
 	inScene(t, time.Millisecond, open(), func(s *scene) {
 		var nodes []*node
-		for i := range 40 {
+		for i := range 20 {
 			nodes = append(nodes, s.node(hostFor(i), "n", someone()))
 		}
 		time.Sleep(5 * time.Second)
@@ -227,16 +227,16 @@ func TestTwoConnections(t *testing.T) {
 		if status := s.server.Status(); status.Connections != 3 || status.Peers != 2 {
 			s.Errorf("%+v", status)
 		}
-		if _, err := ben.Introduce(s.Context(), own.UUID()); err != nil || len(second.met) != 1 || len(first.met) != 0 {
-			s.Errorf("%v: %d, %d", err, len(first.met), len(second.met))
+		if _, err := ben.Introduce(s.Context(), own.UUID()); err != nil || len(second.meetings()) != 1 || len(first.meetings()) != 0 {
+			s.Errorf("%v: %d, %d", err, len(first.meetings()), len(second.meetings()))
 		}
 		leave(second)
 		time.Sleep(time.Second)
 		if got := ben.knows(); len(got) != 1 {
 			s.Errorf("one connection has ended, and ben knows %v", got)
 		}
-		if _, err := ben.Introduce(s.Context(), own.UUID()); err != nil || len(first.met) != 1 {
-			s.Errorf("%v: %d", err, len(first.met))
+		if _, err := ben.Introduce(s.Context(), own.UUID()); err != nil || len(first.meetings()) != 1 {
+			s.Errorf("%v: %d", err, len(first.meetings()))
 		}
 		leave(first, ben)
 	})
