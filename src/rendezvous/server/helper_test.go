@@ -40,6 +40,9 @@ type scene struct {
 	keeper RollKeeper
 	server *Server
 	log    *slog.Logger
+
+	liarEnds func()
+	raws     []*raw
 }
 
 // inScene runs a test in a scene whose server runs, with delay from any host to any other.
@@ -49,8 +52,19 @@ func inScene(t *testing.T, delay time.Duration, policy Policy, test func(s *scen
 		s.own = must(identity.New())
 		s.run()
 		test(s)
-		s.server.Close()
+		s.finish()
 	})
+}
+
+// finish ends what is left.
+func (s *scene) finish() {
+	for _, r := range s.raws {
+		r.close()
+		if !r.ended() {
+			s.Error("a connection does not end")
+		}
+	}
+	s.server.Close()
 }
 
 func quiet() *slog.Logger {
