@@ -210,6 +210,7 @@ func TestIntroductionsThatLie(t *testing.T) {
 		s.raws = []*raw{{own: own}}
 		ana := s.node("10.0.0.2", "ana", own)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if answers != 1 || refusals != 7 || len(ana.meetings()) != 1 {
 			s.Errorf("%d answers, %d refusals, %d meetings", answers, refusals, len(ana.meetings()))
 		}
