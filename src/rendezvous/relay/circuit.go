@@ -90,26 +90,47 @@ func (c *circuit) copy(from, to net.Conn) {
 	if c.rate > 0 {
 		size = min(size, int64(c.rate/8+1))
 	}
+	move := c.move
+	if _, tcp := from.(*net.TCPConn); !tcp {
+		buffer := make([]byte, min(size, 32<<10))
+		move = func(from, to net.Conn, _ int64) (int64, error) { return moveBuffer(from, to, buffer) }
+	}
 	for {
-		// A short read tells what a slow direction has passed.
-		err := from.SetReadDeadline(time.Now().Add(c.idle / slices))
-		var n int64
-		if err == nil {
-			n, err = io.CopyN(to, from, size)
-		}
+		n, err := move(from, to, size)
 		ended := errors.Is(err, io.EOF)
 		if ended {
 			if half, ok := to.(interface{ CloseWrite() error }); ok {
 				err = half.CloseWrite()
 			}
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
-		}
 		if !c.passed(n, ended, err) || !pause(max(pace.use(n), c.relay.total.use(n)), c.over) {
 			return
 		}
 	}
+}
+
+// move passes on so many octets of a connection over TCP, or what comes within a part of
+// the time for which a circuit may be idle: else nobody would know that something has.
+func (c *circuit) move(from, to net.Conn, size int64) (n int64, err error) {
+	if err = from.SetReadDeadline(time.Now().Add(c.idle / slices)); err == nil {
+		n, err = io.CopyN(to, from, size)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
+}
+
+// moveBuffer passes on what comes next of another connection, which may not outlive a
+// deadline.
+func moveBuffer(from, to net.Conn, buffer []byte) (int64, error) {
+	n, err := from.Read(buffer)
+	if n > 0 {
+		if _, fault := to.Write(buffer[:n]); fault != nil {
+			return 0, fault
+		}
+	}
+	return int64(n), err
 }
 
 // passed notes what one direction has passed on, and tells whether it goes on.

@@ -35,9 +35,9 @@ type End struct {
 
 // Figures are what a relay has done.
 type Figures struct {
-	Circuits int    // now
-	Lent     uint64 // in all
-	Octets   uint64 // that have passed
+	Circuits int    `json:"circuits"` // now
+	Lent     uint64 `json:"lent"`     // in all
+	Octets   uint64 `json:"octets"`   // that have passed
 }
 
 // Relay lends circuits. All methods may be called from any goroutine.

@@ -234,13 +234,13 @@ func (s *Server) countLocked(what string) {
 
 // Status is what there is to say of a server.
 type Status struct {
-	Since       time.Time
-	Connections int
-	Peers       int
-	Networks    int
-	Watchers    int
-	Relay       relay.Figures
-	Counts      map[string]uint64 // of what is unusual, by name
+	Since       time.Time         `json:"since"`
+	Connections int               `json:"connections"`
+	Peers       int               `json:"peers"`
+	Networks    int               `json:"networks"`
+	Watchers    int               `json:"watchers"`
+	Relay       relay.Figures     `json:"relay"`
+	Counts      map[string]uint64 `json:"counts"` // of what is unusual, by name
 }
 
 // Status returns what there is to say of the server.
