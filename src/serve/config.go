@@ -122,8 +122,8 @@ func isAccess(text string) error {
 	case text == "open", what == "allow" && value != "":
 		return nil
 	case what == "members":
-		_, err := z85.Key(value)
-		if err == nil && value != "" {
+		key, err := z85.Key(value)
+		if err == nil && key != [32]byte{} {
 			return nil
 		}
 		return errors.New("members= takes the network's public key, as once network show tells it")

@@ -28,6 +28,7 @@ type served struct {
 	*common
 	dir, file string
 	asJSON    bool
+	level     slog.Level
 	flags     *pflag.FlagSet
 }
 
@@ -67,7 +68,7 @@ SIGTERM it tells nodes when to come back, and ends.`,
 	}
 	s.flags.StringVar(&s.file, "config", "", "`FILE` with further settings")
 	s.flags.BoolVar(&s.asJSON, "log-json", false, "log in JSON")
-	s.flags.TextVar(&with.logLevel, "log-level", slog.LevelInfo, "least `LEVEL` to log: debug, info, warn or error")
+	s.flags.TextVar(&s.level, "log-level", slog.LevelInfo, "least `LEVEL` to log: debug, info, warn or error")
 	plainly(s.flags, "log-level", "choose one of debug, info, warn, error")
 	cmd.PersistentFlags().StringVar(&s.dir, "identity", "", "`DIR` of the server's identity (default: once/server in the user's configuration directory)")
 	cmd.AddCommand(s.statusCommand(), &cobra.Command{
@@ -109,7 +110,7 @@ func (s *served) config() (c server.Config, err error) {
 	if c.Directory, err = s.directory(); err != nil {
 		return c, err
 	}
-	options := &slog.HandlerOptions{Level: s.logLevel}
+	options := &slog.HandlerOptions{Level: s.level}
 	c.Logger = slog.New(slog.NewTextHandler(os.Stderr, options))
 	if s.asJSON {
 		c.Logger = slog.New(slog.NewJSONHandler(os.Stderr, options))
