@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,6 +23,10 @@ import (
 
 // reloads annotates the command that SIGHUP does not end.
 const reloads = "once_reloads"
+
+// garbage is how much memory, in percent of what is in use, may wait to be collected: nodes
+// are many, and each does little.
+const garbage = 50
 
 // served is how a server was asked for.
 type served struct {
@@ -142,6 +147,7 @@ func (s *served) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(garbage)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)

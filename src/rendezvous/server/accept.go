@@ -24,8 +24,9 @@ const (
 // pool is where links get their buffers, of all servers of a process.
 var pool link.Pool
 
-// take has a conversation over a connection, or makes it an end of a circuit.
-func (s *Server) take(conn net.Conn) {
+// take begins a conversation over a connection, or makes it an end of a circuit: then there
+// is none, nor if it is turned away.
+func (s *Server) take(conn net.Conn) *session {
 	now := time.Now()
 	at, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	from := prefixesOf(at.Addr())
@@ -44,9 +45,8 @@ func (s *Server) take(conn net.Conn) {
 			s.leave(from)
 		}
 		_ = conn.Close()
-		return
+		return nil
 	}
-	defer s.leave(from)
 	conn, ticket, err := begin(conn)
 	switch {
 	case err != nil:
@@ -56,8 +56,12 @@ func (s *Server) take(conn net.Conn) {
 			s.count("tickets that were no good")
 		}
 	default:
-		s.converse(conn, at, from)
+		if c := s.open(conn, at, from); c != nil {
+			return c
+		}
 	}
+	s.leave(from)
+	return nil
 }
 
 func (s *Server) leave(from []netip.Prefix) {
@@ -109,8 +113,8 @@ func read(conn net.Conn) (net.Conn, byte, error) {
 	return p, p.first[0], err
 }
 
-// converse has a conversation with a node until it ends.
-func (s *Server) converse(conn net.Conn, at netip.AddrPort, from []netip.Prefix) {
+// open begins a conversation with a node, nil if it does not come to that.
+func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix) *session {
 	l, err := link.Open(s.ctx, conn, link.Config{
 		Type: zmtp.Router, MaxMessage: oncemsg.MaxMessage, MaxFrames: 1, Greeting: oncemsg.MaxGreeting,
 		Outbox: outbox, Reserve: reserve, Handshake: machine.DefaultGreeting, Pool: &pool,
@@ -118,18 +122,23 @@ func (s *Server) converse(conn net.Conn, at netip.AddrPort, from []netip.Prefix)
 	})
 	if err != nil {
 		s.count("connections without a handshake")
-		return
+		return nil
 	}
-	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from[0], since: time.Now(), challenge: new([32]byte)}
+	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, since: time.Now(), challenge: new([32]byte)}
 	rand.Read(c.challenge[:])
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sessions[c] = struct{}{}
 	c.fire(machine.EventStart)
 	if s.draining != nil {
 		c.fire(machine.EventDrain)
 	}
-	s.mu.Unlock()
-	err = l.Serve(c.deliver)
+	return c
+}
+
+// end forgets a conversation that is over.
+func (c *session) end(err error) {
+	s := c.server
 	s.mu.Lock()
 	c.fire(machine.EventLost)
 	c.leave()

@@ -21,8 +21,8 @@ func (c *session) authenticate(number uint32, m *oncemsg.Authenticate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.number = number
-	if why == nil && c.card == nil {
-		c.card, c.token, c.members = card, token, bytes.Clone(m.Members)
+	if why == nil && c.id == uuid.Nil {
+		c.id, c.token, c.members = card.ID, token, bytes.Clone(m.Members)
 		c.lobby = len(m.Part) == 0
 		c.network = rendezvous.NumberOf(s.Identity.Card().Identity, m.Part, m.Members)
 		if why = s.admits(c); why == nil && s.policy.MaxPeers > 0 && len(s.peers) >= s.policy.MaxPeers && s.peers[c.key()] == nil {
@@ -36,7 +36,7 @@ func (c *session) authenticate(number uint32, m *oncemsg.Authenticate) {
 	c.fire(machine.EventAuthenticate)
 }
 
-func (c *session) key() peerKey { return peerKey{c.network, c.card.ID} }
+func (c *session) key() peerKey { return peerKey{c.network, c.id} }
 
 // prove returns the card of a node that has proved who it is, and its token.
 func (c *session) prove(m *oncemsg.Authenticate) (*identity.Card, *identity.Token, *refusal) {
@@ -73,7 +73,7 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 	done := func(answer oncemsg.Message, why *refusal) func() (oncemsg.Message, *refusal) {
 		return func() (oncemsg.Message, *refusal) { return answer, why }
 	}
-	if c.card == nil { // it is not its turn, which the machine sees to
+	if c.id == uuid.Nil { // it is not its turn, which the machine sees to
 		return done(nil, nil)
 	}
 	switch m := m.(type) {
@@ -145,7 +145,7 @@ func (c *session) roll(m *oncemsg.Roll) func() (oncemsg.Message, *refusal) {
 		}
 		for other := range s.sessions {
 			if taken && other.token != nil && s.rolls.voids(other.token) && other != c {
-				s.sendAway(other, refuse(machine.ReasonRevoked, "the network has revoked the membership of %s", other.card.ID))
+				s.sendAway(other, refuse(machine.ReasonRevoked, "the network has revoked the membership of %s", other.id))
 			}
 		}
 		return c.ok(), nil

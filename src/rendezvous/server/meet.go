@@ -56,7 +56,7 @@ func (c *session) introduce(m *oncemsg.Introduce) *refusal {
 	for s.last++; s.last == 0 || s.meetings[s.last] != nil; s.last++ {
 	}
 	i := &meeting{server: s, number: s.last, asks: c, call: c.number, asked: asked, until: time.Now().Add(machine.DefaultAnswer)}
-	if !asked.say(i.number, &oncemsg.Introduction{Peer: c.card.ID, Seen: c.peer.addresses(c), Meeting: m.Meeting}) {
+	if !asked.say(i.number, &oncemsg.Introduction{Peer: c.id, Seen: c.peer.addresses(c), Meeting: m.Meeting}) {
 		return refuse(serving.ReasonBusy, "the node takes no more now").after(time.Second)
 	}
 	c.asks++
@@ -152,12 +152,12 @@ func (c *session) circuit(m *oncemsg.Circuit) (oncemsg.Message, *refusal) {
 	if !c.ahead.Use(float64(len(m.Ahead)), time.Now(), aheadBurst, aheadRate) || !c.meets.Use(1, time.Now(), introduceBurst, introduceRate) {
 		return nil, refuse(serving.ReasonBusy, "too much is sent ahead, or asked for: wait").after(time.Second)
 	}
-	first, second, err := s.relay.Lend(relay.End{ID: c.card.ID, From: c.from}, relay.End{ID: m.Peer, From: other.from})
+	first, second, err := s.relay.Lend(relay.End{ID: c.id, From: c.from[0]}, relay.End{ID: m.Peer, From: other.from[0]})
 	if err != nil {
 		return nil, refuse(serving.ReasonQuota, "%v", err).after(10 * time.Second)
 	}
 	passed := append(slices.Clone(m.Passed), own[:]...)
-	if !other.say(0, &oncemsg.Ticket{Peer: c.card.ID, Ticket: second, Passed: passed, Ahead: m.Ahead}) {
+	if !other.say(0, &oncemsg.Ticket{Peer: c.id, Ticket: second, Passed: passed, Ahead: m.Ahead}) {
 		return nil, refuse(serving.ReasonBusy, "the node takes no more now").after(time.Second)
 	}
 	return &oncemsg.Ticket{Peer: m.Peer, Ticket: first, Passed: passed}, nil
@@ -209,7 +209,8 @@ func (c *session) dialBack(m *oncemsg.DialBack) *refusal {
 func (c *session) reach(at string) error {
 	ctx, cancel := context.WithTimeout(c.server.ctx, dialTime)
 	defer cancel()
-	key, err := ecdh.X25519().NewPublicKey(c.card.Transport[:])
+	transport, _ := c.link.RemoteKey()
+	key, err := ecdh.X25519().NewPublicKey(transport[:])
 	if err != nil {
 		return err
 	}
@@ -232,7 +233,7 @@ func (p *peer) note(at string, reached bool, c *session) {
 		p.reached = append(p.reached[max(0, len(p.reached)-maxReached+1):], at)
 	}
 	if known != reached {
-		if why := p.again(p.card, nil, c); why != nil {
+		if why := p.again(nil, nil, c); why != nil {
 			p.server.countLocked("addresses that could not be kept")
 		}
 	}

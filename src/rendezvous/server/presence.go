@@ -25,8 +25,8 @@ type peer struct {
 	until    time.Time  // when its lease ends
 	sessions []*session // the newest last
 	record   *rendezvous.Record
-	card     *identity.Card
-	reached  []string // where it was dialled back, the newest last
+	since    time.Time // not before of its card
+	reached  []string  // where it was dialled back, the newest last
 }
 
 // published is what a node has said, and was found to be right.
@@ -58,8 +58,8 @@ func (c *session) check(m *oncemsg.Publish) (*published, *refusal) {
 
 // ownCard returns the card that octets hold, if it is the node's.
 func (c *session) ownCard(octets []byte) (*identity.Card, *refusal) {
-	card, err := identity.ParseCard(octets, c.card.ID, identity.Anytime)
-	if err == nil && card.Transport != c.card.Transport {
+	card, err := identity.ParseCard(octets, c.id, identity.Anytime)
+	if transport, _ := c.link.RemoteKey(); err == nil && card.Transport != transport {
 		err = identity.ErrKey
 	}
 	if err != nil {
@@ -116,7 +116,7 @@ func (p *peer) keep(m *published, quiet bool, c *session) error {
 	if err := p.server.Registry.Put(p.key.network, e, quiet); err != nil {
 		return err
 	}
-	p.record, p.card = m.record, m.card
+	p.record, p.since = m.record, m.card.NotBefore
 	return nil
 }
 
@@ -146,7 +146,7 @@ func (c *session) renew(card *identity.Card, key []byte) *refusal {
 		return refuse(serving.ReasonTurn, "the node is not there: publish")
 	}
 	if card != nil {
-		if card.Incarnation != p.record.Incarnation || card.NotBefore.Before(p.card.NotBefore) {
+		if card.Incarnation != p.record.Incarnation || card.NotBefore.Before(p.since) {
 			return refuse(serving.ReasonStale, "the card is of another incarnation, or an older one")
 		}
 		if why := p.again(card, key, c); why != nil {
@@ -157,12 +157,18 @@ func (c *session) renew(card *identity.Card, key []byte) *refusal {
 	return nil
 }
 
-// again keeps what is kept of a node with another card, or seen elsewhere.
+// again keeps what is kept of a node with another card, or with the same but seen elsewhere.
 func (p *peer) again(card *identity.Card, key []byte, c *session) *refusal {
 	old := p.server.Registry.Get(p.key.network, p.key.id)
 	var entry oncerecord.Entry
 	if old == nil || entry.Decode(old.Octets, nil) != nil {
 		return refuse(serving.ReasonTurn, "the node is not there: publish")
+	}
+	if card == nil {
+		var err error
+		if card, err = identity.ParseCard(entry.Card, p.key.id, identity.Anytime); err != nil {
+			return refuse(serving.ReasonForged, "%v", err)
+		}
 	}
 	if err := p.keep(&published{card, p.record, entry.Record, entry.Sealed, key}, true, c); err != nil {
 		return refuse(serving.ReasonQuota, "%v", err).after(time.Minute)

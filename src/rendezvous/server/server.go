@@ -116,7 +116,9 @@ func (s *Server) Serve(l net.Listener) {
 		link.Accept(s.ctx, l, maxConnections, func(conn net.Conn, over func()) {
 			s.work.Go(func() {
 				defer over()
-				s.take(conn)
+				if c := s.take(conn); c != nil {
+					c.end(c.link.Serve(c.deliver)) // from here, so that who is idle has a small stack
+				}
 			})
 		}, func(err error) {
 			if errors.Is(err, link.ErrTooMany) {
@@ -138,7 +140,7 @@ func (s *Server) SetPolicy(p Policy) error {
 	}
 	s.policy = p
 	for c := range s.sessions {
-		if c.card == nil {
+		if c.id == uuid.Nil {
 			continue
 		}
 		if r := s.admits(c); r != nil {

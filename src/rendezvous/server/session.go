@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
 	"github.com/sjohnr/at-once/src/guard"
@@ -20,7 +22,7 @@ type session struct {
 	server *Server
 	link   *link.Link
 	at     netip.AddrPort
-	from   netip.Prefix
+	from   []netip.Prefix // whom its address is counted with
 
 	// Of the goroutine that reads, from when the node has proved who it is.
 	work     func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
@@ -35,7 +37,7 @@ type session struct {
 	state     machine.State
 	since     time.Time       // of the present state, or of the node's last word in it
 	challenge *[32]byte       // nil once it is used
-	card      *identity.Card  // nil until the node has proved who it is
+	id        uuid.UUID       // zeros until the node has proved who it is
 	token     *identity.Token // nil if the network is an open one
 	members   ed25519.PublicKey
 	network   rendezvous.Number
@@ -225,6 +227,7 @@ func (c *session) HangUp() { c.server.work.Go(func() { _ = c.link.Close() }) }
 func (c *session) leave() {
 	s := c.server
 	delete(s.sessions, c)
+	s.quotas.leave(c.from)
 	if w := s.watches[c.network]; w != nil {
 		delete(w.sessions, c)
 	}
