@@ -75,7 +75,6 @@ func join(t *testing.T, address string, dial func(context.Context, string) (net.
 	c := client.New(client.Config{
 		Address: a, Identity: own, Transport: link.TCP{}, WSS: dial, Linger: time.Second, Log: quiet,
 		Random: func(string) float64 { return 0.1 }, Count: func(string) {}, Describe: func() client.Description { return client.Description{Name: "n"} },
-		Sealing: func() []byte { return nil },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})

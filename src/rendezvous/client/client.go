@@ -19,8 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousclient"
 	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
@@ -84,7 +82,6 @@ type Config struct {
 	WSS       func(ctx context.Context, url string) (net.Conn, error) // nil is not at all
 	Pins      Pins                                                    // nil remembers nothing
 	Describe  func() Description
-	Sealing   func() []byte   // the sealing key that the identity's card names
 	Watched   func() []string // groups whose members are sighted; nil is all of the network
 	Willing   func(Proposal) bool
 	Met       func(*Meeting) // with whom the node was willing to meet
@@ -270,12 +267,11 @@ func (c *Client) DialBack(ctx context.Context, port uint16) (string, error) {
 	}
 }
 
-// Key returns the sealing key of a peer as the server has it, which is the one that its card
-// names or not.
-func (c *Client) Key(ctx context.Context, peer uuid.UUID) ([]byte, error) {
-	_, m, err := c.call(ctx, &oncemsg.GetKey{Peer: peer})
+// FetchKey has a peer's card have the sealing key that it names, as the server has it.
+func (c *Client) FetchKey(ctx context.Context, card *identity.Card) error {
+	_, m, err := c.call(ctx, &oncemsg.GetKey{Peer: card.ID})
 	if m, ok := m.(*oncemsg.Key); ok {
-		return m.Key, nil
+		return card.Sealing.Take(m.Key)
 	}
-	return nil, cmp.Or(err, ErrUnknown)
+	return cmp.Or(err, ErrUnknown)
 }

@@ -55,7 +55,7 @@ func (s *session) SendPublish() {
 		*p = fresh
 	}
 	s.told = card
-	s.ask(&oncemsg.Publish{Card: card.Octets(), Record: p.record, Sealed: p.sealed, Key: s.Sealing()})
+	s.ask(&oncemsg.Publish{Card: card.Octets(), Record: p.record, Sealed: p.sealed, Key: card.Sealing.Key()})
 }
 
 // candidates returns candidates as they travel.

@@ -351,7 +351,7 @@ func (s *session) SendRenew() {
 	}
 	m := new(oncemsg.Renew)
 	if card := s.Identity.Card(); card != s.told {
-		s.told, m.Card, m.Key = card, card.Octets(), s.Sealing()
+		s.told, m.Card, m.Key = card, card.Octets(), card.Sealing.Key()
 	}
 	s.ask(m)
 }

@@ -89,7 +89,7 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 		var card *identity.Card
 		var why *refusal
 		if len(m.Card) > 0 {
-			card, why = c.ownCard(m.Card)
+			card, why = c.ownCard(m.Card, m.Key)
 		}
 		return func() (oncemsg.Message, *refusal) {
 			if why == nil {

@@ -123,7 +123,6 @@ func (s *scene) node(host, name string, own *identity.Identity, change ...func(*
 		Random:   func(string) float64 { n.mu.Lock(); defer n.mu.Unlock(); return random.Float64() },
 		Count:    func(what string) { n.mu.Lock(); defer n.mu.Unlock(); n.counts[what]++ },
 		Describe: func() client.Description { n.mu.Lock(); defer n.mu.Unlock(); return n.what },
-		Sealing:  func() []byte { return []byte(name) },
 		Willing:  func(client.Proposal) bool { n.mu.Lock(); defer n.mu.Unlock(); return n.willing },
 		Met:      func(m *client.Meeting) { n.mu.Lock(); defer n.mu.Unlock(); n.met = append(n.met, m) },
 		Lent:     func(c *client.Circuit) { n.mu.Lock(); defer n.mu.Unlock(); n.lent = append(n.lent, c) },

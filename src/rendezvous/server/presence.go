@@ -42,7 +42,7 @@ const maxReached = 4
 
 // check returns what a node publishes, if it is right.
 func (c *session) check(m *oncemsg.Publish) (*published, *refusal) {
-	card, why := c.ownCard(m.Card)
+	card, why := c.ownCard(m.Card, m.Key)
 	if why != nil {
 		return nil, why
 	}
@@ -56,11 +56,15 @@ func (c *session) check(m *oncemsg.Publish) (*published, *refusal) {
 	return &published{card, record, m.Record, m.Sealed, m.Key}, nil
 }
 
-// ownCard returns the card that octets hold, if it is the node's.
-func (c *session) ownCard(octets []byte) (*identity.Card, *refusal) {
+// ownCard returns the card that octets hold, if it is the node's, and key is the sealing key
+// that it names, or nothing.
+func (c *session) ownCard(octets, key []byte) (*identity.Card, *refusal) {
 	card, err := identity.ParseCard(octets, c.id, identity.Anytime)
 	if transport, _ := c.link.RemoteKey(); err == nil && card.Transport != transport {
 		err = identity.ErrKey
+	}
+	if err == nil && len(key) > 0 {
+		err = card.Sealing.Take(key)
 	}
 	if err != nil {
 		return nil, refuse(serving.ReasonForged, "%v", err)

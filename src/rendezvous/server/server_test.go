@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -37,8 +38,8 @@ func TestTwoMeet(t *testing.T) {
 		if err != nil || p.Inside.Groups[0] != "room" || len(p.Dialable(ana.State().Observed)) != 1 || p.Seen[0] != ben.State().Observed {
 			s.Errorf("%+v, %v", p, err)
 		}
-		if key, err := ana.Key(s.Context(), ben.own.UUID()); err != nil || string(key) != "ben" {
-			s.Errorf("a key %q, %v", key, err)
+		if err := ana.FetchKey(s.Context(), p.Card); err != nil || !bytes.Equal(p.Card.Sealing.Key(), ben.own.Card().Sealing.Key()) {
+			s.Errorf("a key %x, %v", p.Card.Sealing.Key(), err)
 		}
 
 		began = time.Now()
