@@ -42,7 +42,8 @@ type Service struct {
 	close   func()
 	fresh   bool // its identity was made
 
-	mu sync.Mutex // guards config
+	mu      sync.Mutex // guards config, and what follows
+	reloads int
 }
 
 // Start starts a server. Close must follow.
@@ -214,12 +215,15 @@ type Status struct {
 	Address string `json:"address"`
 	ID      string `json:"id"`
 	Process int    `json:"process"`
+	Reloads int    `json:"reloads"` // how often other settings were taken
 	server.Status
 }
 
 // Status returns what there is to say of the server.
 func (s *Service) Status() Status {
-	return Status{Address: s.Address(), ID: s.own.UUID().String(), Process: os.Getpid(), Status: s.server.Status()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Status{Address: s.Address(), ID: s.own.UUID().String(), Process: os.Getpid(), Reloads: s.reloads, Status: s.server.Status()}
 }
 
 // Ask returns what there is to say of the server that runs in a directory.
@@ -279,6 +283,7 @@ func (s *Service) Reload(c Config) (later []string, err error) {
 			s.config.values[setting.Name] = c.values[setting.Name]
 		}
 	}
+	s.reloads++
 	return later, nil
 }
 
