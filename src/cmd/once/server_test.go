@@ -50,7 +50,7 @@ func TestServer(t *testing.T) {
 		t.Errorf("it says %s", p.errors.String())
 	}
 	write("max-peers = many\n")
-	n.complains(t, "line 1: max-peers", exitFailed, "server", "--identity", dir, "--config", file)
+	n.complains(t, "line 1: max-peers", exitUsage, "server", "--identity", dir, "--config", file)
 	write("max-peers = 7\n")
 	p = run()
 	p.sees(`^once://127\.0\.0\.1:\d+/\?key=[-\w]{43}$`)
