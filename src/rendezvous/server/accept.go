@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"io"
 	"net"
@@ -47,7 +48,7 @@ func (s *Server) take(conn net.Conn) *session {
 		_ = conn.Close()
 		return nil
 	}
-	conn, ticket, err := begin(conn)
+	conn, ticket, err := s.begin(conn)
 	switch {
 	case err != nil:
 		s.count("connections that began with nothing")
@@ -71,8 +72,10 @@ func (s *Server) leave(from []netip.Prefix) {
 }
 
 // begin returns the ticket that a connection begins with, which is read, or none.
-func begin(conn net.Conn) (net.Conn, []byte, error) {
+func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
 	err := conn.SetReadDeadline(time.Now().Add(machine.DefaultGreeting))
+	silent := conn
+	defer context.AfterFunc(s.ctx, func() { _ = silent.Close() })()
 	var first byte
 	if err == nil {
 		conn, first, err = peek(conn)

@@ -276,3 +276,18 @@ func TestUnwilling(t *testing.T) {
 		leave(ben)
 	})
 }
+
+// TestCloseIsQuick: whoever has connected and says nothing does not hold up the end.
+func TestCloseIsQuick(t *testing.T) {
+	inScene(t, 0, open(), func(s *scene) {
+		conn := must(s.net.Host("10.0.0.2").Dial(s.Context(), "tcp://"+s.address().Hosts[0]))
+		ana, _ := s.raw("10.0.0.3", someone())
+		time.Sleep(time.Millisecond)
+		began := time.Now()
+		s.server.Close()
+		if took := time.Since(began); took > time.Second || !ana.ended() {
+			s.Errorf("it takes %v", took)
+		}
+		_ = conn.Close()
+	})
+}
