@@ -4,7 +4,8 @@
 //
 // Who has a network's SECRET can open the INSIDE of all its records, test names of groups
 // against tags, and come in where the network is open. Who has not, as the server, sees
-// ids, addresses, times, sizes, and which tags coincide.
+// ids, addresses, times, sizes, and which tags coincide; of members also what is in their
+// tokens and roll, as their names.
 //
 // Programs import bindings/go/once: what is here may change at any time.
 package rendezvous

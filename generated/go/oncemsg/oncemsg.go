@@ -10,7 +10,8 @@
 // nodes say to each other does not depend on it. What nodes leave with the
 // server is modelled in [once_record](once_record.md): the server sees ids,
 // addresses, times and which tags coincide, and no names, groups, headers or
-// content.
+// content. Where only members come in it sees the names and roles in the
+// TOKENs and the ROLL that they show, too.
 //
 //	once-msg  = S:CHALLENGE C:AUTHENTICATE ( refused / S:OK *( request / told ) [ stop ] )
 //	request   = ( C:PUBLISH / C:RENEW / C:ROLL ) ( S:OK / S:NOPE )

@@ -1,8 +1,8 @@
 // Package server is a rendezvous server: it keeps who is there, tells it to those who may
 // know, and passes on what two nodes need to meet (see api/protocol/once_msg.xml).
 //
-// It sees ids, addresses, times, sizes and which tags coincide. What it is shown is
-// checked before it is kept or passed on, and nobody need believe it.
+// It sees ids, addresses, times, sizes, which tags coincide, and the tokens of members. What
+// it is shown is checked before it is kept or passed on, and nobody need believe it.
 //
 // Programs import bindings/go/once: what is here may change at any time.
 package server
