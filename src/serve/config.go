@@ -298,9 +298,7 @@ func allowed(file string) (map[uuid.UUID]bool, error) {
 // hosts returns by which hosts nodes are to reach the server: those that were said to be, or
 // where it listens, or where this host is on its networks.
 func (c *Config) hosts(listens []net.Addr) (hosts []string) {
-	for _, host := range c.list("external") {
-		hosts = append(hosts, host)
-	}
+	hosts = append(hosts, c.list("external")...)
 	for _, addr := range listens {
 		at, err := netip.ParseAddrPort(addr.String())
 		if err != nil || len(c.list("external")) > 0 {

@@ -166,7 +166,6 @@ func testFollowers(t *testing.T, r Registry) {
 	type follower struct {
 		cursor uint64
 		knows  map[uuid.UUID]string
-		fresh  map[uuid.UUID]bool
 		pace   int
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
