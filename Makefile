@@ -68,7 +68,7 @@ generate: ## print all generated files from the models
 
 .PHONY: docs
 docs: generate ## print the documents, and draw the state machines with dot, as SVG
-	@ls generated/doc/*.md generated/doc/*.svg
+	@ls generated/doc/*.md generated/doc/*.svg generated/doc/*.html
 
 .PHONY: check
 check: ## prove that all is formatted, vetted, and what the models print
@@ -83,6 +83,14 @@ check: ## prove that all is formatted, vetted, and what the models print
 	shellcheck .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
+
+.PHONY: models
+models: ## review the models: faults, changes since the latest release or api/model.lock
+	@bash .ci/models.sh
+
+.PHONY: lock
+lock: ## write api/model.lock, when what changed in the models is meant
+	@go run ./src/cmd/once-model lock --out api/model.lock
 
 .PHONY: lines
 lines: ## count the lines of the library, and what stands apart

@@ -23,11 +23,11 @@ count() {
 }
 
 models=$(files '^(api/.*|project)\.xml$' | count)
-engine=$(files '^src/.*\.go$' "^src/(cmd|interop)/|$doubles" | count)
+engine=$(files '^src/.*\.go$' "^src/(cmd|interop|model)/|$doubles" | count)
 wrapper=$(files '^bindings/go/.*\.go$' '/oncetest/' | count)
 printf '%-10s %6d\n' models "$models" engine "$engine" wrapper "$wrapper" library $((models + engine + wrapper))
 echo 'apart:'
 printf '%-10s %6d\n' program "$(files '^src/cmd/.*\.go$' | count)" \
 	doubles "$(files "$doubles" | count)" oncetest "$(files '/oncetest/.*\.go$' | count)" \
-	generator "$(files '^gsl/.*\.(gsl|sh)$' | count)" \
+	generator "$(files '^(gsl/.*\.(gsl|sh|go)|src/model/.*\.go)$' '^gsl/test/' | count)" \
 	labs "$(files '^(lab|demo|deploy|\.ci)/' '\.txt$' | count)"

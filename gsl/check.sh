@@ -8,7 +8,8 @@ trap 'rm -rf "$copy"' EXIT
 gsl/print.sh "$copy"
 
 stale=$(gsl/pictures.sh "$copy"
-for part in generated bindings/go/libonce gsl/test/tiny; do
+gsl/book.sh "$copy"
+for part in generated bindings/go/libonce examples/auction/generated gsl/test/tiny; do
     diff -rq "$part" "$copy/$part" || true
     git status --porcelain -- "$part"
 done

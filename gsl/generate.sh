@@ -8,9 +8,11 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 gsl/print.sh "$copy"
 gsl/pictures.sh "$copy" draw
-rm -rf generated bindings/go/libonce gsl/test/tiny
+gsl/book.sh "$copy"
+rm -rf generated bindings/go/libonce examples/auction/generated gsl/test/tiny
 gsl/among.sh . | xargs -r rm
 cp -R "$copy/generated" .
 cp -R "$copy/bindings/go/libonce" bindings/go/
+cp -R "$copy/examples/auction/generated" examples/auction/
 cp -R "$copy/gsl/test/tiny" gsl/test/
 (cd "$copy" && gsl/among.sh .) | while read -r file; do cp "$copy/$file" "$file"; done

@@ -9,9 +9,10 @@ cd "$(dirname "$0")/.."
 
 hash() { sha256sum | cut -c 1-64; }
 
-for diagram in "$into"/generated/doc/*.dot; do
+for diagram in "$into"/generated/doc/*.dot "$into"/examples/*/generated/doc/*.dot; do
     name=$(basename "$diagram" .dot)
-    picture=generated/doc/$name.svg
+    picture=${diagram#"$into/"}
+    picture=${picture%.dot}.svg
     source="<!-- Drawn by dot from $name.dot with the SHA-256 $(hash <"$diagram"), before this line with"
     if [ -f "$picture" ] && [ "$(tail -n 1 "$picture")" = "$source $(sed '$d' "$picture" | hash) -->" ]; then
         cp "$picture" "$into/$picture"

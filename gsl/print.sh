@@ -12,15 +12,24 @@ if [ "$found" != "$wanted" ]; then
     exit 1
 fi
 
-cp -R project.xml api gsl "$into"
+go build -o "$into/once-model" ./src/cmd/once-model
+cp -R gsl "$into"
 rm -rf "$into/gsl/test"
-cd "$into"
-for project in project.xml gsl/testdata/good/project.xml; do
-    faults=$(gsl -q "$project" 2>&1) || faults="$faults (failed)"
-    if [ -n "$faults" ]; then
-        echo "$faults" >&2
+for project in project.xml examples/auction/project.xml gsl/testdata/good/project.xml; do
+    if ! "$into/once-model" lint --settle "$into" "$project" >&2; then
         echo "$project was not printed: correct the models named above" >&2
         exit 1
     fi
 done
-gofmt -w generated bindings gsl/test src
+"$into/once-model" vectors --out "$into/generated/vectors" project.xml
+"$into/once-model" vectors --out "$into/examples/auction/generated/vectors" examples/auction/project.xml
+"$into/once-model" vectors --out "$into/gsl/test/tiny/vectors" gsl/testdata/good/project.xml
+cd "$into"
+for project in project.xml examples/auction/project.xml gsl/testdata/good/project.xml; do
+    faults=$(gsl -q "$project" 2>&1) || faults="$faults (failed)"
+    if [ -n "$faults" ]; then
+        echo "$faults" >&2
+        exit 1
+    fi
+done
+gofmt -w generated bindings examples gsl/test src

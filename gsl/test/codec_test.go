@@ -97,6 +97,41 @@ func TestExampleOfEveryType(t *testing.T) {
 	}
 }
 
+// What once-model says of the tiny protocol holds for its codec.
+func TestGoldenVectors(t *testing.T) {
+	text, err := os.ReadFile("tiny/vectors/golden/tiny_msg.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type vector struct {
+		Name, Case, Error string
+		Frames            []string
+	}
+	var golden struct{ Valid, Malformed []vector }
+	if err := json.Unmarshal(text, &golden); err != nil || len(golden.Valid) < 6 || len(golden.Malformed) < 60 {
+		t.Fatalf("%d and %d vectors, %v", len(golden.Valid), len(golden.Malformed), err)
+	}
+	for _, v := range append(golden.Valid, golden.Malformed...) {
+		var frames [][]byte
+		for _, text := range v.Frames {
+			octets, err := hex.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			frames = append(frames, octets)
+		}
+		m := map[string]tinymsg.Message{"EVERY": &tinymsg.Every{}, "PARCEL": &tinymsg.Parcel{}, "HELLO": &tinymsg.Hello{}}[v.Name]
+		err := m.Decode(frames[0], frames[1:])
+		if v.Error != "" {
+			if err == nil {
+				t.Errorf("%s, %s: is taken", v.Name, v.Case)
+			}
+		} else if again, e := m.AppendTo(nil); err != nil || e != nil || !bytes.Equal(again, frames[0]) {
+			t.Errorf("%s, %s: %v, %v", v.Name, v.Case, err, e)
+		}
+	}
+}
+
 func TestEveryPrefixFails(t *testing.T) {
 	b := frame(t)
 	for n := range b {

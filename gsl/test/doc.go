@@ -1,4 +1,3 @@
-// Package generator tests the generator: bad models must give exactly the faults
-// that stand beside them, and nothing else; good ones must print what is
-// committed under tiny, which is exercised here too.
+// Package generator tests the generator: good models must print what is committed under tiny, which
+// is exercised here too, and models that once-model has not settled nothing.
 package generator

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -142,6 +143,12 @@ func (s *session) entered() {
 	if wait := s.side.wait(); wait > 0 {
 		s.timer.Reset(wait)
 	}
+}
+
+// moved notes that the machine has left a state for another.
+func (s *session) moved(machine string, last, event, next fmt.Stringer) {
+	s.entered()
+	s.Log.Debug("machine moves", "machine", machine, "about", s.link.RemoteAddr(), "state", last, "event", event, "next", next)
 }
 
 // due fires the time-out of the present state, unless something was heard since.

@@ -31,7 +31,7 @@ func (s *serverSide) fire(e gossipserver.Event) {
 		return
 	}
 	if s.state = next; next != last {
-		s.entered()
+		s.moved("gossip_server", last, e, next)
 	}
 }
 
@@ -69,7 +69,7 @@ func (c *clientSide) fire(e gossipclient.Event) {
 		return
 	}
 	if c.state = next; next != last {
-		c.entered()
+		c.moved("gossip_client", last, e, next)
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/ecdh"
 	"errors"
 	"log/slog"
@@ -192,10 +193,21 @@ func (s *settings) GossipConnect(endpoint string) error {
 // core returns the settings of the ZRE core.
 func (s *settings) core() zre.Config {
 	return zre.Config{
+		Moves:    s.moves(),
 		Headers:  wire.Pairs(s.headers),
 		Greeting: s.Greeting,
 		Evasive:  s.Evasive,
 		Silent:   s.Silent,
 		Expired:  s.Expired,
+	}
+}
+
+// moves returns what logs the moves of the core's machines, nil if nobody takes the log.
+func (s *settings) moves() func(zre.Move) {
+	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
+		return nil
+	}
+	return func(m zre.Move) {
+		s.log.Debug("machine moves", "machine", m.Machine, "about", m.About, "state", m.State, "event", m.Event, "next", m.Next)
 	}
 }

@@ -70,6 +70,9 @@ func (all *elections) contest(group string) {
 	}
 	all.contests[group] = struct{}{}
 	if e := all.ballot(group); e != nil {
+		if e.state == electionmachine.StateSupporting && less(e.config.ID, e.challenger) {
+			e.challenge()
+		}
 		e.settle()
 	}
 }
@@ -315,6 +318,9 @@ func (e *election) fire(event electionmachine.Event) {
 	next, ok := electionmachine.Step(e.state, event, e)
 	if !ok || next == e.state {
 		return
+	}
+	if e.config.Moves != nil {
+		e.config.Moves(Move{"election", e.group, e.state.String(), event.String(), next.String()})
 	}
 	e.state = next
 	at := time.Time{}

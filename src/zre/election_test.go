@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/electionmachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 )
 
@@ -90,6 +91,23 @@ func TestElections(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestContestWhileSupporting has a member begin to contest while it supports one that it comes
+// before. It does not wait until that election is over.
+func TestContestWhileSupporting(t *testing.T) {
+	w := contest(t, 3, 0)
+	w.hosts[2].contest()
+	ballot := func() *election { return w.hosts[0].core.elections.ballots[group(0)] }
+	for waits := 0; ballot() == nil || ballot().state != electionmachine.StateSupporting; waits++ {
+		if waits == 1000 {
+			t.Fatal("the lowest member supports nobody")
+		}
+		w.run(time.Millisecond)
+	}
+	w.hosts[0].contest()
+	w.run(electionmachine.DefaultElection / 2)
+	w.wantLeader(0)
 }
 
 // TestElectionCost holds the number of messages against what the model says.

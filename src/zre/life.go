@@ -34,6 +34,9 @@ func (p *peer) fire(e peermachine.Event) {
 		return
 	}
 	if next != p.state {
+		if p.config.Moves != nil {
+			p.config.Moves(Move{"peer", p.id.String(), p.state.String(), e.String(), next.String()})
+		}
 		if next.Timeout() != p.state.Timeout() || !p.present() { // else the clock goes on
 			p.pulse.since = p.now
 		}

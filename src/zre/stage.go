@@ -24,6 +24,14 @@ type Config struct {
 	Expired     time.Duration
 
 	Signs func(uuid.UUID) Signs // asked for when a present peer seems to be quiet
+	Moves func(Move)            // is told when a machine leaves a state, unless it is nil; it must not wait
+}
+
+// Move is that a machine left a state for another.
+type Move struct {
+	Machine            string
+	About              string // the peer's id, or the group
+	State, Event, Next string
 }
 
 // slack is by how much a PING may be late, so that many go out in one go: to

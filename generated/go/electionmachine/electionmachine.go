@@ -110,7 +110,7 @@ func (s State) Timeout() Timeout {
 // Actions is what a machine does; [Step] calls it. Each action says when it is
 // taken, as state.event.
 type Actions interface {
-	// SendElect: settled.challenge.
+	// SendElect: settled.challenge, supporting.challenge.
 	SendElect()
 	// Support: settled.better, challenging.better, supporting.better.
 	Support()
@@ -175,6 +175,10 @@ func stepChallenging(e Event, do Actions) (State, bool) {
 
 func stepSupporting(e Event, do Actions) (State, bool) {
 	switch e {
+	case EventChallenge:
+		// We want to lead from now on, and our id is lower than the challenger's.
+		do.SendElect()
+		return StateChallenging, true
 	case EventBetter:
 		// A member with a lower id challenges too; we support that one.
 		do.Support()

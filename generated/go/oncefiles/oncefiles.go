@@ -31,6 +31,7 @@
 // count.
 //
 //	once-files = S:OFFER *( C:READ S:DATA ) ( C:END S:END / S:END / C:END )
+//	listing    = LISTING
 //
 // A message may be used by one goroutine at a time.
 //

@@ -14,6 +14,7 @@
 //	once-seal = *( session / shout )
 //	session   = OPEN *SEALED
 //	shout     = GROUP SEALED
+//	opened    = KEY / CONTENT / PROOF
 //
 // A message may be used by one goroutine at a time.
 //

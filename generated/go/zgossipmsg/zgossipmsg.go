@@ -6,8 +6,9 @@
 // bind, and clients, which connect; a node may be both. It takes the place of
 // beacons where there is no broadcast. Each message is one ZeroMQ frame.
 //
-//	zgossip   = C:HELLO *( C:PUBLISH / S:PUBLISH / heartbeat )
+//	zgossip   = C:HELLO *( C:PUBLISH / S:PUBLISH / heartbeat / refusal )
 //	heartbeat = C:PING S:PONG
+//	refusal   = S:INVALID C:HELLO
 //
 // See https://github.com/zeromq/czmq/blob/master/src/zgossip_msg.xml.
 //

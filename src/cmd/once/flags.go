@@ -32,6 +32,7 @@ type common struct {
 	brief    bool           // the command ends by itself, and soon
 	as       *once.Identity // who the node is, whatever identity says; nil if that says it
 	logLevel slog.Level
+	moves    *moves // of the node's machines go here; nil if they go to the log
 
 	// Set by begin.
 	given   func(flag string) bool   // tells whether the user has given a flag
@@ -101,12 +102,21 @@ func (c *common) start(ctx context.Context, w io.Writer, groups ...string) (*onc
 	case c.port == 0:
 		config.BeaconPort = once.NoBeacon
 	}
-	config.Logger = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel}))
+	config.Logger = slog.New(c.logHandler(w))
 	node, err := c.startNode(ctx, w)
 	if err != nil {
 		return nil, toldError{err, c.explain(err)}
 	}
 	return node, nil
+}
+
+// logHandler writes the log to w, but for the moves of machines if they are wanted apart.
+func (c *common) logHandler(w io.Writer) slog.Handler {
+	text := slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.logLevel})
+	if c.moves == nil {
+		return text
+	}
+	return moveHandler{text, c.moves}
 }
 
 // beacons tells whether the node has beacons: gossip, if there is any, replaces those that

@@ -75,8 +75,8 @@ commas separate the values.
 
 Exit status:
     0  what was asked for is done; or what goes on until it is ended (chat,
-       listen, receive --keep, peers --watch) was ended, by Ctrl-C or as asked
-       for; or nobody reads the output any more
+       listen, receive --keep, peers --watch, trace) was ended, by Ctrl-C or as
+       asked for; or nobody reads the output any more
     1  it is not done: nobody is there, somebody is not known to have a message
        or a file, all refuse it, a check of doctor fails, the system does not
        allow it; standard error says which
@@ -114,7 +114,7 @@ Exit status:
 	for _, cmd := range slices.Concat(
 		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
 		chapter("Files:", sendCommand(with), receiveCommand(with)),
-		chapter("Look around:", peersCommand(with), doctorCommand(with))) {
+		chapter("Look around:", peersCommand(with), doctorCommand(with), traceCommand(with))) {
 		with.register(cmd.Flags())
 	}
 	for _, cmd := range chapter("Who is who:", identityCommand(with), joinCommand(with), trustCommand(with)) {

@@ -143,6 +143,18 @@ func (p *process) seesEvent() (e event) {
 	return e
 }
 
+func TestTrace(t *testing.T) {
+	n := newNetwork(t)
+	tracer := n.start("trace", "--group", "room", "--name", "tracer")
+	peer := n.start("chat", "--group", "room", "--name", "ana")
+	tracer.sees(`^{"time":"[^"]+","machine":"peer","about":"[0-9a-f-]+","state":"gree\w+","event":"\w+","next":"ready"}$`)
+	peer.says("/quit")
+	peer.exits(0)
+	tracer.sees(`"machine":"peer",.*"event":"goodbye","next":"gone"`)
+	tracer.interrupt()
+	tracer.exits(0)
+}
+
 func TestListenJSON(t *testing.T) {
 	n := newNetwork(t)
 	listener := n.start("listen", "--group", "room", "--json", "--name", "listener")

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/src/model"
+	"github.com/sjohnr/at-once/src/model/book"
+)
+
+const pagesFolder = "generated/doc"
+
+func docCommand() *cobra.Command {
+	var pages string
+	c := &cobra.Command{
+		Use:   "doc [PATH]",
+		Short: "make one book of the documents that the generator has printed",
+		Long: `Doc adds to the pages that gsl/project.gsl prints: a page for each conversation, with
+sequence charts that are recorded from the models, and book.html, which has all
+pages in one file, with diagrams, links both ways and a search. It needs no other file.`,
+		Example: `  make generate             prints the pages, and runs this
+  once-model doc
+  once-model doc --pages build/doc project.xml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			project, pages, err := projectPages(pathOf(args), pages)
+			if err != nil {
+				return err
+			}
+			if err := writeTalks(project, pages); err != nil {
+				return err
+			}
+			b, err := book.New(project, os.DirFS(pages))
+			if err != nil {
+				return err
+			}
+			text, err := b.HTML()
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(pages, "book.html"), []byte(text), 0o644)
+		},
+	}
+	c.Flags().StringVar(&pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
+	return c
+}
+
+// projectPages reads a project, and finds the folder with its pages.
+func projectPages(path, pages string) (*model.Project, string, error) {
+	project, err := model.Load(model.Disk{}, path)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(project.Problems) > 0 {
+		p := project.Problems[0]
+		return nil, "", fmt.Errorf("%s: %s: %s; once-model lint names all that is wrong", p.Pos, p.Path, p.Text)
+	}
+	if !project.Whole {
+		return nil, "", fmt.Errorf("%s has no project.xml: a book is of a whole project", path)
+	}
+	if pages == "" {
+		pages = filepath.Join(filepath.Dir(project.File), filepath.FromSlash(pagesFolder))
+	}
+	return project, pages, nil
+}
+
+// writeTalks writes the pages of conversations.
+func writeTalks(project *model.Project, pages string) error {
+	for _, talk := range project.Talks {
+		files, err := book.Talk(talk)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for name := range files {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(pages, name), []byte(files[name]), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

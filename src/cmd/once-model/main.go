@@ -1,0 +1,82 @@
+// Command once-model reviews models of protocols, machines and classes, those of @Once and those
+// of other projects that use zproto and zproject: see once-model --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses that all commands share.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// status is an exit status that says what was found. What was found is printed by then.
+type status int
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	begun := false
+	root := newRoot(&begun)
+	root.SetArgs(args)
+	command, err := root.ExecuteContextC(ctx)
+	var found status
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &found):
+		return int(found)
+	}
+	fmt.Fprintln(os.Stderr, "once-model:", err)
+	if !begun || errors.As(err, new(usageError)) {
+		fmt.Fprintf(os.Stderr, "once-model: '%s --help' tells how to use it\n", command.CommandPath())
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// newRoot returns the program's commands. Begun becomes true when the command line is found to
+// be right and the command begins.
+func newRoot(begun *bool) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "once-model",
+		Short: "review models of protocols, machines and classes",
+		Long: `Once-model reads models in the dialect of zproto and zproject, and tells what a
+reviewer wants to know of them.
+
+Where a command takes a PATH, that is a project.xml, a model, or a folder with
+one or the other; the current folder if none is given.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRun:  func(*cobra.Command, []string) { *begun = true },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(lintCommand(), diffCommand(), lockCommand(), exploreCommand(), docCommand(), serveCommand(), vectorsCommand(), initCommand())
+	return root
+}
+
+// pathOf returns the path that a command is given, or the current folder.
+func pathOf(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sjohnr/at-once/src/model"
+	"github.com/sjohnr/at-once/src/model/vectors"
+)
+
+// TestMain is once-model itself if a test is told to.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_ONCE_MODEL") != "" {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// call runs the program in a folder.
+func call(t *testing.T, dir string, args ...string) (out, said string, exit int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), self, args...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), "BE_ONCE_MODEL=1")
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil && command.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), command.ProcessState.ExitCode()
+}
+
+const tree = "../../.."
+
+func TestCommands(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		exit int
+		out  string
+		said string
+	}{
+		{"lint project.xml", 0, "", ""},
+		{"lint", 0, "", ""},
+		{"lint api/machine/peer.xml", 0, "", ""},
+		{"lint gsl/testdata/theirs", 0, "", ""},
+		{"lint gsl/testdata/bad/machine_paths.xml", 1, "gsl/testdata/bad/machine_paths.xml:9: trap: has no way out", ""},
+		{"lint --json gsl/testdata/bad/machine_paths.xml", 1, `"line":9,"path":"trap"`, ""},
+		{"lint --dialect zproto gsl/testdata/bad/protocol_limits.xml", 0, "", ""},
+		{"lint nowhere", 1, "", "once-model: open nowhere: no such file or directory"},
+		{"lint lab", 1, "", "lab has no models: give a project.xml, a model, or a folder with one or the other"},
+		{"lint --dialect perl", 2, "", `--dialect is "perl": give once or zproto`},
+		{"lint a b", 2, "", "'once-model lint --help' tells how to use it"},
+		{"lint go.mod", 1, "", "go.mod:26: has no element"},
+		{"unheard", 2, "", "unknown command"},
+		{"diff gsl/testdata/bad/machine_sides.xml gsl/testdata/bad/machine_paths.xml", 4, "STATE: what is said when", ""},
+		{"diff gsl/testdata/good/tiny_msg.xml gsl/testdata/bad/protocol_head.xml --format json", 3, `"class": "WIRE"`, ""},
+		{"diff gsl/testdata/good/tiny_box.xml gsl/testdata/good/tiny_lid.xml --format markdown", 5, "## API: what programs call", ""},
+		{"diff", 2, "", "accepts between 1 and 2 arg(s)"},
+		{"diff api --format pdf", 2, "", `--format is "pdf": give text, markdown or json`},
+		{"diff api --on today", 2, "", `--on is "today": give a day`},
+		{"diff no-such-thing", 1, "", "no-such-thing is no file here, and no revision of git"},
+		{"diff --format text -- -x", 1, "", "-x is no file here, and no revision of git: a revision does not begin with a hyphen"},
+		{"lock --check", 2, "", "--check needs the lock's name: give --out FILE"},
+		{"lock --out go.mod --check", 1, "", "go.mod is not of these models"},
+		{"vectors gsl/testdata/bad/protocol_ids.xml", 1, "", "vectors need models that once-model lint --dialect once finds nothing in"},
+		{"vectors api/protocol/zre_msg.xml", 0, `{"name": "HELLO", "case": "no id", "error": "short", "field": "signature", "frames": ["aaa1"]}`, ""},
+		{"lint src/model/explore/testdata/bad.xml", 1, `bad.xml:5: bad: the machine of peer has no action "send HELLO"`, ""},
+		{"explore src/model/explore/testdata/prototype/deadlock.xml", 1, "deadlock: nothing went wrong, and peer waits in waiting for what nobody says", ""},
+		{"explore --json src/model/explore/testdata/prototype/unhandled.xml", 1, `"fault": "unhandled event"`, ""},
+		{"explore --only zmtp_null --verbose", 0, "nothing is wrong\n  at most: breaks of wire: 1", ""},
+		{"explore --only nobody", 2, "", "--only nobody: there is no such conversation in project.xml"},
+		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
+		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
+		{"doc api/machine/peer.xml", 1, "", "api/machine/peer.xml has no project.xml: a book is of a whole project"},
+		{"doc --pages lab", 1, "", "README.md: no such file or directory: make generate prints the pages"},
+		{"serve --listen nowhere", 1, "", "--listen nowhere: listen tcp: address nowhere: missing port in address"},
+		{"serve --against no-such-thing", 1, "", "--against no-such-thing: no-such-thing is no file here"},
+		{"serve --trace go.mod", 1, "", "--trace go.mod:1: "},
+		{"serve --trace src/cmd/once-model/testdata/other.json", 1, "", `other.json:2: there is no state "gone" of a machine "door"`},
+		{"init Project", 2, "", `NAME is "Project": give 2 to 31 lower-case letters and digits, a letter first`},
+		{"init project --module ../x", 2, "", `--module is "../x": give the path of a Go module, as example.org/project`},
+		{"init project --at-once lab", 2, "", "which has no go.mod of github.com/sjohnr/at-once"},
+		{"init src --at-once .", 1, "", "src is there already"},
+	} {
+		out, said, exit := call(t, tree, strings.Fields(test.args)...)
+		if exit != test.exit || !strings.Contains(out, test.out) || !strings.Contains(said, test.said) || test.out == "" && out != "" || test.said == "" && said != "" {
+			t.Errorf("%s: %d, %q, %q", test.args, exit, out, said)
+		}
+	}
+}
+
+// A lock that is written is of the models, until they change.
+func TestLock(t *testing.T) {
+	lock := filepath.Join(t.TempDir(), "model.lock")
+	const good, other = "gsl/testdata/good/project.xml", "examples/auction/project.xml"
+	for _, test := range []struct {
+		args []string
+		exit int
+		said string
+	}{
+		{[]string{"lock", good, "--out", lock, "--check"}, 1, "no such file"},
+		{[]string{"lock", good, "--out", lock}, 0, ""},
+		{[]string{"lock", good, "--out", lock, "--check"}, 0, ""},
+		{[]string{"lock", other, "--out", lock, "--check"}, 1, "is not of these models: write it anew by once-model lock --out"},
+		{[]string{"diff", lock, good}, 0, ""},
+		{[]string{"diff", lock, other}, 3, ""},
+	} {
+		if out, said, exit := call(t, tree, test.args...); exit != test.exit || !strings.Contains(said, test.said) || exit == 0 && out+said != "" {
+			t.Errorf("%v: %d, %q, %q", test.args, exit, out, said)
+		}
+	}
+}
+
+// A new project compiles and runs at once, and has no fault.
+func TestInit(t *testing.T) {
+	if _, err := exec.LookPath("gsl"); err != nil {
+		t.Skip("gsl is not installed; on Debian and Ubuntu: apt-get install generator-scripting-language")
+	}
+	root, err := filepath.Abs(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if out, said, exit := call(t, dir, "init", "post", "--at-once", root); exit != 0 || !strings.Contains(out, "cd post && sh generate.sh && go run .") {
+		t.Fatalf("%d, %q, %q", exit, out, said)
+	}
+	dir = filepath.Join(dir, "post")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shell := func(line string) string {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), "sh", "-c", line)
+		command.Dir = dir
+		command.Env = append(os.Environ(), "BE_ONCE_MODEL=1", "ONCE_MODEL="+self, "GOPROXY=off", "GOFLAGS=")
+		text, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, text)
+		}
+		return string(text)
+	}
+	shell("sh generate.sh")
+	if got := shell("go run ."); got != "ana: hello\nthe talk is over\n" {
+		t.Errorf("the program prints %q", got)
+	}
+	if got := shell("go vet ./... && gofmt -l ."); got != "" {
+		t.Errorf("not tidy: %s", got)
+	}
+	if out, said, exit := call(t, dir, "lint"); exit != 0 || out+said != "" {
+		t.Errorf("%d, %q, %q", exit, out, said)
+	}
+}
+
+// What the vectors of the tree say is what the models say now.
+func TestVectorsAreFresh(t *testing.T) {
+	for project, folder := range map[string]string{"project.xml": "generated/vectors", "gsl/testdata/good/project.xml": "gsl/test/tiny/vectors"} {
+		t.Chdir(filepath.Join(tree)) // until the test ends, and relative to the folder of before
+		p, err := model.Load(model.Disk{}, project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range p.Protocols {
+			for name, want := range map[string]string{m.Name(): vectors.JSON(m), "golden/" + m.Name(): vectors.GoldenJSON(m)} {
+				got, err := os.ReadFile(filepath.Join(folder, name+".json"))
+				if err != nil || string(got) != want || !json.Valid(got) {
+					t.Errorf("%s/%s.json is not of the models, or no JSON: %v", folder, name, err)
+				}
+			}
+		}
+		t.Chdir("src/cmd/once-model")
+	}
+}
+
+// A revision of git is read as it is.
+func TestRevisions(t *testing.T) {
+	dir := t.TempDir()
+	git := func(args ...string) {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@b", "-C", dir}, args...)...)
+		if text, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, text)
+		}
+	}
+	text, err := os.ReadFile(tree + "/gsl/testdata/good/tiny_msg.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "tiny_msg.xml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(string(text))
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-q", "-m", "one")
+	write(strings.Replace(string(text), `max = "300"`, `max = "299"`, 1))
+	for _, args := range [][]string{{"diff", "HEAD"}, {"diff", "HEAD:tiny_msg.xml", "tiny_msg.xml"}} {
+		if out, said, exit := call(t, dir, args...); exit != 3 || !strings.Contains(out, "BREAKS tiny_msg EVERY.text: max is 299, and was 300") {
+			t.Errorf("%v: %d, %q, %q", args, exit, out, said)
+		}
+	}
+	if out, said, exit := call(t, dir, "diff", "HEAD:gone.xml"); exit != 1 || out != "" || !strings.Contains(said, "in revision HEAD") {
+		t.Errorf("%d, %q, %q", exit, out, said)
+	}
+}
+
+// TestServe shows the book with what is drawn into it, until it is interrupted.
+func TestServe(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), self, "serve", "--listen", "127.0.0.1:0", "--against", "api/model.lock", "--trace", "src/cmd/once-model/testdata/trace.json")
+	command.Dir, command.Env = tree, append(os.Environ(), "BE_ONCE_MODEL=1")
+	out, err := command.StdoutPipe()
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"": `class="node visited last" data-times="1" data-state="peer.ready"`, "x": "404"} {
+		response, err := http.Get(strings.TrimSpace(url) + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("/%s is %.200s, %v, want %s", path, text, err, want)
+		}
+	}
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/src/model"
+	"github.com/sjohnr/at-once/src/model/book"
+	"github.com/sjohnr/at-once/src/model/diff"
+)
+
+// server shows the book, made anew for each request.
+type server struct {
+	path, pages    string
+	against, trace string
+	listen         string
+}
+
+func serveCommand() *cobra.Command {
+	var s server
+	c := &cobra.Command{
+		Use:   "serve [PATH]",
+		Short: "show the book for a review, with what a branch changes and where a node has been",
+		Long: `Serve shows the book of once-model doc to a browser, and makes it anew each time.
+
+With --against, all that changed since then stands at the head and in the sections
+that it is about. With --trace, the states that machines have been in are
+highlighted in the diagrams, and those that they were in last more so; once trace
+writes such a file. Run make generate first when the models have changed.`,
+		Example: `  once-model serve
+  once-model serve --against main
+  once trace --for 1m > trace.json; once-model serve --trace trace.json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s.path = pathOf(args)
+			if _, err := s.book(c); err != nil { // what is wrong with the command is told here
+				return err
+			}
+			return s.serve(c)
+		},
+	}
+	c.Flags().StringVar(&s.pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
+	c.Flags().StringVar(&s.against, "against", "", "draw in what changed since `OLD`: a revision of git, a folder, or a lock")
+	c.Flags().StringVar(&s.trace, "trace", "", "highlight the states in `FILE`, which once trace wrote")
+	c.Flags().StringVar(&s.listen, "listen", "127.0.0.1:8642", "the `ADDRESS:PORT` to serve at; port 0 is any")
+	return c
+}
+
+// serve serves until the command is interrupted.
+func (s *server) serve(c *cobra.Command) error {
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", s.listen, err)
+	}
+	web := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		text, err := s.book(c)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, text) // who has gone needs none
+	})}
+	fmt.Fprintf(c.OutOrStdout(), "http://%s/\n", listener.Addr())
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	select {
+	case err = <-ended:
+		return err
+	case <-c.Context().Done():
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if err := web.Shutdown(ctx); err != nil {
+		_ = web.Close() // who is slow is cut off
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// book makes the book as it is now.
+func (s *server) book(c *cobra.Command) (string, error) {
+	project, pages, err := projectPages(s.path, s.pages)
+	if err != nil {
+		return "", err
+	}
+	b, err := book.New(project, os.DirFS(pages))
+	if err != nil {
+		return "", err
+	}
+	if s.against != "" {
+		if err := s.changes(c, b, project); err != nil {
+			return "", err
+		}
+	}
+	if s.trace != "" {
+		if err := s.visits(b, project); err != nil {
+			return "", err
+		}
+	}
+	return b.HTML()
+}
+
+func (s *server) changes(c *cobra.Command, b *book.Book, project *model.Project) error {
+	old, _, err := shapeOf(c, s.against)
+	if err != nil {
+		return fmt.Errorf("--against %s: %w", s.against, err)
+	}
+	found := diff.Compare(old, diff.Shape(project))
+	diff.Waive(found, diff.Waivers(project, time.Now()))
+	var shown []book.Change
+	for _, change := range found {
+		shown = append(shown, book.Change{Model: change.Model, Path: change.Path, Class: string(change.Class), Text: change.Text, Breaks: change.Breaks()})
+	}
+	b.Changed(shown)
+	return nil
+}
+
+// step is a line of a trace.
+type step struct {
+	Machine, About, State, Next string
+}
+
+// visits reads a trace, and notes where machines have been.
+func (s *server) visits(b *book.Book, project *model.Project) error {
+	file, err := os.Open(s.trace)
+	if err != nil {
+		return fmt.Errorf("--trace: %w", err)
+	}
+	defer file.Close()
+	states := map[string]bool{}
+	for _, m := range project.Machines {
+		for _, state := range m.States {
+			states[m.Name()+"."+state.Name()] = true
+		}
+	}
+	last := map[[2]string]step{}
+	lines := bufio.NewScanner(file)
+	for n := 1; lines.Scan(); n++ {
+		var now step
+		if err := json.Unmarshal(lines.Bytes(), &now); err != nil {
+			return fmt.Errorf("--trace %s:%d: %w; once trace writes such a file", s.trace, n, err)
+		}
+		for _, state := range []string{now.State, now.Next} {
+			if !states[now.Machine+"."+state] {
+				return fmt.Errorf("--trace %s:%d: there is no state %q of a machine %q: is the trace of these models?", s.trace, n, state, now.Machine)
+			}
+		}
+		b.Visited(now.Machine, now.State, 1, false)
+		last[[2]string{now.Machine, now.About}] = now
+	}
+	for _, now := range last {
+		b.Visited(now.Machine, now.Next, 1, true)
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("--trace %s: %w", s.trace, err)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package book
+
+import (
+	"fmt"
+	"html"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/sjohnr/at-once/src/model"
+)
+
+const root = "../../.."
+
+func project(t testing.TB) *model.Project {
+	t.Helper()
+	p, err := model.Load(model.Disk{}, root+"/project.xml")
+	if err != nil || len(p.Problems) > 0 {
+		t.Fatal(err, p.Problems)
+	}
+	return p
+}
+
+// volumeOf makes the project's book.
+func volumeOf(t testing.TB, change func(*Book)) string {
+	t.Helper()
+	b, err := New(project(t), os.DirFS(root+"/generated/doc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(b)
+	text, err := b.HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+var (
+	allIDs   = regexp.MustCompile(`\bid="([^"]+)"`)
+	allLinks = regexp.MustCompile(`href="([^"]*)"`)
+	allUses  = regexp.MustCompile(`url\(#([^)]+)\)`)
+	tags     = regexp.MustCompile(`<[^>]*>`)
+)
+
+// Each link leads somewhere, no name is given twice, and nothing is fetched.
+func TestLinks(t *testing.T) {
+	text := volumeOf(t, func(*Book) {})
+	ids := map[string]bool{}
+	for _, id := range allIDs.FindAllStringSubmatch(text, -1) {
+		if ids[id[1]] {
+			t.Errorf("%s is there twice", id[1])
+		}
+		ids[id[1]] = true
+	}
+	for _, link := range append(allLinks.FindAllStringSubmatch(text, -1), allUses.FindAllStringSubmatch(text, -1)...) {
+		id := html.UnescapeString(strings.TrimPrefix(link[1], "#"))
+		switch {
+		case strings.HasPrefix(id, "https://"):
+		case !ids[id] && (strings.HasSuffix(id, ".json") || strings.HasPrefix(id, "../")):
+			if _, err := os.Stat(root + "/generated/doc/" + id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		case !ids[id]:
+			t.Errorf("nothing is called %s", id)
+		}
+	}
+	if strings.Contains(text, mark) || strings.Contains(text, "<img") || strings.Contains(text, " src=") {
+		t.Error("the book needs another file, or has a link that is not settled")
+	}
+}
+
+// part returns the text of a section.
+func sectionOf(t *testing.T, text, id string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, fmt.Sprintf(`<section id="%s"`, id))
+	if !found {
+		t.Errorf("there is no section %s", id)
+	}
+	rest, _, _ = strings.Cut(rest, "</section>")
+	return html.UnescapeString(tags.ReplaceAllString(rest, " "))
+}
+
+// Every message, state, event, method and limit of the models occurs, where it belongs.
+func TestEverythingOccurs(t *testing.T) {
+	p, text := project(t), volumeOf(t, func(*Book) {})
+	occurs := func(id, what string) {
+		if !strings.Contains(sectionOf(t, text, id), what) {
+			t.Errorf("%s lacks %s", id, what)
+		}
+	}
+	n := 0
+	for _, m := range p.Protocols {
+		for _, message := range m.Messages {
+			id := m.Name() + "-" + slug(message.Name())
+			if !strings.Contains(text, fmt.Sprintf(`<section id="%s"`, id)) {
+				id = m.Name() + "-messages-" + slug(message.Name()) // a section of prose has the name
+			}
+			for _, f := range message.Fields {
+				n++
+				occurs(id, f.Name())
+				if max := f.Attr("max"); max != "" {
+					occurs(id, max)
+				}
+			}
+		}
+		for limit := range m.All("limit") {
+			n++
+			occurs(m.Name()+"-further-limits", limit.Name())
+			occurs(m.Name()+"-further-limits", limit.Attr("max"))
+		}
+	}
+	for _, m := range p.Machines {
+		for _, s := range m.States {
+			for _, e := range s.Events {
+				n++
+				occurs(m.Name()+"-"+slug(s.Name()), e.Name())
+				occurs(m.Name()+"-"+slug(s.Name()), e.Doc())
+			}
+		}
+		for _, timeout := range m.Timeouts {
+			occurs(m.Name()+"-time-outs", timeout.Name())
+		}
+	}
+	for _, c := range p.Classes {
+		for method := range c.All("method") {
+			n++
+			sectionOf(t, text, "api-"+c.Name()+"-"+slug(method.Name()))
+		}
+	}
+	for _, talk := range p.Talks {
+		for shows := range talk.All("shows") {
+			n++
+			occurs("conversation_"+talk.Name()+"-"+slug(shows.Name()), shows.Doc())
+		}
+	}
+	if n < 300 {
+		t.Errorf("only %d things were looked for", n)
+	}
+}
+
+// What a branch changes stands where it belongs, and where a node has been is highlighted.
+func TestReview(t *testing.T) {
+	text := volumeOf(t, func(b *Book) {
+		b.Changed([]Change{
+			{Model: "zre_msg", Path: "HELLO.endpoint", Class: "WIRE", Text: "is a chunk", Breaks: true},
+			{Model: "peer", Path: "probing on word", Class: "STATE", Text: "leads elsewhere"},
+			{Model: "once_node", Path: "join", Class: "API", Text: "has <one> more"},
+			{Model: "once_gone", Path: "x", Class: "API", Text: "is gone"},
+		})
+		b.Visited("peer", "probing", 2, false)
+		b.Visited("zmtp_handshake", "null ready", 1, true)
+	})
+	for id, want := range map[string]string{
+		"zre_msg-hello": "WIRE BREAKS  HELLO.endpoint: is a chunk", "peer-probing": "STATE  probing on word: leads elsewhere",
+		"api-once_node-join": "API  join: has <one> more", "changes": "once_gone",
+	} {
+		if got := sectionOf(t, text, id); !strings.Contains(got, want) {
+			t.Errorf("%s is %.200s, want %s", id, got, want)
+		}
+	}
+	for _, want := range []string{
+		`class="node visited" data-times="2" data-state="peer.probing"`,
+		`class="node visited last" data-times="1" data-state="zmtp_handshake.null ready"`,
+		`class="node" data-times="0" data-state="peer.ready"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+// What is not as the generator prints it is an error, not a book with a hole.
+func TestErrors(t *testing.T) {
+	for name, files := range map[string]fstest.MapFS{
+		"no pages":   {},
+		"no page":    {"README.md": {Data: []byte("# A\n[b](b.md)")}},
+		"no heading": {"README.md": {Data: []byte("# A\n[b](#b)")}},
+		"no picture": {"README.md": {Data: []byte("# A\n```mermaid\n```\n")}},
+		"no svg":     {"README.md": {Data: []byte("# A\n```mermaid\n```\n[SVG](a.svg)")}},
+	} {
+		b, err := New(project(t), files)
+		if err == nil {
+			_, err = b.HTML()
+		}
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// FuzzPage reads anything as a page. What comes of it has no tags but those of the book.
+func FuzzPage(f *testing.F) {
+	f.Add("# A\n\n- b\n  c\n1. d\n\n| e | f |\n|---|---:|\n| `g` | [h](#a) |\n\n```\ni\n```\n## J\n### K\n")
+	f.Add("```\n")
+	f.Add("| a\n|\n#\n")
+	p := project(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		b, err := New(p, fstest.MapFS{"README.md": {Data: []byte(text)}})
+		if err != nil {
+			return
+		}
+		for _, s := range b.sections {
+			if strings.Contains(strings.ToLower(s.body.String()), "<script") {
+				t.Errorf("%q becomes %q", text, s.body.String())
+			}
+		}
+	})
+}

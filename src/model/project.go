@@ -1,0 +1,244 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Kind is what a model describes.
+type Kind string
+
+// The kinds of models. A project's entries are called as they are.
+const (
+	Unknown   Kind = ""
+	Protocols Kind = "protocol"
+	Layouts   Kind = "layout"
+	Machines  Kind = "machine"
+	Classes   Kind = "class"
+	Talks     Kind = "conversation"
+)
+
+// kinds are all of them, in the order in which a project's models are resolved.
+var kinds = []Kind{Protocols, Layouts, Machines, Classes, Talks}
+
+// Project is a set of models that belong together.
+type Project struct {
+	*Element       // of project.xml; without one, an element with no attributes
+	Whole     bool // a project.xml names the models, so that these are all
+	Protocols []*Protocol
+	Layouts   []*Layout
+	Machines  []*Machine
+	Classes   []*Class
+	Talks     []*Talk
+	Problems  []Problem // what could not be read
+
+	fsys fs.FS
+}
+
+// Problem is what cannot be read of a project: where it is asked for, and why not.
+type Problem struct {
+	Pos
+	Path string // of the element that asks for it
+	Text string
+}
+
+// Disk is the file system of this machine, for Load: names are those of the system.
+type Disk struct{}
+
+// Open opens a file.
+func (Disk) Open(name string) (fs.File, error) { return os.Open(name) }
+
+// ReadFile reads a file.
+func (Disk) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+
+// ReadDir lists a folder.
+func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+// Load reads a project file, a model, or a folder with a project file or with models. What a
+// project names and cannot be read is one of the Problems.
+func Load(fsys fs.FS, name string) (*Project, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Project{Element: &Element{Pos: Pos{File: name}, Tag: "project"}, fsys: fsys}
+	if !info.IsDir() {
+		return p, p.file(name)
+	}
+	if inside := path.Join(name, "project.xml"); exists(fsys, inside) {
+		return p, p.file(inside)
+	}
+	err = p.folder(name)
+	return p, err
+}
+
+func exists(fsys fs.FS, name string) bool {
+	info, err := fs.Stat(fsys, name)
+	return err == nil && !info.IsDir()
+}
+
+// file takes in a project file, or the one model.
+func (p *Project) file(name string) error {
+	root, err := p.read(name)
+	if err != nil {
+		return err
+	}
+	if root.Tag != "project" {
+		kind := KindOf(root)
+		if kind == Unknown {
+			return &SyntaxError{root.Pos, fmt.Errorf("<%s> with neither messages, states, records nor methods is no model", root.Tag)}
+		}
+		p.add(kind, root)
+		return nil
+	}
+	p.Element, p.Whole = root, true
+	for _, kind := range kinds {
+		for entry := range root.All(string(kind)) {
+			p.entry(kind, entry)
+		}
+	}
+	return nil
+}
+
+// entry takes in a model that the project names. Where the entry does not say, a class is where
+// zproject looks for it.
+func (p *Project) entry(kind Kind, entry *Element) {
+	api := entry.Attr("api")
+	folder := path.Dir(p.File)
+	if api == "" && kind == Classes {
+		for _, end := range []string{".api", ".xml"} {
+			if guess := "api/" + strings.ReplaceAll(entry.Name(), "-", "_") + end; exists(p.fsys, path.Join(folder, guess)) {
+				api = guess
+			}
+		}
+		if api == "" {
+			return // zproject: a class that is written by hand has no model
+		}
+	}
+	file := path.Join(folder, api)
+	if !exists(p.fsys, file) && exists(p.fsys, api) {
+		file = api // zproject is run in the folder from which paths lead
+	}
+	root, err := p.read(file)
+	problem := Problem{Pos: entry.Pos, Path: entry.Name()}
+	var syntax *SyntaxError
+	switch {
+	case api == "":
+		problem.Text = "names no file: say where it is with api"
+	case errors.Is(err, fs.ErrNotExist):
+		problem.Text = "cannot be read: there is no " + file
+	case errors.As(err, &syntax):
+		problem.Pos, problem.Text = syntax.Pos, "cannot be read: "+syntax.Err.Error()
+	case err != nil:
+		problem.Text = "cannot be read: " + err.Error()
+	case root.Attr("name") != entry.Attr("name"):
+		problem.Pos, problem.Text = root.Pos, fmt.Sprintf("is called '%s' inside: use one name", root.Attr("name"))
+	default:
+		p.add(kind, root)
+		return
+	}
+	p.Problems = append(p.Problems, problem)
+}
+
+// folder takes in all models in a folder and those below.
+func (p *Project) folder(name string) error {
+	return fs.WalkDir(p.fsys, name, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != name {
+			return fs.SkipDir
+		}
+		if entry.IsDir() || !slices.Contains([]string{".xml", ".api"}, path.Ext(file)) {
+			return nil
+		}
+		root, err := p.read(file)
+		var syntax *SyntaxError
+		switch {
+		case errors.As(err, &syntax):
+			p.Problems = append(p.Problems, Problem{syntax.Pos, path.Base(file), "cannot be read: " + syntax.Err.Error()})
+		case err != nil:
+			return err
+		default:
+			if kind := KindOf(root); kind != Unknown {
+				p.add(kind, root)
+			}
+		}
+		return nil
+	})
+}
+
+func (p *Project) read(name string) (*Element, error) {
+	text, err := fs.ReadFile(p.fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(name, text)
+}
+
+// KindOf tells what a model describes by what is in it.
+func KindOf(root *Element) Kind {
+	if root.Tag == "conversation" {
+		return Talks
+	}
+	if root.Tag != "class" && root.Tag != "layout" && root.Tag != "machine" && root.Tag != "protocol" {
+		return Unknown
+	}
+	for _, c := range root.Children {
+		switch c.Tag {
+		case "message":
+			return Protocols
+		case "state":
+			return Machines
+		case "record", "number":
+			return Layouts
+		case "method", "constructor", "destructor", "callback_type", "enum", "constant", "actor":
+			return Classes
+		}
+	}
+	if root.Has("signature") {
+		return Protocols
+	}
+	return Unknown
+}
+
+func (p *Project) add(kind Kind, root *Element) {
+	switch kind {
+	case Protocols:
+		p.Protocols = append(p.Protocols, newProtocol(root))
+	case Layouts:
+		p.Layouts = append(p.Layouts, newLayout(root))
+	case Machines:
+		p.Machines = append(p.Machines, newMachine(root, p.read))
+	case Classes:
+		p.Classes = append(p.Classes, newClass(root))
+	case Talks:
+		p.Talks = append(p.Talks, newTalk(root, p.read))
+	}
+}
+
+// Models are the roots of all models, in the order in which they are resolved.
+func (p *Project) Models() []*Element {
+	var all []*Element
+	for _, m := range p.Protocols {
+		all = append(all, m.Element)
+	}
+	for _, m := range p.Layouts {
+		all = append(all, m.Element)
+	}
+	for _, m := range p.Machines {
+		all = append(all, m.Element)
+	}
+	for _, m := range p.Classes {
+		all = append(all, m.Element)
+	}
+	for _, m := range p.Talks {
+		all = append(all, m.Element)
+	}
+	return all
+}
