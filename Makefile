@@ -15,8 +15,12 @@ PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-conf
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
+ONLY        ?=
+RING        ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
+# BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
+BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm
 PACKERS     := zip dpkg tar gzip
 READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
@@ -35,7 +39,7 @@ need = missing=""; for p in $1; do dpkg -s $$p >/dev/null 2>&1 || missing="$$mis
 
 .PHONY: help
 help: ## list these targets
-	@sed -nE 's/^##@ (.*)/\n\1:/p; s/^([a-z]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^##@ (.*)/\n\1:/p; s/^([a-z-]+):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 ##@ Use it
 
@@ -72,7 +76,7 @@ docs: generate ## print the documents, and draw the state machines with dot, as 
 
 .PHONY: check
 check: ## prove that all is formatted, vetted, and what the models print
-	@unformatted=$$(gofmt -l bindings gsl lab src generated); \
+	@unformatted=$$(gofmt -l bindings conformance gsl lab src generated); \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on: $$unformatted" >&2; exit 1; fi
 	go vet ./...
 	@for platform in $(PLATFORMS); do \
@@ -80,7 +84,7 @@ check: ## prove that all is formatted, vetted, and what the models print
 	done
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
+	shellcheck bindings/*/*.sh conformance/*/*.sh .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
@@ -100,6 +104,24 @@ lines: ## count the lines of the library, and what stands apart
 clean: ## remove what was built
 	rm -rf bin
 
+##@ Use it from other languages
+
+.PHONY: lib
+lib: ## build libonce, for C, in bin/lib
+	@bash bindings/c/install.sh build bin/lib
+
+.PHONY: install-lib
+install-lib: lib ## install it with header, pkg-config and manual in PREFIX, below DESTDIR
+	@bash bindings/c/install.sh install bin/lib '$(DESTDIR)' '$(PREFIX)'
+
+.PHONY: python
+python: lib ## make the wheel for Python in bin/python
+	@rm -rf bin/python && python3 bindings/python/wheel.py bin/lib/libonce.so bin/python
+
+.PHONY: node
+node: lib ## make the package for Node.js in bin/node
+	@rm -rf bin/node && bash bindings/node/pack.sh bin/lib/libonce.so bin/node
+
 ##@ Prove it
 
 .PHONY: test
@@ -112,6 +134,23 @@ race: ## run the tests with the race detector, and CURVE without assembly
 	go test -tags purego ./src/salsa ./src/zmtp
 
 vuln dist distcheck: export GOTOOLCHAIN := $(RELEASER)
+
+.PHONY: libtest
+libtest: lib ## test libonce with sanitizers and valgrind
+	@bash bindings/c/test.sh
+
+.PHONY: bindings
+bindings: ## install what the tests of other languages need (Debian, Ubuntu)
+	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done))
+
+.PHONY: pythoncheck
+pythoncheck: ## check the types of the binding for Python with mypy --strict
+	@command -v mypy >/dev/null || { echo "mypy: skipped: apt-get install mypy"; exit 0; }; mypy --strict --python-version 3.9 bindings/python/once
+
+.PHONY: conformance
+conformance: lib python node ## let all languages play the scenarios with each other; ONLY=c,python
+	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) $(if $(RING),--ring)
+	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 
 .PHONY: vuln
 vuln: ## look dependencies up among known vulnerabilities (VULNS: as of when)
@@ -153,6 +192,10 @@ lan: deps build ## try LANs made of network namespaces; needs root
 bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
 	cd src/interop && ZSYS_MAX_SOCKETS=0 go run ./bench $(BENCH)
 	@for figures in Idle Figures; do ONCE_FIGURES=1 go test ./bindings/go/once -count=1 -v -run $$figures | grep -vE '^(===|---|    --- )'; done
+
+.PHONY: bench-bindings
+bench-bindings: lib python node ## measure the languages beside Go
+	@bash bindings/bench/run.sh
 
 ##@ Release it
 

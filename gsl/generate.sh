@@ -15,4 +15,4 @@ cp -R "$copy/generated" .
 cp -R "$copy/bindings/go/libonce" bindings/go/
 cp -R "$copy/examples/auction/generated" examples/auction/
 cp -R "$copy/gsl/test/tiny" gsl/test/
-(cd "$copy" && gsl/among.sh .) | while read -r file; do cp "$copy/$file" "$file"; done
+(cd "$copy" && gsl/among.sh .) | while read -r file; do mkdir -p "$(dirname "$file")"; cp "$copy/$file" "$file"; done

@@ -18,11 +18,14 @@ const module = "github.com/sjohnr/at-once/"
 // floors are the packages from the top down. Each imports from lower floors only.
 var floors = []string{
 	"src/cmd/once",
+	"bindings/bench/go",
 	"src/cmd/once-model",
 	"bindings/go/once/files",
 	"bindings/go/once/server",
 	"bindings/go/once",
 	"bindings/go/once/oncetest",
+	"bindings/c/lib",
+	"bindings/c/abi",
 	"bindings/go/libonce",
 	"src/share",
 	"src/node",

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Measures the languages beside Go, alternating in one run, two processes of a language
+# each: bindings/bench/run.sh [ROUNDS]. What is printed is the best of the rounds.
+set -euo pipefail
+rounds=${1:-3}
+cd "$(dirname "$0")/../.."
+into=$(mktemp -d)
+trap 'rm -rf "$into"' EXIT
+languages="go c"
+go build -o "$into/go" ./bindings/bench/go
+bash bindings/c/install.sh install bin/lib '' "$into/c.d"
+gcc -std=gnu11 -O2 -Wall -I"$into/c.d/include" bindings/bench/bench.c -o "$into/c" -L"$into/c.d/lib" -lonce -Wl,-rpath,"$into/c.d/lib"
+script() { # LANGUAGE COMMAND...
+	mkdir -p "$into/$1.d"
+	if bash "conformance/$1/setup.sh" "$into/$1.d" >/dev/null 2>"$into/why"; then
+		printf '#!/bin/sh\ncd "%s" && exec %s "$@"\n' "$into/$1.d" "$2" >"$into/$1"
+		chmod +x "$into/$1"
+		languages="$languages $1"
+	else
+		echo "$1: skipped: $(tail -n 1 "$into/why")"
+	fi
+}
+script python "venv/bin/python $PWD/bindings/bench/bench.py"
+script node "node bench.js"
+[ ! -d "$into/node.d" ] || cp bindings/bench/bench.js "$into/node.d"
+
+port=$((20000 + RANDOM % 10000))
+once() { # LANGUAGE WHAT COUNT
+	port=$((port + 1))
+	timeout 120 "$into/$1" b "$2" "$3" 64 $port &
+	timeout 120 "$into/$1" a "$2" "$3" 64 $port || { echo "$1 has failed at $2" >&2; return 1; }
+	wait
+}
+for _ in $(seq "$rounds"); do
+	for language in $languages; do
+		echo "$language flood $(once "$language" flood 300000)"
+		echo "$language echo $(once "$language" echo 2000)"
+	done
+done >"$into/all"
+for what in flood echo; do
+	awk -v what=$what '
+		$2 == what { v = $3; if (!($1 in best)) order[++n] = $1; if (!($1 in best) || (what == "flood" ? v > best[$1] : v < best[$1])) best[$1] = v; unit = $4 }
+		END { for (i = 1; i <= n; i++) printf "%-8s %s, 64 B: %10.1f %s, %.2f of Go\n", order[i], what == "flood" ? "whisper" : "round trip", best[order[i]], unit, best[order[i]] / best["go"] }
+	' "$into/all"
+done

@@ -1,0 +1,150 @@
+package abi
+
+import (
+	"context"
+	"sync"
+)
+
+// Events are what a node has told at one time: how many, and how to write each.
+type Events struct {
+	Size int
+	Put  func(w *Writer, index int)
+}
+
+// An Inbox hands the events of a node out, in order, as far as the caller has room.
+// There may be one reader at a time.
+type Inbox struct {
+	receive func(context.Context) (Events, error)
+
+	reading sync.Mutex // held by the reader
+	rest    Events     // what was received and not handed out; from index next on
+	next    int
+	writer  Writer
+
+	mu   sync.Mutex
+	pump *pump // once there is a descriptor
+	done bool
+}
+
+// NewInbox returns the inbox of a node whose events receive returns.
+func NewInbox(receive func(context.Context) (Events, error)) *Inbox {
+	return &Inbox{receive: receive}
+}
+
+// Read waits for events, and writes as many as it can into buf. It returns how many
+// octets that is. If buf has no room for the first, it returns CodeRoom and how many
+// octets it needs; the event stays.
+func (e *Entry) Read(ctx context.Context, buf []byte) (int, int) {
+	in := e.Inbox
+	if !in.reading.TryLock() {
+		return 0, CodeBusy
+	}
+	defer in.reading.Unlock()
+	if err := in.fill(ctx); err != nil {
+		return 0, e.Fail(err)
+	}
+	w := &in.writer
+	w.Reset(buf)
+	for in.next < in.rest.Size {
+		end := len(w.buf)
+		w.missing = 0
+		in.rest.Put(w, in.next)
+		if w.missing > 0 {
+			missing := len(w.buf) + w.missing
+			w.buf = w.buf[:end]
+			if end == 0 {
+				return missing, CodeRoom
+			}
+			break
+		}
+		in.next++
+	}
+	in.drained()
+	return len(w.buf), 0
+}
+
+// ReadOne waits for the next event and returns it.
+func (e *Entry) ReadOne(ctx context.Context) ([]byte, int) {
+	in := e.Inbox
+	if !in.reading.TryLock() {
+		return nil, CodeBusy
+	}
+	defer in.reading.Unlock()
+	if err := in.fill(ctx); err != nil {
+		return nil, e.Fail(err)
+	}
+	w := NewWriter()
+	in.rest.Put(w, in.next)
+	in.next++
+	in.drained()
+	return w.buf, 0
+}
+
+// fill sees to it that there is an event to hand out.
+func (in *Inbox) fill(ctx context.Context) error {
+	if in.next < in.rest.Size {
+		return nil
+	}
+	in.mu.Lock()
+	p := in.pump
+	in.mu.Unlock()
+	var err error
+	if p == nil {
+		in.rest, err = in.receive(ctx)
+	} else {
+		in.rest, err = p.take(ctx)
+	}
+	in.next = 0
+	if err != nil {
+		in.rest = Events{}
+	}
+	return err
+}
+
+// drained lets the pump go on when all that it has brought is handed out.
+func (in *Inbox) drained() {
+	if in.next < in.rest.Size {
+		return
+	}
+	in.rest = Events{}
+	in.mu.Lock()
+	p := in.pump
+	in.mu.Unlock()
+	if p != nil {
+		p.goOn()
+	}
+}
+
+// Descriptor returns a descriptor that is readable while events wait, or after the
+// last.
+func (e *Entry) Descriptor() (int, int) {
+	in := e.Inbox
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.done {
+		return -1, CodeHandle
+	}
+	if in.pump == nil {
+		if !in.reading.TryLock() { // the reader would wait for what the pump takes
+			return -1, CodeBusy
+		}
+		defer in.reading.Unlock()
+		p, err := newPump(e.ctx, in.receive, in.next < in.rest.Size)
+		if err != nil {
+			return -1, e.Fail(err)
+		}
+		in.pump = p
+	}
+	return in.pump.descriptor(), 0
+}
+
+// close waits for the pump, and lets no other begin.
+func (in *Inbox) close() {
+	in.mu.Lock()
+	p := in.pump
+	in.done = true
+	in.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
+}

@@ -1,0 +1,62 @@
+package abi
+
+import (
+	"context"
+	"time"
+)
+
+// Forever is the timeout of a wait that nothing ends but a cancel or a close.
+const Forever = -1
+
+// A Cancel ends calls that wait with it.
+type Cancel struct {
+	ctx context.Context
+	end context.CancelFunc
+}
+
+// NewCancel returns a handle for something that ends waits.
+func NewCancel() uint64 {
+	ctx, end := context.WithCancel(context.Background())
+	handle, _ := Open(&Cancel{ctx, end}, nil, nil)
+	return handle
+}
+
+// Close ends all calls that wait with c.
+func (c *Cancel) Close() error {
+	c.end()
+	return nil
+}
+
+// EndWaits ends all calls that wait with a handle of NewCancel.
+func EndWaits(handle uint64) int {
+	c, _, code := Of[*Cancel](handle)
+	if code == 0 {
+		c.end()
+	}
+	return code
+}
+
+func nothing() {}
+
+// Wait returns the context of a call that waits on an entry for so many milliseconds,
+// and until a handle of NewCancel, if it is not 0, is ended.
+func (e *Entry) Wait(timeout int64, cancel uint64) (context.Context, func(), int) {
+	if timeout < 0 && cancel == 0 {
+		return e.ctx, nothing, 0
+	}
+	ctx, end := e.ctx, context.CancelFunc(nothing)
+	if timeout >= 0 {
+		ctx, end = context.WithTimeout(ctx, min(time.Duration(timeout), 1<<40)*time.Millisecond)
+	}
+	if cancel == 0 {
+		return ctx, end, 0
+	}
+	c, _, code := Of[*Cancel](cancel)
+	if code != 0 {
+		end()
+		return nil, nothing, code
+	}
+	ctx, both := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ctx, both)
+	return ctx, func() { stop(); both(); end() }, 0
+}

@@ -1,0 +1,209 @@
+'use strict'
+// What the printed module stands on: the library, its errors, and how values cross.
+
+const path = require('node:path')
+const koffi = require('koffi')
+
+const name = { darwin: 'libonce.dylib', win32: 'once.dll' }[process.platform] || 'libonce.so'
+const lib = koffi.load(process.env.ONCE_LIBRARY || path.join(__dirname, name))
+koffi.struct('once_data_t', { data: 'void *', size: 'size_t' })
+const func = (declaration) => lib.func(declaration)
+
+const close = func('int once_close(uint64_t self)')
+const message = func('int once_message(uint64_t handle, int code, _Out_ once_data_t *result)')
+const release = func('void once_free(_Inout_ once_data_t *data)')
+const cancelNew = func('int once_cancel_new(_Out_ uint64_t *result)')
+const cancel = func('int once_cancel(uint64_t self)')
+const errorName = func('const char *once_error_name(int code)')
+
+/** An error of the library; code is its name, errno the number that C has. */
+class OnceError extends Error {
+  constructor (text, errno) {
+    super(text)
+    this.name = 'OnceError'
+    this.code = errorName(errno).toUpperCase().replaceAll(' ', '_')
+    this.errno = errno
+  }
+}
+
+function fail (handle, code) {
+  const said = {}
+  const text = message(handle, code, said) === 0 ? take(said).toString() : ''
+  return new OnceError(text || errorName(code), code)
+}
+
+function check (handle, code) {
+  if (code !== 0) throw fail(handle, code)
+}
+
+// Returns what the library gave, and releases it.
+function take (data) {
+  const octets = data.size ? Buffer.from(new Uint8Array(koffi.view(data.data, data.size))) : Buffer.alloc(0)
+  release(data)
+  return octets
+}
+
+const whole = (value) => {
+  if (typeof value !== 'number' || Number.isNaN(value)) throw new TypeError('a number is needed')
+  return Math.max(-(2 ** 53), Math.min(Math.trunc(value), 2 ** 53))
+}
+const moment = (nanoseconds) => nanoseconds === 0 ? null : new Date(nanoseconds / 1e6)
+
+const hex = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
+function uuid (data, at = 0) {
+  let text = ''
+  for (let i = 0; i < 16; i++) text += (i === 4 || i === 6 || i === 8 || i === 10 ? '-' : '') + hex[data[at + i]]
+  return text
+}
+
+// The octets of a peer or of its UUID; those that were asked for lately are kept.
+let known = new Map()
+function id (peer) {
+  const text = typeof peer === 'string' ? peer : peer.uuid
+  let octets = known.get(text)
+  if (octets === undefined) {
+    octets = Buffer.from(String(text).replaceAll('-', ''), 'hex')
+    if (octets.length !== 16) throw new TypeError(`${text} is no UUID`)
+    if (known.size > 4096) known = new Map()
+    known.set(text, octets)
+  }
+  return octets
+}
+
+const octetsOf = (frame) => typeof frame === 'string' ? Buffer.from(frame) : frame
+
+// Content as it crosses: one frame, or an array of them.
+function content (frames) {
+  const list = Array.isArray(frames) ? frames.map(octetsOf) : [octetsOf(frames)]
+  const sizes = Buffer.allocUnsafe(8 * list.length)
+  list.forEach((frame, i) => sizes.writeBigUInt64LE(BigInt(frame.length), 8 * i))
+  return { data: list.length === 1 ? list[0] : Buffer.concat(list), sizes, count: list.length }
+}
+
+function entries (data, at, count) {
+  const list = new Array(count)
+  for (let i = 0; i < count; i++) {
+    const size = data.readUInt32BE(at)
+    at += 4
+    list[i] = data.subarray(at, at + size)
+    at += size
+  }
+  return [list, at]
+}
+const frames = entries
+function texts (data, at, count) {
+  const [list, end] = entries(data, at, count)
+  return [list.map(String), end]
+}
+function pairsOf (data, at, count, turn) {
+  const [list, end] = entries(data, at, 2 * count)
+  const found = Object.create(null)
+  for (let i = 0; i < list.length; i += 2) found[list[i].toString()] = turn(list[i + 1])
+  return [found, end]
+}
+const pairs = (data, at, count) => pairsOf(data, at, count, String)
+const numbers = (data, at, count) => pairsOf(data, at, count, (octets) => Number(octets.readBigUInt64BE()))
+const alone = (read, data) => read(data, 4, data.readUInt32BE(0))[0]
+
+// Runs a call that waits in a thread of koffi's, within { timeout, signal }.
+async function apart (handle, call, args, options = {}, result = null) {
+  const token = [0]
+  const { signal, timeout } = options
+  signal?.throwIfAborted()
+  check(0, signal ? cancelNew(token) : 0)
+  const abort = () => cancel(token[0])
+  signal?.addEventListener('abort', abort)
+  try {
+    const code = await new Promise((resolve, reject) => call.async(handle, ...args, timeout === undefined ? -1 : whole(timeout), token[0], ...(result ? [result] : []),
+      (error, code) => error ? reject(error) : resolve(code)))
+    signal?.throwIfAborted()
+    check(handle, code)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    if (signal) close(token[0])
+  }
+}
+
+// Runs a call that ends by itself in a thread.
+async function lingers (handle, call, args) {
+  check(handle, await new Promise((resolve, reject) => call.async(handle, ...args, (error, code) => error ? reject(error) : resolve(code))))
+}
+
+const forgotten = new FinalizationRegistry((handle) => close.async(handle, () => {}))
+
+/** An object of the library. */
+class Handle {
+  own (handle, parent) {
+    Object.defineProperty(this, 'handle', { value: handle })
+    Object.defineProperty(this, 'parent', { value: parent })
+    forgotten.register(this, handle)
+    return this
+  }
+
+  /** Closes it, and what belongs to it. Twice is safe. */
+  async close () {
+    await lingers(this.handle, close, [])
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] () { await this.close() }
+}
+
+/** An object that has events. */
+class Source extends Handle {
+  #waiting = []
+  #next = 0
+  #buffer = Buffer.allocUnsafeSlow(1 << 18)
+  #size = [0]
+
+  // Takes what waits, or waits for it in a thread.
+  async #fill (options = {}) {
+    const { receive, decode } = this.constructor
+    for (;;) {
+      let code = receive(this.handle, this.#buffer, this.#buffer.length, 0, 0, this.#size)
+      if (code === this.constructor.timedOut && options.timeout !== 0) {
+        try {
+          await apart(this.handle, receive, [this.#buffer, this.#buffer.length], options, this.#size)
+          code = 0
+        } catch (error) {
+          if (error.errno !== this.constructor.room) throw error
+          code = error.errno
+        }
+      }
+      if (code === this.constructor.room) {
+        this.#buffer = Buffer.allocUnsafeSlow(Number(this.#size[0]))
+        continue
+      }
+      check(this.handle, code)
+      this.#waiting = decode(Buffer.from(this.#buffer.subarray(0, Number(this.#size[0]))))
+      this.#next = 0
+      return
+    }
+  }
+
+  async receiveBatch (options) {
+    if (this.#next >= this.#waiting.length) await this.#fill(options)
+    const events = this.#waiting.slice(this.#next)
+    this.#next = this.#waiting.length
+    return events
+  }
+
+  async receive (options) {
+    if (this.#next >= this.#waiting.length) await this.#fill(options)
+    return this.#waiting[this.#next++]
+  }
+
+  async * [Symbol.asyncIterator] () {
+    for (;;) {
+      while (this.#next < this.#waiting.length) yield this.#waiting[this.#next++]
+      await new Promise(setImmediate) // others have their turn
+      try {
+        await this.#fill()
+      } catch (error) {
+        if (error.errno === this.constructor.ends) return
+        throw error
+      }
+    }
+  }
+}
+
+module.exports = { koffi, func, fail, check, take, whole, moment, uuid, id, content, frames, texts, pairs, numbers, alone, apart, lingers, Handle, Source, OnceError, view: koffi.view }

@@ -1,0 +1,361 @@
+"""What the printed module stands on: the library, its errors, and how values cross."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import ctypes
+import functools
+import logging
+import os
+import struct
+import sys
+import uuid
+import warnings
+from datetime import datetime, timezone
+from typing import Any, AsyncIterator, Callable, Generic, Iterator, Sequence, TypeVar, Union
+
+Content = Union[bytes, bytearray, str, Sequence[Union[bytes, bytearray, str]]]
+PeerLike = Union[uuid.UUID, str, Any]
+Handler = Union[Callable[..., None], logging.Logger]
+T = TypeVar("T")
+E = TypeVar("E")
+
+_here = os.path.dirname(os.path.abspath(__file__))
+_name = {"darwin": "libonce.dylib", "win32": "once.dll"}.get(sys.platform, "libonce.so")
+lib = ctypes.CDLL(os.environ.get("ONCE_LIBRARY") or os.path.join(_here, _name))
+
+_SLICE = 200  # milliseconds after which a wait looks for signals
+_BUFFER = 1 << 18
+
+
+class OnceError(Exception):
+    """An error of the library. code tells what it is, for programs."""
+
+    code = 0
+
+
+class Data(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+class Id(ctypes.Structure):
+    _fields_ = [("octets", ctypes.c_uint8 * 16)]
+
+
+lib.once_close.argtypes = (ctypes.c_uint64,)
+lib.once_message.argtypes = (ctypes.c_uint64, ctypes.c_int, ctypes.POINTER(Data))
+lib.once_free.argtypes = (ctypes.POINTER(Data),)
+lib.once_free.restype = None
+lib.once_compatible.argtypes = (ctypes.c_int, ctypes.c_char_p)
+lib.once_version.restype = ctypes.c_char_p
+lib.once_cancel_new.argtypes = (ctypes.POINTER(ctypes.c_uint64),)
+lib.once_cancel.argtypes = (ctypes.c_uint64,)
+lib.once_descriptor.argtypes = (ctypes.c_uint64, ctypes.POINTER(ctypes.c_int))
+
+errors: dict[int, type[OnceError]] = {}
+
+
+def fail(handle: int, code: int) -> OnceError:
+    """Returns the exception for a code that a call on a handle returned."""
+    data = Data()
+    text = ""
+    if lib.once_message(handle, code, ctypes.byref(data)) == 0:
+        text = take(data).decode(errors="replace")
+    kind = errors.get(code, OnceError)
+    error = kind(text or kind.__doc__ or f"error {code}")
+    error.code = code
+    return error
+
+
+def take(data: Data) -> bytes:
+    """Returns what the library gave, and releases it."""
+    octets = ctypes.string_at(data.data, data.size) if data.size else b""
+    lib.once_free(ctypes.byref(data))
+    return octets
+
+
+def millis(timeout: float | None) -> int:
+    """A timeout in seconds as it crosses."""
+    return -1 if timeout is None else max(0, min(int(timeout * 1000), 1 << 40))
+
+
+def whole(value: int) -> int:
+    """A number as it crosses; one that is too large stays out of all limits."""
+    return max(-(1 << 63), min(int(value), (1 << 63) - 1))
+
+
+def duration(seconds: float) -> int:
+    """A duration in seconds as it crosses."""
+    return whole(int(seconds * 1000))
+
+
+def text(value: str) -> bytes:
+    return value.encode()
+
+
+def octets(peer: PeerLike) -> bytes:
+    """The 16 octets of a peer, its UUID, or that as text."""
+    if isinstance(peer, uuid.UUID):
+        return peer.bytes
+    if isinstance(peer, str):
+        return uuid.UUID(peer).bytes
+    found = peer.uuid
+    if not isinstance(found, uuid.UUID):
+        raise TypeError("a peer, a UUID or its text is needed")
+    return found.bytes
+
+
+_one = struct.Struct("N").pack
+
+
+def frames(content: Content) -> tuple[bytes, bytes, int]:
+    """Content as it crosses: the frames one after the other, their sizes, how many."""
+    if type(content) is bytes:
+        return content, _one(len(content)), 1
+    if isinstance(content, str):
+        content = content.encode()
+    if isinstance(content, (bytes, bytearray)):
+        return bytes(content), _one(len(content)), 1
+    parts = [part.encode() if isinstance(part, str) else bytes(part) for part in content]
+    return b"".join(parts), struct.pack(f"{len(parts)}N", *map(len, parts)), len(parts)
+
+
+def entries(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
+    """Reads so many entries of a list, and tells where they end."""
+    found = []
+    for _ in range(count):
+        size = int.from_bytes(data[at : at + 4], "big")
+        found.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found, at
+
+
+def texts(data: bytes, at: int, count: int) -> tuple[list[str], int]:
+    found, at = entries(data, at, count)
+    return [entry.decode(errors="replace") for entry in found], at
+
+
+def pairs(data: bytes, at: int, count: int) -> tuple[dict[str, str], int]:
+    found, at = texts(data, at, 2 * count)
+    return dict(zip(found[::2], found[1::2])), at
+
+
+def numbers(data: bytes, at: int, count: int) -> tuple[dict[str, int], int]:
+    found, at = entries(data, at, 2 * count)
+    return {k.decode(): int.from_bytes(v, "big") for k, v in zip(found[::2], found[1::2])}, at
+
+
+def alone(read: Callable[[bytes, int, int], tuple[T, int]], data: bytes) -> T:
+    """Reads a list that is no field of a record: its count comes first."""
+    return read(data, 4, int.from_bytes(data[:4], "big"))[0]
+
+
+def moment(nanoseconds: int) -> datetime | None:
+    if nanoseconds == 0:
+        return None
+    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
+
+
+class Handle:
+    """An object of the library. Closing it closes what belongs to it; twice is safe."""
+
+    _handle = 0
+    _parent: Handle | None = None
+
+    @classmethod
+    def _of(cls: type[T], handle: int, parent: Handle | None = None) -> T:
+        made = cls.__new__(cls)
+        made._handle = handle  # type: ignore[attr-defined]
+        made._parent = parent  # type: ignore[attr-defined]
+        return made
+
+    def close(self) -> None:
+        """Closes it, and what belongs to it. A node says goodbye before."""
+        code = lib.once_close(self._handle)
+        if code:
+            raise fail(self._handle, code)
+
+    def __enter__(self: T) -> T:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._handle and lib is not None:
+            lib.once_close(self._handle)
+
+
+class Cancel(Handle):
+    """Ends calls that wait with it."""
+
+    def __init__(self) -> None:
+        made = ctypes.c_uint64()
+        code = lib.once_cancel_new(ctypes.byref(made))
+        if code:
+            raise fail(0, code)
+        self._handle = made.value
+
+    def cancel(self) -> None:
+        """Ends all calls that wait with this, now and from then on."""
+        lib.once_cancel(self._handle)
+
+
+async def apart(call: Callable[..., T], *args: Any, timeout: float | None) -> T:
+    """Runs a call that waits in a thread; it ends when the task is cancelled."""
+    cancel = Cancel()
+    loop = asyncio.get_running_loop()
+    done = loop.run_in_executor(None, functools.partial(call, *args, timeout=timeout, cancel=cancel))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        cancel.cancel()
+        await asyncio.wait([done])
+        if not done.cancelled():
+            done.exception()
+        raise
+    finally:
+        cancel.close()
+
+
+async def beside(call: Callable[..., T], *args: Any) -> T:
+    """Runs a call that ends by itself in a thread."""
+    return await asyncio.get_running_loop().run_in_executor(None, call, *args)
+
+
+class Source(Handle, Generic[E]):
+    """An object that has events: for event in it, or async for."""
+
+    _receive: Any
+    _decode: Any
+    _ends: type[OnceError]
+    _timed_out: type[OnceError]
+    _room: type[OnceError]
+
+    def _waiting(self) -> collections.deque[E]:
+        found: collections.deque[E] | None = self.__dict__.get("_events")
+        if found is None:
+            found = self.__dict__["_events"] = collections.deque()
+            self.__dict__["_buffer"] = ctypes.create_string_buffer(_BUFFER)
+            self.__dict__["_size"] = ctypes.c_size_t()
+        return found
+
+    def _fill(self, timeout: int, cancel: int) -> list[E]:
+        """Receives events from the library, so many milliseconds long."""
+        self._waiting()
+        size: ctypes.c_size_t = self.__dict__["_size"]
+        while True:
+            buffer = self.__dict__["_buffer"]
+            call = type(self)._receive
+            code = call(self._handle, buffer, len(buffer), timeout, cancel, ctypes.byref(size))
+            if code == 0:
+                events: list[E] = type(self)._decode(ctypes.string_at(buffer, size.value))
+                return events
+            if code != self._room.code:
+                raise fail(self._handle, code)
+            self.__dict__["_buffer"] = ctypes.create_string_buffer(size.value)
+
+    def _wait(self, timeout: float | None, cancel: Cancel | None) -> list[E]:
+        """Waits in slices, between which signals are seen to."""
+        left, token = millis(timeout), cancel._handle if cancel else 0
+        while True:
+            now = _SLICE if left < 0 else min(left, _SLICE)
+            try:
+                return self._fill(now, token)
+            except OnceError as error:
+                if error.code != self._timed_out.code or left == now:
+                    raise
+                left = left if left < 0 else left - now
+
+    def _recv_batch(self, timeout: float | None, cancel: Cancel | None) -> list[E]:
+        waiting = self._waiting()
+        if waiting:
+            events = list(waiting)
+            waiting.clear()
+            return events
+        return self._wait(timeout, cancel)
+
+    def _recv(self, timeout: float | None, cancel: Cancel | None) -> E:
+        waiting = self._waiting()
+        if not waiting:
+            waiting.extend(self._wait(timeout, cancel))
+        return waiting.popleft()
+
+    def __iter__(self) -> Iterator[E]:
+        waiting = self._waiting()
+        while True:
+            while waiting:
+                yield waiting.popleft()
+            try:
+                waiting.extend(self._wait(None, None))
+            except self._ends:
+                return
+
+    def fileno(self) -> int:
+        """What select, poll and asyncio find readable while events wait."""
+        found = ctypes.c_int()
+        code = lib.once_descriptor(self._handle, ctypes.byref(found))
+        if code:
+            raise fail(self._handle, code)
+        return found.value
+
+    async def _arrival(self) -> None:
+        """Waits until the descriptor is readable."""
+        loop = asyncio.get_running_loop()
+        there = loop.create_future()
+        fd = self.fileno()
+
+        def arrived() -> None:
+            if not there.done():
+                there.set_result(None)
+
+        loop.add_reader(fd, arrived)
+        try:
+            await there
+        finally:
+            loop.remove_reader(fd)
+
+    async def __aiter__(self) -> AsyncIterator[E]:
+        waiting = self._waiting()
+        self.fileno()
+        while True:
+            while waiting:
+                yield waiting.popleft()
+            try:
+                waiting.extend(self._fill(0, 0))
+            except self._timed_out:
+                await self._arrival()
+            except self._ends:
+                return
+
+    async def __aenter__(self: T) -> T:
+        return await beside(self.__enter__)  # type: ignore[attr-defined]
+
+    async def __aexit__(self, *_: object) -> None:
+        await beside(self.close)
+
+
+def guarded(handler: Handler) -> Callable[..., None]:
+    """A handler that takes what C says. What it raises, C cannot take: it is warned of."""
+    call: Callable[..., None] = handler  # type: ignore[assignment]
+    if isinstance(handler, logging.Logger):
+        call = log_to(handler)
+
+    def guard(*args: Any) -> None:
+        try:
+            call(*args)
+        except BaseException as error:
+            warnings.warn(f"a handler of once has failed: {error!r}", RuntimeWarning, stacklevel=2)
+
+    return guard
+
+
+def log_to(logger: logging.Logger) -> Callable[[int, str, dict[str, str]], None]:
+    """Has a node's log go to a logger."""
+
+    def handler(level: int, message: str, attributes: dict[str, str]) -> None:
+        tail = "".join(f" {key}={value}" for key, value in attributes.items())
+        logger.log(20 + level * 5 // 2, "%s%s", message, tail)
+
+    return handler
