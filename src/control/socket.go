@@ -74,6 +74,9 @@ func (s *socket) Accept() (net.Conn, error) {
 // Close ends the listening, and removes the file.
 func (s *socket) Close() error { return s.close() }
 
+// Dial connects to the socket of a directory. The error is ErrAbsent if nobody listens.
+func Dial(ctx context.Context, dir string) (net.Conn, error) { return dial(ctx, dir) }
+
 // dial connects to the socket of a directory. The error is ErrAbsent if nobody listens.
 func dial(ctx context.Context, dir string) (conn net.Conn, err error) {
 	err = within(dir, func(short string) (err error) {

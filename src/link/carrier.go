@@ -30,6 +30,9 @@ func (c *carrier) RemoteType() string { return c.remote.Remote.Type }
 // link has no security.
 func (c *carrier) RemoteKey() (key [32]byte, ok bool) { return c.remote.Key, c.config.Curve != nil }
 
+// OwnKey returns the key of ours that the far side knows us by, zeros without security.
+func (c *carrier) OwnKey() [32]byte { return c.remote.Own }
+
 // TakeProperties returns what else each side has told the other in the handshake: ours
 // as Config.Properties names them, theirs by lower-case name. It does so once, because
 // idle links are many, and before Serve. Ours are nil with a driver that shows none.

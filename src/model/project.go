@@ -53,8 +53,23 @@ type Disk struct{}
 // Open opens a file.
 func (Disk) Open(name string) (fs.File, error) { return os.Open(name) }
 
-// ReadFile reads a file.
-func (Disk) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+// ReadFile reads a regular file that is no larger than a model may be: of others there may be
+// no end.
+func (Disk) ReadFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() && !info.IsDir():
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no regular file")}
+	case info.Size() > maxFile:
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("a model has at most %d octets", maxFile)}
+	}
+	return os.ReadFile(name)
+}
+
+// Stat describes a file without opening it, which may take forever.
+func (Disk) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
 // ReadDir lists a folder.
 func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }

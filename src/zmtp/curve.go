@@ -36,6 +36,7 @@ const (
 // Curve is what a side of the CURVE mechanism is and wants.
 type Curve struct {
 	Key    *ecdh.PrivateKey // our long-term key, of X25519
+	Former *ecdh.PrivateKey // one that a server had before, and that clients may still know it by; nil for none
 	Server *ecdh.PublicKey  // the far side's, if we are the client; nil makes us the server
 	// Admit is asked by a server whether to let a client in that has proved to hold
 	// key; nil lets nobody in. What an error says stays here: the client hears but
@@ -50,7 +51,7 @@ type Curve struct {
 
 // Check returns an error if the keys are missing or of another curve.
 func (c *Curve) Check() error {
-	if c.Key == nil || c.Key.Curve() != ecdh.X25519() || c.Server != nil && c.Server.Curve() != ecdh.X25519() {
+	if c.Key == nil || c.Key.Curve() != ecdh.X25519() || c.Server != nil && c.Server.Curve() != ecdh.X25519() || c.Former != nil && c.Former.Curve() != ecdh.X25519() {
 		return errors.New("zmtp: CURVE without keys of X25519")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -50,10 +51,11 @@ func (h *Handshake) readHello(data []byte) (err error) {
 		}
 	}
 	c.far = data[helloKey:helloBox]
-	if c.hello, err = precompute(c.Key, c.far); err != nil {
-		return err
+	if err = c.openHello(data[helloBox:]); errors.Is(err, ErrCurve) && c.Former != nil {
+		c.Key = c.Former
+		err = c.openHello(data[helloBox:])
 	}
-	if _, err = c.openNext(data[helloBox:], "CurveZMQHELLO---", c.hello); err != nil {
+	if err != nil {
 		return err
 	}
 	if c.short, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
@@ -63,6 +65,14 @@ func (h *Handshake) readHello(data []byte) (err error) {
 	h.await(initiate, h.readInitiate)
 	h.raise(machine.EventHello)
 	return nil
+}
+
+// openHello opens the box of a HELLO with the server's key.
+func (c *curveSide) openHello(box []byte) (err error) {
+	if c.hello, err = precompute(c.Key, c.far); err == nil {
+		_, err = c.openNext(box, "CurveZMQHELLO---", c.hello)
+	}
+	return err
 }
 
 func (h *Handshake) SendWelcome() {

@@ -107,6 +107,21 @@ func TestCurveHandshake(t *testing.T) {
 	}
 }
 
+// A server that has another key is still known by the one before, and by no third.
+func TestCurveFormerKey(t *testing.T) {
+	next := fixedKey(0x52)
+	for key, want := range map[*ecdh.PrivateKey]bool{serverKey: true, next: true, fixedKey(0x53): false} {
+		server := newServer()
+		client := NewCurveHandshake(Metadata{Type: Dealer}, Curve{Key: clientKey, Server: key.PublicKey()}, farAddr)
+		server.curve.Key, server.curve.Former = next, serverKey
+		converse(client, server, func(_ int, b []byte) []byte { return b })
+		far, err := server.Result()
+		if want != (err == nil) || want && far.Own != [32]byte(key.PublicKey().Bytes()) || !want && !errors.Is(err, ErrCurve) {
+			t.Errorf("%x: %+v, %v", key.PublicKey().Bytes()[:2], far, err)
+		}
+	}
+}
+
 // Fixed keys and fixed randomness, which is ChaCha8 with a seed of zero, give the
 // octets of testdata/zmtp_curve.json.
 func TestCurveVectors(t *testing.T) {

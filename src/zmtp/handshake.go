@@ -35,6 +35,7 @@ type Result struct {
 	Remote *Metadata
 	Minor  int      // 0 if the far side speaks ZMTP 3.0, which has no PING; else 1
 	Key    [32]byte // public key that the far side has proved to hold; zero with NULL
+	Own    [32]byte // public key of ours that it knows us by; zero with NULL
 	Cipher *Cipher  // nil with NULL
 }
 
@@ -70,7 +71,7 @@ func (h *Handshake) Result() (*Result, error) {
 	}
 	r := &Result{Remote: h.remote, Minor: h.minor}
 	if h.curve != nil {
-		r.Key, r.Cipher = h.curve.remote, h.curve.cipher
+		r.Key, r.Own, r.Cipher = h.curve.remote, [32]byte(h.curve.Key.PublicKey().Bytes()), h.curve.cipher
 	}
 	return r, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -119,7 +118,7 @@ func printChanges(cmd *cobra.Command, changes []diff.Change, format string) erro
 // shapeOf reads what an argument of diff names. A lock has no project.
 func shapeOf(cmd *cobra.Command, name string) (*diff.Node, *model.Project, error) {
 	if strings.HasSuffix(name, ".lock") {
-		text, err := os.ReadFile(name)
+		text, err := model.Disk{}.ReadFile(name)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sjohnr/at-once/src/model"
 	"github.com/sjohnr/at-once/src/model/diff"
 )
 
@@ -40,7 +41,7 @@ these models; 2 if the command line is wrong.`,
 			case !check:
 				return os.WriteFile(out, []byte(text), 0o644)
 			}
-			locked, err := os.ReadFile(out)
+			locked, err := model.Disk{}.ReadFile(out)
 			if err != nil {
 				return err
 			}

@@ -32,16 +32,14 @@ func main() { os.Exit(run()) }
 // run runs the command that the arguments name and returns the exit status.
 func run() int {
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error like any other
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	ctx := until(context.Background(), os.Interrupt, syscall.SIGTERM)
 
 	root, begun := newRoot()
 	command, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil, isClosedPipe(err):
 		return 0
-	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, once.ErrStopped)):
+	case command.Context().Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, once.ErrStopped)):
 		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, "once:", clean(explain(command, err)))
@@ -50,6 +48,13 @@ func run() int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// until returns a context that a signal ends. A second one ends the program at once.
+func until(parent context.Context, signals ...os.Signal) context.Context {
+	ctx, stop := signal.NotifyContext(parent, signals...)
+	context.AfterFunc(ctx, stop)
+	return ctx
 }
 
 // newRoot returns the program's commands. Begun becomes true when the command
@@ -85,6 +90,9 @@ Exit status:
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Annotations[reloads] == "" {
+				cmd.SetContext(until(cmd.Context(), syscall.SIGHUP))
+			}
 			err := with.begin(cmd)
 			if err == nil {
 				err = checkFlags(cmd)
@@ -113,6 +121,7 @@ Exit status:
 		with.identityFlag(cmd.PersistentFlags(), "a profile's `NAME-or-DIR` (default: see once identity --help)")
 	}
 	chapter("Who is a member:", networkCommand(with), inviteCommand(with), revokeCommand(with))
+	chapter("Across the internet:", serverCommand(with))
 	root.AddCommand(interfacesCommand(), versionCommand(), manCommand())
 	root.SetHelpCommand(helpCommand())
 	sayArguments(root)

@@ -1,0 +1,58 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/sjohnr/at-once/src/identity"
+)
+
+// PinFile keeps pins in a file, which one process at a time writes.
+type PinFile struct {
+	mu   sync.Mutex
+	path string
+	pins map[string]Pin // by KEY, in base64
+}
+
+// OpenPins returns the pins in a file, none if it is not there.
+func OpenPins(path string) (*PinFile, error) {
+	p := &PinFile{path: path, pins: map[string]Pin{}}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err == nil {
+		if err = json.Unmarshal(text, &p.pins); err != nil {
+			err = fmt.Errorf("%s: %w: restore it, or remove it to know no server", path, err)
+		}
+	}
+	return p, err
+}
+
+// Pin implements [Pins].
+func (p *PinFile) Pin(key [32]byte) (Pin, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pin, known := p.pins[identity.Base64(key[:])]
+	return pin, known
+}
+
+// Keep implements [Pins].
+func (p *PinFile) Keep(key [32]byte, pin Pin) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pins[identity.Base64(key[:])] = pin
+	text, err := json.Marshal(p.pins)
+	if err != nil {
+		return err
+	}
+	fresh := p.path + ".new"
+	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, p.path)
+}

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/oncemsg"
+	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous/relay"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// What a connection may have waiting to be written: answers and deltas, and words that do
+// not wait for room.
+const (
+	outbox  = 64 << 10
+	reserve = 160 << 10 // room for what is sent ahead of two circuits
+)
+
+// pool is where links get their buffers, of all servers of a process.
+var pool link.Pool
+
+// take begins a conversation over a connection, or makes it an end of a circuit: then there
+// is none, nor if it is turned away.
+func (s *Server) take(conn net.Conn) *session {
+	now := time.Now()
+	at, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+	from := prefixesOf(at.Addr())
+	s.mu.Lock()
+	wait, ok := s.turn(now)
+	within := ok && s.quotas.enter(from, s.policy.PerAddress)
+	switch {
+	case !ok:
+		s.countLocked("connections turned away: more than the accept rate")
+	case !within:
+		s.countLocked("connections turned away: too many of one address")
+	}
+	s.mu.Unlock()
+	if !within || !link.Pause(s.ctx, wait) {
+		if within {
+			s.leave(from)
+		}
+		_ = conn.Close()
+		return nil
+	}
+	conn, ticket, err := s.begin(conn)
+	switch {
+	case err != nil:
+		s.count("connections that began with nothing")
+	case ticket != nil:
+		if s.relay.Take(conn, ticket) != nil {
+			s.count("tickets that were no good")
+		}
+	default:
+		if c := s.open(conn, at, from); c != nil {
+			return c
+		}
+	}
+	s.leave(from)
+	return nil
+}
+
+func (s *Server) leave(from []netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quotas.leave(from)
+}
+
+// begin returns the ticket that a connection begins with, which is read, or none.
+func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
+	err := conn.SetReadDeadline(time.Now().Add(machine.DefaultGreeting))
+	silent := conn
+	defer context.AfterFunc(s.ctx, func() { _ = silent.Close() })()
+	var first byte
+	if err == nil {
+		conn, first, err = peek(conn)
+	}
+	var ticket []byte
+	if err == nil && first == relay.Mark {
+		ticket = make([]byte, relay.TicketSize)
+		_, err = io.ReadFull(conn, ticket)
+	}
+	if err == nil {
+		err = conn.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		_ = conn.Close()
+	}
+	return conn, ticket, err
+}
+
+// peeked is a connection whose first octet was read.
+type peeked struct {
+	net.Conn
+	first []byte
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.first) > 0 && len(b) > 0 {
+		n := copy(b, p.first)
+		p.first = p.first[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
+// read is peek where the octet cannot be left where it is.
+func read(conn net.Conn) (net.Conn, byte, error) {
+	p := &peeked{conn, make([]byte, 1)}
+	_, err := io.ReadFull(conn, p.first)
+	return p, p.first[0], err
+}
+
+// open begins a conversation with a node, nil if it does not come to that.
+func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix) *session {
+	l, err := link.Open(s.ctx, conn, link.Config{
+		Type: zmtp.Router, MaxMessage: oncemsg.MaxMessage, MaxFrames: 1, Greeting: oncemsg.MaxGreeting,
+		Outbox: outbox, Reserve: reserve, Handshake: machine.DefaultGreeting, Pool: &pool,
+		Curve: &zmtp.Curve{Key: s.Identity.Transport(), Former: s.Former, Admit: anyone},
+	})
+	if err != nil {
+		s.count("connections without a handshake")
+		return nil
+	}
+	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, since: time.Now(), challenge: new([32]byte)}
+	rand.Read(c.challenge[:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[c] = struct{}{}
+	c.fire(machine.EventStart)
+	if s.draining != nil {
+		c.fire(machine.EventDrain)
+	}
+	return c
+}
+
+// end forgets a conversation that is over.
+func (c *session) end(err error) {
+	s := c.server
+	s.mu.Lock()
+	c.fire(machine.EventLost)
+	c.leave()
+	s.mu.Unlock()
+	s.Log.Debug("connection ended", "address", c.at, "error", err)
+}
+
+// anyone: what a key is worth is found out by AUTHENTICATE.
+func anyone([32]byte, net.Addr, *zmtp.Metadata) error { return nil }

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"crypto/ed25519"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/rendezvous/relay"
+)
+
+// Policy is whom a server lets in, and what each may have. It may change while it runs.
+type Policy struct {
+	Members    []ed25519.PublicKey // networks whose members alone are let in; nil is anybody
+	Allow      map[uuid.UUID]bool  // ids that alone are let in; nil is anybody
+	MaxPeers   int
+	AcceptRate float64 // connections a second
+	Burst      float64 // at once
+	PerAddress int     // connections of an IPv4 address or an IPv6 /64; sixteen times as many of a /48
+	Requests   float64 // a second of one connection
+	Relays     bool    // circuits are lent
+	Circuits   relay.Limits
+}
+
+// What is bounded however the policy is.
+const (
+	maxConnections  = 1 << 20
+	maxOfIdentity   = 4               // connections
+	maxWait         = 5 * time.Second // of a connection until it is its turn
+	requestsBurst   = 4               // seconds
+	introduceRate   = 2               // a second of one connection
+	introduceBurst  = 60
+	introduceAtOnce = 16
+	aheadRate       = 64 << 10 // octets a second of one connection
+	aheadBurst      = 256 << 10
+	patience        = 1000 // requests over the rate until a connection is closed
+)
+
+// admits returns why a connection, whose node has proved who it is, is not let in. The
+// caller holds the lock.
+func (s *Server) admits(c *session) *refusal {
+	p := &s.policy
+	switch {
+	case p.Members != nil && !slices.ContainsFunc(p.Members, func(key ed25519.PublicKey) bool { return key.Equal(c.members) }):
+		return refuse(machine.ReasonStranger, "this server is for members of its networks only")
+	case p.Allow != nil && !p.Allow[c.id]:
+		return refuse(machine.ReasonStranger, "this server does not know %s: ask who runs it", c.id)
+	case c.members == nil:
+		return nil
+	case c.token == nil:
+		return refuse(machine.ReasonStranger, "the network is for members only: show a token")
+	case s.rolls.voids(c.token):
+		return refuse(machine.ReasonRevoked, "the network has revoked the membership of %s", c.id)
+	case c.token.Valid(time.Now()) != nil:
+		return refuse(machine.ReasonStranger, "the membership of %s has expired by the server's clock", c.id)
+	}
+	return nil
+}
+
+// memberOf returns the token that octets hold, if it makes an id a member of a network.
+func memberOf(octets []byte, network ed25519.PublicKey, id uuid.UUID, now time.Time) (*identity.Token, *refusal) {
+	token, err := identity.ParseToken(octets, now)
+	switch {
+	case err != nil:
+		return nil, refuse(machine.ReasonStranger, "%v", err)
+	case token.Member != id || !token.Network.Equal(network):
+		return nil, refuse(machine.ReasonStranger, "the token is another's, or of another network")
+	}
+	return token, nil
+}
+
+// quotas count the connections of addresses. They are under the lock of the server.
+type quotas struct {
+	standing map[netip.Prefix]int
+}
+
+func newQuotas() quotas { return quotas{map[netip.Prefix]int{}} }
+
+// wideFactor is how many times as much a /48 may have as a /64.
+const wideFactor = 16
+
+// prefixesOf returns whom an address is counted with: itself, or its /64 and /48.
+func prefixesOf(addr netip.Addr) []netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() {
+		return []netip.Prefix{netip.PrefixFrom(addr, 32)}
+	}
+	narrow, err1 := addr.Prefix(64)
+	wide, err2 := addr.Prefix(48)
+	if err1 != nil || err2 != nil {
+		return []netip.Prefix{{}} // no IP address: all such together
+	}
+	return []netip.Prefix{narrow, wide}
+}
+
+// enter counts a connection, unless its address has too many.
+func (q *quotas) enter(from []netip.Prefix, most int) bool {
+	for i, prefix := range from {
+		may := most
+		if i > 0 {
+			may *= wideFactor
+		}
+		if most > 0 && q.standing[prefix] >= may {
+			return false
+		}
+	}
+	for _, prefix := range from {
+		q.standing[prefix]++
+	}
+	return true
+}
+
+func (q *quotas) leave(from []netip.Prefix) {
+	for _, prefix := range from {
+		if q.standing[prefix]--; q.standing[prefix] == 0 {
+			delete(q.standing, prefix)
+		}
+	}
+}
+
+// turn returns how long a connection has to wait until it is its turn, and whether that is
+// not too long. The caller holds the lock.
+func (s *Server) turn(now time.Time) (time.Duration, bool) {
+	p := &s.policy
+	if p.AcceptRate <= 0 || s.accepts.Use(1, now, p.Burst, p.AcceptRate) {
+		return 0, true
+	}
+	// Those who wait use what comes after.
+	for wait := maxWait / 16; wait <= maxWait; wait += maxWait / 16 {
+		if s.accepts.Use(1, now, p.Burst+p.AcceptRate*wait.Seconds(), p.AcceptRate) {
+			return wait, true
+		}
+	}
+	return 0, false
+}
+
+func addrPort(addr netip.Addr, port uint16) string { return netip.AddrPortFrom(addr, port).String() }

@@ -1,0 +1,283 @@
+// Package server is a rendezvous server: it keeps who is there, tells it to those who may
+// know, and passes on what two nodes need to meet (see api/protocol/once_msg.xml).
+//
+// It sees ids, addresses, times, sizes, which tags coincide, and the tokens of members. What
+// it is shown is checked before it is kept or passed on, and nobody need believe it.
+//
+// Programs import bindings/go/once: what is here may change at any time.
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdh"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncemsg"
+	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/registry"
+	"github.com/sjohnr/at-once/src/rendezvous/relay"
+)
+
+// Config is what a server is made of.
+type Config struct {
+	Identity  *identity.Identity // whose transport key is KEY
+	Former    *ecdh.PrivateKey   // KEY before that, which is served too; nil for none
+	Transport link.Transport     // by which nodes are dialled back
+	Registry  registry.Registry  // default is one in memory
+	Keep      RollKeeper         // of rolls; nil for none
+	Log       *slog.Logger
+}
+
+// Server is a rendezvous server. All methods may be called from any goroutine.
+type Server struct {
+	Config
+	relay   *relay.Relay
+	ctx     context.Context // ends with the server
+	end     context.CancelFunc
+	work    sync.WaitGroup
+	began   time.Time
+	dialled chan struct{} // bounds dials
+
+	mu       sync.Mutex // guards what follows, and the machines
+	policy   Policy
+	accepts  guard.Allowance
+	quotas   quotas
+	draining *oncemsg.Stop // nil while it goes on
+	sessions map[*session]struct{}
+	peers    map[peerKey]*peer
+	watches  map[rendezvous.Number]*watch
+	meetings map[uint32]*meeting
+	last     uint32 // number of a meeting
+	rolls    rolls
+	counts   map[string]uint64
+	told     map[string]time.Time // when a count was logged
+}
+
+// peerKey names a node in a network.
+type peerKey struct {
+	network rendezvous.Number
+	id      uuid.UUID
+}
+
+// dials is how many nodes are dialled back at a time.
+const dials = 64
+
+// New returns a server that listens nowhere yet. Close must follow.
+func New(c Config, p Policy) (*Server, error) {
+	if c.Registry == nil {
+		c.Registry = registry.NewMemory()
+	}
+	s := &Server{
+		Config: c, relay: relay.New(p.Circuits), began: time.Now(), dialled: make(chan struct{}, dials), policy: p,
+		quotas: newQuotas(), sessions: map[*session]struct{}{}, peers: map[peerKey]*peer{}, watches: map[rendezvous.Number]*watch{},
+		meetings: map[uint32]*meeting{}, counts: map[string]uint64{}, told: map[string]time.Time{},
+	}
+	var err error
+	if s.rolls, err = newRolls(c.Keep, p.Members); err != nil {
+		return nil, err
+	}
+	if err := s.issue(time.Now()); err != nil {
+		return nil, err
+	}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	s.work.Go(s.sweep)
+	return s, nil
+}
+
+// issue sees to it that the server's card is of late.
+func (s *Server) issue(now time.Time) error {
+	if s.Identity.Card() != nil {
+		return s.Identity.Renew(now)
+	}
+	incarnation, err := s.Identity.Incarnation(now)
+	if err != nil && incarnation == 0 {
+		return err
+	}
+	_, err = s.Identity.Issue(incarnation, now)
+	return err
+}
+
+// Serve takes the connections of a listener, which it closes, until the server ends.
+func (s *Server) Serve(l net.Listener) {
+	s.work.Go(func() {
+		link.Accept(s.ctx, l, maxConnections, func(conn net.Conn, over func()) {
+			s.work.Go(func() {
+				defer over()
+				if c := s.take(conn); c != nil {
+					c.end(c.link.Serve(c.deliver)) // from here, so that who is idle has a small stack
+				}
+			})
+		}, func(err error) {
+			if errors.Is(err, link.ErrTooMany) {
+				s.count("connections over the limit")
+				return
+			}
+			s.Log.Warn("cannot accept", "address", l.Addr(), "error", err)
+		})
+	})
+}
+
+// SetPolicy has another policy hold from now on. Who may not be there any more is sent away.
+func (s *Server) SetPolicy(p Policy) error {
+	s.relay.Limit(p.Circuits)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.rolls.keep(p.Members); err != nil {
+		return err
+	}
+	s.policy = p
+	for c := range s.sessions {
+		if c.id == uuid.Nil {
+			continue
+		}
+		if r := s.admits(c); r != nil {
+			s.sendAway(c, r)
+		}
+	}
+	return nil
+}
+
+// Drain tells all when to come back, and where they may go meanwhile, and waits until they
+// have gone, but not longer than ctx.
+func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) {
+	s.mu.Lock()
+	s.draining = &oncemsg.Stop{Elsewhere: elsewhere, Text: "the server ends, or starts again"}
+	for c := range s.sessions {
+		s.draining.Retry = uint32(rand.Int64N(max(int64(spread), 1)) / int64(time.Millisecond))
+		c.fire(machine.EventDrain)
+	}
+	s.mu.Unlock()
+	for ticker := time.NewTicker(20 * time.Millisecond); ; {
+		s.mu.Lock()
+		left := len(s.sessions)
+		s.mu.Unlock()
+		if left == 0 {
+			ticker.Stop()
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			ticker.Stop()
+			return
+		}
+	}
+}
+
+// Close ends the server at once.
+func (s *Server) Close() {
+	s.end()
+	s.mu.Lock()
+	for c := range s.sessions {
+		c.fire(machine.EventViolation)
+	}
+	s.mu.Unlock()
+	s.relay.Close()
+	s.work.Wait()
+}
+
+// sweepEvery is how often what has a time is looked at.
+const sweepEvery = time.Second
+
+// sweep lets what has a time end in time, until the server ends.
+func (s *Server) sweep() {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-ticker.C:
+			if err := s.issue(now); err != nil {
+				s.Log.Warn("cannot renew the server's card", "error", err)
+			}
+			s.mu.Lock()
+			for c := range s.sessions {
+				c.expire(now)
+			}
+			for _, p := range s.peers {
+				p.expire(now)
+			}
+			for _, m := range s.meetings {
+				m.expire(now)
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// count counts something unusual, and logs it once a minute.
+func (s *Server) count(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countLocked(what)
+}
+
+func (s *Server) countLocked(what string) {
+	s.counts[what]++
+	if now := time.Now(); now.Sub(s.told[what]) >= time.Minute {
+		s.told[what] = now
+		s.Log.Info(what, "times", s.counts[what])
+	}
+}
+
+// Status is what there is to say of a server.
+type Status struct {
+	Since       time.Time         `json:"since"`
+	Connections int               `json:"connections"`
+	Peers       int               `json:"peers"`
+	Networks    int               `json:"networks"`
+	Watchers    int               `json:"watchers"`
+	Relay       relay.Figures     `json:"relay"`
+	Counts      map[string]uint64 `json:"counts"` // of what is unusual, by name
+}
+
+// Status returns what there is to say of the server.
+func (s *Server) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.peers), Relay: s.relay.Figures(), Counts: map[string]uint64{}}
+	networks := map[rendezvous.Number]bool{}
+	for key := range s.peers {
+		networks[key.network] = true
+	}
+	status.Networks = len(networks)
+	for _, w := range s.watches {
+		status.Watchers += len(w.sessions)
+	}
+	for name, n := range s.counts {
+		status.Counts[name] = n
+	}
+	return status
+}
+
+// refusal is why something is not done.
+type refusal struct {
+	reason machine.Reason
+	text   string
+	retry  time.Duration
+}
+
+func refuse(reason machine.Reason, text string, args ...any) *refusal {
+	return &refusal{reason: reason, text: fmt.Sprintf(text, args...)}
+}
+
+func (r *refusal) after(retry time.Duration) *refusal { r.retry = retry; return r }
+
+func (r *refusal) message() *oncemsg.Nope {
+	text := cmp.Or(r.text, r.reason.String())
+	return &oncemsg.Nope{Code: uint8(r.reason), Text: text[:min(len(text), oncemsg.MaxNopeText)], Retry: uint32(r.retry / time.Millisecond)}
+}
