@@ -133,6 +133,7 @@ func TestShowsAnotherLife(t *testing.T) {
 	for _, enters := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLAN(t)
+			defer l.rest() // the pretender sees the end
 			ana := l.node("ana")
 			defer ana.Stop()
 			p := &pretender{id: mallory}
