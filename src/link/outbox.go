@@ -206,7 +206,11 @@ func (o *Outbox) Acknowledge(to uint64) error {
 // grows.
 func (o *Outbox) Grant(edge uint64) {
 	o.mu.Lock()
-	o.edge = max(o.edge, edge)
+	if edge <= o.edge || o.broken != nil {
+		o.mu.Unlock()
+		return
+	}
+	o.edge = edge
 	o.writer.commit(o)
 }
 

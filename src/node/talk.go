@@ -287,14 +287,14 @@ func (l *loop) drop(t *talk) {
 func (l *loop) conclude(t *talk) {
 	l.drop(t)
 	l.with(t.peer, func(p *peer) { p.ours = nil })
-	if t.in != nil {
-		l.work.Go(t.in.end) // which may wait for the loop
-	}
 	lanes, over := slices.Clone(t.lanes), t.over
 	if over != nil && over.away.Load() {
 		over = nil
 	}
 	l.work.Go(func() {
+		if t.in != nil { // what it says last goes before the end of the links
+			t.in.end()
+		}
 		rest, err := l.linger(t.out, lanes, over)
 		l.do(func() {
 			l.rests(t.out.Link(), rest)
