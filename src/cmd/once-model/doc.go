@@ -65,6 +65,9 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 	if pages == "" {
 		pages = filepath.Join(filepath.Dir(project.File), filepath.FromSlash(pagesFolder))
 	}
+	if _, err := os.Stat(filepath.Join(pages, "README.md")); err != nil { // nothing is written beside other files
+		return nil, "", fmt.Errorf("%w: make generate prints the pages", err)
+	}
 	return project, pages, nil
 }
 
