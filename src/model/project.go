@@ -132,6 +132,24 @@ func (p *Project) file(name string) error {
 	return nil
 }
 
+// find tells where a file is that a project in a folder names. Zproject is run in the folder from
+// which paths lead, and that may be above the project's: this one, or one above this one.
+func (p *Project) find(folder, name string) string {
+	file := path.Join(folder, name)
+	if exists(p.fsys, file) {
+		return file
+	}
+	if exists(p.fsys, name) {
+		return name
+	}
+	for _, below, more := strings.Cut(name, "/"); more; _, below, more = strings.Cut(below, "/") {
+		if below := path.Join(folder, below); exists(p.fsys, below) {
+			return below
+		}
+	}
+	return file
+}
+
 // theirs takes in what a project of zproject has zproto, or another generator, print: that is in
 // the folder src. What is for another generator is no model.
 func (p *Project) theirs(entry *Element) {
@@ -172,10 +190,7 @@ func (p *Project) entry(kind Kind, entry *Element) {
 			return // zproject: a class that is written by hand has no model
 		}
 	}
-	file := path.Join(folder, api)
-	if !exists(p.fsys, file) && exists(p.fsys, api) {
-		file = api // zproject is run in the folder from which paths lead
-	}
+	file := p.find(path.Dir(p.File), api)
 	if api == "" {
 		p.Problems = append(p.Problems, Problem{entry.Pos, entry.Name(), "names no file: say where it is with api"})
 		return
