@@ -57,6 +57,7 @@ func TestCommands(t *testing.T) {
 		{"lint project.xml", 0, "", ""},
 		{"lint", 0, "", ""},
 		{"lint api/machine/peer.xml", 0, "", ""},
+		{"lint examples/auction", 0, "", ""},
 		{"lint gsl/testdata/theirs", 0, "", ""},
 		{"lint gsl/testdata/bad/machine_paths.xml", 1, "gsl/testdata/bad/machine_paths.xml:9: trap: has no way out", ""},
 		{"lint --json gsl/testdata/bad/machine_paths.xml", 1, `"line":9,"path":"trap"`, ""},
@@ -91,7 +92,7 @@ func TestCommands(t *testing.T) {
 		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
 		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
 		{"doc api/machine/peer.xml", 1, "", "api/machine/peer.xml has no project.xml: a book is of a whole project"},
-		{"doc --pages lab", 1, "", "README.md: no such file or directory: make generate prints the pages"},
+		{"doc --pages lab", 1, "", "lab/README.md: no such file or directory: make generate prints the pages"},
 		{"serve --listen nowhere", 1, "", "--listen nowhere: listen tcp: address nowhere: missing port in address"},
 		{"serve --against no-such-thing", 1, "", "--against no-such-thing: no-such-thing is no file here"},
 		{"serve --trace go.mod", 1, "", "--trace go.mod:1: "},
@@ -261,6 +262,26 @@ func TestTheirProject(t *testing.T) {
 		if out, said, exit := call(t, dir, strings.Fields(test.args)...); exit != test.exit || !strings.Contains(out, test.out) || !strings.Contains(said, test.said) {
 			t.Errorf("%s: %d, %q, %q", test.args, exit, out, said)
 		}
+	}
+}
+
+// A project may be looked at in its own folder, when its paths lead from one above that.
+func TestInFolder(t *testing.T) {
+	for _, args := range [][]string{{"lint"}, {"lint", "project.xml"}, {"diff", ".", "../auction"}} {
+		if out, said, exit := call(t, tree+"/examples/auction", args...); exit != 0 || out+said != "" {
+			t.Errorf("%v: %d, %q, %q", args, exit, out, said)
+		}
+	}
+}
+
+// What is told to go where no pages are writes nothing there.
+func TestDocElsewhere(t *testing.T) {
+	pages := t.TempDir()
+	if _, said, exit := call(t, tree, "doc", "--pages", pages); exit != 1 || !strings.Contains(said, "make generate prints the pages") {
+		t.Errorf("%d, %q", exit, said)
+	}
+	if found, err := os.ReadDir(pages); err != nil || len(found) > 0 {
+		t.Errorf("%v, %v", found, err)
 	}
 }
 
