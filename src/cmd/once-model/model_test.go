@@ -162,6 +162,11 @@ func TestInit(t *testing.T) {
 		return string(text)
 	}
 	shell("sh generate.sh")
+	if _, err := exec.LookPath("dot"); err == nil {
+		if text, err := os.ReadFile(filepath.Join(dir, "generated/doc/book.html")); err != nil || !bytes.Contains(text, []byte(`data-state="post_talk.`)) {
+			t.Errorf("the book has no picture of the machine, %v", err)
+		}
+	}
 	if got := shell("go run ."); got != "ana: hello\nthe talk is over\n" {
 		t.Errorf("the program prints %q", got)
 	}
