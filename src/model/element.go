@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	maxFile  = 16 << 20 // octets of a model
-	maxDepth = 64       // elements within each other
+	maxFile     = 16 << 20 // octets of a model
+	maxDepth    = 64       // elements within each other
+	maxAttrs    = 256      // of one element
+	maxElements = 1 << 12  // of a model
+	maxStates   = 1 << 8   // of a machine: each may inherit from all others
 )
 
 // Pos is where an element stands.
@@ -147,8 +150,15 @@ func Parse(file string, text []byte) (*Element, error) {
 		return nil, &SyntaxError{Pos{file, 0}, fmt.Errorf("a model has at most %d octets", maxFile)}
 	}
 	d := xml.NewDecoder(bytes.NewReader(text))
+	d.CharsetReader = func(charset string, text io.Reader) (io.Reader, error) {
+		if strings.EqualFold(charset, "us-ascii") {
+			return text, nil
+		}
+		return nil, errors.New("write the model in UTF-8")
+	}
 	var root, now *Element
-	depth := 0
+	var texts [][]byte // of the elements around, and of this one
+	var depth, elements, states int
 	fail := func(err error) (*Element, error) {
 		line, _ := d.InputPos()
 		var syntax *xml.SyntaxError
@@ -172,8 +182,20 @@ func Parse(file string, text []byte) (*Element, error) {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			if depth++; depth > maxDepth {
+			depth++
+			elements++
+			if token.Name.Local == "state" {
+				states++
+			}
+			switch {
+			case depth > maxDepth:
 				return fail(fmt.Errorf("has more than %d elements within each other", maxDepth))
+			case elements > maxElements:
+				return fail(fmt.Errorf("has more than %d elements", maxElements))
+			case states > maxStates:
+				return fail(fmt.Errorf("has more than %d states", maxStates))
+			case len(token.Attr) > maxAttrs:
+				return fail(fmt.Errorf("has more than %d attributes in one <%s>", maxAttrs, join(token.Name)))
 			}
 			e := &Element{Pos: Pos{file, line}, Tag: join(token.Name), Parent: now}
 			for _, a := range token.Attr {
@@ -191,15 +213,17 @@ func Parse(file string, text []byte) (*Element, error) {
 				root = e
 			}
 			now = e
+			texts = append(texts, nil)
 		case xml.EndElement:
 			if now == nil || join(token.Name) != now.Tag {
 				return fail(fmt.Errorf("has </%s>, which ends nothing", join(token.Name)))
 			}
 			depth--
+			now.Text, texts = string(texts[depth]), texts[:depth]
 			now = now.Parent
 		case xml.CharData:
 			if now != nil {
-				now.Text += string(token)
+				texts[depth-1] = append(texts[depth-1], token...)
 			}
 		}
 	}

@@ -74,22 +74,31 @@ func (Disk) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 // ReadDir lists a folder.
 func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
 
-// Load reads a project file, a model, or a folder with a project file or with models. What a
-// project names and cannot be read is one of the Problems.
+// Load reads a project file, a model, or a folder with a project file or with models, of which
+// there is at least one. What a project names and cannot be read is one of the Problems.
 func Load(fsys fs.FS, name string) (*Project, error) {
-	info, err := fs.Stat(fsys, name)
-	if err != nil {
+	p := &Project{Element: &Element{Pos: Pos{File: name}, Tag: "project"}, fsys: fsys}
+	if err := p.load(name); err != nil {
 		return nil, err
 	}
-	p := &Project{Element: &Element{Pos: Pos{File: name}, Tag: "project"}, fsys: fsys}
+	if len(p.Models())+len(p.Problems) == 0 {
+		return nil, fmt.Errorf("%s has no models: give a project.xml, a model, or a folder with one or the other", name)
+	}
+	return p, nil
+}
+
+func (p *Project) load(name string) error {
+	info, err := fs.Stat(p.fsys, name)
+	if err != nil {
+		return err
+	}
 	if !info.IsDir() {
-		return p, p.file(name)
+		return p.file(name)
 	}
-	if inside := path.Join(name, "project.xml"); exists(fsys, inside) {
-		return p, p.file(inside)
+	if inside := path.Join(name, "project.xml"); exists(p.fsys, inside) {
+		return p.file(inside)
 	}
-	err = p.folder(name)
-	return p, err
+	return p.folder(name)
 }
 
 func exists(fsys fs.FS, name string) bool {
@@ -117,7 +126,53 @@ func (p *Project) file(name string) error {
 			p.entry(kind, entry)
 		}
 	}
+	for entry := range root.All("model") {
+		p.theirs(entry)
+	}
 	return nil
+}
+
+// find tells where a file is that a project in a folder names. Zproject is run in the folder from
+// which paths lead, and that may be above the project's: this one, or one above this one.
+func (p *Project) find(folder, name string) string {
+	file := path.Join(folder, name)
+	if exists(p.fsys, file) {
+		return file
+	}
+	if exists(p.fsys, name) {
+		return name
+	}
+	for _, below, more := strings.Cut(name, "/"); more; _, below, more = strings.Cut(below, "/") {
+		if below := path.Join(folder, below); exists(p.fsys, below) {
+			return below
+		}
+	}
+	return file
+}
+
+// theirs takes in what a project of zproject has zproto, or another generator, print: that is in
+// the folder src. What is for another generator is no model.
+func (p *Project) theirs(entry *Element) {
+	name := strings.ReplaceAll(entry.Name(), "-", "_") + ".xml"
+	file := path.Join(path.Dir(p.File), "src", name)
+	root, err := p.read(file)
+	if err != nil {
+		p.unread(entry, file, err)
+	} else if kind := KindOf(root); kind != Unknown {
+		p.add(kind, root)
+	}
+}
+
+// unread notes that a file which the project names cannot be read.
+func (p *Project) unread(entry *Element, file string, err error) {
+	problem := Problem{Pos: entry.Pos, Path: entry.Name(), Text: "cannot be read: " + err.Error()}
+	var syntax *SyntaxError
+	if errors.As(err, &syntax) {
+		problem.Pos, problem.Text = syntax.Pos, "cannot be read: "+syntax.Err.Error()
+	} else if errors.Is(err, fs.ErrNotExist) {
+		problem.Text = "cannot be read: there is no " + file
+	}
+	p.Problems = append(p.Problems, problem)
 }
 
 // entry takes in a model that the project names. Where the entry does not say, a class is where
@@ -135,29 +190,20 @@ func (p *Project) entry(kind Kind, entry *Element) {
 			return // zproject: a class that is written by hand has no model
 		}
 	}
-	file := path.Join(folder, api)
-	if !exists(p.fsys, file) && exists(p.fsys, api) {
-		file = api // zproject is run in the folder from which paths lead
-	}
-	root, err := p.read(file)
-	problem := Problem{Pos: entry.Pos, Path: entry.Name()}
-	var syntax *SyntaxError
-	switch {
-	case api == "":
-		problem.Text = "names no file: say where it is with api"
-	case errors.Is(err, fs.ErrNotExist):
-		problem.Text = "cannot be read: there is no " + file
-	case errors.As(err, &syntax):
-		problem.Pos, problem.Text = syntax.Pos, "cannot be read: "+syntax.Err.Error()
-	case err != nil:
-		problem.Text = "cannot be read: " + err.Error()
-	case root.Attr("name") != entry.Attr("name"):
-		problem.Pos, problem.Text = root.Pos, fmt.Sprintf("is called '%s' inside: use one name", root.Attr("name"))
-	default:
-		p.add(kind, root)
+	file := p.find(path.Dir(p.File), api)
+	if api == "" {
+		p.Problems = append(p.Problems, Problem{entry.Pos, entry.Name(), "names no file: say where it is with api"})
 		return
 	}
-	p.Problems = append(p.Problems, problem)
+	root, err := p.read(file)
+	switch {
+	case err != nil:
+		p.unread(entry, file, err)
+	case root.Attr("name") != entry.Attr("name"):
+		p.Problems = append(p.Problems, Problem{root.Pos, entry.Name(), fmt.Sprintf("is called '%s' inside: use one name", root.Attr("name"))})
+	default:
+		p.add(kind, root)
+	}
 }
 
 // folder takes in all models in a folder and those below.

@@ -42,7 +42,7 @@ pages in one file, with diagrams, links both ways and a search. It needs no othe
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(filepath.Join(pages, "book.html"), []byte(text), 0o644)
+			return model.Write(filepath.Join(pages, "book.html"), text)
 		},
 	}
 	c.Flags().StringVar(&pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
@@ -65,6 +65,9 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 	if pages == "" {
 		pages = filepath.Join(filepath.Dir(project.File), filepath.FromSlash(pagesFolder))
 	}
+	if _, err := os.Stat(filepath.Join(pages, "README.md")); err != nil { // nothing is written beside other files
+		return nil, "", fmt.Errorf("%w: make generate prints the pages", err)
+	}
 	return project, pages, nil
 }
 
@@ -81,7 +84,7 @@ func writeTalks(project *model.Project, pages string) error {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			if err := os.WriteFile(filepath.Join(pages, name), []byte(files[name]), 0o644); err != nil {
+			if err := model.Write(filepath.Join(pages, name), files[name]); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sjohnr/at-once/src/model"
 	"github.com/sjohnr/at-once/src/model/start"
 )
 
@@ -55,19 +56,8 @@ Debian and Ubuntu), Go, and once-model in the PATH or in ONCE_MODEL.`,
 			if err != nil {
 				return err
 			}
-			if err := os.Mkdir(name, 0o755); errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s is there already: give another name, or take it away", name)
-			} else if err != nil {
+			if err := begin(name, files); err != nil {
 				return err
-			}
-			for path, text := range files {
-				path = filepath.Join(name, filepath.FromSlash(path))
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					return err
-				}
-				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-					return err
-				}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is there: cd %[1]s && sh generate.sh && go run .\n", name)
 			return nil
@@ -76,6 +66,30 @@ Debian and Ubuntu), Go, and once-model in the PATH or in ONCE_MODEL.`,
 	cmd.Flags().StringVar(&module, "module", "", "`PATH` of its Go module (default example.org/NAME)")
 	cmd.Flags().StringVar(&tree, "at-once", "", "a `DIR` with a tree of @Once to stand on, in place of the version of this program")
 	return cmd
+}
+
+// begin makes a folder with files. It is there with all of them, or not at all.
+func begin(name string, files map[string]string) error {
+	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already: give another name, or take it away", name)
+	}
+	fresh, err := os.MkdirTemp(".", name+".new*")
+	if err != nil {
+		return err
+	}
+	err = os.Chmod(fresh, 0o755)
+	for path, text := range files {
+		if err == nil {
+			err = model.Write(filepath.Join(fresh, filepath.FromSlash(path)), text)
+		}
+	}
+	if err == nil {
+		err = os.Rename(fresh, name)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(fresh))
+	}
+	return nil
 }
 
 // builtOn returns the version that a project is to stand on: any, if there is a tree.

@@ -41,9 +41,6 @@ Exit status: 0 if nothing is wrong, 1 if something is or a model cannot be read,
 					return usagef("--dialect is %q: give once or zproto", dialect)
 				}
 			}
-			if len(project.Models())+len(project.Problems) == 0 {
-				return fmt.Errorf("%s has no models: give a project.xml, a model, or a folder with one or the other", pathOf(args))
-			}
 			findings := lint.Check(project, is)
 			for _, f := range findings {
 				if !asJSON {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +38,7 @@ these models; 2 if the command line is wrong.`,
 				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 				return err
 			case !check:
-				return os.WriteFile(out, []byte(text), 0o644)
+				return model.Write(out, text)
 			}
 			locked, err := model.Disk{}.ReadFile(out)
 			if err != nil {

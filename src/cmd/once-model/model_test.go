@@ -4,15 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sjohnr/at-once/src/model"
+	"github.com/sjohnr/at-once/src/model/book"
 	"github.com/sjohnr/at-once/src/model/vectors"
 )
 
@@ -54,6 +57,7 @@ func TestCommands(t *testing.T) {
 		{"lint project.xml", 0, "", ""},
 		{"lint", 0, "", ""},
 		{"lint api/machine/peer.xml", 0, "", ""},
+		{"lint examples/auction", 0, "", ""},
 		{"lint gsl/testdata/theirs", 0, "", ""},
 		{"lint gsl/testdata/bad/machine_paths.xml", 1, "gsl/testdata/bad/machine_paths.xml:9: trap: has no way out", ""},
 		{"lint --json gsl/testdata/bad/machine_paths.xml", 1, `"line":9,"path":"trap"`, ""},
@@ -61,6 +65,9 @@ func TestCommands(t *testing.T) {
 		{"lint nowhere", 1, "", "once-model: stat nowhere: no such file or directory"},
 		{"lint lab", 1, "", "lab has no models: give a project.xml, a model, or a folder with one or the other"},
 		{"lint --dialect perl", 2, "", `--dialect is "perl": give once or zproto`},
+		{"diff lab", 1, "", "lab has no models"},
+		{"diff api lab", 1, "", "lab has no models"},
+		{"vectors lab", 1, "", "lab has no models"},
 		{"lint a b", 2, "", "'once-model lint --help' tells how to use it"},
 		{"lint go.mod", 1, "", ": has no element"},
 		{"lint /dev/null", 1, "", "once-model: read /dev/null: it is no regular file"},
@@ -85,10 +92,11 @@ func TestCommands(t *testing.T) {
 		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
 		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
 		{"doc api/machine/peer.xml", 1, "", "api/machine/peer.xml has no project.xml: a book is of a whole project"},
-		{"doc --pages lab", 1, "", "README.md: no such file or directory: make generate prints the pages"},
+		{"doc --pages lab", 1, "", "lab/README.md: no such file or directory: make generate prints the pages"},
 		{"serve --listen nowhere", 1, "", "--listen nowhere: listen tcp: address nowhere: missing port in address"},
 		{"serve --against no-such-thing", 1, "", "--against no-such-thing: no-such-thing is no file here"},
 		{"serve --trace go.mod", 1, "", "--trace go.mod:1: "},
+		{"serve --trace /dev/null", 1, "", "--trace: read /dev/null: it is no regular file"},
 		{"serve --trace src/cmd/once-model/testdata/other.json", 1, "", `other.json:2: there is no state "gone" of a machine "door"`},
 		{"init Project", 2, "", `NAME is "Project": give 2 to 31 lower-case letters and digits, a letter first`},
 		{"init project --module ../x", 2, "", `--module is "../x": give the path of a Go module, as example.org/project`},
@@ -154,6 +162,11 @@ func TestInit(t *testing.T) {
 		return string(text)
 	}
 	shell("sh generate.sh")
+	if _, err := exec.LookPath("dot"); err == nil {
+		if text, err := os.ReadFile(filepath.Join(dir, "generated/doc/book.html")); err != nil || !bytes.Contains(text, []byte(`data-state="post_talk.`)) {
+			t.Errorf("the book has no picture of the machine, %v", err)
+		}
+	}
 	if got := shell("go run ."); got != "ana: hello\nthe talk is over\n" {
 		t.Errorf("the program prints %q", got)
 	}
@@ -220,6 +233,63 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
+// A model in src that zproject has zproto print is a model of the project, and is looked at.
+func TestTheirProject(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) {
+		t.Helper()
+		if err := model.Write(filepath.Join(dir, name), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const project = `<project name = "chat" script = "zproject.gsl"><model name = "chat-msg" /><model name = "options" />%s</project>`
+	text, err := os.ReadFile(tree + "/gsl/testdata/theirs/chat_msg.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("old/project.xml", fmt.Sprintf(project, ""))
+	put("new/project.xml", fmt.Sprintf(project, `<model name = "gone" />`))
+	put("old/src/options.xml", "<options />")
+	put("new/src/options.xml", "<options />")
+	put("old/src/chat_msg.xml", string(text))
+	put("new/src/chat_msg.xml", strings.Replace(string(text), `signature = "7"`, `signature = "70"`, 1))
+	for _, test := range []struct {
+		args      string
+		exit      int
+		out, said string
+	}{
+		{"lint old", 0, "", ""},
+		{"lint new", 1, "chat_msg: signature must be a number from 0 to 15", ""},
+		{"lint new", 1, "new/project.xml:1: gone: cannot be read: there is no new/src/gone.xml", ""},
+		{"diff old/project.xml new/src/chat_msg.xml", 3, "BREAKS chat_msg: signature is 70, and was 7", ""},
+		{"diff old new", 1, "", "there is no new/src/gone.xml"},
+	} {
+		if out, said, exit := call(t, dir, strings.Fields(test.args)...); exit != test.exit || !strings.Contains(out, test.out) || !strings.Contains(said, test.said) {
+			t.Errorf("%s: %d, %q, %q", test.args, exit, out, said)
+		}
+	}
+}
+
+// A project may be looked at in its own folder, when its paths lead from one above that.
+func TestInFolder(t *testing.T) {
+	for _, args := range [][]string{{"lint"}, {"lint", "project.xml"}, {"diff", ".", "../auction"}} {
+		if out, said, exit := call(t, tree+"/examples/auction", args...); exit != 0 || out+said != "" {
+			t.Errorf("%v: %d, %q, %q", args, exit, out, said)
+		}
+	}
+}
+
+// What is told to go where no pages are writes nothing there.
+func TestDocElsewhere(t *testing.T) {
+	pages := t.TempDir()
+	if _, said, exit := call(t, tree, "doc", "--pages", pages); exit != 1 || !strings.Contains(said, "make generate prints the pages") {
+		t.Errorf("%d, %q", exit, said)
+	}
+	if found, err := os.ReadDir(pages); err != nil || len(found) > 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
 // TestServe shows the book with what is drawn into it, until it is interrupted.
 func TestServe(t *testing.T) {
 	self, err := os.Executable()
@@ -255,5 +325,55 @@ func TestServe(t *testing.T) {
 	}
 	if err := command.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestInterrupt ends a command that works as the system ends programs, with no word.
+func TestInterrupt(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), self, "explore", "--only", "zmtp_null", "--only", "peer", "--json")
+	command.Dir, command.Env = tree, append(os.Environ(), "BE_ONCE_MODEL=1")
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); command.ProcessState.ExitCode() != -1 {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestCutTrace shows a trace whose last line is being written.
+func TestCutTrace(t *testing.T) {
+	p, err := model.Load(model.Disk{}, tree+"/project.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := book.New(p, os.DirFS(tree+"/generated/doc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile("testdata/trace.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		string(whole):                             "",
+		string(whole) + `{"machine":"pe`:          "",
+		string(bytes.TrimSpace(whole)):            "",
+		string(whole) + "{\"machine\":\"pe\n":     ":3: unexpected end of JSON input",
+		string(whole) + "{\"machine\":\"pe\n{}\n": ":3: unexpected end of JSON input",
+	} {
+		s := server{trace: filepath.Join(t.TempDir(), "trace.json")}
+		if err := model.Write(s.trace, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.visits(pages, p); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
 	}
 }

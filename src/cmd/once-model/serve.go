@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +49,9 @@ writes such a file. Run make generate first when the models have changed.`,
 			if _, err := s.book(c); err != nil { // what is wrong with the command is told here
 				return err
 			}
-			return s.serve(c)
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return s.serve(ctx, c)
 		},
 	}
 	c.Flags().StringVar(&s.pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
@@ -56,8 +61,8 @@ writes such a file. Run make generate first when the models have changed.`,
 	return c
 }
 
-// serve serves until the command is interrupted.
-func (s *server) serve(c *cobra.Command) error {
+// serve serves until ctx ends.
+func (s *server) serve(ctx context.Context, c *cobra.Command) error {
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", s.listen, err)
@@ -81,7 +86,7 @@ func (s *server) serve(c *cobra.Command) error {
 	select {
 	case err = <-ended:
 		return err
-	case <-c.Context().Done():
+	case <-ctx.Done():
 	}
 	ctx, stop := context.WithTimeout(context.Background(), time.Second)
 	defer stop()
@@ -139,6 +144,13 @@ type step struct {
 
 // visits reads a trace, and notes where machines have been.
 func (s *server) visits(b *book.Book, project *model.Project) error {
+	info, err := os.Stat(s.trace)
+	if err == nil && !info.Mode().IsRegular() { // what is read for each page
+		err = &os.PathError{Op: "read", Path: s.trace, Err: errors.New("it is no regular file")}
+	}
+	if err != nil {
+		return fmt.Errorf("--trace: %w", err)
+	}
 	file, err := os.Open(s.trace)
 	if err != nil {
 		return fmt.Errorf("--trace: %w", err)
@@ -151,10 +163,16 @@ func (s *server) visits(b *book.Book, project *model.Project) error {
 		}
 	}
 	last := map[[2]string]step{}
-	lines := bufio.NewScanner(file)
+	lines, cut := bufio.NewScanner(file), false
+	lines.Split(func(data []byte, ended bool) (int, []byte, error) {
+		cut = ended && bytes.IndexByte(data, '\n') < 0
+		return bufio.ScanLines(data, ended)
+	})
 	for n := 1; lines.Scan(); n++ {
 		var now step
-		if err := json.Unmarshal(lines.Bytes(), &now); err != nil {
+		if err := json.Unmarshal(lines.Bytes(), &now); err != nil && cut && n > 1 {
+			break // it is being written
+		} else if err != nil {
 			return fmt.Errorf("--trace %s:%d: %w; once trace writes such a file", s.trace, n, err)
 		}
 		for _, state := range []string{now.State, now.Next} {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,7 @@ the documents alone, and those of layouts, are in files in DIR.`,
 				return err
 			}
 			if findings := lint.Check(project, lint.Once); len(findings) > 0 {
-				return fmt.Errorf("%s, and %d more; vectors need models that once-model lint --dialect once finds nothing in", findings[0], len(findings)-1)
+				return fmt.Errorf("%s; vectors need models that once-model lint --dialect once finds nothing in, and it finds %d", findings[0], len(findings))
 			}
 			for _, p := range project.Protocols {
 				if out == "" {
@@ -64,9 +63,5 @@ the documents alone, and those of layouts, are in files in DIR.`,
 }
 
 func put(text string, path ...string) error {
-	name := filepath.Join(path...) + ".json"
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(text), 0o644)
+	return model.Write(filepath.Join(path...)+".json", text)
 }

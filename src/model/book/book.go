@@ -94,7 +94,7 @@ var (
 func (b *Book) figure(page, file string) (string, error) {
 	svg, err := fs.ReadFile(b.pages, file)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: dot (apt-get install graphviz) draws it from the .dot of that name", err)
 	}
 	b.figures++
 	text := comment.ReplaceAllString(string(svg), "")

@@ -7,7 +7,6 @@ package settle
 import (
 	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -36,11 +35,7 @@ func Write(p *model.Project, folder string) error {
 		if !filepath.IsLocal(name) {
 			return fmt.Errorf("%s is outside of this folder: run this where the project is", root.File)
 		}
-		name = filepath.Join(folder, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, []byte(root.String()), 0o644); err != nil {
+		if err := model.Write(filepath.Join(folder, name), root.String()); err != nil {
 			return err
 		}
 	}

@@ -410,6 +410,7 @@ func TestQuotas(t *testing.T) {
 		if !stay[0].ended() {
 			s.Error("the oldest of five connections stays")
 		}
+		synctest.Wait() // the server has counted its end
 		for range 2 {
 			stay = append(stay, s.present("10.0.0.2", someone()))
 		}

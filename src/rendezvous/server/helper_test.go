@@ -51,8 +51,8 @@ func inScene(t *testing.T, delay time.Duration, policy Policy, test func(s *scen
 		s := &scene{T: t, policy: policy, net: link.NewMemory(func(string, string) time.Duration { return delay }), log: quiet()}
 		s.own = must(identity.New())
 		s.run()
+		defer s.finish()
 		test(s)
-		s.finish()
 	})
 }
 

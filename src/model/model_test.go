@@ -1,0 +1,79 @@
+package model
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What is larger than any model is refused, before anything has to be done about it.
+func TestBounds(t *testing.T) {
+	many := func(count int, text string) string { return "<class>" + strings.Repeat(text, count) + "</class>" }
+	for _, test := range []struct{ name, text, want string }{
+		{"elements", many(maxElements, "<message />"), "has more than 4096 elements"},
+		{"states", many(maxStates+1, "<state />"), "has more than 256 states"},
+		{"depth", strings.Repeat("<a>", maxDepth+1), "has more than 64 elements within each other"},
+		{"attributes", "<class" + strings.Repeat(` a = ""`, maxAttrs+1) + " />", "has more than 256 attributes in one <class>"},
+		{"octets", many(maxFile, "x"), "a model has at most 16777216 octets"},
+		{"letters", `<?xml version = "1.0" encoding="ISO-8859-1"?><class />`, `opening charset "ISO-8859-1": write the model in UTF-8`},
+	} {
+		if _, err := Parse("a.xml", []byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		}
+	}
+	for _, text := range []string{many(maxElements-1, "<message />"), many(maxStates, "<state />"), `<?xml version = "1.0" encoding="US-ASCII"?><class />`} {
+		if _, err := Parse("a.xml", []byte(text)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// An element's text is its own, in one piece, however often comments and elements stand in it.
+func TestText(t *testing.T) {
+	root, err := Parse("a.xml", []byte("<class>a<!-- -->b<message>c<field>d</field>e</message>f</class>"))
+	if err != nil || root.Text != "abf" || root.Children[0].Text != "ce" || root.Children[0].Children[0].Text != "d" {
+		t.Errorf("%v, %v", root, err)
+	}
+}
+
+// A file is replaced in one step, keeps its mode, and leaves nothing beside it; a link stays one.
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "in", "a"), filepath.Join(dir, "in", "b")
+	if err := Write(file, "one"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Open(file) // who reads the old file reads it to its end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer before.Close()
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(link, "two, and more"); err != nil {
+		t.Fatal(err)
+	}
+	var old string
+	if _, err := fmt.Fscan(before, &old); err != nil || old != "one" {
+		t.Errorf("%q, %v", old, err)
+	}
+	text, err := os.ReadFile(file)
+	info, statErr := os.Lstat(file)
+	linked, linkErr := os.Readlink(link)
+	all, listErr := os.ReadDir(filepath.Dir(file))
+	if string(text) != "two, and more" || info.Mode().Perm() != 0o600 || linked != "a" || len(all) != 2 {
+		t.Errorf("%q, %v, %v, %q, %v, %v, %v, %v", text, err, info, linked, all, statErr, linkErr, listErr)
+	}
+	if err := Write(dir, "a folder"); err == nil {
+		t.Error("a folder is written")
+	}
+	if err := Write(os.DevNull, "nothing"); err != nil {
+		t.Error(err)
+	}
+}
