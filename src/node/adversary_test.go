@@ -14,6 +14,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -27,14 +28,15 @@ import (
 func TestClaims(t *testing.T) {
 	type claim struct {
 		name string
-		as   func(s *scene) (uuid.UUID, *zremsg.Hello)
+		id   func(s *scene) uuid.UUID
+		as   func(s *scene) *zremsg.Hello
 		want error
 	}
 	eve := func(name string, want error, as func(s *scene) *zremsg.Hello) claim {
-		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.eve.Identity.UUID(), as(s) }, want}
+		return claim{name, func(s *scene) uuid.UUID { return s.eve.Identity.UUID() }, as, want}
 	}
 	ben := func(name string, want error, as func(s *scene) *zremsg.Hello) claim {
-		return claim{name, func(s *scene) (uuid.UUID, *zremsg.Hello) { return s.ben.UUID(), as(s) }, want}
+		return claim{name, func(s *scene) uuid.UUID { return s.ben.UUID() }, as, want}
 	}
 	changed := func(name string, change func(*zremsg.Hello)) claim {
 		return eve(name, guard.ErrProof, func(s *scene) *zremsg.Hello {
@@ -68,7 +70,7 @@ func TestClaims(t *testing.T) {
 		eve("no proof", guard.ErrProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), guard.HeaderProof) }),
 		eve("a proof for another", guard.ErrProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.Present(hello, s.ben.UUID(), new(guard.Nonces), challenge, nil)
+			s.eve.Present(hello, s.ben.UUID(), &s.on, challenge, nil)
 			return hello
 		}),
 		eve("more after the proof", guard.ErrProof, func(s *scene) *zremsg.Hello {
@@ -93,9 +95,10 @@ func TestClaims(t *testing.T) {
 			*header(hello, zre.HeaderIncarnation) = *header(theirs, zre.HeaderIncarnation)
 			hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderCard, Value: *header(theirs, guard.HeaderCard)},
 				wire.Pair{Key: guard.HeaderChallenge, Value: *header(theirs, guard.HeaderChallenge)})
-			proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), [guard.NonceSize]byte{})
-			hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
-			return hello
+			if s.on.Fresh() {
+				hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderNonce, Value: identity.Base64(s.on.Own[:])})
+			}
+			return s.prove(hello)
 		}),
 		ben("his greeting to another", guard.ErrProof, func(s *scene) *zremsg.Hello { return s.overheard(s.cleo) }),
 		ben("his card, a life later", identity.ErrForged, func(s *scene) *zremsg.Hello {
@@ -128,16 +131,38 @@ func TestClaims(t *testing.T) {
 	for _, size := range []int{0, guard.ChallengeSize - 1, guard.ChallengeSize + 1} {
 		claims = append(claims, eve(fmt.Sprint("a challenge of ", size), identity.ErrMalformed, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), make([]byte, size), nil)
+			s.eve.Present(hello, s.ana.UUID(), &s.on, make([]byte, size), nil)
 			return hello
 		}))
 	}
 	for _, c := range claims {
+		t.Run(c.name+" over a channel", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				f := s.fork(c.id(s))
+				s.on = f.nonces
+				hello := c.as(s)
+				f.say(resume())
+				f.say(frame(hello))
+				if c.want == nil || errors.Is(c.want, identity.ErrExpired) { // whose clock is wrong shows by the nonce
+					f.enters(c.want != nil)
+					return
+				}
+				s.rest()
+				if f.greeted() != 0 || len(f.told(oncelink.IDAck)) > 0 || s.calls.Load() > 0 {
+					t.Errorf("ana has said %x, and called %d times", f.heard, s.calls.Load())
+				}
+				if f.stands() {
+					t.Error("the link stands")
+				}
+				s.refused(hello.Name, c.want)
+			})
+		})
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t, api.NodeSecurityAuto)
-				id, hello := c.as(s)
-				answer, err := s.confront(id, nil, frame(hello))
+				hello := c.as(s)
+				answer, err := s.confront(c.id(s), nil, frame(hello))
 				if c.want == nil {
 					s.ana.wants("enter eve")
 					return
@@ -176,24 +201,44 @@ func TestOneEncoding(t *testing.T) {
 		{"spare bits", guard.HeaderProof, spare},
 		{"a zero", guard.HeaderGreeting, before},
 	} {
-		t.Run(c.header+" with "+c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newScene(t, api.NodeSecurityAuto)
-				hello := s.greeting()
-				hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, 16))})
-				hello = without(s.signed(hello), guard.HeaderProof)
-				if c.header != guard.HeaderProof {
-					value := header(hello, c.header)
-					*value = c.change(*value)
-				}
-				proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), [guard.NonceSize]byte{})
-				if c.header == guard.HeaderProof {
-					proof = c.change(proof)
-				}
-				hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
-				_, _ = s.confront(s.eve.Identity.UUID(), nil, frame(hello)) // that ana ends it is as good as that eve does
-				s.refused("eve", fmt.Errorf("%s: %w", c.header, identity.ErrMalformed))
+		for _, both := range []bool{false, true} {
+			t.Run(fmt.Sprint(c.header, " with ", c.name, over(both)), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newScene(t, api.NodeSecurityAuto)
+					var f *fork
+					if both {
+						f = s.fork(s.eve.Identity.UUID())
+						s.on = f.nonces
+					}
+					hello := s.greeting()
+					hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, 16))})
+					hello = without(s.signed(hello), guard.HeaderProof)
+					if c.header != guard.HeaderProof {
+						value := header(hello, c.header)
+						*value = c.change(*value)
+					}
+					hello = s.prove(hello)
+					if c.header == guard.HeaderProof {
+						value := header(hello, c.header)
+						*value = c.change(*value)
+					}
+					if both {
+						f.say(resume())
+						f.say(frame(hello))
+					} else {
+						_, _ = s.confront(s.eve.Identity.UUID(), nil, frame(hello)) // that ana ends it is as good as that eve does
+					}
+					s.refused("eve", fmt.Errorf("%s: %w", c.header, identity.ErrMalformed))
+				})
 			})
-		})
+		}
 	}
+}
+
+// over says which way a test goes.
+func over(both bool) string {
+	if both {
+		return " over a channel"
+	}
+	return ""
 }

@@ -39,7 +39,8 @@ type scene struct {
 	calls, told    atomic.Int32                  // connections made there, and messages
 	shows          map[string][]byte             // what eve shows there, if not what she has
 	mu             sync.Mutex
-	heard          [][][]byte // what eve was told there
+	heard          [][][]byte   // what eve was told there
+	on             guard.Nonces // of the connection that eve greets over; zeros for one without
 }
 
 const outside = "10.0.0.66"
@@ -175,9 +176,16 @@ func (s *scene) greeting() *zremsg.Hello {
 	return &zremsg.Hello{Endpoint: s.home, Name: "eve", Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: incarnation}, {Key: zre.ReservedHeader + "CHANNEL", Value: "1"}}}
 }
 
-// signed completes a HELLO as a node does whose driver shows no properties.
+// signed completes a HELLO as a node does for the connection that eve greets over.
 func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
-	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge, nil)
+	s.eve.Present(hello, s.ana.UUID(), &s.on, challenge, nil)
+	return hello
+}
+
+// prove signs a HELLO that is complete but for that.
+func (s *scene) prove(hello *zremsg.Hello) *zremsg.Hello {
+	proof := guard.Prove(s.eve.Identity, hello, s.ana.UUID(), s.on.Far)
+	hello.Headers = append(hello.Headers, wire.Pair{Key: guard.HeaderProof, Value: proof})
 	return hello
 }
 
