@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
@@ -24,7 +26,7 @@ func TestOneOpening(t *testing.T) {
 		from := s.ana.table.find(s.ben.UUID())
 		own := &channel.Own{Identity: s.ana.guard.Identity, Apart: s.ana.apart}
 		for number := range uint64(10) {
-			_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), s.ana.guard.Identity.Card(), s.ana.challenge(s.ben), 1+number)
+			_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), s.ana.guard.Identity.Card(), s.ana.challenge(s.ben.UUID()), 1+number)
 			s.ben.must(err)
 			var opened atomic.Int32
 			var all sync.WaitGroup
@@ -54,7 +56,7 @@ func TestFloodOfSessions(t *testing.T) {
 		out := to.Path().Link()
 		opens := func(times int, pause time.Duration) (ended bool) {
 			for range times {
-				_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), s.ana.guard.Identity.Card(), s.ana.challenge(s.ben), s.ben.guard.Serial())
+				_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), s.ana.guard.Identity.Card(), s.ana.challenge(s.ben.UUID()), s.ben.guard.Serial())
 				s.ben.must(err)
 				if _, err = s.tap.between(s.ben, s.ana).inject(frame(&zremsg.Whisper{Sequence: 9}, open)); err != nil {
 					break // it has ended
@@ -78,61 +80,83 @@ func TestFloodOfSessions(t *testing.T) {
 // make, and keep, the keys of messages that never came, until the connection ends.
 func TestFloodOfKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const each, many = 1 << 10, 1024 // octets for a key and its record; messages that may be missing before one
 		s := newScene(t, api.NodeSecurityAuto, blinded)
 		to := s.ben.table.find(s.ana.UUID())
 		out := to.Path()
 		s.ben.talk(s.ana)
-		key := func(i int) *onceseal.Key {
-			return &onceseal.Key{Group: fmt.Sprint("group", i), Chain: make([]byte, 32)}
-		}
-		before := heap()
-		for i := range 2 * channel.MaxKeys {
-			k := key(i)
-			out.Session(func(session *seal.Sender) {
-				_, err := s.tap.between(s.ben, s.ana).inject(frame(&zremsg.Whisper{Sequence: 9}, session.AppendKey(nil, k)))
+		keyFlood{
+			scene: s, from: s.ben.UUID(), session: out.Session,
+			say: func(words []byte) {
+				_, err := s.tap.between(s.ben, s.ana).inject(words)
 				s.ben.must(err)
-			})
-		}
-		s.rest()
-		given := s.ana.holds(s.ben)
-		if got := given.Held(); got > channel.MaxKeys || got < channel.MaxKeys/2 {
-			t.Errorf("%d keys are kept", got)
-		}
-		if took := heap() - before; took > channel.MaxKeys*each {
-			t.Errorf("the keys take %d octets", took)
-		}
-		gap := func(i int) { // one that only who proves it can make, and need not seal
-			k := key(2*channel.MaxKeys - 1 - i)
-			message, digest := groupMessage(s.ben, k, many, func([]byte) []byte { return make([]byte, 64) })
-			words := frame(&zremsg.Shout{Sequence: 9, Group: k.Group}, message, s.proof(s.ana, digest))
-			_, err := s.tap.between(s.ben, s.ana).inject(words)
-			s.ben.must(err)
-		}
-		const atOnce, ofMessage = channel.MaxMissing / many, 128 // octets for the key of a message
-		before = heap()
-		gaps := 0
-		stands := func(more int) bool { // after more gaps at once
-			for last := gaps + more; gaps < last; gaps++ {
-				gap(gaps)
-			}
-			s.rest()
-			return to.Path() == out
-		}
-		for range 4 {
-			if !stands(atOnce) {
-				t.Fatalf("the connection ends after %d gaps", gaps)
-			}
-			time.Sleep(channel.MaxMissing / channel.MissingRate * time.Second) // makes them good
-		}
-		if took := heap() - before; took > (channel.MaxMissing+many)*ofMessage {
-			t.Errorf("the keys of messages that never came take %d octets", took)
-		}
-		if stands(atOnce + 1) {
-			t.Error("the connection has not ended")
-		}
+			},
+			seals: func(*onceseal.Key, uint64) func([]byte) []byte { // it need not open
+				return func([]byte) []byte { return make([]byte, 64) }
+			},
+			stands: func() bool { return to.Path() == out },
+		}.run()
 		s.unharmed()
 	})
+}
+
+// keyFlood is what a peer may do that is present and has opened a session.
+type keyFlood struct {
+	*scene
+	from    uuid.UUID
+	session func(func(*seal.Sender)) // has the session of the peer used
+	say     func(words []byte)
+	seals   func(key *onceseal.Key, number uint64) func(additional []byte) []byte // a message of a group
+	stands  func() bool                                                           // what it says that over
+}
+
+func (f keyFlood) run() {
+	const each, many = 1 << 10, 1024 // octets for a key and its record; messages that may be missing before one
+	key := func(i int) *onceseal.Key {
+		return &onceseal.Key{Group: fmt.Sprint("group", i), Chain: make([]byte, 32)}
+	}
+	before := settled()
+	for i := range 2 * channel.MaxKeys {
+		f.session(func(session *seal.Sender) {
+			f.say(frame(&zremsg.Whisper{Sequence: 9}, session.AppendKey(nil, key(i))))
+		})
+	}
+	f.rest()
+	given := f.ana.holds(f.from)
+	if got := given.Held(); got > channel.MaxKeys || got < channel.MaxKeys/2 {
+		f.t.Errorf("%d keys are kept", got)
+	}
+	if took := settled() - before; took > channel.MaxKeys*each {
+		f.t.Errorf("the keys take %d octets", took)
+	}
+	gap := func(i int) { // one that only who proves it can make
+		k := key(2*channel.MaxKeys - 1 - i)
+		message, digest := groupMessage(f.from, k, many, f.seals(k, many))
+		f.session(func(session *seal.Sender) {
+			f.say(frame(&zremsg.Shout{Sequence: 9, Group: k.Group}, message, session.AppendProof(nil, digest)))
+		})
+	}
+	const atOnce, ofMessage = channel.MaxMissing / many, 128 // octets for the key of a message
+	before = settled()
+	gaps := 0
+	stands := func(more int) bool { // after more gaps at once
+		for last := gaps + more; gaps < last; gaps++ {
+			gap(gaps)
+		}
+		f.rest()
+		return f.stands()
+	}
+	for range 4 {
+		if !stands(atOnce) {
+			f.t.Fatalf("the connection ends after %d gaps", gaps)
+		}
+		time.Sleep(channel.MaxMissing / channel.MissingRate * time.Second) // makes them good
+	}
+	if took := settled() - before; took > (channel.MaxMissing+many)*ofMessage {
+		f.t.Errorf("the keys of messages that never came take %d octets", took)
+	}
+	if stands(atOnce + 1) {
+		f.t.Error("the connection has not ended")
+	}
 }
 
 // TestOpeningWhileRenewing opens sessions while the card is renewed under which they

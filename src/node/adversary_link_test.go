@@ -72,6 +72,14 @@ func cloned(frames [][]byte) [][]byte {
 	return kept
 }
 
+// say sends octets as they are, when there is room for them.
+func (f *fork) say(octets []byte) {
+	if b, err := f.Reserve(f.s.t.Context(), len(octets)); err == nil {
+		copy(b, octets)
+		f.Commit()
+	}
+}
+
 // says says a message of the link, as eve proves it.
 func (f *fork) says(m oncelink.Message) { f.say(f.proved(m)) }
 
@@ -129,6 +137,13 @@ func (f *fork) greeted() uint64 {
 		}
 	}
 	return 0
+}
+
+// forget forgets what ana has said.
+func (f *fork) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard = nil
 }
 
 // stands tells whether ana has not closed the link.

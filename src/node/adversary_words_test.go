@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -24,7 +25,7 @@ import (
 // KEY, as she takes it out of the record of his words.
 func (s *scene) groupKey() *onceseal.Key {
 	to := s.cleo.guard.Identity
-	r, _, err := seal.Accept(to, s.ben.guard.Identity.Card(), s.cleo.challenge(s.ben), 0,
+	r, _, err := seal.Accept(to, s.ben.guard.Identity.Card(), s.cleo.challenge(s.ben.UUID()), 0,
 		s.tap.sealed(s.ben, s.cleo, onceseal.IDOpen))
 	s.cleo.must(err)
 	for _, frames := range s.tap.words(s.ben, s.cleo) {
@@ -41,12 +42,13 @@ func (s *scene) groupKey() *onceseal.Key {
 
 // groupMessage makes a GROUP of a sender by hand, and the digest for its proof: sealed
 // is for its number, or not.
-func groupMessage(from *actor, key *onceseal.Key, number uint64, seals func(additional []byte) []byte) (message, digest []byte) {
-	id := from.UUID()
+func groupMessage(id uuid.UUID, key *onceseal.Key, number uint64, seals func(additional []byte) []byte) (message, digest []byte) {
 	bound := slices.Concat(id[:], []byte{byte(len(key.Group))}, []byte(key.Group))
 	encode := func(sealed []byte) []byte {
 		b, err := (&onceseal.Group{Key: key.Key, Number: number, Sealed: sealed}).AppendTo(nil)
-		from.must(err)
+		if err != nil {
+			panic(err)
+		}
 		return b
 	}
 	head := encode(make([]byte, len(seals(nil))))[:24]
@@ -85,7 +87,7 @@ func (s *scene) forged() []byte {
 	key := s.groupKey()
 	var m onceseal.Group
 	s.ana.must(m.Decode(s.tap.sealed(s.ben, s.cleo, onceseal.IDGroup), nil))
-	message, _ := groupMessage(s.ben, key, m.Number+1, ratchet(key, m.Number+1, "forged"))
+	message, _ := groupMessage(s.ben.UUID(), key, m.Number+1, ratchet(key, m.Number+1, "forged"))
 	return message
 }
 
@@ -132,7 +134,7 @@ func TestInjectedWords(t *testing.T) {
 				return whisper(opening(s, s.ana, make([]byte, guard.ChallengeSize), 1<<63))
 			}, closed},
 			{"an opening of his from before", func() []byte {
-				return whisper(opening(s, s.ana, s.ana.challenge(s.ben), 1))
+				return whisper(opening(s, s.ana, s.ana.challenge(s.ben.UUID()), 1))
 			}, closed},
 			{"a shout by cleo with his key", func() []byte { return shout("room", s.forged(), make([]byte, seal.SizeProof)) }, closed},
 			{"and with what he has proved to her", func() []byte {
@@ -188,13 +190,14 @@ func TestReplay(t *testing.T) {
 		replay := func() {
 			t.Helper()
 			for _, shown := range [][]byte{nil, nonce} {
+				before := s.ana.Counts()["nodes refused"]
 				_, err := s.confront(s.ben.UUID(), func(c *link.Config) {
 					if shown != nil {
 						c.Properties = map[string][]byte{guard.PropertyNonce: shown}
 					}
 				}, record...)
-				if errors.Is(err, link.ErrClosed) {
-					t.Errorf("ended with %v", err)
+				if got := s.ana.Counts()["nodes refused"] - before; errors.Is(err, link.ErrClosed) || got != 1 {
+					t.Errorf("ended with %v, %d refused", err, got)
 				}
 			}
 		}

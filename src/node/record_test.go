@@ -105,7 +105,7 @@ func TestThePast(t *testing.T) {
 			ben.must(ben.Whisper(t.Context(), ana.UUID(), text("secret")))
 			ana.wants(`whisper ben "secret"`)
 			open, sealed := tap.sealed(ben, ana, onceseal.IDOpen), tap.sealed(ben, ana, onceseal.IDSealed)
-			card, challenge := ben.guard.Identity.Card(), ana.challenge(ben)
+			card, challenge := ben.guard.Identity.Card(), ana.challenge(ben.UUID())
 			accept := func() (*seal.Receiver, error) {
 				r, _, err := seal.Accept(ana.guard.Identity, card, challenge, 0, bytes.Clone(open))
 				return r, err
@@ -124,7 +124,7 @@ func TestThePast(t *testing.T) {
 			if _, err := accept(); !errors.Is(err, seal.ErrKey) {
 				t.Errorf("with the keys of cards: %v", err)
 			}
-			given := ana.holds(ben)
+			given := ana.holds(ben.UUID())
 			if _, err := given.Whisper(ana.table.find(ben.UUID()), [][]byte{bytes.Clone(sealed)}, nil); !errors.Is(err, seal.ErrKey) {
 				t.Errorf("with the key of a session: %v", err)
 			}
@@ -167,7 +167,7 @@ func TestWhoHasGone(t *testing.T) {
 					ana.next(time.Minute)
 				}
 				ana.shouts("room", "before", 2)
-				given, from, challenge := eve.holds(ana), eve.table.find(ana.UUID()), eve.challenge(ana)
+				given, from, challenge := eve.holds(ana.UUID()), eve.table.find(ana.UUID()), eve.challenge(ana.UUID())
 				reach := eve.guard.Identity.Card()
 				before := tap.sealed(ana, ben, onceseal.IDGroup)
 				if !bytes.Equal(before, tap.sealed(ana, eve, onceseal.IDGroup)) || given.Held() == 0 {

@@ -177,7 +177,7 @@ func TestManyGroups(t *testing.T) {
 			t.Errorf("the connection was lost; counts %v", ben.Counts())
 		}
 		handed, sealed := out.Handed(), ana.loop.sender.Groups()
-		given := ben.holds(ana)
+		given := ben.holds(ana.UUID())
 		if held := given.Held(); handed > few || sealed > few || held > channel.MaxKeys {
 			t.Errorf("%d keys count as handed out, %d groups are sealed, and the keys of %d are held", handed, sealed, held)
 		}

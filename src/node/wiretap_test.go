@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/link"
@@ -174,14 +176,14 @@ func (l *lan) rest() {
 }
 
 // holds returns what a node has to open what another says.
-func (a *actor) holds(of *actor) (u channel.Unsealer) {
+func (a *actor) holds(of uuid.UUID) (u channel.Unsealer) {
 	a.lan.rest()
-	a.loop.do(func() { u = a.loop.of(of.UUID()).theirs.in.opens })
+	a.loop.do(func() { u = a.loop.of(of).theirs.in.opens })
 	return u
 }
 
 // challenge returns what a peer's sessions have to answer.
-func (a *actor) challenge(peer *actor) (challenge []byte) {
-	a.loop.do(func() { challenge = a.loop.of(peer.UUID()).challenge })
+func (a *actor) challenge(peer uuid.UUID) (challenge []byte) {
+	a.loop.do(func() { challenge = a.loop.of(peer).challenge })
 	return challenge
 }
