@@ -6,29 +6,11 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/onceseal"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/seal"
 )
-
-// again carries eve's channel on over another link, which begins where ana expects.
-func (s *scene) again(number, theirs uint64) *fork {
-	s.t.Helper()
-	f := s.fork(s.eve.Identity.UUID())
-	resumes := f.told(oncelink.IDResume)
-	if len(resumes) != 1 {
-		s.t.Fatalf("ana has begun the link with %v", resumes)
-	}
-	ana := resumes[0].(*oncelink.Resume)
-	if ana.Own != theirs || ana.Other != number {
-		s.t.Fatalf("ana goes on with %+v", ana)
-	}
-	f.says(&oncelink.Resume{Own: number, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
-	f.says(&oncelink.Begin{Own: number, Position: ana.Expected, Mac: unproved[:]})
-	return f
-}
 
 // opens opens a session of eve's with ana, and returns the whisper that does so.
 func (s *scene) opens() (*seal.Sender, []byte) {

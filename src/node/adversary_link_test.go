@@ -1,187 +1,267 @@
 package node
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
-	"sync"
+	"math"
+	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
-	"github.com/sjohnr/at-once/src/zre"
 )
 
-// fork is a link that eve has made by hand to ana, over which both directions go: it shows
-// an id and a nonce, and says what a test wants it to.
-type fork struct {
-	*stranger
-	s      *scene
-	nonces guard.Nonces
-	tie    *guard.Tie // of eve, with which she proves what she says
-
-	mu    sync.Mutex
-	heard [][][]byte // what ana has said over it
+// conversation is what ana has of a channel.
+type conversation struct {
+	*talk
+	mine, theirs, next uint64
+	over               *link.Link
+	lanes              int
 }
 
-// fork connects eve to ana with an id. Ana has said her first word then.
-func (s *scene) fork(id uuid.UUID) *fork {
-	s.t.Helper()
-	config := s.config(zmtp.Dealer, s.ana)
-	config.Identity = routingID(id)
-	if config.Properties == nil {
-		config.Properties = map[string][]byte{}
+// with returns what there is of ana's channel with somebody.
+func (s *scene) conversation(of uuid.UUID) (c conversation) {
+	s.ana.loop.do(func() {
+		if t := s.ana.loop.of(of).talk; t != nil && t.in != nil && t.over != nil {
+			c = conversation{t, t.mine, t.in.theirs, t.in.reach.Next(), t.over.link, len(t.lanes)}
+		}
+	})
+	return c
+}
+
+// TestForgedLinks has eve make links as ben, and say of his channel with ana what he might.
+// His channel goes on, over the link that it had; hers ends.
+func TestForgedLinks(t *testing.T) {
+	content := func(m zremsg.Message, content ...[]byte) func(*fork, *oncelink.Resume) [][]byte {
+		return func(*fork, *oncelink.Resume) [][]byte { return [][]byte{resume(), frame(m, content...)} }
 	}
-	config.Properties[guard.PropertyNonce] = guard.NewNonce()
-	conn, err := s.memory.Host(outside).Dial(s.t.Context(), parsed(s.ana.Endpoint()).Bare())
-	s.ana.must(err)
-	k, err := link.Open(s.t.Context(), conn, config)
-	s.ana.must(err)
-	f := &fork{stranger: &stranger{k, s.lan, make(chan error, 1)}, s: s}
-	f.nonces, _, _ = guard.NoncesOf(k)
-	f.tie, err = s.eve.Tie(s.ana.UUID(), s.ana.guard.Identity.Card())
-	s.ana.must(err)
-	go func() {
-		f.done <- k.Serve(func(b *link.Batch) error {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			for i := range b.Len() {
-				f.heard = append(f.heard, cloned(b.Message(i)))
+	for _, c := range []struct {
+		name  string
+		words func(f *fork, ana *oncelink.Resume) [][]byte
+	}{
+		{"nothing", func(*fork, *oncelink.Resume) [][]byte { return nil }},
+		{"that no channel is known", func(*fork, *oncelink.Resume) [][]byte { return [][]byte{resume()} }},
+		{"the channel, without a proof", func(_ *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{linkFrame(&oncelink.Resume{Own: ana.Other, Other: ana.Own, Edge: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"the channel, with a proof of hers", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Resume{Own: ana.Other, Other: ana.Own, Edge: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"what ana has said", func(_ *fork, ana *oncelink.Resume) [][]byte { return [][]byte{linkFrame(ana)} }},
+		{"what ana has said, turned around", func(_ *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{linkFrame(&oncelink.Resume{Own: ana.Other, Other: ana.Own, Expected: ana.Expected, Edge: ana.Edge, Mac: ana.Mac})}
+		}},
+		{"what ben has said", func(f *fork, _ *oncelink.Resume) [][]byte {
+			return [][]byte{appendFrames(nil, f.s.tap.words(f.s.ben, f.s.ana)[0])}
+		}},
+		{"all that ben has said", func(f *fork, _ *oncelink.Resume) (words [][]byte) {
+			for _, frames := range f.s.tap.words(f.s.ben, f.s.ana) {
+				words = append(words, appendFrames(nil, frames))
 			}
-			b.Release()
-			return nil
+			return words
+		}},
+		{"another number of his", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Resume{Own: ana.Other + 1, Other: ana.Own, Mac: unproved[:]})}
+		}},
+		{"another number of hers", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Resume{Own: ana.Other, Other: ana.Own + 1, Mac: unproved[:]})}
+		}},
+		{"a channel that ana does not know", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Resume{Own: 1, Other: math.MaxUint64, Expected: math.MaxUint64, Edge: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"BEGIN first", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Begin{Own: ana.Other, Mac: unproved[:]})}
+		}},
+		{"ACK first", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Ack{Other: ana.Own, Edge: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"USE first", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{f.proved(&oncelink.Use{Own: ana.Other, Turn: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"RESUME twice", func(*fork, *oncelink.Resume) [][]byte { return [][]byte{resume(), resume()} }},
+		{"BEGIN", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{resume(), f.proved(&oncelink.Begin{Own: ana.Other, Mac: unproved[:]})}
+		}},
+		{"ACK", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{resume(), f.proved(&oncelink.Ack{Other: ana.Own, Edge: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"USE", func(f *fork, ana *oncelink.Resume) [][]byte {
+			return [][]byte{resume(), f.proved(&oncelink.Use{Own: ana.Other, Turn: math.MaxUint64, Mac: unproved[:]})}
+		}},
+		{"GOODBYE", content(&zremsg.Goodbye{Sequence: 2})},
+		{"LEAVE", content(&zremsg.Leave{Sequence: 2, Group: "room", Status: 2})},
+		{"PING", content(&zremsg.Ping{Sequence: 2})},
+		{"WHISPER", content(&zremsg.Whisper{Sequence: 2}, []byte("from ben"))},
+		{"no message of a link", func(*fork, *oncelink.Resume) [][]byte {
+			return [][]byte{resume(), append(zmtp.AppendHeader(nil, 4, false), 0xAA, 0xA8, 9, 1)}
+		}},
+		{"half of a RESUME", func(*fork, *oncelink.Resume) [][]byte {
+			half := resume()[2:20]
+			return [][]byte{append(zmtp.AppendHeader(nil, len(half), false), half...)}
+		}},
+		{"a RESUME of two frames", func(*fork, *oncelink.Resume) [][]byte {
+			whole := resume()[2:]
+			return [][]byte{append(append(zmtp.AppendHeader(nil, len(whole), true), whole...), zmtp.AppendHeader(nil, 0, false)...)}
+		}},
+		{"a RESUME of another version", func(*fork, *oncelink.Resume) [][]byte {
+			whole := resume()
+			whole[2+3]++
+			return [][]byte{whole}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				s.ben.talk(s.ana)
+				s.memory.Cut(s.ben.host) // so that a link has carried their channel on
+				s.ben.talk(s.ana)
+				s.rest()
+				before := s.conversation(s.ben.UUID())
+				if before.talk == nil {
+					t.Fatal("there is no channel")
+				}
+				f := s.fork(s.ben.UUID())
+				for _, words := range c.words(f, f.resumed()) {
+					f.say(words)
+				}
+				time.Sleep(s.ana.settings.Greeting) // for which a stranger may be silent
+				if f.stands() {
+					t.Error("her link stands")
+				}
+				if after := s.conversation(s.ben.UUID()); after.talk != before.talk || after.over != before.over || after.lanes != 1 {
+					t.Errorf("the channel is %+v, was %+v", after, before)
+				}
+				if f.greeted() > 0 || len(f.told(oncelink.IDBegin)) > 0 {
+					t.Errorf("ana has told eve %x", f.heard)
+				}
+				s.unharmed()
+				if refused := s.ana.Counts()["nodes refused"]; refused > 0 && s.calls.Load() > 0 {
+					t.Errorf("ana has called eve")
+				}
+			})
 		})
-	}()
-	s.t.Cleanup(f.close)
-	synctest.Wait()
-	return f
-}
-
-func cloned(frames [][]byte) [][]byte {
-	kept := make([][]byte, len(frames))
-	for i, frame := range frames {
-		kept[i] = bytes.Clone(frame)
-	}
-	return kept
-}
-
-// say sends octets as they are, when there is room for them.
-func (f *fork) say(octets []byte) {
-	if b, err := f.Reserve(f.s.t.Context(), len(octets)); err == nil {
-		copy(b, octets)
-		f.Commit()
 	}
 }
 
-// says says a message of the link, as eve proves it.
-func (f *fork) says(m oncelink.Message) { f.say(f.proved(m)) }
-
-// proved returns a message of the link, as eve proves it.
-func (f *fork) proved(m oncelink.Message) []byte {
-	b := linkFrame(m)
-	said := b[len(b)-m.Size() : len(b)-len(guard.MAC{})]
-	mac := f.tie.Prove(&f.nonces, said)
-	copy(b[len(b)-len(mac):], mac[:])
-	return b
-}
-
-// linkFrame returns a message of a link as it goes over the wire.
-func linkFrame(m oncelink.Message) []byte {
-	b, err := m.AppendTo(zmtp.AppendHeader(nil, m.Size(), false))
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
-// hello is a right HELLO of eve for the link, with a number for her side of the channel.
-func (f *fork) hello(number uint64) []byte {
-	hello := f.s.greeting()
-	*header(hello, zre.ReservedHeader+"CHANNEL") = fmt.Sprint(number)
-	f.s.eve.Present(hello, f.s.ana.UUID(), &f.nonces, challenge, nil)
-	return frame(hello)
-}
-
-// told returns the messages of the link of a kind that ana has said over it.
-func (f *fork) told(id oncelink.ID) (told []oncelink.Message) {
-	synctest.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, frames := range f.heard {
-		if got, err := oncelink.Peek(frames[0]); err == nil && got == id {
-			m := oncelink.New(id)
-			f.s.ana.must(m.Decode(frames[0], nil))
-			told = append(told, m)
+// TestAbsurdLinks has eve, who is present, say of her own channel with ana what cannot be:
+// it costs her the link, or the channel, and nobody else anything.
+func TestAbsurdLinks(t *testing.T) {
+	const mine = 7
+	ack := func(position, edge uint64) func(f *fork, theirs uint64) {
+		return func(f *fork, theirs uint64) {
+			f.says(&oncelink.Ack{Other: theirs, Position: position, Edge: edge, Mac: unproved[:]})
 		}
 	}
-	return told
-}
-
-// greeted returns the number of ana's side in the HELLO that she has said over the link.
-func (f *fork) greeted() uint64 {
-	synctest.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, frames := range f.heard {
-		if got, err := zremsg.Peek(frames[0]); err == nil && got == zremsg.IDHello {
-			hello := new(zremsg.Hello)
-			f.s.ana.must(hello.Decode(frames[0], nil))
-			return zre.ChannelOf(hello)
+	begin := func(position uint64) func(f *fork, theirs uint64) {
+		return func(f *fork, theirs uint64) {
+			f.says(&oncelink.Begin{Own: mine, Position: position, Mac: unproved[:]})
 		}
 	}
-	return 0
-}
-
-// forget forgets what ana has said.
-func (f *fork) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.heard = nil
-}
-
-// stands tells whether ana has not closed the link.
-func (f *fork) stands() bool {
-	f.s.rest()
-	select {
-	case err := <-f.done:
-		f.done <- err
-		return false
-	default:
-		return true
+	for _, c := range []struct {
+		name   string
+		says   func(f *fork, theirs uint64)
+		stands bool
+	}{
+		{"what was never said is acknowledged", ack(1<<20, channel.FirstWindow), false},
+		{"all there can be is acknowledged", ack(math.MaxUint64, math.MaxUint64), false},
+		{"credit without end", ack(0, math.MaxUint64), true},
+		{"credit that shrinks", ack(0, 1), true},
+		{"an acknowledgement without a proof", func(f *fork, theirs uint64) {
+			f.say(linkFrame(&oncelink.Ack{Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]}))
+		}, false},
+		{"an acknowledgement for another channel", func(f *fork, _ uint64) {
+			f.says(&oncelink.Ack{Other: f.s.conversation(f.s.ben.UUID()).mine, Edge: math.MaxUint64, Mac: unproved[:]})
+		}, false},
+		{"it begins where nobody is", begin(1 << 20), false},
+		{"it begins at the end of all numbers", begin(math.MaxUint64), false},
+		{"it begins again where it has", begin(0), true},
+		{"it begins without a proof", func(f *fork, _ uint64) { f.say(linkFrame(&oncelink.Begin{Own: mine, Mac: unproved[:]})) }, false},
+		{"the channel of another begins", func(f *fork, _ uint64) {
+			f.says(&oncelink.Begin{Own: f.s.conversation(f.s.ben.UUID()).theirs, Mac: unproved[:]})
+		}, false},
+		{"in the middle of a message", func(f *fork, theirs uint64) {
+			ping := frame(&zremsg.Ping{Sequence: 2})
+			f.say(ping)
+			begin(uint64(len(ping))/2)(f, theirs)
+			f.say(ping)
+		}, false},
+		{"the use of a link without a proof", func(f *fork, _ uint64) {
+			f.say(linkFrame(&oncelink.Use{Own: mine, Turn: 2, Mac: unproved[:]}))
+		}, false},
+		{"the use of a link for another", func(f *fork, _ uint64) {
+			f.says(&oncelink.Use{Own: f.s.conversation(f.s.ben.UUID()).theirs, Turn: 2, Mac: unproved[:]})
+		}, false},
+		{"content that is not sealed", func(f *fork, _ uint64) { f.say(frame(&zremsg.Whisper{Sequence: 2}, []byte("plain"))) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				f, theirs := s.meets(mine)
+				s.memory.Refuse(outside, true)
+				c.says(f, theirs)
+				if f.stands() != c.stands {
+					t.Errorf("her link stands: %v", !c.stands)
+				}
+				if c.stands { // and carries what ana says
+					before := len(f.heard)
+					s.ana.must(s.ana.Whisper(t.Context(), s.eve.Identity.UUID(), text("to eve")))
+					if f.stands(); len(f.heard) == before {
+						t.Error("ana says nothing to her")
+					}
+				} else {
+					s.again(mine, theirs)
+				}
+				s.unharmed()
+			})
+		})
 	}
 }
 
-// meets begins a channel of eve with ana, over a link, and returns ana's number of it.
-func (s *scene) meets(number uint64) (f *fork, theirs uint64) {
-	s.t.Helper()
-	f = s.fork(s.eve.Identity.UUID())
-	f.say(resume())
-	f.say(f.hello(number))
-	s.rest()
-	if theirs = f.greeted(); theirs == 0 {
-		s.t.Fatal("ana does not greet eve")
+// TestAbsurdResume has eve go on with her channel from what ana has never said: it ends.
+func TestAbsurdResume(t *testing.T) {
+	for _, expected := range []uint64{1 << 20, math.MaxUint64} {
+		t.Run(fmt.Sprint(expected), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				_, theirs := s.meets(7)
+				s.memory.Refuse(outside, true)
+				f := s.fork(s.eve.Identity.UUID())
+				f.says(&oncelink.Resume{Own: 7, Other: theirs, Expected: expected, Mac: unproved[:]})
+				s.ana.wants("exit eve broken")
+				if f.stands() {
+					t.Error("the link stands")
+				}
+				s.unharmed()
+			})
+		})
 	}
-	f.enters(false)
-	return f, theirs
 }
 
-// enters expects that eve has been greeted, and is present when she has taken that; before,
-// ana may be told that one of their clocks is wrong.
-func (f *fork) enters(clock bool) {
-	f.s.t.Helper()
-	f.s.rest()
-	f.says(&oncelink.Ack{Other: f.greeted(), Edge: channel.FirstWindow, Mac: unproved[:]})
-	if clock {
-		if got := f.s.ana.next(time.Minute); !strings.HasPrefix(got, "network the clock of") {
-			f.s.t.Errorf("ana is told %q", got)
+// TestUnopenedTwice has eve say what does not open, and once more over the next link: then
+// the channel ends.
+func TestUnopenedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		f, theirs := s.meets(7)
+		s.memory.Refuse(outside, true)
+		for range 2 {
+			f.say(frame(&zremsg.Whisper{Sequence: 2}, []byte("plain")))
+			if f.stands() {
+				t.Fatal("the link stands")
+			}
+			if s.conversation(s.eve.Identity.UUID()); f != nil {
+				break
+			}
 		}
-	}
-	f.s.ana.wants("enter eve")
+		f = s.again(7, theirs)
+		f.say(frame(&zremsg.Whisper{Sequence: 2}, []byte("plain")))
+		s.ana.wants("exit eve broken")
+		s.unharmed()
+	})
 }
