@@ -43,6 +43,9 @@ func showsNonce(m *zmtp.Metadata) bool {
 	return len(m.Others[strings.ToLower(PropertyNonce)]) == NonceSize
 }
 
+// Shows tells whether the far side of a link that has just been opened has shown a nonce.
+func Shows(l *link.Link) bool { return len(l.Property(strings.ToLower(PropertyNonce))) == NonceSize }
+
 // NoncesOf returns the nonces of a link that has just been opened, and the incarnation and
 // the name that the far side has shown, 0 and nothing if none.
 func NoncesOf(l *link.Link) (c Nonces, incarnation uint64, name string) {

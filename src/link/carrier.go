@@ -42,6 +42,10 @@ func (c *carrier) TakeProperties() (ours, theirs map[string][]byte) {
 	return ours, theirs
 }
 
+// Property returns what the far side has told in the handshake under a name in lower case,
+// until that is taken.
+func (c *carrier) Property(name string) []byte { return c.remote.Remote.Others[name] }
+
 // LocalAddr returns our address.
 func (c *carrier) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 

@@ -13,7 +13,9 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -264,4 +266,33 @@ func TestUnopenedTwice(t *testing.T) {
 		s.ana.wants("exit eve broken")
 		s.unharmed()
 	})
+}
+
+// TestSomebodyElseAnswers has a link be lost, and eve answer in the name of the peer where a
+// beacon of hers has said that it is: with a nonce, and as one who has no channels. Either
+// way the channel goes on when the peer is reached.
+func TestSomebodyElseAnswers(t *testing.T) {
+	for _, shows := range []map[string][]byte{nil, {guard.PropertyNonce: guard.NewNonce()}} {
+		t.Run(fmt.Sprint(len(shows)), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				s.poses, s.shows = routingID(s.ben.UUID()), shows
+				before := s.conversation(s.ben.UUID())
+				lookout{s.ana.loop}.sighted([]sight.Sighting{{ID: s.ben.UUID(), Endpoint: parsed(s.home)}})
+				s.memory.Partition(s.ana.host, s.ben.host, true)
+				s.tap.between(s.ana, s.ben).Close()
+				s.ana.must(s.ana.Whisper(t.Context(), s.ben.UUID(), text("for ben")))
+				time.Sleep(time.Second)
+				if s.calls.Load() == 0 {
+					t.Fatal("ana does not call eve")
+				}
+				s.memory.Partition(s.ana.host, s.ben.host, false)
+				s.ben.wants(`whisper ana "for ben"`)
+				if after := s.conversation(s.ben.UUID()); after.talk != before.talk || after.mine != before.mine {
+					t.Errorf("the channel is %+v, was %+v", after, before)
+				}
+				s.unharmed()
+			})
+		})
+	}
 }

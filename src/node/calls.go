@@ -284,13 +284,21 @@ func (c *caller) turnedAway() {
 }
 
 // meant makes sure that a connection leads to the peer, as far as the far side shows
-// who it is: nodes of RFC 36 do not.
+// who it is: nodes of RFC 36 do not. What carries one direction is not for a peer that we
+// have a channel with.
 func (c *caller) meant(k *link.Link) error {
 	there, err := guard.PeerOf(k.RemoteIdentity())
-	if err != nil && !identity.Owned(c.to) || linkKey(k) != nil || there == c.to {
+	meant := err != nil && !identity.Owned(c.to) || linkKey(k) != nil || there == c.to
+	if meant && (guard.Shows(k) || !c.talks()) {
 		return nil
 	}
 	return errors.Join(dial.ErrSomebodyElse, k.Close())
+}
+
+// talks tells whether there is a channel with the peer.
+func (c *caller) talks() (talks bool) {
+	c.do(func() { talks = c.of(c.to).talk != nil })
+	return talks
 }
 
 // shows tells whether the far side of a connection has shown who it is.

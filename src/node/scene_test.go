@@ -38,6 +38,7 @@ type scene struct {
 	shown          atomic.Pointer[zmtp.Metadata] // by the latest who called there
 	calls, told    atomic.Int32                  // connections made there, and messages
 	shows          map[string][]byte             // what eve shows there, if not what she has
+	poses          []byte                        // the identity that she shows there, if not hers
 	mu             sync.Mutex
 	heard          [][][]byte   // what eve was told there
 	on             guard.Nonces // of the connection that eve greets over; zeros for one without
@@ -125,9 +126,14 @@ func (s *scene) issue(incarnation uint64, at time.Time) {
 func (s *scene) config(kind string, server *actor) link.Config {
 	c := link.Config{Type: kind, MaxMessage: 1 << 20}
 	if kind == zmtp.Router {
-		c.Identity = routingID(s.eve.Identity.UUID())
+		if c.Identity = s.poses; s.poses == nil {
+			c.Identity = routingID(s.eve.Identity.UUID())
+		}
 	}
 	if !s.ana.guard.Secure {
+		if server == nil {
+			c.Properties = s.shows
+		}
 		return c
 	}
 	if c.Properties = s.shows; server != nil || s.shows == nil {
