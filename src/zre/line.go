@@ -154,12 +154,12 @@ func (l *line) owe() {
 	l.asked, l.answers = 0, 0
 }
 
-// hangUp ends our connection to the peer, or the attempt to make one.
+// hangUp ends our connection to the peer, and the attempt to make one.
 func (l *line) hangUp() {
 	if l.stands() || l.both {
 		l.emit(Disconnect{l.out})
 	}
-	if !l.stands() {
+	if !l.stands() || l.both { // another link may be on its way
 		l.emit(Withdraw{l.to.id})
 	}
 }
