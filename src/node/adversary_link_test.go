@@ -296,3 +296,22 @@ func TestSomebodyElseAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestExpiredWhileCalled has eve fall silent, and ana call her for another link until she is
+// given up: nothing of that is left, though eve accepts it later.
+func TestExpiredWhileCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		before := s.ana.size()
+		s.meets(7)
+		s.memory.Partition(s.ana.host, outside, true)
+		s.ana.wants("suspect eve", "exit eve expired")
+		s.memory.Partition(s.ana.host, outside, false)
+		time.Sleep(time.Minute)
+		s.rest()
+		if after := s.ana.size(); after != before || s.calls.Load() > 0 {
+			t.Errorf("%s is left, %s there was; %d calls", after, before, s.calls.Load())
+		}
+		s.unharmed()
+	})
+}

@@ -34,13 +34,19 @@ type fork struct {
 // fork connects eve to ana with an id. Ana has said her first word then.
 func (s *scene) fork(id uuid.UUID) *fork {
 	s.t.Helper()
+	return s.forkFrom(outside, id)
+}
+
+// forkFrom is fork from another host.
+func (s *scene) forkFrom(host string, id uuid.UUID) *fork {
+	s.t.Helper()
 	config := s.config(zmtp.Dealer, s.ana)
 	config.Identity = routingID(id)
 	if config.Properties == nil {
 		config.Properties = map[string][]byte{}
 	}
 	config.Properties[guard.PropertyNonce] = guard.NewNonce()
-	conn, err := s.memory.Host(outside).Dial(s.t.Context(), parsed(s.ana.Endpoint()).Bare())
+	conn, err := s.memory.Host(host).Dial(s.t.Context(), parsed(s.ana.Endpoint()).Bare())
 	s.ana.must(err)
 	k, err := link.Open(s.t.Context(), conn, config)
 	s.ana.must(err)
@@ -70,6 +76,12 @@ func cloned(frames [][]byte) [][]byte {
 		kept[i] = bytes.Clone(frame)
 	}
 	return kept
+}
+
+// close ends the link; it may be called again.
+func (f *fork) close() {
+	f.Close()
+	f.done <- <-f.done
 }
 
 // say sends octets as they are, when there is room for them.

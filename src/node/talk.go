@@ -32,6 +32,9 @@ type talk struct {
 	heard atomic.Pointer[intake] // in, for who is not the loop
 }
 
+// maxLanes is how many links a channel may have; see api/protocol/once_link.xml.
+const maxLanes = 4
+
 // chooses tells whether it is for us to choose the link that is used.
 func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.peer[:]) < 0 }
 
@@ -94,6 +97,7 @@ func (l *loop) carries(t *talk, r *receiver) error {
 	r.lane.talk, r.in = t, t.in
 	t.lanes = append(t.lanes, r)
 	t.known.Store(true)
+	defer l.leaveOldest(t)
 	r.link.Widen()
 	r.isKnown()
 	if l.with(t.peer, func(p *peer) { p.welcome = true }); t.over == nil || l.chooses(t) {
@@ -170,6 +174,17 @@ func (l *loop) leaveOthers(t *talk) {
 	for _, other := range t.lanes {
 		if other != t.over {
 			l.shutdown(other.link, func(error) {})
+		}
+	}
+}
+
+// leaveOldest closes links of a channel that has more than it may, the oldest first.
+func (l *loop) leaveOldest(t *talk) {
+	excess := len(t.lanes) - maxLanes
+	for _, r := range t.lanes {
+		if excess > 0 && r != t.over {
+			r.hangUp()
+			excess--
 		}
 	}
 }
