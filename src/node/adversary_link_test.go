@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -314,4 +316,70 @@ func TestExpiredWhileCalled(t *testing.T) {
 		}
 		s.unharmed()
 	})
+}
+
+// TestForgedWhileMeeting has eve make links as a node that is just meeting ana, and say that
+// it knows no channel, or one that there is not: the two meet as if she did not.
+func TestForgedWhileMeeting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		who, err := identity.New()
+		s.ana.must(err)
+		words := [][]byte{
+			resume(), linkFrame(&oncelink.Resume{Own: 1, Other: 2, Mac: unproved[:]}),
+			linkFrame(&oncelink.Resume{Own: 1, Expected: math.MaxUint64, Edge: math.MaxUint64, Mac: unproved[:]}),
+		}
+		var lies sync.WaitGroup
+		for i := range 40 {
+			f := s.forkFrom(fmt.Sprint("10.1.0.", 1+i), who.UUID())
+			lies.Go(func() {
+				time.Sleep(time.Duration(i) * 500 * time.Microsecond) // while they meet
+				f.say(words[i%len(words)])
+			})
+		}
+		dave := s.node("dave", in("hall"), func(n *Node) { s.ana.must(n.SetIdentity(who)) })
+		defer dave.Stop()
+		s.ana.wants("enter dave", "join dave hall")
+		lies.Wait()
+		s.rest()
+		dave.talk(s.ana)
+		s.ana.idle(time.Minute)
+	})
+}
+
+// TestInjectedAboutTheLink puts words about the link between those of ben on his own.
+func TestInjectedAboutTheLink(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		m    func(of conversation) oncelink.Message
+	}{
+		{"that nothing is expected", func(of conversation) oncelink.Message {
+			return &oncelink.Resume{Own: of.theirs, Other: of.mine, Mac: unproved[:]}
+		}},
+		{"that all was received", func(of conversation) oncelink.Message {
+			return &oncelink.Ack{Other: of.mine, Position: of.next, Edge: math.MaxUint64, Mac: unproved[:]}
+		}},
+		{"that it begins elsewhere", func(of conversation) oncelink.Message {
+			return &oncelink.Begin{Own: of.theirs, Position: of.next, Mac: unproved[:]}
+		}},
+		{"that it is used", func(of conversation) oncelink.Message {
+			return &oncelink.Use{Own: of.theirs, Turn: math.MaxUint64, Mac: unproved[:]}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				s.ben.talk(s.ana)
+				before := s.conversation(s.ben.UUID())
+				his := s.tap.between(s.ben, s.ana)
+				_, err := his.inject(linkFrame(c.m(before)))
+				s.ana.must(err)
+				s.rest()
+				if after := s.conversation(s.ben.UUID()); after.talk != before.talk || after.over == before.over {
+					t.Errorf("the channel is %+v, was %+v", after, before)
+				}
+				s.unharmed()
+			})
+		})
+	}
 }
