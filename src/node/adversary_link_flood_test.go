@@ -46,7 +46,7 @@ func TestFloodOfSessionsInChannel(t *testing.T) {
 		f, theirs := s.meets(7)
 		s.memory.Refuse(outside, true)
 		opens := func(times int, pause time.Duration) (stands bool) {
-			for range 1000 {
+			for range times {
 				_, open := s.opens()
 				f.say(open)
 				time.Sleep(pause)
