@@ -68,12 +68,12 @@ func (r *Reach) Window() uint64 { return r.window }
 func (r *Reach) Took(position uint64) { r.next.Store(position) }
 
 // Passes looks at a message of so many octets at a position of a link, where next is what
-// is expected. It tells whether the message is new. One may have at most the octets of most.
-func (r *Reach) Passes(at, next uint64, octets, most int) (fresh bool, err error) {
+// is expected. It tells whether the message is new.
+func (r *Reach) Passes(at, next uint64, octets int) (fresh bool, err error) {
 	switch end := at + uint64(octets); {
 	case at > next || at < next && end > next:
 		return false, ErrGap
-	case end > r.Edge()+uint64(max(rush, most)):
+	case at >= r.Edge()+rush: // what was let begins below the edge
 		return false, ErrWindow
 	}
 	return at == next, nil

@@ -55,7 +55,7 @@ func (r *receiver) passes(frames [][]byte, id zremsg.ID, position uint64) (fresh
 	for _, frame := range frames {
 		octets += zmtp.FrameSize(len(frame))
 	}
-	fresh, err = r.in.reach.Passes(r.lane.at, position, octets, r.settings.MaxMessage)
+	fresh, err = r.in.reach.Passes(r.lane.at, position, octets)
 	r.lane.at += uint64(octets)
 	return fresh, octets, err
 }
