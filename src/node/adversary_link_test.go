@@ -347,6 +347,29 @@ func TestForgedWhileMeeting(t *testing.T) {
 	})
 }
 
+// TestInjectedControl puts words between those of ben on his own link that are no content:
+// none is taken for his, and what he says himself still comes, once.
+func TestInjectedControl(t *testing.T) {
+	for _, m := range []zremsg.Message{
+		&zremsg.Goodbye{Sequence: 9}, &zremsg.Leave{Sequence: 9, Group: "room", Status: 2}, &zremsg.Join{Sequence: 9, Group: "vault", Status: 2},
+		&zremsg.Ping{Sequence: 9}, &zremsg.PingOK{Sequence: 9}, &zremsg.Confirm{Sequence: 9}, &zremsg.Hello{Sequence: 1, Name: "ben", Endpoint: "tcp://10.0.0.66:9"},
+	} {
+		t.Run(m.ID().String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				his := s.tap.between(s.ben, s.ana)
+				_, err := his.inject(frame(m))
+				s.ana.must(err)
+				s.rest()
+				if s.tap.between(s.ben, s.ana) == his {
+					t.Error("the link stands")
+				}
+				s.unharmed()
+			})
+		})
+	}
+}
+
 // TestInjectedAboutTheLink puts words about the link between those of ben on his own.
 func TestInjectedAboutTheLink(t *testing.T) {
 	for _, c := range []struct {
