@@ -94,6 +94,16 @@ func NewLastingPath(l *link.Link, nonces guard.Nonces, c link.Config, full func(
 	return p
 }
 
+// Again says the greeting that begins a channel over another link. It is the loop's.
+func (p *Path) Again(hello *zremsg.Hello, over *link.Link) error {
+	hello.Sequence = 1
+	frame, err := hello.AppendTo(zmtp.AppendHeader(nil, hello.Size(), false))
+	if err != nil {
+		return err
+	}
+	return over.Say(frame)
+}
+
 // Link returns the link that the path goes over, or the latest that it did.
 func (p *Path) Link() *link.Link { return p.over.Load() }
 

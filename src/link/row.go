@@ -16,7 +16,8 @@ type row struct {
 	end   uint64
 }
 
-// rowBuffer is how large the buffers of a row get while the link is behind.
+// rowBuffer is how large the buffers of a row get while the link is behind. What is larger
+// has a buffer of its own, so that this is also how far an outbox writes beyond its edge.
 const rowBuffer = 256 << 10
 
 // held returns how many octets there are.
@@ -31,7 +32,7 @@ func (r *row) behind() int { return int(r.end - r.next) }
 // extend adds n octets to the end.
 func (r *row) extend(n int) []byte {
 	b := r.last
-	if b == nil || cap(b.b)-len(b.b) < n {
+	if b == nil || cap(b.b)-len(b.b) < n || len(b.b) > 0 && len(b.b)+n > rowBuffer {
 		b = r.grow(n)
 	}
 	from := len(b.b)

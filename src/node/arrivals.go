@@ -23,7 +23,7 @@ func (l *loop) register(r *receiver) (ok bool) {
 // admitted numbers a connection.
 func (l *loop) admitted(r *receiver) {
 	r.id = l.number()
-	r.in.peer, r.in.voice, r.in.nonces = r.peer, r.id, r.nonces
+	r.in.peer, r.in.voice = r.peer, r.id
 	l.theirs[r.id] = r
 }
 

@@ -165,6 +165,9 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 	if c.find(c.to) == nil {
 		c.guard.Names.Note(c.to, name)
 	}
+	if t := c.of(c.to).talk; t != nil { // that it has not greeted us in
+		c.conclude(t)
+	}
 	c.out = &outbound{
 		Path: channel.NewPath(k, nonces, c.full), id: c.number(), peer: c.to,
 		endpoint: endpoint, host: a.Host(), since: time.Now(), waited: a.Wait,
@@ -205,7 +208,10 @@ func (c *caller) joins(r *receiver, incarnation uint64, name string) {
 	}
 	c.admitted(r)
 	c.begin(r)
-	if c.of(c.to).talk != nil {
+	if t := c.of(c.to).talk; t != nil {
+		if t.over == nil {
+			t.out.host, t.out.waited, t.out.since = a.Host(), a.Wait, time.Now()
+		}
 		return
 	}
 	t := c.loop.open(r)
@@ -295,9 +301,9 @@ func (c *caller) meant(k *link.Link) error {
 	return errors.Join(dial.ErrSomebodyElse, k.Close())
 }
 
-// talks tells whether there is a channel with the peer.
+// talks tells whether the peer has greeted us in a channel.
 func (c *caller) talks() (talks bool) {
-	c.do(func() { talks = c.of(c.to).talk != nil })
+	c.do(func() { t := c.of(c.to).talk; talks = t != nil && t.in != nil })
 	return talks
 }
 

@@ -106,9 +106,15 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		return nil
 	}
 	if r.both {
-		if r.in.theirs = zre.ChannelOf(hello); r.in.theirs == 0 {
+		theirs := zre.ChannelOf(hello)
+		if theirs == 0 {
 			return errRejected
 		}
+		if again, err := r.loop.greetsAgain(r, theirs); again {
+			r.lane.begun = err == nil
+			return err
+		}
+		r.in.theirs, r.in.badge = theirs, badge
 		if badge.Seals() {
 			r.apart(func() { r.in.tie, err = r.guard.Tie(r.peer, badge.Card) })
 			if err != nil {
@@ -127,8 +133,11 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 
 // vetted returns what a HELLO has shown, or why it is turned away.
 func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
-	known, key := r.loop.badge(r.peer), linkKey(r.link)
-	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &r.in.nonces, known) })
+	known, key, on := r.loop.badge(r.peer), linkKey(r.link), r.nonces
+	if r.lane.begun {
+		on = r.loop.within(r.peer, r.in.badge)
+	}
+	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &on, known) })
 	if err == nil && known == nil {
 		if text := r.guard.Clocks(r.peer, hello.Name, badge); text != "" {
 			r.notice(text)

@@ -30,10 +30,10 @@ type intake struct {
 	events.Bringer
 	loop   *loop
 	peer   uuid.UUID
-	voice  zre.LinkID   // the connection, or the first link of the channel
-	nonces guard.Nonces // of that
-	theirs uint64       // the peer's number of the channel
-	tie    *guard.Tie   // proves what is said about its links; nil where nothing does
+	voice  zre.LinkID // the connection, or the first link of the channel
+	theirs uint64     // the peer's number of the channel
+	badge  *zre.Badge // that the peer has shown in the greeting which begins it
+	tie    *guard.Tie // proves what is said about its links; nil where nothing does
 
 	excessive atomic.Bool // they are too many
 
@@ -198,7 +198,7 @@ func (r *intake) dropPlain(peer *Peer, group string) {
 	}
 	if len(r.dropped) == 0 {
 		r.dropped = map[string]struct{}{}
-		if r.nonces.Fresh() {
+		if r.over.nonces.Fresh() {
 			r.over.link.Refuse(api.EventRefusalSealed.String())
 		}
 	}

@@ -28,10 +28,19 @@ type lane struct {
 	begun bool   // what comes over it has a position
 	at    uint64 // which is that of the next message
 
-	early    func() error     // takes in what the peer has acknowledged before it has greeted us; nil for nothing
+	early    func() error     // takes in what the peer has shown to know before it has greeted us; nil for nothing
 	theirs   *oncelink.Resume // what the peer has begun it with; nil before
 	talk     *talk            // that it carries; nil before
 	endpoint sight.Endpoint   // that it was made to; nowhere if the peer has made it
+}
+
+// shows takes in what the peer has shown to know before it has greeted us, if anything.
+func (l *lane) shows() error {
+	early := l.early
+	if l.early = nil; early == nil {
+		return nil
+	}
+	return early()
 }
 
 // owns tells whether a message is of the link itself.
@@ -79,8 +88,9 @@ func (r *receiver) ofLink(frames [][]byte) error {
 		switch m := m.(type) {
 		case *oncelink.Resume:
 			r.lane.theirs = m
-			err = r.loop.resume(r, said)
-			m.Mac = nil
+			if err = r.loop.resume(r, said); r.lane.early == nil {
+				m.Mac = nil
+			}
 		case *oncelink.Begin:
 			if err = r.loop.begins(r, m, said); err == nil {
 				r.isKnown()
@@ -95,7 +105,7 @@ func (r *receiver) ofLink(frames [][]byte) error {
 // enters tells whether the peer is present, as it is once it speaks: then it has taken our
 // greeting.
 func (r *receiver) enters() bool {
-	r.loop.do(func() { r.loop.takenBy(r.lane.talk) })
+	r.loop.do(func() { r.loop.takenBy(r.lane.talk, r) })
 	r.in.channel = r.loop.find(r.peer)
 	return r.in.channel != nil
 }
@@ -126,7 +136,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 	}
 	r.isKnown()
 	if passes || !t.known.Load() {
-		r.loop.calls <- func() { r.loop.passed(t) }
+		r.loop.calls <- func() { r.loop.passed(t, r) }
 	}
 	return nil
 }

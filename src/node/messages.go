@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
@@ -40,11 +41,16 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 		if p.challenge == nil {
 			l.with(out.peer, func(p *peer) { p.challenge = guard.NewChallenge() })
 		}
+		on := out.Nonces
+		if t := p.talk; t != nil && out.Begun() {
+			on = l.within(out.peer, t.in.badge)
+		} else if t != nil {
+			t.mine, t.hello = zre.ChannelOf(m), &zremsg.Hello{}
+			*t.hello = *m
+			t.hello.Headers = slices.Clone(m.Headers)
+		}
 		l.guard.Freshen()
-		card = l.guard.Present(m, out.peer, &out.Nonces, p.challenge, out.Shown())
-	}
-	if hello, ok := message.(*zremsg.Hello); ok && p.talk != nil && !out.Begun() {
-		p.talk.mine = zre.ChannelOf(hello)
+		card = l.guard.Present(m, out.peer, &on, p.challenge, out.Shown())
 	}
 	scratch, err := out.Control(message, l.scratch, card, wantsAnswer(message, p))
 	switch {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -134,6 +135,18 @@ func (t *table) exit(id uuid.UUID) {
 		}
 	})
 	c.End()
+}
+
+// within returns what the greetings of a channel are proved over that it does not begin with:
+// what the sessions of the two sides have to answer, in place of the nonces of a link.
+func (t *table) within(id uuid.UUID, badge *zre.Badge) (on guard.Nonces) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	copy(on.Own[:], t.of(id).challenge)
+	if badge != nil {
+		copy(on.Far[:], badge.Challenge)
+	}
+	return on
 }
 
 func (t *table) join(id uuid.UUID, group string) {

@@ -103,7 +103,7 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 		case err != nil:
 			r.count("messages that are not ZRE")
 			continue
-		case r.both && in.channel == nil && id != zremsg.IDHello && !r.enters():
+		case r.both && in.channel == nil && meant(id) && !r.enters():
 			return i, errOutOfPlace
 		case !r.both && in.channel == nil && id != zremsg.IDHello && !r.resume():
 			r.count("words before the greeting")
@@ -130,6 +130,11 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 			r.events.Recycle(run)
 			return i, err
 		}
+		if r.in != in { // what it greeted with was taken over another link
+			r.events.Recycle(run)
+			r.again()
+			return i + 1, nil
+		}
 		in.reach.Took(position)
 	}
 	if !r.push(run, position, r.came) {
@@ -139,6 +144,11 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 		in.acknowledge(urgent)
 	}
 	return i, nil
+}
+
+// meant tells whether a message is said only to who is present.
+func meant(id zremsg.ID) bool {
+	return id == zremsg.IDWhisper || id == zremsg.IDShout || id == zremsg.IDPing
 }
 
 // push queues a run of events, before which the channel has come to a position. It tells
@@ -158,6 +168,14 @@ func (r *receiver) push(run *Batch, position, came uint64) bool {
 		r.in.reach.Took(position)
 	}
 	return true
+}
+
+// again acknowledges a greeting that was taken over another link.
+func (r *receiver) again() {
+	r.in.mu.Lock()
+	defer r.in.mu.Unlock()
+	r.in.over = r
+	r.in.acknowledge(true)
 }
 
 // fails queues what came before something that ends the connection. A second time at the

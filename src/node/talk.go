@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
@@ -28,7 +29,8 @@ type talk struct {
 	lanes []*receiver            // that carry it, the latest last
 	over  *receiver              // of those the one that our words go over; nil for none
 	turn  uint64                 // how often the lower id has chosen
-	known atomic.Bool            // the peer has acknowledged our greeting
+	known atomic.Bool            // the peer has shown that it has our greeting
+	hello *zremsg.Hello          // which begins our direction, as the core has it; nil once the peer is known to have it
 	heard atomic.Pointer[intake] // in, for who is not the loop
 }
 
@@ -43,10 +45,12 @@ func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.pee
 func (l *loop) begin(r *receiver) {
 	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: unproved[:]}
 	var tie *guard.Tie
-	if t := l.of(r.peer).talk; t != nil && t.in != nil {
-		tie = t.in.tie
-		m.Own, m.Other = t.mine, t.in.theirs
-		m.Expected, m.Edge = t.in.reach.Next(), t.in.reach.Edge()
+	if t := l.of(r.peer).talk; t != nil {
+		m.Own = t.mine
+		if t.in != nil {
+			tie, m.Other = t.in.tie, t.in.theirs
+			m.Expected, m.Edge = t.in.reach.Next(), t.in.reach.Edge()
+		}
 	}
 	l.scratch = r.say(&m, tie, l.scratch)
 }
@@ -72,56 +76,92 @@ func (l *loop) resume(r *receiver, said []byte) error {
 	switch {
 	case r.lane.talk != nil: // which our greeting went over
 		r.lane.talk.out.Grant(m.Edge)
-	case t != nil && t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
-		if !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(l.badge(r.peer), linkKey(r.link)) {
-			return errUnproved
-		}
-		return l.carries(t, r)
 	case t == nil && m.Other != 0: // it knows a channel that we do not know
 		if err := r.visit.Afford(time.Now()); err != nil {
 			return err
 		}
 		l.step(zre.Linked{Peer: r.peer, Link: r.id, Callback: l.callback(r.link.LocalAddr()), Shown: true, Both: true})
+	case t == nil:
+	case t.in == nil && m.Other == t.mine: // its greeting follows, which shows whether it says so
+		said = slices.Clone(said)
+		m.Mac = slices.Clone(m.Mac)
+		r.lane.early = func() error { return l.knows(t, r, said) }
+	case t.in == nil && t.over == nil: // neither has the other's
+		l.carries(t, r)
+	case t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
+		if err := l.knows(t, r, said); err != nil {
+			return err
+		}
+		r.in = t.in
+		r.link.Widen()
+		r.isKnown()
+	case t.in != nil && m.Own == t.in.theirs && m.Other == 0 && !t.known.Load() && guard.SameKey(t.in.badge, linkKey(r.link)):
+		r.in = t.in
+		l.carries(t, r)
+	}
+	return nil
+}
+
+// knows has a link carry on a channel that the peer says to know, if that is proved.
+func (l *loop) knows(t *talk, r *receiver, said []byte) error {
+	m := r.lane.theirs
+	if !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, linkKey(r.link)) {
+		return errUnproved
+	}
+	if _, err := t.out.Acknowledged(m.Expected, m.Edge); err != nil {
+		l.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
+		return errPosition
+	}
+	met := !t.known.Swap(true)
+	t.out.Passed()
+	l.settled(t.peer, t.out.Confirmed())
+	l.carries(t, r)
+	if met {
+		l.meets(t)
 	}
 	return nil
 }
 
 // carries has a link carry on a channel.
-func (l *loop) carries(t *talk, r *receiver) error {
-	if _, err := t.out.Acknowledged(r.lane.theirs.Expected, r.lane.theirs.Edge); err != nil {
-		l.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
-		return errPosition
+func (l *loop) carries(t *talk, r *receiver) {
+	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
+		t.lanes = append(t.lanes, r)
 	}
-	t.out.Passed()
-	l.settled(t.peer, t.out.Confirmed())
-	r.lane.talk, r.in = t, t.in
-	t.lanes = append(t.lanes, r)
-	t.known.Store(true)
-	defer l.leaveOldest(t)
-	r.link.Widen()
-	r.isKnown()
-	if l.with(t.peer, func(p *peer) { p.welcome = true }); t.over == nil || l.chooses(t) {
+	l.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
+	switch {
+	case t.over == nil, t.over != r && t.known.Load() && l.chooses(t):
 		l.use(t, r)
+	case t.over != r && !t.known.Load():
+		l.greetAgain(t, r)
 	}
-	return nil
+	l.leaveOldest(t)
 }
 
-// use has our words go over a link, and, if it is for us to choose, the peer's.
+// use has our words go over a link, and, if it is for us to choose, the peer's. Before the
+// peer is known to have our greeting, that comes first.
 func (l *loop) use(t *talk, r *receiver) {
 	lost := t.over == nil
 	t.over = r
-	if l.chooses(t) {
-		l.choose(t)
-	}
 	from, _ := t.out.Outbox.Acknowledged()
-	l.scratch = r.say(&oncelink.Begin{Own: t.mine, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
+	if t.known.Load() {
+		if l.chooses(t) {
+			l.choose(t)
+		}
+		l.scratch = r.say(&oncelink.Begin{Own: t.mine, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
+	} else {
+		l.greetAgain(t, r)
+	}
 	if err := t.out.Move(r.link, from); err != nil {
 		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
 	}
 	t.out.endpoint, t.out.since = r.lane.endpoint, time.Now()
-	l.with(t.peer, func(p *peer) { p.theirs = r })
+	relinked := zre.Relinked{Peer: t.peer, Link: t.out.id, Endpoint: r.lane.endpoint}
+	if t.in != nil {
+		relinked.Voice = t.in.voice
+		l.with(t.peer, func(p *peer) { p.theirs = r })
+	}
 	if lost {
-		l.step(zre.Relinked{Peer: t.peer, Link: t.out.id, Voice: t.in.voice, Endpoint: r.lane.endpoint})
+		l.step(relinked)
 	}
 }
 
@@ -194,27 +234,34 @@ func (l *loop) early(r *receiver, t *talk, m *oncelink.Ack, said []byte) error {
 	_, err := r.reached(t, m, said)
 	if err == nil {
 		r.proven.Store(true)
-		l.passed(t)
+		l.passed(t, r)
 	}
 	return err
 }
 
-// passed takes note of an acknowledgement.
-func (l *loop) passed(t *talk) {
+// passed takes note of an acknowledgement that came over a link.
+func (l *loop) passed(t *talk, r *receiver) {
 	t.out.Passed()
 	l.settled(t.peer, t.out.Confirmed())
-	l.takenBy(t)
+	l.takenBy(t, r)
 }
 
-// takenBy takes note that the peer has taken our greeting.
-func (l *loop) takenBy(t *talk) {
-	if t == nil || t.known.Swap(true) {
+// takenBy takes note that the peer has shown over a link that it has our greeting.
+func (l *loop) takenBy(t *talk, r *receiver) {
+	if t == nil || t.known.Swap(true) || l.of(t.peer).talk != t {
 		return
 	}
-	if l.of(t.peer).talk == t {
-		l.step(zre.Taken{Peer: t.peer, Link: t.out.id})
-		l.merge(t)
+	if t.over != r && slices.Contains(t.lanes, r) { // what else carries our greeting may lead to somebody else
+		l.use(t, r)
 	}
+	l.meets(t)
+}
+
+// meets takes in that the peer has our greeting.
+func (l *loop) meets(t *talk) {
+	t.hello = nil
+	l.step(zre.Taken{Peer: t.peer, Link: t.out.id})
+	l.merge(t)
 }
 
 // merge has one link do where both sides have made one at the same time, as soon as each
@@ -238,18 +285,51 @@ func (l *loop) greetedOver(r *receiver) {
 		t.lanes = append(t.lanes, r)
 	}
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
-	for _, r := range t.lanes {
-		if early := r.lane.early; early != nil && early() != nil {
+	if t.over == nil {
+		l.use(t, r)
+	}
+	for _, r := range slices.Clone(t.lanes) {
+		if r.lane.shows() != nil {
 			r.hangUp()
 		}
 	}
 	l.merge(t)
 }
 
+// greetAgain says over a link the greeting that begins our direction of a channel, which
+// may not have come over another.
+func (l *loop) greetAgain(t *talk, r *receiver) {
+	hello := *t.hello
+	hello.Headers = slices.Clone(hello.Headers)
+	l.guard.Freshen()
+	l.guard.Present(&hello, t.peer, &r.nonces, l.of(t.peer).challenge, nil)
+	if err := t.out.Again(&hello, r.link); err != nil {
+		l.log(t.peer).Debug("cannot greet again", "error", err)
+	}
+}
+
+// greetsAgain takes in that the peer says the greeting that a channel has begun with over
+// another of its links. It tells whether it does.
+func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
+	l.do(func() {
+		t := l.of(r.peer).talk
+		if again = t != nil && t.in != nil && t.in != r.in && t.in.theirs == theirs; !again {
+			return
+		}
+		if !guard.SameKey(t.in.badge, linkKey(r.link)) {
+			err = errUnproved
+			return
+		}
+		r.in = t.in
+		l.carries(t, r)
+		err = r.lane.shows()
+	})
+	return again, err
+}
+
 // part takes a link that has ended out of its channel, which goes on over another if it has
 // one.
 func (l *loop) part(r *receiver) {
-
 	t := r.lane.talk
 	if t == nil || l.of(t.peer).talk != t {
 		l.unused(r)
@@ -259,15 +339,12 @@ func (l *loop) part(r *receiver) {
 	if t.over != r {
 		return
 	}
-	if t.over = nil; len(t.lanes) > 0 && t.known.Load() && t.in != nil {
-		t.over = r // it is not lost
+	if len(t.lanes) > 0 { // it is not lost
 		l.use(t, t.lanes[len(t.lanes)-1])
 		return
 	}
+	t.over = nil
 	l.with(t.peer, func(p *peer) { p.theirs = nil })
-	if l.find(t.peer) == nil { // another begins
-		l.drop(t)
-	}
 	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
 	if t.in != nil {
 		l.step(zre.Muted{Peer: t.peer, Link: t.in.voice})

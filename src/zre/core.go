@@ -155,7 +155,7 @@ func (c *Core) tell(m zremsg.Message) {
 func (c *Core) renew() {
 	c.wording++
 	for _, p := range c.sorted() {
-		if p.line.greets && !p.plain() {
+		if p.line.greets && !p.plain() && (p.line.taken || !p.line.both) {
 			p.SendHello()
 		}
 	}
@@ -331,8 +331,11 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 		return
 	} else if p.voice.succeeds(link, &c.stage) {
 		return
-	} else if p.voice.heir = 0; p.present() && (own.incarnation > known || known == 0 && endpoint != p.endpoint || in.Both && own.channel != p.voice.theirs) {
+	} else if p.voice.heir = 0; p.present() && (own.incarnation > known || known == 0 && endpoint != p.endpoint) {
 		p.fire(peermachine.EventReplaced)
+		p = c.greets(in, endpoint)
+	} else if in.Both && p.line.both && p.voice.theirs != 0 && own.channel != p.voice.theirs {
+		p.fire(peermachine.EventForgotten)
 		p = c.greets(in, endpoint)
 	}
 	if p == nil {
@@ -345,7 +348,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	if p.badge.Token != nil {
 		hello.Name = p.badge.Token.Name
 	}
-	if in.Both && !p.line.stands() {
+	if in.Both && !p.line.stands() && !p.line.both {
 		p.linked(Linked{Peer: id, Link: link, Callback: in.Callback, Shown: true, Both: true})
 	}
 	p.greeted(link, endpoint, hello, own, headers)

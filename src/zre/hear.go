@@ -45,11 +45,13 @@ func (p *peer) relinked(in Relinked) {
 	line := p.line.connection
 	line.up, line.at = true, in.Endpoint
 	p.lead(line)
-	p.voice.link, p.voice.calls = in.Voice, true
-	p.pulse.heard, p.greetings.adopted = p.now, true
+	if p.greetings.adopted = true; in.Voice != 0 {
+		p.voice.link, p.voice.calls, p.pulse.heard = in.Voice, true, p.now
+	}
 	p.fire(peermachine.EventLinked)
-	p.greetings.adopted = false
-	p.word()
+	if p.greetings.adopted = false; in.Voice != 0 {
+		p.word()
+	}
 }
 
 // taken takes in that the peer has taken our greeting.
@@ -61,6 +63,9 @@ func (p *peer) taken(link LinkID) {
 	if p.greetings.waits {
 		p.greetings.waits = false
 		p.fire(peermachine.EventHello)
+		if p.greetings.wording != p.wording {
+			p.SendHello()
+		}
 	}
 }
 
@@ -82,7 +87,7 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	p.voice.link, p.voice.theirs, g.lacks = link, own.channel, time.Time{}
 	p.name, p.endpoint, p.headers, p.incarnation = hello.Name, endpoint, headers, own.incarnation
 	p.member.greets(hello)
-	if p.learn(endpoint); !l.stands() {
+	if p.learn(endpoint); !l.stands() && !l.both {
 		p.Dial() // it has become urgent
 	}
 	p.strays(true)

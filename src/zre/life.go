@@ -65,12 +65,13 @@ func (p *peer) drop() {
 	at := p.line.at
 	p.line.owe()
 	next := connection{}
-	if p.line.both && p.present() { // the channel goes on
+	if p.line.both { // the channel goes on
 		next = p.line.connection
 		next.up, next.at, next.called = false, nowhere, at == nowhere && (next.up || next.called)
 	}
 	p.lead(next)
-	p.greetings.due, p.greetings.waits, p.line.lostAt = time.Time{}, false, p.now
+	p.greetings.due, p.line.lostAt = time.Time{}, p.now
+	p.greetings.waits = p.greetings.waits && p.line.both
 	if at == nowhere {
 		return
 	}

@@ -99,6 +99,7 @@ const (
 	EventExpelled
 	EventGoodbye
 	EventReplaced
+	EventForgotten
 	EventStop
 	EventPing
 	EventOutOfStep
@@ -121,6 +122,7 @@ var eventNames = [...]string{
 	EventExpelled:   "expelled",
 	EventGoodbye:    "goodbye",
 	EventReplaced:   "replaced",
+	EventForgotten:  "forgotten",
 	EventStop:       "stop",
 	EventPing:       "ping",
 	EventOutOfStep:  "out of step",
@@ -233,11 +235,11 @@ type Actions interface {
 	// SendHello: sighted.linked, greeted.linked, relinking.linked,
 	// stranded.linked, present.out of step.
 	SendHello()
+	// Dial: sighted.link lost, greeting.link lost, suspect.link lost,
+	// severed.link lost, present.link lost.
+	Dial()
 	// TellEnter: greeting.hello, greeted.linked.
 	TellEnter()
-	// Dial: greeting.link lost, suspect.link lost, severed.link lost,
-	// present.link lost.
-	Dial()
 	// SendPing: ready.timeout, suspect.muted, suspect.doubted, present.muted,
 	// present.doubted.
 	SendPing()
@@ -247,15 +249,15 @@ type Actions interface {
 	TellRecover()
 	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
 	// severed.displaced, present.goodbye, present.turned away,
-	// present.expelled, present.replaced, present.overrun, present.broken,
-	// present.stop.
+	// present.expelled, present.replaced, present.forgotten, present.overrun,
+	// present.broken, present.stop.
 	TellExit(Reason)
 	// Probe: relinking.linked, stranded.linked.
 	Probe()
 	// TellUnreachable: known.timeout.
 	TellUnreachable()
 	// Forget: known.displaced, known.turned away, known.expelled,
-	// known.goodbye, known.replaced, known.stop.
+	// known.goodbye, known.replaced, known.forgotten, known.stop.
 	Forget()
 	// Resync: present.hello.
 	Resync()
@@ -301,6 +303,10 @@ func stepSighted(e Event, do Actions) (State, bool) {
 	case EventHello:
 		// The peer's greeting came before our connection to it stood.
 		return StateGreeted, true
+	case EventLinkLost:
+		// The connection broke before it could be used.
+		do.Dial()
+		return StateSighted, true
 	case EventSighting:
 		// The peer was sighted once more.
 		return StateSighted, true
@@ -329,6 +335,10 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		return StateGone, true
 	case EventReplaced:
 		// The peer has started anew.
+		do.Forget()
+		return StateGone, true
+	case EventForgotten:
+		// The peer has begun a channel anew.
 		do.Forget()
 		return StateGone, true
 	case EventStop:
@@ -380,6 +390,10 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// The peer has started anew.
 		do.Forget()
 		return StateGone, true
+	case EventForgotten:
+		// The peer has begun a channel anew.
+		do.Forget()
+		return StateGone, true
 	case EventStop:
 		// This node stops.
 		do.Forget()
@@ -427,6 +441,10 @@ func stepGreeted(e Event, do Actions) (State, bool) {
 		return StateGone, true
 	case EventReplaced:
 		// The peer has started anew.
+		do.Forget()
+		return StateGone, true
+	case EventForgotten:
+		// The peer has begun a channel anew.
 		do.Forget()
 		return StateGone, true
 	case EventStop:
@@ -490,6 +508,11 @@ func stepReady(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventForgotten:
+		// The peer, still in the same incarnation, has begun a channel anew: it
+		// had given us up.
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventOverrun:
 		// What waits for the peer is too much.
@@ -561,6 +584,11 @@ func stepProbing(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventForgotten:
+		// The peer, still in the same incarnation, has begun a channel anew: it
+		// had given us up.
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventOverrun:
 		// What waits for the peer is too much.
@@ -634,6 +662,11 @@ func stepSuspect(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventForgotten:
+		// The peer, still in the same incarnation, has begun a channel anew: it
+		// had given us up.
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventOverrun:
 		// What waits for the peer is too much.
@@ -717,6 +750,11 @@ func stepRelinking(e Event, do Actions) (State, bool) {
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
 		return StateGone, true
+	case EventForgotten:
+		// The peer, still in the same incarnation, has begun a channel anew: it
+		// had given us up.
+		do.TellExit(ReasonNetwork)
+		return StateGone, true
 	case EventOverrun:
 		// What waits for the peer is too much.
 		do.TellExit(ReasonOverrun)
@@ -797,6 +835,11 @@ func stepStranded(e Event, do Actions) (State, bool) {
 	case EventReplaced:
 		// A newer incarnation of the peer has greeted us.
 		do.TellExit(ReasonReplaced)
+		return StateGone, true
+	case EventForgotten:
+		// The peer, still in the same incarnation, has begun a channel anew: it
+		// had given us up.
+		do.TellExit(ReasonNetwork)
 		return StateGone, true
 	case EventOverrun:
 		// What waits for the peer is too much.
