@@ -39,17 +39,10 @@ func newConversation(c Config, senders int) *conversation {
 // over has the conversation go on over another link.
 func (c *conversation) over(t *testing.T, near, far *Link) {
 	t.Helper()
-	c.mu.Lock()
-	from := c.expected
-	c.mu.Unlock()
-	if err := near.Say(frames(binary.BigEndian.AppendUint64(nil, from))); err != nil && !errors.Is(err, ErrClosed) {
-		t.Fatal(err)
-	}
 	position := uint64(0)
-	begun := false
 	c.ends = append(c.ends, serve(near, discard), serve(far, each(func(m [][]byte) error {
-		if !begun {
-			position, begun = binary.BigEndian.Uint64(m[0]), true
+		if len(m) == 1 {
+			position = binary.BigEndian.Uint64(m[0])
 			return nil
 		}
 		c.mu.Lock()
@@ -70,6 +63,18 @@ func (c *conversation) over(t *testing.T, near, far *Link) {
 		}
 		return nil
 	})))
+	c.begin(t, near)
+}
+
+// begin has the conversation go on over a link of which the far side is read.
+func (c *conversation) begin(t *testing.T, near *Link) {
+	t.Helper()
+	c.mu.Lock()
+	from := c.expected
+	c.mu.Unlock()
+	if err := near.Say(frames(binary.BigEndian.AppendUint64(nil, from))); err != nil && !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
 	if err := c.Attach(near, from); err != nil {
 		t.Fatal(err)
 	}
@@ -152,12 +157,17 @@ func TestOnceOverManyLinks(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
+			var had []*Link
 			for range 10 {
 				near, far := open()
 				if random.IntN(6) == 0 {
 					near.Close()
 				}
 				c.over(t, near, far)
+				if had = append(had, near); random.IntN(4) == 0 {
+					time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+					c.begin(t, had[random.IntN(len(had))])
+				}
 				for range 3 {
 					time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
 					if random.IntN(2) == 0 {

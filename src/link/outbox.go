@@ -27,6 +27,7 @@ type Outbox struct {
 	writer *writer // which Commit sets to work: of the link that it is attached to, or was until another took its place
 	excess int     // octets beyond most of a message that was let in alone
 	edge   uint64  // below which something may be begun to be written
+	moves  uint64  // how often it was attached to a link
 
 	waiting  int           // callers in await
 	turn     chan struct{} // holds a token unless one of them is next
@@ -161,8 +162,7 @@ func (o *Outbox) Taken() (octets uint64, owes bool) {
 
 // Attach has a link write what is in the outbox from a position on, at which a message
 // begins, and then what is committed. The position lies between what was acknowledged last
-// and what a link has begun to write, else Attach returns ErrPosition; if the outbox has ended, why. The
-// link must be one that the outbox has not had before.
+// and what a link has begun to write, else Attach returns ErrPosition; if the outbox has ended, why.
 //
 // What the old link has begun to write is written or lost there; it goes on with messages
 // of its own, see [Link.Say]. What the new link has been told to say goes first, and the
@@ -181,6 +181,7 @@ func (o *Outbox) Attach(to *Link, from uint64) error {
 	}
 	o.writer.leave(o)
 	o.writer = &to.writer
+	o.moves++
 	o.seek(from)
 	o.writer.adopt(o)
 	return nil

@@ -54,11 +54,19 @@ type job struct {
 	covered bool    // they are in the form in which they are written
 	of      *Outbox // where they are from; nil for what the link itself says
 	end     uint64  // what of it is written then
+	move    uint64  // of which move it is
+}
+
+// advance notes that all before a position was written, if the outbox has not moved since.
+func (j *job) advance(to uint64) {
+	if j.of != nil && j.move == j.of.moves {
+		j.of.advance(to)
+	}
 }
 
 // rest notes that so many octets are yet to be written, which encryption may have made more.
 // The caller holds the lock of where they are from.
-func (j *job) rest(octets int) { j.of.advance(j.end - min(j.end, uint64(octets))) }
+func (j *job) rest(octets int) { j.advance(j.end - min(j.end, uint64(octets))) }
 
 func (w *writer) open(c *carrier, o *Outbox) {
 	w.carrier = c
@@ -169,7 +177,7 @@ func (w *writer) job(o *Outbox) (j job) {
 		w.own = nil
 	default:
 		hold, b := o.begin()
-		j = job{b, hold, true, w.remote.Cipher == nil, o, o.next + uint64(len(b))}
+		j = job{b, hold, true, w.remote.Cipher == nil, o, o.next + uint64(len(b)), o.moves}
 	}
 	return j
 }
@@ -188,8 +196,8 @@ func (w *writer) free(j *job) {
 // from.
 func (w *writer) done(j *job, err error) {
 	w.free(j)
-	if err == nil && j.of != nil && j.of.writer == w {
-		j.of.advance(j.end)
+	if err == nil {
+		j.advance(j.end)
 	}
 	if j.of != nil {
 		j.of.release()

@@ -31,6 +31,7 @@ type lane struct {
 	early    func() error     // takes in what the peer has shown to know before it has greeted us; nil for nothing
 	theirs   *oncelink.Resume // what the peer has begun it with; nil before
 	talk     *talk            // that it carries; nil before
+	greeted  bool             // our greeting was said over it
 	endpoint sight.Endpoint   // that it was made to; nowhere if the peer has made it
 }
 

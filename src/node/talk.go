@@ -61,7 +61,7 @@ func (l *loop) open(r *receiver) *talk {
 	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
 	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
 	t := &talk{peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
-	r.lane.talk = t
+	r.lane.talk, r.lane.greeted = t, true
 	l.ours[out.id] = out
 	l.with(r.peer, func(p *peer) { p.ours, p.talk = out, t })
 	if r.lane.theirs != nil {
@@ -131,7 +131,7 @@ func (l *loop) carries(t *talk, r *receiver) {
 	switch {
 	case t.over == nil, t.over != r && t.known.Load() && l.chooses(t):
 		l.use(t, r)
-	case t.over != r && !t.known.Load():
+	case t.over != r && !t.known.Load() && !r.lane.greeted:
 		l.greetAgain(t, r)
 	}
 	l.leaveOldest(t)
@@ -143,10 +143,10 @@ func (l *loop) use(t *talk, r *receiver) {
 	lost := t.over == nil
 	t.over = r
 	from, _ := t.out.Outbox.Acknowledged()
-	if t.known.Load() {
-		if l.chooses(t) {
-			l.choose(t)
-		}
+	if t.known.Load() && l.chooses(t) {
+		l.choose(t)
+	}
+	if t.in != nil && (t.known.Load() || r.lane.greeted) {
 		l.scratch = r.say(&oncelink.Begin{Own: t.mine, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
 	} else {
 		l.greetAgain(t, r)
@@ -182,7 +182,7 @@ func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 		return errOutOfPlace
 	case !t.in.tie.Proves(&r.nonces, said, m.Mac):
 		return errUnproved
-	case m.Turn <= t.turn:
+	case m.Turn <= t.turn, l.of(r.peer).talk != t:
 		return nil
 	}
 	if t.turn = m.Turn; t.over != r {
@@ -299,6 +299,7 @@ func (l *loop) greetedOver(r *receiver) {
 // greetAgain says over a link the greeting that begins our direction of a channel, which
 // may not have come over another.
 func (l *loop) greetAgain(t *talk, r *receiver) {
+	r.lane.greeted = true
 	hello := *t.hello
 	hello.Headers = slices.Clone(hello.Headers)
 	l.guard.Freshen()

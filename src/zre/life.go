@@ -152,12 +152,13 @@ func (p *peer) settle() {
 	}
 }
 
-// rival returns a peer that has greeted us, that we have no connection to, and that
-// says to be where this one is tried; nil if there is none.
+// rival returns a peer that has greeted us, that we have made no connection to or that talks
+// to us over one which carries both directions, and that says to be where this one is tried;
+// nil if there is none.
 func (p *peer) rival() *peer {
 	for _, e := range p.place.endpoints {
 		for _, q := range p.others(e) {
-			if q.voice.link != 0 && q.endpoint == e && !q.line.stands() {
+			if q.voice.link != 0 && q.endpoint == e && (q.line.both || !q.line.stands()) {
 				return q
 			}
 		}
