@@ -32,6 +32,7 @@ type Path struct {
 	full     func(*link.Link) // called when not even control messages have room
 	replaced chan struct{}    // closed when the peer has another path, or none
 	sealing  sealing
+	proof    atomic.Pointer[proof] // of what is not sealed; nil for none
 
 	// Guarded by Link.Reserve to Commit.
 	sequence   uint16   // of the latest message
@@ -123,6 +124,34 @@ func (p *Path) begin(greeting []byte) error {
 	return p.Attach(p.Link(), 0)
 }
 
+// proof proves what is said in a channel and not sealed.
+type proof struct {
+	tie *guard.Tie
+	at  guard.Place
+}
+
+// Prove has what is said from now on and not sealed be proved by a tie, in the channel of two
+// numbers. Nil proves nothing.
+func (p *Path) Prove(tie *guard.Tie, own, other uint64) {
+	if tie != nil {
+		p.proof.Store(&proof{tie, guard.Place{Own: own, Other: other}})
+	}
+}
+
+// append appends room for a proof to a message.
+func (f *proof) append(b []byte) []byte {
+	var mac guard.MAC
+	return append(zmtp.AppendHeader(b, len(mac), false), mac[:]...)
+}
+
+// put puts the proof of a message at a position behind it.
+func (f *proof) put(position uint64, message, end []byte) {
+	at := f.at
+	at.Position = position
+	mac := f.tie.ProveAt(at, message)
+	copy(end[len(end)-len(mac):], mac[:])
+}
+
 // Move has a path that lasts go on over another link, from a position on. It is the loop's.
 func (p *Path) Move(to *link.Link, from uint64) error {
 	p.over.Store(to)
@@ -165,17 +194,21 @@ func (p *Path) Passed() {
 // begin anew, and the card is what it shows, or nil. Asks tells whether the peer is asked
 // to confirm what was said before. With a HELLO, or if it asks, it is the loop's.
 func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Card, asks bool) ([]byte, error) {
-	size := message.Size()
-	scratch = slices.Grow(scratch[:0], zmtp.FrameSize(size))
-	frame, err := message.AppendTo(zmtp.AppendHeader(scratch, size, false))
+	size, proof := message.Size(), p.proof.Load()
+	head := zmtp.FrameSize(size) - size
+	scratch = slices.Grow(scratch[:0], head+size)
+	frame, err := message.AppendTo(zmtp.AppendHeader(scratch, size, proof != nil))
 	if err != nil {
 		return scratch, err
+	}
+	if proof != nil {
+		frame = proof.append(frame)
 	}
 	greets := message.ID() == zremsg.IDHello
 	if greets && p.lasts && !p.begun {
 		p.Locked(func() { p.sequence = 1 })
 		p.sealing.shown.Store(card)
-		binary.BigEndian.PutUint16(frame[len(frame)-size+zremsg.SequenceOffset:], 1)
+		binary.BigEndian.PutUint16(frame[head+zremsg.SequenceOffset:], 1)
 		return frame, p.begin(frame)
 	}
 	b, err := p.ReserveControl(len(frame))
@@ -192,7 +225,10 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 		p.asks.Add(1)
 	}
 	copy(b, frame)
-	binary.BigEndian.PutUint16(b[len(b)-size+zremsg.SequenceOffset:], p.sequence)
+	binary.BigEndian.PutUint16(b[head+zremsg.SequenceOffset:], p.sequence)
+	if proof != nil {
+		proof.put(p.EndLocked()-uint64(len(b)), b[head:head+size], b)
+	}
 	p.Commit()
 	return frame, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 
 	"github.com/google/uuid"
 
@@ -18,7 +19,7 @@ const linkPurpose = "once_link 1"
 type MAC [oncelink.MaxResumeMac]byte
 
 // Tie proves what two nodes that have shown each other their cards say about the links
-// between them. It does not change. The nil Tie stands for where there is nothing to
+// between them, and in their channel without sealing it. It does not change. The nil Tie stands for where there is nothing to
 // prove it by: all its MACs are zeros, and it finds each right.
 type Tie struct {
 	key      []byte
@@ -53,6 +54,30 @@ func (t *Tie) Proves(on *Nonces, said, mac []byte) bool {
 		return true
 	}
 	right := t.mac(t.far, t.own, on.Far, on.Own, said)
+	return hmac.Equal(right[:], mac)
+}
+
+// Place is where a message is in a channel: the numbers of its sender and of its receiver,
+// and the position.
+type Place struct{ Own, Other, Position uint64 }
+
+func (p *Place) words() (channel, position [NonceSize]byte) {
+	binary.BigEndian.PutUint64(channel[:], p.Own)
+	binary.BigEndian.PutUint64(channel[8:], p.Other)
+	binary.BigEndian.PutUint64(position[:], p.Position)
+	return channel, position
+}
+
+// ProveAt returns the MAC of what we say in a channel without sealing it.
+func (t *Tie) ProveAt(at Place, said []byte) MAC {
+	channel, position := at.words()
+	return t.mac(t.own, t.far, channel, position, said)
+}
+
+// ProvesAt tells whether a MAC is that of what the peer says in a channel without sealing it.
+func (t *Tie) ProvesAt(at Place, said, mac []byte) bool {
+	channel, position := at.words()
+	right := t.mac(t.far, t.own, channel, position, said)
 	return hmac.Equal(right[:], mac)
 }
 

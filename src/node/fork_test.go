@@ -26,6 +26,7 @@ type fork struct {
 	s      *scene
 	nonces guard.Nonces
 	tie    *guard.Tie // of eve, with which she proves what she says
+	number uint64     // of her side of the channel, as she has said it last
 
 	mu    sync.Mutex
 	heard [][][]byte // what ana has said over it
@@ -97,11 +98,23 @@ func (f *fork) says(m oncelink.Message) { f.say(f.proved(m)) }
 
 // proved returns a message of the link, as eve proves it.
 func (f *fork) proved(m oncelink.Message) []byte {
+	if ack, ok := m.(*oncelink.Ack); ok && ack.Own == 0 {
+		ack.Own = f.number
+	}
 	b := linkFrame(m)
 	said := b[len(b)-m.Size() : len(b)-len(guard.MAC{})]
 	mac := f.tie.Prove(&f.nonces, said)
 	copy(b[len(b)-len(mac):], mac[:])
 	return b
+}
+
+// word returns a message of the channel that is not sealed, at a position, as eve proves it.
+func (f *fork) word(position uint64, m zremsg.Message) []byte {
+	said, err := m.AppendTo(nil)
+	f.s.ana.must(err)
+	mac := f.tie.ProveAt(guard.Place{Own: f.number, Other: f.greeted(), Position: position}, said)
+	b := append(zmtp.AppendHeader(nil, len(said), true), said...)
+	return append(zmtp.AppendHeader(b, len(mac), false), mac[:]...)
 }
 
 // linkFrame returns a message of a link as it goes over the wire.
@@ -115,6 +128,7 @@ func linkFrame(m oncelink.Message) []byte {
 
 // hello is a right HELLO of eve for the link, with a number for her side of the channel.
 func (f *fork) hello(number uint64) []byte {
+	f.number = number
 	hello := f.s.greeting()
 	*header(hello, zre.ReservedHeader+"CHANNEL") = fmt.Sprint(number)
 	f.s.eve.Present(hello, f.s.ana.UUID(), &f.nonces, challenge, nil)
@@ -202,6 +216,7 @@ func (s *scene) again(number, theirs uint64) *fork {
 	if ana.Own != theirs || ana.Other != number {
 		s.t.Fatalf("ana goes on with %+v", ana)
 	}
+	f.number = number
 	f.says(&oncelink.Resume{Own: number, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
 	f.says(&oncelink.Begin{Own: number, Position: ana.Expected, Mac: unproved[:]})
 	return f

@@ -32,6 +32,7 @@ type intake struct {
 	peer   uuid.UUID
 	voice  zre.LinkID // the connection, or the first link of the channel
 	theirs uint64     // the peer's number of the channel
+	ours   uint64     // our number of it
 	badge  *zre.Badge // that the peer has shown in the greeting which begins it
 	tie    *guard.Tie // proves what is said about its links; nil where nothing does
 
@@ -248,7 +249,7 @@ func (r *intake) sayReach() {
 	if !r.crowded && !r.events.Room(r.relieved) {
 		r.crowded = true
 	}
-	m := oncelink.Ack{Other: r.theirs, Mac: unproved[:]}
+	m := oncelink.Ack{Own: r.ours, Other: r.theirs, Mac: unproved[:]}
 	m.Position, m.Edge = r.reach.Told(time.Now(), !r.crowded, r.budget, r.settings.Outbox)
 	r.scratch = r.over.say(&m, r.tie, r.scratch)
 }

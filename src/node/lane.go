@@ -119,7 +119,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 		return fmt.Errorf("%w: %v", errOutOfPlace, m.ID())
 	}
 	if t.heard.Load() == nil {
-		early := &oncelink.Ack{Other: m.Other, Position: m.Position, Edge: m.Edge, Mac: slices.Clone(m.Mac)}
+		early := &oncelink.Ack{Own: m.Own, Other: m.Other, Position: m.Position, Edge: m.Edge, Mac: slices.Clone(m.Mac)}
 		said = slices.Clone(said)
 		kept := false
 		r.loop.do(func() {
@@ -144,8 +144,11 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 
 // reached notes how far the peer has come, and tells whether the loop is to look at that.
 func (r *receiver) reached(t *talk, m *oncelink.Ack, said []byte) (passes bool, err error) {
-	if !t.heard.Load().tie.Proves(&r.nonces, said, m.Mac) {
+	switch in := t.heard.Load(); {
+	case !in.tie.Proves(&r.nonces, said, m.Mac):
 		return false, errUnproved
+	case m.Own != in.theirs: // it was another life of the peer that has taken this
+		return false, errOutOfPlace
 	}
 	if passes, err = t.out.Acknowledged(m.Position, m.Edge); err != nil {
 		return false, fmt.Errorf("%w: %d", errPosition, m.Position)

@@ -123,10 +123,14 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 		}
 		run = r.events.Batch(b)
 		if id != zremsg.IDWhisper && id != zremsg.IDShout {
+			if frames, err = r.proved(frames, position); err != nil {
+				r.events.Recycle(run)
+				return i, err
+			}
 			position += uint64(octets)
 			urgent = urgent || id != zremsg.IDPingOK
 		}
-		if err := r.control(b, i, id); err != nil {
+		if err := r.control(b, i, id, frames); err != nil {
 			r.events.Recycle(run)
 			return i, err
 		}
@@ -149,6 +153,19 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 // meant tells whether a message is said only to who is present.
 func meant(id zremsg.ID) bool {
 	return id == zremsg.IDWhisper || id == zremsg.IDShout || id == zremsg.IDPing
+}
+
+// proved returns a message that is no content without its proof, if there has to be one.
+func (r *receiver) proved(frames [][]byte, position uint64) ([][]byte, error) {
+	in, last := r.in, len(frames)-1
+	if !r.lane.begun || in.tie == nil {
+		return frames, nil
+	}
+	at := guard.Place{Own: in.theirs, Other: in.ours, Position: position}
+	if last == 0 || !in.tie.ProvesAt(at, frames[0], frames[last]) {
+		return nil, errUnproved
+	}
+	return frames[:last], nil
 }
 
 // push queues a run of events, before which the channel has come to a position. It tells
@@ -210,8 +227,7 @@ func (r *receiver) dismissed() error {
 
 // control takes message i of a batch to the loop and waits until that has dealt with
 // it; a HELLO, until the peer is present or turned away.
-func (r *receiver) control(b *link.Batch, i int, id zremsg.ID) error {
-	frames := b.Message(i)
+func (r *receiver) control(b *link.Batch, i int, id zremsg.ID, frames [][]byte) error {
 	if id == zremsg.IDWhisper || id == zremsg.IDShout {
 		r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.in.voice})
 		return nil

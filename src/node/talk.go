@@ -105,7 +105,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 // knows has a link carry on a channel that the peer says to know, if that is proved.
 func (l *loop) knows(t *talk, r *receiver, said []byte) error {
 	m := r.lane.theirs
-	if !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, linkKey(r.link)) {
+	if m.Own != t.in.theirs || !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, linkKey(r.link)) {
 		return errUnproved
 	}
 	if _, err := t.out.Acknowledged(m.Expected, m.Edge); err != nil {
@@ -279,8 +279,9 @@ func (l *loop) greetedOver(r *receiver) {
 	if t == nil || t.in != nil {
 		return
 	}
-	t.in = r.in
+	t.in, r.in.ours = r.in, t.mine
 	t.heard.Store(r.in)
+	t.out.Prove(t.in.tie, t.mine, t.in.theirs)
 	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
 		t.lanes = append(t.lanes, r)
 	}
@@ -363,7 +364,7 @@ func (l *loop) unused(r *receiver) {
 // lastWord tells the peer what was taken in before we take leave of it.
 func (l *loop) lastWord(t *talk) {
 	if t.in != nil && t.over != nil {
-		m := &oncelink.Ack{Other: t.in.theirs, Position: t.in.Taken(), Edge: t.in.reach.Edge(), Mac: unproved[:]}
+		m := &oncelink.Ack{Own: t.mine, Other: t.in.theirs, Position: t.in.Taken(), Edge: t.in.reach.Edge(), Mac: unproved[:]}
 		l.scratch = t.over.say(m, t.in.tie, l.scratch)
 	}
 }

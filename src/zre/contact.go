@@ -12,6 +12,10 @@ import (
 // requireAgain is how long a required peer that was lost is left alone.
 const requireAgain = time.Second
 
+// callAgain is how long a peer that has called us, and at whose endpoint nobody accepts
+// connections, has to call again.
+const callAgain = 2 * time.Second
+
 // contact is what there is between the node and a peer, and what the node does about it.
 // It implements peermachine.Actions.
 type contact struct {

@@ -146,7 +146,11 @@ func (c *Core) leave(group string) {
 // tell sends a message to all whom we have greeted.
 func (c *Core) tell(m zremsg.Message) {
 	for _, p := range c.sorted() {
-		p.line.send(m)
+		if p.line.both && !p.line.taken {
+			p.greetings.wording = -1 // a greeting says it then
+		} else {
+			p.line.send(m)
+		}
 	}
 }
 

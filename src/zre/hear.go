@@ -162,7 +162,7 @@ func (p *peer) muted(link LinkID) {
 
 func (p *peer) refused() {
 	p.refusals = true
-	if p.line.both && p.line.called { // it may never have accepted any, and connects to us again
+	if p.line.both && p.line.called && p.now.Sub(p.line.lostAt) < callAgain { // it may never have accepted any
 		return
 	}
 	if !p.present() || !p.voice.audible() { // else it still speaks to us: the attempts go on

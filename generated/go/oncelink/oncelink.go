@@ -35,7 +35,7 @@ const (
 	MaxResumeMac = 16
 	MaxBegin     = 40
 	MaxBeginMac  = 16
-	MaxAck       = 48
+	MaxAck       = 56
 	MaxAckMac    = 16
 	MaxUse       = 40
 	MaxUseMac    = 16
@@ -181,6 +181,8 @@ func (m *Begin) Decode(frame []byte, content [][]byte) error {
 
 // Ack acknowledges what was received.
 type Ack struct {
+	// the sender's number of the channel
+	Own uint64
 	// the receiver's number of the channel
 	Other uint64
 	// all before it is in the queue of the sender's application
@@ -197,7 +199,7 @@ func (*Ack) ID() ID { return IDAck }
 
 // Size returns the length of the first frame in octets.
 func (m *Ack) Size() int {
-	return 28 + wire.SizeBytes(m.Mac)
+	return 36 + wire.SizeBytes(m.Mac)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -205,6 +207,7 @@ func (m *Ack) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ACK", b)
 	w.Header(Signature, uint8(IDAck))
 	w.Uint8(Version)
+	w.Uint64(m.Own)
 	w.Uint64(m.Other)
 	w.Uint64(m.Position)
 	w.Uint64(m.Edge)
@@ -217,6 +220,7 @@ func (m *Ack) Decode(frame []byte, content [][]byte) error {
 	r := wire.NewReader("ACK", frame, content)
 	r.Header(Signature, uint8(IDAck))
 	r.Constant("version", 1, Version)
+	r.Uint64("own", &m.Own)
 	r.Uint64("other", &m.Other)
 	r.Uint64("position", &m.Position)
 	r.Uint64("edge", &m.Edge)
