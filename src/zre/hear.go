@@ -94,6 +94,7 @@ func (p *peer) greeted(link LinkID, endpoint sight.Endpoint, hello *zremsg.Hello
 	p.word()
 	p.settle()
 	if g.waits = l.both && !l.taken; g.waits {
+		p.fire(peermachine.EventHalfMet)
 		return
 	}
 	p.fire(peermachine.EventHello)

@@ -26,6 +26,10 @@ const (
 	StateSighted State = iota
 	// We have greeted the peer, and wait for its greeting.
 	StateGreeting
+	// The peer has greeted us, and we do not know whether it has our greeting.
+	// If it has, we are present there, over all links to come, until that
+	// would have expired.
+	StateMeeting
 	// The peer has greeted us, and we are connecting to it.
 	StateGreeted
 	// The peer is present, and was heard of late.
@@ -46,6 +50,7 @@ const (
 var stateNames = [...]string{
 	StateSighted:   "sighted",
 	StateGreeting:  "greeting",
+	StateMeeting:   "meeting",
 	StateGreeted:   "greeted",
 	StateReady:     "ready",
 	StateProbing:   "probing",
@@ -65,7 +70,7 @@ func (s State) Final() bool {
 
 // IsKnown tells whether this is so: the application has not heard of the peer.
 func (s State) IsKnown() bool {
-	return s == StateSighted || s == StateGreeting || s == StateGreeted
+	return s == StateSighted || s == StateGreeting || s == StateMeeting || s == StateGreeted
 }
 
 // IsSevered tells whether this is so: the peer is present, but our connection
@@ -88,6 +93,7 @@ const (
 	EventLinked Event = iota
 	EventHello
 	EventLinkLost
+	EventHalfMet
 	EventTimeout
 	EventWord
 	EventMuted
@@ -111,6 +117,7 @@ var eventNames = [...]string{
 	EventLinked:     "linked",
 	EventHello:      "hello",
 	EventLinkLost:   "link lost",
+	EventHalfMet:    "half met",
 	EventTimeout:    "timeout",
 	EventWord:       "word",
 	EventMuted:      "muted",
@@ -213,6 +220,8 @@ func (s State) Timeout() Timeout {
 		return TimeoutGreeting
 	case StateGreeting:
 		return TimeoutGreeting
+	case StateMeeting:
+		return TimeoutExpired
 	case StateGreeted:
 		return TimeoutGreeting
 	case StateReady:
@@ -232,13 +241,13 @@ func (s State) Timeout() Timeout {
 // Actions is what a machine does; [Step] calls it. Each action says when it is
 // taken, as state.event.
 type Actions interface {
-	// SendHello: sighted.linked, greeted.linked, relinking.linked,
-	// stranded.linked, present.out of step.
+	// SendHello: sighted.linked, meeting.linked, greeted.linked,
+	// relinking.linked, stranded.linked, present.out of step.
 	SendHello()
-	// Dial: sighted.link lost, greeting.link lost, suspect.link lost,
-	// severed.link lost, present.link lost.
+	// Dial: sighted.link lost, greeting.link lost, meeting.link lost,
+	// suspect.link lost, severed.link lost, present.link lost.
 	Dial()
-	// TellEnter: greeting.hello, greeted.linked.
+	// TellEnter: greeting.hello, meeting.hello, greeted.linked.
 	TellEnter()
 	// SendPing: ready.timeout, suspect.muted, suspect.doubted, present.muted,
 	// present.doubted.
@@ -276,6 +285,8 @@ func Step(s State, e Event, do Actions) (next State, ok bool) {
 		return stepSighted(e, do)
 	case StateGreeting:
 		return stepGreeting(e, do)
+	case StateMeeting:
+		return stepMeeting(e, do)
 	case StateGreeted:
 		return stepGreeted(e, do)
 	case StateReady:
@@ -307,6 +318,9 @@ func stepSighted(e Event, do Actions) (State, bool) {
 		// The connection broke before it could be used.
 		do.Dial()
 		return StateSighted, true
+	case EventHalfMet:
+		// The peer's greeting came over a link that carries both directions.
+		return StateMeeting, true
 	case EventSighting:
 		// The peer was sighted once more.
 		return StateSighted, true
@@ -356,6 +370,9 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 		// The peer has greeted us: both directions work.
 		do.TellEnter()
 		return StateReady, true
+	case EventHalfMet:
+		// The peer's greeting came over a link that carries both directions.
+		return StateMeeting, true
 	case EventLinkLost:
 		// Our connection broke before the peer had greeted us.
 		do.Dial()
@@ -401,6 +418,63 @@ func stepGreeting(e Event, do Actions) (State, bool) {
 	}
 	// Nothing else matters before the greetings.
 	return StateGreeting, true
+}
+
+func stepMeeting(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventLinked:
+		// Our connection stands again.
+		do.SendHello()
+		return StateMeeting, true
+	case EventHello:
+		// The peer has our greeting: both directions work.
+		do.TellEnter()
+		return StateReady, true
+	case EventLinkLost:
+		// Our connection broke before that.
+		do.Dial()
+		return StateMeeting, true
+	case EventSighting:
+		// The peer was sighted once more.
+		return StateMeeting, true
+	case EventTimeout:
+		// The greetings were not exchanged in time.
+		do.TellUnreachable()
+		return StateGone, true
+	case EventRefused:
+		// Nobody accepts connections at the peer's endpoint. We go on trying.
+		return StateMeeting, true
+	case EventDisplaced:
+		// Another peer is at its endpoint.
+		do.Forget()
+		return StateGone, true
+	case EventTurnedAway:
+		// The peer does not let us in.
+		do.Forget()
+		return StateGone, true
+	case EventExpelled:
+		// We do not let the peer in.
+		do.Forget()
+		return StateGone, true
+	case EventGoodbye:
+		// The peer left before it came.
+		do.Forget()
+		return StateGone, true
+	case EventReplaced:
+		// The peer has started anew.
+		do.Forget()
+		return StateGone, true
+	case EventForgotten:
+		// The peer has begun a channel anew.
+		do.Forget()
+		return StateGone, true
+	case EventStop:
+		// This node stops.
+		do.Forget()
+		return StateGone, true
+	}
+	// Nothing else matters before the greetings.
+	return StateMeeting, true
 }
 
 func stepGreeted(e Event, do Actions) (State, bool) {
