@@ -190,7 +190,7 @@ func TestAbsurdLinks(t *testing.T) {
 			f.says(&oncelink.Begin{Own: f.s.conversation(f.s.ben.UUID()).theirs, Mac: unproved[:]})
 		}, false},
 		{"in the middle of a message", func(f *fork, theirs uint64) {
-			ping := frame(&zremsg.Ping{Sequence: 2})
+			ping := f.word(0, &zremsg.Ping{Sequence: 2})
 			f.say(ping)
 			begin(uint64(len(ping))/2)(f, theirs)
 			f.say(ping)

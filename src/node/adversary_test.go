@@ -142,6 +142,7 @@ func TestClaims(t *testing.T) {
 				f := s.fork(c.id(s))
 				s.on = f.nonces
 				hello := c.as(s)
+				f.number = zre.ChannelOf(hello)
 				f.say(resume())
 				f.say(frame(hello))
 				if c.want == nil || errors.Is(c.want, identity.ErrExpired) { // whose clock is wrong shows by the nonce

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type fork struct {
 	nonces guard.Nonces
 	tie    *guard.Tie // of eve, with which she proves what she says
 	number uint64     // of her side of the channel, as she has said it last
+	theirs uint64     // of ana's, if she has not said it over this link
 
 	mu    sync.Mutex
 	heard [][][]byte // what ana has said over it
@@ -112,7 +114,7 @@ func (f *fork) proved(m oncelink.Message) []byte {
 func (f *fork) word(position uint64, m zremsg.Message) []byte {
 	said, err := m.AppendTo(nil)
 	f.s.ana.must(err)
-	mac := f.tie.ProveAt(guard.Place{Own: f.number, Other: f.greeted(), Position: position}, said)
+	mac := f.tie.ProveAt(guard.Place{Own: f.number, Other: cmp.Or(f.theirs, f.greeted()), Position: position}, said)
 	b := append(zmtp.AppendHeader(nil, len(said), true), said...)
 	return append(zmtp.AppendHeader(b, len(mac), false), mac[:]...)
 }
