@@ -286,8 +286,10 @@ func TestNonsenseByBeacon(t *testing.T) {
 	if took := heap() - octets; took > 4<<20 {
 		t.Errorf("%d octets are left of it", took)
 	}
-	ben.talk(ana)
-	ana.talk(ben)
+	for from, to := range map[*actor]*actor{ana: ben, ben: ana} { // who does not accept connections may be told of first
+		ana.must(from.Whisper(t.Context(), to.UUID(), text("still here")))
+		to.has(fmt.Sprintf("whisper %s %q", from.Name(), "still here"), time.Minute)
+	}
 }
 
 // TestImpostor claims to be a peer without identity that is present, in ways that a

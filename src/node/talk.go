@@ -86,6 +86,8 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		said = slices.Clone(said)
 		m.Mac = slices.Clone(m.Mac)
 		r.lane.early = func() error { return l.knows(t, r, said) }
+		r.lane.talk, t.lanes = t, append(t.lanes, r)
+		l.leaveOldest(t)
 	case t.in == nil && t.over == nil: // neither has the other's
 		l.carries(t, r)
 	case t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
@@ -203,6 +205,7 @@ func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 		return errPosition
 	}
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
+	l.takenBy(t, r) // who begins knows us
 	if l.chooses(t) && t.over == r {
 		l.leaveOthers(t)
 	}
@@ -382,6 +385,7 @@ func (l *loop) conclude(t *talk) {
 	l.drop(t)
 	l.with(t.peer, func(p *peer) { p.ours = nil })
 	lanes, over := slices.Clone(t.lanes), t.over
+	lanes = slices.DeleteFunc(lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway
 	if over != nil && over.away.Load() {
 		over = nil
 	}

@@ -330,7 +330,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 	own, headers := splitHeaders(hello.Headers)
 	if p == nil {
 		p = c.greets(in, endpoint)
-	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && in.Badge.repeats(p.badge) {
+	} else if known := p.incarnation; own.incarnation < known || own.incarnation == known && (in.Badge.repeats(p.badge) || in.Both && own.channel < p.voice.theirs) {
 		reject("stale greetings")
 		return
 	} else if p.voice.succeeds(link, &c.stage) {
