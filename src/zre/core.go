@@ -146,11 +146,7 @@ func (c *Core) leave(group string) {
 // tell sends a message to all whom we have greeted.
 func (c *Core) tell(m zremsg.Message) {
 	for _, p := range c.sorted() {
-		if p.line.both && !p.line.taken {
-			p.greetings.wording = -1 // a greeting says it then
-		} else {
-			p.line.send(m)
-		}
+		p.line.tell(m)
 	}
 }
 

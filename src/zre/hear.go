@@ -52,6 +52,7 @@ func (p *peer) relinked(in Relinked) {
 	if p.greetings.adopted = false; in.Voice != 0 {
 		p.word()
 	}
+	p.update()
 }
 
 // taken takes in that the peer has taken our greeting.
@@ -59,13 +60,18 @@ func (p *peer) taken(link LinkID) {
 	if !p.line.both || p.line.out != link || p.line.taken {
 		return
 	}
-	p.line.taken = true
+	p.line.takes()
 	if p.greetings.waits {
 		p.greetings.waits = false
 		p.fire(peermachine.EventHello)
-		if p.greetings.wording != p.wording {
-			p.SendHello()
-		}
+	}
+	p.update()
+}
+
+// update greets a peer anew that has not heard our latest name and headers.
+func (p *peer) update() {
+	if p.line.taken && p.greetings.wording != p.wording {
+		p.SendHello()
 	}
 }
 

@@ -11,23 +11,27 @@ import (
 // come late, it takes several times to be sure.
 const maxPings = 32
 
+// maxUntold is how many changes are kept at the most for a peer that has yet to take our greeting.
+const maxUntold = 256
+
 // connection is one that we have made to a peer.
 type connection struct {
-	out      LinkID         // the node's number of it
-	up       bool           // it stands; one that carries both directions outlives its links
-	both     bool           // it carries both directions
-	taken    bool           // then: the peer has taken our greeting
-	called   bool           // then: the latest link of a channel that has none was made by the peer
-	at       sight.Endpoint // where it leads, nowhere if there is none, or the peer has made it
-	shown    bool           // the far side has shown in the handshake that it is the peer
-	life     uint64         // and in which of its lives, 0 if it has not
-	proven   bool           // it leads to the peer: it was shown, or the peer has answered over it or spoken since
-	greets   bool           // it has carried a HELLO
-	callback sight.Endpoint // where the peer can reach us, for our HELLO
-	number   uint64         // how the peer is told of it: of all that the node has made
-	asked    int            // how often the peer was asked to confirm
-	answers  int            // and has answered
-	askedAt  time.Time      // the first time that is not answered
+	out      LinkID           // the node's number of it
+	up       bool             // it stands; one that carries both directions outlives its links
+	both     bool             // it carries both directions
+	taken    bool             // then: the peer has taken our greeting
+	called   bool             // then: the latest link of a channel that has none was made by the peer
+	at       sight.Endpoint   // where it leads, nowhere if there is none, or the peer has made it
+	shown    bool             // the far side has shown in the handshake that it is the peer
+	life     uint64           // and in which of its lives, 0 if it has not
+	proven   bool             // it leads to the peer: it was shown, or the peer has answered over it or spoken since
+	greets   bool             // it has carried a HELLO
+	callback sight.Endpoint   // where the peer can reach us, for our HELLO
+	untold   []zremsg.Message // what is to be said once the peer has taken our greeting
+	number   uint64           // how the peer is told of it: of all that the node has made
+	asked    int              // how often the peer was asked to confirm
+	answers  int              // and has answered
+	askedAt  time.Time        // the first time that is not answered
 }
 
 // line is our connection to a peer as long as it stands, and what is to be known of
@@ -48,6 +52,28 @@ func (l *line) send(m zremsg.Message) {
 	if l.greets {
 		l.emit(Send{l.out, m})
 	}
+}
+
+// tell says what has changed to a peer that we have greeted: once it is known to have taken
+// that, if the connection carries both directions.
+func (l *line) tell(m zremsg.Message) {
+	if l.greets && l.both && !l.taken {
+		if len(l.untold) == maxUntold { // the status then shows that some are missing, and the peer asks for a greeting
+			l.untold = l.untold[1:]
+		}
+		l.untold = append(l.untold, m)
+	} else {
+		l.send(m)
+	}
+}
+
+// takes notes that the peer has taken our greeting.
+func (l *line) takes() {
+	l.taken = true
+	for _, m := range l.untold {
+		l.send(m)
+	}
+	l.untold = nil
 }
 
 // prove says that our connection leads to the peer, or asks for what proves it.

@@ -147,7 +147,7 @@ func TestTrace(t *testing.T) {
 	n := newNetwork(t)
 	tracer := n.start("trace", "--group", "room", "--name", "tracer")
 	peer := n.start("chat", "--group", "room", "--name", "ana")
-	tracer.sees(`^{"time":"[^"]+","machine":"peer","about":"[0-9a-f-]+","state":"gree\w+","event":"\w+","next":"ready"}$`)
+	tracer.sees(`^{"time":"[^"]+","machine":"peer","about":"[0-9a-f-]+","state":"(gree|meet)\w+","event":"\w+","next":"ready"}$`)
 	peer.says("/quit")
 	peer.exits(0)
 	tracer.sees(`"machine":"peer",.*"event":"goodbye","next":"gone"`)
