@@ -19,12 +19,16 @@
 //
 // # What is promised
 //
-// Messages from one peer arrive in the order in which it sent them, and between
-// its [Enter] and its [Exit]. While a connection stands, none is lost: a peer
-// that is slow to read is waited for, in [Node.Whisper] and [Node.Shout], within
-// the bounds of their context. Only a shout does not wait for a peer that is
-// suspect. When a connection breaks, what was under way on it may be lost; the
-// peer itself is not, if it can be reached again in time.
+// Whispers, shouts, joins and leaves of one @Once node arrive at another in order and
+// exactly once, from its [Enter] to its [Exit], over however many connections and
+// addresses meanwhile: what was under way when one broke is said again over the next.
+// A peer that is slow to read is waited for, in [Node.Whisper] and [Node.Shout],
+// within the bounds of their context. Only a shout does not wait for a peer that is
+// suspect. Nothing is promised beyond an exit: what the peer had not confirmed by then
+// it may have or not, and an [*UndeliveredError] counts it. With [SecurityPlain] this
+// holds against accidents, else against attackers on the network too. Plain peers,
+// such as Zyre's, get each message at most once and in order: what is under way when
+// a connection breaks may be lost.
 //
 // Whisper and Shout return when a message is queued for its receivers. That they
 // have it is what [Node.Flush] waits for, and [Node.Close] within Config.Linger:
