@@ -105,7 +105,7 @@ func TestManyLinksOfOneChannel(t *testing.T) {
 			f := s.fork(s.eve.Identity.UUID())
 			f.number, f.theirs = 7, theirs
 			f.says(&oncelink.Resume{Own: 7, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
-			f.says(&oncelink.Begin{Own: 7, Position: f.resumed().Expected, Mac: unproved[:]})
+			f.says(&oncelink.Begin{Own: 7, Other: theirs, Position: f.resumed().Expected, Mac: unproved[:]})
 			links = append(links, f)
 			f.say(f.word(f.resumed().Expected, &zremsg.Ping{Sequence: 2}))
 		}

@@ -80,7 +80,7 @@ func TestForgedLinks(t *testing.T) {
 			return [][]byte{f.proved(&oncelink.Resume{Own: 1, Other: math.MaxUint64, Expected: math.MaxUint64, Edge: math.MaxUint64, Mac: unproved[:]})}
 		}},
 		{"BEGIN first", func(f *fork, ana *oncelink.Resume) [][]byte {
-			return [][]byte{f.proved(&oncelink.Begin{Own: ana.Other, Mac: unproved[:]})}
+			return [][]byte{f.proved(&oncelink.Begin{Own: ana.Other, Other: ana.Own, Mac: unproved[:]})}
 		}},
 		{"ACK first", func(f *fork, ana *oncelink.Resume) [][]byte {
 			return [][]byte{f.proved(&oncelink.Ack{Other: ana.Own, Edge: math.MaxUint64, Mac: unproved[:]})}
@@ -90,7 +90,7 @@ func TestForgedLinks(t *testing.T) {
 		}},
 		{"RESUME twice", func(*fork, *oncelink.Resume) [][]byte { return [][]byte{resume(), resume()} }},
 		{"BEGIN", func(f *fork, ana *oncelink.Resume) [][]byte {
-			return [][]byte{resume(), f.proved(&oncelink.Begin{Own: ana.Other, Mac: unproved[:]})}
+			return [][]byte{resume(), f.proved(&oncelink.Begin{Own: ana.Other, Other: ana.Own, Mac: unproved[:]})}
 		}},
 		{"ACK", func(f *fork, ana *oncelink.Resume) [][]byte {
 			return [][]byte{resume(), f.proved(&oncelink.Ack{Other: ana.Own, Edge: math.MaxUint64, Mac: unproved[:]})}
@@ -164,7 +164,7 @@ func TestAbsurdLinks(t *testing.T) {
 	}
 	begin := func(position uint64) func(f *fork, theirs uint64) {
 		return func(f *fork, theirs uint64) {
-			f.says(&oncelink.Begin{Own: mine, Position: position, Mac: unproved[:]})
+			f.says(&oncelink.Begin{Own: mine, Other: theirs, Position: position, Mac: unproved[:]})
 		}
 	}
 	for _, c := range []struct {
@@ -185,7 +185,7 @@ func TestAbsurdLinks(t *testing.T) {
 		{"it begins where nobody is", begin(1 << 20), false},
 		{"it begins at the end of all numbers", begin(math.MaxUint64), false},
 		{"it begins again where it has", begin(0), true},
-		{"it begins without a proof", func(f *fork, _ uint64) { f.say(linkFrame(&oncelink.Begin{Own: mine, Mac: unproved[:]})) }, false},
+		{"it begins without a proof", func(f *fork, theirs uint64) { f.say(linkFrame(&oncelink.Begin{Own: mine, Other: theirs, Mac: unproved[:]})) }, false},
 		{"the channel of another begins", func(f *fork, _ uint64) {
 			f.says(&oncelink.Begin{Own: f.s.conversation(f.s.ben.UUID()).theirs, Mac: unproved[:]})
 		}, false},
@@ -383,7 +383,7 @@ func TestInjectedAboutTheLink(t *testing.T) {
 			return &oncelink.Ack{Other: of.mine, Position: of.next, Edge: math.MaxUint64, Mac: unproved[:]}
 		}},
 		{"that it begins elsewhere", func(of conversation) oncelink.Message {
-			return &oncelink.Begin{Own: of.theirs, Position: of.next, Mac: unproved[:]}
+			return &oncelink.Begin{Own: of.theirs, Other: of.mine, Position: of.next, Mac: unproved[:]}
 		}},
 		{"that it is used", func(of conversation) oncelink.Message {
 			return &oncelink.Use{Own: of.theirs, Turn: math.MaxUint64, Mac: unproved[:]}

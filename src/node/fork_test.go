@@ -220,7 +220,7 @@ func (s *scene) again(number, theirs uint64) *fork {
 	}
 	f.number = number
 	f.says(&oncelink.Resume{Own: number, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
-	f.says(&oncelink.Begin{Own: number, Position: ana.Expected, Mac: unproved[:]})
+	f.says(&oncelink.Begin{Own: number, Other: theirs, Position: ana.Expected, Mac: unproved[:]})
 	return f
 }
 

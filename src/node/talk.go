@@ -149,7 +149,7 @@ func (l *loop) use(t *talk, r *receiver) {
 		l.choose(t)
 	}
 	if t.in != nil && (t.known.Load() || r.lane.greeted) {
-		l.scratch = r.say(&oncelink.Begin{Own: t.mine, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
+		l.scratch = r.say(&oncelink.Begin{Own: t.mine, Other: t.in.theirs, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
 	} else {
 		l.greetAgain(t, r)
 	}
@@ -197,7 +197,7 @@ func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 	t := r.lane.talk
 	switch {
-	case t == nil || t.in == nil || m.Own != t.in.theirs:
+	case t == nil || t.in == nil || m.Own != t.in.theirs || m.Other != t.mine:
 		return errOutOfPlace
 	case !t.in.tie.Proves(&r.nonces, said, m.Mac):
 		return errUnproved

@@ -33,7 +33,7 @@ const (
 const (
 	MaxResume    = 56
 	MaxResumeMac = 16
-	MaxBegin     = 40
+	MaxBegin     = 48
 	MaxBeginMac  = 16
 	MaxAck       = 56
 	MaxAckMac    = 16
@@ -142,6 +142,8 @@ func (m *Resume) Decode(frame []byte, content [][]byte) error {
 type Begin struct {
 	// the sender's number of the channel
 	Own uint64
+	// the receiver's number of the channel
+	Other uint64
 	// position of the next message of the channel on this link
 	Position uint64
 	// proves the sender; zeros where there is no key; always 16 octets;
@@ -154,7 +156,7 @@ func (*Begin) ID() ID { return IDBegin }
 
 // Size returns the length of the first frame in octets.
 func (m *Begin) Size() int {
-	return 20 + wire.SizeBytes(m.Mac)
+	return 28 + wire.SizeBytes(m.Mac)
 }
 
 // AppendTo appends the first frame to b; see [Message].
@@ -163,6 +165,7 @@ func (m *Begin) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDBegin))
 	w.Uint8(Version)
 	w.Uint64(m.Own)
+	w.Uint64(m.Other)
 	w.Uint64(m.Position)
 	w.Bytes("mac", m.Mac, 16)
 	return w.End()
@@ -174,6 +177,7 @@ func (m *Begin) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDBegin))
 	r.Constant("version", 1, Version)
 	r.Uint64("own", &m.Own)
+	r.Uint64("other", &m.Other)
 	r.Uint64("position", &m.Position)
 	r.Borrow("mac", &m.Mac, 16)
 	return r.End()
