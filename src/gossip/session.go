@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -25,27 +24,17 @@ const (
 	tellAtOnce = 64 // tuples encoded at a time
 )
 
-// side is the machine of one side of a conversation. It is stepped under
-// Gossip.mu.
-type side interface {
-	heard(zgossipmsg.ID) // 0 for what is no message
-	change()
-	timeout()
-	lost()
-	wait() time.Duration // until timeout is due in the present state; 0 is never
-	begin()
-}
-
 // session is a conversation over one connection. It implements the actions of
 // both machines.
 type session struct {
 	*Gossip
-	side  side
-	link  *link.Link
-	seed  string        // whom we have called; empty if the far side has called
-	ours  bool          // the far side is a node of ours
-	away  bool          // it is on another host
-	ended chan struct{} // closed when nothing is read any more
+	machine machine
+	name    string // of the machine
+	link    *link.Link
+	seed    string        // whom we have called; empty if the far side has called
+	ours    bool          // the far side is a node of ours
+	away    bool          // it is on another host
+	ended   chan struct{} // closed when nothing is read any more
 
 	// Guarded by Gossip.mu.
 	timer   *time.Timer
@@ -79,25 +68,20 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind, seed string)
 		ended:  make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 	}
-	if kind == zmtp.Router {
-		s.side = &serverSide{session: s}
-	} else {
-		s.side = &clientSide{session: s}
-	}
 	if kind == zmtp.Dealer && s.away && g.node.Reached(l.LocalAddr()).Loopback() {
 		g.Log.Warn("gossip cannot tell other hosts of this node: it is reached by loopback only", "server", l.RemoteAddr())
 	}
 	g.mu.Lock()
 	g.sessions[s] = struct{}{}
 	s.timer = time.AfterFunc(time.Hour, s.due)
-	s.side.begin()
+	s.begin(kind)
 	g.mu.Unlock()
 	g.work.Go(s.tell)
 	err = l.Serve(s.deliver)
 	close(s.ended)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.side.lost()
+	s.fire("lost")
 	s.timer.Stop()
 	delete(g.sessions, s)
 	g.store.orphan(s, time.Now())
@@ -134,36 +118,7 @@ func (s *session) take(frames [][]byte) {
 		s.Count("gossip that is malformed")
 		id = 0
 	}
-	s.side.heard(id)
-}
-
-// entered sets the timer for a state that the machine has entered.
-func (s *session) entered() {
-	s.since = time.Now()
-	if wait := s.side.wait(); wait > 0 {
-		s.timer.Reset(wait)
-	}
-}
-
-// moved notes that the machine has left a state for another.
-func (s *session) moved(machine string, last, event, next fmt.Stringer) {
-	s.entered()
-	s.Log.Debug("machine moves", "machine", machine, "about", s.link.RemoteAddr(), "state", last, "event", event, "next", next)
-}
-
-// due fires the time-out of the present state, unless something was heard since.
-func (s *session) due() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	wait := s.side.wait()
-	if wait == 0 {
-		return
-	}
-	if rest := wait - time.Since(s.since); rest > 0 {
-		s.timer.Reset(rest)
-		return
-	}
-	s.side.timeout()
+	s.heard(id)
 }
 
 // tell tells the far side of what has changed, whenever something has, until

@@ -1,95 +1,79 @@
 package gossip
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/gossipclient"
 	"github.com/sjohnr/at-once/generated/go/gossipserver"
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
+	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// How long the machines wait in states that have a time-out.
-var (
-	serverWaits = map[gossipserver.Timeout]time.Duration{gossipserver.TimeoutGreeting: gossipserver.DefaultGreeting}
-	clientWaits = map[gossipclient.Timeout]time.Duration{
-		gossipclient.TimeoutQuiet:  gossipclient.DefaultQuiet,
-		gossipclient.TimeoutSilent: gossipclient.DefaultSilent,
-	}
-)
-
-// serverSide is the machine of who accepted the connection.
-type serverSide struct {
-	*session
-	state gossipserver.State
+// machine is that of the server or of the client. It is stepped under Gossip.mu.
+type machine interface {
+	Knows(event string) bool
+	Fire(event string) (from, to fmt.Stringer, ok bool)
+	Wait() time.Duration // until timeout is due in the present state; 0 is never
 }
 
-func (s *serverSide) fire(e gossipserver.Event) {
-	last := s.state
-	next, ok := gossipserver.Step(last, e, s.session)
-	if !ok {
-		s.Count("unexpected " + e.String())
+// begin begins the conversation. The caller holds the lock.
+func (s *session) begin(kind string) {
+	if kind == zmtp.Router {
+		s.machine, s.name = gossipserver.NewMachine(s), "gossip_server"
+		s.entered()
 		return
 	}
-	if s.state = next; next != last {
-		s.moved("gossip_server", last, e, next)
-	}
+	s.machine, s.name = gossipclient.NewMachine(s), "gossip_client"
+	s.fire("start")
 }
 
-func (s *serverSide) begin()   { s.entered() }
-func (s *serverSide) change()  { s.fire(gossipserver.EventChange) }
-func (s *serverSide) timeout() { s.fire(gossipserver.EventTimeout) }
-func (s *serverSide) lost()    { s.fire(gossipserver.EventLost) }
-
-func (s *serverSide) heard(id zgossipmsg.ID) {
-	switch id {
-	case zgossipmsg.IDHello:
-		s.fire(gossipserver.EventHello)
-	case zgossipmsg.IDPublish:
-		s.fire(gossipserver.EventPublish)
-	case zgossipmsg.IDPing:
-		s.fire(gossipserver.EventPing)
-	default:
-		s.fire(gossipserver.EventViolation)
-	}
-}
-
-func (s *serverSide) wait() time.Duration { return serverWaits[s.state.Timeout()] }
-
-// clientSide is the machine of who made the connection.
-type clientSide struct {
-	*session
-	state gossipclient.State
-}
-
-func (c *clientSide) fire(e gossipclient.Event) {
-	last := c.state
-	next, ok := gossipclient.Step(last, e, c.session)
+// fire has the machine step.
+func (s *session) fire(event string) {
+	from, to, ok := s.machine.Fire(event)
 	if !ok {
-		c.Count("unexpected " + e.String())
+		s.Count("unexpected " + event)
+	} else if from != to {
+		s.entered()
+		s.Log.Debug("machine moves", "machine", s.name, "about", s.link.RemoteAddr(), "state", from, "event", event, "next", to)
+	}
+}
+
+// heard fires the event that is for a message, 0 for what is none.
+func (s *session) heard(id zgossipmsg.ID) {
+	event := strings.ToLower(id.String())
+	if !s.machine.Knows(event) {
+		event = "violation"
+	}
+	if s.seed != "" {
+		s.since = time.Now()
+		if event != "violation" {
+			s.servers[s.seed] = ""
+		}
+	}
+	s.fire(event)
+}
+
+// entered sets the timer for a state that the machine has entered.
+func (s *session) entered() {
+	s.since = time.Now()
+	if wait := s.machine.Wait(); wait > 0 {
+		s.timer.Reset(wait)
+	}
+}
+
+// due fires the time-out of the present state, unless something was heard since.
+func (s *session) due() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := s.machine.Wait()
+	if wait == 0 {
 		return
 	}
-	if c.state = next; next != last {
-		c.moved("gossip_client", last, e, next)
+	if rest := wait - time.Since(s.since); rest > 0 {
+		s.timer.Reset(rest)
+		return
 	}
+	s.fire("timeout")
 }
-
-func (c *clientSide) begin()   { c.fire(gossipclient.EventStart) }
-func (c *clientSide) change()  { c.fire(gossipclient.EventChange) }
-func (c *clientSide) timeout() { c.fire(gossipclient.EventTimeout) }
-func (c *clientSide) lost()    { c.fire(gossipclient.EventLost) }
-
-func (c *clientSide) heard(id zgossipmsg.ID) {
-	c.since = time.Now()
-	switch id {
-	case zgossipmsg.IDPublish:
-		c.servers[c.seed] = ""
-		c.fire(gossipclient.EventPublish)
-	case zgossipmsg.IDPong:
-		c.servers[c.seed] = ""
-		c.fire(gossipclient.EventPong)
-	default:
-		c.fire(gossipclient.EventViolation)
-	}
-}
-
-func (c *clientSide) wait() time.Duration { return clientWaits[c.state.Timeout()] }
