@@ -3,6 +3,7 @@ package zmtp
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,16 +33,22 @@ func AppendCommand(b []byte, name string, data []byte) []byte {
 
 // SplitCommand returns the name and the data of a command's body. Both alias it.
 func SplitCommand(body []byte) (name, data []byte, err error) {
-	if len(body) == 0 || body[0] == 0 || int(body[0]) > len(body)-1 {
-		return nil, nil, fmt.Errorf("%w: command without a name", ErrProtocol)
+	return splitName(body, "")
+}
+
+// splitName cuts a name off b, behind an octet with its length: letters and some other
+// characters.
+func splitName(b []byte, others string) (name, rest []byte, err error) {
+	if len(b) == 0 || b[0] == 0 || int(b[0]) > len(b)-1 {
+		return nil, nil, fmt.Errorf("%w: a name is missing", ErrProtocol)
 	}
-	end := 1 + int(body[0])
-	for _, c := range body[1:end] {
-		if !isLetter(c) {
-			return nil, nil, fmt.Errorf("%w: command name %s", ErrProtocol, quote(string(body[1:end])))
+	name, rest = b[1:1+int(b[0])], b[1+int(b[0]):]
+	for _, c := range name {
+		if letter := c | ('a' - 'A'); (letter < 'a' || letter > 'z') && strings.IndexByte(others, c) < 0 {
+			return nil, nil, fmt.Errorf("%w: name %s", ErrProtocol, quote(string(name)))
 		}
 	}
-	return body[1:end], body[end:], nil
+	return name, rest, nil
 }
 
 // CommandSize returns the octets that a command with n octets of data takes.
@@ -74,9 +81,4 @@ func ParseError(data []byte) error {
 		return fmt.Errorf("%w: malformed ERROR", ErrProtocol)
 	}
 	return &RefusedError{Reason: string(data[1:])}
-}
-
-func isLetter(c byte) bool {
-	c |= 'a' - 'A'
-	return 'a' <= c && c <= 'z'
 }

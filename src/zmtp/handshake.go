@@ -1,7 +1,6 @@
 package zmtp
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,9 @@ type Handshake struct {
 	curve   *curveSide // nil with NULL
 	state   machine.State
 	out     []byte
+	in      []byte             // of what is read
 	next    int                // octets wanted
-	read    func([]byte) error // what to do with them
+	read    func([]byte) error // what to do with what is read when they are there
 	command string             // wanted
 	obey    func([]byte) error // what to do with its data
 	minor   int
@@ -44,7 +44,7 @@ type Result struct {
 func NewHandshake(local Metadata) *Handshake { return start(&Handshake{local: local}) }
 
 func start(h *Handshake) *Handshake {
-	h.next, h.read = greetingVersion, h.readVersion
+	h.expect(greetingVersion, h.readVersion)
 	h.raise(machine.EventStart)
 	return h
 }
@@ -100,19 +100,20 @@ func (h *Handshake) Run(conn io.ReadWriter) (*Result, error) {
 
 // Receive takes the next octets of the far side, exactly Next() of them.
 func (h *Handshake) Receive(b []byte) {
-	if err := h.read(b); err != nil {
+	h.in = append(h.in, b...)
+	if err := h.read(h.in); err != nil {
 		h.fail(machine.EventViolation, err)
 	}
 }
 
+// expect says how many octets come next, and what to do with them.
+func (h *Handshake) expect(octets int, read func([]byte) error) {
+	h.in, h.next, h.read = nil, octets, read
+}
+
 func (h *Handshake) readVersion(b []byte) error {
-	if err := checkVersion(b); err != nil {
-		return err
-	}
-	greeting := append(make([]byte, 0, GreetingSize), b...)
-	h.next = GreetingSize - greetingVersion
-	h.read = func(b []byte) error { return h.readGreeting(append(greeting, b...)) }
-	return nil
+	h.next, h.read = GreetingSize-greetingVersion, h.readGreeting
+	return checkVersion(b)
 }
 
 func (h *Handshake) readGreeting(greeting []byte) error {
@@ -142,33 +143,24 @@ func (h *Handshake) mechanism() string {
 
 // await says which command comes next, and what to do with its data.
 func (h *Handshake) await(command string, obey func(data []byte) error) {
-	h.next, h.read = shortHeader, h.readHeader
+	h.expect(shortHeader, h.readHeader)
 	h.command, h.obey = command, obey
 }
 
 func (h *Handshake) readHeader(b []byte) error {
-	switch b[0] {
-	case flagCommand:
-		return h.expectBody(uint64(b[1]))
-	case flagCommand | flagLong:
-		high := b[1] // of the eight octets of the size
+	flags, head, n := splitHeader(b)
+	switch {
+	case flags&^flagLong != flagCommand:
+		return fmt.Errorf("%w: frame flags %#02x in the handshake", ErrProtocol, flags)
+	case head == 0:
 		h.next = longHeader - shortHeader
-		h.read = func(b []byte) error {
-			return h.expectBody(binary.BigEndian.Uint64(append([]byte{high}, b...)))
-		}
-		return nil
-	}
-	return fmt.Errorf("%w: frame flags %#02x in the handshake", ErrProtocol, b[0])
-}
-
-func (h *Handshake) expectBody(n uint64) error {
-	if n > MaxCommand {
+	case n > MaxCommand:
 		return fmt.Errorf("%w: command of %d octets", ErrTooLarge, n)
-	}
-	if n == 0 {
+	case n == 0:
 		return h.readCommand(nil)
+	default:
+		h.expect(int(n), h.readCommand)
 	}
-	h.next, h.read = int(n), h.readCommand
 	return nil
 }
 

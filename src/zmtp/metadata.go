@@ -88,19 +88,14 @@ func parseMetadata(b []byte) (*Metadata, error) {
 
 // splitProperty cuts the first property off b. The name comes in lower case.
 func splitProperty(b []byte) (name string, value, rest []byte, err error) {
-	n := int(b[0])
-	if n == 0 || len(b) < 1+n+4 {
-		return "", nil, nil, fmt.Errorf("%w: property cut short", ErrProtocol)
+	named, b, err := splitName(b, "0123456789-_.+")
+	if err != nil {
+		return "", nil, nil, err
 	}
-	for _, c := range b[1 : 1+n] {
-		if !isLetter(c) && (c < '0' || c > '9') && !strings.ContainsRune("-_.+", rune(c)) {
-			return "", nil, nil, fmt.Errorf("%w: property name %s", ErrProtocol, quote(string(b[1:1+n])))
-		}
-	}
-	name, b = strings.ToLower(string(b[1:1+n])), b[1+n:]
-	size := binary.BigEndian.Uint32(b)
-	if b = b[4:]; uint64(size) > uint64(len(b)) {
+	name = strings.ToLower(string(named))
+	if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
 		return "", nil, nil, fmt.Errorf("%w: property %s cut short", ErrProtocol, quote(name))
 	}
-	return name, b[:size:size], b[size:], nil
+	size := 4 + int(binary.BigEndian.Uint32(b))
+	return name, b[4:size:size], b[size:], nil
 }
