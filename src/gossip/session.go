@@ -173,7 +173,7 @@ func (s *session) words(now time.Time) (frames []byte, more bool) {
 			here.value = s.valueLocked(s.link.LocalAddr())
 		}
 		if s.concernsLocked(&here, now) {
-			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: here.text(s.ours), TTL: t.left(now)})
+			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: here.text(s.ours), TTL: uint32(max(t.expires.Sub(now).Milliseconds(), 1))})
 		}
 	}
 	return frames, len(news) == tellAtOnce

@@ -134,11 +134,6 @@ func (s *store) since(change uint64, most int) (tuples []*tuple) {
 
 func (t *tuple) live(now time.Time) bool { return now.Before(t.expires) }
 
-// left returns the milliseconds that the tuple has to live, at least one.
-func (t *tuple) left(now time.Time) uint32 {
-	return uint32(max(t.expires.Sub(now), time.Millisecond) / time.Millisecond)
-}
-
 // text returns the value as it is told to our own nodes, or to others.
 func (t *tuple) text(ours bool) string {
 	if !ours {

@@ -109,9 +109,7 @@ func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.T
 		return nil, fmt.Errorf("make a card: %w", err)
 	}
 	card := cardOf(&m, octets)
-	if err := card.Sealing.Take(public); err != nil {
-		return nil, fmt.Errorf("make a card: %w", err)
-	}
+	card.Sealing.key = public
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.card, i.text = card, Base64(octets)

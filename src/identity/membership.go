@@ -126,7 +126,7 @@ func (i *Identity) Take(r *Roll) (taken bool, err error) {
 		if err := errors.Join(i.belong(), judge()); err != nil || !taken {
 			return err
 		}
-		return errors.Join(i.dir.keepRoll(r), i.follow(r))
+		return errors.Join(i.dir.write(fileRoll, 0o644, []byte(r.Text()+"\n")), i.follow(r))
 	})
 	if !taken && readOnly(err) && judge() == nil && taken {
 		err = errors.Join(err, i.follow(r))

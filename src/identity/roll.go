@@ -243,6 +243,3 @@ func RollIn(text string) (*Roll, error) {
 	}
 	return ParseRoll(octets)
 }
-
-// keepRoll writes a roll. The caller has the lock.
-func (d directory) keepRoll(r *Roll) error { return d.write(fileRoll, 0o644, []byte(r.Text()+"\n")) }
