@@ -56,17 +56,14 @@ type session struct {
 const secretSize = 32 + len(session{}.nonce)
 
 // derive makes the session of a number from what HPKE has agreed on.
-func derive(number uint64, export func(context string, octets int) ([]byte, error)) (session, error) {
-	secret, err := export("session", secretSize)
-	if err != nil {
-		return session{}, err
-	}
+func derive(number uint64, export func(context string, octets int) ([]byte, error)) session {
+	secret, _ := export("session", secretSize) // only more than 65535 octets are too many
 	defer clear(secret)
 	block, _ := aes.NewCipher(secret[:32]) // only keys of other sizes are wrong
-	aead, err := cipher.NewGCM(block)
+	aead, _ := cipher.NewGCM(block)        // and other blocks
 	s := session{number: number, aead: aead, nonce: [12]byte(secret[32:])}
 	s.base = binary.BigEndian.Uint64(s.nonce[4:])
-	return s, err
+	return s
 }
 
 // at returns the nonce of a message, until the next call.
@@ -103,16 +100,12 @@ func Open(own *identity.Identity, card, to *identity.Card, challenge []byte, num
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
-	s, err := derive(number, exporter.Export)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open a session: %w", err)
-	}
 	m := onceseal.Open{
 		Number: number, Card: to.Short(), Encapsulation: encapsulation,
 		Proof: own.Sign(purpose, func(b []byte) []byte { return append(append(b, agreed...), encapsulation...) }),
 	}
 	open, err := m.AppendTo(nil)
-	return &Sender{session: s}, open, err
+	return &Sender{session: derive(number, exporter.Export)}, open, err
 }
 
 // Spent tells whether the session has carried [MaxMessages] or [MaxOctets].
@@ -211,8 +204,7 @@ func accept(key hpke.PrivateKey, own, from *identity.Card, challenge []byte, m *
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForged, err)
 	}
-	s, err := derive(m.Number, exporter.Export)
-	return &Receiver{session: s}, err
+	return &Receiver{session: derive(m.Number, exporter.Export)}, nil
 }
 
 // Open opens a SEALED in place, and returns frames with those of its content

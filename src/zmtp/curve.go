@@ -122,13 +122,16 @@ func random() []byte {
 	return b
 }
 
+// newKey returns a key for one connection.
+func newKey() *ecdh.PrivateKey {
+	key, _ := ecdh.X25519().GenerateKey(rand.Reader) // which never fails
+	return key
+}
+
 // precompute returns the key of boxes between two key pairs, as crypto_box_beforenm
 // of NaCl does. A public key that leaves no secret is refused.
 func precompute(ours *ecdh.PrivateKey, theirs []byte) (*[32]byte, error) {
-	public, err := ecdh.X25519().NewPublicKey(theirs)
-	if err != nil {
-		return nil, err
-	}
+	public, _ := ecdh.X25519().NewPublicKey(theirs) // only other sizes are wrong
 	point, err := ours.ECDH(public)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCurve, err)
@@ -162,9 +165,7 @@ func openBox(b []byte, prefix string, key *[32]byte) ([]byte, error) {
 func (h *Handshake) startClient() (err error) {
 	c := h.curve
 	c.remote = [32]byte(c.Server.Bytes())
-	if c.short, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
-		return err
-	}
+	c.short = newKey()
 	if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
 		return err
 	}
@@ -203,9 +204,7 @@ func (h *Handshake) readHello(data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.short, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
-		return err
-	}
+	c.short = newKey()
 	rand.Read(c.secret[:])
 	h.await(initiate, h.readInitiate)
 	h.raise(machine.EventHello)
@@ -287,9 +286,7 @@ func (c *curveSide) openInitiate(data []byte) ([]byte, error) {
 		return nil, err
 	}
 	c.far = cookie[:keySize]
-	if c.short, err = ecdh.X25519().NewPrivateKey(cookie[keySize:]); err != nil {
-		return nil, err
-	}
+	c.short, _ = ecdh.X25519().NewPrivateKey(cookie[keySize:]) // only other sizes are wrong
 	if c.box, err = precompute(c.short, c.far); err != nil {
 		return nil, err
 	}
