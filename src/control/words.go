@@ -68,13 +68,10 @@ func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Mess
 
 // hear returns the message that frames hold, and the number of the call that it is about.
 func hear(frames [][]byte) (number uint32, m wire.Message, err error) {
-	id, err := wire.Peek(frames[0])
-	if err != nil {
-		return 0, nil, err
+	if m, err = wire.Parse(frames[0], frames[1:]); err == nil {
+		number = binary.BigEndian.Uint32(frames[0][wire.NumberOffset:])
 	}
-	number = binary.BigEndian.Uint32(frames[0][wire.NumberOffset:])
-	m = wire.New(id)
-	return number, m, m.Decode(frames[0], frames[1:])
+	return number, m, err
 }
 
 // cut returns as much of a text as a field has room for.
@@ -232,10 +229,10 @@ func (f *fault) Error() string { return f.text }
 func (f *fault) Unwrap() error { return f.kind }
 
 // faultOf is the inverse of faultMessages, for a caller whose wait may have ended: it returns
-// nil for what says of no fault.
-func faultOf(ctx context.Context, list []wire.Message) error {
+// nil for what says of no fault, and unanswered for nothing.
+func faultOf(ctx context.Context, list []wire.Message, unanswered error) error {
 	if len(list) == 0 {
-		return errUnanswered
+		return unanswered
 	}
 	last := len(list) - 1
 	failed, ok := list[last].(*wire.Failed)

@@ -95,9 +95,8 @@ func (t *Transfer) hear(ctx context.Context, wait time.Duration) (oncefiles.Mess
 	if frame == nil {
 		return nil, api.ErrGone
 	}
-	id, _ := oncefiles.Peek(frame) // as Take has
-	m := oncefiles.New(id)
-	if err := m.Decode(frame, nil); err != nil {
+	m, err := oncefiles.Parse(frame, nil)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", api.ErrBroken, err)
 	}
 	if end, ok := m.(*oncefiles.End); ok && end.Verdict != complete {

@@ -45,8 +45,8 @@ type session struct {
 	telling bool      // the far side wants to be told
 	told    uint64    // up to which change
 	wake    chan struct{}
-	sighted []sight.Sighting // waits to be handed on
-	publish zgossipmsg.Publish
+	sighted []sight.Sighting    // waits to be handed on
+	publish *zgossipmsg.Publish // that is taken
 }
 
 // converse speaks with the far side of a connection, which is a seed if we have called it,
@@ -109,19 +109,14 @@ func (s *session) deliver(b *link.Batch) error {
 
 // take lets the machine step for a message.
 func (s *session) take(frames [][]byte) {
-	id, err := zgossipmsg.Peek(frames[0])
-	if err == nil {
-		message := zgossipmsg.New(id)
-		if id == zgossipmsg.IDPublish {
-			message = &s.publish
-		}
-		err = message.Decode(frames[0], frames[1:])
-	}
+	m, err := zgossipmsg.Parse(frames[0], frames[1:])
 	if err != nil {
 		s.Count("gossip that is malformed")
-		id = 0
+		s.heard("")
+		return
 	}
-	s.heard(id)
+	s.publish, _ = m.(*zgossipmsg.Publish)
+	s.heard(m.ID().String())
 }
 
 // tell tells the far side of what has changed, whenever something has, until
@@ -309,9 +304,9 @@ func (s *session) fire(event string) {
 	}
 }
 
-// heard fires the event that is for a message, 0 for what is none.
-func (s *session) heard(id zgossipmsg.ID) {
-	event := strings.ToLower(id.String())
+// heard fires the event that is for a message of a name.
+func (s *session) heard(name string) {
+	event := strings.ToLower(name)
 	if !s.machine.Knows(event) {
 		event = "violation"
 	}

@@ -1412,6 +1412,16 @@ func Peek(frame []byte) (ID, error) {
 	return id, r.Err()
 }
 
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
+}
+
 // New returns an empty message, or nil for an unknown id.
 func New(id ID) Message {
 	switch id {
