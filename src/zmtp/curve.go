@@ -243,7 +243,7 @@ func (h *Handshake) readWelcome(data []byte) error {
 	if c.vouch, err = precompute(c.Key, c.far); err != nil {
 		return err
 	}
-	h.await(Ready, h.readCurveReady)
+	h.await(Ready, h.readReady)
 	h.raise(machine.EventWelcome)
 	return nil
 }
@@ -317,20 +317,4 @@ func (h *Handshake) SendCurveReady() {
 	data := appendBox(nil, "CurveZMQREADY---", c.next(), c.box, h.local.append(nil))
 	h.out = AppendCommand(h.out, Ready, data)
 	c.cipher.setKeys(c.box, "CurveZMQMESSAGES", "CurveZMQMESSAGEC")
-}
-
-func (h *Handshake) readCurveReady(data []byte) error {
-	c := h.curve
-	plain, err := c.openNext(data, "CurveZMQREADY---", c.box)
-	if err != nil {
-		return err
-	}
-	remote, err := parseMetadata(plain)
-	if err == nil {
-		err = c.Admits(c.remote, c.addr, remote)
-	}
-	if err != nil {
-		return err
-	}
-	return h.agree(remote, machine.EventReady)
 }

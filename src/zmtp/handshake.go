@@ -9,6 +9,28 @@ import (
 	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
 )
 
+// GreetingSize is the length of a greeting in octets.
+const GreetingSize = 64
+
+// Offsets in the greeting (RFC 37, "Formal Grammar"). The first eleven octets
+// are enough to tell the version, and all that an older peer sends at first.
+const (
+	greetingMajor     = 10
+	greetingMinor     = 11
+	greetingMechanism = 12
+	greetingServer    = 32
+	greetingVersion   = 11 // octets up to and with the major version
+)
+
+// AppendGreeting appends a greeting of ZMTP 3.1. Mechanism has at most 20 octets.
+func AppendGreeting(b []byte, mechanism string) []byte {
+	var g [GreetingSize]byte
+	g[0], g[9] = 0xff, 0x7f
+	g[greetingMajor], g[greetingMinor] = 3, 1
+	copy(g[greetingMechanism:greetingServer], mechanism)
+	return append(b, g[:]...)
+}
+
 // Null is the name of the mechanism without security.
 const Null = "NULL"
 
@@ -111,16 +133,34 @@ func (h *Handshake) expect(octets int, read func([]byte) error) {
 	h.in, h.next, h.read = nil, octets, read
 }
 
-func (h *Handshake) readVersion(b []byte) error {
+// readVersion reads the first octets of a greeting. What follows the signature's first
+// octet has no meaning up to its last (RFC 37, "Version Negotiation"); versions above ours
+// are for the far side to step down from.
+func (h *Handshake) readVersion(g []byte) error {
+	if g[0] != 0xff || g[9] != 0x7f {
+		return fmt.Errorf("%w: no ZMTP signature", ErrVersion)
+	}
+	if major := g[greetingMajor]; major < 3 {
+		return fmt.Errorf("%w: version %d", ErrVersion, major)
+	}
 	h.next, h.read = GreetingSize-greetingVersion, h.readGreeting
-	return checkVersion(b)
+	return nil
 }
 
-func (h *Handshake) readGreeting(greeting []byte) error {
-	if err := checkMechanism(greeting, h.mechanism(), h.curve.server()); err != nil {
-		return err
+// readGreeting reads a whole greeting. The filler has no meaning; of the as-server octet
+// we only know that two servers have nothing to say to each other, since a server of
+// libzmq does not set it.
+func (h *Handshake) readGreeting(g []byte) error {
+	ours := AppendGreeting(nil, h.mechanism())[greetingMechanism:greetingServer]
+	theirs := string(g[greetingMechanism:greetingServer])
+	switch {
+	case theirs != string(ours):
+		return fmt.Errorf("%w: we use %s, the far side %s", ErrMechanism, h.mechanism(), quote(theirs))
+	case h.curve.server() && g[greetingServer] != 0:
+		return fmt.Errorf("%w: both are %s servers", ErrMechanism, curve)
+	case g[greetingMajor] > 3 || g[greetingMinor] > 0:
+		h.minor = 1
 	}
-	h.minor = minor(greeting)
 	switch {
 	case h.curve == nil:
 		h.await(Ready, h.readReady)
@@ -179,8 +219,17 @@ func (h *Handshake) readCommand(body []byte) error {
 	return fmt.Errorf("%w: %s in place of %s", ErrProtocol, quote(string(name)), h.command)
 }
 
-func (h *Handshake) readReady(data []byte) error {
+func (h *Handshake) readReady(data []byte) (err error) {
+	c := h.curve
+	if c != nil {
+		if data, err = c.openNext(data, "CurveZMQREADY---", c.box); err != nil {
+			return err
+		}
+	}
 	remote, err := parseMetadata(data)
+	if err == nil && c != nil {
+		err = c.Admits(c.remote, c.addr, remote)
+	}
 	if err != nil {
 		return err
 	}
