@@ -55,7 +55,7 @@ func (o *outlet) open() error {
 	if o.iface.Addr.Addr().Is4() {
 		err = control(conn, func(fd uintptr) error { return leaveThrough(fd, o.iface.Index) })
 	} else {
-		err = o.join(true)
+		err = o.join(syscall.IPV6_JOIN_GROUP)
 	}
 	if err != nil {
 		return errors.Join(err, conn.Close())
@@ -64,12 +64,12 @@ func (o *outlet) open() error {
 	return nil
 }
 
-// join joins or leaves the IPv6 group on the interface.
-func (o *outlet) join(join bool) error {
+// join joins or leaves the IPv6 group on the interface, as the option says.
+func (o *outlet) join(option int) error {
 	if o.ears == nil {
 		return errNoIPv6
 	}
-	return control(o.ears, func(fd uintptr) error { return member(fd, o.iface.Index, join) })
+	return control(o.ears, func(fd uintptr) error { return member(fd, o.iface.Index, option) })
 }
 
 // close leaves nothing open. What fails in it fails because the interface is gone,
@@ -80,7 +80,7 @@ func (o *outlet) close() {
 	}
 	_ = o.conn.Close()
 	if o.iface.Addr.Addr().Is6() {
-		_ = o.join(false)
+		_ = o.join(syscall.IPV6_LEAVE_GROUP)
 	}
 	o.conn = nil
 }
