@@ -35,40 +35,36 @@ func (n *Network) read() (*book, error) {
 	return b, err
 }
 
-// parse returns the book that a text is.
+// parse returns the book that a text is: in each line a roll, a token, or a seed.
 func (n *Network) parse(text string) (*book, error) {
 	b := &book{Network: n, next: Roll{Tokens: map[uuid.UUID]*Token{}}, seeds: map[uuid.UUID][]byte{}}
-	b.follow(noRoll(publicOf(n.key)))
+	b.follow(noRoll(publicOf(b.key)))
 	for line := range strings.Lines(text) {
-		if err := b.take(strings.TrimSuffix(line, "\n")); err != nil {
-			return nil, err
+		switch line = strings.TrimSuffix(line, "\n"); {
+		case strings.HasPrefix(line, wordRoll):
+			r, err := RollIn(line)
+			if err == nil && !r.Network.Equal(publicOf(b.key)) {
+				err = ErrNetwork
+			}
+			if err != nil {
+				return nil, err
+			}
+			b.follow(r)
+		case strings.HasPrefix(line, wordToken):
+			t, err := tokenIn(line)
+			if err != nil {
+				return nil, err
+			}
+			b.add(t)
+		default:
+			seed, err := z85.Key(line)
+			if err != nil {
+				return nil, err
+			}
+			b.seeds[memberOf(seed[:])] = seed[:]
 		}
 	}
 	return b, nil
-}
-
-// take takes in a line: a roll, a token, or a seed.
-func (b *book) take(line string) error {
-	switch {
-	case strings.HasPrefix(line, wordRoll):
-		r, err := RollIn(line)
-		if err == nil && !r.Network.Equal(publicOf(b.key)) {
-			err = ErrNetwork
-		}
-		if err == nil {
-			b.follow(r)
-		}
-		return err
-	case strings.HasPrefix(line, wordToken):
-		t, err := tokenIn(line)
-		if err == nil {
-			b.add(t)
-		}
-		return err
-	}
-	seed, err := z85.Key(line)
-	b.seeds[memberOf(seed[:])] = seed[:]
-	return err
 }
 
 // follow has the next roll build on another.

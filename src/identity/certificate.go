@@ -111,6 +111,15 @@ func unwritten(word, text string, most int) ([]byte, error) {
 	return ParseBase64(encoded)
 }
 
+// in returns what a line holds that is written down, and that parse reads.
+func in[T any](word, line string, most int, parse func([]byte) (T, error)) (value T, err error) {
+	octets, err := unwritten(word, strings.TrimSuffix(line, "\n"), most)
+	if err == nil {
+		value, err = parse(octets)
+	}
+	return value, err
+}
+
 // properties writes a section of the ZeroMQ Property Language (RFC 4) with names and
 // values in turn.
 func properties(comment, section string, pairs ...string) []byte {

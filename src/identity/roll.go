@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -236,10 +235,4 @@ const fileRoll = "roll"
 func (d directory) roll() (*Roll, error) { return read(d, fileRoll, ofTrusted, RollIn) }
 
 // RollIn returns the roll that a text holds.
-func RollIn(text string) (*Roll, error) {
-	octets, err := unwritten(wordRoll, strings.TrimSuffix(text, "\n"), oncecard.MaxRoll)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRoll(octets)
-}
+func RollIn(text string) (*Roll, error) { return in(wordRoll, text, oncecard.MaxRoll, ParseRoll) }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,11 +94,7 @@ func newToken(network ed25519.PrivateKey, name string, roles []string, member uu
 
 // tokenIn returns the token that a line of a file holds. It may have expired.
 func tokenIn(line string) (*Token, error) {
-	octets, err := unwritten(wordToken, strings.TrimSuffix(line, "\n"), oncecard.MaxInviteToken)
-	if err != nil {
-		return nil, err
-	}
-	return ParseToken(octets, Anytime)
+	return in(wordToken, line, oncecard.MaxInviteToken, func(octets []byte) (*Token, error) { return ParseToken(octets, Anytime) })
 }
 
 func (t *Token) line() string { return written(wordToken, t.octets) + "\n" }

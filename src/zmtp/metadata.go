@@ -65,14 +65,19 @@ func parseMetadata(b []byte) (*Metadata, error) {
 	m := &Metadata{}
 	seen := make(map[string][]byte)
 	for len(b) > 0 {
-		name, value, rest, err := splitProperty(b)
+		named, rest, err := splitName(b, "0123456789-_.+")
 		if err != nil {
 			return nil, err
+		}
+		name := strings.ToLower(string(named))
+		if len(rest) < 4 || uint64(binary.BigEndian.Uint32(rest)) > uint64(len(rest)-4) {
+			return nil, fmt.Errorf("%w: property %s cut short", ErrProtocol, quote(name))
 		}
 		if _, twice := seen[name]; twice || len(seen) == maxProperties {
 			return nil, fmt.Errorf("%w: property %s is one too many", ErrProtocol, quote(name))
 		}
-		seen[name], b = value, rest
+		size := 4 + int(binary.BigEndian.Uint32(rest))
+		seen[name], b = rest[4:size:size], rest[size:]
 	}
 	m.Type, m.Identity = string(seen["socket-type"]), bytes.Clone(seen["identity"]) // it outlives the rest
 	if len(m.Identity) > MaxIdentity || len(m.Identity) > 0 && m.Identity[0] == 0 {
@@ -84,18 +89,4 @@ func parseMetadata(b []byte) (*Metadata, error) {
 		m.Others = seen
 	}
 	return m, nil
-}
-
-// splitProperty cuts the first property off b. The name comes in lower case.
-func splitProperty(b []byte) (name string, value, rest []byte, err error) {
-	named, b, err := splitName(b, "0123456789-_.+")
-	if err != nil {
-		return "", nil, nil, err
-	}
-	name = strings.ToLower(string(named))
-	if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
-		return "", nil, nil, fmt.Errorf("%w: property %s cut short", ErrProtocol, quote(name))
-	}
-	size := 4 + int(binary.BigEndian.Uint32(b))
-	return name, b[4:size:size], b[size:], nil
 }
