@@ -177,7 +177,7 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self sight.Announcement, si
 	default:
 		u.Count(CountHeard)
 		if port != 0 {
-			u.plan.crowd.heard(id)
+			u.plan.heard(id)
 		}
 		u.sighting.Lock()
 		defer u.sighting.Unlock()

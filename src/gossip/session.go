@@ -235,21 +235,22 @@ func (s *session) StoreTuple() {
 		life = min(life, time.Duration(s.publish.TTL)*time.Millisecond)
 	}
 	t := &tuple{key: s.publish.Key, value: value, version: version, from: s, expires: now.Add(life)}
-	if t.key == s.store.own && (version <= s.version || value == s.valueLocked(s.link.LocalAddr()) || value == "") {
+	own := t.key == s.store.own
+	if own && (version <= s.version || value == s.valueLocked(s.link.LocalAddr()) || value == "") {
 		return // what the node said, or did in an earlier life
 	}
-	switch s.store.take(t, now) {
-	case stale:
-		if t.key != s.store.own {
+	if !own {
+		switch s.store.take(t, now) {
+		case stale:
 			return
+		case excess:
+			s.Count("gossip over the limit")
+			return
+		case changed:
+			s.changedLocked()
+		case renewed:
+			t = s.store.find(t.key)
 		}
-	case excess:
-		s.Count("gossip over the limit")
-		return
-	case changed:
-		s.changedLocked()
-	case renewed:
-		t = s.store.find(t.key)
 	}
 	switch sighting, err := t.sighting(); {
 	case t.muted:

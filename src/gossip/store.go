@@ -73,8 +73,6 @@ const (
 func (s *store) take(t *tuple, now time.Time) verdict {
 	old := s.find(t.key)
 	switch {
-	case t.key == s.own:
-		return stale
 	case old == nil && t.value == "":
 		return stale
 	case old == nil && len(s.tuples) >= MaxTuples, len(t.value) > maxValue:
