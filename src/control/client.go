@@ -367,7 +367,26 @@ func (c *Client) Look() (*events.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return viewOf(said)
+	var peers []*zre.Peer
+	leaders := map[string]*zre.Peer{}
+	for _, m := range said {
+		switch m := m.(type) {
+		case *wire.View:
+			return events.NewView(m.Knows, m.Endpoint, peers, leaders), nil
+		case *wire.Peer:
+			p, err := peerOf(m)
+			if err != nil {
+				return nil, err
+			}
+			if m.Absent == 0 {
+				peers = append(peers, p)
+			}
+			for _, group := range m.Leads {
+				leaders[group] = p
+			}
+		}
+	}
+	return nil, errAnswer
 }
 
 // Ask asks what only the running node knows, or has it do what only it can.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/handshakemachine"
 	wire "github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/channel"
@@ -102,7 +103,12 @@ func (s *Server) take(conn net.Conn, over func()) {
 			s.count("control connections without a handshake")
 			return
 		}
-		if err := newSession(s, l).serve(); err != nil {
+		c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}}
+		close(c.talk)
+		c.told = c.talk
+		c.queue.Limit(wire.MaxWaiting)
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+		if err := c.serve(); err != nil {
 			s.log.Debug("control connection ended", "error", err)
 		}
 	})
@@ -134,15 +140,6 @@ type session struct {
 	calls map[uint32]context.CancelFunc // that wait
 	waits int                           // octets of content in them
 	told  chan struct{}                 // closed when all events have been told that will be
-}
-
-func newSession(s *Server, l *link.Link) *session {
-	c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}}
-	close(c.talk)
-	c.told = c.talk
-	c.queue.Limit(wire.MaxWaiting)
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	return c
 }
 
 // serve answers until the connection ends, and returns why it has.
@@ -283,7 +280,10 @@ func (c *session) tell() {
 		}
 		for i := range batch.Size() {
 			e := batch.Event(i)
-			list := []wire.Message{eventMessage(e)}
+			list := []wire.Message{&wire.Event{
+				Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Group: e.Group(),
+				Why: uint8(e.Why()), Ours: bit(e.Ours()), Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
+			}}
 			if e.Peer() != last {
 				last = e.Peer()
 				list = []wire.Message{peerMessage(last), list[0]}
@@ -310,7 +310,18 @@ func done(count uint32) []wire.Message { return []wire.Message{&wire.Done{Count:
 // answer says what has become of a call, a message at a time.
 func (c *session) answer(number uint32, list []wire.Message, fault error) error {
 	if fault != nil {
-		list = faultMessages(fault)
+		failed := &wire.Failed{Error: nameOf(fault), Text: cut(fault.Error(), wire.MaxFailedText)}
+		list = nil
+		if undelivered, ok := errors.AsType[*channel.UndeliveredError](fault); ok {
+			failed.Error, failed.Cause = nameOf(api.ErrUndelivered), nameOf(undelivered.Cause)
+			for _, m := range undelivered.Missed {
+				list = append(list, &wire.Missed{
+					Peer: m.UUID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
+					Reason: cut(m.Reason, wire.MaxMissedReason),
+				})
+			}
+		}
+		list = append(list, failed)
 	}
 	for _, m := range list {
 		if err := say(c.ctx, c.link, number, m); err != nil {

@@ -127,15 +127,7 @@ func peerOf(m *wire.Peer) (*zre.Peer, error) {
 	return zre.Described(d), nil
 }
 
-// eventMessage says what has happened.
-func eventMessage(e *events.Event) *wire.Event {
-	return &wire.Event{
-		Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Group: e.Group(),
-		Why: uint8(e.Why()), Ours: bit(e.Ours()), Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
-	}
-}
-
-// factsOf is the inverse, for an event of a peer.
+// factsOf says what has happened, as an EVENT of a peer tells.
 func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
 	return events.Facts{
 		Type: api.EventType(m.Type), Why: api.EventWhy(m.Why), Ours: m.Ours != 0, Peer: peer,
@@ -165,33 +157,6 @@ func viewMessages(v *events.View) (list []wire.Message) {
 	return append(list, &wire.View{Knows: v.Version(), Endpoint: cut(v.Endpoint(), wire.MaxViewEndpoint)})
 }
 
-// viewOf is the inverse.
-func viewOf(list []wire.Message) (v *events.View, err error) {
-	var peers []*zre.Peer
-	leaders := map[string]*zre.Peer{}
-	for _, m := range list {
-		switch m := m.(type) {
-		case *wire.View:
-			v = events.NewView(m.Knows, m.Endpoint, peers, leaders)
-		case *wire.Peer:
-			p, err := peerOf(m)
-			if err != nil {
-				return nil, err
-			}
-			if m.Absent == 0 {
-				peers = append(peers, p)
-			}
-			for _, group := range m.Leads {
-				leaders[group] = p
-			}
-		}
-	}
-	if v == nil {
-		return nil, errAnswer
-	}
-	return v, nil
-}
-
 // nameOf returns the name of an error in the class models, or an empty string.
 func nameOf(err error) string {
 	for _, name := range slices.Sorted(maps.Keys(api.Errors)) {
@@ -200,23 +165,6 @@ func nameOf(err error) string {
 		}
 	}
 	return ""
-}
-
-// faultMessages say why a call has failed.
-func faultMessages(err error) (list []wire.Message) {
-	failed := &wire.Failed{Error: nameOf(err), Text: cut(err.Error(), wire.MaxFailedText)}
-	var undelivered *channel.UndeliveredError
-	if errors.As(err, &undelivered) {
-		failed.Error = nameOf(api.ErrUndelivered)
-		failed.Cause = nameOf(undelivered.Cause)
-		for _, m := range undelivered.Missed {
-			list = append(list, &wire.Missed{
-				Peer: m.UUID, Name: cut(m.Name, wire.MaxMissedName), Messages: m.Messages, Octets: m.Octets,
-				Reason: cut(m.Reason, wire.MaxMissedReason),
-			})
-		}
-	}
-	return append(list, failed)
 }
 
 // fault is an error that another process had.
@@ -228,7 +176,7 @@ type fault struct {
 func (f *fault) Error() string { return f.text }
 func (f *fault) Unwrap() error { return f.kind }
 
-// faultOf is the inverse of faultMessages, for a caller whose wait may have ended: it returns
+// faultOf is the inverse of what answer says, for a caller whose wait may have ended: it returns
 // nil for what says of no fault, and unanswered for nothing.
 func faultOf(ctx context.Context, list []wire.Message, unanswered error) error {
 	if len(list) == 0 {
