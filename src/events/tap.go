@@ -67,7 +67,12 @@ func (q *Queue) Offer(b *Batch) {
 		q.postLocked(Facts{Type: api.EventTypeOverrun, Peer: nobody, At: time.Now(), lost: q.gap})
 		fallthrough
 	default:
-		q.gap.add(b)
+		q.gap.messages += len(b.events)
+		for i := range b.events {
+			for _, frame := range b.events[i].Msg() {
+				q.gap.octets += len(frame)
+			}
+		}
 	}
 	q.mu.Unlock()
 	q.wake()
@@ -80,15 +85,6 @@ var nobody = new(zre.Peer)
 // lost is how much content was dropped. It grows while it is in a queue, with the lock of
 // that.
 type lost struct{ messages, octets int }
-
-func (l *lost) add(b *Batch) {
-	l.messages += len(b.events)
-	for i := range b.events {
-		for _, frame := range b.events[i].Msg() {
-			l.octets += len(frame)
-		}
-	}
-}
 
 func (l *lost) String() string {
 	return fmt.Sprintf("this program has not got %d messages, of %d octets: it reads more slowly than they are said", l.messages, l.octets)

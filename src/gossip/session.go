@@ -77,7 +77,13 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind, seed string)
 	g.mu.Lock()
 	g.sessions[s] = struct{}{}
 	s.timer = time.AfterFunc(time.Hour, s.due)
-	s.begin(kind)
+	if kind == zmtp.Router {
+		s.machine, s.name = gossipserver.NewMachine(s), "gossip_server"
+		s.entered()
+	} else {
+		s.machine, s.name = gossipclient.NewMachine(s), "gossip_client"
+		s.fire("start")
+	}
 	g.mu.Unlock()
 	g.work.Go(s.tell)
 	err = l.Serve(s.deliver)
@@ -281,17 +287,6 @@ type machine interface {
 	Knows(event string) bool
 	Fire(event string) (from, to fmt.Stringer, ok bool)
 	Wait() time.Duration // until timeout is due in the present state; 0 is never
-}
-
-// begin begins the conversation. The caller holds the lock.
-func (s *session) begin(kind string) {
-	if kind == zmtp.Router {
-		s.machine, s.name = gossipserver.NewMachine(s), "gossip_server"
-		s.entered()
-		return
-	}
-	s.machine, s.name = gossipclient.NewMachine(s), "gossip_client"
-	s.fire("start")
 }
 
 // fire has the machine step.

@@ -140,28 +140,6 @@ func (b *book) due(now time.Time) *Roll {
 	return &r
 }
 
-// merge takes in what another roll of the network says. If that or the latest roll says all
-// that there is, it is kept as it is; else the next one does.
-func (b *book) merge(r *Roll, now time.Time) error {
-	for _, t := range r.Tokens {
-		b.add(t)
-	}
-	for id, until := range r.Revoked {
-		if b.next.Revoked[id].Before(until) {
-			b.next.Revoked[id] = until
-		}
-	}
-	b.next.Number = max(b.next.Number, r.Number)
-	due, latest := b.due(now), b.latest
-	if r.rank.Compare(latest.rank) > 0 {
-		latest = r
-	}
-	if !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts(), latest.texts()) {
-		return b.publish(now)
-	}
-	return b.save(latest)
-}
-
 // member returns the token of the member with a name or an id, which was not revoked. Of
 // two that have a name the later counts. The error is api.ErrUnknown.
 func (b *book) member(nameOrID string) (found *Token, err error) {

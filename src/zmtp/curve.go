@@ -161,19 +161,6 @@ func openBox(b []byte, prefix string, key *[32]byte) ([]byte, error) {
 	return plain, nil
 }
 
-// startClient begins the handshake of CURVE as client (RFC 26).
-func (h *Handshake) startClient() (err error) {
-	c := h.curve
-	c.remote = [32]byte(c.Server.Bytes())
-	c.short = newKey()
-	if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
-		return err
-	}
-	h.await(welcome, h.readWelcome)
-	h.raise(machine.EventCurveClient)
-	return nil
-}
-
 // The commands of the handshake in turn (RFC 26), each as one side sends it and the other
 // reads it. What sends is an action of the machine.
 

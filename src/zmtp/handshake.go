@@ -150,7 +150,7 @@ func (h *Handshake) readVersion(g []byte) error {
 // readGreeting reads a whole greeting. The filler has no meaning; of the as-server octet
 // we only know that two servers have nothing to say to each other, since a server of
 // libzmq does not set it.
-func (h *Handshake) readGreeting(g []byte) error {
+func (h *Handshake) readGreeting(g []byte) (err error) {
 	ours := AppendGreeting(nil, h.mechanism())[greetingMechanism:greetingServer]
 	theirs := string(g[greetingMechanism:greetingServer])
 	switch {
@@ -169,7 +169,13 @@ func (h *Handshake) readGreeting(g []byte) error {
 		h.await(hello, h.readHello)
 		h.raise(machine.EventCurveServer)
 	default:
-		return h.startClient()
+		c := h.curve
+		c.remote, c.short = [32]byte(c.Server.Bytes()), newKey()
+		if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
+			return err
+		}
+		h.await(welcome, h.readWelcome)
+		h.raise(machine.EventCurveClient)
 	}
 	return nil
 }
