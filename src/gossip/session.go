@@ -246,16 +246,15 @@ func (s *session) StoreTuple() {
 		return // what the node said, or did in an earlier life
 	}
 	if !own {
-		switch s.store.take(t, now) {
-		case stale:
-			return
-		case excess:
+		news, tooMuch := s.store.take(t, now)
+		switch {
+		case tooMuch:
 			s.Count("gossip over the limit")
-			return
-		case changed:
+		case news == t:
 			s.changedLocked()
-		case renewed:
-			t = s.store.find(t.key)
+		}
+		if t = news; t == nil {
+			return
 		}
 	}
 	switch sighting, err := t.sighting(); {

@@ -32,15 +32,8 @@ type Metadata struct {
 
 // Compatible says whether a socket of our type may talk to one of theirs.
 func Compatible(ours, theirs string) bool {
-	switch theirs {
-	case Dealer, Router:
-		return ours == Dealer || ours == Router
-	case "REP":
-		return ours == Dealer
-	case "REQ":
-		return ours == Router
-	}
-	return false
+	both := (ours == Dealer || ours == Router) && (theirs == Dealer || theirs == Router)
+	return both || ours == Dealer && theirs == "REP" || ours == Router && theirs == "REQ"
 }
 
 // append appends the data of a READY: socket type, identity and the others.
