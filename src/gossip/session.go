@@ -317,9 +317,7 @@ func (s *session) heard(name string) {
 // entered sets the timer for a state that the machine has entered.
 func (s *session) entered() {
 	s.since = time.Now()
-	if wait := s.machine.Wait(); wait > 0 {
-		s.timer.Reset(wait)
-	}
+	s.timer.Reset(s.machine.Wait())
 }
 
 // due fires the time-out of the present state, unless something was heard since.
@@ -327,12 +325,9 @@ func (s *session) due() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := s.machine.Wait()
-	if wait == 0 {
-		return
-	}
 	if rest := wait - time.Since(s.since); rest > 0 {
 		s.timer.Reset(rest)
-		return
+	} else if wait > 0 {
+		s.fire("timeout")
 	}
-	s.fire("timeout")
 }

@@ -114,6 +114,12 @@ func (e Endpoint) Host() string {
 	return host
 }
 
+// IP returns the host if it is an address, else none.
+func (e Endpoint) IP() netip.Addr {
+	ip, _ := netip.ParseAddr(e.Host())
+	return ip.Unmap()
+}
+
 // Port returns the port, 0 for one that is no number from 1 to 65535.
 func (e Endpoint) Port() uint16 {
 	_, port, _ := net.SplitHostPort(e.Address)
@@ -130,18 +136,14 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // Dialable tells whether the endpoint is that of one host: its address, or a name, and a
 // port.
 func (e Endpoint) Dialable() bool {
-	host := e.Host()
-	ip, _ := netip.ParseAddr(host) // else it is a name
-	ip = ip.Unmap()
+	host, ip := e.Host(), e.IP()
 	nobody := host == "" || host == "*" || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast
 	return !nobody && e.Port() != 0
 }
 
 // Loopback tells whether only its own host can reach the endpoint.
 func (e Endpoint) Loopback() bool {
-	host := e.Host()
-	ip, _ := netip.ParseAddr(host)
-	return host == "localhost" || ip.Unmap().IsLoopback()
+	return e.Host() == "localhost" || e.IP().IsLoopback()
 }
 
 // Announcement is what a node tells of itself.
