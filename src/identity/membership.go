@@ -90,7 +90,7 @@ func (i *Identity) belong() error {
 func (r *Roll) token(own *Token) (*Token, error) {
 	latest, same := r.Tokens[own.Member], r.Network.Equal(own.Network)
 	switch {
-	case !same && (latest == nil || !r.had(own.Network)):
+	case !same && (latest == nil || !r.keys.have(own.Network)):
 		return nil, ErrNetwork
 	case !same || latest != nil && latest.later(own):
 		return latest, nil

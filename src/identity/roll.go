@@ -112,7 +112,7 @@ type Roll struct {
 	Revoked map[uuid.UUID]time.Time // until when what tokens became valid is void
 	Tokens  map[uuid.UUID]*Token    // the latest of each member that is not void
 	Moves   []byte                  // how the network came to its key
-	keys    []ed25519.PublicKey     // that it had before
+	keys    former
 	octets  []byte
 	rank    Rank
 }
@@ -170,24 +170,26 @@ func (r *Roll) Succeeds(old *Roll, member uuid.UUID) (bool, error) {
 // moves is Succeeds for a roll of another network.
 func (r *Roll) moves(old *Roll, member uuid.UUID) (bool, error) {
 	switch {
-	case r.had(old.Network) && r.Tokens[member] == nil:
+	case r.keys.have(old.Network) && r.Tokens[member] == nil:
 		return false, ErrLeftBehind
-	case r.had(old.Network):
+	case r.keys.have(old.Network):
 		return true, nil
-	case old.had(r.Network):
+	case old.keys.have(r.Network):
 		return false, nil
 	}
 	return false, old.foreign(r.keys)
 }
 
-// had tells whether the network had a key before.
-func (r *Roll) had(key ed25519.PublicKey) bool {
-	return slices.ContainsFunc(r.keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+// former are the keys that a network had before the one that it has.
+type former []ed25519.PublicKey
+
+func (f former) have(key ed25519.PublicKey) bool {
+	return slices.ContainsFunc(f, func(k ed25519.PublicKey) bool { return k.Equal(key) })
 }
 
 // foreign returns why a network that had certain keys before is none of ours.
-func (r *Roll) foreign(keys []ed25519.PublicKey) error {
-	if slices.ContainsFunc(keys, r.had) {
+func (r *Roll) foreign(keys former) error {
+	if slices.ContainsFunc(keys, r.keys.have) {
 		return ErrMoved
 	}
 	return ErrNetwork
@@ -290,7 +292,7 @@ const maxMoves = oncecard.MaxRollMoves / oncecard.MaxMove
 
 // keysOf returns the keys that a network had before the one that it has, as its MOVEs say,
 // which are one after the other.
-func keysOf(moves []byte, now ed25519.PublicKey) (keys []ed25519.PublicKey, err error) {
+func keysOf(moves []byte, now ed25519.PublicKey) (keys former, err error) {
 	var to ed25519.PublicKey
 	for octets := range slices.Chunk(moves, oncecard.MaxMove) {
 		var m oncecard.Move

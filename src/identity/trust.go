@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -141,7 +140,7 @@ func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
 	}
 	token, known := shown, roll.Tokens[c.ID]
 	err = roll.knows(shown, c.Moves)
-	if known != nil && (err == nil && known.later(shown) || err != nil && roll.had(shown.Network)) {
+	if known != nil && (err == nil && known.later(shown) || err != nil && roll.keys.have(shown.Network)) {
 		token, err = known, nil
 	}
 	if err == nil {
@@ -167,11 +166,8 @@ func (r *Roll) knows(t *Token, moves []byte) error {
 		return nil
 	}
 	keys, err := keysOf(moves, t.Network)
-	if err != nil {
+	if err != nil || keys.have(r.Network) {
 		return err
-	}
-	if slices.ContainsFunc(keys, func(key ed25519.PublicKey) bool { return key.Equal(r.Network) }) {
-		return nil
 	}
 	return r.foreign(keys)
 }
