@@ -28,19 +28,6 @@ func linkConfig(kind string, most int) link.Config {
 // headRoom is for what goes with content in a message.
 const headRoom = 1 << 20
 
-// content returns the frames that follow the first one of a message.
-func content(m wire.Message) [][]byte {
-	switch m := m.(type) {
-	case *wire.Whisper:
-		return m.Content
-	case *wire.Shout:
-		return m.Content
-	case *wire.Event:
-		return m.Content
-	}
-	return nil
-}
-
 // say sends messages about a call, with nothing between them. It waits while the far side
 // takes nothing.
 func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Message) error {
@@ -51,7 +38,7 @@ func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Mess
 			return err
 		}
 		binary.BigEndian.PutUint32(head[wire.NumberOffset:], number)
-		octets, _ := channel.SizeOf(len(head), content(m))
+		octets, _ := channel.SizeOf(len(head), m.Frames())
 		heads[i], size = head, size+octets
 	}
 	b, err := l.Reserve(ctx, size)
@@ -60,7 +47,7 @@ func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Mess
 	}
 	b = b[:0]
 	for i, m := range messages {
-		b = channel.AppendContent(b, append([][]byte{heads[i]}, content(m)...))
+		b = channel.AppendContent(b, append([][]byte{heads[i]}, m.Frames()...))
 	}
 	l.Commit()
 	return nil

@@ -97,6 +97,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -137,6 +140,9 @@ func (*Card) ID() ID { return IDCard }
 func (m *Card) Size() int {
 	return 28 + wire.SizeBytes(m.Identity) + wire.SizeBytes(m.Transport) + wire.SizeBytes(m.Sealing) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Card) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Card) AppendTo(b []byte) ([]byte, error) {
@@ -195,6 +201,9 @@ func (*Token) ID() ID { return IDToken }
 func (m *Token) Size() int {
 	return 36 + wire.SizeBytes(m.Network) + wire.SizeString(m.Name) + wire.SizeStrings(m.Roles) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Token) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Token) AppendTo(b []byte) ([]byte, error) {
@@ -258,6 +267,9 @@ func (m *Roll) Size() int {
 	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Moves) + wire.SizePairs(m.Revoked) + wire.SizeStrings(m.Tokens) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Roll) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ROLL", b)
@@ -304,6 +316,9 @@ func (m *Invite) Size() int {
 	return 4 + wire.SizeBytes(m.Seed) + wire.SizeBytes(m.Token)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Invite) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Invite) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INVITE", b)
@@ -343,6 +358,9 @@ func (*Move) ID() ID { return IDMove }
 func (m *Move) Size() int {
 	return 12 + wire.SizeBytes(m.From) + wire.SizeBytes(m.To) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Move) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Move) AppendTo(b []byte) ([]byte, error) {

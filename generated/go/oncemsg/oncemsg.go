@@ -217,6 +217,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -257,6 +260,9 @@ func (*Challenge) ID() ID { return IDChallenge }
 func (m *Challenge) Size() int {
 	return 18 + wire.SizeBytes(m.Challenge) + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Challenge) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Challenge) AppendTo(b []byte) ([]byte, error) {
@@ -316,6 +322,9 @@ func (m *Authenticate) Size() int {
 	return 9 + wire.SizeBytes(m.Part) + wire.SizeBytes(m.Members) + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Token) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Authenticate) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Authenticate) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("AUTHENTICATE", b)
@@ -370,6 +379,9 @@ func (m *OK) Size() int {
 	return 21 + wire.SizeString(m.Observed)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*OK) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *OK) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("OK", b)
@@ -417,6 +429,9 @@ func (m *Nope) Size() int {
 	return 13 + wire.SizeString(m.Text)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Nope) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Nope) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("NOPE", b)
@@ -457,6 +472,9 @@ func (m *GetEndpoints) Size() int {
 	return 8 + wire.SizeBytes(m.Ids)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*GetEndpoints) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *GetEndpoints) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("GET-ENDPOINTS", b)
@@ -492,6 +510,9 @@ func (*ListEndpoints) ID() ID { return IDListEndpoints }
 func (m *ListEndpoints) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *ListEndpoints) Frames() [][]byte { return m.Entries }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *ListEndpoints) AppendTo(b []byte) ([]byte, error) {
@@ -530,6 +551,9 @@ func (*GetPeers) ID() ID { return IDGetPeers }
 func (m *GetPeers) Size() int {
 	return 16 + wire.SizeBytes(m.Tag)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*GetPeers) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *GetPeers) AppendTo(b []byte) ([]byte, error) {
@@ -573,6 +597,9 @@ func (m *ListPeers) Size() int {
 	return 17
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *ListPeers) Frames() [][]byte { return m.Entries }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *ListPeers) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("LIST-PEERS", b)
@@ -612,6 +639,9 @@ func (m *RemoteWhisper) Size() int {
 	return 8
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*RemoteWhisper) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteWhisper) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("REMOTE-WHISPER", b)
@@ -643,6 +673,9 @@ func (*RemoteShout) ID() ID { return IDRemoteShout }
 func (m *RemoteShout) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*RemoteShout) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteShout) AppendTo(b []byte) ([]byte, error) {
@@ -676,6 +709,9 @@ func (m *RemoteEnter) Size() int {
 	return 8
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*RemoteEnter) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteEnter) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("REMOTE-ENTER", b)
@@ -707,6 +743,9 @@ func (*RemoteExit) ID() ID { return IDRemoteExit }
 func (m *RemoteExit) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*RemoteExit) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteExit) AppendTo(b []byte) ([]byte, error) {
@@ -746,6 +785,9 @@ func (*Stop) ID() ID { return IDStop }
 func (m *Stop) Size() int {
 	return 12 + wire.SizeLongString(m.Elsewhere) + wire.SizeString(m.Text)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Stop) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Stop) AppendTo(b []byte) ([]byte, error) {
@@ -795,6 +837,9 @@ func (m *Publish) Size() int {
 	return 8 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Record) + wire.SizeBytes(m.Sealed) + wire.SizeBytes(m.Key)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Publish) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Publish) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PUBLISH", b)
@@ -839,6 +884,9 @@ func (m *Renew) Size() int {
 	return 8 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Key)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Renew) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Renew) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("RENEW", b)
@@ -878,6 +926,9 @@ func (*Watch) ID() ID { return IDWatch }
 func (m *Watch) Size() int {
 	return 16 + wire.SizeBytes(m.Tags)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Watch) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Watch) AppendTo(b []byte) ([]byte, error) {
@@ -925,6 +976,9 @@ func (m *Delta) Size() int {
 	return 18
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Delta) Frames() [][]byte { return m.Entries }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Delta) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("DELTA", b)
@@ -969,6 +1023,9 @@ func (m *Introduce) Size() int {
 	return 24 + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Introduce) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Introduce) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INTRODUCE", b)
@@ -1012,6 +1069,9 @@ func (m *Introduction) Size() int {
 	return 24 + wire.SizeStrings(m.Seen) + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Introduction) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Introduction) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INTRODUCTION", b)
@@ -1052,6 +1112,9 @@ func (m *Answer) Size() int {
 	return 8 + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Answer) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Answer) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ANSWER", b)
@@ -1091,6 +1154,9 @@ func (m *Answered) Size() int {
 	return 8 + wire.SizeStrings(m.Seen) + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Answered) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Answered) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ANSWERED", b)
@@ -1129,6 +1195,9 @@ func (*DialBack) ID() ID { return IDDialBack }
 func (m *DialBack) Size() int {
 	return 10
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*DialBack) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *DialBack) AppendTo(b []byte) ([]byte, error) {
@@ -1170,6 +1239,9 @@ func (*Dialled) ID() ID { return IDDialled }
 func (m *Dialled) Size() int {
 	return 9 + wire.SizeString(m.Observed) + wire.SizeString(m.Text)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Dialled) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Dialled) AppendTo(b []byte) ([]byte, error) {
@@ -1216,6 +1288,9 @@ func (*Circuit) ID() ID { return IDCircuit }
 func (m *Circuit) Size() int {
 	return 24 + wire.SizeBytes(m.Passed) + wire.SizeBytes(m.Ahead)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Circuit) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Circuit) AppendTo(b []byte) ([]byte, error) {
@@ -1264,6 +1339,9 @@ func (m *Ticket) Size() int {
 	return 24 + wire.SizeBytes(m.Ticket) + wire.SizeBytes(m.Passed) + wire.SizeBytes(m.Ahead)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ticket) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ticket) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("TICKET", b)
@@ -1306,6 +1384,9 @@ func (m *Roll) Size() int {
 	return 8 + wire.SizeBytes(m.Roll)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Roll) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ROLL", b)
@@ -1341,6 +1422,9 @@ func (*GetKey) ID() ID { return IDGetKey }
 func (m *GetKey) Size() int {
 	return 24
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*GetKey) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *GetKey) AppendTo(b []byte) ([]byte, error) {
@@ -1378,6 +1462,9 @@ func (*Key) ID() ID { return IDKey }
 func (m *Key) Size() int {
 	return 8 + wire.SizeBytes(m.Key)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Key) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Key) AppendTo(b []byte) ([]byte, error) {

@@ -98,6 +98,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -137,6 +140,9 @@ func (m *Entry) Size() int {
 	return 4 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Record) + wire.SizeBytes(m.Sealed) + wire.SizeStrings(m.Seen)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Entry) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Entry) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ENTRY", b)
@@ -174,6 +180,9 @@ func (*Gone) ID() ID { return IDGone }
 func (m *Gone) Size() int {
 	return 20
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Gone) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Gone) AppendTo(b []byte) ([]byte, error) {
@@ -219,6 +228,9 @@ func (*Record) ID() ID { return IDRecord }
 func (m *Record) Size() int {
 	return 28 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Tags) + wire.SizeBytes(m.Inside) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Record) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Record) AppendTo(b []byte) ([]byte, error) {
@@ -278,6 +290,9 @@ func (m *Inside) Size() int {
 	return 4 + wire.SizeString(m.Name) + wire.SizeBytes(m.Challenge) + wire.SizeBytes(m.Token) + wire.SizeStrings(m.Candidates) + wire.SizePairs(m.Headers) + wire.SizeStrings(m.Groups)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Inside) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Inside) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INSIDE", b)
@@ -333,6 +348,9 @@ func (*Meeting) ID() ID { return IDMeeting }
 func (m *Meeting) Size() int {
 	return 17 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Nonce) + wire.SizeStrings(m.Candidates) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Meeting) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Meeting) AppendTo(b []byte) ([]byte, error) {

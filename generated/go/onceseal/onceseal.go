@@ -92,6 +92,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -129,6 +132,9 @@ func (*Open) ID() ID { return IDOpen }
 func (m *Open) Size() int {
 	return 20 + wire.SizeBytes(m.Encapsulation) + wire.SizeBytes(m.Proof)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Open) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Open) AppendTo(b []byte) ([]byte, error) {
@@ -174,6 +180,9 @@ func (m *Sealed) Size() int {
 	return 20 + wire.SizeBytes(m.Sealed)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Sealed) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Sealed) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("SEALED", b)
@@ -214,6 +223,9 @@ func (*Group) ID() ID { return IDGroup }
 func (m *Group) Size() int {
 	return 20 + wire.SizeBytes(m.Sealed)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Group) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Group) AppendTo(b []byte) ([]byte, error) {
@@ -257,6 +269,9 @@ func (m *Key) Size() int {
 	return 20 + wire.SizeString(m.Group) + wire.SizeBytes(m.Chain)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Key) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Key) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("KEY", b)
@@ -299,6 +314,9 @@ func (m *Content) Size() int {
 	return 4 + wire.SizeBytes(m.Sizes) + wire.SizeBytes(m.Octets)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Content) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Content) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("CONTENT", b)
@@ -333,6 +351,9 @@ func (*Proof) ID() ID { return IDProof }
 func (m *Proof) Size() int {
 	return 4 + wire.SizeBytes(m.Digest)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Proof) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Proof) AppendTo(b []byte) ([]byte, error) {

@@ -198,6 +198,17 @@ var timeoutNames = [...]string{
 // String returns the time-out's name, which is empty for none.
 func (t Timeout) String() string { return timeoutNames[t] }
 
+var timeoutDefaults = [...]time.Duration{
+	0,
+	TimeoutGreeting: DefaultGreeting,
+	TimeoutEvasive:  DefaultEvasive,
+	TimeoutSilent:   DefaultSilent,
+	TimeoutExpired:  DefaultExpired,
+}
+
+// Default returns how long the time-out is unless it is set, 0 for none.
+func (t Timeout) Default() time.Duration { return timeoutDefaults[t] }
+
 // Timeout returns which time-out runs in the state; when it is over,
 // EventTimeout happens.
 func (s State) Timeout() Timeout {
@@ -819,13 +830,5 @@ func (m *Machine) Fire(event string) (from, to fmt.Stringer, ok bool) {
 	return last, m.state, ok
 }
 
-var timeoutDefaults = [...]time.Duration{
-	0,
-	TimeoutGreeting: DefaultGreeting,
-	TimeoutEvasive:  DefaultEvasive,
-	TimeoutSilent:   DefaultSilent,
-	TimeoutExpired:  DefaultExpired,
-}
-
 // Wait returns how long the time-out of the present state is unless it is set, 0 for none.
-func (m *Machine) Wait() time.Duration { return timeoutDefaults[m.state.Timeout()] }
+func (m *Machine) Wait() time.Duration { return m.state.Timeout().Default() }

@@ -155,6 +155,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -198,6 +201,9 @@ func (*Hello) ID() ID { return IDHello }
 func (m *Hello) Size() int {
 	return 7 + wire.SizeString(m.Endpoint) + wire.SizeStrings(m.Groups) + wire.SizeString(m.Name) + wire.SizePairs(m.Headers)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Hello) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Hello) AppendTo(b []byte) ([]byte, error) {
@@ -244,6 +250,9 @@ func (m *Whisper) Size() int {
 	return 6
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Whisper) Frames() [][]byte { return m.Content }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Whisper) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("WHISPER", b)
@@ -282,6 +291,9 @@ func (*Shout) ID() ID { return IDShout }
 func (m *Shout) Size() int {
 	return 6 + wire.SizeString(m.Group)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *Shout) Frames() [][]byte { return m.Content }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Shout) AppendTo(b []byte) ([]byte, error) {
@@ -324,6 +336,9 @@ func (m *Join) Size() int {
 	return 7 + wire.SizeString(m.Group)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Join) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Join) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("JOIN", b)
@@ -365,6 +380,9 @@ func (m *Leave) Size() int {
 	return 7 + wire.SizeString(m.Group)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Leave) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Leave) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("LEAVE", b)
@@ -402,6 +420,9 @@ func (m *Ping) Size() int {
 	return 6
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ping) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ping) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PING", b)
@@ -434,6 +455,9 @@ func (*PingOK) ID() ID { return IDPingOK }
 func (m *PingOK) Size() int {
 	return 6
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*PingOK) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *PingOK) AppendTo(b []byte) ([]byte, error) {
@@ -472,6 +496,9 @@ func (*Elect) ID() ID { return IDElect }
 func (m *Elect) Size() int {
 	return 6 + wire.SizeString(m.Group) + wire.SizeString(m.ChallengerID)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Elect) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Elect) AppendTo(b []byte) ([]byte, error) {
@@ -514,6 +541,9 @@ func (m *Leader) Size() int {
 	return 6 + wire.SizeString(m.Group) + wire.SizeString(m.LeaderID)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Leader) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Leader) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("LEADER", b)
@@ -550,6 +580,9 @@ func (*Goodbye) ID() ID { return IDGoodbye }
 func (m *Goodbye) Size() int {
 	return 6
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Goodbye) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Goodbye) AppendTo(b []byte) ([]byte, error) {
@@ -588,6 +621,9 @@ func (*Confirm) ID() ID { return IDConfirm }
 func (m *Confirm) Size() int {
 	return 22
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Confirm) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Confirm) AppendTo(b []byte) ([]byte, error) {
@@ -630,6 +666,9 @@ func (*Confirmed) ID() ID { return IDConfirmed }
 func (m *Confirmed) Size() int {
 	return 22
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Confirmed) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Confirmed) AppendTo(b []byte) ([]byte, error) {
@@ -674,6 +713,9 @@ func (m *Taken) Size() int {
 	return 22
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Taken) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Taken) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("TAKEN", b)
@@ -717,6 +759,9 @@ func (m *Holds) Size() int {
 	return 15 + wire.SizeBytes(m.Digest)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Holds) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Holds) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("HOLDS", b)
@@ -756,6 +801,9 @@ func (m *Ask) Size() int {
 	return 6
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ask) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ask) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ASK", b)
@@ -791,6 +839,9 @@ func (*Roll) ID() ID { return IDRoll }
 func (m *Roll) Size() int {
 	return 6 + wire.SizeBytes(m.Roll)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Roll) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Roll) AppendTo(b []byte) ([]byte, error) {
@@ -829,6 +880,9 @@ func (m *AskSealing) Size() int {
 	return 6 + wire.SizeBytes(m.Digest)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*AskSealing) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *AskSealing) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ASK-SEALING", b)
@@ -865,6 +919,9 @@ func (*Sealing) ID() ID { return IDSealing }
 func (m *Sealing) Size() int {
 	return 6 + wire.SizeBytes(m.Key)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Sealing) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Sealing) AppendTo(b []byte) ([]byte, error) {

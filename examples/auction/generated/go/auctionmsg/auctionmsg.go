@@ -74,6 +74,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -103,6 +106,9 @@ func (*Lot) ID() ID { return IDLot }
 func (m *Lot) Size() int {
 	return 8 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Lot) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Lot) AppendTo(b []byte) ([]byte, error) {
@@ -139,6 +145,9 @@ func (*Bid) ID() ID { return IDBid }
 func (m *Bid) Size() int {
 	return 8 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Bid) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Bid) AppendTo(b []byte) ([]byte, error) {
@@ -177,6 +186,9 @@ func (*Price) ID() ID { return IDPrice }
 func (m *Price) Size() int {
 	return 24 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Price) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Price) AppendTo(b []byte) ([]byte, error) {
@@ -217,6 +229,9 @@ func (*Sold) ID() ID { return IDSold }
 func (m *Sold) Size() int {
 	return 24 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Sold) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Sold) AppendTo(b []byte) ([]byte, error) {

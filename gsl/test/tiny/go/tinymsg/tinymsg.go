@@ -80,6 +80,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -132,6 +135,9 @@ func (*Every) ID() ID { return IDEvery }
 func (m *Every) Size() int {
 	return 56 + wire.SizeString(m.Name) + wire.SizeLongString(m.Text) + wire.SizeStrings(m.List) + wire.SizePairs(m.Table) + wire.SizeBytes(m.Blob)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *Every) Frames() [][]byte { return m.Content }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Every) AppendTo(b []byte) ([]byte, error) {
@@ -193,6 +199,9 @@ func (m *Parcel) Size() int {
 	return 25 + wire.SizeBytes(m.Load)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Parcel) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Parcel) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PARCEL", b)
@@ -230,6 +239,9 @@ func (*Hello) ID() ID { return IDHello }
 func (m *Hello) Size() int {
 	return 25
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Hello) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Hello) AppendTo(b []byte) ([]byte, error) {
