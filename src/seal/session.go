@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ed25519"
 	"crypto/hpke"
 	"encoding/binary"
 	"fmt"
@@ -190,9 +189,6 @@ func Accept(own *identity.Identity, from *identity.Card, challenge []byte, last 
 
 // accept is Accept for the sealing key and the card that the OPEN names.
 func accept(key hpke.PrivateKey, own, from *identity.Card, challenge []byte, m *onceseal.Open) (*Receiver, error) {
-	if len(m.Encapsulation) != onceseal.MaxOpenEncapsulation || len(m.Proof) != ed25519.SignatureSize {
-		return nil, ErrMalformed
-	}
 	agreed, err := transcript(from, own, challenge, m.Number)
 	if err != nil {
 		return nil, err

@@ -165,12 +165,16 @@ func (m *Card) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDCard))
 	r.Constant("version", 1, Version)
 	r.Borrow("identity", &m.Identity, 32)
+	r.Exactly("identity", m.Identity, 32)
 	r.Borrow("transport", &m.Transport, 32)
+	r.Exactly("transport", m.Transport, 32)
 	r.Borrow("sealing", &m.Sealing, 32)
+	r.Exactly("sealing", m.Sealing, 32)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -226,12 +230,14 @@ func (m *Token) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDToken))
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
 	r.UUID("member", &m.Member)
 	r.String("name", &m.Name, 255)
 	r.Strings("roles", &m.Roles, 16, 64, 1024)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -290,11 +296,13 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDRoll))
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
 	r.Uint64("number", &m.Number)
 	r.Bytes("moves", &m.Moves, 1216)
 	r.Pairs("revoked", &m.Revoked, 2048, 20, 114688)
 	r.Strings("tokens", &m.Tokens, 1024, 2731, 196608)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -380,9 +388,12 @@ func (m *Move) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDMove))
 	r.Constant("version", 1, Version)
 	r.Bytes("from", &m.From, 32)
+	r.Exactly("from", m.From, 32)
 	r.Bytes("to", &m.To, 32)
+	r.Exactly("to", m.To, 32)
 	r.Uint64("time", &m.Time)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 

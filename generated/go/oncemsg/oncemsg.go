@@ -288,9 +288,11 @@ func (m *Challenge) Decode(frame []byte, content [][]byte) error {
 	r.Uint8("lowest", &m.Lowest)
 	r.Uint8("highest", &m.Highest)
 	r.Bytes("challenge", &m.Challenge, 32)
+	r.Exactly("challenge", m.Challenge, 32)
 	r.Uint64("time", &m.Time)
 	r.Bytes("card", &m.Card, 4096)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -352,6 +354,7 @@ func (m *Authenticate) Decode(frame []byte, content [][]byte) error {
 	r.Bytes("card", &m.Card, 4096)
 	r.Bytes("token", &m.Token, 2048)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -573,6 +576,7 @@ func (m *GetPeers) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint32("number", &m.Number)
 	r.Bytes("tag", &m.Tag, 8)
+	r.Exactly("tag", m.Tag, 8)
 	r.Uint64("cursor", &m.Cursor)
 	return r.End()
 }
@@ -1363,6 +1367,7 @@ func (m *Ticket) Decode(frame []byte, content [][]byte) error {
 	r.Uint32("number", &m.Number)
 	r.UUID("peer", &m.Peer)
 	r.Bytes("ticket", &m.Ticket, 64)
+	r.Exactly("ticket", m.Ticket, 64)
 	r.Bytes("passed", &m.Passed, 128)
 	r.Bytes("ahead", &m.Ahead, 65536)
 	return r.End()

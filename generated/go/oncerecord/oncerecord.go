@@ -253,12 +253,15 @@ func (m *Record) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDRecord))
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("serial", &m.Serial)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("tags", &m.Tags, 512)
 	r.Bytes("inside", &m.Inside, 32)
+	r.Exactly("inside", m.Inside, 32)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -314,6 +317,7 @@ func (m *Inside) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.String("name", &m.Name, 255)
 	r.Bytes("challenge", &m.Challenge, 32)
+	r.Exactly("challenge", m.Challenge, 32)
 	r.Bytes("token", &m.Token, 2048)
 	r.Strings("candidates", &m.Candidates, 16, 96, 1024)
 	r.Pairs("headers", &m.Headers, 64, 1024, 2048)
@@ -374,11 +378,13 @@ func (m *Meeting) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Bytes("card", &m.Card, 4096)
 	r.Bytes("nonce", &m.Nonce, 16)
+	r.Exactly("nonce", m.Nonce, 16)
 	r.Uint64("time", &m.Time)
 	r.Uint8("answers", &m.Answers)
 	r.Uint32("trip", &m.Trip)
 	r.Strings("candidates", &m.Candidates, 16, 96, 1024)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 

@@ -156,7 +156,9 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("number", &m.Number)
 	r.Uint64("card", &m.Card)
 	r.Borrow("encapsulation", &m.Encapsulation, 1120)
+	r.Exactly("encapsulation", m.Encapsulation, 1120)
 	r.Borrow("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -293,6 +295,7 @@ func (m *Key) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("key", &m.Key)
 	r.Uint64("number", &m.Number)
 	r.Bytes("chain", &m.Chain, 32)
+	r.Exactly("chain", m.Chain, 32)
 	return r.End()
 }
 
@@ -370,6 +373,7 @@ func (m *Proof) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDProof))
 	r.Constant("version", 1, Version)
 	r.Borrow("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	return r.End()
 }
 

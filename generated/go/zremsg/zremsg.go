@@ -783,6 +783,7 @@ func (m *Holds) Decode(frame []byte, content [][]byte) error {
 	r.Uint8("moves", &m.Moves)
 	r.Uint64("number", &m.Number)
 	r.Bytes("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	return r.End()
 }
 
@@ -900,6 +901,7 @@ func (m *AskSealing) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
 	r.Bytes("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	return r.End()
 }
 
@@ -940,6 +942,7 @@ func (m *Sealing) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
 	r.Bytes("key", &m.Key, 1216)
+	r.Exactly("key", m.Key, 1216)
 	return r.End()
 }
 

@@ -221,6 +221,7 @@ func (m *Parcel) Decode(frame []byte, content [][]byte) error {
 	r.UUID("peer id", &m.PeerID)
 	r.Uint32("sequence", &m.Sequence)
 	r.Borrow("load", &m.Load, 5)
+	r.Exactly("load", m.Load, 5)
 	return r.End()
 }
 
