@@ -102,7 +102,7 @@ func cardOf(m *oncecard.Card, octets []byte) *Card {
 
 // Proved returns ErrForged unless the identity has signed the card.
 func (c *Card) Proved() error {
-	if !proved(c.Identity, c.octets, c.octets[len(c.octets)-ed25519.SignatureSize:]) {
+	if !c.HasProved(cardPurpose, nil, c.octets) {
 		return fmt.Errorf("card: %w", ErrForged)
 	}
 	return nil
@@ -115,6 +115,12 @@ func (c *Card) Valid(now time.Time) error {
 
 // Lifetime returns how long the card is valid by the clock of who has issued it.
 func (c *Card) Lifetime() time.Duration { return c.Expiry.Sub(c.NotBefore) }
+
+// HasProved tells whether the identity has made the proof at the end of a message, which was
+// decoded, for a purpose and with what binds it; see [Identity.Prove].
+func (c *Card) HasProved(purpose string, bound, octets []byte) bool {
+	return proved(c.Identity, purpose, bound, octets)
+}
 
 // Verify tells whether the identity has signed a message for a purpose; see
 // [Identity.Sign].
@@ -169,26 +175,26 @@ func unix(seconds uint64) time.Time { return time.Unix(int64(seconds), 0) }
 // purpose of the proofs in messages of once_card.
 const cardPurpose = "once_card 1"
 
-// prove signs a message of once_card, whose last field is the proof.
-func prove(key ed25519.PrivateKey, m oncecard.Message, proof *[]byte) ([]byte, error) {
+// prove signs a message for a purpose, with what binds it. Its last field is the proof.
+func prove(key ed25519.PrivateKey, purpose string, bound []byte, m interface{ AppendTo([]byte) ([]byte, error) }, proof *[]byte) ([]byte, error) {
 	*proof = make([]byte, ed25519.SignatureSize)
 	octets, err := m.AppendTo(nil)
 	if err != nil {
 		return nil, err
 	}
-	*proof = sign(key, cardPurpose, unproved(octets))
+	*proof = sign(key, purpose, unproved(bound, octets))
 	return append(octets[:len(octets)-ed25519.SignatureSize], *proof...), nil
 }
 
-// proved tells whether the proof in a message of once_card is by key.
-func proved(key ed25519.PublicKey, octets, proof []byte) bool {
-	return len(proof) == ed25519.SignatureSize && verify(key, cardPurpose, unproved(octets), proof)
+// proved tells whether the proof at the end of a message is by key.
+func proved(key ed25519.PublicKey, purpose string, bound, octets []byte) bool {
+	return verify(key, purpose, unproved(bound, octets), octets[len(octets)-ed25519.SignatureSize:])
 }
 
 // unproved returns what the proof at the end of a message is over.
-func unproved(octets []byte) Words {
+func unproved(bound, octets []byte) Words {
 	octets = octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))]
-	return func(b []byte) []byte { return append(b, octets...) }
+	return func(b []byte) []byte { return append(append(b, bound...), octets...) }
 }
 
 // Words append a message that is signed to what is there.

@@ -84,6 +84,12 @@ func (i *Identity) Sign(purpose string, message Words) []byte {
 	return sign(i.key, purpose, message)
 }
 
+// Prove is Sign for a message whose last field is the proof, and what binds it: it returns
+// the message. [Card.HasProved] is its counterpart.
+func (i *Identity) Prove(purpose string, bound []byte, m interface{ AppendTo([]byte) ([]byte, error) }, proof *[]byte) ([]byte, error) {
+	return prove(i.key, purpose, bound, m, proof)
+}
+
 // Issue returns a new card for an incarnation of the node, with a new sealing key.
 func (i *Identity) Issue(incarnation uint64, now time.Time) (*Card, error) {
 	sealing, err := hpke.MLKEM768X25519().GenerateKey()
@@ -104,7 +110,7 @@ func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.T
 		Sealing: digest[:], Incarnation: incarnation,
 		NotBefore: uint64(now.Unix()), Expiry: uint64(now.Add(Lifetime).Unix()),
 	}
-	octets, err := prove(i.key, &m, &m.Proof)
+	octets, err := i.Prove(cardPurpose, nil, &m, &m.Proof)
 	if err != nil {
 		return nil, fmt.Errorf("make a card: %w", err)
 	}

@@ -38,7 +38,7 @@ func ParseToken(octets []byte, now time.Time) (*Token, error) {
 	if err == nil {
 		err = t.Valid(now)
 	}
-	if err == nil && !proved(t.Network, octets, octets[len(octets)-ed25519.SignatureSize:]) {
+	if err == nil && !proved(t.Network, cardPurpose, nil, octets) {
 		err = ErrForged
 	}
 	if err != nil {
@@ -87,7 +87,7 @@ func newToken(network ed25519.PrivateKey, name string, roles []string, member uu
 		Network: publicOf(network), Member: member, Name: name, Roles: sorted(roles),
 		NotBefore: uint64(from.Unix()), Expiry: uint64(until.Unix()),
 	}
-	octets, err := prove(network, &m, &m.Proof)
+	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (r *Roll) Covers(old *Roll) bool {
 func ParseRoll(octets []byte) (*Roll, error) {
 	var m oncecard.Roll
 	err := decode(&m, octets, oncecard.MaxRoll)
-	if err == nil && !proved(m.Network, octets, m.Proof) { // before what it takes to read the rest
+	if err == nil && !proved(m.Network, cardPurpose, nil, octets) { // before what it takes to read the rest
 		err = ErrForged
 	}
 	var r *Roll
@@ -274,7 +274,7 @@ func (r *Roll) texts() []string {
 // signed returns the roll as the network's key makes it one.
 func (r *Roll) signed(network ed25519.PrivateKey) (*Roll, error) {
 	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Revoked: r.pairs(), Tokens: r.texts()}
-	octets, err := prove(network, &m, &m.Proof)
+	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
 	if err != nil {
 		return nil, fmt.Errorf("the network's roll: %w: %w", ErrFull, err)
 	}
@@ -295,7 +295,7 @@ func keysOf(moves []byte, now ed25519.PublicKey) (keys former, err error) {
 			return nil, err
 		case len(keys) == maxMoves || len(keys) > 0 && !to.Equal(ed25519.PublicKey(m.From)):
 			return nil, fmt.Errorf("%w: moves", ErrMalformed)
-		case !proved(m.From, octets, m.Proof):
+		case !proved(m.From, cardPurpose, nil, octets):
 			return nil, ErrForged
 		}
 		keys, to = append(keys, m.From), m.To
@@ -309,7 +309,7 @@ func keysOf(moves []byte, now ed25519.PublicKey) (keys former, err error) {
 // moved returns the move of a network to another key.
 func moved(from ed25519.PrivateKey, to ed25519.PublicKey, now time.Time) ([]byte, error) {
 	m := oncecard.Move{From: publicOf(from), To: to, Time: uint64(now.Unix())}
-	return prove(from, &m, &m.Proof)
+	return prove(from, cardPurpose, nil, &m, &m.Proof)
 }
 
 const fileRoll = "roll"
