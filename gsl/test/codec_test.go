@@ -210,14 +210,15 @@ func TestDecodingOverAnotherMessage(t *testing.T) {
 	}
 }
 
-// A field that is borrowed is a part of the frame, and has no room for more.
+// A field that is borrowed is a part of the frame, and has no room for more. One that is
+// fixed has no other size.
 func TestBorrowedField(t *testing.T) {
-	b, err := (&tinymsg.Parcel{Load: []byte("load")}).AppendTo(nil)
+	b, err := (&tinymsg.Parcel{Load: []byte("loads")}).AppendTo(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := tinymsg.Parcel{Load: []byte("other")}
-	if err := m.Decode(b, nil); err != nil || string(m.Load) != "load" || cap(m.Load) != 4 || &m.Load[3] != &b[len(b)-1] {
+	if err := m.Decode(b, nil); err != nil || string(m.Load) != "loads" || cap(m.Load) != 5 || &m.Load[4] != &b[len(b)-1] {
 		t.Errorf("decoded as %q of %d octets, %v", m.Load, cap(m.Load), err)
 	}
 	for n := range b {
@@ -225,7 +226,11 @@ func TestBorrowedField(t *testing.T) {
 			t.Errorf("first %d octets: %v", n, err)
 		}
 	}
-	b[len(b)-5] = 6
+	b[len(b)-6] = 4
+	if err := m.Decode(b[:len(b)-1], nil); !errors.Is(err, wire.ErrSize) {
+		t.Errorf("an octet less: %v", err)
+	}
+	b[len(b)-6] = 6
 	if err := m.Decode(append(b, 0, 0), nil); !errors.Is(err, wire.ErrLimit) {
 		t.Errorf("over the limit: %v", err)
 	}

@@ -95,7 +95,7 @@ func (h hubHost) Run(ctx context.Context, announce sight.Announcement, sighted f
 			timer.Reset(plan.wait())
 		case s := <-n.waiting:
 			if !s.Gone {
-				plan.crowd.heard(s.ID)
+				plan.heard(s.ID)
 			}
 			sighted([]sight.Sighting{s})
 		}

@@ -17,11 +17,11 @@ var errNoIPv6 = errors.New("this system has no IPv6 socket for beacons")
 // told whether the host hears the beacons that it sends itself.
 type outlet struct {
 	iface   Interface
-	local   netip.Addr   // the interface's; to make it anew for each beacon costs much where there are many
-	conn    *net.UDPConn // nil until the first send and after an error
-	ears    *net.UDPConn // what hears IPv6 beacons, nil if nothing does
-	sent    bool         // the latest beacon went out
-	echoed  atomic.Bool  // and the host has heard it
+	local   netip.Addr     // the interface's; to make it anew for each beacon costs much where there are many
+	conn    *net.UDPConn   // nil until the first send and after an error
+	ears    []*net.UDPConn // what hears IPv6 beacons, none if nothing does
+	sent    bool           // the latest beacon went out
+	echoed  atomic.Bool    // and the host has heard it
 	sending health
 	hearing health
 }
@@ -55,7 +55,7 @@ func (o *outlet) open() error {
 	if o.iface.Addr.Addr().Is4() {
 		err = control(conn, func(fd uintptr) error { return leaveThrough(fd, o.iface.Index) })
 	} else {
-		err = o.join(true)
+		err = o.join(syscall.IPV6_JOIN_GROUP)
 	}
 	if err != nil {
 		return errors.Join(err, conn.Close())
@@ -64,12 +64,12 @@ func (o *outlet) open() error {
 	return nil
 }
 
-// join joins or leaves the IPv6 group on the interface.
-func (o *outlet) join(join bool) error {
-	if o.ears == nil {
+// join joins or leaves the IPv6 group on the interface, as the option says.
+func (o *outlet) join(option int) error {
+	if len(o.ears) == 0 {
 		return errNoIPv6
 	}
-	return control(o.ears, func(fd uintptr) error { return member(fd, o.iface.Index, join) })
+	return control(o.ears[0], func(fd uintptr) error { return member(fd, o.iface.Index, option) })
 }
 
 // close leaves nothing open. What fails in it fails because the interface is gone,
@@ -80,7 +80,7 @@ func (o *outlet) close() {
 	}
 	_ = o.conn.Close()
 	if o.iface.Addr.Addr().Is6() {
-		_ = o.join(false)
+		_ = o.join(syscall.IPV6_LEAVE_GROUP)
 	}
 	o.conn = nil
 }

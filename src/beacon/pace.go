@@ -27,12 +27,13 @@ func pace(interval time.Duration, others int) time.Duration {
 type schedule struct {
 	next, interval time.Duration
 	random         func() float64
-	crowd          crowd
+
+	mu          sync.Mutex
+	now, before map[uuid.UUID]bool // the nodes that were heard during the last two waits
 }
 
 func newSchedule(interval time.Duration, random func() float64) *schedule {
-	s := &schedule{interval: interval, random: random}
-	s.crowd.now, s.crowd.before = map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	s := &schedule{interval: interval, random: random, now: map[uuid.UUID]bool{}, before: map[uuid.UUID]bool{}}
 	s.hurry()
 	return s
 }
@@ -43,30 +44,25 @@ func (s *schedule) hurry() { s.next = s.interval / 16 }
 // wait returns how long to wait until the next beacon.
 func (s *schedule) wait() time.Duration {
 	wait := max(s.next, 1)
-	s.next = min(4*wait, pace(s.interval, s.crowd.turn()))
+	s.next = min(4*wait, pace(s.interval, s.turn()))
 	return time.Duration(float64(wait) * (0.9 + 0.2*s.random()))
 }
 
-// crowd counts the nodes that were heard during the last two waits.
-type crowd struct {
-	mu          sync.Mutex
-	now, before map[uuid.UUID]bool
-}
-
-func (c *crowd) heard(id uuid.UUID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.now) < maxCrowd {
-		c.now[id] = true
+// heard counts a node.
+func (s *schedule) heard(id uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.now) < maxCrowd {
+		s.now[id] = true
 	}
 }
 
-// turn begins another wait and returns the count.
-func (c *crowd) turn() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	maps.Copy(c.before, c.now)
-	n := len(c.before)
-	c.now, c.before = map[uuid.UUID]bool{}, c.now
+// turn begins another wait and returns how many nodes were heard during the last two.
+func (s *schedule) turn() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.before, s.now)
+	n := len(s.before)
+	s.now, s.before = map[uuid.UUID]bool{}, s.now
 	return n
 }

@@ -59,8 +59,8 @@ func TestScheduleSlowsInACrowd(t *testing.T) {
 		for n := from; n < to; n++ {
 			var id uuid.UUID
 			binary.BigEndian.PutUint32(id[:], uint32(n)+1)
-			plan.crowd.heard(id)
-			plan.crowd.heard(id)
+			plan.heard(id)
+			plan.heard(id)
 		}
 	}
 	for range 5 {

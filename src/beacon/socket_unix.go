@@ -9,12 +9,8 @@ import "syscall"
 const errTooLong = syscall.EMSGSIZE
 
 // member lets a socket hear the IPv6 group on the interface with index, or no
-// longer.
-func member(fd uintptr, index int, join bool) error {
-	option := syscall.IPV6_LEAVE_GROUP
-	if join {
-		option = syscall.IPV6_JOIN_GROUP
-	}
+// longer, as the option says.
+func member(fd uintptr, index, option int) error {
 	return syscall.SetsockoptIPv6Mreq(int(fd), syscall.IPPROTO_IPV6, option,
 		&syscall.IPv6Mreq{Multiaddr: Group.As16(), Interface: uint32(index)})
 }

@@ -25,13 +25,9 @@ func leaveThrough(fd uintptr, index int) error {
 }
 
 // member lets a socket hear the IPv6 group on the interface with index, or no
-// longer. Package syscall has the option but not the call.
-func member(fd uintptr, index int, join bool) error {
-	option := int32(syscall.IPV6_LEAVE_GROUP)
-	if join {
-		option = syscall.IPV6_JOIN_GROUP
-	}
+// longer, as the option says. Package syscall has that but not the call.
+func member(fd uintptr, index, option int) error {
 	group := syscall.IPv6Mreq{Multiaddr: Group.As16(), Interface: uint32(index)}
-	return syscall.Setsockopt(syscall.Handle(fd), syscall.IPPROTO_IPV6, option,
+	return syscall.Setsockopt(syscall.Handle(fd), syscall.IPPROTO_IPV6, int32(option),
 		(*byte)(unsafe.Pointer(&group)), int32(unsafe.Sizeof(group)))
 }

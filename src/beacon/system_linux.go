@@ -17,16 +17,11 @@ func sharePort(fd uintptr) error {
 	return syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 }
 
-// leaveThrough sends all datagrams out through the interface with index.
+// leaveThrough sends all datagrams out through the interface with index, which the system
+// wants in network order.
 func leaveThrough(fd uintptr, index int) error {
-	return syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, ipUnicastIf, networkOrder(index))
-}
-
-// networkOrder returns the integer whose octets in memory are v in network order.
-func networkOrder(v int) int {
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(v))
-	return int(int32(binary.NativeEndian.Uint32(b[:])))
+	inOrder := binary.NativeEndian.Uint32(binary.BigEndian.AppendUint32(nil, uint32(index)))
+	return syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, ipUnicastIf, int(int32(inOrder)))
 }
 
 // maxName is how many octets the name of an interface has at most.

@@ -177,7 +177,7 @@ func (u *UDP) take(datagram []byte, from netip.Addr, self sight.Announcement, si
 	default:
 		u.Count(CountHeard)
 		if port != 0 {
-			u.plan.crowd.heard(id)
+			u.plan.heard(id)
 		}
 		u.sighting.Lock()
 		defer u.sighting.Unlock()
@@ -241,27 +241,20 @@ func (u *UDP) open(interval time.Duration) {
 			outlets = append(outlets, u.outlets[at])
 			u.outlets = slices.Delete(u.outlets, at, at+1)
 		} else if i.Broadcast.IsValid() {
-			outlets = append(outlets, u.newOutlet(i, interval))
+			say := func(text string) { u.Notice(fmt.Sprintf("interface %v: %s", i, text)) }
+			outlets = append(outlets, &outlet{
+				iface:   i,
+				local:   i.Local(),
+				ears:    u.ears[1:],
+				sending: health{what: "send beacons", say: say, patience: 2 * interval},
+				hearing: health{what: "hear own beacons", say: say, patience: 2 * interval},
+			})
 		}
 	}
 	for _, o := range u.outlets {
 		o.close()
 	}
 	u.outlets = outlets
-}
-
-func (u *UDP) newOutlet(i Interface, interval time.Duration) *outlet {
-	say := func(text string) { u.Notice(fmt.Sprintf("interface %v: %s", i, text)) }
-	o := &outlet{
-		iface:   i,
-		local:   i.Local(),
-		sending: health{what: "send beacons", say: say, patience: 2 * interval},
-		hearing: health{what: "hear own beacons", say: say, patience: 2 * interval},
-	}
-	if len(u.ears) > 1 {
-		o.ears = u.ears[1]
-	}
-	return o
 }
 
 // broadcast sends a datagram everywhere, and judges whether the last was heard.

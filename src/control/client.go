@@ -81,7 +81,7 @@ func (w *call) over(ctx context.Context) error {
 func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answering, fmt.Errorf("it does not answer: %w", os.ErrDeadlineExceeded))
 	defer cancel()
-	conn, err := dial(ctx, dir)
+	conn, err := Dial(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 		err = greeting.over(ctx)
 	}
 	if err == nil {
-		err = faultOf(ctx, greeting.said)
+		err = faultOf(ctx, greeting.said, errUnanswered)
 	}
 	if err == nil {
 		var ok bool
@@ -232,9 +232,9 @@ func (c *Client) begin() (number uint32, waits *call) {
 	return number, waits
 }
 
-// ask calls, and returns what is said about the call. If ctx ends first, the far side is
-// told, and says what has come of the call.
-func (c *Client) ask(ctx context.Context, m wire.Message) ([]wire.Message, error) {
+// ask calls, and returns what is said about the call, or the error for when nothing was. If
+// ctx ends first, the far side is told, and says what has come of the call.
+func (c *Client) ask(ctx context.Context, m wire.Message, unanswered error) ([]wire.Message, error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -261,23 +261,14 @@ func (c *Client) ask(ctx context.Context, m wire.Message) ([]wire.Message, error
 	case err != nil:
 		return nil, err
 	}
-	return waits.said, faultOf(ctx, waits.said)
+	return waits.said, faultOf(ctx, waits.said, unanswered)
 }
 
-// again is ask for what can be asked for twice.
-func (c *Client) again(ctx context.Context, m wire.Message) ([]wire.Message, error) {
-	said, err := c.ask(ctx, m)
-	if errors.Is(err, errUnanswered) {
-		err = ErrGone
-	}
-	return said, err
-}
-
-// soon is again for what takes no time.
+// soon is ask for what takes no time, and can be asked for twice.
 func (c *Client) soon(m wire.Message) ([]wire.Message, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), answering)
 	defer cancel()
-	return c.again(ctx, m)
+	return c.ask(ctx, m, ErrGone)
 }
 
 // talk is ask for what is said to others, one at a time. It returns for how many that is
@@ -293,7 +284,7 @@ func (c *Client) talk(ctx context.Context, content [][]byte, m wire.Message) (ui
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	said, err := c.ask(ctx, m)
+	said, err := c.ask(ctx, m, errUnanswered)
 	if err != nil {
 		return 0, err
 	}
@@ -323,7 +314,7 @@ func (c *Client) Flush(ctx context.Context) error {
 	c.mu.Lock()
 	before := c.said
 	c.mu.Unlock()
-	_, err := c.again(ctx, &wire.Flush{})
+	_, err := c.ask(ctx, &wire.Flush{}, ErrGone)
 	var undelivered *channel.UndeliveredError
 	if err == nil || errors.As(err, &undelivered) && (undelivered.Cause == nil || errors.Is(err, api.ErrStopped)) {
 		c.mu.Lock()
@@ -376,12 +367,31 @@ func (c *Client) Look() (*events.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return viewOf(said)
+	var peers []*zre.Peer
+	leaders := map[string]*zre.Peer{}
+	for _, m := range said {
+		switch m := m.(type) {
+		case *wire.View:
+			return events.NewView(m.Knows, m.Endpoint, peers, leaders), nil
+		case *wire.Peer:
+			p, err := peerOf(m)
+			if err != nil {
+				return nil, err
+			}
+			if m.Absent == 0 {
+				peers = append(peers, p)
+			}
+			for _, group := range m.Leads {
+				leaders[group] = p
+			}
+		}
+	}
+	return nil, errAnswer
 }
 
 // Ask asks what only the running node knows, or has it do what only it can.
 func (c *Client) Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
-	said, err := c.again(ctx, &wire.Ask{Subject: subject, Argument: argument})
+	said, err := c.ask(ctx, &wire.Ask{Subject: subject, Argument: argument}, ErrGone)
 	if err != nil {
 		return nil, err
 	}

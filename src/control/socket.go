@@ -75,10 +75,7 @@ func (s *socket) Accept() (net.Conn, error) {
 func (s *socket) Close() error { return s.close() }
 
 // Dial connects to the socket of a directory. The error is ErrAbsent if nobody listens.
-func Dial(ctx context.Context, dir string) (net.Conn, error) { return dial(ctx, dir) }
-
-// dial connects to the socket of a directory. The error is ErrAbsent if nobody listens.
-func dial(ctx context.Context, dir string) (conn net.Conn, err error) {
+func Dial(ctx context.Context, dir string) (conn net.Conn, err error) {
 	err = within(dir, func(short string) (err error) {
 		var dialer net.Dialer
 		conn, err = dialer.DialContext(ctx, "unix", short)

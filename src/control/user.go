@@ -14,6 +14,11 @@ func userOf(conn *net.UnixConn) (user int, err error) {
 		return 0, err
 	}
 	var fault error
-	err = raw.Control(func(fd uintptr) { user, fault = userAt(int(fd)) })
+	err = raw.Control(func(fd uintptr) {
+		found, err := credentials(int(fd))
+		if fault = err; err == nil {
+			user = int(found.Uid)
+		}
+	})
 	return user, errors.Join(err, fault)
 }

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,19 +28,6 @@ func linkConfig(kind string, most int) link.Config {
 // headRoom is for what goes with content in a message.
 const headRoom = 1 << 20
 
-// content returns the frames that follow the first one of a message.
-func content(m wire.Message) [][]byte {
-	switch m := m.(type) {
-	case *wire.Whisper:
-		return m.Content
-	case *wire.Shout:
-		return m.Content
-	case *wire.Event:
-		return m.Content
-	}
-	return nil
-}
-
 // say sends messages about a call, with nothing between them. It waits while the far side
 // takes nothing.
 func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Message) error {
@@ -49,7 +38,7 @@ func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Mess
 			return err
 		}
 		binary.BigEndian.PutUint32(head[wire.NumberOffset:], number)
-		octets, _ := channel.SizeOf(len(head), content(m))
+		octets, _ := channel.SizeOf(len(head), m.Frames())
 		heads[i], size = head, size+octets
 	}
 	b, err := l.Reserve(ctx, size)
@@ -58,7 +47,7 @@ func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Mess
 	}
 	b = b[:0]
 	for i, m := range messages {
-		b = channel.AppendContent(b, append([][]byte{heads[i]}, content(m)...))
+		b = channel.AppendContent(b, append([][]byte{heads[i]}, m.Frames()...))
 	}
 	l.Commit()
 	return nil
@@ -66,13 +55,10 @@ func say(ctx context.Context, l *link.Link, number uint32, messages ...wire.Mess
 
 // hear returns the message that frames hold, and the number of the call that it is about.
 func hear(frames [][]byte) (number uint32, m wire.Message, err error) {
-	id, err := wire.Peek(frames[0])
-	if err != nil {
-		return 0, nil, err
+	if m, err = wire.Parse(frames[0], frames[1:]); err == nil {
+		number = binary.BigEndian.Uint32(frames[0][wire.NumberOffset:])
 	}
-	number = binary.BigEndian.Uint32(frames[0][wire.NumberOffset:])
-	m = wire.New(id)
-	return number, m, m.Decode(frames[0], frames[1:])
+	return number, m, err
 }
 
 // cut returns as much of a text as a field has room for.
@@ -128,15 +114,7 @@ func peerOf(m *wire.Peer) (*zre.Peer, error) {
 	return zre.Described(d), nil
 }
 
-// eventMessage says what has happened.
-func eventMessage(e *events.Event) *wire.Event {
-	return &wire.Event{
-		Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Group: e.Group(),
-		Why: uint8(e.Why()), Ours: bit(e.Ours()), Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
-	}
-}
-
-// factsOf is the inverse, for an event of a peer.
+// factsOf says what has happened, as an EVENT of a peer tells.
 func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
 	return events.Facts{
 		Type: api.EventType(m.Type), Why: api.EventWhy(m.Why), Ours: m.Ours != 0, Peer: peer,
@@ -166,29 +144,50 @@ func viewMessages(v *events.View) (list []wire.Message) {
 	return append(list, &wire.View{Knows: v.Version(), Endpoint: cut(v.Endpoint(), wire.MaxViewEndpoint)})
 }
 
-// viewOf is the inverse.
-func viewOf(list []wire.Message) (v *events.View, err error) {
-	var peers []*zre.Peer
-	leaders := map[string]*zre.Peer{}
-	for _, m := range list {
-		switch m := m.(type) {
-		case *wire.View:
-			v = events.NewView(m.Knows, m.Endpoint, peers, leaders)
-		case *wire.Peer:
-			p, err := peerOf(m)
-			if err != nil {
-				return nil, err
-			}
-			if m.Absent == 0 {
-				peers = append(peers, p)
-			}
-			for _, group := range m.Leads {
-				leaders[group] = p
-			}
+// nameOf returns the name of an error in the class models, or an empty string.
+func nameOf(err error) string {
+	for _, name := range slices.Sorted(maps.Keys(api.Errors)) {
+		if errors.Is(err, api.Errors[name]) {
+			return name
 		}
 	}
-	if v == nil {
-		return nil, errAnswer
+	return ""
+}
+
+// fault is an error that another process had.
+type fault struct {
+	kind error // of the class models, or nil
+	text string
+}
+
+func (f *fault) Error() string { return f.text }
+func (f *fault) Unwrap() error { return f.kind }
+
+// faultOf is the inverse of what answer says, for a caller whose wait may have ended: it returns
+// nil for what says of no fault, and unanswered for nothing.
+func faultOf(ctx context.Context, list []wire.Message, unanswered error) error {
+	if len(list) == 0 {
+		return unanswered
 	}
-	return v, nil
+	last := len(list) - 1
+	failed, ok := list[last].(*wire.Failed)
+	if !ok {
+		return nil
+	}
+	var missed []channel.Missed
+	for _, m := range list[:last] {
+		if m, ok := m.(*wire.Missed); ok {
+			missed = append(missed, channel.Missed{UUID: m.Peer, Name: m.Name, Messages: m.Messages, Octets: m.Octets, Reason: m.Reason})
+		}
+	}
+	kind := api.Errors[failed.Error]
+	switch {
+	case len(missed) > 0:
+		return &channel.UndeliveredError{Missed: missed, Cause: errors.Join(ctx.Err(), api.Errors[failed.Cause])}
+	case ctx.Err() != nil && failed.Error == "":
+		return ctx.Err()
+	case errors.Is(kind, api.ErrStopped):
+		return ErrGone // it is about to be
+	}
+	return &fault{kind, failed.Text}
 }

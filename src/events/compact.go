@@ -27,7 +27,7 @@ type unread struct {
 // each overrun. The order of the rest stays, and the last event of a peer
 // shows it as it is after those that were taken. What a snapshot holds and
 // what it does not never make up for each other. Taken events have no type until
-// the sweep.
+// the end.
 func compact(queue []*Batch, snapshot uint64) []*Batch {
 	open, leaders := map[uuid.UUID]*unread{}, map[string]*Event{}
 	newest, held := map[uuid.UUID]*zre.Peer{}, true
@@ -81,7 +81,10 @@ func compact(queue []*Batch, snapshot uint64) []*Batch {
 			}
 		}
 	}
-	return sweep(queue)
+	return slices.DeleteFunc(queue, func(b *Batch) bool {
+		b.events = slices.DeleteFunc(b.events, func(e Event) bool { return e.facts.Type == 0 })
+		return len(b.events) == 0
+	})
 }
 
 func (u *unread) see(e *Event) {
@@ -119,12 +122,4 @@ func cancel(first, second *Event) *Event {
 		first.facts.Type, second.facts.Type = 0, 0
 	}
 	return nil
-}
-
-// sweep removes the events that have no type, and the batches left empty.
-func sweep(queue []*Batch) []*Batch {
-	return slices.DeleteFunc(queue, func(b *Batch) bool {
-		b.events = slices.DeleteFunc(b.events, func(e Event) bool { return e.facts.Type == 0 })
-		return len(b.events) == 0
-	})
 }

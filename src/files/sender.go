@@ -45,7 +45,7 @@ func (t *Transfer) Send(ctx context.Context) error {
 	t.entries[0].octets = uint64(len(listing))
 	s := &sender{Transfer: t, listing: listing, ended: map[int]bool{}}
 	err = s.run(ctx)
-	s.close()
+	s.file.Close() // if one is open; it was only read
 	return t.leave(err)
 }
 
@@ -141,18 +141,11 @@ func (s *sender) open(n int) (err error) {
 	if s.number == n {
 		return nil
 	}
-	s.close()
-	if s.number = n; n > 0 {
+	s.file.Close()
+	if s.file, s.number = nil, n; n > 0 {
 		s.file, err = os.Open(s.entries[n].source)
 	}
 	return err
-}
-
-func (s *sender) close() {
-	if s.file != nil {
-		s.file.Close() // was only read
-		s.file = nil
-	}
 }
 
 // load reads a part of the file, which must be what was added.

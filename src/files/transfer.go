@@ -95,13 +95,16 @@ func (t *Transfer) hear(ctx context.Context, wait time.Duration) (oncefiles.Mess
 	if frame == nil {
 		return nil, api.ErrGone
 	}
-	id, _ := oncefiles.Peek(frame) // as Take has
-	m := oncefiles.New(id)
-	if err := m.Decode(frame, nil); err != nil {
+	m, err := oncefiles.Parse(frame, nil)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", api.ErrBroken, err)
 	}
 	if end, ok := m.(*oncefiles.End); ok && end.Verdict != complete {
-		return nil, verdictError(end.Verdict, end.Reason)
+		known := verdicts[min(int(end.Verdict), len(verdicts)-1)]
+		if known = cmp.Or(known, api.ErrBroken); end.Reason == "" {
+			return nil, known
+		}
+		return nil, fmt.Errorf("%w: %s", known, end.Reason)
 	}
 	return m, nil
 }
@@ -131,32 +134,6 @@ const (
 	givenUp  = 9
 )
 
-// verdictOf returns what to tell the other side of an error.
-func verdictOf(err error) (verdict uint8, reason string) {
-	if err == nil {
-		return complete, ""
-	}
-	verdict, reason = givenUp, err.Error()
-	for number, known := range verdicts {
-		if known != nil && errors.Is(err, known) {
-			verdict, reason = uint8(number), strings.TrimPrefix(strings.TrimPrefix(reason, known.Error()), ": ")
-		}
-	}
-	if errors.Is(err, context.Canceled) {
-		reason = ""
-	}
-	return verdict, short(reason)
-}
-
-// verdictError returns the error that the other side tells.
-func verdictError(verdict uint8, reason string) error {
-	known := verdicts[min(int(verdict), len(verdicts)-1)]
-	if known = cmp.Or(known, api.ErrBroken); reason == "" {
-		return known
-	}
-	return fmt.Errorf("%w: %s", known, reason)
-}
-
 // short returns the most of a text that a reason or a title has room for.
 func short(text string) string {
 	return strings.ToValidUTF8(text[:min(len(text), oncefiles.MaxEndReason)], "")
@@ -182,8 +159,20 @@ func (t *Transfer) leave(err error) error {
 
 // end tells the other side of the end.
 func (t *Transfer) end(ctx context.Context, err error) error {
-	verdict, reason := verdictOf(err)
-	return t.say(ctx, &oncefiles.End{Transfer: t.number, Verdict: verdict, Reason: reason})
+	m := &oncefiles.End{Transfer: t.number, Verdict: complete}
+	if err != nil {
+		m.Verdict, m.Reason = givenUp, err.Error()
+	}
+	for number, known := range verdicts {
+		if known != nil && errors.Is(err, known) {
+			m.Verdict, m.Reason = uint8(number), strings.TrimPrefix(strings.TrimPrefix(m.Reason, known.Error()), ": ")
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		m.Reason = ""
+	}
+	m.Reason = short(m.Reason)
+	return t.say(ctx, m)
 }
 
 // take begins to receive or to refuse the transfer, which happens once.

@@ -181,7 +181,7 @@ func (g *Gossip) announceLocked() {
 // changedLocked has the sessions tell of a change. The caller holds the lock.
 func (g *Gossip) changedLocked() {
 	for s := range g.sessions {
-		s.side.change()
+		s.fire("change")
 	}
 }
 

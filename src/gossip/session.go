@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/gossipclient"
+	"github.com/sjohnr/at-once/generated/go/gossipserver"
 	"github.com/sjohnr/at-once/generated/go/zgossipmsg"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
@@ -25,27 +27,17 @@ const (
 	tellAtOnce = 64 // tuples encoded at a time
 )
 
-// side is the machine of one side of a conversation. It is stepped under
-// Gossip.mu.
-type side interface {
-	heard(zgossipmsg.ID) // 0 for what is no message
-	change()
-	timeout()
-	lost()
-	wait() time.Duration // until timeout is due in the present state; 0 is never
-	begin()
-}
-
 // session is a conversation over one connection. It implements the actions of
 // both machines.
 type session struct {
 	*Gossip
-	side  side
-	link  *link.Link
-	seed  string        // whom we have called; empty if the far side has called
-	ours  bool          // the far side is a node of ours
-	away  bool          // it is on another host
-	ended chan struct{} // closed when nothing is read any more
+	machine machine
+	name    string // of the machine
+	link    *link.Link
+	seed    string        // whom we have called; empty if the far side has called
+	ours    bool          // the far side is a node of ours
+	away    bool          // it is on another host
+	ended   chan struct{} // closed when nothing is read any more
 
 	// Guarded by Gossip.mu.
 	timer   *time.Timer
@@ -53,8 +45,8 @@ type session struct {
 	telling bool      // the far side wants to be told
 	told    uint64    // up to which change
 	wake    chan struct{}
-	sighted []sight.Sighting // waits to be handed on
-	publish zgossipmsg.Publish
+	sighted []sight.Sighting    // waits to be handed on
+	publish *zgossipmsg.Publish // that is taken
 }
 
 // converse speaks with the far side of a connection, which is a seed if we have called it,
@@ -79,25 +71,26 @@ func (g *Gossip) converse(ctx context.Context, conn net.Conn, kind, seed string)
 		ended:  make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 	}
-	if kind == zmtp.Router {
-		s.side = &serverSide{session: s}
-	} else {
-		s.side = &clientSide{session: s}
-	}
 	if kind == zmtp.Dealer && s.away && g.node.Reached(l.LocalAddr()).Loopback() {
 		g.Log.Warn("gossip cannot tell other hosts of this node: it is reached by loopback only", "server", l.RemoteAddr())
 	}
 	g.mu.Lock()
 	g.sessions[s] = struct{}{}
 	s.timer = time.AfterFunc(time.Hour, s.due)
-	s.side.begin()
+	if kind == zmtp.Router {
+		s.machine, s.name = gossipserver.NewMachine(s), "gossip_server"
+		s.entered()
+	} else {
+		s.machine, s.name = gossipclient.NewMachine(s), "gossip_client"
+		s.fire("start")
+	}
 	g.mu.Unlock()
 	g.work.Go(s.tell)
 	err = l.Serve(s.deliver)
 	close(s.ended)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.side.lost()
+	s.fire("lost")
 	s.timer.Stop()
 	delete(g.sessions, s)
 	g.store.orphan(s, time.Now())
@@ -122,48 +115,14 @@ func (s *session) deliver(b *link.Batch) error {
 
 // take lets the machine step for a message.
 func (s *session) take(frames [][]byte) {
-	id, err := zgossipmsg.Peek(frames[0])
-	if err == nil {
-		message := zgossipmsg.New(id)
-		if id == zgossipmsg.IDPublish {
-			message = &s.publish
-		}
-		err = message.Decode(frames[0], frames[1:])
-	}
+	m, err := zgossipmsg.Parse(frames[0], frames[1:])
 	if err != nil {
 		s.Count("gossip that is malformed")
-		id = 0
-	}
-	s.side.heard(id)
-}
-
-// entered sets the timer for a state that the machine has entered.
-func (s *session) entered() {
-	s.since = time.Now()
-	if wait := s.side.wait(); wait > 0 {
-		s.timer.Reset(wait)
-	}
-}
-
-// moved notes that the machine has left a state for another.
-func (s *session) moved(machine string, last, event, next fmt.Stringer) {
-	s.entered()
-	s.Log.Debug("machine moves", "machine", machine, "about", s.link.RemoteAddr(), "state", last, "event", event, "next", next)
-}
-
-// due fires the time-out of the present state, unless something was heard since.
-func (s *session) due() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	wait := s.side.wait()
-	if wait == 0 {
+		s.heard("")
 		return
 	}
-	if rest := wait - time.Since(s.since); rest > 0 {
-		s.timer.Reset(rest)
-		return
-	}
-	s.side.timeout()
+	s.publish, _ = m.(*zgossipmsg.Publish)
+	s.heard(m.ID().String())
 }
 
 // tell tells the far side of what has changed, whenever something has, until
@@ -215,7 +174,7 @@ func (s *session) words(now time.Time) (frames []byte, more bool) {
 			here.value = s.valueLocked(s.link.LocalAddr())
 		}
 		if s.concernsLocked(&here, now) {
-			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: here.text(s.ours), TTL: t.left(now)})
+			frames = appendFrame(frames, &zgossipmsg.Publish{Key: t.key, Value: here.text(s.ours), TTL: uint32(max(t.expires.Sub(now).Milliseconds(), 1))})
 		}
 	}
 	return frames, len(news) == tellAtOnce
@@ -282,21 +241,21 @@ func (s *session) StoreTuple() {
 		life = min(life, time.Duration(s.publish.TTL)*time.Millisecond)
 	}
 	t := &tuple{key: s.publish.Key, value: value, version: version, from: s, expires: now.Add(life)}
-	if t.key == s.store.own && (version <= s.version || value == s.valueLocked(s.link.LocalAddr()) || value == "") {
+	own := t.key == s.store.own
+	if own && (version <= s.version || value == s.valueLocked(s.link.LocalAddr()) || value == "") {
 		return // what the node said, or did in an earlier life
 	}
-	switch s.store.take(t, now) {
-	case stale:
-		if t.key != s.store.own {
+	if !own {
+		news, tooMuch := s.store.take(t, now)
+		switch {
+		case tooMuch:
+			s.Count("gossip over the limit")
+		case news == t:
+			s.changedLocked()
+		}
+		if t = news; t == nil {
 			return
 		}
-	case excess:
-		s.Count("gossip over the limit")
-		return
-	case changed:
-		s.changedLocked()
-	case renewed:
-		t = s.store.find(t.key)
 	}
 	switch sighting, err := t.sighting(); {
 	case t.muted:
@@ -320,4 +279,55 @@ func (s *session) send(m zgossipmsg.Message) {
 	}
 	copy(b, frame)
 	s.link.Commit()
+}
+
+// machine is that of the server or of the client. It is stepped under Gossip.mu.
+type machine interface {
+	Knows(event string) bool
+	Fire(event string) (from, to fmt.Stringer, ok bool)
+	Wait() time.Duration // until timeout is due in the present state; 0 is never
+}
+
+// fire has the machine step.
+func (s *session) fire(event string) {
+	from, to, ok := s.machine.Fire(event)
+	if !ok {
+		s.Count("unexpected " + event)
+	} else if from != to {
+		s.entered()
+		s.Log.Debug("machine moves", "machine", s.name, "about", s.link.RemoteAddr(), "state", from, "event", event, "next", to)
+	}
+}
+
+// heard fires the event that is for a message of a name.
+func (s *session) heard(name string) {
+	event := strings.ToLower(name)
+	if !s.machine.Knows(event) {
+		event = "violation"
+	}
+	if s.seed != "" {
+		s.since = time.Now()
+		if event != "violation" {
+			s.servers[s.seed] = ""
+		}
+	}
+	s.fire(event)
+}
+
+// entered sets the timer for a state that the machine has entered.
+func (s *session) entered() {
+	s.since = time.Now()
+	s.timer.Reset(s.machine.Wait())
+}
+
+// due fires the time-out of the present state, unless something was heard since.
+func (s *session) due() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := s.machine.Wait()
+	if rest := wait - time.Since(s.since); rest > 0 {
+		s.timer.Reset(rest)
+	} else if wait > 0 {
+		s.fire("timeout")
+	}
 }

@@ -57,43 +57,27 @@ func (s *store) put(t *tuple) {
 	s.tuples[t.key] = s.order.PushBack(t)
 }
 
-// verdict is what became of a tuple that was told.
-type verdict int
-
-const (
-	stale   verdict = iota // nothing new
-	renewed                // known already, and still so
-	changed
-	excess // there is no room for it
-)
-
-// take judges a tuple that a session tells of. Of two that have no version the
-// first stays as long as who told of it does: were it otherwise, a ring of
-// servers with two of them would never come to rest.
-func (s *store) take(t *tuple, now time.Time) verdict {
+// take judges a tuple that a session tells of, and returns what is to be sighted: it, if it
+// is a change, or the one that it renews, or nil if it says nothing new, or is too much. Of
+// two that have no version the first stays as long as who told of it does: were it
+// otherwise, a ring of servers with two of them would never come to rest.
+func (s *store) take(t *tuple, now time.Time) (news *tuple, tooMuch bool) {
 	old := s.find(t.key)
+	same := old != nil && t.version == 0 && (old.from == nil || old.from == t.from)
 	switch {
-	case t.key == s.own:
-		return stale
 	case old == nil && t.value == "":
-		return stale
+		return nil, false
 	case old == nil && len(s.tuples) >= MaxTuples, len(t.value) > maxValue:
-		return excess
-	case old == nil, t.version > old.version:
+		return nil, true
+	case old == nil, t.version > old.version, t.version == old.version && t.value != old.value && same:
 		s.put(t)
-		return changed
-	case t.version < old.version:
-		return stale
-	case t.value == old.value:
-		if t.version == 0 && (old.from == nil || old.from == t.from) {
-			old.from, old.expires = t.from, now.Add(Lifetime)
-		}
-		return renewed
-	case t.version == 0 && (old.from == nil || old.from == t.from):
-		s.put(t)
-		return changed
+		return t, false
+	case t.version < old.version, t.value != old.value:
+		return nil, false
+	case same:
+		old.from, old.expires = t.from, now.Add(Lifetime)
 	}
-	return stale
+	return old, false
 }
 
 // expire drops the tuples that nobody vouches for any more.
@@ -133,11 +117,6 @@ func (s *store) since(change uint64, most int) (tuples []*tuple) {
 }
 
 func (t *tuple) live(now time.Time) bool { return now.Before(t.expires) }
-
-// left returns the milliseconds that the tuple has to live, at least one.
-func (t *tuple) left(now time.Time) uint32 {
-	return uint32(max(t.expires.Sub(now), time.Millisecond) / time.Millisecond)
-}
 
 // text returns the value as it is told to our own nodes, or to others.
 func (t *tuple) text(ours bool) string {

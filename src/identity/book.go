@@ -35,40 +35,36 @@ func (n *Network) read() (*book, error) {
 	return b, err
 }
 
-// parse returns the book that a text is.
+// parse returns the book that a text is: in each line a roll, a token, or a seed.
 func (n *Network) parse(text string) (*book, error) {
 	b := &book{Network: n, next: Roll{Tokens: map[uuid.UUID]*Token{}}, seeds: map[uuid.UUID][]byte{}}
-	b.follow(noRoll(publicOf(n.key)))
+	b.follow(noRoll(publicOf(b.key)))
 	for line := range strings.Lines(text) {
-		if err := b.take(strings.TrimSuffix(line, "\n")); err != nil {
-			return nil, err
+		switch line = strings.TrimSuffix(line, "\n"); {
+		case strings.HasPrefix(line, wordRoll):
+			r, err := RollIn(line)
+			if err == nil && !r.Network.Equal(publicOf(b.key)) {
+				err = ErrNetwork
+			}
+			if err != nil {
+				return nil, err
+			}
+			b.follow(r)
+		case strings.HasPrefix(line, wordToken):
+			t, err := tokenIn(line)
+			if err != nil {
+				return nil, err
+			}
+			b.add(t)
+		default:
+			seed, err := z85.Key(line)
+			if err != nil {
+				return nil, err
+			}
+			b.seeds[memberOf(seed[:])] = seed[:]
 		}
 	}
 	return b, nil
-}
-
-// take takes in a line: a roll, a token, or a seed.
-func (b *book) take(line string) error {
-	switch {
-	case strings.HasPrefix(line, wordRoll):
-		r, err := RollIn(line)
-		if err == nil && !r.Network.Equal(publicOf(b.key)) {
-			err = ErrNetwork
-		}
-		if err == nil {
-			b.follow(r)
-		}
-		return err
-	case strings.HasPrefix(line, wordToken):
-		t, err := tokenIn(line)
-		if err == nil {
-			b.add(t)
-		}
-		return err
-	}
-	seed, err := z85.Key(line)
-	b.seeds[memberOf(seed[:])] = seed[:]
-	return err
 }
 
 // follow has the next roll build on another.
@@ -142,28 +138,6 @@ func (b *book) due(now time.Time) *Roll {
 	r.Tokens = maps.Clone(r.Tokens)
 	maps.DeleteFunc(r.Tokens, func(_ uuid.UUID, t *Token) bool { return r.Voids(t) || !now.Add(-skew).Before(t.Expiry) })
 	return &r
-}
-
-// merge takes in what another roll of the network says. If that or the latest roll says all
-// that there is, it is kept as it is; else the next one does.
-func (b *book) merge(r *Roll, now time.Time) error {
-	for _, t := range r.Tokens {
-		b.add(t)
-	}
-	for id, until := range r.Revoked {
-		if b.next.Revoked[id].Before(until) {
-			b.next.Revoked[id] = until
-		}
-	}
-	b.next.Number = max(b.next.Number, r.Number)
-	due, latest := b.due(now), b.latest
-	if r.rank.Compare(latest.rank) > 0 {
-		latest = r
-	}
-	if !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts(), latest.texts()) {
-		return b.publish(now)
-	}
-	return b.save(latest)
 }
 
 // member returns the token of the member with a name or an id, which was not revoked. Of

@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/mlkem"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -81,16 +82,11 @@ func ReadCard(octets []byte, id uuid.UUID, now time.Time) (*Card, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("card: %w", err)
-	case len(m.Identity) != ed25519.PublicKeySize || len(m.Transport) != 32 || len(m.Sealing) != sha256.Size:
-		return nil, fmt.Errorf("card: %w: keys of the wrong size", ErrMalformed)
 	case IDOf(m.Identity) != id:
 		return nil, fmt.Errorf("card: %w", ErrStranger)
 	}
 	if err := valid(m.NotBefore, m.Expiry, now); err != nil {
 		return nil, fmt.Errorf("card: %w", err)
-	}
-	if len(m.Proof) != ed25519.SignatureSize {
-		return nil, fmt.Errorf("card: %w", ErrForged)
 	}
 	return cardOf(&m, octets), nil
 }
@@ -106,7 +102,7 @@ func cardOf(m *oncecard.Card, octets []byte) *Card {
 
 // Proved returns ErrForged unless the identity has signed the card.
 func (c *Card) Proved() error {
-	if !proved(c.Identity, c.octets, c.octets[len(c.octets)-ed25519.SignatureSize:]) {
+	if !c.HasProved(cardPurpose, nil, c.octets) {
 		return fmt.Errorf("card: %w", ErrForged)
 	}
 	return nil
@@ -119,6 +115,12 @@ func (c *Card) Valid(now time.Time) error {
 
 // Lifetime returns how long the card is valid by the clock of who has issued it.
 func (c *Card) Lifetime() time.Duration { return c.Expiry.Sub(c.NotBefore) }
+
+// HasProved tells whether the identity has made the proof at the end of a message, which was
+// decoded, for a purpose and with what binds it; see [Identity.Prove].
+func (c *Card) HasProved(purpose string, bound, octets []byte) bool {
+	return proved(c.Identity, purpose, bound, octets)
+}
 
 // Verify tells whether the identity has signed a message for a purpose; see
 // [Identity.Sign].
@@ -173,26 +175,26 @@ func unix(seconds uint64) time.Time { return time.Unix(int64(seconds), 0) }
 // purpose of the proofs in messages of once_card.
 const cardPurpose = "once_card 1"
 
-// prove signs a message of once_card, whose last field is the proof.
-func prove(key ed25519.PrivateKey, m oncecard.Message, proof *[]byte) ([]byte, error) {
+// prove signs a message for a purpose, with what binds it. Its last field is the proof.
+func prove(key ed25519.PrivateKey, purpose string, bound []byte, m interface{ AppendTo([]byte) ([]byte, error) }, proof *[]byte) ([]byte, error) {
 	*proof = make([]byte, ed25519.SignatureSize)
 	octets, err := m.AppendTo(nil)
 	if err != nil {
 		return nil, err
 	}
-	*proof = sign(key, cardPurpose, unproved(octets))
+	*proof = sign(key, purpose, unproved(bound, octets))
 	return append(octets[:len(octets)-ed25519.SignatureSize], *proof...), nil
 }
 
-// proved tells whether the proof in a message of once_card is by key.
-func proved(key ed25519.PublicKey, octets, proof []byte) bool {
-	return len(proof) == ed25519.SignatureSize && verify(key, cardPurpose, unproved(octets), proof)
+// proved tells whether the proof at the end of a message is by key.
+func proved(key ed25519.PublicKey, purpose string, bound, octets []byte) bool {
+	return verify(key, purpose, unproved(bound, octets), octets[len(octets)-ed25519.SignatureSize:])
 }
 
 // unproved returns what the proof at the end of a message is over.
-func unproved(octets []byte) Words {
+func unproved(bound, octets []byte) Words {
 	octets = octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))]
-	return func(b []byte) []byte { return append(b, octets...) }
+	return func(b []byte) []byte { return append(append(b, bound...), octets...) }
 }
 
 // Words append a message that is signed to what is there.
@@ -207,3 +209,94 @@ func purposed(purpose string, message Words, do func([]byte)) {
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// SealingSize is how many octets a sealing key has.
+const SealingSize = mlkem.EncapsulationKeySize768 + 32
+
+// Sealing is the sealing key that a card names, a public key of HPKE: it may be known, or
+// yet to come. Cards that name the same key may share it. Its methods are safe for
+// concurrent use.
+type Sealing struct {
+	digest [sha256.Size]byte
+
+	mu   sync.Mutex
+	key  []byte        // nil until it is known
+	came chan struct{} // nil if nobody waits
+}
+
+// Digest returns the SHA-256 of the key.
+func (s *Sealing) Digest() [sha256.Size]byte { return s.digest }
+
+// Key returns the key, nil if it is not known. It is not to be changed.
+func (s *Sealing) Key() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.key
+}
+
+// Take takes in the key, which is the Sealing's from then on. The error is ErrMalformed if
+// it is another, or none.
+func (s *Sealing) Take(key []byte) error {
+	if len(key) != SealingSize {
+		return fmt.Errorf("sealing key: %w: %d octets", ErrMalformed, len(key))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case bytes.Equal(key, s.key):
+		return nil
+	case sha256.Sum256(key) != s.digest:
+		return fmt.Errorf("sealing key: %w: it is not the one that the card names", ErrMalformed)
+	case !sealable(key):
+		return fmt.Errorf("sealing key: %w", ErrMalformed)
+	}
+	s.key = key
+	s.wakeLocked()
+	return nil
+}
+
+// Came returns what is closed when the key is known, or may count no longer.
+func (s *Sealing) Came() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	came := s.came
+	if came == nil {
+		came = make(chan struct{})
+		if s.came = came; s.key != nil {
+			s.wakeLocked()
+		}
+	}
+	return came
+}
+
+// Wake has those who wait for the key look again whether it counts.
+func (s *Sealing) Wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wakeLocked()
+}
+
+func (s *Sealing) wakeLocked() {
+	if s.came != nil {
+		close(s.came)
+		s.came = nil
+	}
+}
+
+// sealable tells whether octets are a public key of MLKEM768-X25519, as package hpke would,
+// which also computes what a key is used with, and nobody may ever use it: the 768 numbers
+// of 12 bits that a key of ML-KEM-768 begins with are below its modulus (FIPS 203, 7.2), and
+// nothing else can be wrong with it or with a key of X25519.
+func sealable(key []byte) bool {
+	const numbers, modulus = 768, 3329
+	if len(key) != SealingSize {
+		return false
+	}
+	for b := key[:numbers*3/2]; len(b) > 0; b = b[3:] {
+		low, high := uint(b[0])|uint(b[1]&15)<<8, uint(b[1]>>4)|uint(b[2])<<4
+		if low >= modulus || high >= modulus {
+			return false
+		}
+	}
+	return true
+}

@@ -69,7 +69,7 @@ func TestCardRefused(t *testing.T) {
 
 // signedBy returns a message with a proof that is right.
 func signedBy(t testing.TB, key ed25519.PrivateKey, m oncecard.Message, proof *[]byte) []byte {
-	octets, err := prove(key, m, proof)
+	octets, err := prove(key, cardPurpose, nil, m, proof)
 	must(t, err)
 	return octets
 }

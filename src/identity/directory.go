@@ -80,18 +80,27 @@ func (d directory) locked(do func() error) error {
 	if d == "" {
 		return do()
 	}
-	if err := private(string(d), ofTrusted); err != nil {
+	file, err := d.lock("lock", true)
+	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(d.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("nothing in %s can be changed: %w: make it writable for this user first", d, err)
-	}
 	defer file.Close() // which unlocks it
-	if err := lock.Take(file, true); err != nil {
-		return fmt.Errorf("lock %s: %w", file.Name(), err)
-	}
 	return do()
+}
+
+// lock opens a file, and locks it. An error beside a file is [lock.ErrTaken].
+func (d directory) lock(name string, wait bool) (*os.File, error) {
+	if err := private(string(d), ofTrusted); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(d.path(name), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("nothing in %s can be changed: %w: make it writable for this user first", d, err)
+	}
+	if err = lock.Take(file, wait); err != nil && err != lock.ErrTaken {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", file.Name(), err), file.Close())
+	}
+	return file, err
 }
 
 // write replaces a file. After a crash it has the old content or the new. The caller
@@ -132,40 +141,27 @@ func (d directory) establish(name string, mode fs.FileMode, content []byte) erro
 	})
 }
 
-// extend adds a line to a file. It does not if the file ends within a line, as after a
-// crash, or would get too large. The caller has the lock; what it adds is there after a
-// crash only if it was synced.
-func (d directory) extend(name, line string) (done bool, err error) {
-	if d == "" {
-		return true, nil
-	}
+// extend adds a line to a file, and returns that. It does not, and returns nil, if the file
+// ends within a line, as after a crash, or would get too large. The caller has the lock; what
+// it adds is there after a crash only if the file is synced.
+func (d directory) extend(name, line string) (*os.File, error) {
 	file, err := os.OpenFile(d.path(name), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	defer file.Close()
 	size, err := file.Seek(0, io.SeekEnd)
 	last := []byte{'\n'}
 	if size > 0 && err == nil {
 		_, err = file.ReadAt(last, size-1)
 	}
-	if err != nil || last[0] != '\n' || size+int64(len(line)) > maxFile {
-		return false, err
+	fits := last[0] == '\n' && size+int64(len(line)) <= maxFile
+	if err == nil && fits {
+		_, err = file.WriteString(line)
 	}
-	_, err = file.WriteString(line)
-	return err == nil, err
-}
-
-// sync waits until what is in a file is there after a crash too. It takes no lock.
-func (d directory) sync(name string) error {
-	if d == "" {
-		return nil
+	if err != nil || !fits {
+		return nil, errors.Join(err, file.Close())
 	}
-	file, err := os.OpenFile(d.path(name), os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
+	return file, nil
 }
 
 // fileHolder names the process that runs a node with the identity. Whether it still
@@ -180,28 +176,19 @@ func (d directory) hold() (*os.File, error) {
 	if d == "" {
 		return nil, nil
 	}
-	if err := private(string(d), ofTrusted); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(d.path(fileHolder), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	switch err = lock.Take(file, false); err {
-	case nil:
+	file, err := d.lock(fileHolder, false)
+	if err == nil {
 		if err = file.Truncate(0); err == nil {
 			_, err = fmt.Fprintln(file, Here())
 		}
-		if err == nil {
-			return file, nil
-		}
-	case lock.ErrTaken:
+	} else if file != nil {
 		err = fmt.Errorf("%s, by process %s: %w", d, holder(file), ErrInUse)
-	default:
-		err = fmt.Errorf("lock %s: %w", file.Name(), err)
 	}
-	_ = file.Close() // the first error tells more
-	return nil, err
+	if err != nil && file != nil {
+		_ = file.Close() // the first error tells more
+		file = nil
+	}
+	return file, err
 }
 
 // Here returns which process this is. Where a file system is shared by hosts, the number

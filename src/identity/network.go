@@ -136,7 +136,8 @@ func (n *Network) Roll() (string, error) {
 }
 
 // Adopt takes in what a roll of the network says that the directory does not: it was
-// restored, or is a copy.
+// restored, or is a copy. If that or the latest roll says all that there is, it is kept as it
+// is; else the next one does.
 func (n *Network) Adopt(text string) error {
 	r, err := RollIn(text)
 	if err != nil {
@@ -145,7 +146,26 @@ func (n *Network) Adopt(text string) error {
 	if !r.Network.Equal(publicOf(n.key)) {
 		return fmt.Errorf("roll: %w", ErrNetwork)
 	}
-	return n.with(func(b *book) error { return b.merge(r, time.Now()) })
+	return n.with(func(b *book) error {
+		for _, t := range r.Tokens {
+			b.add(t)
+		}
+		for id, until := range r.Revoked {
+			if b.next.Revoked[id].Before(until) {
+				b.next.Revoked[id] = until
+			}
+		}
+		b.next.Number = max(b.next.Number, r.Number)
+		now := time.Now()
+		due, latest := b.due(now), b.latest
+		if r.rank.Compare(latest.rank) > 0 {
+			latest = r
+		}
+		if !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts(), latest.texts()) {
+			return b.publish(now)
+		}
+		return b.save(latest)
+	})
 }
 
 // Member is one that was invited to a network.

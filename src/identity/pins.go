@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,21 +76,23 @@ func (i *Identity) Forget(nameOrID string) error {
 }
 
 // firstUse tells whether a claim's name is its own. Names are labels that an identity
-// may change, but not to one that is another's. Who has no card gets no name. It tells
-// whether a name was noted that is still to be synced.
-func (t *Trust) firstUse(c Claim, now time.Time) (noted bool, err error) {
+// may change, but not to one that is another's. Who has no card gets no name. It returns
+// the file in which a name was noted, if that is still to be synced.
+func (t *Trust) firstUse(c Claim, now time.Time) (noted *os.File, err error) {
 	if known, err := t.known(c, now); known || err != nil || c.Card == nil || c.Name == "" {
-		return false, err
+		return nil, err
 	}
-	return true, t.own.dir.locked(func() error {
+	err = t.own.dir.locked(func() error {
 		if err := t.refresh(); err != nil { // somebody else may have changed it
 			return err
 		}
-		if known, err := t.known(c, now); known || err != nil {
-			return err
+		known, err := t.known(c, now)
+		if !known && err == nil {
+			noted, err = t.pin(c, now)
 		}
-		return t.pin(c, now)
+		return err
 	})
+	return noted, err
 }
 
 // known tells whether a claim's name is pinned, and all is noted of it. The error is
@@ -105,7 +108,7 @@ func (t *Trust) known(c Claim, now time.Time) (bool, error) {
 
 // pin gives a claim's name to its id, in place of the one that the id had. The caller
 // has the directory's lock.
-func (t *Trust) pin(c Claim, now time.Time) error {
+func (t *Trust) pin(c Claim, now time.Time) (noted *os.File, err error) {
 	pin, old := Pin{Name: c.Name, ID: c.ID, Seen: now}, ""
 	for name, p := range t.pins {
 		if p.ID == c.ID {
@@ -117,30 +120,28 @@ func (t *Trust) pin(c Claim, now time.Time) error {
 		t.since, t.notes = now, 0
 	}
 	if t.notes >= maxNotes && !pin.Again {
-		return fmt.Errorf("names on first use: %w within the hour: more than %d are new", ErrFull, maxNotes)
+		return nil, fmt.Errorf("names on first use: %w within the hour: more than %d are new", ErrFull, maxNotes)
 	}
 	crowded := old == "" && len(t.pins) >= maxPins
 	if crowded && !t.evict() {
-		return fmt.Errorf("names on first use: %w", ErrFull)
+		return nil, fmt.Errorf("names on first use: %w", ErrFull)
 	}
-	done := false
-	if !crowded {
-		var err error
-		if done, err = t.own.dir.extend(filePins, pin.line()); err != nil {
-			return err
+	if !crowded && t.own.dir != "" {
+		if noted, err = t.own.dir.extend(filePins, pin.line()); err != nil {
+			return nil, err
 		}
 	}
 	t.notes++
 	delete(t.pins, old)
 	t.pins[pin.Name] = pin
-	if !done {
+	if noted == nil && t.own.dir != "" {
 		if err := t.own.dir.keep(t.pins); err != nil {
 			t.stamp = "" // so that the pins are read again
-			return err
+			return nil, err
 		}
 	}
 	t.stamp = t.own.dir.stamp()
-	return nil
+	return noted, nil
 }
 
 // evict forgets some names that nobody has used again, and tells whether there were any.

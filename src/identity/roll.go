@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +16,90 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/src/wire"
 )
+
+// Token is a token that was found to be right. It does not change.
+type Token struct {
+	Network           ed25519.PublicKey
+	Member            uuid.UUID
+	Name              string
+	Roles             []string // sorted, each once
+	NotBefore, Expiry time.Time
+	octets            []byte
+}
+
+// Octets returns the token as it travels. They are not to be changed.
+func (t *Token) Octets() []byte { return t.octets }
+
+// ParseToken returns the token that octets hold, if it is right and valid now. Errors
+// are ErrMalformed, ErrExpired or ErrForged. Whether the network is one to rely on, and
+// the member is who shows the token, is for the caller to tell.
+func ParseToken(octets []byte, now time.Time) (*Token, error) {
+	t, err := readToken(octets)
+	if err == nil {
+		err = t.Valid(now)
+	}
+	if err == nil && !proved(t.Network, cardPurpose, nil, octets) {
+		err = ErrForged
+	}
+	if err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	return t, nil
+}
+
+// readToken is ParseToken but for the time and the proof.
+func readToken(octets []byte) (*Token, error) {
+	var m oncecard.Token
+	if err := decode(&m, octets, oncecard.MaxInviteToken); err != nil {
+		return nil, err
+	}
+	if m.Name == "" || !slices.Equal(m.Roles, sorted(m.Roles)) {
+		return nil, fmt.Errorf("%w: name or roles", ErrMalformed)
+	}
+	return &Token{
+		Network: m.Network, Member: m.Member, Name: m.Name, Roles: m.Roles,
+		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: bytes.Clone(octets),
+	}, nil
+}
+
+// Valid returns ErrExpired unless the token is valid at a time.
+func (t *Token) Valid(now time.Time) error {
+	return valid(uint64(t.NotBefore.Unix()), uint64(t.Expiry.Unix()), now)
+}
+
+// Is tells whether a token is the same as another, which may be nil.
+func (t *Token) Is(other *Token) bool {
+	return t == other || t != nil && other != nil && bytes.Equal(t.octets, other.octets)
+}
+
+// later tells whether a token became valid after another, which may be nil.
+func (t *Token) later(than *Token) bool { return than == nil || t.NotBefore.After(than.NotBefore) }
+
+// sorted returns each role once, in order.
+func sorted(roles []string) []string {
+	list := slices.Compact(slices.Sorted(slices.Values(roles)))
+	return slices.DeleteFunc(list, func(role string) bool { return role == "" })
+}
+
+// newToken returns a token of a network.
+func newToken(network ed25519.PrivateKey, name string, roles []string, member uuid.UUID, from, until time.Time) (*Token, error) {
+	m := oncecard.Token{
+		Network: publicOf(network), Member: member, Name: name, Roles: sorted(roles),
+		NotBefore: uint64(from.Unix()), Expiry: uint64(until.Unix()),
+	}
+	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
+	if err != nil {
+		return nil, err
+	}
+	return ParseToken(octets, Anytime)
+}
+
+// tokenIn returns the token that a line of a file holds. It may have expired.
+func tokenIn(line string) (*Token, error) {
+	return in(wordToken, line, oncecard.MaxInviteToken, func(octets []byte) (*Token, error) { return ParseToken(octets, Anytime) })
+}
+
+func (t *Token) line() string { return written(wordToken, t.octets) + "\n" }
 
 // Roll is what a network says of its members, and was found to be right. It does not
 // change.
@@ -26,7 +109,7 @@ type Roll struct {
 	Revoked map[uuid.UUID]time.Time // until when what tokens became valid is void
 	Tokens  map[uuid.UUID]*Token    // the latest of each member that is not void
 	Moves   []byte                  // how the network came to its key
-	keys    []ed25519.PublicKey     // that it had before
+	keys    former
 	octets  []byte
 	rank    Rank
 }
@@ -84,24 +167,26 @@ func (r *Roll) Succeeds(old *Roll, member uuid.UUID) (bool, error) {
 // moves is Succeeds for a roll of another network.
 func (r *Roll) moves(old *Roll, member uuid.UUID) (bool, error) {
 	switch {
-	case r.had(old.Network) && r.Tokens[member] == nil:
+	case r.keys.have(old.Network) && r.Tokens[member] == nil:
 		return false, ErrLeftBehind
-	case r.had(old.Network):
+	case r.keys.have(old.Network):
 		return true, nil
-	case old.had(r.Network):
+	case old.keys.have(r.Network):
 		return false, nil
 	}
 	return false, old.foreign(r.keys)
 }
 
-// had tells whether the network had a key before.
-func (r *Roll) had(key ed25519.PublicKey) bool {
-	return slices.ContainsFunc(r.keys, func(k ed25519.PublicKey) bool { return k.Equal(key) })
+// former are the keys that a network had before the one that it has.
+type former []ed25519.PublicKey
+
+func (f former) have(key ed25519.PublicKey) bool {
+	return slices.ContainsFunc(f, func(k ed25519.PublicKey) bool { return k.Equal(key) })
 }
 
 // foreign returns why a network that had certain keys before is none of ours.
-func (r *Roll) foreign(keys []ed25519.PublicKey) error {
-	if slices.ContainsFunc(keys, r.had) {
+func (r *Roll) foreign(keys former) error {
+	if slices.ContainsFunc(keys, r.keys.have) {
 		return ErrMoved
 	}
 	return ErrNetwork
@@ -122,10 +207,7 @@ func (r *Roll) Covers(old *Roll) bool {
 func ParseRoll(octets []byte) (*Roll, error) {
 	var m oncecard.Roll
 	err := decode(&m, octets, oncecard.MaxRoll)
-	if err == nil && len(m.Network) != ed25519.PublicKeySize {
-		err = fmt.Errorf("%w: key", ErrMalformed)
-	}
-	if err == nil && !proved(m.Network, octets, m.Proof) { // before what it takes to read the rest
+	if err == nil && !proved(m.Network, cardPurpose, nil, octets) { // before what it takes to read the rest
 		err = ErrForged
 	}
 	var r *Roll
@@ -192,7 +274,7 @@ func (r *Roll) texts() []string {
 // signed returns the roll as the network's key makes it one.
 func (r *Roll) signed(network ed25519.PrivateKey) (*Roll, error) {
 	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Revoked: r.pairs(), Tokens: r.texts()}
-	octets, err := prove(network, &m, &m.Proof)
+	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
 	if err != nil {
 		return nil, fmt.Errorf("the network's roll: %w: %w", ErrFull, err)
 	}
@@ -204,16 +286,16 @@ const maxMoves = oncecard.MaxRollMoves / oncecard.MaxMove
 
 // keysOf returns the keys that a network had before the one that it has, as its MOVEs say,
 // which are one after the other.
-func keysOf(moves []byte, now ed25519.PublicKey) (keys []ed25519.PublicKey, err error) {
+func keysOf(moves []byte, now ed25519.PublicKey) (keys former, err error) {
 	var to ed25519.PublicKey
 	for octets := range slices.Chunk(moves, oncecard.MaxMove) {
 		var m oncecard.Move
 		switch err := decode(&m, octets, oncecard.MaxMove); {
 		case err != nil:
 			return nil, err
-		case len(m.From) != ed25519.PublicKeySize || len(keys) == maxMoves || len(keys) > 0 && !to.Equal(ed25519.PublicKey(m.From)):
+		case len(keys) == maxMoves || len(keys) > 0 && !to.Equal(ed25519.PublicKey(m.From)):
 			return nil, fmt.Errorf("%w: moves", ErrMalformed)
-		case !proved(m.From, octets, m.Proof):
+		case !proved(m.From, cardPurpose, nil, octets):
 			return nil, ErrForged
 		}
 		keys, to = append(keys, m.From), m.To
@@ -227,7 +309,7 @@ func keysOf(moves []byte, now ed25519.PublicKey) (keys []ed25519.PublicKey, err 
 // moved returns the move of a network to another key.
 func moved(from ed25519.PrivateKey, to ed25519.PublicKey, now time.Time) ([]byte, error) {
 	m := oncecard.Move{From: publicOf(from), To: to, Time: uint64(now.Unix())}
-	return prove(from, &m, &m.Proof)
+	return prove(from, cardPurpose, nil, &m, &m.Proof)
 }
 
 const fileRoll = "roll"
@@ -236,13 +318,4 @@ const fileRoll = "roll"
 func (d directory) roll() (*Roll, error) { return read(d, fileRoll, ofTrusted, RollIn) }
 
 // RollIn returns the roll that a text holds.
-func RollIn(text string) (*Roll, error) {
-	octets, err := unwritten(wordRoll, strings.TrimSuffix(text, "\n"), oncecard.MaxRoll)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRoll(octets)
-}
-
-// keepRoll writes a roll. The caller has the lock.
-func (d directory) keepRoll(r *Roll) error { return d.write(fileRoll, 0o644, []byte(r.Text()+"\n")) }
+func RollIn(text string) (*Roll, error) { return in(wordRoll, text, oncecard.MaxRoll, ParseRoll) }

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -94,26 +93,26 @@ type Claim struct {
 // ErrPinned, ErrFull and ErrMember, or say that a file cannot be read or written.
 func (t *Trust) Check(c Claim, now time.Time) (*Token, error) {
 	token, noted, err := t.check(c, now)
-	if noted && err == nil { // others need not wait for the disk
-		err = t.own.dir.sync(filePins)
+	if noted != nil { // others need not wait for the disk
+		err = errors.Join(err, noted.Sync(), noted.Close())
 	}
 	return token, err
 }
 
-// check is Check, and tells whether a name was noted that is still to be synced.
-func (t *Trust) check(c Claim, now time.Time) (token *Token, noted bool, err error) {
+// check is Check, and returns the file in which a name was noted, which is still to be synced.
+func (t *Trust) check(c Claim, now time.Time) (token *Token, noted *os.File, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.refresh(); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	switch {
 	case c.Card == nil && (Owned(c.ID) || c.Key != nil && !t.peers[*c.Key]):
-		return nil, false, fmt.Errorf("%s: %w", c.ID, ErrNoCard)
+		return nil, nil, fmt.Errorf("%s: %w", c.ID, ErrNoCard)
 	case c.Card != nil && c.Card.ID != c.ID:
-		return nil, false, fmt.Errorf("%s shows the card of %s: %w", c.ID, c.Card.ID, ErrStranger)
+		return nil, nil, fmt.Errorf("%s shows the card of %s: %w", c.ID, c.Card.ID, ErrStranger)
 	case c.Card != nil && c.Key != nil && c.Card.Transport != *c.Key:
-		return nil, false, fmt.Errorf("%s: %w", c.ID, ErrKey)
+		return nil, nil, fmt.Errorf("%s: %w", c.ID, ErrKey)
 	}
 	token, err = t.member(c, now)
 	switch t.policy {
@@ -141,7 +140,7 @@ func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
 	}
 	token, known := shown, roll.Tokens[c.ID]
 	err = roll.knows(shown, c.Moves)
-	if known != nil && (err == nil && known.later(shown) || err != nil && roll.had(shown.Network)) {
+	if known != nil && (err == nil && known.later(shown) || err != nil && roll.keys.have(shown.Network)) {
 		token, err = known, nil
 	}
 	if err == nil {
@@ -167,11 +166,8 @@ func (r *Roll) knows(t *Token, moves []byte) error {
 		return nil
 	}
 	keys, err := keysOf(moves, t.Network)
-	if err != nil {
+	if err != nil || keys.have(r.Network) {
 		return err
-	}
-	if slices.ContainsFunc(keys, func(key ed25519.PublicKey) bool { return key.Equal(r.Network) }) {
-		return nil
 	}
 	return r.foreign(keys)
 }

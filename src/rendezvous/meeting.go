@@ -18,7 +18,7 @@ const meetingPurpose = "once meeting 1"
 func (k *Keys) SealMeeting(own *identity.Identity, to *identity.Card, m oncerecord.Meeting) ([]byte, error) {
 	card := own.Card()
 	m.Card = card.Octets()
-	plain, err := prove(own, meetingPurpose, slices.Concat(k.Server, to.ID[:]), &m, &m.Proof)
+	plain, err := own.Prove(meetingPurpose, slices.Concat(k.Server, to.ID[:]), &m, &m.Proof)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (k *Keys) OpenMeeting(own *identity.Identity, from uuid.UUID, sealed []byte
 	if err != nil {
 		return nil, nil, err
 	}
-	if !card.Verify(meetingPurpose, unproved(slices.Concat(k.Server, to[:]), plain), m.Proof) {
+	if !card.HasProved(meetingPurpose, slices.Concat(k.Server, to[:]), plain) {
 		return nil, nil, ErrForged
 	}
 	return m, card, nil

@@ -1,7 +1,6 @@
 package rendezvous
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/wire"
 )
 
 // What is wrong with what a node has left, or a server says that it has.
@@ -72,27 +70,10 @@ func (k *Keys) Publish(own *identity.Identity, serial uint64, expiry time.Time, 
 	digest := sha256.Sum256(sealed)
 	m := oncerecord.Record{
 		Network: k.Number[:], Incarnation: card.Incarnation, Serial: serial, Expiry: uint64(expiry.Unix()),
-		Tags: tags, Inside: digest[:], Proof: make([]byte, ed25519.SignatureSize),
+		Tags: tags, Inside: digest[:],
 	}
-	record, err = prove(own, recordPurpose, nil, &m, &m.Proof)
+	record, err = own.Prove(recordPurpose, nil, &m, &m.Proof)
 	return record, sealed, err
-}
-
-// prove signs a message, whose last field is the proof, with what binds it before.
-func prove(own *identity.Identity, purpose string, bound []byte, m oncerecord.Message, proof *[]byte) ([]byte, error) {
-	*proof = make([]byte, ed25519.SignatureSize)
-	octets, err := m.AppendTo(nil)
-	if err == nil {
-		copy(octets[len(octets)-ed25519.SignatureSize:], own.Sign(purpose, unproved(bound, octets)))
-	}
-	return octets, err
-}
-
-// unproved returns what the proof at the end of a message is over.
-func unproved(bound, octets []byte) identity.Words {
-	return func(b []byte) []byte {
-		return append(append(b, bound...), octets[:len(octets)-wire.SizeBytes(make([]byte, ed25519.SignatureSize))]...)
-	}
 }
 
 // ParseRecord returns the record that octets hold, if it is right, of the card and the
@@ -112,7 +93,7 @@ func ParseRecord(octets, sealed []byte, card *identity.Card, network Number, now
 		return nil, ErrExpired
 	case sha256.Sum256(sealed) != [sha256.Size]byte(m.Inside):
 		return nil, fmt.Errorf("%w: what is sealed is another's", ErrForged)
-	case !card.Verify(recordPurpose, unproved(nil, octets), m.Proof):
+	case !card.HasProved(recordPurpose, nil, octets):
 		return nil, ErrForged
 	}
 	return &Record{

@@ -190,6 +190,29 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// TestSizesOfRecord: a field that always has one size is refused with another.
+func TestSizesOfRecord(t *testing.T) {
+	ana := someone(t)
+	for field, shorten := range map[string]func(*oncerecord.Record){
+		"network": func(m *oncerecord.Record) { m.Network = m.Network[1:] },
+		"inside":  func(m *oncerecord.Record) { m.Inside = nil },
+		"proof":   func(m *oncerecord.Record) { m.Proof = m.Proof[:63] },
+	} {
+		m := oncerecord.Record{
+			Network: make([]byte, 32), Incarnation: 7, Serial: 1, Expiry: uint64(time.Now().Add(Life).Unix()),
+			Inside: make([]byte, 32), Proof: make([]byte, 64),
+		}
+		shorten(&m)
+		octets, err := m.AppendTo(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseRecord(octets, nil, ana.Card(), Number{}, time.Now()); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s of another size: %v", field, err)
+		}
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestMeeting(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 // AppendMessage appends a message of once_msg about a request as ZMTP frames.
 func AppendMessage(b []byte, number uint32, m oncemsg.Message) ([]byte, error) {
-	content := contentOf(m)
+	content := m.Frames()
 	from := len(b)
 	b = zmtp.AppendHeader(b, m.Size(), len(content) > 0)
 	head := len(b)
@@ -22,18 +22,6 @@ func AppendMessage(b []byte, number uint32, m oncemsg.Message) ([]byte, error) {
 		b = append(zmtp.AppendHeader(b, len(frame), i < len(content)-1), frame...)
 	}
 	return b, nil
-}
-
-func contentOf(m oncemsg.Message) [][]byte {
-	switch m := m.(type) {
-	case *oncemsg.ListEndpoints:
-		return m.Entries
-	case *oncemsg.ListPeers:
-		return m.Entries
-	case *oncemsg.Delta:
-		return m.Entries
-	}
-	return nil
 }
 
 // ParseMessage returns the message of once_msg that frames hold, and the number of its

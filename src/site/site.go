@@ -113,22 +113,21 @@ func (s *Site) Follow(ctx context.Context, moved func(more bool)) {
 // uses. A node that was told where to listen, or listens at one address, takes all that
 // comes there.
 func (s *Site) Covers(local net.Addr) bool {
-	host, err := netip.ParseAddr(sight.Of(local).Host())
-	if s.Listen != anywhere || err != nil || !s.everywhere() {
+	host := sight.Of(local).IP()
+	if s.Listen != anywhere || !host.IsValid() || !s.everywhere() {
 		return true
 	}
-	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host.Unmap() })
+	return slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local() == host })
 }
 
 // Owns tells whether an endpoint leads to this node, from its own host.
 func (s *Site) Owns(endpoint sight.Endpoint) bool {
-	host, err := netip.ParseAddr(endpoint.Host())
-	if host = host.Unmap().WithZone(""); err != nil || endpoint.Port() != sight.Of(s.listener).Port() {
+	host, at := endpoint.IP().WithZone(""), sight.Of(s.listener)
+	if !host.IsValid() || endpoint.Port() != at.Port() {
 		return false
 	}
 	if !s.everywhere() {
-		at, err := netip.ParseAddr(sight.Of(s.listener).Host())
-		return err == nil && host == at.Unmap().WithZone("")
+		return host == at.IP().WithZone("")
 	}
 	return host.IsLoopback() || slices.ContainsFunc(*s.interfaces.Load(), func(i beacon.Interface) bool { return i.Local().WithZone("") == host })
 }
@@ -144,21 +143,18 @@ func (s *Site) Endpoint() sight.Endpoint {
 }
 
 // everywhere tells whether the node listens on all interfaces.
-func (s *Site) everywhere() bool {
-	ip, err := netip.ParseAddr(sight.Of(s.listener).Host())
-	return err == nil && ip.IsUnspecified()
-}
+func (s *Site) everywhere() bool { return sight.Of(s.listener).IP().IsUnspecified() }
 
 // Reached returns where the node is reached by those who are told so over a
 // connection from an address of this host, and by whom they tell in turn. It is that
 // address, if the node listens there and uses it; not loopback, which tells nothing
 // of where the others are. It is empty while there is no address at all.
 func (s *Site) Reached(local net.Addr) sight.Endpoint {
-	ip, err := netip.ParseAddr(sight.Of(local).Host())
+	ip := sight.Of(local).IP()
 	switch {
 	case !s.everywhere():
-	case err == nil && !ip.Unmap().IsLoopback() && s.Covers(local):
-		return sight.At(ip.Unmap().WithZone("").String(), sight.Of(s.listener).Port())
+	case ip.IsValid() && !ip.IsLoopback() && s.Covers(local):
+		return sight.At(ip.WithZone("").String(), sight.Of(s.listener).Port())
 	case len(*s.interfaces.Load()) == 0:
 		return sight.Endpoint{}
 	}
@@ -173,22 +169,50 @@ func Seen(endpoint sight.Endpoint, local, remote net.Addr) sight.Endpoint {
 	if endpoint.Loopback() && !link.OneHost(local, remote) {
 		return sight.Endpoint{}
 	}
-	ip, bad := netip.ParseAddr(endpoint.Host())
-	at, unknown := netip.ParseAddrPort(remote.String())
-	if bad != nil || unknown != nil || !ip.Is6() || !ip.IsLinkLocalUnicast() {
+	ip, at := endpoint.IP(), sight.Of(remote).IP()
+	if !at.IsValid() || !ip.Is6() || !ip.IsLinkLocalUnicast() {
 		return endpoint
 	}
-	return sight.At(ip.WithZone(at.Addr().Zone()).String(), endpoint.Port())
+	return sight.At(ip.WithZone(at.Zone()).String(), endpoint.Port())
 }
 
 // Lost returns what tells whether an address is one that the host no longer has.
 func Lost() (lost func(local net.Addr) bool, err error) {
 	addrs, err := net.InterfaceAddrs()
 	return func(local net.Addr) bool {
-		at, err := netip.ParseAddrPort(local.String())
-		return err == nil && !slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		at := sight.Of(local).IP().WithZone("")
+		return at.IsValid() && !slices.ContainsFunc(addrs, func(a net.Addr) bool {
 			own, err := netip.ParsePrefix(a.String())
-			return err == nil && own.Addr() == at.Addr().Unmap().WithZone("")
+			return err == nil && own.Addr() == at
 		})
 	}, err
+}
+
+// Interface is a network that the host is part of.
+type Interface struct{ beacon.Interface }
+
+func (i *Interface) Name() string    { return i.Interface.Name }
+func (i *Interface) Address() string { return i.Local().String() }
+func (i *Interface) Network() string { return i.Addr.Masked().String() }
+func (i *Interface) Loopback() bool  { return i.Interface.Loopback }
+
+// Broadcast returns where beacons go, or an empty string if none do.
+func (i *Interface) Broadcast() string {
+	if !i.Interface.Broadcast.IsValid() {
+		return ""
+	}
+	return i.Interface.Broadcast.String()
+}
+
+// Interfaces returns the networks that a node can use.
+func Interfaces() ([]*Interface, error) {
+	interfaces, err := beacon.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Interface, len(interfaces))
+	for n, i := range interfaces {
+		list[n] = &Interface{i}
+	}
+	return list, nil
 }

@@ -139,6 +139,13 @@ func (r *Reader) Borrow(field string, value *[]byte, limit int) {
 	}
 }
 
+// Exactly fails unless a chunk that was read has as many octets as it always has.
+func (r *Reader) Exactly(field string, value []byte, octets int) {
+	if len(value) != octets {
+		r.fail(field, ErrSize, uint64(len(value)), uint64(octets))
+	}
+}
+
 // Strings reads a list of at most limit entries of at most each octets, together sum.
 func (r *Reader) Strings(field string, value *[]string, limit, each, sum int) {
 	count, ok := r.count(field, limit, longPrefix)

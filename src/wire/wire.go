@@ -38,6 +38,7 @@ var (
 	ErrShort     = errors.New("frame ends too early")
 	ErrTrailing  = errors.New("something follows the end of the message")
 	ErrLimit     = errors.New("over the limit")
+	ErrSize      = errors.New("wrong size")
 	ErrSignature = errors.New("wrong signature")
 	ErrID        = errors.New("wrong message id")
 	ErrConstant  = errors.New("wrong constant")

@@ -1,16 +1,20 @@
 package zmtp
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"golang.org/x/crypto/nacl/secretbox"
 	//lint:ignore SA1019 package box does not refuse keys of low order
 	"golang.org/x/crypto/salsa20/salsa"
+
+	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
 )
 
 // The commands of the handshake (RFC 26), and the size of their data.
@@ -118,13 +122,16 @@ func random() []byte {
 	return b
 }
 
+// newKey returns a key for one connection.
+func newKey() *ecdh.PrivateKey {
+	key, _ := ecdh.X25519().GenerateKey(rand.Reader) // which never fails
+	return key
+}
+
 // precompute returns the key of boxes between two key pairs, as crypto_box_beforenm
 // of NaCl does. A public key that leaves no secret is refused.
 func precompute(ours *ecdh.PrivateKey, theirs []byte) (*[32]byte, error) {
-	public, err := ecdh.X25519().NewPublicKey(theirs)
-	if err != nil {
-		return nil, err
-	}
+	public, _ := ecdh.X25519().NewPublicKey(theirs) // only other sizes are wrong
 	point, err := ours.ECDH(public)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCurve, err)
@@ -152,4 +159,149 @@ func openBox(b []byte, prefix string, key *[32]byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: box of %s does not open", ErrCurve, prefix)
 	}
 	return plain, nil
+}
+
+// The commands of the handshake in turn (RFC 26), each as one side sends it and the other
+// reads it. What sends is an action of the machine.
+
+func (h *Handshake) SendHello() {
+	c := h.curve
+	data := make([]byte, helloKey, helloSize)
+	data[0] = 1 // version 1.0
+	data = append(data, c.short.PublicKey().Bytes()...)
+	data = appendBox(data, "CurveZMQHELLO---", c.next(), c.hello, make([]byte, 2*keySize))
+	h.out = AppendCommand(h.out, hello, data)
+}
+
+func (h *Handshake) readHello(data []byte) (err error) {
+	c := h.curve
+	if len(data) != helloSize || data[0] != 1 || data[1] != 0 || len(bytes.Trim(data[2:helloKey], "\x00")) > 0 {
+		return fmt.Errorf("%w: HELLO is not one of CURVE 1.0", ErrProtocol)
+	}
+	if c.Afford != nil {
+		if err := c.Afford(); err != nil {
+			return err
+		}
+	}
+	c.far = data[helloKey:helloBox]
+	if err = c.openHello(data[helloBox:]); errors.Is(err, ErrCurve) && c.Former != nil {
+		c.Key = c.Former
+		err = c.openHello(data[helloBox:])
+	}
+	if err != nil {
+		return err
+	}
+	c.short = newKey()
+	rand.Read(c.secret[:])
+	h.await(initiate, h.readInitiate)
+	h.raise(machine.EventHello)
+	return nil
+}
+
+// openHello opens the box of a HELLO with the server's key.
+func (c *curveSide) openHello(box []byte) (err error) {
+	if c.hello, err = precompute(c.Key, c.far); err == nil {
+		_, err = c.openNext(box, "CurveZMQHELLO---", c.hello)
+	}
+	return err
+}
+
+func (h *Handshake) SendWelcome() {
+	c := h.curve
+	cookie := appendBox(nil, "COOKIE--", random(), &c.secret, slices.Concat(c.far, c.short.Bytes()))
+	plain := slices.Concat(c.short.PublicKey().Bytes(), cookie)
+	h.out = AppendCommand(h.out, welcome, appendBox(nil, "WELCOME-", random(), c.hello, plain))
+	c.far, c.short, c.hello = nil, nil, nil
+}
+
+func (h *Handshake) readWelcome(data []byte) error {
+	c := h.curve
+	if len(data) != welcomeSize {
+		return fmt.Errorf("%w: WELCOME of %d octets", ErrProtocol, len(data))
+	}
+	plain, err := openBox(data, "WELCOME-", c.hello)
+	if err != nil {
+		return err
+	}
+	c.far, c.cookie = plain[:keySize], plain[keySize:]
+	if c.box, err = precompute(c.short, c.far); err != nil {
+		return err
+	}
+	if c.vouch, err = precompute(c.Key, c.far); err != nil {
+		return err
+	}
+	h.await(Ready, h.readReady)
+	h.raise(machine.EventWelcome)
+	return nil
+}
+
+func (h *Handshake) SendInitiate() {
+	c := h.curve
+	vouched := slices.Concat(c.short.PublicKey().Bytes(), c.remote[:])
+	plain := appendBox(c.Key.PublicKey().Bytes(), "VOUCH---", random(), c.vouch, vouched)
+	data := appendBox(c.cookie, "CurveZMQINITIATE", c.next(), c.box, h.local.append(plain))
+	h.out = AppendCommand(h.out, initiate, data)
+	c.cipher.setKeys(c.box, "CurveZMQMESSAGEC", "CurveZMQMESSAGES")
+}
+
+func (h *Handshake) readInitiate(data []byte) error {
+	c := h.curve
+	if len(data) < cookieSize+shortNonce+secretbox.Overhead+keySize+vouchSize {
+		return fmt.Errorf("%w: INITIATE of %d octets", ErrProtocol, len(data))
+	}
+	plain, err := c.openInitiate(data)
+	if err != nil {
+		return err
+	}
+	remote, err := parseMetadata(plain[keySize+vouchSize:])
+	if err != nil {
+		return err
+	}
+	c.remote = [32]byte(plain)
+	if err := c.Admits(c.remote, c.addr, remote); err != nil {
+		h.fail(machine.EventStranger, err)
+		return nil
+	}
+	return h.agree(remote, machine.EventInitiate)
+}
+
+// openInitiate returns what is in the box of an INITIATE: the client's long-term
+// key, its vouch, which is proved, and metadata.
+func (c *curveSide) openInitiate(data []byte) ([]byte, error) {
+	cookie, err := openBox(data[:cookieSize], "COOKIE--", &c.secret)
+	if err != nil {
+		return nil, err
+	}
+	c.far = cookie[:keySize]
+	c.short, _ = ecdh.X25519().NewPrivateKey(cookie[keySize:]) // only other sizes are wrong
+	if c.box, err = precompute(c.short, c.far); err != nil {
+		return nil, err
+	}
+	plain, err := c.openNext(data[cookieSize:], "CurveZMQINITIATE", c.box)
+	if err != nil {
+		return nil, err
+	}
+	if c.vouch, err = precompute(c.short, plain[:keySize]); err != nil {
+		return nil, err
+	}
+	vouched, err := openBox(plain[keySize:keySize+vouchSize], "VOUCH---", c.vouch)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(vouched, slices.Concat(c.far, c.Key.PublicKey().Bytes())) {
+		return nil, fmt.Errorf("%w: vouch for another connection", ErrCurve)
+	}
+	return plain, nil
+}
+
+// SendCurveReady tells further properties only to a client that has told some: those
+// of libzmq before 4.3.2 do not survive a large READY (CVE-2019-13132).
+func (h *Handshake) SendCurveReady() {
+	c := h.curve
+	if len(h.remote.Others) == 0 {
+		h.local.Others = nil
+	}
+	data := appendBox(nil, "CurveZMQREADY---", c.next(), c.box, h.local.append(nil))
+	h.out = AppendCommand(h.out, Ready, data)
+	c.cipher.setKeys(c.box, "CurveZMQMESSAGES", "CurveZMQMESSAGEC")
 }

@@ -1,7 +1,6 @@
 package zmtp
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +8,28 @@ import (
 
 	machine "github.com/sjohnr/at-once/generated/go/handshakemachine"
 )
+
+// GreetingSize is the length of a greeting in octets.
+const GreetingSize = 64
+
+// Offsets in the greeting (RFC 37, "Formal Grammar"). The first eleven octets
+// are enough to tell the version, and all that an older peer sends at first.
+const (
+	greetingMajor     = 10
+	greetingMinor     = 11
+	greetingMechanism = 12
+	greetingServer    = 32
+	greetingVersion   = 11 // octets up to and with the major version
+)
+
+// AppendGreeting appends a greeting of ZMTP 3.1. Mechanism has at most 20 octets.
+func AppendGreeting(b []byte, mechanism string) []byte {
+	var g [GreetingSize]byte
+	g[0], g[9] = 0xff, 0x7f
+	g[greetingMajor], g[greetingMinor] = 3, 1
+	copy(g[greetingMechanism:greetingServer], mechanism)
+	return append(b, g[:]...)
+}
 
 // Null is the name of the mechanism without security.
 const Null = "NULL"
@@ -21,8 +42,9 @@ type Handshake struct {
 	curve   *curveSide // nil with NULL
 	state   machine.State
 	out     []byte
+	in      []byte             // of what is read
 	next    int                // octets wanted
-	read    func([]byte) error // what to do with them
+	read    func([]byte) error // what to do with what is read when they are there
 	command string             // wanted
 	obey    func([]byte) error // what to do with its data
 	minor   int
@@ -44,7 +66,7 @@ type Result struct {
 func NewHandshake(local Metadata) *Handshake { return start(&Handshake{local: local}) }
 
 func start(h *Handshake) *Handshake {
-	h.next, h.read = greetingVersion, h.readVersion
+	h.expect(greetingVersion, h.readVersion)
 	h.raise(machine.EventStart)
 	return h
 }
@@ -100,26 +122,45 @@ func (h *Handshake) Run(conn io.ReadWriter) (*Result, error) {
 
 // Receive takes the next octets of the far side, exactly Next() of them.
 func (h *Handshake) Receive(b []byte) {
-	if err := h.read(b); err != nil {
+	h.in = append(h.in, b...)
+	if err := h.read(h.in); err != nil {
 		h.fail(machine.EventViolation, err)
 	}
 }
 
-func (h *Handshake) readVersion(b []byte) error {
-	if err := checkVersion(b); err != nil {
-		return err
+// expect says how many octets come next, and what to do with them.
+func (h *Handshake) expect(octets int, read func([]byte) error) {
+	h.in, h.next, h.read = nil, octets, read
+}
+
+// readVersion reads the first octets of a greeting. What follows the signature's first
+// octet has no meaning up to its last (RFC 37, "Version Negotiation"); versions above ours
+// are for the far side to step down from.
+func (h *Handshake) readVersion(g []byte) error {
+	if g[0] != 0xff || g[9] != 0x7f {
+		return fmt.Errorf("%w: no ZMTP signature", ErrVersion)
 	}
-	greeting := append(make([]byte, 0, GreetingSize), b...)
-	h.next = GreetingSize - greetingVersion
-	h.read = func(b []byte) error { return h.readGreeting(append(greeting, b...)) }
+	if major := g[greetingMajor]; major < 3 {
+		return fmt.Errorf("%w: version %d", ErrVersion, major)
+	}
+	h.next, h.read = GreetingSize-greetingVersion, h.readGreeting
 	return nil
 }
 
-func (h *Handshake) readGreeting(greeting []byte) error {
-	if err := checkMechanism(greeting, h.mechanism(), h.curve.server()); err != nil {
-		return err
+// readGreeting reads a whole greeting. The filler has no meaning; of the as-server octet
+// we only know that two servers have nothing to say to each other, since a server of
+// libzmq does not set it.
+func (h *Handshake) readGreeting(g []byte) (err error) {
+	ours := AppendGreeting(nil, h.mechanism())[greetingMechanism:greetingServer]
+	theirs := string(g[greetingMechanism:greetingServer])
+	switch {
+	case theirs != string(ours):
+		return fmt.Errorf("%w: we use %s, the far side %s", ErrMechanism, h.mechanism(), quote(theirs))
+	case h.curve.server() && g[greetingServer] != 0:
+		return fmt.Errorf("%w: both are %s servers", ErrMechanism, curve)
+	case g[greetingMajor] > 3 || g[greetingMinor] > 0:
+		h.minor = 1
 	}
-	h.minor = minor(greeting)
 	switch {
 	case h.curve == nil:
 		h.await(Ready, h.readReady)
@@ -128,7 +169,13 @@ func (h *Handshake) readGreeting(greeting []byte) error {
 		h.await(hello, h.readHello)
 		h.raise(machine.EventCurveServer)
 	default:
-		return h.startClient()
+		c := h.curve
+		c.remote, c.short = [32]byte(c.Server.Bytes()), newKey()
+		if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
+			return err
+		}
+		h.await(welcome, h.readWelcome)
+		h.raise(machine.EventCurveClient)
 	}
 	return nil
 }
@@ -142,33 +189,24 @@ func (h *Handshake) mechanism() string {
 
 // await says which command comes next, and what to do with its data.
 func (h *Handshake) await(command string, obey func(data []byte) error) {
-	h.next, h.read = shortHeader, h.readHeader
+	h.expect(shortHeader, h.readHeader)
 	h.command, h.obey = command, obey
 }
 
 func (h *Handshake) readHeader(b []byte) error {
-	switch b[0] {
-	case flagCommand:
-		return h.expectBody(uint64(b[1]))
-	case flagCommand | flagLong:
-		high := b[1] // of the eight octets of the size
+	flags, head, n := splitHeader(b)
+	switch {
+	case flags&^flagLong != flagCommand:
+		return fmt.Errorf("%w: frame flags %#02x in the handshake", ErrProtocol, flags)
+	case head == 0:
 		h.next = longHeader - shortHeader
-		h.read = func(b []byte) error {
-			return h.expectBody(binary.BigEndian.Uint64(append([]byte{high}, b...)))
-		}
-		return nil
-	}
-	return fmt.Errorf("%w: frame flags %#02x in the handshake", ErrProtocol, b[0])
-}
-
-func (h *Handshake) expectBody(n uint64) error {
-	if n > MaxCommand {
+	case n > MaxCommand:
 		return fmt.Errorf("%w: command of %d octets", ErrTooLarge, n)
-	}
-	if n == 0 {
+	case n == 0:
 		return h.readCommand(nil)
+	default:
+		h.expect(int(n), h.readCommand)
 	}
-	h.next, h.read = int(n), h.readCommand
 	return nil
 }
 
@@ -187,8 +225,17 @@ func (h *Handshake) readCommand(body []byte) error {
 	return fmt.Errorf("%w: %s in place of %s", ErrProtocol, quote(string(name)), h.command)
 }
 
-func (h *Handshake) readReady(data []byte) error {
+func (h *Handshake) readReady(data []byte) (err error) {
+	c := h.curve
+	if c != nil {
+		if data, err = c.openNext(data, "CurveZMQREADY---", c.box); err != nil {
+			return err
+		}
+	}
 	remote, err := parseMetadata(data)
+	if err == nil && c != nil {
+		err = c.Admits(c.remote, c.addr, remote)
+	}
 	if err != nil {
 		return err
 	}

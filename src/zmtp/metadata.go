@@ -32,15 +32,8 @@ type Metadata struct {
 
 // Compatible says whether a socket of our type may talk to one of theirs.
 func Compatible(ours, theirs string) bool {
-	switch theirs {
-	case Dealer, Router:
-		return ours == Dealer || ours == Router
-	case "REP":
-		return ours == Dealer
-	case "REQ":
-		return ours == Router
-	}
-	return false
+	both := (ours == Dealer || ours == Router) && (theirs == Dealer || theirs == Router)
+	return both || ours == Dealer && theirs == "REP" || ours == Router && theirs == "REQ"
 }
 
 // append appends the data of a READY: socket type, identity and the others.
@@ -65,14 +58,19 @@ func parseMetadata(b []byte) (*Metadata, error) {
 	m := &Metadata{}
 	seen := make(map[string][]byte)
 	for len(b) > 0 {
-		name, value, rest, err := splitProperty(b)
+		named, rest, err := splitName(b, "0123456789-_.+")
 		if err != nil {
 			return nil, err
+		}
+		name := strings.ToLower(string(named))
+		if len(rest) < 4 || uint64(binary.BigEndian.Uint32(rest)) > uint64(len(rest)-4) {
+			return nil, fmt.Errorf("%w: property %s cut short", ErrProtocol, quote(name))
 		}
 		if _, twice := seen[name]; twice || len(seen) == maxProperties {
 			return nil, fmt.Errorf("%w: property %s is one too many", ErrProtocol, quote(name))
 		}
-		seen[name], b = value, rest
+		size := 4 + int(binary.BigEndian.Uint32(rest))
+		seen[name], b = rest[4:size:size], rest[size:]
 	}
 	m.Type, m.Identity = string(seen["socket-type"]), bytes.Clone(seen["identity"]) // it outlives the rest
 	if len(m.Identity) > MaxIdentity || len(m.Identity) > 0 && m.Identity[0] == 0 {
@@ -84,23 +82,4 @@ func parseMetadata(b []byte) (*Metadata, error) {
 		m.Others = seen
 	}
 	return m, nil
-}
-
-// splitProperty cuts the first property off b. The name comes in lower case.
-func splitProperty(b []byte) (name string, value, rest []byte, err error) {
-	n := int(b[0])
-	if n == 0 || len(b) < 1+n+4 {
-		return "", nil, nil, fmt.Errorf("%w: property cut short", ErrProtocol)
-	}
-	for _, c := range b[1 : 1+n] {
-		if !isLetter(c) && (c < '0' || c > '9') && !strings.ContainsRune("-_.+", rune(c)) {
-			return "", nil, nil, fmt.Errorf("%w: property name %s", ErrProtocol, quote(string(b[1:1+n])))
-		}
-	}
-	name, b = strings.ToLower(string(b[1:1+n])), b[1+n:]
-	size := binary.BigEndian.Uint32(b)
-	if b = b[4:]; uint64(size) > uint64(len(b)) {
-		return "", nil, nil, fmt.Errorf("%w: property %s cut short", ErrProtocol, quote(name))
-	}
-	return name, b[:size:size], b[size:], nil
 }

@@ -12,7 +12,10 @@
 // Programs import bindings/go/once: what is here may change at any time.
 package introduction
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State is where a machine stands; the zero value is where it starts.
 type State uint8
@@ -83,6 +86,14 @@ var timeoutNames = [...]string{
 // String returns the time-out's name, which is empty for none.
 func (t Timeout) String() string { return timeoutNames[t] }
 
+var timeoutDefaults = [...]time.Duration{
+	0,
+	TimeoutAnswer: DefaultAnswer,
+}
+
+// Default returns how long the time-out is unless it is set, 0 for none.
+func (t Timeout) Default() time.Duration { return timeoutDefaults[t] }
+
 // Timeout returns which time-out runs in the state; when it is over,
 // EventTimeout happens.
 func (s State) Timeout() Timeout {
@@ -144,3 +155,38 @@ func stepOver(e Event, do Actions) (State, bool) {
 	// Nothing has a meaning any more.
 	return StateOver, true
 }
+
+var eventsByName = map[string]Event{
+	"answer":    EventAnswer,
+	"unwilling": EventUnwilling,
+	"lost":      EventLost,
+	"abandoned": EventAbandoned,
+	"timeout":   EventTimeout,
+}
+
+// Machine keeps a state, and takes events by their names: who runs machines of several
+// kinds treats them alike.
+type Machine struct {
+	state State
+	do    Actions
+}
+
+// NewMachine returns a machine that starts.
+func NewMachine(do Actions) *Machine { return &Machine{do: do} }
+
+// Knows tells whether there is an event of a name.
+func (m *Machine) Knows(event string) bool {
+	_, known := eventsByName[event]
+	return known
+}
+
+// Fire is [Step] for the event of a name that the machine knows. It returns the states
+// before and after it.
+func (m *Machine) Fire(event string) (from, to fmt.Stringer, ok bool) {
+	last := m.state
+	m.state, ok = Step(last, eventsByName[event], m.do)
+	return last, m.state, ok
+}
+
+// Wait returns how long the time-out of the present state is unless it is set, 0 for none.
+func (m *Machine) Wait() time.Duration { return m.state.Timeout().Default() }

@@ -97,6 +97,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -138,6 +141,9 @@ func (m *Card) Size() int {
 	return 28 + wire.SizeBytes(m.Identity) + wire.SizeBytes(m.Transport) + wire.SizeBytes(m.Sealing) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Card) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Card) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("CARD", b)
@@ -159,12 +165,16 @@ func (m *Card) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDCard))
 	r.Constant("version", 1, Version)
 	r.Borrow("identity", &m.Identity, 32)
+	r.Exactly("identity", m.Identity, 32)
 	r.Borrow("transport", &m.Transport, 32)
+	r.Exactly("transport", m.Transport, 32)
 	r.Borrow("sealing", &m.Sealing, 32)
+	r.Exactly("sealing", m.Sealing, 32)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -196,6 +206,9 @@ func (m *Token) Size() int {
 	return 36 + wire.SizeBytes(m.Network) + wire.SizeString(m.Name) + wire.SizeStrings(m.Roles) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Token) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Token) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("TOKEN", b)
@@ -217,12 +230,14 @@ func (m *Token) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDToken))
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
 	r.UUID("member", &m.Member)
 	r.String("name", &m.Name, 255)
 	r.Strings("roles", &m.Roles, 16, 64, 1024)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -258,6 +273,9 @@ func (m *Roll) Size() int {
 	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Moves) + wire.SizePairs(m.Revoked) + wire.SizeStrings(m.Tokens) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Roll) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ROLL", b)
@@ -278,11 +296,13 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDRoll))
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
 	r.Uint64("number", &m.Number)
 	r.Bytes("moves", &m.Moves, 1216)
 	r.Pairs("revoked", &m.Revoked, 2048, 20, 114688)
 	r.Strings("tokens", &m.Tokens, 1024, 2731, 196608)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -303,6 +323,9 @@ func (*Invite) ID() ID { return IDInvite }
 func (m *Invite) Size() int {
 	return 4 + wire.SizeBytes(m.Seed) + wire.SizeBytes(m.Token)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Invite) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Invite) AppendTo(b []byte) ([]byte, error) {
@@ -344,6 +367,9 @@ func (m *Move) Size() int {
 	return 12 + wire.SizeBytes(m.From) + wire.SizeBytes(m.To) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Move) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Move) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("MOVE", b)
@@ -362,9 +388,12 @@ func (m *Move) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDMove))
 	r.Constant("version", 1, Version)
 	r.Bytes("from", &m.From, 32)
+	r.Exactly("from", m.From, 32)
 	r.Bytes("to", &m.To, 32)
+	r.Exactly("to", m.To, 32)
 	r.Uint64("time", &m.Time)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -378,6 +407,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_card", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

@@ -183,6 +183,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -215,6 +218,9 @@ func (*Hello) ID() ID { return IDHello }
 func (m *Hello) Size() int {
 	return 10
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Hello) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Hello) AppendTo(b []byte) ([]byte, error) {
@@ -266,6 +272,9 @@ func (m *Welcome) Size() int {
 	return 33 + wire.SizeString(m.Process) + wire.SizeString(m.Program) + wire.SizeString(m.Name)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Welcome) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Welcome) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("WELCOME", b)
@@ -315,6 +324,9 @@ func (m *Whisper) Size() int {
 	return 24
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Whisper) Frames() [][]byte { return m.Content }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Whisper) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("WHISPER", b)
@@ -356,6 +368,9 @@ func (m *Shout) Size() int {
 	return 8 + wire.SizeString(m.Group)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Shout) Frames() [][]byte { return m.Content }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Shout) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("SHOUT", b)
@@ -394,6 +409,9 @@ func (m *Flush) Size() int {
 	return 8
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Flush) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Flush) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("FLUSH", b)
@@ -428,6 +446,9 @@ func (*Join) ID() ID { return IDJoin }
 func (m *Join) Size() int {
 	return 8 + wire.SizeString(m.Group)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Join) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Join) AppendTo(b []byte) ([]byte, error) {
@@ -465,6 +486,9 @@ func (*Leave) ID() ID { return IDLeave }
 func (m *Leave) Size() int {
 	return 8 + wire.SizeString(m.Group)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Leave) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Leave) AppendTo(b []byte) ([]byte, error) {
@@ -505,6 +529,9 @@ func (m *Connect) Size() int {
 	return 24 + wire.SizeLongString(m.Endpoint)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Connect) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Connect) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("CONNECT", b)
@@ -542,6 +569,9 @@ func (*Look) ID() ID { return IDLook }
 func (m *Look) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Look) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Look) AppendTo(b []byte) ([]byte, error) {
@@ -590,6 +620,9 @@ func (m *Ask) Size() int {
 	return 8 + wire.SizeString(m.Subject) + wire.SizeBytes(m.Argument)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ask) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ask) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ASK", b)
@@ -627,6 +660,9 @@ func (m *Cancel) Size() int {
 	return 8
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Cancel) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Cancel) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("CANCEL", b)
@@ -661,6 +697,9 @@ func (*Done) ID() ID { return IDDone }
 func (m *Done) Size() int {
 	return 12
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Done) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Done) AppendTo(b []byte) ([]byte, error) {
@@ -704,6 +743,9 @@ func (*Failed) ID() ID { return IDFailed }
 func (m *Failed) Size() int {
 	return 8 + wire.SizeString(m.Error) + wire.SizeString(m.Cause) + wire.SizeLongString(m.Text)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Failed) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Failed) AppendTo(b []byte) ([]byte, error) {
@@ -753,6 +795,9 @@ func (*Missed) ID() ID { return IDMissed }
 func (m *Missed) Size() int {
 	return 40 + wire.SizeString(m.Name) + wire.SizeString(m.Reason)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Missed) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Missed) AppendTo(b []byte) ([]byte, error) {
@@ -828,6 +873,9 @@ func (m *Peer) Size() int {
 	return 35 + wire.SizeString(m.Name) + wire.SizeLongString(m.Endpoint) + wire.SizePairs(m.Headers) + wire.SizeStrings(m.Groups) + wire.SizeString(m.Identity) + wire.SizeStrings(m.Roles) + wire.SizeStrings(m.Leads)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Peer) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Peer) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PEER", b)
@@ -891,6 +939,9 @@ func (m *View) Size() int {
 	return 16 + wire.SizeLongString(m.Endpoint)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*View) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *View) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("VIEW", b)
@@ -930,6 +981,9 @@ func (*Answer) ID() ID { return IDAnswer }
 func (m *Answer) Size() int {
 	return 8 + wire.SizePairs(m.Values)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Answer) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Answer) AppendTo(b []byte) ([]byte, error) {
@@ -982,6 +1036,9 @@ func (m *Event) Size() int {
 	return 27 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Event) Frames() [][]byte { return m.Content }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Event) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("EVENT", b)
@@ -1027,6 +1084,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_control", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

@@ -125,6 +125,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -160,6 +163,9 @@ func (*Offer) ID() ID { return IDOffer }
 func (m *Offer) Size() int {
 	return 36 + wire.SizeString(m.Title)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Offer) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Offer) AppendTo(b []byte) ([]byte, error) {
@@ -212,6 +218,9 @@ func (*Read) ID() ID { return IDRead }
 func (m *Read) Size() int {
 	return 41
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Read) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Read) AppendTo(b []byte) ([]byte, error) {
@@ -269,6 +278,9 @@ func (m *Data) Size() int {
 	return 36 + wire.SizeBytes(m.Digest) + wire.SizeBytes(m.Content)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Data) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Data) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("DATA", b)
@@ -317,6 +329,9 @@ func (m *End) Size() int {
 	return 21 + wire.SizeString(m.Reason)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*End) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *End) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("END", b)
@@ -363,6 +378,9 @@ func (m *Listing) Size() int {
 	return 20 + wire.SizeStrings(m.Paths) + wire.SizeBytes(m.Kinds) + wire.SizeBytes(m.Sizes)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Listing) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Listing) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("LISTING", b)
@@ -401,6 +419,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_files", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

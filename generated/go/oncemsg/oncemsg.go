@@ -217,6 +217,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -258,6 +261,9 @@ func (m *Challenge) Size() int {
 	return 18 + wire.SizeBytes(m.Challenge) + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Challenge) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Challenge) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("CHALLENGE", b)
@@ -282,9 +288,11 @@ func (m *Challenge) Decode(frame []byte, content [][]byte) error {
 	r.Uint8("lowest", &m.Lowest)
 	r.Uint8("highest", &m.Highest)
 	r.Bytes("challenge", &m.Challenge, 32)
+	r.Exactly("challenge", m.Challenge, 32)
 	r.Uint64("time", &m.Time)
 	r.Bytes("card", &m.Card, 4096)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -316,6 +324,9 @@ func (m *Authenticate) Size() int {
 	return 9 + wire.SizeBytes(m.Part) + wire.SizeBytes(m.Members) + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Token) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Authenticate) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Authenticate) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("AUTHENTICATE", b)
@@ -343,6 +354,7 @@ func (m *Authenticate) Decode(frame []byte, content [][]byte) error {
 	r.Bytes("card", &m.Card, 4096)
 	r.Bytes("token", &m.Token, 2048)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -369,6 +381,9 @@ func (*OK) ID() ID { return IDOK }
 func (m *OK) Size() int {
 	return 21 + wire.SizeString(m.Observed)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*OK) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *OK) AppendTo(b []byte) ([]byte, error) {
@@ -417,6 +432,9 @@ func (m *Nope) Size() int {
 	return 13 + wire.SizeString(m.Text)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Nope) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Nope) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("NOPE", b)
@@ -457,6 +475,9 @@ func (m *GetEndpoints) Size() int {
 	return 8 + wire.SizeBytes(m.Ids)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*GetEndpoints) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *GetEndpoints) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("GET-ENDPOINTS", b)
@@ -492,6 +513,9 @@ func (*ListEndpoints) ID() ID { return IDListEndpoints }
 func (m *ListEndpoints) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *ListEndpoints) Frames() [][]byte { return m.Entries }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *ListEndpoints) AppendTo(b []byte) ([]byte, error) {
@@ -531,6 +555,9 @@ func (m *GetPeers) Size() int {
 	return 16 + wire.SizeBytes(m.Tag)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*GetPeers) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *GetPeers) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("GET-PEERS", b)
@@ -549,6 +576,7 @@ func (m *GetPeers) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint32("number", &m.Number)
 	r.Bytes("tag", &m.Tag, 8)
+	r.Exactly("tag", m.Tag, 8)
 	r.Uint64("cursor", &m.Cursor)
 	return r.End()
 }
@@ -572,6 +600,9 @@ func (*ListPeers) ID() ID { return IDListPeers }
 func (m *ListPeers) Size() int {
 	return 17
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *ListPeers) Frames() [][]byte { return m.Entries }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *ListPeers) AppendTo(b []byte) ([]byte, error) {
@@ -612,6 +643,9 @@ func (m *RemoteWhisper) Size() int {
 	return 8
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*RemoteWhisper) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteWhisper) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("REMOTE-WHISPER", b)
@@ -643,6 +677,9 @@ func (*RemoteShout) ID() ID { return IDRemoteShout }
 func (m *RemoteShout) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*RemoteShout) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteShout) AppendTo(b []byte) ([]byte, error) {
@@ -676,6 +713,9 @@ func (m *RemoteEnter) Size() int {
 	return 8
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*RemoteEnter) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteEnter) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("REMOTE-ENTER", b)
@@ -707,6 +747,9 @@ func (*RemoteExit) ID() ID { return IDRemoteExit }
 func (m *RemoteExit) Size() int {
 	return 8
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*RemoteExit) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *RemoteExit) AppendTo(b []byte) ([]byte, error) {
@@ -746,6 +789,9 @@ func (*Stop) ID() ID { return IDStop }
 func (m *Stop) Size() int {
 	return 12 + wire.SizeLongString(m.Elsewhere) + wire.SizeString(m.Text)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Stop) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Stop) AppendTo(b []byte) ([]byte, error) {
@@ -795,6 +841,9 @@ func (m *Publish) Size() int {
 	return 8 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Record) + wire.SizeBytes(m.Sealed) + wire.SizeBytes(m.Key)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Publish) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Publish) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PUBLISH", b)
@@ -839,6 +888,9 @@ func (m *Renew) Size() int {
 	return 8 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Key)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Renew) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Renew) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("RENEW", b)
@@ -878,6 +930,9 @@ func (*Watch) ID() ID { return IDWatch }
 func (m *Watch) Size() int {
 	return 16 + wire.SizeBytes(m.Tags)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Watch) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Watch) AppendTo(b []byte) ([]byte, error) {
@@ -925,6 +980,9 @@ func (m *Delta) Size() int {
 	return 18
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Delta) Frames() [][]byte { return m.Entries }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Delta) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("DELTA", b)
@@ -969,6 +1027,9 @@ func (m *Introduce) Size() int {
 	return 24 + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Introduce) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Introduce) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INTRODUCE", b)
@@ -1012,6 +1073,9 @@ func (m *Introduction) Size() int {
 	return 24 + wire.SizeStrings(m.Seen) + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Introduction) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Introduction) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INTRODUCTION", b)
@@ -1052,6 +1116,9 @@ func (m *Answer) Size() int {
 	return 8 + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Answer) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Answer) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ANSWER", b)
@@ -1091,6 +1158,9 @@ func (m *Answered) Size() int {
 	return 8 + wire.SizeStrings(m.Seen) + wire.SizeBytes(m.Meeting)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Answered) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Answered) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ANSWERED", b)
@@ -1129,6 +1199,9 @@ func (*DialBack) ID() ID { return IDDialBack }
 func (m *DialBack) Size() int {
 	return 10
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*DialBack) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *DialBack) AppendTo(b []byte) ([]byte, error) {
@@ -1170,6 +1243,9 @@ func (*Dialled) ID() ID { return IDDialled }
 func (m *Dialled) Size() int {
 	return 9 + wire.SizeString(m.Observed) + wire.SizeString(m.Text)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Dialled) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Dialled) AppendTo(b []byte) ([]byte, error) {
@@ -1216,6 +1292,9 @@ func (*Circuit) ID() ID { return IDCircuit }
 func (m *Circuit) Size() int {
 	return 24 + wire.SizeBytes(m.Passed) + wire.SizeBytes(m.Ahead)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Circuit) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Circuit) AppendTo(b []byte) ([]byte, error) {
@@ -1264,6 +1343,9 @@ func (m *Ticket) Size() int {
 	return 24 + wire.SizeBytes(m.Ticket) + wire.SizeBytes(m.Passed) + wire.SizeBytes(m.Ahead)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ticket) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ticket) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("TICKET", b)
@@ -1285,6 +1367,7 @@ func (m *Ticket) Decode(frame []byte, content [][]byte) error {
 	r.Uint32("number", &m.Number)
 	r.UUID("peer", &m.Peer)
 	r.Bytes("ticket", &m.Ticket, 64)
+	r.Exactly("ticket", m.Ticket, 64)
 	r.Bytes("passed", &m.Passed, 128)
 	r.Bytes("ahead", &m.Ahead, 65536)
 	return r.End()
@@ -1305,6 +1388,9 @@ func (*Roll) ID() ID { return IDRoll }
 func (m *Roll) Size() int {
 	return 8 + wire.SizeBytes(m.Roll)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Roll) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Roll) AppendTo(b []byte) ([]byte, error) {
@@ -1341,6 +1427,9 @@ func (*GetKey) ID() ID { return IDGetKey }
 func (m *GetKey) Size() int {
 	return 24
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*GetKey) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *GetKey) AppendTo(b []byte) ([]byte, error) {
@@ -1379,6 +1468,9 @@ func (m *Key) Size() int {
 	return 8 + wire.SizeBytes(m.Key)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Key) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Key) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("KEY", b)
@@ -1410,6 +1502,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_msg", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

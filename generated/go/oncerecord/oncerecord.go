@@ -98,6 +98,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -137,6 +140,9 @@ func (m *Entry) Size() int {
 	return 4 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Record) + wire.SizeBytes(m.Sealed) + wire.SizeStrings(m.Seen)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Entry) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Entry) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ENTRY", b)
@@ -174,6 +180,9 @@ func (*Gone) ID() ID { return IDGone }
 func (m *Gone) Size() int {
 	return 20
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Gone) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Gone) AppendTo(b []byte) ([]byte, error) {
@@ -220,6 +229,9 @@ func (m *Record) Size() int {
 	return 28 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Tags) + wire.SizeBytes(m.Inside) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Record) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Record) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("RECORD", b)
@@ -241,12 +253,15 @@ func (m *Record) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDRecord))
 	r.Constant("version", 1, Version)
 	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint64("serial", &m.Serial)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("tags", &m.Tags, 512)
 	r.Bytes("inside", &m.Inside, 32)
+	r.Exactly("inside", m.Inside, 32)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -278,6 +293,9 @@ func (m *Inside) Size() int {
 	return 4 + wire.SizeString(m.Name) + wire.SizeBytes(m.Challenge) + wire.SizeBytes(m.Token) + wire.SizeStrings(m.Candidates) + wire.SizePairs(m.Headers) + wire.SizeStrings(m.Groups)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Inside) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Inside) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INSIDE", b)
@@ -299,6 +317,7 @@ func (m *Inside) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.String("name", &m.Name, 255)
 	r.Bytes("challenge", &m.Challenge, 32)
+	r.Exactly("challenge", m.Challenge, 32)
 	r.Bytes("token", &m.Token, 2048)
 	r.Strings("candidates", &m.Candidates, 16, 96, 1024)
 	r.Pairs("headers", &m.Headers, 64, 1024, 2048)
@@ -334,6 +353,9 @@ func (m *Meeting) Size() int {
 	return 17 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Nonce) + wire.SizeStrings(m.Candidates) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Meeting) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Meeting) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("MEETING", b)
@@ -356,11 +378,13 @@ func (m *Meeting) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Bytes("card", &m.Card, 4096)
 	r.Bytes("nonce", &m.Nonce, 16)
+	r.Exactly("nonce", m.Nonce, 16)
 	r.Uint64("time", &m.Time)
 	r.Uint8("answers", &m.Answers)
 	r.Uint32("trip", &m.Trip)
 	r.Strings("candidates", &m.Candidates, 16, 96, 1024)
 	r.Bytes("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -374,6 +398,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_record", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

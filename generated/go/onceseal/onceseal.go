@@ -92,6 +92,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -130,6 +133,9 @@ func (m *Open) Size() int {
 	return 20 + wire.SizeBytes(m.Encapsulation) + wire.SizeBytes(m.Proof)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Open) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Open) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("OPEN", b)
@@ -150,7 +156,9 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("number", &m.Number)
 	r.Uint64("card", &m.Card)
 	r.Borrow("encapsulation", &m.Encapsulation, 1120)
+	r.Exactly("encapsulation", m.Encapsulation, 1120)
 	r.Borrow("proof", &m.Proof, 64)
+	r.Exactly("proof", m.Proof, 64)
 	return r.End()
 }
 
@@ -173,6 +181,9 @@ func (*Sealed) ID() ID { return IDSealed }
 func (m *Sealed) Size() int {
 	return 20 + wire.SizeBytes(m.Sealed)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Sealed) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Sealed) AppendTo(b []byte) ([]byte, error) {
@@ -214,6 +225,9 @@ func (*Group) ID() ID { return IDGroup }
 func (m *Group) Size() int {
 	return 20 + wire.SizeBytes(m.Sealed)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Group) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Group) AppendTo(b []byte) ([]byte, error) {
@@ -257,6 +271,9 @@ func (m *Key) Size() int {
 	return 20 + wire.SizeString(m.Group) + wire.SizeBytes(m.Chain)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Key) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Key) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("KEY", b)
@@ -278,6 +295,7 @@ func (m *Key) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("key", &m.Key)
 	r.Uint64("number", &m.Number)
 	r.Bytes("chain", &m.Chain, 32)
+	r.Exactly("chain", m.Chain, 32)
 	return r.End()
 }
 
@@ -298,6 +316,9 @@ func (*Content) ID() ID { return IDContent }
 func (m *Content) Size() int {
 	return 4 + wire.SizeBytes(m.Sizes) + wire.SizeBytes(m.Octets)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Content) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Content) AppendTo(b []byte) ([]byte, error) {
@@ -334,6 +355,9 @@ func (m *Proof) Size() int {
 	return 4 + wire.SizeBytes(m.Digest)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Proof) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Proof) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PROOF", b)
@@ -349,6 +373,7 @@ func (m *Proof) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDProof))
 	r.Constant("version", 1, Version)
 	r.Borrow("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	return r.End()
 }
 
@@ -362,6 +387,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_seal", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

@@ -78,6 +78,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -103,6 +106,9 @@ func (*Hello) ID() ID { return IDHello }
 func (m *Hello) Size() int {
 	return 4
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Hello) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Hello) AppendTo(b []byte) ([]byte, error) {
@@ -139,6 +145,9 @@ func (m *Publish) Size() int {
 	return 8 + wire.SizeString(m.Key) + wire.SizeLongString(m.Value)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Publish) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Publish) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PUBLISH", b)
@@ -173,6 +182,9 @@ func (m *Ping) Size() int {
 	return 4
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ping) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ping) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PING", b)
@@ -200,6 +212,9 @@ func (*Pong) ID() ID { return IDPong }
 func (m *Pong) Size() int {
 	return 4
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Pong) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Pong) AppendTo(b []byte) ([]byte, error) {
@@ -230,6 +245,9 @@ func (m *Invalid) Size() int {
 	return 4
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Invalid) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Invalid) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("INVALID", b)
@@ -256,6 +274,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "zgossip_msg", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

@@ -155,6 +155,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -198,6 +201,9 @@ func (*Hello) ID() ID { return IDHello }
 func (m *Hello) Size() int {
 	return 7 + wire.SizeString(m.Endpoint) + wire.SizeStrings(m.Groups) + wire.SizeString(m.Name) + wire.SizePairs(m.Headers)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Hello) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Hello) AppendTo(b []byte) ([]byte, error) {
@@ -244,6 +250,9 @@ func (m *Whisper) Size() int {
 	return 6
 }
 
+// Frames returns the frames of content, which follow the first.
+func (m *Whisper) Frames() [][]byte { return m.Content }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Whisper) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("WHISPER", b)
@@ -282,6 +291,9 @@ func (*Shout) ID() ID { return IDShout }
 func (m *Shout) Size() int {
 	return 6 + wire.SizeString(m.Group)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *Shout) Frames() [][]byte { return m.Content }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Shout) AppendTo(b []byte) ([]byte, error) {
@@ -324,6 +336,9 @@ func (m *Join) Size() int {
 	return 7 + wire.SizeString(m.Group)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Join) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Join) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("JOIN", b)
@@ -365,6 +380,9 @@ func (m *Leave) Size() int {
 	return 7 + wire.SizeString(m.Group)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Leave) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Leave) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("LEAVE", b)
@@ -402,6 +420,9 @@ func (m *Ping) Size() int {
 	return 6
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ping) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ping) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PING", b)
@@ -434,6 +455,9 @@ func (*PingOK) ID() ID { return IDPingOK }
 func (m *PingOK) Size() int {
 	return 6
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*PingOK) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *PingOK) AppendTo(b []byte) ([]byte, error) {
@@ -472,6 +496,9 @@ func (*Elect) ID() ID { return IDElect }
 func (m *Elect) Size() int {
 	return 6 + wire.SizeString(m.Group) + wire.SizeString(m.ChallengerID)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Elect) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Elect) AppendTo(b []byte) ([]byte, error) {
@@ -514,6 +541,9 @@ func (m *Leader) Size() int {
 	return 6 + wire.SizeString(m.Group) + wire.SizeString(m.LeaderID)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Leader) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Leader) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("LEADER", b)
@@ -550,6 +580,9 @@ func (*Goodbye) ID() ID { return IDGoodbye }
 func (m *Goodbye) Size() int {
 	return 6
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Goodbye) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Goodbye) AppendTo(b []byte) ([]byte, error) {
@@ -588,6 +621,9 @@ func (*Confirm) ID() ID { return IDConfirm }
 func (m *Confirm) Size() int {
 	return 22
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Confirm) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Confirm) AppendTo(b []byte) ([]byte, error) {
@@ -630,6 +666,9 @@ func (*Confirmed) ID() ID { return IDConfirmed }
 func (m *Confirmed) Size() int {
 	return 22
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Confirmed) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Confirmed) AppendTo(b []byte) ([]byte, error) {
@@ -674,6 +713,9 @@ func (m *Taken) Size() int {
 	return 22
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Taken) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Taken) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("TAKEN", b)
@@ -717,6 +759,9 @@ func (m *Holds) Size() int {
 	return 15 + wire.SizeBytes(m.Digest)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Holds) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Holds) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("HOLDS", b)
@@ -738,6 +783,7 @@ func (m *Holds) Decode(frame []byte, content [][]byte) error {
 	r.Uint8("moves", &m.Moves)
 	r.Uint64("number", &m.Number)
 	r.Bytes("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	return r.End()
 }
 
@@ -755,6 +801,9 @@ func (*Ask) ID() ID { return IDAsk }
 func (m *Ask) Size() int {
 	return 6
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Ask) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ask) AppendTo(b []byte) ([]byte, error) {
@@ -791,6 +840,9 @@ func (*Roll) ID() ID { return IDRoll }
 func (m *Roll) Size() int {
 	return 6 + wire.SizeBytes(m.Roll)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Roll) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Roll) AppendTo(b []byte) ([]byte, error) {
@@ -829,6 +881,9 @@ func (m *AskSealing) Size() int {
 	return 6 + wire.SizeBytes(m.Digest)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*AskSealing) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *AskSealing) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ASK-SEALING", b)
@@ -846,6 +901,7 @@ func (m *AskSealing) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
 	r.Bytes("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	return r.End()
 }
 
@@ -866,6 +922,9 @@ func (m *Sealing) Size() int {
 	return 6 + wire.SizeBytes(m.Key)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Sealing) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Sealing) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("SEALING", b)
@@ -883,6 +942,7 @@ func (m *Sealing) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
 	r.Bytes("key", &m.Key, 1216)
+	r.Exactly("key", m.Key, 1216)
 	return r.End()
 }
 
@@ -897,6 +957,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "zre_msg", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

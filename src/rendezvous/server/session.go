@@ -57,16 +57,9 @@ func (c *session) fire(e machine.Event) {
 	}
 }
 
-// waits is how long the machine waits in a state.
-var waits = map[machine.Timeout]time.Duration{
-	machine.TimeoutGreeting: machine.DefaultGreeting,
-	machine.TimeoutSilent:   machine.DefaultSilent,
-	machine.TimeoutLeaving:  machine.DefaultLeaving,
-}
-
 // expire lets the present state, or the membership, end in time.
 func (c *session) expire(now time.Time) {
-	if wait := waits[c.state.Timeout()]; wait > 0 && now.Sub(c.since) >= wait {
+	if wait := c.state.Timeout().Default(); wait > 0 && now.Sub(c.since) >= wait {
 		c.fire(machine.EventTimeout)
 	}
 	if c.token != nil && c.token.Valid(now) != nil {

@@ -74,6 +74,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -103,6 +106,9 @@ func (*Lot) ID() ID { return IDLot }
 func (m *Lot) Size() int {
 	return 8 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Lot) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Lot) AppendTo(b []byte) ([]byte, error) {
@@ -139,6 +145,9 @@ func (*Bid) ID() ID { return IDBid }
 func (m *Bid) Size() int {
 	return 8 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Bid) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Bid) AppendTo(b []byte) ([]byte, error) {
@@ -177,6 +186,9 @@ func (*Price) ID() ID { return IDPrice }
 func (m *Price) Size() int {
 	return 24 + wire.SizeString(m.Lot)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Price) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Price) AppendTo(b []byte) ([]byte, error) {
@@ -218,6 +230,9 @@ func (m *Sold) Size() int {
 	return 24 + wire.SizeString(m.Lot)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Sold) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Sold) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("SOLD", b)
@@ -250,6 +265,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "auction_msg", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

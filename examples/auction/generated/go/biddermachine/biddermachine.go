@@ -12,6 +12,10 @@
 // Programs import bindings/go/auction: what is here may change at any time.
 package biddermachine
 
+import (
+	"fmt"
+)
+
 // State is where a machine stands; the zero value is where it starts.
 type State uint8
 
@@ -200,4 +204,37 @@ func stepLeading(e Event, do Actions) (State, bool) {
 func stepOver(e Event, do Actions) (State, bool) {
 	// Nothing changes it any more.
 	return StateOver, true
+}
+
+var eventsByName = map[string]Event{
+	"lot":   EventLot,
+	"want":  EventWant,
+	"lead":  EventLead,
+	"price": EventPrice,
+	"sold":  EventSold,
+	"gone":  EventGone,
+}
+
+// Machine keeps a state, and takes events by their names: who runs machines of several
+// kinds treats them alike.
+type Machine struct {
+	state State
+	do    Actions
+}
+
+// NewMachine returns a machine that starts.
+func NewMachine(do Actions) *Machine { return &Machine{do: do} }
+
+// Knows tells whether there is an event of a name.
+func (m *Machine) Knows(event string) bool {
+	_, known := eventsByName[event]
+	return known
+}
+
+// Fire is [Step] for the event of a name that the machine knows. It returns the states
+// before and after it.
+func (m *Machine) Fire(event string) (from, to fmt.Stringer, ok bool) {
+	last := m.state
+	m.state, ok = Step(last, eventsByName[event], m.do)
+	return last, m.state, ok
 }

@@ -80,6 +80,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -132,6 +135,9 @@ func (*Every) ID() ID { return IDEvery }
 func (m *Every) Size() int {
 	return 56 + wire.SizeString(m.Name) + wire.SizeLongString(m.Text) + wire.SizeStrings(m.List) + wire.SizePairs(m.Table) + wire.SizeBytes(m.Blob)
 }
+
+// Frames returns the frames of content, which follow the first.
+func (m *Every) Frames() [][]byte { return m.Content }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Every) AppendTo(b []byte) ([]byte, error) {
@@ -193,6 +199,9 @@ func (m *Parcel) Size() int {
 	return 25 + wire.SizeBytes(m.Load)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Parcel) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Parcel) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("PARCEL", b)
@@ -212,6 +221,7 @@ func (m *Parcel) Decode(frame []byte, content [][]byte) error {
 	r.UUID("peer id", &m.PeerID)
 	r.Uint32("sequence", &m.Sequence)
 	r.Borrow("load", &m.Load, 5)
+	r.Exactly("load", m.Load, 5)
 	return r.End()
 }
 
@@ -230,6 +240,9 @@ func (*Hello) ID() ID { return IDHello }
 func (m *Hello) Size() int {
 	return 25
 }
+
+// Frames returns the frames of content, which follow the first.
+func (*Hello) Frames() [][]byte { return nil }
 
 // AppendTo appends the first frame to b; see [Message].
 func (m *Hello) AppendTo(b []byte) ([]byte, error) {
@@ -263,6 +276,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "tiny_msg", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.
