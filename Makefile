@@ -20,7 +20,7 @@ RING        ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
 # BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
-BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm
+BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm default-jdk-headless libjna-java
 PACKERS     := zip dpkg tar gzip
 READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
@@ -118,6 +118,10 @@ install-lib: lib ## install it with header, pkg-config and manual in PREFIX, bel
 python: lib ## make the wheel for Python in bin/python
 	@rm -rf bin/python && python3 bindings/python/wheel.py bin/lib/libonce.so bin/python
 
+.PHONY: java
+java: lib ## make the jar for Java in bin/java
+	@rm -rf bin/java; bash bindings/java/pack.sh bin/lib/libonce.so bin/java || [ $$? = 77 ]
+
 .PHONY: node
 node: lib ## make the package for Node.js in bin/node
 	@rm -rf bin/node && bash bindings/node/pack.sh bin/lib/libonce.so bin/node
@@ -148,7 +152,7 @@ pythoncheck: ## check the types of the binding for Python with mypy --strict
 	@command -v mypy >/dev/null || { echo "mypy: skipped: apt-get install mypy"; exit 0; }; mypy --strict --python-version 3.9 bindings/python/once
 
 .PHONY: conformance
-conformance: lib python node ## let all languages play the scenarios with each other; ONLY=c,python
+conformance: lib python node java ## let all languages play the scenarios with each other; ONLY=c,python
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) $(if $(RING),--ring)
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 
@@ -194,7 +198,7 @@ bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
 	@for figures in Idle Figures; do ONCE_FIGURES=1 go test ./bindings/go/once -count=1 -v -run $$figures | grep -vE '^(===|---|    --- )'; done
 
 .PHONY: bench-bindings
-bench-bindings: lib python node ## measure the languages beside Go
+bench-bindings: lib python node java ## measure the languages beside Go
 	@bash bindings/bench/run.sh
 
 ##@ Release it
