@@ -20,7 +20,7 @@ RING        ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
 # BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
-BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm default-jdk-headless libjna-java
+BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm
 PACKERS     := zip dpkg tar gzip
 READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
@@ -145,7 +145,7 @@ libtest: lib ## test libonce with sanitizers and valgrind
 
 .PHONY: bindings
 bindings: ## install what the tests of other languages need (Debian, Ubuntu)
-	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done))
+	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done; command -v javac >/dev/null || echo default-jdk-headless) libjna-java)
 
 .PHONY: pythoncheck
 pythoncheck: ## check the types of the binding for Python with mypy --strict
