@@ -156,6 +156,10 @@ conformance: lib python node java ## let all languages play the scenarios with e
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) $(if $(RING),--ring)
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 
+.PHONY: examples
+examples: lib python node java ## try the examples of all languages with each other; needs root
+	@$(SUDO) python3 examples/run.py
+
 .PHONY: vuln
 vuln: ## look dependencies up among known vulnerabilities (VULNS: as of when)
 	@version=$$(go list -m -f '{{.Version}}' $(VULNDB)@$(VULNS)); echo "$(VULNDB) $$version"; \
