@@ -39,6 +39,39 @@ RUN = {
 }
 
 
+# What the READMEs show, in the part about a language: the fence, and what goes around it.
+FENCE = {"c": "c", "cpp": "cpp", "java": "java", "lua": "lua", "node": "js", "python": "python"}
+AROUND = {
+    "c": "#include <once.h>\nstatic char buffer [1 << 18];\nint main (void)\n{\nsize_t size, offset;\nonce_event_t event;\nonce_peer_t peer;\n%s}\n",
+    "cpp": "#include <once.hpp>\nint main ()\n{\n%s}\n",
+    "java": "import io.github.sjohnr.once.*;\nclass Readme {\npublic static void main(String[] args) {\n%s}\n}\n",
+    "lua": 'local once = require "once"\n%s',
+    "node": "%s",
+    "python": "import once\n%s",
+}
+FILE = {"c": "readme.c", "cpp": "readme.cpp", "java": "Readme.java", "lua": "readme.lua", "node": "readme.mjs", "python": "readme.py"}
+GUEST = """
+import once
+with once.Node("ben", groups=["room"]) as node:
+    for event in node:
+        if event.type == once.EventType.WHISPER:
+            print(event.peer.name, "says", event.msg[0].decode(), flush=True)
+"""
+
+
+def shown(path, language):
+    """What a page shows first in a language."""
+    return re.search(f"^```{FENCE[language]}\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL).group(1)
+
+
+def write(root, language, text):
+    """Makes a program of what a page shows, in place of the one before."""
+    source = root / "readme"
+    source.mkdir(exist_ok=True)
+    (source / FILE[language]).write_text(text)
+    return shell(MAKE[language].replace(".js", ".mjs"), FROM=str(source), INTO=str(root / language), NAME="readme")
+
+
 def shell(script, **environment):
     return subprocess.run(["bash", "-euo", "pipefail", "-c", script], env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -63,6 +96,8 @@ class Program:
 
     def __init__(self, root, language, name, *arguments):
         command = [word.format(into=root / language, name=name, Name=name.capitalize()) for word in RUN[language]]
+        if name == "readme" and language == "node":
+            command[-1] = command[-1].replace(".js", ".mjs")
         self.what, self.printed = f"{language} {name} {' '.join(arguments)}", ""
         self.process = subprocess.Popen([*command, *arguments], cwd=root / language, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
@@ -115,6 +150,20 @@ def request(start, a, b):
     ana.ends()
 
 
+def readme(root, language, text):
+    """A program welcomes a guest, which is in Python."""
+    done = write(root, language, text)
+    if done.returncode:
+        return done.stderr
+    (root / "python" / "guest.py").write_text(GUEST)
+
+    def scene(start, a, b):
+        start(a, "readme")
+        start(b, "guest").await_("ana says welcome")
+
+    return play(root, scene, language, "python")
+
+
 def play(root, scene, a, b):
     running = []
 
@@ -151,6 +200,15 @@ def inside(root, *languages):
             wrong = play(root, scene, a, b)
             counts["failed" if wrong else "passed"] += 1
             print(f"{scene.__name__}: {a} and {b}: {wrong or 'done'}", flush=True)
+    for language in languages if "python" in languages else ():
+        pages = {"README.md": AROUND[language] % shown(here.parent / "README.md", language)}
+        own = here.parent / "bindings" / language / "README.md"
+        if own.exists():
+            pages[f"bindings/{language}/README.md"] = shown(own, language).replace("class Room ", "class Readme ")
+        for page, text in pages.items():
+            wrong = readme(root, language, text)
+            counts["failed" if wrong else "passed"] += 1
+            print(f"{page}: {language}: {wrong or 'done'}", flush=True)
     print("{passed} passed, {failed} failed".format(**counts))
     return 1 if counts["failed"] or not counts["passed"] else 0
 

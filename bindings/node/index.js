@@ -2,7 +2,7 @@
 'use strict'
 
 const abi = require('./abi.js')
-const { Handle, Source } = abi
+const { Handle, OnceError, Source } = abi
 
 if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm44150d6687495246') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
@@ -1084,7 +1084,7 @@ class Transfer extends Handle {
 
 module.exports = {
   version,
-  OnceError: abi.OnceError,
+  OnceError,
   Node,
   Identity,
   Network,
