@@ -182,7 +182,7 @@ export interface NodeSettings {
 export class Node extends Handle implements AsyncIterable<Event> {
   /** Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID. */
   constructor (name?: string, settings?: NodeSettings)
-  [Symbol.asyncIterator] (): AsyncGenerator<Event, void, undefined>
+  [Symbol.asyncIterator] (): AsyncIterableIterator<Event>
   /** Returns the node's UUID, which peers know it by. */
   readonly uuid: string
   /** Returns the node's public name. */

@@ -72,6 +72,13 @@ final class Arena {
         return at;
     }
 
+    /** Puts all that a call needs beside a frame, and returns where. */
+    long all(long handle, UUID id, long timeout, long cancel) {
+        ByteBuffer to = room(40);
+        to.putLong(handle).putLong(swapped(id.getMostSignificantBits())).putLong(swapped(id.getLeastSignificantBits())).putLong(timeout).putLong(cancel);
+        return at;
+    }
+
     private static long swapped(long value) {
         return ByteOrder.nativeOrder() == ByteOrder.BIG_ENDIAN ? value : Long.reverseBytes(value);
     }

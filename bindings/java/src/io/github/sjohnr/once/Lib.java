@@ -64,6 +64,7 @@ final class Lib {
     static native int once_node_recv(long self, long timeout, long cancel, long result);
     static native int once_node_recv_batch(long self, long buffer, long buffer_size, long timeout, long cancel, long result);
     static native int once_node_whisper(long self, long peer, long content, long content_sizes, long content_count, long timeout, long cancel);
+    static native int once_node_whisper_to(long all, long frame, long size);
     static native int once_node_shout(long self, long group, long group_size, long content, long content_sizes, long content_count, long timeout, long cancel, long result);
     static native int once_node_flush(long self, long timeout, long cancel);
     static native int once_node_ping(long self, long peer, long timeout, long cancel, long result);

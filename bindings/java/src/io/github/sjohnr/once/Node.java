@@ -351,6 +351,10 @@ public final class Node extends Source<Event> {
     /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
     public void whisper(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
+        if (content.length == 1) {
+            Abi.check(this, Lib.once_node_whisper_to(a.all(handle, peer, Abi.millis(timeout), Cancel.of(cancel)), a.content(content), content[0].length));
+            return;
+        }
         Abi.check(this, Lib.once_node_whisper(handle, a.id(peer), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel)));
     }
 
