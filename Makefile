@@ -156,6 +156,10 @@ conformance: lib python node java ## let all languages play the scenarios with e
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) $(if $(RING),--ring)
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
 
+.PHONY: signals
+signals: lib python node java ## try what signals do in programs that have the library inside
+	@bash bindings/signals/run.sh
+
 .PHONY: examples
 examples: lib python node java ## try the examples of all languages with each other; needs root
 	@$(SUDO) python3 examples/run.py
