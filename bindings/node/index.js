@@ -25,7 +25,7 @@ function valueOf (kind, name) {
   return value
 }
 
-/** What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread. */
+/** Somebody who was invited to a network. It does not change, and lasts as long as something refers to it. */
 class Member {
 
   /** Returns when the membership expires, or has expired. */
@@ -55,7 +55,7 @@ function read_once_members (data) {
   return found
 }
 
-/** An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep. */
+/** Something that happened in the network. It does not change, and lasts as long as something refers to it. */
 class Event {
 
   /** Returns when the event happened. */
@@ -93,7 +93,7 @@ function read_once_events (data) {
   return found
 }
 
-/** A peer as it was at one moment; it does not change. Its methods may be called from any thread. */
+/** What a node knows of a peer. It does not change, and lasts as long as something refers to it. */
 class Peer {
 
   /** Returns one of the peer's headers, or an empty string. */
@@ -129,7 +129,7 @@ function read_once_peers (data) {
   return found
 }
 
-/** A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread. */
+/** A network that the host is part of. It does not change, and lasts as long as something refers to it. */
 class Interface {
 }
 

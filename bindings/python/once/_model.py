@@ -439,7 +439,7 @@ _once_member_counts = struct.Struct(">16xII8x1x1x").unpack_from
 
 
 class Member:
-    """What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread."""
+    """Somebody who was invited to a network. It does not change, and lasts as long as something refers to it."""
 
     __slots__ = ("_data", "_at", "_seen", "_uuid", "_name", "_roles")
     _uuid: UUID
@@ -520,7 +520,7 @@ _once_event_counts = struct.Struct(">1x4xIII1x1x1x8x8x").unpack_from
 
 
 class Event:
-    """An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep."""
+    """Something that happened in the network. It does not change, and lasts as long as something refers to it."""
 
     __slots__ = ("_data", "_at", "_seen", "_group", "_msg", "_reason")
     _group: str
@@ -623,7 +623,7 @@ _once_peer_counts = struct.Struct(">16xIIII1x8x1xII").unpack_from
 
 
 class Peer:
-    """A peer as it was at one moment; it does not change. Its methods may be called from any thread."""
+    """What a node knows of a peer. It does not change, and lasts as long as something refers to it."""
 
     __slots__ = ("_data", "_at", "_seen", "_uuid", "_name", "_endpoint", "_headers", "_groups", "_identity", "_roles")
     _uuid: UUID
@@ -758,7 +758,7 @@ _once_interface_counts = struct.Struct(">IIII1x").unpack_from
 
 
 class Interface:
-    """A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread."""
+    """A network that the host is part of. It does not change, and lasts as long as something refers to it."""
 
     __slots__ = ("_data", "_at", "_seen", "_name", "_address", "_network", "_broadcast")
     _name: str

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
-/** An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep. */
+/** Something that happened in the network. It does not change, and lasts as long as something refers to it. */
 public final class Event {
 
     /** What an event tells. */

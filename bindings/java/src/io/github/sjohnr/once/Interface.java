@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
-/** A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread. */
+/** A network that the host is part of. It does not change, and lasts as long as something refers to it. */
 public final class Interface {
     private final String name;
     private final String address;

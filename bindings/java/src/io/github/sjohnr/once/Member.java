@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
-/** What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread. */
+/** Somebody who was invited to a network. It does not change, and lasts as long as something refers to it. */
 public final class Member implements Identified {
     private final UUID uuid;
     private final String name;

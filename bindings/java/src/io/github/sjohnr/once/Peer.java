@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
-/** A peer as it was at one moment; it does not change. Its methods may be called from any thread. */
+/** What a node knows of a peer. It does not change, and lasts as long as something refers to it. */
 public final class Peer implements Identified {
 
     /** What protects content on its way from one node to another. */
