@@ -118,6 +118,10 @@ install-lib: lib ## install it with header, pkg-config and manual in PREFIX, bel
 python: lib ## make the wheel for Python in bin/python
 	@rm -rf bin/python && python3 bindings/python/wheel.py bin/lib/libonce.so bin/python
 
+.PHONY: java
+java: lib ## make the jar for Java in bin/java
+	@rm -rf bin/java; bash bindings/java/pack.sh bin/lib/libonce.so bin/java || [ $$? = 77 ]
+
 .PHONY: node
 node: lib ## make the package for Node.js in bin/node
 	@rm -rf bin/node && bash bindings/node/pack.sh bin/lib/libonce.so bin/node
@@ -141,16 +145,24 @@ libtest: lib ## test libonce with sanitizers and valgrind
 
 .PHONY: bindings
 bindings: ## install what the tests of other languages need (Debian, Ubuntu)
-	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done))
+	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done; command -v javac >/dev/null || echo default-jdk-headless) libjna-java)
 
 .PHONY: pythoncheck
 pythoncheck: ## check the types of the binding for Python with mypy --strict
 	@command -v mypy >/dev/null || { echo "mypy: skipped: apt-get install mypy"; exit 0; }; mypy --strict --python-version 3.9 bindings/python/once
 
 .PHONY: conformance
-conformance: lib python node ## let all languages play the scenarios with each other; ONLY=c,python
+conformance: lib python node java ## let all languages play the scenarios with each other; ONLY=c,python
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) $(if $(RING),--ring)
 	@python3 conformance/run.py $(if $(ONLY),--only $(ONLY)) --faults
+
+.PHONY: signals
+signals: lib python node java ## try what signals do in programs that have the library inside
+	@bash bindings/signals/run.sh
+
+.PHONY: examples
+examples: lib python node java ## try the examples of all languages with each other; needs root
+	@$(SUDO) python3 examples/run.py
 
 .PHONY: vuln
 vuln: ## look dependencies up among known vulnerabilities (VULNS: as of when)
@@ -194,7 +206,7 @@ bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
 	@for figures in Idle Figures; do ONCE_FIGURES=1 go test ./bindings/go/once -count=1 -v -run $$figures | grep -vE '^(===|---|    --- )'; done
 
 .PHONY: bench-bindings
-bench-bindings: lib python node ## measure the languages beside Go
+bench-bindings: lib python node java ## measure the languages beside Go
 	@bash bindings/bench/run.sh
 
 ##@ Release it

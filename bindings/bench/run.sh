@@ -21,6 +21,8 @@ script() { # LANGUAGE COMMAND...
 	fi
 }
 script python "venv/bin/python $PWD/bindings/bench/bench.py"
+script java "java -cp at-once.jar:${JNA_JAR:-/usr/share/java/jna.jar}:. Bench"
+[ ! -e "$into/java.d/at-once.jar" ] || javac -cp "$into/java.d/at-once.jar" -d "$into/java.d" bindings/bench/Bench.java
 script node "node bench.js"
 [ ! -d "$into/node.d" ] || cp bindings/bench/bench.js "$into/node.d"
 

@@ -12,6 +12,10 @@ echo "AddressSanitizer and UndefinedBehaviorSanitizer:"
 compile -fsanitize=address,undefined -fno-sanitize-recover=undefined -o "$into/sanitized"
 "$into/sanitized" "$into/lib/libonce.so" "$into/copy.so"
 
+echo "calls take no memory from C:"
+gcc -std=gnu11 -O2 -Wall -Wextra -Werror -I"$into/include" bindings/c/alloc.c -o "$into/alloc" -L"$into/lib" -lonce -Wl,-rpath,"$into/lib"
+"$into/alloc"
+
 echo "linked statically:"
 gcc -std=gnu11 -O1 -I"$into/include" bindings/c/test.c "$into/lib/libonce.a" -ldl -lpthread -o "$into/static"
 ONE=1 ROUNDS=20 "$into/static" x y

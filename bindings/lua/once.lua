@@ -132,7 +132,7 @@ local function value(kind, name)
   error(tostring(name) .. " is no " .. kind, 3)
 end
 
--- somebody who was invited to a network: What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread.
+-- Somebody who was invited to a network. It does not change, and lasts as long as something refers to it.
 local Member = {}
 Member.__index = Member
 once.Member = Member
@@ -150,7 +150,7 @@ local function read_once_member(data, begin, seen)
 end
 readers.once_member = read_once_member
 
--- something that happened in the network: An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep.
+-- Something that happened in the network. It does not change, and lasts as long as something refers to it.
 local Event = {}
 Event.__index = Event
 once.Event = Event
@@ -174,7 +174,7 @@ local function read_once_event(data, begin, seen)
 end
 readers.once_event = read_once_event
 
--- what a node knows of a peer: A peer as it was at one moment; it does not change. Its methods may be called from any thread.
+-- What a node knows of a peer. It does not change, and lasts as long as something refers to it.
 local Peer = {}
 Peer.__index = Peer
 once.Peer = Peer
@@ -199,7 +199,7 @@ local function read_once_peer(data, begin, seen)
 end
 readers.once_peer = read_once_peer
 
--- a network that the host is part of: A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread.
+-- A network that the host is part of. It does not change, and lasts as long as something refers to it.
 local Interface = {}
 Interface.__index = Interface
 once.Interface = Interface

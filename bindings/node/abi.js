@@ -72,6 +72,12 @@ function id (peer) {
 
 const octetsOf = (frame) => typeof frame === 'string' ? Buffer.from(frame) : frame
 
+// The only frame of content, or null if there are several, or none.
+function single (frames) {
+  if (!Array.isArray(frames)) return octetsOf(frames)
+  return frames.length === 1 ? octetsOf(frames[0]) : null
+}
+
 // Content as it crosses: one frame, or an array of them.
 function content (frames) {
   const list = Array.isArray(frames) ? frames.map(octetsOf) : [octetsOf(frames)]
@@ -133,11 +139,23 @@ const forgotten = new FinalizationRegistry((handle) => close.async(handle, () =>
 
 /** An object of the library. */
 class Handle {
+  #all = null
+
   own (handle, parent) {
     Object.defineProperty(this, 'handle', { value: handle })
     Object.defineProperty(this, 'parent', { value: parent })
     forgotten.register(this, handle)
     return this
+  }
+
+  // What goes with a call that does not wait, beside a frame: the handle, whom it is to.
+  all (peer) {
+    if (this.#all === null) {
+      this.#all = Buffer.from(new ArrayBuffer(40))
+      new BigUint64Array(this.#all.buffer, this.#all.byteOffset, 1)[0] = BigInt(this.handle)
+    }
+    this.#all.set(id(peer), 8)
+    return this.#all
   }
 
   /** Closes it, and what belongs to it. Twice is safe. */
@@ -192,18 +210,27 @@ class Source extends Handle {
     return this.#waiting[this.#next++]
   }
 
-  async * [Symbol.asyncIterator] () {
-    for (;;) {
-      while (this.#next < this.#waiting.length) yield this.#waiting[this.#next++]
-      await new Promise(setImmediate) // others have their turn
-      try {
-        await this.#fill()
-      } catch (error) {
-        if (error.errno === this.constructor.ends) return
-        throw error
-      }
+  // The next event, after others have had their turn.
+  async #more () {
+    await new Promise(setImmediate)
+    try {
+      return { value: await this.receive(), done: false }
+    } catch (error) {
+      if (error.errno === this.constructor.ends) return { value: undefined, done: true }
+      throw error
+    }
+  }
+
+  [Symbol.asyncIterator] () {
+    let ended = false
+    return {
+      next: () => ended || this.#next < this.#waiting.length
+        ? Promise.resolve(ended ? { value: undefined, done: true } : { value: this.#waiting[this.#next++], done: false })
+        : this.#more().then((step) => { ended = step.done; return step }),
+      return: async () => { ended = true; return { value: undefined, done: true } },
+      [Symbol.asyncIterator] () { return this }
     }
   }
 }
 
-module.exports = { koffi, func, fail, check, take, whole, moment, uuid, id, content, frames, texts, pairs, numbers, alone, apart, lingers, Handle, Source, OnceError, view: koffi.view }
+module.exports = { koffi, func, fail, check, take, whole, moment, uuid, id, content, single, frames, texts, pairs, numbers, alone, apart, lingers, Handle, Source, OnceError, view: koffi.view }

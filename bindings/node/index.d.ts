@@ -38,7 +38,7 @@ export type EventRefusal = | 'proof' | 'expired' | 'name' | 'member' | 'fault' |
 /** What protects content on its way from one node to another. */
 export type PeerProtection = | 'plain' | 'curve' | 'sealed' | 'none'
 
-/** What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread. */
+/** Somebody who was invited to a network. It does not change, and lasts as long as something refers to it. */
 export class Member {
   private constructor ()
   /** Returns the UUID of the member's identity. */
@@ -55,7 +55,7 @@ export class Member {
   readonly pending: boolean
 }
 
-/** An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep. */
+/** Something that happened in the network. It does not change, and lasts as long as something refers to it. */
 export class Event {
   private constructor ()
   /** Returns what the event tells. */
@@ -80,7 +80,7 @@ export class Event {
   readonly version: bigint
 }
 
-/** A peer as it was at one moment; it does not change. Its methods may be called from any thread. */
+/** What a node knows of a peer. It does not change, and lasts as long as something refers to it. */
 export class Peer {
   private constructor ()
   /** Returns the peer's UUID. */
@@ -107,7 +107,7 @@ export class Peer {
   header (name: string): string
 }
 
-/** A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread. */
+/** A network that the host is part of. It does not change, and lasts as long as something refers to it. */
 export class Interface {
   private constructor ()
   /** Returns the name of the network interface. */
@@ -182,7 +182,7 @@ export interface NodeSettings {
 export class Node extends Handle implements AsyncIterable<Event> {
   /** Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID. */
   constructor (name?: string, settings?: NodeSettings)
-  [Symbol.asyncIterator] (): AsyncGenerator<Event, void, undefined>
+  [Symbol.asyncIterator] (): AsyncIterableIterator<Event>
   /** Returns the node's UUID, which peers know it by. */
   readonly uuid: string
   /** Returns the node's public name. */

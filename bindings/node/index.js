@@ -2,7 +2,7 @@
 'use strict'
 
 const abi = require('./abi.js')
-const { Handle, Source } = abi
+const { Handle, OnceError, Source } = abi
 
 if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm44150d6687495246') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
@@ -25,7 +25,7 @@ function valueOf (kind, name) {
   return value
 }
 
-/** What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread. */
+/** Somebody who was invited to a network. It does not change, and lasts as long as something refers to it. */
 class Member {
 
   /** Returns when the membership expires, or has expired. */
@@ -55,7 +55,7 @@ function read_once_members (data) {
   return found
 }
 
-/** An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep. */
+/** Something that happened in the network. It does not change, and lasts as long as something refers to it. */
 class Event {
 
   /** Returns when the event happened. */
@@ -93,7 +93,7 @@ function read_once_events (data) {
   return found
 }
 
-/** A peer as it was at one moment; it does not change. Its methods may be called from any thread. */
+/** What a node knows of a peer. It does not change, and lasts as long as something refers to it. */
 class Peer {
 
   /** Returns one of the peer's headers, or an empty string. */
@@ -129,7 +129,7 @@ function read_once_peers (data) {
   return found
 }
 
-/** A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread. */
+/** A network that the host is part of. It does not change, and lasts as long as something refers to it. */
 class Interface {
 }
 
@@ -196,6 +196,7 @@ const once_node_stop = abi.func('int once_node_stop(uint64_t self)')
 const once_node_recv = abi.func('int once_node_recv(uint64_t self, int64_t timeout, uint64_t cancel, _Out_ once_data_t *result)')
 const once_node_recv_batch = abi.func('int once_node_recv_batch(uint64_t self, void *buffer, size_t buffer_size, int64_t timeout, uint64_t cancel, _Out_ size_t *result)')
 const once_node_whisper = abi.func('int once_node_whisper(uint64_t self, const void *peer, const void *content, const void *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel)')
+const once_node_whisper_to = abi.func('int once_node_whisper_to(const void *all, const void *frame, size_t size)')
 const once_node_shout = abi.func('int once_node_shout(uint64_t self, const void *group, size_t group_size, const void *content, const void *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel, _Out_ uint32_t *result)')
 const once_node_flush = abi.func('int once_node_flush(uint64_t self, int64_t timeout, uint64_t cancel)')
 const once_node_ping = abi.func('int once_node_ping(uint64_t self, const void *peer, int64_t timeout, uint64_t cancel, _Out_ uint64_t *result)')
@@ -433,6 +434,12 @@ class Node extends Source {
 
   /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
   async whisper (peer, content, options) {
+    const frame = abi.single(content)
+    if (frame !== null) {
+      const code = once_node_whisper_to(this.all(peer), frame, frame.length)
+      if (code === 0) return
+      if (code !== Node.timedOut) throw abi.fail(this.handle, code)
+    }
     const content_ = abi.content(content)
     const code = once_node_whisper(this.handle, abi.id(peer), content_.data, content_.sizes, content_.count, 0, 0)
     if (code === 0) return
@@ -1084,7 +1091,7 @@ class Transfer extends Handle {
 
 module.exports = {
   version,
-  OnceError: abi.OnceError,
+  OnceError,
   Node,
   Identity,
   Network,

@@ -27,9 +27,11 @@ static std::string frame (const std::string &word)
 {
     auto colon = word.find (':');
     std::string kind = word.substr (0, colon), value = word.substr (colon + 1), octets;
-    if (kind == "fill")
-        for (size_t i = 0; i < std::stoul (value); i++)
-            octets += (char) (i * 7 % 256);
+    if (kind == "fill") {
+        octets.resize (std::stoul (value));
+        for (size_t i = 0; i < octets.size (); i++)
+            octets [i] = (char) (i * 7 % 256);
+    }
     else if (kind == "long")
         octets = std::string (std::stoul (value), 'x');
     else if (kind == "hex")

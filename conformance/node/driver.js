@@ -15,7 +15,7 @@ let said = ''
 function frame (word) {
   const kind = word.slice(0, word.indexOf(':'))
   const value = word.slice(kind.length + 1)
-  if (kind === 'fill') return Buffer.alloc(Number(value)).map((_, i) => i * 7 % 256)
+  if (kind === 'fill') return Buffer.alloc(Number(value), Buffer.from(Array.from({ length: 256 }, (_, i) => i * 7 % 256)))
   if (kind === 'long') return Buffer.alloc(Number(value), 'x')
   return Buffer.from(value, kind === 'hex' ? 'hex' : 'utf8')
 }

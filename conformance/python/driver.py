@@ -14,7 +14,8 @@ import once
 def frame(word):
     kind, _, value = word.partition(":")
     if kind == "fill":
-        return bytes(i * 7 % 256 for i in range(int(value)))
+        size = int(value)
+        return (bytes(i * 7 % 256 for i in range(256)) * (size // 256 + 1))[:size]
     if kind == "long":
         return b"x" * int(value)
     return bytes.fromhex(value) if kind == "hex" else value.encode()

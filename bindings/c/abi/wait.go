@@ -38,11 +38,17 @@ func EndWaits(handle uint64) int {
 
 func nothing() {}
 
+// expired is the context of calls that do not wait.
+var expired, _ = context.WithDeadline(context.Background(), time.Unix(0, 0))
+
 // Wait returns the context of a call that waits on an entry for so many milliseconds,
 // and until a handle of NewCancel, if it is not 0, is ended.
 func (e *Entry) Wait(timeout int64, cancel uint64) (context.Context, func(), int) {
 	if timeout < 0 && cancel == 0 {
 		return e.ctx, nothing, 0
+	}
+	if timeout == 0 && cancel == 0 {
+		return expired, nothing, 0
 	}
 	ctx, end := e.ctx, context.CancelFunc(nothing)
 	if timeout >= 0 {

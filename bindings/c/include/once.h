@@ -503,6 +503,10 @@ int once_node_recv_batch (once_node_t self, void *buffer, size_t buffer_size, in
 // ErrNotRunning.
 int once_node_whisper (once_node_t self, const once_uuid_t *peer, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel);
 
+// As once_node_whisper, of one frame, with all else in one place: where each argument costs.
+typedef struct { once_node_t self; once_uuid_t to; int64_t timeout; once_cancel_t cancel; } once_node_whisper_to_t;
+int once_node_whisper_to (const once_node_whisper_to_t *all, const void *frame, size_t size);
+
 // Sends a message to all peers in a group; the node itself need not be in it.
 // It is queued for each of them; the call waits until all queues have room,
 // except for those of peers that are suspect. What such a queue has no room

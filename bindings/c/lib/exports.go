@@ -402,17 +402,17 @@ func go_once_node_whisper(self C.uint64_t, peer *C.once_uuid_t, content unsafe.P
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, release, err := frames(content, content_sizes, content_count, 65536)
+	value_content, err := frames(content, content_sizes, content_count, 65536)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
-	defer release()
+	defer release(value_content)
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	return C.int(e.Fail(object.Whisper(ctx, id(peer), value_content)))
+	return C.int(e.Fail(object.Whisper(ctx, id(peer), *value_content)))
 }
 
 //export go_once_node_shout
@@ -421,17 +421,17 @@ func go_once_node_shout(self C.uint64_t, group *C.char, group_size C.size_t, con
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, release, err := frames(content, content_sizes, content_count, 65536)
+	value_content, err := frames(content, content_sizes, content_count, 65536)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
-	defer release()
+	defer release(value_content)
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	value, err := object.Shout(ctx, text(group, group_size), value_content)
+	value, err := object.Shout(ctx, text(group, group_size), *value_content)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -1082,12 +1082,12 @@ func go_once_files_take(self C.uint64_t, peer *C.once_uuid_t, content unsafe.Poi
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, release, err := frames(content, content_sizes, content_count, 65536)
+	value_content, err := frames(content, content_sizes, content_count, 65536)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
-	defer release()
-	value := object.Take(id(peer), value_content)
+	defer release(value_content)
+	value := object.Take(id(peer), *value_content)
 	*result = C.bool(value)
 	return 0
 }

@@ -86,21 +86,26 @@ func milliseconds(v C.int64_t) time.Duration {
 var lists = sync.Pool{New: func() any { return new([][]byte) }}
 
 // frames returns content as it lies in C. It is to be released when the call is over.
-func frames(data unsafe.Pointer, sizes *C.size_t, count C.size_t, most int) ([][]byte, func(), error) {
+func frames(data unsafe.Pointer, sizes *C.size_t, count C.size_t, most int) (*[][]byte, error) {
 	if count > C.size_t(most) || count > 0 && sizes == nil {
-		return nil, nil, fmt.Errorf("content has %d frames: at most %d, with their sizes: %w", count, most, libonce.ErrArgument)
+		return nil, fmt.Errorf("content has %d frames: at most %d, with their sizes: %w", count, most, libonce.ErrArgument)
 	}
 	list := lists.Get().(*[][]byte)
 	*list = (*list)[:0]
 	for _, size := range unsafe.Slice(sizes, int(count)) {
 		if size > 0 && data == nil || size > math.MaxInt32 {
-			lists.Put(list)
-			return nil, nil, fmt.Errorf("a frame of %d octets is not there, or too large: %w", size, libonce.ErrArgument)
+			release(list)
+			return nil, fmt.Errorf("a frame of %d octets is not there, or too large: %w", size, libonce.ErrArgument)
 		}
 		*list = append(*list, unsafe.Slice((*byte)(data), int(size)))
 		data = unsafe.Add(data, int(size))
 	}
-	return *list, func() { clear(*list); lists.Put(list) }, nil
+	return list, nil
+}
+
+func release(list *[][]byte) {
+	clear(*list)
+	lists.Put(list)
 }
 
 // give hands a copy of data to the caller, with a zero after it.

@@ -384,6 +384,12 @@ once_node_whisper (once_node_t self, const once_uuid_t *peer, const void *conten
 }
 
 int
+once_node_whisper_to (const once_node_whisper_to_t *all, const void *frame, size_t size)
+{
+    return all? once_node_whisper (all->self, &all->to, frame, &size, 1, all->timeout, all->cancel): ONCE_ERR_ARGUMENT;
+}
+
+int
 once_node_shout (once_node_t self, const char *group, size_t group_size, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel, uint32_t *result)
 {
     if (once_forked)

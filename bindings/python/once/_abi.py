@@ -24,6 +24,7 @@ E = TypeVar("E")
 _here = os.path.dirname(os.path.abspath(__file__))
 _name = {"darwin": "libonce.dylib", "win32": "once.dll"}.get(sys.platform, "libonce.so")
 lib = ctypes.CDLL(os.environ.get("ONCE_LIBRARY") or os.path.join(_here, _name))
+quick = ctypes.PyDLL(lib._name)  # for calls that do not wait, so that others need not run meanwhile
 
 _SLICE = 200  # milliseconds after which a wait looks for signals
 _BUFFER = 1 << 18
@@ -96,17 +97,32 @@ def text(value: str) -> bytes:
 
 def octets(peer: PeerLike) -> bytes:
     """The 16 octets of a peer, its UUID, or that as text."""
+    found = getattr(peer, "_octets", None)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     if isinstance(peer, uuid.UUID):
         return peer.bytes
     if isinstance(peer, str):
         return uuid.UUID(peer).bytes
-    found = peer.uuid
+    found = getattr(peer, "uuid", None)
     if not isinstance(found, uuid.UUID):
         raise TypeError("a peer, a UUID or its text is needed")
     return found.bytes
 
 
 _one = struct.Struct("N").pack
+_size = struct.Struct(">I").unpack_from
+NOW = struct.pack("qQ", 0, 0)  # a timeout and a cancel, where nothing waits
+
+
+def records(data: bytes, number: int) -> list[int]:
+    """Where the fields of the records of a class begin."""
+    found, at, end = [], 5, len(data)
+    while at <= end:
+        if data[at - 5] == number:
+            found.append(at)
+        at += 5 + _size(data, at - 4)[0]
+    return found
 
 
 def frames(content: Content) -> tuple[bytes, bytes, int]:
@@ -125,9 +141,9 @@ def entries(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
     """Reads so many entries of a list, and tells where they end."""
     found = []
     for _ in range(count):
-        size = int.from_bytes(data[at : at + 4], "big")
-        found.append(data[at + 4 : at + 4 + size])
-        at += 4 + size
+        end = at + 4 + _size(data, at)[0]
+        found.append(data[at + 4 : end])
+        at = end
     return found, at
 
 
@@ -161,14 +177,19 @@ class Handle:
     """An object of the library. Closing it closes what belongs to it; twice is safe."""
 
     _handle = 0
+    _number = b""  # the handle as C has it
     _parent: Handle | None = None
 
     @classmethod
     def _of(cls: type[T], handle: int, parent: Handle | None = None) -> T:
         made = cls.__new__(cls)
-        made._handle = handle  # type: ignore[attr-defined]
+        made._own(handle)  # type: ignore[attr-defined]
         made._parent = parent  # type: ignore[attr-defined]
         return made
+
+    def _own(self, handle: int) -> None:
+        self._handle = handle
+        self._number = struct.pack("Q", handle)
 
     def close(self) -> None:
         """Closes it, and what belongs to it. A node says goodbye before."""
@@ -195,7 +216,7 @@ class Cancel(Handle):
         code = lib.once_cancel_new(ctypes.byref(made))
         if code:
             raise fail(0, code)
-        self._handle = made.value
+        self._own(made.value)
 
     def cancel(self) -> None:
         """Ends all calls that wait with this, now and from then on."""

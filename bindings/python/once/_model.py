@@ -12,12 +12,14 @@ from uuid import UUID
 
 from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLike, Source, lib
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
-from ._abi import duration, millis, moment, numbers, octets, pairs, take, text, texts, whole
+from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
 if lib.once_compatible(1, b"m44150d6687495246"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
+
+_read_H, _read_I, _read_q, _read_Q = (struct.Struct(">" + code).unpack_from for code in "HIqQ")
 
 
 class FailedError(OnceError):
@@ -433,253 +435,406 @@ for _once_peer_protection in PeerProtection:
     _enum_once_peer_protection[_once_peer_protection] = _once_peer_protection
 
 
+_once_member_counts = struct.Struct(">16xII8x1x1x").unpack_from
+
+
 class Member:
-    """What the directory of a network has of a member. It is as it was when the directory was asked. Its methods may be called from any thread."""
+    """Somebody who was invited to a network. It does not change, and lasts as long as something refers to it."""
 
-    __slots__ = ("uuid", "name", "roles", "_member_until", "revoked", "pending",)
+    __slots__ = ("_data", "_at", "_seen", "_uuid", "_name", "_roles")
+    _uuid: UUID
+    _name: str
+    _roles: list[str]
 
-    uuid: UUID
-    name: str
-    roles: list[str]
-    _member_until: int
-    revoked: bool
-    pending: bool
+    def __init__(self, data: bytes, at: int, seen: dict[int, Any]) -> None:
+        self._data = data
+        self._at = at
+        self._seen = seen
+
+    @property
+    def uuid(self) -> UUID:
+        """Returns the UUID of the member's identity."""
+        try:
+            return self._uuid
+        except AttributeError:
+            pass
+        self._uuid = UUID(bytes=self._octets)
+        return self._uuid
+
+    @property
+    def _octets(self) -> bytes:
+        return self._data[self._at : self._at + 16]
+
+    @property
+    def name(self) -> str:
+        """Returns the name that the member goes by."""
+        try:
+            return self._name
+        except AttributeError:
+            pass
+        self._vary()
+        return self._name
+
+    @property
+    def roles(self) -> list[str]:
+        """Returns the roles that the member has, sorted."""
+        try:
+            return self._roles
+        except AttributeError:
+            pass
+        self._vary()
+        return self._roles
 
     @property
     def member_until(self) -> datetime | None:
         """Returns when the membership expires, or has expired."""
-        return moment(self._member_until)
+        return moment(_read_q(self._data, self._at + 24)[0])
+
+    @property
+    def revoked(self) -> bool:
+        """Returns true if the membership was revoked."""
+        return bool(self._data[self._at + 32])
+
+    @property
+    def pending(self) -> bool:
+        """Returns true if the member has an invite with a secret that it is not known to have taken."""
+        return bool(self._data[self._at + 33])
+
+    def _vary(self) -> None:
+        data, at = self._data, self._at + 34
+        n_name, n_roles, = _once_member_counts(data, self._at)
+        self._name = data[at : at + n_name].decode(errors="replace") if n_name else ""
+        at += n_name
+        self._roles, at = texts(data, at, n_roles)
 
     def __repr__(self) -> str:
         return f"Member(uuid={self.uuid!r}, name={self.name!r}, roles={self.roles!r}, revoked={self.revoked!r}, pending={self.pending!r})"
 
 
-_once_member = struct.Struct(">16sIIq??").unpack_from
-
-
-def _read_once_member(data: bytes, at: int, seen: dict[int, Any]) -> Member:
-    self = Member()
-    v_uuid, v_name, v_roles, v_member_until, v_revoked, v_pending, = _once_member(data, at + 5)
-    at += 39
-    self.uuid = UUID(bytes=v_uuid)
-    if v_name:
-        self.name = data[at : at + v_name].decode(errors="replace")
-        at += v_name
-    else:
-        self.name = ""
-    self.roles, at = texts(data, at, v_roles)
-    self._member_until = v_member_until
-    self.revoked = v_revoked
-    self.pending = v_pending
-    return self
-
-
 def _read_once_members(data: bytes) -> list[Member]:
-    found: list[Member] = []
     seen: dict[int, Any] = {}
-    at, end = 0, len(data)
-    while at < end:
-        if data[at] == 4:
-            found.append(_read_once_member(data, at, seen))
-        at += 5 + int.from_bytes(data[at + 1 : at + 5], "big")
-    return found
+    return [Member(data, at, seen) for at in records(data, 4)]
+
+
+_once_event_counts = struct.Struct(">1x4xIII1x1x1x8x8x").unpack_from
 
 
 class Event:
-    """An event tells who came, went, joined, left, or said something. It belongs to the node and is valid until the node's next recv or recv batch; what should outlive that is copied with keep."""
+    """Something that happened in the network. It does not change, and lasts as long as something refers to it."""
 
-    __slots__ = ("type", "peer", "group", "msg", "reason", "why", "ours", "protection", "_time", "version",)
+    __slots__ = ("_data", "_at", "_seen", "_group", "_msg", "_reason")
+    _group: str
+    _msg: list[bytes]
+    _reason: str
 
-    type: EventType
-    peer: Peer
-    group: str
-    msg: list[bytes]
-    reason: str
-    why: EventWhy | None
-    ours: bool
-    protection: PeerProtection | None
-    _time: int
-    version: int
+    def __init__(self, data: bytes, at: int, seen: dict[int, Any]) -> None:
+        self._data = data
+        self._at = at
+        self._seen = seen
+
+    @property
+    def type(self) -> EventType:
+        """Returns what the event tells."""
+        return _enum_once_event_type[self._data[self._at]]  # type: ignore[no-any-return]
+
+    @property
+    def peer(self) -> Peer:
+        """Returns the peer that the event is about, as it was when the event happened. The leader of a group may be the node itself. An event about the network has a peer without UUID, name or anything. A peer that was refused or is unreachable has what is known of it, which may be made up. A twin has this node's UUID, and the endpoint at which it was seen."""
+        at = _read_I(self._data, self._at + 1)[0] + 5
+        found = self._seen.get(at)
+        if found is None:
+            found = self._seen[at] = Peer(self._data, at, self._seen)
+        return found
+
+    @property
+    def group(self) -> str:
+        """Returns the group of a join, leave, shout or leader, else an empty string."""
+        try:
+            return self._group
+        except AttributeError:
+            pass
+        self._vary()
+        return self._group
+
+    @property
+    def msg(self) -> list[bytes]:
+        """Returns the content of a whisper or shout, one entry a frame. It is valid as long as the event."""
+        try:
+            return self._msg
+        except AttributeError:
+            pass
+        self._vary()
+        return self._msg
+
+    @property
+    def reason(self) -> str:
+        """Returns why a peer is gone: left, expired, replaced, refused (it does not let this node in), expelled (this node does not let it in), network or stopped; for an event about the network what has changed, for refused who refuses whom and why, for a twin and for unreachable what there is to know, all of them for people; for other events an empty string."""
+        try:
+            return self._reason
+        except AttributeError:
+            pass
+        self._vary()
+        return self._reason
+
+    @property
+    def why(self) -> EventWhy | None:
+        """Returns why a node is refused, for an event of type refused; for others nothing."""
+        return _enum_once_event_why[self._data[self._at + 17]]  # type: ignore[no-any-return]
+
+    @property
+    def ours(self) -> bool:
+        """Returns true for an event of type refused if it is this node that refuses, and not the other."""
+        return bool(self._data[self._at + 18])
+
+    @property
+    def protection(self) -> PeerProtection | None:
+        """Returns what protected a whisper or shout on its way; for other events, what protects content between the peer and this node."""
+        return _enum_once_peer_protection[self._data[self._at + 19]]  # type: ignore[no-any-return]
 
     @property
     def time(self) -> datetime | None:
         """Returns when the event happened."""
-        return moment(self._time)
+        return moment(_read_q(self._data, self._at + 20)[0])
+
+    @property
+    def version(self) -> int:
+        """Returns the version of what the node knew after the event. What an event tells is part of each snapshot of that version or a higher one. It is 0 for what no snapshot holds: a whisper, a shout, news of the network, and who was refused, is unreachable or is a twin."""
+        return int(_read_Q(self._data, self._at + 28)[0])
+
+    def _vary(self) -> None:
+        data, at = self._data, self._at + 36
+        n_group, n_msg, n_reason, = _once_event_counts(data, self._at)
+        self._group = data[at : at + n_group].decode(errors="replace") if n_group else ""
+        at += n_group
+        self._msg, at = entries(data, at, n_msg)
+        self._reason = data[at : at + n_reason].decode(errors="replace") if n_reason else ""
+        at += n_reason
 
     def __repr__(self) -> str:
         return f"Event(type={self.type!r}, peer={self.peer!r}, group={self.group!r}, msg={self.msg!r}, reason={self.reason!r}, why={self.why!r}, ours={self.ours!r}, protection={self.protection!r}, version={self.version!r})"
 
 
-_once_event = struct.Struct(">BIIIIB?BqQ").unpack_from
-
-
-def _read_once_event(data: bytes, at: int, seen: dict[int, Any]) -> Event:
-    self = Event()
-    v_type, v_peer, v_group, v_msg, v_reason, v_why, v_ours, v_protection, v_time, v_version, = _once_event(data, at + 5)
-    at += 41
-    self.type = _enum_once_event_type[v_type]
-    found = seen.get(v_peer)
-    if found is None:
-        found = seen[v_peer] = _read_once_peer(data, v_peer, seen)
-    self.peer = found
-    if v_group:
-        self.group = data[at : at + v_group].decode(errors="replace")
-        at += v_group
-    else:
-        self.group = ""
-    frames_: list[bytes] = []
-    self.msg = frames_
-    for _ in range(v_msg):
-        size = int.from_bytes(data[at : at + 4], "big")
-        at += 4
-        frames_.append(data[at : at + size])
-        at += size
-    if v_reason:
-        self.reason = data[at : at + v_reason].decode(errors="replace")
-        at += v_reason
-    else:
-        self.reason = ""
-    self.why = _enum_once_event_why[v_why]
-    self.ours = v_ours
-    self.protection = _enum_once_peer_protection[v_protection]
-    self._time = v_time
-    self.version = v_version
-    return self
-
-
 def _read_once_events(data: bytes) -> list[Event]:
-    found: list[Event] = []
     seen: dict[int, Any] = {}
-    at, end = 0, len(data)
-    while at < end:
-        if data[at] == 5:
-            found.append(_read_once_event(data, at, seen))
-        at += 5 + int.from_bytes(data[at + 1 : at + 5], "big")
-    return found
+    return [Event(data, at, seen) for at in records(data, 5)]
+
+
+_once_peer_counts = struct.Struct(">16xIIII1x8x1xII").unpack_from
 
 
 class Peer:
-    """A peer as it was at one moment; it does not change. Its methods may be called from any thread."""
+    """What a node knows of a peer. It does not change, and lasts as long as something refers to it."""
 
-    __slots__ = ("uuid", "name", "endpoint", "headers", "groups", "suspect", "incarnation", "protection", "identity", "roles",)
+    __slots__ = ("_data", "_at", "_seen", "_uuid", "_name", "_endpoint", "_headers", "_groups", "_identity", "_roles")
+    _uuid: UUID
+    _name: str
+    _endpoint: str
+    _headers: dict[str, str]
+    _groups: list[str]
+    _identity: str
+    _roles: list[str]
 
-    uuid: UUID
-    name: str
-    endpoint: str
-    headers: dict[str, str]
-    groups: list[str]
-    suspect: bool
-    incarnation: int
-    protection: PeerProtection | None
-    identity: str
-    roles: list[str]
+    def __init__(self, data: bytes, at: int, seen: dict[int, Any]) -> None:
+        self._data = data
+        self._at = at
+        self._seen = seen
+
+    @property
+    def uuid(self) -> UUID:
+        """Returns the peer's UUID."""
+        try:
+            return self._uuid
+        except AttributeError:
+            pass
+        self._uuid = UUID(bytes=self._octets)
+        return self._uuid
+
+    @property
+    def _octets(self) -> bytes:
+        return self._data[self._at : self._at + 16]
+
+    @property
+    def name(self) -> str:
+        """Returns the peer's public name, which is not unique."""
+        try:
+            return self._name
+        except AttributeError:
+            pass
+        self._vary()
+        return self._name
+
+    @property
+    def endpoint(self) -> str:
+        """Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow."""
+        try:
+            return self._endpoint
+        except AttributeError:
+            pass
+        self._vary()
+        return self._endpoint
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Returns the headers that the peer sent with its greeting, without those that the protocol uses itself."""
+        try:
+            return self._headers
+        except AttributeError:
+            pass
+        self._vary()
+        return self._headers
+
+    @property
+    def groups(self) -> list[str]:
+        """Returns the groups that the peer is in, sorted."""
+        try:
+            return self._groups
+        except AttributeError:
+            pass
+        self._vary()
+        return self._groups
+
+    @property
+    def suspect(self) -> bool:
+        """Returns true if the peer owes a sign of life."""
+        return bool(self._data[self._at + 32])
+
+    @property
+    def incarnation(self) -> int:
+        """Returns a number that is higher each time the peer starts anew, or 0 if the peer's program does not tell."""
+        return int(_read_Q(self._data, self._at + 33)[0])
+
+    @property
+    def protection(self) -> PeerProtection | None:
+        """Returns what protects content between the peer and this node."""
+        return _enum_once_peer_protection[self._data[self._at + 41]]  # type: ignore[no-any-return]
+
+    @property
+    def identity(self) -> str:
+        """Returns the public key of the identity that the peer has proved, in Z85, or an empty string if it has none. Its UUID is made of it."""
+        try:
+            return self._identity
+        except AttributeError:
+            pass
+        self._vary()
+        return self._identity
+
+    @property
+    def roles(self) -> list[str]:
+        """Returns the roles that the peer has in the node's network, sorted; none if it is no member."""
+        try:
+            return self._roles
+        except AttributeError:
+            pass
+        self._vary()
+        return self._roles
 
     def header(self, name: str) -> str:
         """Returns one of the peer's headers, or an empty string."""
         return self.headers.get(name, "")
 
+    def _vary(self) -> None:
+        data, at = self._data, self._at + 50
+        n_name, n_endpoint, n_headers, n_groups, n_identity, n_roles, = _once_peer_counts(data, self._at)
+        self._name = data[at : at + n_name].decode(errors="replace") if n_name else ""
+        at += n_name
+        self._endpoint = data[at : at + n_endpoint].decode(errors="replace") if n_endpoint else ""
+        at += n_endpoint
+        self._headers, at = pairs(data, at, n_headers)
+        self._groups, at = texts(data, at, n_groups)
+        self._identity = data[at : at + n_identity].decode(errors="replace") if n_identity else ""
+        at += n_identity
+        self._roles, at = texts(data, at, n_roles)
+
     def __repr__(self) -> str:
         return f"Peer(uuid={self.uuid!r}, name={self.name!r}, endpoint={self.endpoint!r}, headers={self.headers!r}, groups={self.groups!r}, suspect={self.suspect!r}, incarnation={self.incarnation!r}, protection={self.protection!r}, identity={self.identity!r}, roles={self.roles!r})"
 
 
-_once_peer = struct.Struct(">16sIIII?QBII").unpack_from
-
-
-def _read_once_peer(data: bytes, at: int, seen: dict[int, Any]) -> Peer:
-    self = Peer()
-    v_uuid, v_name, v_endpoint, v_headers, v_groups, v_suspect, v_incarnation, v_protection, v_identity, v_roles, = _once_peer(data, at + 5)
-    at += 55
-    self.uuid = UUID(bytes=v_uuid)
-    if v_name:
-        self.name = data[at : at + v_name].decode(errors="replace")
-        at += v_name
-    else:
-        self.name = ""
-    if v_endpoint:
-        self.endpoint = data[at : at + v_endpoint].decode(errors="replace")
-        at += v_endpoint
-    else:
-        self.endpoint = ""
-    self.headers, at = pairs(data, at, v_headers)
-    self.groups, at = texts(data, at, v_groups)
-    self.suspect = v_suspect
-    self.incarnation = v_incarnation
-    self.protection = _enum_once_peer_protection[v_protection]
-    if v_identity:
-        self.identity = data[at : at + v_identity].decode(errors="replace")
-        at += v_identity
-    else:
-        self.identity = ""
-    self.roles, at = texts(data, at, v_roles)
-    return self
-
-
 def _read_once_peers(data: bytes) -> list[Peer]:
-    found: list[Peer] = []
     seen: dict[int, Any] = {}
-    at, end = 0, len(data)
-    while at < end:
-        if data[at] == 8:
-            found.append(_read_once_peer(data, at, seen))
-        at += 5 + int.from_bytes(data[at + 1 : at + 5], "big")
-    return found
+    return [Peer(data, at, seen) for at in records(data, 8)]
+
+
+_once_interface_counts = struct.Struct(">IIII1x").unpack_from
 
 
 class Interface:
-    """A network interface with several addresses makes several of these. It is as it was when the system was asked. Its methods may be called from any thread."""
+    """A network that the host is part of. It does not change, and lasts as long as something refers to it."""
 
-    __slots__ = ("name", "address", "network", "broadcast", "loopback",)
+    __slots__ = ("_data", "_at", "_seen", "_name", "_address", "_network", "_broadcast")
+    _name: str
+    _address: str
+    _network: str
+    _broadcast: str
 
-    name: str
-    address: str
-    network: str
-    broadcast: str
-    loopback: bool
+    def __init__(self, data: bytes, at: int, seen: dict[int, Any]) -> None:
+        self._data = data
+        self._at = at
+        self._seen = seen
+
+    @property
+    def name(self) -> str:
+        """Returns the name of the network interface."""
+        try:
+            return self._name
+        except AttributeError:
+            pass
+        self._vary()
+        return self._name
+
+    @property
+    def address(self) -> str:
+        """Returns the host's address, with the zone if it is link-local."""
+        try:
+            return self._address
+        except AttributeError:
+            pass
+        self._vary()
+        return self._address
+
+    @property
+    def network(self) -> str:
+        """Returns the network that the address is in, as ADDRESS/BITS."""
+        try:
+            return self._network
+        except AttributeError:
+            pass
+        self._vary()
+        return self._network
+
+    @property
+    def broadcast(self) -> str:
+        """Returns where beacons go: the broadcast address of an IPv4 network, or an IPv6 group with its zone. It is empty if no beacons go out from the address, as on tunnels: it accepts connections all the same."""
+        try:
+            return self._broadcast
+        except AttributeError:
+            pass
+        self._vary()
+        return self._broadcast
+
+    @property
+    def loopback(self) -> bool:
+        """Returns true if the network is the host itself."""
+        return bool(self._data[self._at + 16])
+
+    def _vary(self) -> None:
+        data, at = self._data, self._at + 17
+        n_name, n_address, n_network, n_broadcast, = _once_interface_counts(data, self._at)
+        self._name = data[at : at + n_name].decode(errors="replace") if n_name else ""
+        at += n_name
+        self._address = data[at : at + n_address].decode(errors="replace") if n_address else ""
+        at += n_address
+        self._network = data[at : at + n_network].decode(errors="replace") if n_network else ""
+        at += n_network
+        self._broadcast = data[at : at + n_broadcast].decode(errors="replace") if n_broadcast else ""
+        at += n_broadcast
 
     def __repr__(self) -> str:
         return f"Interface(name={self.name!r}, address={self.address!r}, network={self.network!r}, broadcast={self.broadcast!r}, loopback={self.loopback!r})"
 
 
-_once_interface = struct.Struct(">IIII?").unpack_from
-
-
-def _read_once_interface(data: bytes, at: int, seen: dict[int, Any]) -> Interface:
-    self = Interface()
-    v_name, v_address, v_network, v_broadcast, v_loopback, = _once_interface(data, at + 5)
-    at += 22
-    if v_name:
-        self.name = data[at : at + v_name].decode(errors="replace")
-        at += v_name
-    else:
-        self.name = ""
-    if v_address:
-        self.address = data[at : at + v_address].decode(errors="replace")
-        at += v_address
-    else:
-        self.address = ""
-    if v_network:
-        self.network = data[at : at + v_network].decode(errors="replace")
-        at += v_network
-    else:
-        self.network = ""
-    if v_broadcast:
-        self.broadcast = data[at : at + v_broadcast].decode(errors="replace")
-        at += v_broadcast
-    else:
-        self.broadcast = ""
-    self.loopback = v_loopback
-    return self
-
-
 def _read_once_interfaces(data: bytes) -> list[Interface]:
-    found: list[Interface] = []
     seen: dict[int, Any] = {}
-    at, end = 0, len(data)
-    while at < end:
-        if data[at] == 11:
-            found.append(_read_once_interface(data, at, seen))
-        at += 5 + int.from_bytes(data[at + 1 : at + 5], "big")
-    return found
+    return [Interface(data, at, seen) for at in records(data, 11)]
 
 
 _once_node_log_fn = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t)
@@ -763,6 +918,7 @@ _once_node_recv_batch = lib.once_node_recv_batch
 _once_node_recv_batch.argtypes = (ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_whisper = lib.once_node_whisper
 _once_node_whisper.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_uint64,)
+_once_node_whisper_to = quick.once_node_whisper_to
 _once_node_shout = lib.once_node_shout
 _once_node_shout.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_flush = lib.once_node_flush
@@ -815,7 +971,7 @@ class Node(Source[Event]):
         code = _once_node_new(name_, len(name_), ctypes.byref(result))
         if code:
             raise fail(0, code)
-        self._handle = result.value
+        self._own(result.value)
         if groups is not None:
             for value in groups:
                 self.join(value)
@@ -1132,6 +1288,14 @@ class Node(Source[Event]):
 
     def whisper(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
+        if type(content) is str:
+            content = content.encode()
+        if type(content) is bytes and len(content) < 65536:
+            code = _once_node_whisper_to(self._number + octets(peer) + NOW, content, len(content))
+            if code == 0:
+                return
+            if code != TimedOutError.code or timeout == 0:
+                raise fail(self._handle, code)
         parts = frames(content)
         code = _once_node_whisper(self._handle, octets(peer), *parts, millis(timeout), cancel._handle if cancel else 0)
         if code:
@@ -1338,7 +1502,7 @@ class Identity(Handle):
         code = _once_identity_new(directory_, len(directory_), ctypes.byref(result))
         if code:
             raise fail(0, code)
-        self._handle = result.value
+        self._own(result.value)
 
     @property
     def uuid(self) -> UUID:
@@ -1504,7 +1668,7 @@ class Network(Handle):
         code = _once_network_new(directory_, len(directory_), ctypes.byref(result))
         if code:
             raise fail(0, code)
-        self._handle = result.value
+        self._own(result.value)
 
     @staticmethod
     def load_network(directory: str) -> Network:
@@ -1684,7 +1848,7 @@ class Files(Handle):
         code = _once_files_new(owner._handle, ctypes.byref(result))
         if code:
             raise fail(0, code)
-        self._handle = result.value
+        self._own(result.value)
         self._parent = owner
 
     def take(self, peer: PeerLike, content: Content) -> bool:

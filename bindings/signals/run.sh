@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Tries what signals do in Python, Node.js and Java, with the packages as installed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+root=$PWD
+into=$(mktemp -d)
+trap 'rm -rf "$into"' EXIT
+failed=0
+for language in python node java; do
+	mkdir "$into/$language"
+	cd "$root"
+	if ! bash "conformance/$language/setup.sh" "$into/$language" >/dev/null 2>"$into/why"; then
+		echo "$language: skipped: $(tail -n 1 "$into/why")"
+		continue
+	fi
+	cd "$into/$language"
+	case $language in
+	python) venv/bin/python "$root/bindings/signals/signals.py" || failed=1 ;;
+	node) cp "$root/bindings/signals/signals.js" . && node signals.js || failed=1 ;;
+	java) javac -Xlint:all -Werror -cp at-once.jar -d . "$root/bindings/signals/Signals.java" && java -cp "at-once.jar:${JNA_JAR:-/usr/share/java/jna.jar}:." Signals || failed=1 ;;
+	esac
+done
+exit $failed
