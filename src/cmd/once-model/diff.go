@@ -12,6 +12,7 @@ import (
 
 	"github.com/sjohnr/at-once/src/model"
 	"github.com/sjohnr/at-once/src/model/diff"
+	"github.com/sjohnr/at-once/src/model/lint"
 )
 
 // breaks are the exit statuses of what breaks something, by the gravest class.
@@ -39,9 +40,9 @@ that diff prints behind the model's name, a reason, and an end:
 A waiver is also for what is below its path, as HELLO is above HELLO.endpoint, and
 counts up to its last day.
 
-Exit status: 0 if nothing breaks that is not waived, 1 if models cannot be read, 2 if
-the command line is wrong; else it is that of the gravest class that breaks
-something: 3 WIRE, 4 STATE, 5 API, 6 DOC.`,
+Exit status: 0 if nothing breaks that is not waived, 1 if models cannot be read or NEW
+has faults that lint finds, 2 if the command line is wrong; else it is that of the
+gravest class that breaks something: 3 WIRE, 4 STATE, 5 API, 6 DOC.`,
 		Example: `  once-model diff v0.1.0                         since a release
   once-model diff api/model.lock                 since the lock was written
   once-model diff HEAD --format markdown         what is not committed yet
@@ -73,7 +74,10 @@ something: 3 WIRE, 4 STATE, 5 API, 6 DOC.`,
 					}
 				}
 			}
-			return printChanges(cmd, changes, format)
+			if err := printChanges(cmd, changes, format); err != nil {
+				return err
+			}
+			return sound(project)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", format, "`text, markdown or json`")
@@ -111,6 +115,18 @@ func printChanges(cmd *cobra.Command, changes []diff.Change, format string) erro
 		if slices.ContainsFunc(changes, func(c diff.Change) bool { return c.Class == class && c.Breaks() }) {
 			return breaks[class]
 		}
+	}
+	return nil
+}
+
+// sound returns an error for models that lint refuses: what they mean is not certain. A lock has
+// no project.
+func sound(p *model.Project) error {
+	if p == nil {
+		return nil
+	}
+	if findings := lint.Check(p, lint.DialectOf(p)); len(findings) > 0 {
+		return fmt.Errorf("the models have faults, the first: %v; once-model lint names all", findings[0])
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ func lockCommand() *cobra.Command {
 machines do, then what programs call. Committed, it shows in a review what a change
 of the models means, and once-model diff compares with it where there is no release.
 
-Exit status: 0; 1 if the models cannot be read, or, with --check, the lock is not of
-these models; 2 if the command line is wrong.`,
+Exit status: 0; 1 if the models cannot be read or have faults, or, with --check, the lock
+is not of these models; 2 if the command line is wrong.`,
 		Example: `  once-model lock --out api/model.lock
   once-model lock --out api/model.lock --check`,
 		Args: cobra.MaximumNArgs(1),
@@ -28,7 +28,10 @@ these models; 2 if the command line is wrong.`,
 			if check && out == "" {
 				return usagef("--check needs the lock's name: give --out FILE")
 			}
-			shape, _, err := shapeOf(cmd, pathOf(args))
+			shape, project, err := shapeOf(cmd, pathOf(args))
+			if err == nil {
+				err = sound(project)
+			}
 			if err != nil {
 				return err
 			}

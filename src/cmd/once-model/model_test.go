@@ -72,6 +72,8 @@ func TestCommands(t *testing.T) {
 		{"lint go.mod", 1, "", ": has no element"},
 		{"lint /dev/null", 1, "", "once-model: read /dev/null: it is no regular file"},
 		{"unheard", 2, "", "unknown command"},
+		{"diff gsl/testdata/bad/protocol_sides.xml gsl/testdata/bad/protocol_sides.xml", 1, "", "the models have faults, the first: gsl/testdata/bad/protocol_sides.xml:4"},
+		{"lock gsl/testdata/bad/protocol_sides.xml", 1, "", "the models have faults, the first: gsl/testdata/bad/protocol_sides.xml:4"},
 		{"diff gsl/testdata/bad/machine_sides.xml gsl/testdata/bad/machine_paths.xml", 4, "STATE: what is said when", ""},
 		{"diff gsl/testdata/good/tiny_msg.xml gsl/testdata/bad/protocol_head.xml --format json", 3, `"class": "WIRE"`, ""},
 		{"diff gsl/testdata/good/tiny_box.xml gsl/testdata/good/tiny_lid.xml --format markdown", 5, "## API: what programs call", ""},

@@ -156,8 +156,9 @@ func names(machines []*model.Machine) string {
 	return strings.Join(list, " and ")
 }
 
-// word is a name in a grammar, with who sends it, if the grammar says so.
-var word = regexp.MustCompile(`(?:\b([CS]):)?([A-Za-z][-A-Za-z0-9]*)`)
+// word is a name in a grammar, with the letter of who sends it, if the grammar says so: C is the
+// client, S the server.
+var word = regexp.MustCompile(`(?:\b([A-Z]):)?([A-Za-z][-A-Za-z0-9]*)`)
 
 // grammar checks the messages that a grammar has, and that it has all.
 func (l *linter) grammar(p *model.Protocol, e *model.Element) {
@@ -181,17 +182,73 @@ func (l *linter) grammar(p *model.Protocol, e *model.Element) {
 			case m == nil && sender != "":
 				seen[match[0]] = true
 				l.fault(at, "grammar", "has %s, which is no message of %s", match[0], p.Attr("name"))
+			case m == nil && l.once():
+				seen[match[0]] = true
+				l.fault(at, "grammar", "has %s, which is neither a rule of it nor a message of %s", name, p.Attr("name"))
 			case m != nil:
 				seen[match[0]], seen[m.Name()] = true, true
 				l.received(p, at, m, sender)
 			}
 		}
 	}
+	if !l.once() {
+		return
+	}
+	l.circles(e)
 	for _, m := range p.Messages {
-		if l.once() && !seen[m.Name()] {
+		if !seen[m.Name()] {
 			l.fault(m.Element, m.Name(), "is not in the grammar: say there when it may be sent")
 		}
 	}
+}
+
+// circles finds rules of a grammar that lead back to themselves: nobody can tell where what they
+// describe ends.
+func (l *linter) circles(e *model.Element) {
+	leads, lines, names := map[string][]string{}, map[string]int{}, []string{}
+	name, line := "", e.Line
+	for text := range strings.Lines(e.Text) {
+		if left, right, ok := strings.Cut(text, "="); ok {
+			name, text = strings.TrimSpace(left), right
+			names, lines[name] = append(names, name), line
+		}
+		for _, match := range word.FindAllStringSubmatch(text, -1) {
+			if match[1] == "" {
+				leads[name] = append(leads[name], match[2])
+			}
+		}
+		line++
+	}
+	told := map[string]bool{}
+	for _, start := range names {
+		for _, back := range around(leads, start) {
+			if !told[start] {
+				at := &model.Element{Pos: model.Pos{File: e.File, Line: lines[start]}}
+				l.fault(at, "grammar", "%s goes in a circle, as %s leads back to it: say with * what comes again", start, back)
+			}
+			told[start], told[back] = true, true
+		}
+	}
+}
+
+// around returns the rules on ways from a rule back to itself, in the order in which they are met: of
+// each way the last.
+func around(leads map[string][]string, start string) (last []string) {
+	seen, next := map[string]bool{}, []string{start}
+	for len(next) > 0 {
+		from := next[0]
+		next = next[1:]
+		for _, to := range leads[from] {
+			if to == start && !slices.Contains(last, from) {
+				last = append(last, from)
+			}
+			if !seen[to] {
+				seen[to] = true
+				next = append(next, to)
+			}
+		}
+	}
+	return last
 }
 
 // received checks that a message of the grammar is handled on the side that receives it, if there
