@@ -31,6 +31,17 @@ var mutants = []mutant{
 	{"zmtp_null", "zmtp_handshake", "null ready", "mismatch", "loses its actions", false}, // the connection is closed all the same; TestMismatchIsAnswered in src/zmtp
 	{"zmtp_curve", "zmtp_handshake", "curve welcome", "welcome", "loses its actions", true},
 	{"zmtp_curve", "zmtp_handshake", "curve initiate", "stranger", "leads nowhere", true},
+	{"channel", "once_channel", "idle", "greet", "leads nowhere", true},
+	{"channel", "once_channel", "opening", "greeted", "leads nowhere", true},
+	{"channel", "once_channel", "answering", "taken", "leads nowhere", true},
+	{"channel", "once_channel", "answering", "taken", "loses its actions", true},
+	{"channel", "once_channel", "open", "linkless", "leads nowhere", true},
+	{"channel", "once_channel", "open", "linkless", "loses its actions", true},
+	{"channel", "once_channel", "open", "use", "loses its actions", true},
+	{"channel", "once_channel", "broken", "linked", "leads nowhere", true},
+	{"channel", "once_channel", "resuming", "resume", "leads nowhere", true},
+	{"channel", "once_channel", "resuming", "resume", "loses its actions", true},
+	{"channel", "once_channel", "present", "goodbye", "leads nowhere", true},
 }
 
 func (m *mutant) put(t *testing.T, talk *model.Talk) {
