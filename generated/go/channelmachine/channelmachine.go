@@ -15,7 +15,10 @@
 // Programs import bindings/go/once: what is here may change at any time.
 package channelmachine
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State is where a machine stands; the zero value is where it starts.
 type State uint8
@@ -31,7 +34,7 @@ const (
 	StateAnswering
 	// The peer is present, and a link carries the channel.
 	StateOpen
-	// The peer is present, and no link stands.
+	// The peer is present, and no link carries the channel.
 	StateBroken
 	// A link stands, and the peer has yet to say that it carries the channel.
 	StateResuming
@@ -80,9 +83,9 @@ const (
 	EventUse
 	EventLinkless
 	EventLinked
+	EventResume
 	EventRefused
 	EventTimeout
-	EventResume
 	EventGoodbye
 	EventStop
 	EventAck
@@ -98,9 +101,9 @@ var eventNames = [...]string{
 	EventUse:      "use",
 	EventLinkless: "linkless",
 	EventLinked:   "linked",
+	EventResume:   "resume",
 	EventRefused:  "refused",
 	EventTimeout:  "timeout",
-	EventResume:   "resume",
 	EventGoodbye:  "goodbye",
 	EventStop:     "stop",
 	EventAck:      "ack",
@@ -164,6 +167,15 @@ var timeoutNames = [...]string{
 // String returns the time-out's name, which is empty for none.
 func (t Timeout) String() string { return timeoutNames[t] }
 
+var timeoutDefaults = [...]time.Duration{
+	0,
+	TimeoutGreeting: DefaultGreeting,
+	TimeoutAway:     DefaultAway,
+}
+
+// Default returns how long the time-out is unless it is set, 0 for none.
+func (t Timeout) Default() time.Duration { return timeoutDefaults[t] }
+
 // Timeout returns which time-out runs in the state; when it is over,
 // EventTimeout happens.
 func (s State) Timeout() Timeout {
@@ -187,7 +199,7 @@ func (s State) Timeout() Timeout {
 type Actions interface {
 	// TellEnter: answering.taken.
 	TellEnter()
-	// SendBegin: answering.taken, open.use, resuming.resume.
+	// SendBegin: answering.taken, open.use, broken.resume, resuming.resume.
 	SendBegin()
 	// Dial: open.linkless, resuming.linkless.
 	Dial()
@@ -343,6 +355,10 @@ func stepBroken(e Event, do Actions) (State, bool) {
 	case EventLinked:
 		// A link stands again.
 		return StateResuming, true
+	case EventResume:
+		// A link carries the channel that stood before the last was lost.
+		do.SendBegin()
+		return StateOpen, true
 	case EventRefused:
 		// Nobody accepts connections where the peer was.
 		do.TellExit(ReasonNetwork)
@@ -436,3 +452,48 @@ func stepEnded(e Event, do Actions) (State, bool) {
 	// Late words mean nothing.
 	return StateEnded, true
 }
+
+var eventsByName = map[string]Event{
+	"greet":    EventGreet,
+	"greeted":  EventGreeted,
+	"taken":    EventTaken,
+	"use":      EventUse,
+	"linkless": EventLinkless,
+	"linked":   EventLinked,
+	"resume":   EventResume,
+	"refused":  EventRefused,
+	"timeout":  EventTimeout,
+	"goodbye":  EventGoodbye,
+	"stop":     EventStop,
+	"ack":      EventAck,
+	"begin":    EventBegin,
+	"replaced": EventReplaced,
+	"gap":      EventGap,
+}
+
+// Machine keeps a state, and takes events by their names: who runs machines of several
+// kinds treats them alike.
+type Machine struct {
+	state State
+	do    Actions
+}
+
+// NewMachine returns a machine that starts.
+func NewMachine(do Actions) *Machine { return &Machine{do: do} }
+
+// Knows tells whether there is an event of a name.
+func (m *Machine) Knows(event string) bool {
+	_, known := eventsByName[event]
+	return known
+}
+
+// Fire is [Step] for the event of a name that the machine knows. It returns the states
+// before and after it.
+func (m *Machine) Fire(event string) (from, to fmt.Stringer, ok bool) {
+	last := m.state
+	m.state, ok = Step(last, eventsByName[event], m.do)
+	return last, m.state, ok
+}
+
+// Wait returns how long the time-out of the present state is unless it is set, 0 for none.
+func (m *Machine) Wait() time.Duration { return m.state.Timeout().Default() }

@@ -75,6 +75,9 @@ type Message interface {
 	// Size returns the length of the first frame in octets.
 	Size() int
 
+	// Frames returns the frames of content, which follow the first.
+	Frames() [][]byte
+
 	// AppendTo appends the first frame to b. If the message is over one of its
 	// limits, it returns b as it was and an error that is a [*wire.Error].
 	// Frames of content are not appended: they follow as frames of their own.
@@ -112,6 +115,9 @@ func (m *Resume) Size() int {
 	return 36 + wire.SizeBytes(m.Mac)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Resume) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Resume) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("RESUME", b)
@@ -135,6 +141,7 @@ func (m *Resume) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("expected", &m.Expected)
 	r.Uint64("edge", &m.Edge)
 	r.Borrow("mac", &m.Mac, 16)
+	r.Exactly("mac", m.Mac, 16)
 	return r.End()
 }
 
@@ -159,6 +166,9 @@ func (m *Begin) Size() int {
 	return 28 + wire.SizeBytes(m.Mac)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Begin) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Begin) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("BEGIN", b)
@@ -180,6 +190,7 @@ func (m *Begin) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("other", &m.Other)
 	r.Uint64("position", &m.Position)
 	r.Borrow("mac", &m.Mac, 16)
+	r.Exactly("mac", m.Mac, 16)
 	return r.End()
 }
 
@@ -206,6 +217,9 @@ func (m *Ack) Size() int {
 	return 36 + wire.SizeBytes(m.Mac)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Ack) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Ack) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("ACK", b)
@@ -229,6 +243,7 @@ func (m *Ack) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("position", &m.Position)
 	r.Uint64("edge", &m.Edge)
 	r.Borrow("mac", &m.Mac, 16)
+	r.Exactly("mac", m.Mac, 16)
 	return r.End()
 }
 
@@ -251,6 +266,9 @@ func (m *Use) Size() int {
 	return 20 + wire.SizeBytes(m.Mac)
 }
 
+// Frames returns the frames of content, which follow the first.
+func (*Use) Frames() [][]byte { return nil }
+
 // AppendTo appends the first frame to b; see [Message].
 func (m *Use) AppendTo(b []byte) ([]byte, error) {
 	w := wire.NewWriter("USE", b)
@@ -270,6 +288,7 @@ func (m *Use) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("own", &m.Own)
 	r.Uint64("turn", &m.Turn)
 	r.Borrow("mac", &m.Mac, 16)
+	r.Exactly("mac", m.Mac, 16)
 	return r.End()
 }
 
@@ -283,6 +302,16 @@ func Peek(frame []byte) (ID, error) {
 		return 0, &wire.Error{Message: "once_link", Field: "id", Err: wire.ErrID, Got: uint64(id)}
 	}
 	return id, r.Err()
+}
+
+// Parse returns the message that a first frame and those after it hold; see [Message].
+func Parse(frame []byte, content [][]byte) (Message, error) {
+	id, err := Peek(frame)
+	if err != nil {
+		return nil, err
+	}
+	m := New(id)
+	return m, m.Decode(frame, content)
 }
 
 // New returns an empty message, or nil for an unknown id.

@@ -956,6 +956,7 @@ var eventsByName = map[string]Event{
 	"linked":      EventLinked,
 	"hello":       EventHello,
 	"link lost":   EventLinkLost,
+	"half met":    EventHalfMet,
 	"timeout":     EventTimeout,
 	"word":        EventWord,
 	"muted":       EventMuted,
@@ -967,9 +968,12 @@ var eventsByName = map[string]Event{
 	"expelled":    EventExpelled,
 	"goodbye":     EventGoodbye,
 	"replaced":    EventReplaced,
+	"forgotten":   EventForgotten,
 	"stop":        EventStop,
 	"ping":        EventPing,
 	"out of step": EventOutOfStep,
+	"overrun":     EventOverrun,
+	"broken":      EventBroken,
 }
 
 // Machine keeps a state, and takes events by their names: who runs machines of several
