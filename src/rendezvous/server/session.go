@@ -229,7 +229,7 @@ func (c *session) leave() {
 	delete(s.sessions, c)
 	s.quotas.leave(c.from)
 	if w := s.watches[c.network]; w != nil {
-		delete(w.sessions, c)
+		w.leave(c)
 	}
 	for _, m := range s.meetings {
 		m.left(c)
