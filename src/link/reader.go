@@ -91,12 +91,31 @@ func (i *reader) Finish() {
 // serve reads until the link ends, and returns why.
 func (i *reader) serve(deliver func(*Batch) error) error {
 	err := i.pulse.rearm()
+	if i.config.Idle && i.raw != nil {
+		err = i.serveApart(err, deliver)
+	}
 	for err == nil {
 		err = i.cycle(deliver)
 	}
 	if i.in != nil {
 		i.in.Release()
 		i.in = nil
+	}
+	return err
+}
+
+// serveApart has cycle run apart, so that the goroutine that waits for something to read
+// does no more than that, and its stack stays as small as stacks are at first: it would
+// never shrink to that again. Hence nothing is allocated here for each cycle.
+func (i *reader) serveApart(err error, deliver func(*Batch) error) error {
+	over := make(chan error, 1)
+	cycle := func() { over <- i.cycle(deliver) }
+	for err == nil {
+		if i.in == nil {
+			_ = i.raw.Read(readable) // cycle sees what is wrong
+		}
+		go cycle()
+		err = <-over
 	}
 	return err
 }

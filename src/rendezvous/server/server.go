@@ -115,10 +115,15 @@ func (s *Server) Serve(l net.Listener) {
 	s.work.Go(func() {
 		link.Accept(s.ctx, l, maxConnections, func(conn net.Conn, over func()) {
 			s.work.Go(func() {
-				defer over()
-				if c := s.take(conn); c != nil {
-					c.end(c.link.Serve(c.deliver)) // from here, so that who is idle has a small stack
+				c := s.take(conn)
+				if c == nil {
+					over()
+					return
 				}
+				s.work.Go(func() { // which has a stack that is still small
+					defer over()
+					c.end(c.link.Serve(c.deliver))
+				})
 			})
 		}, func(err error) {
 			if errors.Is(err, link.ErrTooMany) {
@@ -152,7 +157,7 @@ func (s *Server) SetPolicy(p Policy) error {
 
 // Drain tells all when to come back, and where they may go meanwhile, and waits until they
 // have gone, but not longer than ctx.
-func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) {
+func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) error {
 	s.mu.Lock()
 	s.draining = &oncemsg.Stop{Elsewhere: elsewhere, Text: "the server ends, or starts again"}
 	for c := range s.sessions {
@@ -160,19 +165,19 @@ func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere stri
 		c.fire(machine.EventDrain)
 	}
 	s.mu.Unlock()
-	for ticker := time.NewTicker(20 * time.Millisecond); ; {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
 		s.mu.Lock()
 		left := len(s.sessions)
 		s.mu.Unlock()
 		if left == 0 {
-			ticker.Stop()
-			return
+			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			ticker.Stop()
-			return
+			return ctx.Err()
 		}
 	}
 }
