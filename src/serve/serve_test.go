@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"log/slog"
@@ -97,7 +98,7 @@ func well(s client.State) bool { return s.Trouble == "" }
 func ill(s client.State) bool  { return s.Trouble != "" }
 
 func TestSettings(t *testing.T) {
-	for _, s := range Settings() {
+	for _, s := range api.ServerOptions {
 		if s.Default != "" {
 			if err := new(Config).Set(s.Name, s.Default); err != nil {
 				t.Errorf("the default of %s: %v", s.Name, err)
@@ -180,7 +181,11 @@ func TestLife(t *testing.T) {
 	}
 	await := join(t, whole, nil)
 	await(well)
-	status, err := Ask(t.Context(), dir)
+	text, err := Ask(t.Context(), dir)
+	var status Status
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &status)
+	}
 	if err != nil || status.Peers != 1 || status.Watchers != 1 || status.Address != s.Address() || status.Process != os.Getpid() {
 		t.Errorf("%+v, %v", status, err)
 	}

@@ -26,7 +26,7 @@ const reloads = "once_reloads"
 
 // garbage is how much memory, in percent of what is in use, may wait to be collected: nodes
 // are many, and each does little.
-const garbage = 50
+const garbage = 10
 
 // served is how a server was asked for.
 type served struct {
@@ -167,7 +167,9 @@ func (s *served) run(ctx context.Context) error {
 			config.Logger.Info("the server ends: nodes are told")
 			drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 			defer cancel()
-			running.Drain(drained)
+			if err := running.Drain(drained); err != nil {
+				config.Logger.Warn("not all nodes have gone", "error", err)
+			}
 			return nil
 		}
 	}
