@@ -103,7 +103,8 @@ type Client struct {
 	session   *session   // nil while there is none
 	published published
 	serial    uint64
-	pin       *Pin // what was learnt, if Pins does not keep it
+	pins      map[[32]byte]Pin    // what was learnt, if Pins does not keep it
+	elsewhere *rendezvous.Address // where the server has said to go until it is back
 	known     known
 	nonces    nonces
 	trouble   string        // why there is no session; nothing if there is
@@ -112,7 +113,7 @@ type Client struct {
 
 // New returns a client that does nothing yet.
 func New(c Config) *Client {
-	return &Client{Config: c, trouble: "it has not answered yet", known: newKnown(), nonces: nonces{}}
+	return &Client{Config: c, trouble: "it has not answered yet", known: newKnown(), nonces: nonces{}, pins: map[[32]byte]Pin{}}
 }
 
 func (c *Client) String() string { return "rendezvous" }
@@ -137,14 +138,11 @@ func (c *Client) Run(ctx context.Context, _ sight.Announcement, sighted func([]s
 			break
 		}
 		began := time.Now()
-		err := c.connect(ctx, n)
+		c.fail(c.connect(ctx, &c.Address, n))
+		c.shelter(ctx, n)
 		if ctx.Err() != nil {
 			break
 		}
-		c.mu.Lock()
-		c.trouble = err.Error()
-		c.mu.Unlock()
-		c.Log.Debug("no rendezvous", "server", c.Address, "error", err)
 		if backoff = min(2*max(backoff, firstBackoff/2), maxBackoff); time.Since(began) > maxBackoff {
 			backoff = firstBackoff
 		}
@@ -153,17 +151,44 @@ func (c *Client) Run(ctx context.Context, _ sight.Announcement, sighted func([]s
 	return nil
 }
 
-// connect has a conversation with the server, at another of its hosts each time, or by
+// fail notes why there is no conversation.
+func (c *Client) fail(err error) {
+	c.mu.Lock()
+	c.trouble = err.Error()
+	c.mu.Unlock()
+	c.Log.Debug("no rendezvous", "server", c.Address, "error", err)
+}
+
+// shelter is with the server that the client's own has named for while it is away, if it
+// has, and no longer than a while: a server that names others sends nobody there for good,
+// nor from there any further.
+func (c *Client) shelter(ctx context.Context, n int) {
+	c.mu.Lock()
+	to, retry := c.elsewhere, c.retry
+	c.mu.Unlock()
+	if to == nil {
+		return
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, retry+time.Duration((1+c.Random("shelter"))*float64(maxBackoff)/2))
+	defer cancel()
+	c.fail(c.connect(ctx, to, n))
+	c.mu.Lock()
+	c.retry = max(0, retry-time.Since(began))
+	c.mu.Unlock()
+}
+
+// connect has a conversation with a server, at another of its hosts each time, or by
 // HTTPS after each of them, and returns why it has ended.
-func (c *Client) connect(ctx context.Context, n int) error {
-	at := n % (len(c.Address.Hosts) + 1)
-	dial := func(ctx context.Context) (net.Conn, error) { return c.WSS(ctx, c.Address.WSS) }
-	if at < len(c.Address.Hosts) {
+func (c *Client) connect(ctx context.Context, to *rendezvous.Address, n int) error {
+	at := n % (len(to.Hosts) + 1)
+	dial := func(ctx context.Context) (net.Conn, error) { return c.WSS(ctx, to.WSS) }
+	if at < len(to.Hosts) {
 		dial = func(ctx context.Context) (net.Conn, error) {
-			return link.Connect(ctx, c.Transport, "tcp://"+c.Address.Hosts[at])
+			return link.Connect(ctx, c.Transport, "tcp://"+to.Hosts[at])
 		}
-	} else if c.WSS == nil || c.Address.WSS == "" {
-		return c.connect(ctx, n+1)
+	} else if c.WSS == nil || to.WSS == "" {
+		return c.connect(ctx, to, n+1)
 	}
 	attempt, cancel := context.WithTimeout(ctx, link.DialTime)
 	defer cancel()
@@ -171,11 +196,11 @@ func (c *Client) connect(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	key := c.pinned().Key
-	if n/(len(c.Address.Hosts)+1)%2 == 1 { // what was restored from a backup may have lost its next KEY
-		key = c.Address.Key
+	key := c.pinned(to.Key).Key
+	if n/(len(to.Hosts)+1)%2 == 1 { // what was restored from a backup may have lost its next KEY
+		key = to.Key
 	}
-	return c.converse(ctx, conn, key, dial)
+	return c.converse(ctx, conn, to, key, dial)
 }
 
 // Renew implements [sight.Source]: what there is to say of the node, or whom it watches, has

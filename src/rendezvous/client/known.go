@@ -64,7 +64,7 @@ func (s *session) right(entries [][]byte) (list []*Peer) {
 		p, err := s.peerOf(octets)
 		if err != nil {
 			s.Count("what a server tells of peers that is not right")
-			s.Log.Debug("a server tells what is not right", "server", s.Address, "error", err)
+			s.Log.Debug("a server tells what is not right", "server", s.at, "error", err)
 			continue
 		}
 		list = append(list, p)

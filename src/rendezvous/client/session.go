@@ -26,6 +26,7 @@ import (
 type session struct {
 	*Client
 	link  *link.Link
+	at    *rendezvous.Address
 	dial  func(context.Context) (net.Conn, error) // to the same address
 	key   [32]byte                                // by which the server is known
 	ended chan struct{}
@@ -64,7 +65,7 @@ const (
 )
 
 // converse speaks with the server until that ends or ctx does, and returns why.
-func (c *Client) converse(ctx context.Context, conn net.Conn, key [32]byte, dial func(context.Context) (net.Conn, error)) error {
+func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Address, key [32]byte, dial func(context.Context) (net.Conn, error)) error {
 	public, err := ecdh.X25519().NewPublicKey(key[:])
 	if err != nil {
 		_ = conn.Close()
@@ -77,7 +78,7 @@ func (c *Client) converse(ctx context.Context, conn net.Conn, key [32]byte, dial
 	if err != nil {
 		return err
 	}
-	s := &session{Client: c, link: l, dial: dial, key: key, ended: make(chan struct{}), calls: map[uint32]chan oncemsg.Message{}, since: time.Now()}
+	s := &session{Client: c, link: l, at: at, dial: dial, key: key, ended: make(chan struct{}), calls: map[uint32]chan oncemsg.Message{}, since: time.Now()}
 	if over := l.RemoteAddr(); over.Network() == "tcp" {
 		s.dial = func(ctx context.Context) (net.Conn, error) { return c.Transport.Dial(ctx, "tcp://"+over.String()) }
 	}
@@ -184,7 +185,7 @@ func (s *session) check(number uint32, m oncemsg.Message) (machine.Event, error)
 		switch {
 		case no && number == s.watching && number != 0:
 			s.large = true
-			s.Log.Info("the server does not tell of all", "server", s.Address, "text", nope.Text)
+			s.Log.Info("the server does not tell of all", "server", s.at, "text", nope.Text)
 			return machine.EventAnswer, nil
 		case number != s.step && number != 0:
 			return machine.EventAnswer, nil
@@ -221,19 +222,19 @@ func cloned(frames [][]byte) (list [][]byte) {
 	return list
 }
 
-// pinned returns what is known of the server, or what its address says.
-func (c *Client) pinned() Pin {
+// pinned returns what is known of the server whose address has a KEY, or no more than that.
+func (c *Client) pinned(key [32]byte) Pin {
 	if c.Pins != nil {
-		if pin, known := c.Pins.Pin(c.Address.Key); known {
+		if pin, known := c.Pins.Pin(key); known {
 			return pin
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pin != nil {
-		return *c.pin
+	if pin, known := c.pins[key]; known {
+		return pin
 	}
-	return Pin{Key: c.Address.Key}
+	return Pin{Key: key}
 }
 
 // greeted checks who the server is, and learns its next KEY.
@@ -242,7 +243,7 @@ func (s *session) greeted(m *oncemsg.Challenge) error {
 		return errors.New("the server greets twice")
 	}
 	card, err := rendezvous.CardOf(m.Card)
-	pin := s.pinned()
+	pin := s.pinned(s.at.Key)
 	switch {
 	case err != nil:
 		return err
@@ -256,11 +257,11 @@ func (s *session) greeted(m *oncemsg.Challenge) error {
 	if pin.Identity == nil || card.NotBefore.After(pin.NotBefore) {
 		pin = Pin{card.Identity, card.Transport, card.NotBefore}
 		s.mu.Lock()
-		s.pin = &pin
+		s.pins[s.at.Key] = pin
 		s.mu.Unlock()
 		if s.Pins != nil {
-			if err := s.Pins.Keep(s.Address.Key, pin); err != nil {
-				s.Log.Warn("cannot remember a server", "server", s.Address, "error", err)
+			if err := s.Pins.Keep(s.at.Key, pin); err != nil {
+				s.Log.Warn("cannot remember a server", "server", s.at, "error", err)
 			}
 		}
 	}
@@ -337,7 +338,9 @@ func (s *session) note() {
 // Found notes that others are told of the node, and has the server tell of them.
 func (s *session) Found() {
 	s.note()
-	s.trouble = ""
+	if s.trouble = ""; s.at == &s.Address {
+		s.elsewhere = nil
+	}
 	s.known.forget(time.Now())
 	s.watch()
 }
@@ -387,6 +390,16 @@ func (s *session) NoteStop() {
 	m := s.message.(*oncemsg.Stop)
 	s.retry = time.Duration(m.Retry) * time.Millisecond
 	s.fault = fmt.Errorf("the server says %q", m.Text)
+	if s.at != &s.Address || m.Elsewhere == "" {
+		return
+	}
+	to, err := rendezvous.ParseAddress(m.Elsewhere)
+	if err != nil || to.Key == s.Address.Key {
+		s.Count("servers that send elsewhere, and not where one could go")
+		return
+	}
+	to.Secret = s.Address.Secret // which neither server knows
+	s.elsewhere = &to
 }
 
 // HangUp closes the connection; its reader then ends.
