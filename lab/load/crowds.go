@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,7 +101,7 @@ func (c *crowds) await(ctx context.Context, is func(all report) bool) error {
 }
 
 // delay returns how long it takes from when a node begins to connect until the last watcher
-// is told of it: the median of five.
+// is told of it: the least of five, since what else the machine does only makes it longer.
 func (c *crowds) delay(ctx context.Context, address string) (time.Duration, error) {
 	a, err := rendezvous.ParseAddress(address)
 	if err != nil {
@@ -128,7 +129,7 @@ func (c *crowds) delay(ctx context.Context, address string) (time.Duration, erro
 		}
 		delays = append(delays, c.sum().Last.Sub(began))
 	}
-	return median(delays), nil
+	return slices.Min(delays), nil
 }
 
 // process is one that has a crowd of nodes.

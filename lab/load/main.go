@@ -7,13 +7,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -129,7 +127,11 @@ func overSockets(ctx context.Context, p plan, program string, v *verdict) error 
 		}
 		v.note(fmt.Sprintf("%d nodes: CPU at rest, in %% of one core", n), fmt.Sprintf("%.1f", busy))
 		each := (s.resident() - empty) / n
-		v.say(fmt.Sprintf("%d nodes: octets resident for each", n), each, strconv.Itoa(maxResident), n < full.stages[len(full.stages)-1] || each <= maxResident)
+		limit := ""
+		if n == full.stages[len(full.stages)-1] { // with fewer the process itself counts more
+			limit = strconv.Itoa(maxResident)
+		}
+		v.say(fmt.Sprintf("%d nodes: octets resident for each", n), each, limit, limit == "" || each <= maxResident)
 		delay, err := crowds.delay(ctx, s.address)
 		if err != nil {
 			return err
@@ -156,6 +158,7 @@ func comeBack(ctx context.Context, s *server, crowds *crowds, v *verdict) error 
 		return err
 	}
 	back := time.Since(began)
+	v.note("seconds of its core that it needed for that", s.used().Round(time.Second/10).Seconds())
 	v.say(fmt.Sprintf("%d nodes back at a server that was killed", crowds.nodes), back.Round(time.Second/10), maxBack.String(), back <= maxBack)
 	growth := float64(s.peak()) / float64(before)
 	v.say("most that was resident meanwhile, to before", fmt.Sprintf("%.2f", growth), fmt.Sprint(maxGrowth), growth <= maxGrowth)
@@ -163,6 +166,3 @@ func comeBack(ctx context.Context, s *server, crowds *crowds, v *verdict) error 
 	v.say("exits said meanwhile", exits, "0", exits == 0)
 	return nil
 }
-
-// median returns the middle of some times.
-func median[T cmp.Ordered](list []T) T { slices.Sort(list); return list[len(list)/2] }
