@@ -159,8 +159,12 @@ func (s *served) run(ctx context.Context) error {
 	if err := sayAddress(running); err != nil {
 		return err
 	}
-	for {
+	calm := time.NewTicker(calmTime)
+	defer calm.Stop()
+	for last, freed := 0, 0; ; {
 		select {
+		case <-calm.C:
+			last, freed = giveBack(running.Status().Connections, last, freed)
 		case <-hangups:
 			s.reload(running, config.Logger)
 		case <-ctx.Done():
@@ -173,6 +177,21 @@ func (s *served) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// calmTime is how long about as many nodes have to be there as before until memory is given
+// back to the system that it took to let them in.
+const calmTime = 5 * time.Second
+
+// giveBack gives back memory if as many connections stand now as when it was called last,
+// and others than when it has done so last; it returns both numbers.
+func giveBack(now, last, freed int) (int, int) {
+	differ := func(a, b int) bool { return max(a, b)-min(a, b) > max(a, b)/20 }
+	if !differ(now, last) && differ(now, freed) {
+		debug.FreeOSMemory()
+		freed = now
+	}
+	return now, freed
 }
 
 // sayAddress tells how the server is reached, and of a network if it is new.
