@@ -47,12 +47,18 @@ func newLight(address rendezvous.Address, over link.Transport, group, watches st
 	if err != nil {
 		return nil, err
 	}
+	return newNode(address, over, own, group, watches, nil), nil
+}
+
+// newNode is newLight for an identity, and gives circuits that others ask for to lent.
+func newNode(address rendezvous.Address, over link.Transport, own *identity.Identity, group, watches string, lent func(*client.Circuit)) *light {
 	return &light{id: own.UUID(), Client: client.New(client.Config{
 		Address: address, Identity: own, Transport: over, Linger: time.Second, Log: slog.New(slog.DiscardHandler),
 		Random: func(string) float64 { return rand.Float64() }, Count: func(string) {},
 		Describe: func() client.Description { return client.Description{Name: "light", Groups: []string{group}} },
 		Watched:  func() []string { return []string{watches} },
-	})}, nil
+		Lent:     lent,
+	})}
 }
 
 // start has the node be there, until end.
