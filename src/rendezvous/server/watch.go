@@ -9,29 +9,11 @@ import (
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/registry"
 )
 
 // gather is how long changes are gathered before watchers are told.
 const gather = oncemsg.MaxGather * time.Millisecond
-
-// watch is who watches a network. One goroutine tells them all.
-type watch struct {
-	woken chan struct{}
-
-	// Guarded by the lock of the server.
-	sessions map[*session]struct{}
-	tags     map[rendezvous.Tag]map[*session]struct{} // who watches one
-	behind   map[*session]struct{}                    // who does not know all up to cursor
-	cursor   uint64
-}
-
-// watching is what a node watches. From when it is there only the goroutine of its network
-// touches the cursor.
-type watching struct {
-	tags   []rendezvous.Tag
-	number uint32
-	cursor uint64
-}
 
 // enter begins to tell a node, which may have been told of other tags.
 func (w *watch) enter(c *session, what *watching) {
@@ -240,4 +222,12 @@ func (d *deltas) tell(c *session, w *watching) (room, more bool) {
 	c.link.Commit()
 	w.cursor = m.Cursor
 	return true, m.More == 1
+}
+
+// told returns an entry as one is told of it who asks for tags.
+func told(e *registry.Entry, tags []rendezvous.Tag) []byte {
+	if e.Gone || !e.Has(tags) {
+		return gone(e.ID)
+	}
+	return e.Octets
 }
