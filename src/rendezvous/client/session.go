@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -14,49 +13,10 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousclient"
 	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
-
-// session is a conversation with the server over one connection. It implements the actions
-// of its machine, which is stepped under the lock of the client.
-type session struct {
-	*Client
-	link  *link.Link
-	at    *rendezvous.Address
-	dial  func(context.Context) (net.Conn, error) // to the same address
-	key   [32]byte                                // by which the server is known
-	ended chan struct{}
-
-	// Of the goroutine that reads.
-	keys    *rendezvous.Keys // from CHALLENGE on
-	message oncemsg.Message  // the latest
-	number  uint32           // of that
-	sights  []sight.Sighting // wait to be handed on
-
-	state     machine.State
-	timer     *time.Timer
-	since     time.Time // of the present state
-	last      uint32    // number that was given
-	step      uint32    // of what the conversation waits for
-	watching  uint32    // number of the latest WATCH
-	sent      time.Time // when the step was
-	calls     map[uint32]chan oncemsg.Message
-	challenge *oncemsg.Challenge
-	entries   []*Peer // of a DELTA, that were found to be right
-	putOff    bool
-	fault     error
-	watched   string // the tags of the latest WATCH
-	told      *identity.Card
-	observed  string
-	relays    bool
-	large     bool
-	trip      time.Duration
-	offset    time.Duration
-}
 
 // What a server may say, and what waits to be said to it.
 const (
@@ -103,29 +63,6 @@ func (s *session) bow() {
 	s.mu.Lock()
 	s.fire(machine.EventLeave)
 	s.mu.Unlock()
-}
-
-// fire steps the machine. The caller holds the lock of the client.
-func (s *session) fire(e machine.Event) {
-	last := s.state
-	next, ok := machine.Step(last, e, s)
-	if !ok || next == last {
-		return
-	}
-	s.state, s.since = next, time.Now()
-	if wait := waits[next.Timeout()]; wait > 0 {
-		s.timer.Reset(wait)
-	}
-	if next == machine.StatePresent && s.putOff {
-		s.putOff = false
-		s.fire(machine.EventRenew)
-	}
-}
-
-// waits is how long the machine waits in a state.
-var waits = map[machine.Timeout]time.Duration{
-	machine.TimeoutAnswer: machine.DefaultAnswer,
-	machine.TimeoutRenew:  machine.DefaultRenew,
 }
 
 // due fires the time-out of the present state.
@@ -222,21 +159,6 @@ func cloned(frames [][]byte) (list [][]byte) {
 	return list
 }
 
-// pinned returns what is known of the server whose address has a KEY, or no more than that.
-func (c *Client) pinned(key [32]byte) Pin {
-	if c.Pins != nil {
-		if pin, known := c.Pins.Pin(key); known {
-			return pin
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if pin, known := c.pins[key]; known {
-		return pin
-	}
-	return Pin{Key: key}
-}
-
 // greeted checks who the server is, and learns its next KEY.
 func (s *session) greeted(m *oncemsg.Challenge) error {
 	if s.keys != nil {
@@ -278,36 +200,6 @@ func (c *Client) network() ed25519.PublicKey {
 		return token.Network
 	}
 	return nil
-}
-
-// now returns the server's time.
-func (s *session) now() time.Time { return time.Now().Add(s.offset) }
-
-func (s *session) next() uint32 {
-	for s.last++; s.last == 0; s.last++ {
-	}
-	return s.last
-}
-
-// ask sends what the conversation waits for an answer to.
-func (s *session) ask(m oncemsg.Message) {
-	s.step, s.sent = s.next(), time.Now()
-	s.send(s.step, m)
-}
-
-// send queues a message. A server that takes none loses the connection.
-func (s *session) send(number uint32, m oncemsg.Message) {
-	octets, err := rendezvous.AppendMessage(nil, number, m)
-	if err == nil {
-		var room []byte
-		if room, err = s.link.ReserveControl(len(octets)); err == nil {
-			copy(room, octets)
-			s.link.Commit()
-			return
-		}
-	}
-	s.fault = err
-	s.HangUp()
 }
 
 // The actions of the machine.
@@ -400,14 +292,4 @@ func (s *session) NoteStop() {
 	}
 	to.Secret = s.Address.Secret // which neither server knows
 	s.elsewhere = &to
-}
-
-// HangUp closes the connection; its reader then ends.
-func (s *session) HangUp() { s.work.Go(func() { _ = s.link.Close() }) }
-
-// draw returns random octets.
-func draw(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
 }
