@@ -43,6 +43,10 @@ type reader struct {
 	drained   int           // octets read since
 	waited    time.Duration // for them
 
+	deliver func(*Batch) error // with Config.Idle, as the next two
+	apart   func()             // cycle, which tells over what has become of it
+	over    chan error
+
 	pull    func(fd uintptr) bool // tries to read
 	pulled  int                   // what became of it
 	pullErr error
@@ -63,6 +67,10 @@ func (i *reader) open(c *carrier, p *pulse) {
 		i.stranger, i.limit = true, smallBuffer
 		i.parser.MaxMessage = min(c.config.Greeting, c.config.MaxMessage)
 		i.parser.MaxFrames = min(greetingFrames, c.config.MaxFrames)
+	}
+	if c.config.Idle && c.raw != nil {
+		i.over = make(chan error, 1)
+		i.apart = func() { i.over <- i.cycle(i.deliver) }
 	}
 	i.pull = func(fd uintptr) bool {
 		i.pulled, i.pullErr = tryRead(fd, i.space())
@@ -92,7 +100,8 @@ func (i *reader) Finish() {
 func (i *reader) serve(deliver func(*Batch) error) error {
 	err := i.pulse.rearm()
 	if i.config.Idle && i.raw != nil {
-		err = i.serveApart(err, deliver)
+		i.deliver = deliver
+		err = i.serveApart(err)
 	}
 	for err == nil {
 		err = i.cycle(deliver)
@@ -106,16 +115,14 @@ func (i *reader) serve(deliver func(*Batch) error) error {
 
 // serveApart has cycle run apart, so that the goroutine that waits for something to read
 // does no more than that, and its stack stays as small as stacks are at first: it would
-// never shrink to that again. Hence nothing is allocated here for each cycle.
-func (i *reader) serveApart(err error, deliver func(*Batch) error) error {
-	over := make(chan error, 1)
-	cycle := func() { over <- i.cycle(deliver) }
+// never shrink to that again. Hence nothing is allocated here.
+func (i *reader) serveApart(err error) error {
 	for err == nil {
 		if i.in == nil {
 			_ = i.raw.Read(readable) // cycle sees what is wrong
 		}
-		go cycle()
-		err = <-over
+		go i.apart()
+		err = <-i.over
 	}
 	return err
 }

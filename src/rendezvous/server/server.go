@@ -72,9 +72,10 @@ func (s *Server) Serve(l net.Listener) {
 					over()
 					return
 				}
-				s.work.Go(func() { // which has a stack that is still small
+				deliver := c.deliver
+				s.work.Go(func() { // whose stack is small yet, and stays so while it allocates nothing
 					defer over()
-					c.end(c.link.Serve(c.deliver))
+					c.end(c.link.Serve(deliver))
 				})
 			})
 		}, func(err error) {
