@@ -24,6 +24,7 @@ const (
 	watched = "watched"
 	sampled = 200 // nodes of a process that are looked at for exits
 	sources = 8   // addresses of a process
+	coming  = 100 // nodes of a process that are not there yet, but after a server was lost
 )
 
 // report is what a crowd says of itself.
@@ -41,6 +42,7 @@ type members struct {
 	address  rendezvous.Address
 	net      int // number of the process
 	watchers int
+	wanted   int
 	nodes    []*light
 	known    []int // whom those know who are looked at
 
@@ -76,11 +78,12 @@ func crowd(ctx context.Context, address string, net int) error {
 			if !open {
 				return nil
 			}
-			if err := m.obey(order); err != nil {
-				return err
-			}
+			m.obey(order)
 		case <-ticker.C:
 			r := m.report()
+			if err := m.grow(r.Present); err != nil {
+				return err
+			}
 			exits += r.Exits
 			r.Exits = exits
 			if err := out.Encode(r); err != nil {
@@ -90,21 +93,26 @@ func crowd(ctx context.Context, address string, net int) error {
 	}
 }
 
-func (m *members) obey(order string) error {
+func (m *members) obey(order string) {
 	what, value, _ := strings.Cut(order, " ")
 	switch what {
 	case "watchers":
 		m.watchers = number(value)
 	case "grow":
-		for n := number(value); len(m.nodes) < n; {
-			if err := m.add(); err != nil {
-				return err
-			}
-		}
+		m.wanted = number(value)
 	case "await":
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.awaits, m.waits, m.told = uuid.MustParse(value), m.waits+1, 0
+	}
+}
+
+// grow starts those who are still wanted, but not so many at once that each waits for all.
+func (m *members) grow(present int) error {
+	for len(m.nodes) < m.wanted && len(m.nodes)-present < coming {
+		if err := m.add(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
