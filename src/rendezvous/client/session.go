@@ -34,7 +34,7 @@ func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Add
 	l, err := link.Open(ctx, conn, link.Config{
 		Type: zmtp.Dealer, MaxMessage: oncemsg.MaxMessage, MaxFrames: maxFrames, Outbox: outbox, Reserve: outbox,
 		Handshake: waits[machine.TimeoutAnswer], // a server that is asked by many lets some wait
-		Curve: &zmtp.Curve{Key: c.Identity.Transport(), Server: public},
+		Curve:     &zmtp.Curve{Key: c.Identity.Transport(), Server: public},
 	})
 	if err != nil {
 		return err
