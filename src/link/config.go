@@ -21,7 +21,6 @@ type Config struct {
 	Outbox     int           // octets that may wait to be written; default 1 MiB
 	Reserve    int           // further octets, for ReserveControl; default 64 KiB
 	Handshake  time.Duration // the longest that Open may take; default as in the model
-	Idle       bool          // little is said, so that what a link takes while it waits counts more than time
 	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
 	Pool       *Pool         // where buffers come from; default is a pool that all links share
 	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security

@@ -36,7 +36,7 @@ func TestIdleStacksAreSmall(t *testing.T) {
 			if err != nil {
 				panic(err)
 			}
-			near, err := Open(context.Background(), conn, Config{Type: zmtp.Router, Idle: true})
+			near, err := Open(context.Background(), conn, Config{Type: zmtp.Router})
 			if err != nil {
 				panic(err)
 			}
@@ -52,15 +52,14 @@ func TestIdleStacksAreSmall(t *testing.T) {
 		}
 		far = append(far, other)
 		near := <-opened
-		work.Go(func() {
-			_ = near.Serve(func(b *Batch) error {
-				var deep [4 << 10]byte
-				delivered <- struct{}{}
-				fmt.Fprint(io.Discard, deep[b.Len()])
-				b.Release()
-				return nil
-			})
+		serve := near.ServeIdle(func(b *Batch) error {
+			var deep [4 << 10]byte
+			delivered <- struct{}{}
+			fmt.Fprint(io.Discard, deep[b.Len()])
+			b.Release()
+			return nil
 		})
+		work.Go(func() { _ = serve() })
 	}
 	for range 3 {
 		for _, other := range far {

@@ -43,10 +43,6 @@ type reader struct {
 	drained   int           // octets read since
 	waited    time.Duration // for them
 
-	deliver func(*Batch) error // with Config.Idle, as the next two
-	apart   func()             // cycle, which tells over what has become of it
-	over    chan error
-
 	pull    func(fd uintptr) bool // tries to read
 	pulled  int                   // what became of it
 	pullErr error
@@ -67,10 +63,6 @@ func (i *reader) open(c *carrier, p *pulse) {
 		i.stranger, i.limit = true, smallBuffer
 		i.parser.MaxMessage = min(c.config.Greeting, c.config.MaxMessage)
 		i.parser.MaxFrames = min(greetingFrames, c.config.MaxFrames)
-	}
-	if c.config.Idle && c.raw != nil {
-		i.over = make(chan error, 1)
-		i.apart = func() { i.over <- i.cycle(i.deliver) }
 	}
 	i.pull = func(fd uintptr) bool {
 		i.pulled, i.pullErr = tryRead(fd, i.space())
@@ -99,32 +91,42 @@ func (i *reader) Finish() {
 // serve reads until the link ends, and returns why.
 func (i *reader) serve(deliver func(*Batch) error) error {
 	err := i.pulse.rearm()
-	if i.config.Idle && i.raw != nil {
-		i.deliver = deliver
-		err = i.serveApart(err)
-	}
 	for err == nil {
 		err = i.cycle(deliver)
 	}
+	i.drop()
+	return err
+}
+
+// drop gives back what was read in part.
+func (i *reader) drop() {
 	if i.in != nil {
 		i.in.Release()
 		i.in = nil
 	}
-	return err
 }
 
-// serveApart has cycle run apart, so that the goroutine that waits for something to read
-// does no more than that, and its stack stays as small as stacks are at first: it would
-// never shrink to that again. Hence nothing is allocated here.
-func (i *reader) serveApart(err error) error {
-	for err == nil {
-		if i.in == nil {
-			_ = i.raw.Read(readable) // cycle sees what is wrong
-		}
-		go i.apart()
-		err = <-i.over
+// idle returns what does as serve, but has cycle run apart, so that the goroutine that waits
+// for something to read does no more than that, and its stack stays as small as stacks are at
+// first: it would never shrink to that again. Hence it allocates nothing.
+func (i *reader) idle(deliver func(*Batch) error) func() error {
+	if i.raw == nil {
+		return func() error { return i.serve(deliver) }
 	}
-	return err
+	over := make(chan error, 1)
+	cycle := func() { over <- i.cycle(deliver) }
+	return func() error {
+		err := i.pulse.rearm()
+		for err == nil {
+			if i.in == nil {
+				_ = i.raw.Read(readable) // cycle sees what is wrong
+			}
+			go cycle()
+			err = <-over
+		}
+		i.drop()
+		return err
+	}
 }
 
 // cycle reads once and deals with what came.

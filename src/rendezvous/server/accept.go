@@ -82,7 +82,7 @@ func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
 func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix) *session {
 	l, err := link.Open(s.ctx, conn, link.Config{
 		Type: zmtp.Router, MaxMessage: oncemsg.MaxMessage, MaxFrames: 1, Greeting: oncemsg.MaxGreeting,
-		Outbox: outbox, Reserve: reserve, Idle: true, Handshake: machine.DefaultGreeting, Pool: &pool,
+		Outbox: outbox, Reserve: reserve, Handshake: machine.DefaultGreeting, Pool: &pool,
 		Curve: &zmtp.Curve{Key: s.Identity.Transport(), Former: s.Former, Admit: anyone},
 	})
 	if err != nil {

@@ -72,10 +72,10 @@ func (s *Server) Serve(l net.Listener) {
 					over()
 					return
 				}
-				deliver := c.deliver
-				s.work.Go(func() { // whose stack is small yet, and stays so while it allocates nothing
+				serve := c.link.ServeIdle(c.deliver)
+				s.work.Go(func() {
 					defer over()
-					c.end(c.link.Serve(deliver))
+					c.end(serve())
 				})
 			})
 		}, func(err error) {
