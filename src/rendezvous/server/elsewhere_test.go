@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -102,6 +103,7 @@ func TestElsewhereIsNoWeapon(t *testing.T) {
 		}, func(error) {})
 		ana := s.node("10.0.0.2", "ana", someone())
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if n := len(hits); n == 0 || n > 40 || sent < 2 {
 			s.Errorf("sent away %d times, and %d times at the victim in ten minutes", sent, n)
 		}

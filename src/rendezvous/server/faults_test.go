@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,20 +90,20 @@ func linked(ctx context.Context, ana, ben *node, near, far net.Conn) (from, to *
 // ends, and both sides know within seconds; through another relay they go on.
 func TestOneWayRelay(t *testing.T) {
 	for leg := range byte(2) {
-		deaf := false
+		var deaf atomic.Bool
 		inScene(t, time.Millisecond, open(), func(s *scene) {
 			s.server.Close()
 			s.server = must(New(Config{Identity: s.own, Transport: s.net.Host(hostOfServer), Log: s.log}, s.policy))
 			l := must(s.net.Host(hostOfServer).Listen(context.Background(), fmt.Sprintf("tcp://*:%d", rendezvous.Port)))
 			s.server.Serve(filtered{l, func(conn net.Conn) net.Conn {
-				if deaf {
+				if deaf.Load() {
 					return &deafTo{Conn: conn, leg: leg}
 				}
 				return conn
 			}})
 			ana, ben := s.node("10.0.0.2", "ana", someone()), s.node("10.0.0.3", "ben", someone())
 			time.Sleep(10 * time.Second)
-			deaf = true
+			deaf.Store(true)
 			near, far := s.circuit(ana, ben)
 			began := time.Now()
 			if _, _, err := linked(s.Context(), ana, ben, near, far); err == nil {
@@ -110,7 +111,7 @@ func TestOneWayRelay(t *testing.T) {
 			} else if took := time.Since(began); took > time.Minute {
 				s.Errorf("they try for %v", took)
 			}
-			deaf = false
+			deaf.Store(false)
 			near, far = s.circuit(ana, ben)
 			from, to, err := linked(s.Context(), ana, ben, near, far)
 			if err != nil {
@@ -194,6 +195,7 @@ func TestClockOfServer(t *testing.T) {
 			own := someone()
 			ana := s.node("10.0.0.2", "ana", own)
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if off := ana.State().Offset - ahead; off.Abs() > time.Second {
 				s.Errorf("ana's clock is off by %v, and she takes it for %v", ahead, ana.State().Offset)
 			}
@@ -201,6 +203,7 @@ func TestClockOfServer(t *testing.T) {
 				s.Error("who is dated by the server's clock is not taken")
 			}
 			_, _ = ana.Introduce(s.Context(), ben.UUID())
+			synctest.Wait()
 			if len(published) != 1 || asked == nil {
 				s.Fatalf("%d records, %v", len(published), asked)
 			}
