@@ -15,6 +15,7 @@ PACKAGES    := generator-scripting-language libzmq3-dev libczmq-dev gcc pkg-conf
 FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
+LOAD        ?=
 ONLY        ?=
 RING        ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
@@ -199,6 +200,11 @@ lan: deps build ## try LANs made of network namespaces; needs root
 	bash src/interop/gyrenode/build.sh bin/gyrenode
 	CGO_ENABLED=0 go build -trimpath -o bin/tun ./lab/tun
 	bash lab/lan.sh
+
+.PHONY: load
+load: ## hold once server to its promises with 18,000 nodes; LOAD=-smoke for a short run
+	@$(BUILD) -o bin/once ./src/cmd/once
+	@CGO_ENABLED=0 go build -o bin/load ./lab/load && bin/load $(LOAD)
 
 .PHONY: bench
 bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run

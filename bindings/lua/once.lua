@@ -108,9 +108,20 @@ int once_transfer_title (uint64_t self, void *result);
 int once_transfer_files (uint64_t self, void *result);
 int once_transfer_octets (uint64_t self, void *result);
 int once_transfer_octets_done (uint64_t self, void *result);
+int once_server_new (const char *directory, size_t directory_size, void *result);
+int once_server_set (uint64_t self, const char *option, size_t option_size, const char *value, size_t value_size);
+int once_server_read (uint64_t self, const char *file, size_t file_size);
+int once_server_start (uint64_t self, int64_t timeout, uint64_t cancel);
+int once_server_address (uint64_t self, void *result);
+int once_server_network (uint64_t self, void *result);
+int once_server_status (uint64_t self, void *result);
+int once_server_reload (uint64_t self, void *result);
+int once_server_drain (uint64_t self, int64_t timeout, uint64_t cancel);
+int once_server_stop (uint64_t self);
+int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m44150d6687495246") ~= 0 then
+if abi.lib.once_compatible(1, "macfe86a9c2090377") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -934,6 +945,77 @@ function Transfer:octets_done()
   local result = abi.ffi.new("uint64_t[1]")
   abi.check(self.handle, abi.lib.once_transfer_octets_done(self.handle, result))
   return result[0]
+end
+
+-- a rendezvous server, by which nodes find each other across the internet: Nodes that are not on one network find each other through a rendezvous server. It sees who is there, from where and when, and none of what they say; what they say to each other goes on without it. Set it up by its options, start it, stop it. All methods may be called from any thread.
+local Server = abi.class(abi.Handle)
+once.Server = Server
+
+-- Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart.
+function Server.new(directory_)
+  directory_ = directory_ or ""
+  local result = abi.ffi.new("uint64_t[1]")
+  abi.check(0, abi.lib.once_server_new(directory_, #directory_, result))
+  local self = abi.own(Server, result[0])
+  return self
+end
+
+-- Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value.
+function Server:set(option_, value_)
+  abi.check(self.handle, abi.lib.once_server_set(self.handle, option_, #option_, value_, #value_))
+end
+
+-- Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong.
+function Server:read(file_)
+  abi.check(self.handle, abi.lib.once_server_read(self.handle, file_, #file_))
+end
+
+-- Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that.
+function Server:start(timeout)
+  abi.check(self.handle, abi.lib.once_server_start(self.handle, abi.millis(timeout), 0))
+end
+
+-- Returns the address that nodes need, without a SECRET; empty if the server does not run.
+function Server:address()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_server_address(self.handle, result))
+  return abi.take(result)
+end
+
+-- Returns the address with a SECRET that was drawn for it, and is kept nowhere: who has the whole is in one network. It returns the address, or fails if the server does not run.
+function Server:network()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_server_network(self.handle, result))
+  return abi.take(result)
+end
+
+-- Returns how the server goes, in JSON: address, id, since, connections, peers, networks, watchers, relay, and counts of what is unusual. It returns the status, or fails if the server does not run.
+function Server:status()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_server_status(self.handle, result))
+  return abi.take(result)
+end
+
+-- Has options hold from now on that were set since the start. Those that say where to listen count at the next start only. It returns options that only count at the next start, separated by commas, or fails if something cannot hold, and nothing has changed.
+function Server:reload()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_server_reload(self.handle, result))
+  return abi.take(result)
+end
+
+-- Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run.
+function Server:drain(timeout)
+  abi.check(self.handle, abi.lib.once_server_drain(self.handle, abi.millis(timeout), 0))
+end
+
+-- Stops the server at once.
+function Server:stop()
+  abi.check(self.handle, abi.lib.once_server_stop(self.handle))
+end
+
+-- Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none.
+function Server.rotate(directory_)
+  abi.check(0, abi.lib.once_server_rotate(directory_, #directory_))
 end
 
 return once

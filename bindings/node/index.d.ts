@@ -412,3 +412,29 @@ export class Transfer extends Handle {
   /** Returns how many octets the receiver has asked for, if it is asked at the sender, or has written. Those that it had before count. */
   readonly octetsDone: bigint
 }
+
+/** Nodes that are not on one network find each other through a rendezvous server. It sees who is there, from where and when, and none of what they say; what they say to each other goes on without it. Set it up by its options, start it, stop it. All methods may be called from any thread. */
+export class Server extends Handle {
+  /** Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart. */
+  constructor (directory?: string)
+  /** Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value. */
+  set (option: string, value: string): void
+  /** Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong. */
+  read (file: string): void
+  /** Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that. */
+  start (options?: Wait): Promise<void>
+  /** Returns the address that nodes need, without a SECRET; empty if the server does not run. */
+  readonly address: string
+  /** Returns the address with a SECRET that was drawn for it, and is kept nowhere: who has the whole is in one network. It returns the address, or fails if the server does not run. */
+  network (): string
+  /** Returns how the server goes, in JSON: address, id, since, connections, peers, networks, watchers, relay, and counts of what is unusual. It returns the status, or fails if the server does not run. */
+  status (): string
+  /** Has options hold from now on that were set since the start. Those that say where to listen count at the next start only. It returns options that only count at the next start, separated by commas, or fails if something cannot hold, and nothing has changed. */
+  reload (): string
+  /** Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run. */
+  drain (options?: Wait): Promise<void>
+  /** Stops the server at once. */
+  stop (): void
+  /** Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none. */
+  static rotate (directory: string): void
+}

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm44150d6687495246') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'macfe86a9c2090377') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -1089,6 +1089,94 @@ class Transfer extends Handle {
   }
 }
 
+const once_server_new = abi.func('int once_server_new(const void *directory, size_t directory_size, _Out_ uint64_t *result)')
+const once_server_set = abi.func('int once_server_set(uint64_t self, const void *option, size_t option_size, const void *value, size_t value_size)')
+const once_server_read = abi.func('int once_server_read(uint64_t self, const void *file, size_t file_size)')
+const once_server_start = abi.func('int once_server_start(uint64_t self, int64_t timeout, uint64_t cancel)')
+const once_server_address = abi.func('int once_server_address(uint64_t self, _Out_ once_data_t *result)')
+const once_server_network = abi.func('int once_server_network(uint64_t self, _Out_ once_data_t *result)')
+const once_server_status = abi.func('int once_server_status(uint64_t self, _Out_ once_data_t *result)')
+const once_server_reload = abi.func('int once_server_reload(uint64_t self, _Out_ once_data_t *result)')
+const once_server_drain = abi.func('int once_server_drain(uint64_t self, int64_t timeout, uint64_t cancel)')
+const once_server_stop = abi.func('int once_server_stop(uint64_t self)')
+const once_server_rotate = abi.func('int once_server_rotate(const void *directory, size_t directory_size)')
+
+/** Nodes that are not on one network find each other through a rendezvous server. It sees who is there, from where and when, and none of what they say; what they say to each other goes on without it. Set it up by its options, start it, stop it. All methods may be called from any thread. */
+class Server extends Handle {
+
+  /** Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart. */
+  constructor (directory = '') {
+    super()
+    if (directory === made) return
+    const directory_ = Buffer.from(directory)
+    const result = [0]
+    abi.check(0, once_server_new(directory_, directory_.length, result))
+    this.own(result[0])
+  }
+
+  /** Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value. */
+  set (option, value) {
+    const option_ = Buffer.from(option)
+    const value_ = Buffer.from(value)
+    abi.check(this.handle, once_server_set(this.handle, option_, option_.length, value_, value_.length))
+  }
+
+  /** Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong. */
+  read (file) {
+    const file_ = Buffer.from(file)
+    abi.check(this.handle, once_server_read(this.handle, file_, file_.length))
+  }
+
+  /** Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that. */
+  async start (options) {
+    await abi.apart(this.handle, once_server_start, [], options)
+  }
+
+  /** Returns the address that nodes need, without a SECRET; empty if the server does not run. */
+  get address () {
+    const result = {}
+    abi.check(this.handle, once_server_address(this.handle, result))
+    return abi.take(result).toString()
+  }
+
+  /** Returns the address with a SECRET that was drawn for it, and is kept nowhere: who has the whole is in one network. It returns the address, or fails if the server does not run. */
+  network () {
+    const result = {}
+    abi.check(this.handle, once_server_network(this.handle, result))
+    return abi.take(result).toString()
+  }
+
+  /** Returns how the server goes, in JSON: address, id, since, connections, peers, networks, watchers, relay, and counts of what is unusual. It returns the status, or fails if the server does not run. */
+  status () {
+    const result = {}
+    abi.check(this.handle, once_server_status(this.handle, result))
+    return abi.take(result).toString()
+  }
+
+  /** Has options hold from now on that were set since the start. Those that say where to listen count at the next start only. It returns options that only count at the next start, separated by commas, or fails if something cannot hold, and nothing has changed. */
+  reload () {
+    const result = {}
+    abi.check(this.handle, once_server_reload(this.handle, result))
+    return abi.take(result).toString()
+  }
+
+  /** Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run. */
+  async drain (options) {
+    await abi.apart(this.handle, once_server_drain, [], options)
+  }
+
+  /** Stops the server at once. */
+  stop () {
+    abi.check(this.handle, once_server_stop(this.handle))
+  }
+
+  /** Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none. */
+  static rotate (directory) {
+    const directory_ = Buffer.from(directory)
+    abi.check(0, once_server_rotate(directory_, directory_.length))
+  }
+}
+
 module.exports = {
   version,
   OnceError,
@@ -1102,4 +1190,5 @@ module.exports = {
   Files,
   Transfer,
   Interface,
+  Server,
 }

@@ -77,7 +77,24 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 		return ErrClosed
 	}
 	defer close(l.served)
-	err := l.reader.serve(deliver)
+	return l.over(l.reader.serve(deliver))
+}
+
+// ServeIdle returns what does as Serve, where little is said, so that what a link takes while
+// it waits counts more than time. It is to be run first thing in a goroutine.
+func (l *Link) ServeIdle(deliver func(*Batch) error) func() error {
+	serve := l.reader.idle(deliver)
+	return func() error {
+		if l.serving.Swap(true) {
+			return ErrClosed
+		}
+		defer close(l.served)
+		return l.over(serve())
+	}
+}
+
+// over ends the link as Serve does, and returns why it has ended.
+func (l *Link) over(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		err = ErrClosed
 	}

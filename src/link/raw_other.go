@@ -12,5 +12,6 @@ import (
 // is the writer's.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
+func readable(uintptr) bool                 { return true }
 func tryRead(uintptr, []byte) (int, error)  { return 0, errors.ErrUnsupported }
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -5,6 +5,8 @@ package link
 import (
 	"net"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawConn gives access to the descriptor of a connection, so that reading and
@@ -22,6 +24,13 @@ func rawConn(conn net.Conn) syscall.RawConn {
 		return nil
 	}
 	return raw
+}
+
+// readable tells whether reading would not wait.
+func readable(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds[:], 0)
+	return n > 0 || err != nil && err != unix.EINTR // reading tells what is wrong
 }
 
 // tryRead reads once. It returns syscall.EAGAIN if there is nothing to be read,

@@ -94,11 +94,39 @@ func (i *reader) serve(deliver func(*Batch) error) error {
 	for err == nil {
 		err = i.cycle(deliver)
 	}
+	i.drop()
+	return err
+}
+
+// drop gives back what was read in part.
+func (i *reader) drop() {
 	if i.in != nil {
 		i.in.Release()
 		i.in = nil
 	}
-	return err
+}
+
+// idle returns what does as serve, but has cycle run apart, so that the goroutine that waits
+// for something to read does no more than that, and its stack stays as small as stacks are at
+// first: it would never shrink to that again. Hence it allocates nothing.
+func (i *reader) idle(deliver func(*Batch) error) func() error {
+	if i.raw == nil {
+		return func() error { return i.serve(deliver) }
+	}
+	over := make(chan error, 1)
+	cycle := func() { over <- i.cycle(deliver) }
+	return func() error {
+		err := i.pulse.rearm()
+		for err == nil {
+			if i.in == nil {
+				_ = i.raw.Read(readable) // cycle sees what is wrong
+			}
+			go cycle()
+			err = <-over
+		}
+		i.drop()
+		return err
+	}
 }
 
 // cycle reads once and deals with what came.

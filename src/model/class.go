@@ -9,6 +9,7 @@ type Class struct {
 	Errors    []*Element
 	Constants []*Element
 	Events    []*Element
+	Options   []*Element
 }
 
 // Method is what can be called: a constructor, destructor, method, or callback type.
@@ -35,6 +36,8 @@ func newClass(root *Element) *Class {
 			c.Constants = append(c.Constants, e)
 		case "event":
 			c.Events = append(c.Events, e)
+		case "option":
+			c.Options = append(c.Options, e)
 		}
 	}
 	return c

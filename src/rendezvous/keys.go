@@ -96,9 +96,12 @@ func (k *Keys) inside(id uuid.UUID, incarnation, serial uint64) cipher.AEAD {
 	return aead
 }
 
+// CompareTags compares tags as they are sorted.
+func CompareTags(a, b Tag) int { return bytes.Compare(a[:], b[:]) }
+
 // AppendTags appends tags as they travel: sorted, none twice.
 func AppendTags(b []byte, tags []Tag) []byte {
-	sorted := slices.SortedFunc(slices.Values(tags), func(a, b Tag) int { return bytes.Compare(a[:], b[:]) })
+	sorted := slices.SortedFunc(slices.Values(tags), CompareTags)
 	for _, tag := range slices.Compact(sorted) {
 		b = append(b, tag[:]...)
 	}
@@ -110,7 +113,7 @@ func ParseTags(octets []byte) (tags []Tag, ok bool) {
 	tags = make([]Tag, 0, len(octets)/len(Tag{}))
 	for ; len(octets) >= len(Tag{}); octets = octets[len(Tag{}):] {
 		tag := Tag(octets)
-		if n := len(tags); n > 0 && bytes.Compare(tags[n-1][:], tag[:]) >= 0 {
+		if n := len(tags); n > 0 && CompareTags(tags[n-1], tag) >= 0 {
 			return nil, false
 		}
 		tags = append(tags, tag)

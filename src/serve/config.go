@@ -36,46 +36,11 @@ type Config struct {
 	values    map[string][]string
 }
 
-// Setting is one of a server, which a flag or a line of a file gives.
-type Setting struct {
-	Name    string
-	Usage   string // what it is, with what it takes in backquotes
-	Default string
-	Many    bool // it may be given several times, or with commas
-	Reload  bool // it counts when it changes while the server runs
-	check   func(value string) error
+// checks are of the values of options, by their types.
+var checks = map[string]func(value string) error{
+	"listen": link.CheckListen, "host": isHost, "access": isAccess, "number": isNumber, "choice": isBool, "time": isTime,
+	"text": func(string) error { return nil }, "prefix": isPrefix, "address": isAddress,
 }
-
-// Settings returns all settings.
-func Settings() []Setting { return settings }
-
-var settings = []Setting{
-	{"listen", "`ENDPOINT` to listen at, as tcp://ADDRESS:PORT", fmt.Sprintf("tcp://*:%d", rendezvous.Port), true, false, link.CheckListen},
-	{"external", "`HOST[:PORT]` by which nodes reach it, for the address that it prints", "", true, false, isHost},
-	{"access", "whom to let in: open, members=NETWORK-KEY or allow=FILE, a line of which begins with an id", "open", true, true, isAccess},
-	{"max-peers", "`NUMBER` of nodes at a time", "20000", false, true, isNumber},
-	{"accept-rate", "`NUMBER` of connections taken a second; 0 is any number", "500", false, true, isNumber},
-	{"accept-burst", "`NUMBER` of connections taken at once", "1000", false, true, isNumber},
-	{"per-address", "`NUMBER` of connections of an IPv4 address or IPv6 /64", "2048", false, true, isNumber},
-	{"requests", "`NUMBER` of requests a second of one connection", "50", false, true, isNumber},
-	{"relay", "whether to lend circuits to nodes that find no other way: yes or no", "no", false, true, isBool},
-	{"relay-circuits", "`NUMBER` of circuits at a time", "2000", false, true, isNumber},
-	{"relay-per-node", "`NUMBER` of circuits that a node may ask for", "64", false, true, isNumber},
-	{"relay-per-address", "`NUMBER` of circuits that the nodes of an address may ask for", "256", false, true, isNumber},
-	{"relay-rate", "`OCTETS` a second each way of a circuit; 0 is any number", "0", false, true, isNumber},
-	{"relay-total", "`OCTETS` a second of all circuits; 0 is any number", "0", false, true, isNumber},
-	{"relay-idle", "`TIME` for which nothing need pass until a circuit ends", "5m", false, true, isTime},
-	{"wss", "`ENDPOINT` to listen at for HTTPS", "", false, false, link.CheckListen},
-	{"wss-url", "`URL` by which nodes reach that, as wss://HOST/PATH", "", false, false, isAny},
-	{"tls-cert", "`FILE` with the certificates for HTTPS; without it a proxy has them", "", false, false, isAny},
-	{"tls-key", "`FILE` with their key", "", false, false, isAny},
-	{"trusted-proxy", "`ADDRESS` or network of proxies that say where a connection comes from", "", true, false, isPrefix},
-	{"metrics", "`ADDRESS:PORT` for /metrics, /healthz and /debug/pprof", "", false, false, isAny},
-	{"drain", "`TIME` over which nodes are told to come back when it ends", "10s", false, true, isTime},
-	{"elsewhere", "`ADDRESS` of a server that nodes are told of when it ends", "", false, true, isAddress},
-}
-
-func isAny(string) error { return nil }
 
 func isNumber(text string) error {
 	if _, err := strconv.ParseUint(text, 10, 31); err != nil {
@@ -150,25 +115,34 @@ func (e *SettingError) Error() string { return fmt.Sprintf("%s %.80q: %s", e.Nam
 // Unwrap returns the error of arguments.
 func (e *SettingError) Unwrap() error { return api.ErrArgument }
 
+// optionOf returns an option of the model, nil if there is none of the name.
+func optionOf(name string) *api.ServerOption {
+	i := slices.IndexFunc(api.ServerOptions, func(o api.ServerOption) bool { return o.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &api.ServerOptions[i]
+}
+
 // Set gives a setting a value; one that may be given several times, another.
 func (c *Config) Set(name, value string) error {
-	i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
-	if i < 0 {
+	option := optionOf(name)
+	if option == nil {
 		return &SettingError{name, value, "there is no such setting"}
 	}
 	values := []string{value}
-	if settings[i].Many {
+	if option.Many {
 		values = strings.Split(value, ",")
 	}
 	for _, value := range values {
-		if err := settings[i].check(value); err != nil {
+		if err := checks[option.Type](value); err != nil {
 			return &SettingError{name, value, err.Error()}
 		}
 	}
 	if c.values == nil {
 		c.values = map[string][]string{}
 	}
-	if settings[i].Many {
+	if option.Many {
 		values = append(slices.Clone(c.values[name]), values...)
 	}
 	c.values[name] = values
@@ -218,10 +192,8 @@ func (c *Config) list(name string) []string {
 	if values := c.values[name]; values != nil {
 		return values
 	}
-	for _, s := range settings {
-		if s.Name == name && s.Default != "" {
-			return []string{s.Default}
-		}
+	if option := optionOf(name); option.Default != "" {
+		return []string{option.Default}
 	}
 	return nil
 }

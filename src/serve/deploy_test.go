@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sjohnr/at-once/generated/go/api"
 )
 
 // TestExample: the file that is shown names each setting, and what is commented out is what
@@ -34,12 +36,12 @@ func TestExample(t *testing.T) {
 	if err := new(Config).Read(file); err != nil {
 		t.Error(err)
 	}
-	for _, s := range Settings() {
+	for _, s := range api.ServerOptions {
 		if value, shown := said[s.Name]; !shown || s.Default != "" && value != s.Default {
 			t.Errorf("%s = %q, where the default is %q", s.Name, value, s.Default)
 		}
 	}
-	if len(said) != len(Settings()) {
-		t.Errorf("%d settings of %d", len(said), len(Settings()))
+	if len(said) != len(api.ServerOptions) {
+		t.Errorf("%d settings of %d", len(said), len(api.ServerOptions))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/identity"
@@ -226,8 +228,11 @@ func (s *Service) Status() Status {
 	return Status{Address: s.Address(), ID: s.own.UUID().String(), Process: os.Getpid(), Reloads: s.reloads, Status: s.server.Status()}
 }
 
-// Ask returns what there is to say of the server that runs in a directory.
-func Ask(ctx context.Context, dir string) (status Status, err error) {
+// maxStatus is how many octets the word of a running server may have.
+const maxStatus = 1 << 20
+
+// Ask returns what there is to say of the server that runs in a directory, in JSON.
+func Ask(ctx context.Context, dir string) (status string, err error) {
 	client := http.Client{Transport: &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return control.Dial(ctx, dir) },
 		DisableKeepAlives: true,
@@ -238,10 +243,11 @@ func Ask(ctx context.Context, dir string) (status Status, err error) {
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return status, fmt.Errorf("no server runs in %s: %w", dir, err)
+		return status, fmt.Errorf("no server runs in %s: %w: %w", dir, api.ErrNotRunning, err)
 	}
 	defer response.Body.Close()
-	return status, json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<20)).Decode(&status)
+	text, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxStatus))
+	return string(text), err
 }
 
 // Fresh tells whether the server's identity was made when it was started.
@@ -270,13 +276,13 @@ func (s *Service) Reload(c Config) (later []string, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, setting := range settings {
-		if !setting.Reload && fmt.Sprint(s.config.list(setting.Name)) != fmt.Sprint(c.list(setting.Name)) {
+	for _, setting := range api.ServerOptions {
+		if setting.Fixed && fmt.Sprint(s.config.list(setting.Name)) != fmt.Sprint(c.list(setting.Name)) {
 			later = append(later, setting.Name)
 		}
 	}
-	for _, setting := range settings {
-		if setting.Reload {
+	for _, setting := range api.ServerOptions {
+		if !setting.Fixed {
 			if s.config.values == nil {
 				s.config.values = map[string][]string{}
 			}
@@ -288,11 +294,11 @@ func (s *Service) Reload(c Config) (later []string, err error) {
 }
 
 // Drain tells nodes that the server ends, and waits until they have gone, or ctx ends.
-func (s *Service) Drain(ctx context.Context) {
+func (s *Service) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	spread, elsewhere := s.config.duration("drain"), s.config.text("elsewhere")
 	s.mu.Unlock()
-	s.server.Drain(ctx, spread, elsewhere)
+	return s.server.Drain(ctx, spread, elsewhere)
 }
 
 // Close ends the server at once.

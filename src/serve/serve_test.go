@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -31,7 +33,13 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(serveIn); dir != "" {
+		beServer(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -57,17 +65,12 @@ func start(t *testing.T, c Config) *Service {
 	return s
 }
 
-// join has a node be in a network at an address, until the test ends, and returns a function
-// that waits until it is as it is to be.
-func join(t *testing.T, address string, dial func(context.Context, string) (net.Conn, error)) (await func(is func(client.State) bool)) {
+// node has a node be in a network until the test ends. Circuits that others ask for go to lent.
+func node(t *testing.T, a rendezvous.Address, dial func(context.Context, string) (net.Conn, error), lent chan *client.Circuit) (*client.Client, uuid.UUID) {
 	t.Helper()
-	a, err := rendezvous.ParseAddress(address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	own, err := identity.New()
 	if err == nil {
-		_, err = own.Issue(1, time.Now())
+		_, err = own.Issue(uint64(time.Now().UnixNano()), time.Now())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +78,7 @@ func join(t *testing.T, address string, dial func(context.Context, string) (net.
 	c := client.New(client.Config{
 		Address: a, Identity: own, Transport: link.TCP{}, WSS: dial, Linger: time.Second, Log: quiet,
 		Random: func(string) float64 { return 0.1 }, Count: func(string) {}, Describe: func() client.Description { return client.Description{Name: "n"} },
+		Lent: func(c *client.Circuit) { lent <- c },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
@@ -83,6 +87,18 @@ func join(t *testing.T, address string, dial func(context.Context, string) (net.
 		_ = c.Run(ctx, sight.Announcement{}, func([]sight.Sighting) {})
 	}()
 	t.Cleanup(func() { cancel(); <-over })
+	return c, own.UUID()
+}
+
+// join has a node be in a network at an address, until the test ends, and returns a function
+// that waits until it is as it is to be.
+func join(t *testing.T, address string, dial func(context.Context, string) (net.Conn, error)) (await func(is func(client.State) bool)) {
+	t.Helper()
+	a, err := rendezvous.ParseAddress(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := node(t, a, dial, nil)
 	return func(is func(client.State) bool) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); !is(c.State()); time.Sleep(5 * time.Millisecond) {
@@ -97,7 +113,7 @@ func well(s client.State) bool { return s.Trouble == "" }
 func ill(s client.State) bool  { return s.Trouble != "" }
 
 func TestSettings(t *testing.T) {
-	for _, s := range Settings() {
+	for _, s := range api.ServerOptions {
 		if s.Default != "" {
 			if err := new(Config).Set(s.Name, s.Default); err != nil {
 				t.Errorf("the default of %s: %v", s.Name, err)
@@ -180,7 +196,11 @@ func TestLife(t *testing.T) {
 	}
 	await := join(t, whole, nil)
 	await(well)
-	status, err := Ask(t.Context(), dir)
+	text, err := Ask(t.Context(), dir)
+	var status Status
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &status)
+	}
 	if err != nil || status.Peers != 1 || status.Watchers != 1 || status.Address != s.Address() || status.Process != os.Getpid() {
 		t.Errorf("%+v, %v", status, err)
 	}

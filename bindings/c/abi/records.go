@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m44150d6687495246"
+	Model  = "macfe86a9c2090377"
 )
 
 // Codes of errors that have no name in the class models.

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m44150d6687495246"
+#define ONCE_MODEL "macfe86a9c2090377"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -149,6 +149,7 @@ typedef uint64_t once_network_t; // the secret key of a network, which makes mem
 typedef uint64_t once_view_t; // what a node knew at one moment
 typedef uint64_t once_files_t; // files that a node sends and receives
 typedef uint64_t once_transfer_t; // files on their way from one node to another
+typedef uint64_t once_server_t; // a rendezvous server, by which nodes find each other across the internet
 
 // Returns 0 if the library is the one that this header is of, else ONCE_ERR_MISMATCH:
 // once_compatible (ONCE_ABI, ONCE_MODEL).
@@ -1089,6 +1090,81 @@ typedef struct {
     bool loopback; // Returns true if the network is the host itself.
 } once_interface_t;
 
+
+// ---- server: a rendezvous server, by which nodes find each other across the internet
+//
+// Nodes that are not on one network find each other through a rendezvous
+// server. It sees who is there, from where and when, and none of what they
+// say; what they say to each other goes on without it. Set it up by its
+// options, start it, stop it. All methods may be called from any thread.
+
+// Creates a server that does nothing yet. Its directory has its identity, and
+// what it has to know after a restart.
+//   directory: the directory, which is made if it is not there; empty for a
+//   server that nobody knows after a restart; at most 4096 octets
+// The handle is the caller's to close.
+int once_server_new (const char *directory, size_t directory_size, once_server_t *result);
+
+// Gives an option a value; one that may have several, another. While the
+// server runs, it counts from the next reload on. It fails if there is no such
+// option or it takes no such value.
+//   option: the option's name, as in the list of options; 1 to 64 octets
+//   value: the value; several are separated by commas; at most 4096 octets
+// Errors: ErrArgument.
+int once_server_set (once_server_t self, const char *option, size_t option_size, const char *value, size_t value_size);
+
+// Takes options from a file that were not set: a line is NAME = VALUE, or a
+// comment that begins with #. It fails if it is not there or something in it
+// is wrong.
+//   file: the file; 1 to 4096 octets
+// Errors: ErrArgument.
+int once_server_read (once_server_t self, const char *file, size_t file_size);
+
+// Starts the server. It starts once. It fails if it cannot listen, something
+// in its directory is not right, or another process has that.
+// It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).
+// Errors: ErrStarted, ErrInUse.
+int once_server_start (once_server_t self, int64_t timeout, once_cancel_t cancel);
+
+// Returns the address that nodes need, without a SECRET; empty if the server
+// does not run.
+int once_server_address (once_server_t self, once_data_t *result);
+
+// Returns the address with a SECRET that was drawn for it, and is kept
+// nowhere: who has the whole is in one network. It returns the address, or
+// fails if the server does not run.
+// Errors: ErrNotRunning.
+int once_server_network (once_server_t self, once_data_t *result);
+
+// Returns how the server goes, in JSON: address, id, since, connections,
+// peers, networks, watchers, relay, and counts of what is unusual. It returns
+// the status, or fails if the server does not run.
+// Errors: ErrNotRunning.
+int once_server_status (once_server_t self, once_data_t *result);
+
+// Has options hold from now on that were set since the start. Those that say
+// where to listen count at the next start only. It returns options that only
+// count at the next start, separated by commas, or fails if something cannot
+// hold, and nothing has changed.
+// Errors: ErrNotRunning.
+int once_server_reload (once_server_t self, once_data_t *result);
+
+// Tells nodes that the server ends, when to come back and where they may go
+// meanwhile, and waits until they have gone. It fails if some have not or the
+// server does not run.
+// It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).
+// Errors: ErrNotRunning.
+int once_server_drain (once_server_t self, int64_t timeout, once_cancel_t cancel);
+
+// Stops the server at once.
+int once_server_stop (once_server_t self);
+
+// Gives a server that does not run another key from its next start on. The one
+// that it has is served too, until the next rotate. It fails if it runs or
+// there is none.
+//   directory: its directory; 1 to 4096 octets
+// Errors: ErrInUse.
+int once_server_rotate (const char *directory, size_t directory_size);
 
 // ---- reading of records
 

@@ -17,6 +17,7 @@ class Network;
 class View;
 class Files;
 class Transfer;
+class Server;
 
 // What the directory of a network has of a member. It is as it was when the
 // directory was asked. Its methods may be called from any thread.
@@ -360,6 +361,30 @@ public:
     int64_t files () const; // Returns how many files and folders there are.
     uint64_t octets () const; // Returns the octets of all files together.
     uint64_t octets_done () const; // Returns how many octets the receiver has asked for, if it is asked at the sender, or has written. Those that it had before count.
+};
+
+// Nodes that are not on one network find each other through a rendezvous
+// server. It sees who is there, from where and when, and none of what they
+// say; what they say to each other goes on without it. Set it up by its
+// options, start it, stop it. All methods may be called from any thread.
+class Server: public Handle {
+public:
+    using Handle::Handle;
+    // Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart.
+    explicit Server (const std::string & directory = "")
+    {
+        check (0, once_server_new (directory.data (), directory.size (), &handle_));
+    }
+    void set (const std::string & option, const std::string & value) const; // Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value.
+    void read (const std::string & file) const; // Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong.
+    void start (int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that.
+    std::string address () const; // Returns the address that nodes need, without a SECRET; empty if the server does not run.
+    std::string network () const; // Returns the address with a SECRET that was drawn for it, and is kept nowhere: who has the whole is in one network. It returns the address, or fails if the server does not run.
+    std::string status () const; // Returns how the server goes, in JSON: address, id, since, connections, peers, networks, watchers, relay, and counts of what is unusual. It returns the status, or fails if the server does not run.
+    std::string reload () const; // Has options hold from now on that were set since the start. Those that say where to listen count at the next start only. It returns options that only count at the next start, separated by commas, or fails if something cannot hold, and nothing has changed.
+    void drain (int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run.
+    void stop () const; // Stops the server at once.
+    static void rotate (const std::string & directory); // Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none.
 };
 
 inline UUID Node::uuid () const
@@ -977,6 +1002,64 @@ inline uint64_t Transfer::octets_done () const
     uint64_t result;
     check (handle (), once_transfer_octets_done (handle (), &result));
     return result;
+}
+
+inline void Server::set (const std::string & option, const std::string & value) const
+{
+    check (handle (), once_server_set (handle (), option.data (), option.size (), value.data (), value.size ()));
+}
+
+inline void Server::read (const std::string & file) const
+{
+    check (handle (), once_server_read (handle (), file.data (), file.size ()));
+}
+
+inline void Server::start (int64_t timeout, once_cancel_t cancel) const
+{
+    check (handle (), once_server_start (handle (), timeout, cancel));
+}
+
+inline std::string Server::address () const
+{
+    Data result;
+    check (handle (), once_server_address (handle (), &result));
+    return result.text ();
+}
+
+inline std::string Server::network () const
+{
+    Data result;
+    check (handle (), once_server_network (handle (), &result));
+    return result.text ();
+}
+
+inline std::string Server::status () const
+{
+    Data result;
+    check (handle (), once_server_status (handle (), &result));
+    return result.text ();
+}
+
+inline std::string Server::reload () const
+{
+    Data result;
+    check (handle (), once_server_reload (handle (), &result));
+    return result.text ();
+}
+
+inline void Server::drain (int64_t timeout, once_cancel_t cancel) const
+{
+    check (handle (), once_server_drain (handle (), timeout, cancel));
+}
+
+inline void Server::stop () const
+{
+    check (handle (), once_server_stop (handle ()));
+}
+
+inline void Server::rotate (const std::string & directory)
+{
+    check (0, once_server_rotate (directory.data (), directory.size ()));
 }
 }
 #endif

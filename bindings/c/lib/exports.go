@@ -1266,3 +1266,135 @@ func go_once_transfer_octets_done(self C.uint64_t, result *C.uint64_t) C.int {
 	*result = C.uint64_t(value)
 	return 0
 }
+
+func openServer(object *libonce.Server, parent *abi.Entry, result *C.once_server_t) C.int {
+	var inbox *abi.Inbox
+	handle, code := abi.Open(object, parent, inbox)
+	if code == 0 {
+		*result = C.once_server_t(handle)
+	}
+	return C.int(code)
+}
+
+//export go_once_server_new
+func go_once_server_new(directory *C.char, directory_size C.size_t, result *C.once_server_t) C.int {
+	value, err := libonce.NewServer(text(directory, directory_size))
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	return openServer(value, nil, result)
+}
+
+//export go_once_server_set
+func go_once_server_set(self C.uint64_t, option *C.char, option_size C.size_t, value *C.char, value_size C.size_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.Set(text(option, option_size), text(value, value_size))))
+}
+
+//export go_once_server_read
+func go_once_server_read(self C.uint64_t, file *C.char, file_size C.size_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.Read(text(file, file_size))))
+}
+
+//export go_once_server_start
+func go_once_server_start(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
+	if code != 0 {
+		return C.int(code)
+	}
+	defer done()
+	return C.int(e.Fail(object.Start(ctx)))
+}
+
+//export go_once_server_address
+func go_once_server_address(self C.uint64_t, result *C.once_data_t) C.int {
+	object, _, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value := object.Address()
+	give(result, []byte(value))
+	return 0
+}
+
+//export go_once_server_network
+func go_once_server_network(self C.uint64_t, result *C.once_data_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value, err := object.Network()
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	give(result, []byte(value))
+	return 0
+}
+
+//export go_once_server_status
+func go_once_server_status(self C.uint64_t, result *C.once_data_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value, err := object.Status()
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	give(result, []byte(value))
+	return 0
+}
+
+//export go_once_server_reload
+func go_once_server_reload(self C.uint64_t, result *C.once_data_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value, err := object.Reload()
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	give(result, []byte(value))
+	return 0
+}
+
+//export go_once_server_drain
+func go_once_server_drain(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t) C.int {
+	object, e, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
+	if code != 0 {
+		return C.int(code)
+	}
+	defer done()
+	return C.int(e.Fail(object.Drain(ctx)))
+}
+
+//export go_once_server_stop
+func go_once_server_stop(self C.uint64_t) C.int {
+	object, _, code := abi.Of[*libonce.Server](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	object.Stop()
+	return 0
+}
+
+//export go_once_server_rotate
+func go_once_server_rotate(directory *C.char, directory_size C.size_t) C.int {
+	return C.int(abi.FailLoose(libonce.ServerRotate(text(directory, directory_size))))
+}

@@ -1022,3 +1022,101 @@ once_transfer_octets_done (once_transfer_t self, uint64_t *result)
         return ONCE_ERR_ARGUMENT;
     return go_once_transfer_octets_done (self, result);
 }
+
+int
+once_server_new (const char *directory, size_t directory_size, once_server_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_server_new ((char *) directory, once_size (directory, directory_size), result);
+}
+
+int
+once_server_set (once_server_t self, const char *option, size_t option_size, const char *value, size_t value_size)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_server_set (self, (char *) option, once_size (option, option_size), (char *) value, once_size (value, value_size));
+}
+
+int
+once_server_read (once_server_t self, const char *file, size_t file_size)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_server_read (self, (char *) file, once_size (file, file_size));
+}
+
+int
+once_server_start (once_server_t self, int64_t timeout, once_cancel_t cancel)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_server_start (self, timeout, cancel);
+}
+
+int
+once_server_address (once_server_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_server_address (self, result);
+}
+
+int
+once_server_network (once_server_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_server_network (self, result);
+}
+
+int
+once_server_status (once_server_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_server_status (self, result);
+}
+
+int
+once_server_reload (once_server_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_server_reload (self, result);
+}
+
+int
+once_server_drain (once_server_t self, int64_t timeout, once_cancel_t cancel)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_server_drain (self, timeout, cancel);
+}
+
+int
+once_server_stop (once_server_t self)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_server_stop (self);
+}
+
+int
+once_server_rotate (const char *directory, size_t directory_size)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_server_rotate ((char *) directory, once_size (directory, directory_size));
+}

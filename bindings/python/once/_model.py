@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m44150d6687495246"):
+if lib.once_compatible(1, b"macfe86a9c2090377"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -2009,3 +2009,124 @@ class Transfer(Handle):
         if code:
             raise fail(self._handle, code)
         return int(result.value)
+_once_server_new = lib.once_server_new
+_once_server_new.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,)
+_once_server_set = lib.once_server_set
+_once_server_set.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t,)
+_once_server_read = lib.once_server_read
+_once_server_read.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
+_once_server_start = lib.once_server_start
+_once_server_start.argtypes = (ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint64,)
+_once_server_address = lib.once_server_address
+_once_server_address.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_server_network = lib.once_server_network
+_once_server_network.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_server_status = lib.once_server_status
+_once_server_status.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_server_reload = lib.once_server_reload
+_once_server_reload.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_server_drain = lib.once_server_drain
+_once_server_drain.argtypes = (ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint64,)
+_once_server_stop = lib.once_server_stop
+_once_server_stop.argtypes = (ctypes.c_uint64,)
+_once_server_rotate = lib.once_server_rotate
+_once_server_rotate.argtypes = (ctypes.c_char_p, ctypes.c_size_t,)
+
+
+class Server(Handle):
+    """Nodes that are not on one network find each other through a rendezvous server. It sees who is there, from where and when, and none of what they say; what they say to each other goes on without it. Set it up by its options, start it, stop it. All methods may be called from any thread."""
+
+    def __init__(self, directory: str = "") -> None:
+        """Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart."""
+        directory_ = text(directory)
+        result = ctypes.c_uint64()
+        code = _once_server_new(directory_, len(directory_), ctypes.byref(result))
+        if code:
+            raise fail(0, code)
+        self._handle = result.value
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def set(self, option: str, value: str) -> None:
+        """Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value."""
+        option_ = text(option)
+        value_ = text(value)
+        code = _once_server_set(self._handle, option_, len(option_), value_, len(value_))
+        if code:
+            raise fail(self._handle, code)
+
+    def read(self, file: str) -> None:
+        """Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong."""
+        file_ = text(file)
+        code = _once_server_read(self._handle, file_, len(file_))
+        if code:
+            raise fail(self._handle, code)
+
+    def start(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that."""
+        code = _once_server_start(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        if code:
+            raise fail(self._handle, code)
+
+    async def start_async(self, timeout: float | None = None) -> None:
+        """As start, for asyncio."""
+        return await apart(self.start, timeout=timeout)
+
+    @property
+    def address(self) -> str:
+        """Returns the address that nodes need, without a SECRET; empty if the server does not run."""
+        result = Data()
+        code = _once_server_address(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return take(result).decode(errors="replace")
+
+    def network(self) -> str:
+        """Returns the address with a SECRET that was drawn for it, and is kept nowhere: who has the whole is in one network. It returns the address, or fails if the server does not run."""
+        result = Data()
+        code = _once_server_network(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return take(result).decode(errors="replace")
+
+    def status(self) -> str:
+        """Returns how the server goes, in JSON: address, id, since, connections, peers, networks, watchers, relay, and counts of what is unusual. It returns the status, or fails if the server does not run."""
+        result = Data()
+        code = _once_server_status(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return take(result).decode(errors="replace")
+
+    def reload(self) -> str:
+        """Has options hold from now on that were set since the start. Those that say where to listen count at the next start only. It returns options that only count at the next start, separated by commas, or fails if something cannot hold, and nothing has changed."""
+        result = Data()
+        code = _once_server_reload(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return take(result).decode(errors="replace")
+
+    def drain(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run."""
+        code = _once_server_drain(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        if code:
+            raise fail(self._handle, code)
+
+    async def drain_async(self, timeout: float | None = None) -> None:
+        """As drain, for asyncio."""
+        return await apart(self.drain, timeout=timeout)
+
+    def stop(self) -> None:
+        """Stops the server at once."""
+        code = _once_server_stop(self._handle)
+        if code:
+            raise fail(self._handle, code)
+
+    @staticmethod
+    def rotate(directory: str) -> None:
+        """Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none."""
+        directory_ = text(directory)
+        code = _once_server_rotate(directory_, len(directory_))
+        if code:
+            raise fail(0, code)

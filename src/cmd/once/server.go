@@ -26,7 +26,7 @@ const reloads = "once_reloads"
 
 // garbage is how much memory, in percent of what is in use, may wait to be collected: nodes
 // are many, and each does little.
-const garbage = 50
+const garbage = 10
 
 // served is how a server was asked for.
 type served struct {
@@ -159,18 +159,39 @@ func (s *served) run(ctx context.Context) error {
 	if err := sayAddress(running); err != nil {
 		return err
 	}
-	for {
+	calm := time.NewTicker(calmTime)
+	defer calm.Stop()
+	for last, freed := 0, 0; ; {
 		select {
+		case <-calm.C:
+			last, freed = giveBack(running.Status().Connections, last, freed)
 		case <-hangups:
 			s.reload(running, config.Logger)
 		case <-ctx.Done():
 			config.Logger.Info("the server ends: nodes are told")
 			drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 			defer cancel()
-			running.Drain(drained)
+			if err := running.Drain(drained); err != nil {
+				config.Logger.Warn("not all nodes have gone", "error", err)
+			}
 			return nil
 		}
 	}
+}
+
+// calmTime is how long about as many nodes have to be there as before until memory is given
+// back to the system that it took to let them in.
+const calmTime = 5 * time.Second
+
+// giveBack gives back memory if as many connections stand now as when it was called last,
+// and others than when it has done so last; it returns both numbers.
+func giveBack(now, last, freed int) (int, int) {
+	differ := func(a, b int) bool { return max(a, b)-min(a, b) > max(a, b)/20 }
+	if !differ(now, last) && differ(now, freed) {
+		debug.FreeOSMemory()
+		freed = now
+	}
+	return now, freed
 }
 
 // sayAddress tells how the server is reached, and of a network if it is new.

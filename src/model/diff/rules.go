@@ -111,6 +111,8 @@ var ruleOf = map[string]rule{
 	"return":      {class: API, gone: true, facts: typed},
 	"setting": {class: API, gone: true, facts: map[string]factRule{
 		"default": {breaks: never}, "otherwise": {class: Doc, breaks: never}, "many": {breaks: always}}},
+	"option": {class: API, gone: true, goes: "files and command lines with it are refused", facts: map[string]factRule{
+		"type": {breaks: always}, "default": {breaks: never}, "many": {breaks: lost}, "fixed": {breaks: never}}},
 	"flag": {class: API, gone: true, goes: "command lines with it are refused", facts: map[string]factRule{"otherwise": {class: Doc, breaks: never}}},
 	"event type": {class: API, gone: true, facts: map[string]factRule{
 		"name": {breaks: always}, "peer": {breaks: never}, "line": {breaks: never}}},

@@ -219,6 +219,9 @@ func class(all *Node, c *model.Class) {
 		}
 		method(n.add(strings.ReplaceAll(m.Tag, "_type", ""), name, m.Element, "state", "singleton", "blocks", "when"), m)
 	}
+	for _, e := range c.Options {
+		n.add("option", e.Name(), e, "type", "default", "many", "fixed")
+	}
 	for _, e := range c.Events {
 		event := n.add("event type", e.Attr("type"), e, "name", "peer", "line")
 		for f := range e.All("field") {

@@ -183,6 +183,7 @@ func (l *linter) zyre(c *model.Class) {
 	for _, m := range c.Methods {
 		check(m.Element)
 	}
+	l.options(c)
 	for _, e := range c.Events {
 		check(e)
 	}

@@ -152,6 +152,21 @@ func (l *linter) config(c *model.Class, s *settings) {
 	}
 }
 
+// options checks the options of a class, which go by their names everywhere.
+func (l *linter) options(c *model.Class) {
+	for _, e := range c.Options {
+		path := c.Attr("name") + "." + e.Name()
+		l.named(e, path, e.Name())
+		l.claim(e, "options of "+c.Attr("name"), e.Name(), path)
+		l.sentence(e, path)
+		l.flag(e, path, "many")
+		l.flag(e, path, "fixed")
+		if e.Attr("type") == "" {
+			l.fault(e, path, "has no type: say what its values are")
+		}
+	}
+}
+
 // eventTypes checks the types of Go that events have.
 func (l *linter) eventTypes(c *model.Class) {
 	enum := c.Find("enum", "type")

@@ -15,19 +15,6 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-// Peer is a node that a server tells of. It has signed the record, and the network's SECRET
-// opens it. It does not change.
-type Peer struct {
-	ID     uuid.UUID
-	Card   *identity.Card
-	Record *rendezvous.Record
-	Inside *oncerecord.Inside // nil in the lobby
-	Token  *identity.Token    // nil if it is in an open network
-	Seen   []string           // where the server says that it has seen the node
-	gone   bool               // the server says that it is not there
-	octets []byte
-}
-
 // Dialable returns where the peer may be dialled: see [Dialable].
 func (p *Peer) Dialable(observed string) []sight.Endpoint {
 	if p.Inside == nil {
@@ -43,28 +30,13 @@ const (
 	grace    = oncemsg.MaxLease * time.Millisecond // until who is not told of any more is gone
 )
 
-// known is what is known of others, under the lock of the client.
-type known struct {
-	tags    string
-	network rendezvous.Number
-	cursor  uint64
-	peers   map[uuid.UUID]*Peer
-	highest map[uuid.UUID]*rendezvous.Record // of what was told ever
-	anew    map[uuid.UUID]bool               // told since the server began anew; nil if it is not about to
-	missing map[uuid.UUID]time.Time          // since when the server does not tell of who was there
-}
-
-func newKnown() known {
-	return known{peers: map[uuid.UUID]*Peer{}, highest: map[uuid.UUID]*rendezvous.Record{}, missing: map[uuid.UUID]time.Time{}}
-}
-
 // right returns those of entries that are right. What is not is counted.
 func (s *session) right(entries [][]byte) (list []*Peer) {
 	for _, octets := range entries {
 		p, err := s.peerOf(octets)
 		if err != nil {
 			s.Count("what a server tells of peers that is not right")
-			s.Log.Debug("a server tells what is not right", "server", s.Address, "error", err)
+			s.Log.Debug("a server tells what is not right", "server", s.at, "error", err)
 			continue
 		}
 		list = append(list, p)

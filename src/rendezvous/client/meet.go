@@ -11,34 +11,13 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/sight"
 )
-
-// Proposal is somebody who would meet, and has proved who it is.
-type Proposal struct {
-	ID    uuid.UUID
-	Card  *identity.Card
-	Lobby bool // it need not know the network
-}
-
-// Meeting is what a node needs to meet another that is willing.
-type Meeting struct {
-	Proposal
-	Dial     []sight.Endpoint // where to dial it, see [Dialable]
-	Seen     []string         // where the server has seen it
-	Observed string           // where the server has seen this node
-	Trip     time.Duration    // from one to the other by way of the server, and back
-	At       time.Time        // when both dial
-}
 
 // window is how far the time of a meeting may be from the server's.
 const window = 2 * time.Minute
 
 // maxNonces is how many meetings are remembered: who asks when there are more is refused.
 const maxNonces = 4096
-
-// nonces are those of who has asked, and until when they are remembered.
-type nonces map[[16]byte]time.Time
 
 // fresh tells whether a nonce has not come before.
 func (n nonces) fresh(nonce [16]byte, now time.Time) bool {
@@ -134,15 +113,6 @@ func (s *session) Meet() {
 		return
 	}
 	s.send(number, &oncemsg.Nope{Code: uint8(serving.ReasonUnwilling), Text: "not now"})
-}
-
-// Circuit is an end of a circuit, which is good for 30 seconds.
-type Circuit struct {
-	Peer   uuid.UUID // who has the other end, by the server's word
-	Passed []byte    // ids of the relays on the way, of 16 octets each
-	Ahead  []byte    // sealed content of the peer, if it has asked
-	ticket []byte
-	dial   func(context.Context) (net.Conn, error)
 }
 
 // Dial returns the connection, at whose other end the peer will be: it is nobody's until

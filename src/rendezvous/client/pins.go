@@ -56,3 +56,18 @@ func (p *PinFile) Keep(key [32]byte, pin Pin) error {
 	}
 	return os.Rename(fresh, p.path)
 }
+
+// pinned returns what is known of the server whose address has a KEY, or no more than that.
+func (c *Client) pinned(key [32]byte) Pin {
+	if c.Pins != nil {
+		if pin, known := c.Pins.Pin(key); known {
+			return pin
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if pin, known := c.pins[key]; known {
+		return pin
+	}
+	return Pin{Key: key}
+}

@@ -12,16 +12,6 @@ import (
 	"github.com/sjohnr/at-once/src/wire"
 )
 
-// published is what the server has of the node.
-type published struct {
-	what           Description
-	network        rendezvous.Number
-	incarnation    uint64
-	record, sealed []byte
-	challenge      []byte
-	expiry         time.Time // by the server's clock
-}
-
 // old tells whether a record is to be replaced before it expires.
 func (p *published) old(now time.Time) bool { return p.expiry.Sub(now) < rendezvous.Life/2 }
 

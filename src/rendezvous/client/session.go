@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -14,48 +13,10 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousclient"
 	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
-
-// session is a conversation with the server over one connection. It implements the actions
-// of its machine, which is stepped under the lock of the client.
-type session struct {
-	*Client
-	link  *link.Link
-	dial  func(context.Context) (net.Conn, error) // to the same address
-	key   [32]byte                                // by which the server is known
-	ended chan struct{}
-
-	// Of the goroutine that reads.
-	keys    *rendezvous.Keys // from CHALLENGE on
-	message oncemsg.Message  // the latest
-	number  uint32           // of that
-	sights  []sight.Sighting // wait to be handed on
-
-	state     machine.State
-	timer     *time.Timer
-	since     time.Time // of the present state
-	last      uint32    // number that was given
-	step      uint32    // of what the conversation waits for
-	watching  uint32    // number of the latest WATCH
-	sent      time.Time // when the step was
-	calls     map[uint32]chan oncemsg.Message
-	challenge *oncemsg.Challenge
-	entries   []*Peer // of a DELTA, that were found to be right
-	putOff    bool
-	fault     error
-	watched   string // the tags of the latest WATCH
-	told      *identity.Card
-	observed  string
-	relays    bool
-	large     bool
-	trip      time.Duration
-	offset    time.Duration
-}
 
 // What a server may say, and what waits to be said to it.
 const (
@@ -64,7 +25,7 @@ const (
 )
 
 // converse speaks with the server until that ends or ctx does, and returns why.
-func (c *Client) converse(ctx context.Context, conn net.Conn, key [32]byte, dial func(context.Context) (net.Conn, error)) error {
+func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Address, key [32]byte, dial func(context.Context) (net.Conn, error)) error {
 	public, err := ecdh.X25519().NewPublicKey(key[:])
 	if err != nil {
 		_ = conn.Close()
@@ -72,12 +33,13 @@ func (c *Client) converse(ctx context.Context, conn net.Conn, key [32]byte, dial
 	}
 	l, err := link.Open(ctx, conn, link.Config{
 		Type: zmtp.Dealer, MaxMessage: oncemsg.MaxMessage, MaxFrames: maxFrames, Outbox: outbox, Reserve: outbox,
-		Curve: &zmtp.Curve{Key: c.Identity.Transport(), Server: public},
+		Handshake: waits[machine.TimeoutAnswer], // a server that is asked by many lets some wait
+		Curve:     &zmtp.Curve{Key: c.Identity.Transport(), Server: public},
 	})
 	if err != nil {
 		return err
 	}
-	s := &session{Client: c, link: l, dial: dial, key: key, ended: make(chan struct{}), calls: map[uint32]chan oncemsg.Message{}, since: time.Now()}
+	s := &session{Client: c, link: l, at: at, dial: dial, key: key, ended: make(chan struct{}), calls: map[uint32]chan oncemsg.Message{}, since: time.Now()}
 	if over := l.RemoteAddr(); over.Network() == "tcp" {
 		s.dial = func(ctx context.Context) (net.Conn, error) { return c.Transport.Dial(ctx, "tcp://"+over.String()) }
 	}
@@ -102,29 +64,6 @@ func (s *session) bow() {
 	s.mu.Lock()
 	s.fire(machine.EventLeave)
 	s.mu.Unlock()
-}
-
-// fire steps the machine. The caller holds the lock of the client.
-func (s *session) fire(e machine.Event) {
-	last := s.state
-	next, ok := machine.Step(last, e, s)
-	if !ok || next == last {
-		return
-	}
-	s.state, s.since = next, time.Now()
-	if wait := waits[next.Timeout()]; wait > 0 {
-		s.timer.Reset(wait)
-	}
-	if next == machine.StatePresent && s.putOff {
-		s.putOff = false
-		s.fire(machine.EventRenew)
-	}
-}
-
-// waits is how long the machine waits in a state.
-var waits = map[machine.Timeout]time.Duration{
-	machine.TimeoutAnswer: machine.DefaultAnswer,
-	machine.TimeoutRenew:  machine.DefaultRenew,
 }
 
 // due fires the time-out of the present state.
@@ -184,7 +123,7 @@ func (s *session) check(number uint32, m oncemsg.Message) (machine.Event, error)
 		switch {
 		case no && number == s.watching && number != 0:
 			s.large = true
-			s.Log.Info("the server does not tell of all", "server", s.Address, "text", nope.Text)
+			s.Log.Info("the server does not tell of all", "server", s.at, "text", nope.Text)
 			return machine.EventAnswer, nil
 		case number != s.step && number != 0:
 			return machine.EventAnswer, nil
@@ -221,28 +160,13 @@ func cloned(frames [][]byte) (list [][]byte) {
 	return list
 }
 
-// pinned returns what is known of the server, or what its address says.
-func (c *Client) pinned() Pin {
-	if c.Pins != nil {
-		if pin, known := c.Pins.Pin(c.Address.Key); known {
-			return pin
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pin != nil {
-		return *c.pin
-	}
-	return Pin{Key: c.Address.Key}
-}
-
 // greeted checks who the server is, and learns its next KEY.
 func (s *session) greeted(m *oncemsg.Challenge) error {
 	if s.keys != nil {
 		return errors.New("the server greets twice")
 	}
 	card, err := rendezvous.CardOf(m.Card)
-	pin := s.pinned()
+	pin := s.pinned(s.at.Key)
 	switch {
 	case err != nil:
 		return err
@@ -256,11 +180,11 @@ func (s *session) greeted(m *oncemsg.Challenge) error {
 	if pin.Identity == nil || card.NotBefore.After(pin.NotBefore) {
 		pin = Pin{card.Identity, card.Transport, card.NotBefore}
 		s.mu.Lock()
-		s.pin = &pin
+		s.pins[s.at.Key] = pin
 		s.mu.Unlock()
 		if s.Pins != nil {
-			if err := s.Pins.Keep(s.Address.Key, pin); err != nil {
-				s.Log.Warn("cannot remember a server", "server", s.Address, "error", err)
+			if err := s.Pins.Keep(s.at.Key, pin); err != nil {
+				s.Log.Warn("cannot remember a server", "server", s.at, "error", err)
 			}
 		}
 	}
@@ -277,36 +201,6 @@ func (c *Client) network() ed25519.PublicKey {
 		return token.Network
 	}
 	return nil
-}
-
-// now returns the server's time.
-func (s *session) now() time.Time { return time.Now().Add(s.offset) }
-
-func (s *session) next() uint32 {
-	for s.last++; s.last == 0; s.last++ {
-	}
-	return s.last
-}
-
-// ask sends what the conversation waits for an answer to.
-func (s *session) ask(m oncemsg.Message) {
-	s.step, s.sent = s.next(), time.Now()
-	s.send(s.step, m)
-}
-
-// send queues a message. A server that takes none loses the connection.
-func (s *session) send(number uint32, m oncemsg.Message) {
-	octets, err := rendezvous.AppendMessage(nil, number, m)
-	if err == nil {
-		var room []byte
-		if room, err = s.link.ReserveControl(len(octets)); err == nil {
-			copy(room, octets)
-			s.link.Commit()
-			return
-		}
-	}
-	s.fault = err
-	s.HangUp()
 }
 
 // The actions of the machine.
@@ -337,7 +231,9 @@ func (s *session) note() {
 // Found notes that others are told of the node, and has the server tell of them.
 func (s *session) Found() {
 	s.note()
-	s.trouble = ""
+	if s.trouble = ""; s.at == &s.Address {
+		s.elsewhere = nil
+	}
 	s.known.forget(time.Now())
 	s.watch()
 }
@@ -387,14 +283,14 @@ func (s *session) NoteStop() {
 	m := s.message.(*oncemsg.Stop)
 	s.retry = time.Duration(m.Retry) * time.Millisecond
 	s.fault = fmt.Errorf("the server says %q", m.Text)
-}
-
-// HangUp closes the connection; its reader then ends.
-func (s *session) HangUp() { s.work.Go(func() { _ = s.link.Close() }) }
-
-// draw returns random octets.
-func draw(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
+	if s.at != &s.Address || m.Elsewhere == "" {
+		return
+	}
+	to, err := rendezvous.ParseAddress(m.Elsewhere)
+	if err != nil || to.Key == s.Address.Key {
+		s.Count("servers that send elsewhere, and not where one could go")
+		return
+	}
+	to.Secret = s.Address.Secret // which neither server knows
+	s.elsewhere = &to
 }

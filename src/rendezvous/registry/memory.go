@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"container/list"
 	"slices"
 	"sync"
 	"time"
@@ -35,28 +34,24 @@ func NewMemory() *Memory {
 
 // network is one network with somebody in it, under the lock of its registry.
 type network struct {
-	entries map[uuid.UUID]*list.Element
-	order   *list.List // of *kept, by the change
-	gone    *list.List // of those elements of order that are gone
-	tags    map[rendezvous.Tag]int
-	lost    uint64 // the last change that is not known any more
+	entries map[uuid.UUID]*kept
+	order   row
+	tags    map[rendezvous.Tag]*tagged
+	gone    []*kept // the oldest first
+	lost    uint64  // the last change that is not known any more
 	changed chan struct{}
 }
 
-// kept is an entry, and when it changed.
-type kept struct {
-	*Entry
-	change uint64
-	former []rendezvous.Tag // that it had, sorted
+// tagged is what has a tag, or had it.
+type tagged struct {
+	row
+	now int // that have it
 }
 
 func (m *Memory) of(number rendezvous.Number) *network {
 	n := m.networks[number]
 	if n == nil {
-		n = &network{
-			entries: map[uuid.UUID]*list.Element{}, order: list.New(), gone: list.New(),
-			tags: map[rendezvous.Tag]int{}, lost: m.last, changed: make(chan struct{}),
-		}
+		n = &network{entries: map[uuid.UUID]*kept{}, tags: map[rendezvous.Tag]*tagged{}, lost: m.last, changed: make(chan struct{})}
 		m.networks[number] = n
 		close(m.fresh)
 		m.fresh = make(chan struct{})
@@ -72,22 +67,17 @@ func (m *Memory) Put(number rendezvous.Number, e *Entry, quiet bool) error {
 	switch {
 	case len(n.entries) >= oncemsg.MaxNetwork && old == nil:
 		return ErrFull
-	case old != nil && quiet:
-		k := old.Value.(*kept)
-		n.count(k.Entry, -1)
-		n.count(e, 1)
-		k.Entry = e
+	case old != nil && quiet && slices.Equal(old.Tags, e.Tags):
+		old.Entry = e
 		return nil
 	}
 	k := &kept{Entry: e}
 	if old != nil {
-		before := old.Value.(*kept)
-		k.former = former(before, e)
-		n.count(before.Entry, -1)
-		n.order.Remove(old)
+		k.former = former(old, e)
+		n.drop(old)
 	}
-	n.count(e, 1)
-	n.entries[e.ID] = m.change(n, k)
+	n.entries[e.ID] = k
+	m.change(n, k)
 	return nil
 }
 
@@ -96,26 +86,48 @@ func former(before *kept, e *Entry) []rendezvous.Tag {
 	tags := slices.DeleteFunc(slices.Concat(before.former, before.Tags), func(t rendezvous.Tag) bool {
 		return e.Has([]rendezvous.Tag{t})
 	})
-	slices.SortFunc(tags, compare)
+	slices.SortFunc(tags, rendezvous.CompareTags)
 	tags = slices.Compact(tags)
 	return slices.Clip(tags[:min(len(tags), maxFormer)])
 }
 
-func (n *network) count(e *Entry, by int) {
-	for _, tag := range e.Tags {
-		if n.tags[tag] += by; n.tags[tag] == 0 {
-			delete(n.tags, tag)
-		}
-	}
-}
-
 // change notes that something in a network is as it is from now on.
-func (m *Memory) change(n *network, k *kept) *list.Element {
+func (m *Memory) change(n *network, k *kept) {
 	m.last++
 	k.change = m.last
 	close(n.changed)
 	n.changed = make(chan struct{})
-	return n.order.PushBack(k)
+	n.order.push(k)
+	for _, tag := range slices.Concat(k.Tags, k.former) {
+		if n.tags[tag] == nil {
+			n.tags[tag] = new(tagged)
+		}
+		n.tags[tag].push(k)
+	}
+	n.count(k, 1)
+}
+
+// count counts, or takes back, that something that is there has its tags.
+func (n *network) count(k *kept, by int) {
+	for _, tag := range k.Tags {
+		if !k.Gone {
+			n.tags[tag].now += by
+		}
+	}
+}
+
+// drop forgets something that is not so any more.
+func (n *network) drop(k *kept) {
+	n.count(k, -1)
+	k.stale = true
+	n.order.drop()
+	for _, tag := range slices.Concat(k.Tags, k.former) {
+		if t := n.tags[tag]; len(t.list) == 1 {
+			delete(n.tags, tag)
+		} else {
+			t.drop()
+		}
+	}
 }
 
 func (m *Memory) Delete(number rendezvous.Number, id uuid.UUID) error {
@@ -126,20 +138,20 @@ func (m *Memory) Delete(number rendezvous.Number, id uuid.UUID) error {
 		return nil
 	}
 	old := n.entries[id]
-	before := old.Value.(*kept)
 	delete(n.entries, id)
-	n.count(before.Entry, -1)
-	n.order.Remove(old)
+	n.drop(old)
 	if len(n.entries) == 0 {
 		m.last++         // so that nobody knows what comes after
 		close(n.changed) // who watches it looks again
 		delete(m.networks, number)
 		return nil
 	}
-	n.gone.PushBack(m.change(n, &kept{Entry: &Entry{ID: id, Tags: before.Tags, Gone: true}, former: before.former}))
-	for n.gone.Len() > maxGone+len(n.entries)/4 {
-		oldest := n.gone.Remove(n.gone.Front()).(*list.Element)
-		n.lost = max(n.lost, n.order.Remove(oldest).(*kept).change)
+	k := &kept{Entry: &Entry{ID: id, Tags: old.Tags, Gone: true}, former: old.former}
+	m.change(n, k)
+	for n.gone = append(n.gone, k); len(n.gone) > maxGone+len(n.entries)/4; n.gone = n.gone[1:] {
+		oldest := n.gone[0]
+		n.lost = max(n.lost, oldest.change)
+		n.drop(oldest)
 	}
 	return nil
 }
@@ -148,7 +160,7 @@ func (m *Memory) Get(number rendezvous.Number, id uuid.UUID) *Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.networks[number]; n != nil && n.entries[id] != nil {
-		return n.entries[id].Value.(*kept).Entry
+		return n.entries[id].Entry
 	}
 	return nil
 }
@@ -156,11 +168,18 @@ func (m *Memory) Get(number rendezvous.Number, id uuid.UUID) *Entry {
 func (m *Memory) Size(number rendezvous.Number, tag rendezvous.Tag) (all, tagged int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if n := m.networks[number]; n != nil {
-		return len(n.entries), n.tags[tag]
+	n := m.networks[number]
+	if n == nil {
+		return 0, 0
 	}
-	return 0, 0
+	if t := n.tags[tag]; t != nil {
+		tagged = t.now
+	}
+	return len(n.entries), tagged
 }
+
+// knows tells whether all changes of a network after a cursor are known.
+func (m *Memory) knows(n *network, cursor uint64) bool { return cursor >= n.lost && cursor <= m.last }
 
 func (m *Memory) List(number rendezvous.Number, tags []rendezvous.Tag, cursor uint64, octets int) (page Page) {
 	m.mu.Lock()
@@ -169,12 +188,17 @@ func (m *Memory) List(number rendezvous.Number, tags []rendezvous.Tag, cursor ui
 	if n == nil {
 		return Page{Cursor: m.last, Anew: true}
 	}
-	if page.Anew = cursor < n.lost || cursor > m.last; page.Anew {
+	if page.Anew = !m.knows(n, cursor); page.Anew {
 		cursor = 0
 	}
-	for at := n.after(cursor); at != nil; at = at.Next() {
-		k := at.Value.(*kept)
-		if k.Gone && page.Anew || !k.Has(tags) && !have(k.former, tags) {
+	var rows rows
+	for _, tag := range tags {
+		if t := n.tags[tag]; t != nil {
+			rows = append(rows, t.after(cursor))
+		}
+	}
+	for k := rows.next(); k != nil; k = rows.next() {
+		if k.Gone && page.Anew {
 			continue
 		}
 		if octets -= len(k.Octets); (octets < 0 || len(page.Entries) == oncemsg.MaxDeltaEntries) && len(page.Entries) > 0 {
@@ -188,15 +212,20 @@ func (m *Memory) List(number rendezvous.Number, tags []rendezvous.Tag, cursor ui
 	return page
 }
 
-// after returns the first element that has changed after a change.
-func (n *network) after(change uint64) (first *list.Element) {
-	if change == 0 {
-		return n.order.Front()
+func (m *Memory) Changed(number rendezvous.Number, cursor uint64) (tags map[rendezvous.Tag]bool, now uint64, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.networks[number]
+	if n == nil || !m.knows(n, cursor) {
+		return nil, m.last, false
 	}
-	for e := n.order.Back(); e != nil && e.Value.(*kept).change > change; e = e.Prev() {
-		first = e
+	tags = map[rendezvous.Tag]bool{}
+	for _, k := range n.order.after(cursor) {
+		for _, tag := range slices.Concat(k.Tags, k.former) {
+			tags[tag] = true
+		}
 	}
-	return first
+	return tags, m.last, true
 }
 
 func (m *Memory) Watch(number rendezvous.Number) <-chan struct{} {

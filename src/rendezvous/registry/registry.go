@@ -29,12 +29,10 @@ func (e *Entry) Has(tags []rendezvous.Tag) bool { return have(e.Tags, tags) }
 
 func have(sorted, tags []rendezvous.Tag) bool {
 	return slices.ContainsFunc(tags, func(t rendezvous.Tag) bool {
-		_, found := slices.BinarySearchFunc(sorted, t, compare)
+		_, found := slices.BinarySearchFunc(sorted, t, rendezvous.CompareTags)
 		return found
 	})
 }
-
-func compare(a, b rendezvous.Tag) int { return slices.Compare(a[:], b[:]) }
 
 // Page is a part of what has changed, the oldest first.
 type Page struct {
@@ -58,6 +56,9 @@ type Registry interface {
 	// List returns what has changed since a cursor, of entries that have one of some tags,
 	// or had it. Its ENTRYs have no more than so many octets, but for one that is larger.
 	List(network rendezvous.Number, tags []rendezvous.Tag, cursor uint64, octets int) Page
+	// Changed returns of which tags there are, or were, entries that have changed since a
+	// cursor, and up to where that tells; or that the cursor is not known.
+	Changed(network rendezvous.Number, cursor uint64) (tags map[rendezvous.Tag]bool, now uint64, known bool)
 	// Watch returns what is closed at the next change of a network.
 	Watch(network rendezvous.Number) <-chan struct{}
 }

@@ -91,6 +91,14 @@ func testTags(t *testing.T, r Registry) {
 	if len(page.Entries) != 1 || page.Entries[0].ID != idOf(1) || page.Entries[0].Has(one) || !page.Entries[0].Has(all) {
 		t.Errorf("who watches the room is told %s", told(page))
 	}
+	if changed, now, known := r.Changed(here, cursor); !known || !changed[room] || !changed[whole] || now <= cursor {
+		t.Errorf("changed: %v up to %d, %v", changed, now, known)
+	} else if changed, _, known = r.Changed(here, now); !known || len(changed) > 0 {
+		t.Errorf("changed since: %v, %v", changed, known)
+	}
+	if _, _, known := r.Changed(here, cursor+1000); known {
+		t.Error("a cursor of tomorrow is known")
+	}
 	if all, tagged := r.Size(here, room); all != 2 || tagged != 0 {
 		t.Errorf("%d, %d in the room", all, tagged)
 	}

@@ -15,16 +15,6 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// What a connection may have waiting to be written: answers and deltas, and words that do
-// not wait for room.
-const (
-	outbox  = 64 << 10
-	reserve = 160 << 10 // room for what is sent ahead of two circuits
-)
-
-// pool is where links get their buffers, of all servers of a process.
-var pool link.Pool
-
 // take begins a conversation over a connection, or makes it an end of a circuit: then there
 // is none, nor if it is turned away.
 func (s *Server) take(conn net.Conn) *session {
@@ -65,12 +55,6 @@ func (s *Server) take(conn net.Conn) *session {
 	return nil
 }
 
-func (s *Server) leave(from []netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quotas.leave(from)
-}
-
 // begin returns the ticket that a connection begins with, which is read, or none.
 func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
 	err := conn.SetReadDeadline(time.Now().Add(machine.DefaultGreeting))
@@ -92,28 +76,6 @@ func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
 		_ = conn.Close()
 	}
 	return conn, ticket, err
-}
-
-// peeked is a connection whose first octet was read.
-type peeked struct {
-	net.Conn
-	first []byte
-}
-
-func (p *peeked) Read(b []byte) (int, error) {
-	if len(p.first) > 0 && len(b) > 0 {
-		n := copy(b, p.first)
-		p.first = p.first[n:]
-		return n, nil
-	}
-	return p.Conn.Read(b)
-}
-
-// read is peek where the octet cannot be left where it is.
-func read(conn net.Conn) (net.Conn, byte, error) {
-	p := &peeked{conn, make([]byte, 1)}
-	_, err := io.ReadFull(conn, p.first)
-	return p, p.first[0], err
 }
 
 // open begins a conversation with a node, nil if it does not come to that.

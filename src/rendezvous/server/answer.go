@@ -11,7 +11,6 @@ import (
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/rendezvous"
-	"github.com/sjohnr/at-once/src/rendezvous/registry"
 )
 
 // authenticate takes the proof of who a node is.
@@ -35,8 +34,6 @@ func (c *session) authenticate(number uint32, m *oncemsg.Authenticate) {
 	}
 	c.fire(machine.EventAuthenticate)
 }
-
-func (c *session) key() peerKey { return peerKey{c.network, c.id} }
 
 // prove returns the card of a node that has proved who it is, and its token.
 func (c *session) prove(m *oncemsg.Authenticate) (*identity.Card, *identity.Token, *refusal) {
@@ -186,10 +183,11 @@ func (c *session) peersWith(m *oncemsg.GetPeers) (oncemsg.Message, *refusal) {
 	return answer, nil
 }
 
-// told returns an entry as one is told of it who asks for tags.
-func told(e *registry.Entry, tags []rendezvous.Tag) []byte {
-	if e.Gone || !e.Has(tags) {
-		return gone(e.ID)
+// ok is what the node is told when something was done.
+func (c *session) ok() *oncemsg.OK {
+	relays := uint8(0)
+	if c.server.policy.Relays {
+		relays = 1
 	}
-	return e.Octets
+	return &oncemsg.OK{Observed: c.at.String(), Lease: oncemsg.MaxLease, Relays: relays, Rolls: c.server.rolls.number(c.members)}
 }

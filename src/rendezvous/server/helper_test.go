@@ -42,6 +42,7 @@ type scene struct {
 	log    *slog.Logger
 
 	liarEnds func()
+	clock    time.Duration // by which a liar's is ahead
 	raws     []*raw
 }
 

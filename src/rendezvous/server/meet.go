@@ -17,20 +17,6 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// meeting is an introduction that was passed on. It implements the actions of its machine,
-// which is stepped under the lock of the server.
-type meeting struct {
-	server *Server
-	number uint32 // by which who is asked answers
-	asks   *session
-	call   uint32 // number of the request
-	asked  *session
-	state  machine.State
-	until  time.Time
-	answer []byte
-	why    *refusal
-}
-
 // other returns the connection of a node that is there, in the same network.
 func (c *session) other(id uuid.UUID) (*session, *refusal) {
 	p := c.server.peers[peerKey{c.network, id}]

@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/ed25519"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,27 +38,6 @@ const (
 	aheadBurst      = 256 << 10
 	patience        = 1000 // requests over the rate until a connection is closed
 )
-
-// admits returns why a connection, whose node has proved who it is, is not let in. The
-// caller holds the lock.
-func (s *Server) admits(c *session) *refusal {
-	p := &s.policy
-	switch {
-	case p.Members != nil && !slices.ContainsFunc(p.Members, func(key ed25519.PublicKey) bool { return key.Equal(c.members) }):
-		return refuse(machine.ReasonStranger, "this server is for members of its networks only")
-	case p.Allow != nil && !p.Allow[c.id]:
-		return refuse(machine.ReasonStranger, "this server does not know %s: ask who runs it", c.id)
-	case c.members == nil:
-		return nil
-	case c.token == nil:
-		return refuse(machine.ReasonStranger, "the network is for members only: show a token")
-	case s.rolls.voids(c.token):
-		return refuse(machine.ReasonRevoked, "the network has revoked the membership of %s", c.id)
-	case c.token.Valid(time.Now()) != nil:
-		return refuse(machine.ReasonStranger, "the membership of %s has expired by the server's clock", c.id)
-	}
-	return nil
-}
 
 // memberOf returns the token that octets hold, if it makes an id a member of a network.
 func memberOf(octets []byte, network ed25519.PublicKey, id uuid.UUID, now time.Time) (*identity.Token, *refusal) {
@@ -120,22 +98,6 @@ func (q *quotas) leave(from []netip.Prefix) {
 			delete(q.standing, prefix)
 		}
 	}
-}
-
-// turn returns how long a connection has to wait until it is its turn, and whether that is
-// not too long. The caller holds the lock.
-func (s *Server) turn(now time.Time) (time.Duration, bool) {
-	p := &s.policy
-	if p.AcceptRate <= 0 || s.accepts.Use(1, now, p.Burst, p.AcceptRate) {
-		return 0, true
-	}
-	// Those who wait use what comes after.
-	for wait := maxWait / 16; wait <= maxWait; wait += maxWait / 16 {
-		if s.accepts.Use(1, now, p.Burst+p.AcceptRate*wait.Seconds(), p.AcceptRate) {
-			return wait, true
-		}
-	}
-	return 0, false
 }
 
 func addrPort(addr netip.Addr, port uint16) string { return netip.AddrPortFrom(addr, port).String() }

@@ -16,19 +16,6 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous/registry"
 )
 
-// peer is a node that has said PUBLISH. It implements the actions of its machine, which is
-// stepped under the lock of the server.
-type peer struct {
-	server   *Server
-	key      peerKey
-	state    machine.State
-	until    time.Time  // when its lease ends
-	sessions []*session // the newest last
-	record   *rendezvous.Record
-	since    time.Time // not before of its card
-	reached  []string  // where it was dialled back, the newest last
-}
-
 // published is what a node has said, and was found to be right.
 type published struct {
 	card           *identity.Card
@@ -228,4 +215,13 @@ func gone(id uuid.UUID) []byte {
 		panic(err) // it has no limits
 	}
 	return octets
+}
+
+// sendAway turns away a node that was let in. The caller holds the lock.
+func (s *Server) sendAway(c *session, why *refusal) {
+	if p := c.peer; p != nil {
+		p.stop()
+	}
+	c.nope, c.number = why, 0
+	c.fire(serving.EventRefuse)
 }

@@ -184,7 +184,7 @@ func (s *scene) liar(key *ecdh.PrivateKey, who *identity.Identity, converse func
 			go r.serve()
 			challenge := make([]byte, 32)
 			r.send(0, &oncemsg.Challenge{
-				Lowest: 1, Highest: 1, Challenge: challenge, Time: uint64(time.Now().UnixMilli()), Card: who.Card().Octets(),
+				Lowest: 1, Highest: 1, Challenge: challenge, Time: uint64(time.Now().Add(s.clock).UnixMilli()), Card: who.Card().Octets(),
 				Proof: who.Sign(rendezvous.ServerPurpose, rendezvous.ServerWords([32]byte(key.PublicKey().Bytes()), challenge)),
 			})
 			converse(r)
@@ -208,10 +208,15 @@ func polite(r *raw, told func(h heard)) {
 
 // entryOf returns the ENTRY of somebody who is in a network.
 func entryOf(k *rendezvous.Keys, own *identity.Identity, serial uint64, candidates, seen []string) []byte {
+	return entryAt(k, own, serial, time.Now(), candidates, seen)
+}
+
+// entryAt is entryOf by another clock.
+func entryAt(k *rendezvous.Keys, own *identity.Identity, serial uint64, now time.Time, candidates, seen []string) []byte {
 	if own.Card() == nil {
 		must(own.Issue(7, time.Now()))
 	}
-	record, sealed, err := k.Publish(own, serial, time.Now().Add(time.Hour), &oncerecord.Inside{Name: fmt.Sprint("serial ", serial), Challenge: make([]byte, 32), Candidates: candidates})
+	record, sealed, err := k.Publish(own, serial, now.Add(90*time.Minute), &oncerecord.Inside{Name: fmt.Sprint("serial ", serial), Challenge: make([]byte, 32), Candidates: candidates})
 	if err != nil {
 		panic(err)
 	}

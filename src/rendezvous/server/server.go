@@ -8,69 +8,21 @@
 package server
 
 import (
-	"cmp"
 	"context"
-	"crypto/ecdh"
 	"errors"
-	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/guard"
-	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/registry"
 	"github.com/sjohnr/at-once/src/rendezvous/relay"
 )
-
-// Config is what a server is made of.
-type Config struct {
-	Identity  *identity.Identity // whose transport key is KEY
-	Former    *ecdh.PrivateKey   // KEY before that, which is served too; nil for none
-	Transport link.Transport     // by which nodes are dialled back
-	Registry  registry.Registry  // default is one in memory
-	Keep      RollKeeper         // of rolls; nil for none
-	Log       *slog.Logger
-}
-
-// Server is a rendezvous server. All methods may be called from any goroutine.
-type Server struct {
-	Config
-	relay   *relay.Relay
-	ctx     context.Context // ends with the server
-	end     context.CancelFunc
-	work    sync.WaitGroup
-	began   time.Time
-	dialled chan struct{} // bounds dials
-
-	mu       sync.Mutex // guards what follows, and the machines
-	policy   Policy
-	accepts  guard.Allowance
-	quotas   quotas
-	draining *oncemsg.Stop // nil while it goes on
-	sessions map[*session]struct{}
-	peers    map[peerKey]*peer
-	watches  map[rendezvous.Number]*watch
-	meetings map[uint32]*meeting
-	last     uint32 // number of a meeting
-	rolls    rolls
-	counts   map[string]uint64
-	told     map[string]time.Time // when a count was logged
-}
-
-// peerKey names a node in a network.
-type peerKey struct {
-	network rendezvous.Number
-	id      uuid.UUID
-}
 
 // dials is how many nodes are dialled back at a time.
 const dials = 64
@@ -115,10 +67,16 @@ func (s *Server) Serve(l net.Listener) {
 	s.work.Go(func() {
 		link.Accept(s.ctx, l, maxConnections, func(conn net.Conn, over func()) {
 			s.work.Go(func() {
-				defer over()
-				if c := s.take(conn); c != nil {
-					c.end(c.link.Serve(c.deliver)) // from here, so that who is idle has a small stack
+				c := s.take(conn)
+				if c == nil {
+					over()
+					return
 				}
+				serve := c.link.ServeIdle(c.deliver)
+				s.work.Go(func() {
+					defer over()
+					c.end(serve())
+				})
 			})
 		}, func(err error) {
 			if errors.Is(err, link.ErrTooMany) {
@@ -152,7 +110,7 @@ func (s *Server) SetPolicy(p Policy) error {
 
 // Drain tells all when to come back, and where they may go meanwhile, and waits until they
 // have gone, but not longer than ctx.
-func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) {
+func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) error {
 	s.mu.Lock()
 	s.draining = &oncemsg.Stop{Elsewhere: elsewhere, Text: "the server ends, or starts again"}
 	for c := range s.sessions {
@@ -160,19 +118,19 @@ func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere stri
 		c.fire(machine.EventDrain)
 	}
 	s.mu.Unlock()
-	for ticker := time.NewTicker(20 * time.Millisecond); ; {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
 		s.mu.Lock()
 		left := len(s.sessions)
 		s.mu.Unlock()
 		if left == 0 {
-			ticker.Stop()
-			return
+			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			ticker.Stop()
-			return
+			return ctx.Err()
 		}
 	}
 }
@@ -217,67 +175,4 @@ func (s *Server) sweep() {
 			s.mu.Unlock()
 		}
 	}
-}
-
-// count counts something unusual, and logs it once a minute.
-func (s *Server) count(what string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.countLocked(what)
-}
-
-func (s *Server) countLocked(what string) {
-	s.counts[what]++
-	if now := time.Now(); now.Sub(s.told[what]) >= time.Minute {
-		s.told[what] = now
-		s.Log.Info(what, "times", s.counts[what])
-	}
-}
-
-// Status is what there is to say of a server.
-type Status struct {
-	Since       time.Time         `json:"since"`
-	Connections int               `json:"connections"`
-	Peers       int               `json:"peers"`
-	Networks    int               `json:"networks"`
-	Watchers    int               `json:"watchers"`
-	Relay       relay.Figures     `json:"relay"`
-	Counts      map[string]uint64 `json:"counts"` // of what is unusual, by name
-}
-
-// Status returns what there is to say of the server.
-func (s *Server) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.peers), Relay: s.relay.Figures(), Counts: map[string]uint64{}}
-	networks := map[rendezvous.Number]bool{}
-	for key := range s.peers {
-		networks[key.network] = true
-	}
-	status.Networks = len(networks)
-	for _, w := range s.watches {
-		status.Watchers += len(w.sessions)
-	}
-	for name, n := range s.counts {
-		status.Counts[name] = n
-	}
-	return status
-}
-
-// refusal is why something is not done.
-type refusal struct {
-	reason machine.Reason
-	text   string
-	retry  time.Duration
-}
-
-func refuse(reason machine.Reason, text string, args ...any) *refusal {
-	return &refusal{reason: reason, text: fmt.Sprintf(text, args...)}
-}
-
-func (r *refusal) after(retry time.Duration) *refusal { r.retry = retry; return r }
-
-func (r *refusal) message() *oncemsg.Nope {
-	text := cmp.Or(r.text, r.reason.String())
-	return &oncemsg.Nope{Code: uint8(r.reason), Text: text[:min(len(text), oncemsg.MaxNopeText)], Retry: uint32(r.retry / time.Millisecond)}
 }

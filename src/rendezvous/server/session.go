@@ -1,61 +1,14 @@
 package server
 
 import (
-	"crypto/ed25519"
-	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/guard"
-	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 )
-
-// session is a conversation with a node. It implements the actions of its machine, which
-// is stepped under the lock of the server.
-type session struct {
-	server *Server
-	link   *link.Link
-	at     netip.AddrPort
-	from   []netip.Prefix // whom its address is counted with
-
-	// Of the goroutine that reads, from when the node has proved who it is.
-	work     func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
-	number   uint32                             // of it
-	nope     *refusal                           // why it is refused
-	requests guard.Allowance
-	meets    guard.Allowance
-	ahead    guard.Allowance
-	over     int // requests over the rate
-
-	// Guarded by the lock of the server.
-	state     machine.State
-	since     time.Time       // of the present state, or of the node's last word in it
-	challenge *[32]byte       // nil once it is used
-	id        uuid.UUID       // zeros until the node has proved who it is
-	token     *identity.Token // nil if the network is an open one
-	members   ed25519.PublicKey
-	network   rendezvous.Number
-	lobby     bool
-	peer      *peer // nil until it has said PUBLISH
-	watching  *watching
-	asks      int  // introductions that wait for an answer
-	dialling  bool // it is dialled back
-}
-
-// fire steps the machine. The caller holds the lock of the server.
-func (c *session) fire(e machine.Event) {
-	last := c.state
-	next, ok := machine.Step(last, e, c)
-	if ok && next != last {
-		c.state, c.since = next, time.Now()
-	}
-}
 
 // expire lets the present state, or the membership, end in time.
 func (c *session) expire(now time.Time) {
@@ -65,15 +18,6 @@ func (c *session) expire(now time.Time) {
 	if c.token != nil && c.token.Valid(now) != nil {
 		c.server.sendAway(c, refuse(machine.ReasonStranger, "the membership has expired by the server's clock"))
 	}
-}
-
-// sendAway turns away a node that was let in. The caller holds the lock.
-func (s *Server) sendAway(c *session, why *refusal) {
-	if p := c.peer; p != nil {
-		p.stop()
-	}
-	c.nope, c.number = why, 0
-	c.fire(machine.EventRefuse)
 }
 
 // deliver takes the messages of one read.
@@ -137,26 +81,6 @@ func (c *session) hear(frames [][]byte) {
 	}
 }
 
-// say queues a message that does not wait. A node that takes none loses the connection.
-func (c *session) say(number uint32, m oncemsg.Message) bool {
-	octets, err := rendezvous.AppendMessage(nil, number, m)
-	if err == nil {
-		var room []byte
-		if room, err = c.link.ReserveControl(len(octets)); err == nil {
-			copy(room, octets)
-			c.link.Commit()
-		}
-	}
-	return err == nil
-}
-
-// must is say for a word without which the conversation cannot go on.
-func (c *session) must(number uint32, m oncemsg.Message) {
-	if !c.say(number, m) {
-		c.HangUp()
-	}
-}
-
 // The actions of the machine.
 
 func (c *session) SendChallenge() {
@@ -181,27 +105,8 @@ func (c *session) Admit() {
 	c.must(c.number, c.ok())
 }
 
-// ok is what the node is told when something was done.
-func (c *session) ok() *oncemsg.OK {
-	relays := uint8(0)
-	if c.server.policy.Relays {
-		relays = 1
-	}
-	return &oncemsg.OK{Observed: c.at.String(), Lease: oncemsg.MaxLease, Relays: relays, Rolls: c.server.rolls.number(c.members)}
-}
-
 // Answer does what was asked for.
 func (c *session) Answer() { c.reply(c.work()) }
-
-// reply answers a request, if there is an answer yet.
-func (c *session) reply(answer oncemsg.Message, why *refusal) {
-	switch {
-	case why != nil:
-		c.must(c.number, why.message())
-	case answer != nil:
-		c.must(c.number, answer)
-	}
-}
 
 // Tell has the node be told of what has changed.
 func (c *session) Tell() { c.server.wake(c.network) }
@@ -213,16 +118,13 @@ func (c *session) Withdraw() {
 	}
 }
 
-// HangUp closes the connection; its reader then ends.
-func (c *session) HangUp() { c.server.work.Go(func() { _ = c.link.Close() }) }
-
 // leave forgets a conversation that is over.
 func (c *session) leave() {
 	s := c.server
 	delete(s.sessions, c)
 	s.quotas.leave(c.from)
 	if w := s.watches[c.network]; w != nil {
-		delete(w.sessions, c)
+		w.leave(c)
 	}
 	for _, m := range s.meetings {
 		m.left(c)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -8,23 +9,59 @@ import (
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/registry"
 )
 
 // gather is how long changes are gathered before watchers are told.
 const gather = oncemsg.MaxGather * time.Millisecond
 
-// watch is who watches a network. One goroutine tells them all.
-type watch struct {
-	sessions map[*session]struct{} // guarded by the lock of the server
-	woken    chan struct{}
+// enter begins to tell a node, which may have been told of other tags.
+func (w *watch) enter(c *session, what *watching) {
+	w.leave(c)
+	c.watching = what
+	w.sessions[c], w.behind[c] = struct{}{}, struct{}{}
+	for _, tag := range what.tags {
+		if w.tags[tag] == nil {
+			w.tags[tag] = map[*session]struct{}{}
+		}
+		w.tags[tag][c] = struct{}{}
+	}
 }
 
-// watching is what a node watches. From when it is there only the goroutine of its network
-// touches the cursor.
-type watching struct {
-	tags   []rendezvous.Tag
-	number uint32
-	cursor uint64
+// leave tells a node no more.
+func (w *watch) leave(c *session) {
+	if c.watching == nil {
+		return
+	}
+	for _, tag := range c.watching.tags {
+		if delete(w.tags[tag], c); len(w.tags[tag]) == 0 {
+			delete(w.tags, tag)
+		}
+	}
+	delete(w.sessions, c)
+	delete(w.behind, c)
+	c.watching = nil
+}
+
+// outdated returns who is to be told of something: who is behind, and who watches a tag
+// that has changed. All others know all up to now. The caller holds the lock.
+func (w *watch) outdated(changed map[rendezvous.Tag]bool, now uint64, known bool) map[*session]struct{} {
+	fallBehind := func(watchers map[*session]struct{}) {
+		for c := range watchers {
+			if _, already := w.behind[c]; !already {
+				c.watching.cursor = max(c.watching.cursor, w.cursor)
+				w.behind[c] = struct{}{}
+			}
+		}
+	}
+	for tag := range changed {
+		fallBehind(w.tags[tag])
+	}
+	if !known {
+		fallBehind(w.sessions)
+	}
+	w.cursor = now
+	return w.behind
 }
 
 // watch begins to tell a node of those who have one of some tags.
@@ -44,18 +81,17 @@ func (c *session) watch(m *oncemsg.Watch) *refusal {
 	}
 	w := s.watches[c.network]
 	if len(tags) == 0 {
-		if c.watching = nil; w != nil {
-			delete(w.sessions, c)
+		if w != nil {
+			w.leave(c)
 		}
 		return nil
 	}
-	c.watching = &watching{tags, c.number, m.Cursor}
 	if w == nil {
-		w = &watch{sessions: map[*session]struct{}{}, woken: make(chan struct{}, 1)}
+		w = &watch{woken: make(chan struct{}, 1), sessions: map[*session]struct{}{}, tags: map[rendezvous.Tag]map[*session]struct{}{}, behind: map[*session]struct{}{}}
 		s.watches[c.network] = w
 		s.work.Go(func() { s.tell(c.network, w) })
 	}
-	w.sessions[c] = struct{}{}
+	w.enter(c, &watching{tags, c.number, m.Cursor})
 	s.wake(c.network)
 	return nil
 }
@@ -104,22 +140,35 @@ func (s *Server) tellOnce(network rendezvous.Number, w *watch) (behind bool) {
 		*session
 		*watching
 	}
+	changed, now, known := s.Registry.Changed(network, w.cursor) // which only this goroutine touches
 	s.mu.Lock()
 	var watchers []watcher
-	for c := range w.sessions {
+	for c := range w.outdated(changed, now, known) {
 		if c.state == machine.StateServed {
 			watchers = append(watchers, watcher{c, c.watching})
 		}
 	}
 	s.mu.Unlock()
+	slices.SortFunc(watchers, func(a, b watcher) int {
+		return cmp.Or(slices.CompareFunc(a.tags, b.tags, rendezvous.CompareTags), cmp.Compare(a.watching.cursor, b.watching.cursor))
+	})
 	deltas := deltas{server: s, network: network}
+	told := watchers[:0]
 	for _, c := range watchers {
-		for more := true; more; {
-			var room bool
-			if room, more = deltas.tell(c.session, c.watching); !room {
-				behind = true
-				break
-			}
+		room, more := true, true
+		for room && more {
+			room, more = deltas.tell(c.session, c.watching)
+		}
+		if room {
+			told = append(told, c)
+		}
+		behind = behind || !room
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range told {
+		if c.session.watching == c.watching {
+			delete(w.behind, c.session)
 		}
 	}
 	return behind
@@ -173,4 +222,12 @@ func (d *deltas) tell(c *session, w *watching) (room, more bool) {
 	c.link.Commit()
 	w.cursor = m.Cursor
 	return true, m.More == 1
+}
+
+// told returns an entry as one is told of it who asks for tags.
+func told(e *registry.Entry, tags []rendezvous.Tag) []byte {
+	if e.Gone || !e.Has(tags) {
+		return gone(e.ID)
+	}
+	return e.Octets
 }

@@ -17,7 +17,10 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/serve"
 )
 
@@ -26,7 +29,7 @@ import (
 type Config = serve.Config
 
 // Setting is one of a server.
-type Setting = serve.Setting
+type Setting = api.ServerOption
 
 // SettingError says which setting is wrong, and why.
 type SettingError = serve.SettingError
@@ -35,7 +38,7 @@ type SettingError = serve.SettingError
 type Status = serve.Status
 
 // Settings returns all settings.
-func Settings() []Setting { return serve.Settings() }
+func Settings() []Setting { return slices.Clone(api.ServerOptions) }
 
 // Server is a server that runs. All methods may be called from any goroutine. One that is
 // nil or zero does not run, and its methods return zero values.
@@ -80,10 +83,11 @@ func (s *Server) Reload(c Config) (later []string, err error) {
 
 // Drain tells nodes that the server ends and when to come back, and waits until they have
 // gone, or ctx ends.
-func (s *Server) Drain(ctx context.Context) {
-	if s != nil && s.engine != nil {
-		s.engine.Drain(ctx)
+func (s *Server) Drain(ctx context.Context) error {
+	if s == nil || s.engine == nil {
+		return nil
 	}
+	return s.engine.Drain(ctx)
 }
 
 // Close ends the server at once.
@@ -94,7 +98,13 @@ func (s *Server) Close() {
 }
 
 // Ask returns what there is to say of the server that runs in a directory.
-func Ask(ctx context.Context, dir string) (Status, error) { return serve.Ask(ctx, dir) }
+func Ask(ctx context.Context, dir string) (status Status, err error) {
+	text, err := serve.Ask(ctx, dir)
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &status)
+	}
+	return status, err
+}
 
 // NewNetwork returns a server's address with a SECRET that was drawn for it, and is kept
 // nowhere: who has the whole is in one network.

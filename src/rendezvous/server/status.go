@@ -1,0 +1,53 @@
+package server
+
+import (
+	"time"
+
+	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/relay"
+)
+
+// count counts something unusual, and logs it once a minute.
+func (s *Server) count(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countLocked(what)
+}
+
+func (s *Server) countLocked(what string) {
+	s.counts[what]++
+	if now := time.Now(); now.Sub(s.told[what]) >= time.Minute {
+		s.told[what] = now
+		s.Log.Info(what, "times", s.counts[what])
+	}
+}
+
+// Status is what there is to say of a server.
+type Status struct {
+	Since       time.Time         `json:"since"`
+	Connections int               `json:"connections"`
+	Peers       int               `json:"peers"`
+	Networks    int               `json:"networks"`
+	Watchers    int               `json:"watchers"`
+	Relay       relay.Figures     `json:"relay"`
+	Counts      map[string]uint64 `json:"counts"` // of what is unusual, by name
+}
+
+// Status returns what there is to say of the server.
+func (s *Server) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.peers), Relay: s.relay.Figures(), Counts: map[string]uint64{}}
+	networks := map[rendezvous.Number]bool{}
+	for key := range s.peers {
+		networks[key.network] = true
+	}
+	status.Networks = len(networks)
+	for _, w := range s.watches {
+		status.Watchers += len(w.sessions)
+	}
+	for name, n := range s.counts {
+		status.Counts[name] = n
+	}
+	return status
+}
