@@ -2043,7 +2043,7 @@ class Server(Handle):
         code = _once_server_new(directory_, len(directory_), ctypes.byref(result))
         if code:
             raise fail(0, code)
-        self._handle = result.value
+        self._own(result.value)
 
     def __enter__(self) -> Server:
         self.start()

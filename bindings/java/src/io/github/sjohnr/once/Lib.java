@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m44150d6687495246");
+        Abi.compatible(1, "macfe86a9c2090377");
     }
 
     private Lib() {}
@@ -131,4 +131,15 @@ final class Lib {
     static native int once_transfer_files(long self, long result);
     static native int once_transfer_octets(long self, long result);
     static native int once_transfer_octets_done(long self, long result);
+    static native int once_server_new(long directory, long directory_size, long result);
+    static native int once_server_set(long self, long option, long option_size, long value, long value_size);
+    static native int once_server_read(long self, long file, long file_size);
+    static native int once_server_start(long self, long timeout, long cancel);
+    static native int once_server_address(long self, long result);
+    static native int once_server_network(long self, long result);
+    static native int once_server_status(long self, long result);
+    static native int once_server_reload(long self, long result);
+    static native int once_server_drain(long self, long timeout, long cancel);
+    static native int once_server_stop(long self);
+    static native int once_server_rotate(long directory, long directory_size);
 }
