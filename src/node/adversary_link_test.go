@@ -185,7 +185,9 @@ func TestAbsurdLinks(t *testing.T) {
 		{"it begins where nobody is", begin(1 << 20), false},
 		{"it begins at the end of all numbers", begin(math.MaxUint64), false},
 		{"it begins again where it has", begin(0), true},
-		{"it begins without a proof", func(f *fork, theirs uint64) { f.say(linkFrame(&oncelink.Begin{Own: mine, Other: theirs, Mac: unproved[:]})) }, false},
+		{"it begins without a proof", func(f *fork, theirs uint64) {
+			f.say(linkFrame(&oncelink.Begin{Own: mine, Other: theirs, Mac: unproved[:]}))
+		}, false},
 		{"the channel of another begins", func(f *fork, _ uint64) {
 			f.says(&oncelink.Begin{Own: f.s.conversation(f.s.ben.UUID()).theirs, Mac: unproved[:]})
 		}, false},
