@@ -10,6 +10,7 @@ import logging
 import os
 import struct
 import sys
+import time
 import uuid
 import warnings
 from datetime import datetime, timezone
@@ -279,15 +280,16 @@ class Source(Handle, Generic[E]):
 
     def _wait(self, timeout: float | None, cancel: Cancel | None) -> list[E]:
         """Waits in slices, between which signals are seen to."""
-        left, token = millis(timeout), cancel._handle if cancel else 0
+        end = None if timeout is None else time.monotonic() + timeout
+        token, left = cancel._handle if cancel else 0, _SLICE
         while True:
-            now = _SLICE if left < 0 else min(left, _SLICE)
+            if end is not None:
+                left = min(_SLICE, millis(end - time.monotonic()))
             try:
-                return self._fill(now, token)
-            except OnceError as error:
-                if error.code != self._timed_out.code or left == now:
+                return self._fill(left, token)
+            except self._timed_out:
+                if left < _SLICE:
                     raise
-                left = left if left < 0 else left - now
 
     def _recv_batch(self, timeout: float | None, cancel: Cancel | None) -> list[E]:
         waiting = self._waiting()

@@ -1288,6 +1288,8 @@ class Node(Source[Event]):
 
     def whisper(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
+        if type(content) is list and len(content) == 1:
+            content = content[0]
         if type(content) is str:
             content = content.encode()
         if type(content) is bytes and len(content) < 65536:

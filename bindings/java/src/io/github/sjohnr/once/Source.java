@@ -58,17 +58,17 @@ public abstract class Source<E> extends Handle implements Iterable<E> {
 
     /** Waits in slices, between which it looks for interrupts. */
     private void fill(Duration timeout, Cancel cancel) {
-        long left = Abi.millis(timeout);
+        long millis = Abi.millis(timeout);
+        long end = millis < 0 ? 0 : System.nanoTime() + millis * 1_000_000;
         while (waiting.isEmpty()) {
             if (Thread.currentThread().isInterrupted()) {
                 throw new OnceException(Code.CANCELED, "the thread that waits was interrupted");
             }
-            long now = left < 0 ? SLICE : Math.min(left, SLICE);
+            long now = millis < 0 ? SLICE : Math.max(0, Math.min(SLICE, (end - System.nanoTime()) / 1_000_000));
             int code = receive(now, Cancel.of(cancel));
-            if (code != 0 && (code != Code.TIMED_OUT.number || left == now)) {
+            if (code != 0 && (code != Code.TIMED_OUT.number || now < SLICE)) {
                 throw Abi.fail(this, code);
             }
-            left = left < 0 ? left : left - now;
         }
     }
 
