@@ -171,15 +171,18 @@ def play(root, scene, a, b):
         running.append(Program(root, *what))
         return running[-1]
 
+    wrong = ""
     try:
         scene(start, a, b)
-        return ""
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+        wrong = str(error)
     finally:
         for program in running:
             program.process.kill()
             program.process.wait()
+    if wrong:
+        wrong += "".join(f"\n  {program.what}: {program.printed}{program.process.stdout.read().decode()}" for program in running)
+    return wrong
 
 
 NETWORK = """
