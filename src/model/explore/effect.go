@@ -170,11 +170,13 @@ func (t *turn) send(l *link, on int, id int, said []uint8, o *outcome) []*outcom
 	return o.alone()
 }
 
-// hangUp ends a side's connections of a link, and its attempts to make one. What it has said
-// before arrives.
+// hangUp ends one of a side's connections of a link, or, on 0, all of them and its attempts to make
+// one. What it has said before arrives.
 func (t *turn) hangUp(l *link, on int, o *outcome) []*outcome {
 	end := l.end(t.side)
-	o.joint[l.dialing[end]] = 0
+	if on == 0 {
+		o.joint[l.dialing[end]] = 0
+	}
 	for i, slot := range l.slots {
 		if on != 0 && on != i+1 || o.joint[slot.up[end]] == 0 && (o.joint[slot.broken] != 0 || slot.free(o.joint)) {
 			continue

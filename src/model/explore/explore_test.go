@@ -151,6 +151,10 @@ func TestFaults(t *testing.T) {
 			`<state name = "idle"><event name = "call" next = "idle" /></state>`,
 			`<number name = "n" /><may name = "counts" only = "a"><set name = "n" to = "n + 1" /></may>`, `<always that = "a.n = 0">it is 0</always>`, "broken promise: it is not so that it is 0",
 		},
+		"never": {
+			`<state name = "idle"><event name = "call" next = "idle" /></state>`,
+			`<number name = "n" /><may name = "counts" only = "a"><set name = "n" to = "n + 1" /></may><may name = "counts far" times = "0"><set name = "n" to = "n + 2" /></may>`, `<always that = "a.n = 0">it is 0</always><always that = "a.n != 2">it is 2</always>`, "broken promise: it is not so that it is 0",
+		},
 		"calm": {
 			`<state name = "idle"><event name = "call" next = "idle" /></state>`,
 			`<number name = "n" /><may name = "counts" only = "a"><set name = "n" to = "n + 1" /></may>`, `<calm that = "a.n = 0">it is 0</calm>`, "broken promise: nothing went wrong, and it is not so that it is 0",

@@ -156,5 +156,8 @@ func (c *compiler) rule(s *side, k kind, e *model.Element) {
 	case will:
 		r.budget = c.budget(s.name+"'s "+r.name, e, "times", false)
 	}
+	if r.budget == nil && (k == may || k == will) { // it is to happen never
+		return
+	}
 	s.rules = append(s.rules, r)
 }
