@@ -120,6 +120,7 @@ func (h *Handshake) readGreeting(greeting []byte) error {
 		return err
 	}
 	h.minor = minor(greeting)
+	h.curve.untie(greeting)
 	switch {
 	case h.curve == nil:
 		h.await(Ready, h.readReady)

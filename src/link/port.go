@@ -1,0 +1,55 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// Port dials as TCP does, but from the port of a listener on this host: what a NAT shows of
+// such a connection is where others reach the listener, as long as it stands. [Share] has
+// the listener allow it.
+type Port struct {
+	TCP
+	Number uint16
+	Else   bool // from any port, where an earlier connection from that one to the same place is not forgotten yet
+}
+
+// ErrShared says that the system does not let connections be made from a listener's port.
+var ErrShared = errors.New("link: a listener's port cannot be dialled from here")
+
+// Share lets connections be made from the port of a listener. Nobody else can listen there
+// any more than before.
+func Share(l net.Listener) error {
+	conn, ok := l.(syscall.Conn)
+	if !ok {
+		return ErrShared
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return reuse(raw)
+}
+
+// Dial connects to an endpoint. EADDRNOTAVAIL says that there is such a connection already,
+// which the far side may have made.
+func (p Port) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
+	e, err := parseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if !e.definite() {
+		return nil, fmt.Errorf("%w: %q cannot be dialled", ErrEndpoint, endpoint)
+	}
+	dialer := net.Dialer{KeepAlive: -1, LocalAddr: &net.TCPAddr{Port: int(p.Number)}}
+	dialer.SetMultipathTCP(false)
+	dialer.Control = func(_, _ string, raw syscall.RawConn) error { return reuse(raw) }
+	conn, err := dialer.DialContext(ctx, "tcp", e.address(e.from))
+	if p.Else && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, ErrShared)) {
+		return p.TCP.Dial(ctx, endpoint)
+	}
+	return conn, err
+}
