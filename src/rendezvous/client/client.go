@@ -82,7 +82,8 @@ type Config struct {
 	WSS       func(ctx context.Context, url string) (net.Conn, error) // nil is not at all
 	Pins      Pins                                                    // nil remembers nothing
 	Describe  func() Description
-	Watched   func() []string // groups whose members are sighted; nil is all of the network
+	Observed  func(local net.Addr, at string) // the server sees the connection from an address of this host at that address; called before Describe
+	Watched   func() []string                 // groups whose members are sighted; nil is all of the network
 	Willing   func(Proposal) bool
 	Met       func(*Meeting) // with whom the node was willing to meet
 	Lent      func(*Circuit) // somebody has asked for
@@ -209,12 +210,17 @@ func (c *Client) State() State {
 	return state
 }
 
-// Challenge returns what content that is sent ahead of a connection to the node is sealed
-// under: that of the record that others have.
-func (c *Client) Challenge() []byte {
+// Challenges returns what content that is sent ahead of a connection to the node is sealed
+// under: that of the record that others have, and of the one before, which some still have.
+func (c *Client) Challenges() (list [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.published.challenge
+	for _, challenge := range [][]byte{c.published.challenge, c.published.former} {
+		if challenge != nil {
+			list = append(list, challenge)
+		}
+	}
+	return list
 }
 
 // call asks the server for something, and returns its answer.

@@ -19,6 +19,7 @@ type published struct {
 	incarnation    uint64
 	record, sealed []byte
 	challenge      []byte
+	former         []byte    // challenge of the record before
 	expiry         time.Time // by the server's clock
 }
 
@@ -37,8 +38,8 @@ func (s *session) SendPublish() {
 	p := &s.published
 	what, card, now := s.Describe(), s.Identity.Card(), s.now()
 	if p.network != s.keys.Number || p.incarnation != card.Incarnation || p.old(now) || !p.says(what) {
-		fresh := published{what: what, network: s.keys.Number, incarnation: card.Incarnation, challenge: draw(oncerecord.MaxInsideChallenge), expiry: now.Add(rendezvous.Life)}
-		s.serial++
+		fresh := published{what: what, network: s.keys.Number, incarnation: card.Incarnation, challenge: draw(oncerecord.MaxInsideChallenge), former: p.challenge, expiry: now.Add(rendezvous.Life)}
+		s.serial = max(s.serial+1, uint64(now.UnixMicro())) // higher than that of another client of the node
 		inside := oncerecord.Inside{
 			Name: what.Name, Challenge: fresh.challenge, Candidates: candidates(what.Candidates),
 			Headers: wire.Pairs(what.Headers), Groups: what.Groups,
