@@ -17,6 +17,7 @@ SEEDS       ?= 20000
 BENCH       ?=
 ONLY        ?=
 RING        ?=
+NATLAB      ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
 # BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
@@ -187,6 +188,11 @@ lan: deps build ## try LANs made of network namespaces; needs root
 	bash src/interop/gyrenode/build.sh bin/gyrenode
 	CGO_ENABLED=0 go build -trimpath -o bin/tun ./lab/tun
 	bash lab/lan.sh
+
+.PHONY: natlab
+natlab: ## let peers behind NATs of all kinds find each other; NATLAB="--short" for a short run
+	CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat
+	bin/natlab $(NATLAB)
 
 .PHONY: bench
 bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run
