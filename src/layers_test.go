@@ -35,6 +35,7 @@ var floors = []string{
 	"src/rendezvous/server",
 	"src/rendezvous/wss",
 	"src/ladder",
+	"src/mapping",
 	"src/rendezvous/client",
 	"src/site",
 	"src/dial",

@@ -47,6 +47,8 @@ func do() error {
 		return runServer(os.Args[2])
 	case "proxy":
 		return runProxy()
+	case "gateway":
+		return runGateway(os.Args[2])
 	case "inside":
 		return runLab(os.Args[2:])
 	}

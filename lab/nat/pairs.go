@@ -26,7 +26,7 @@ func wanted(a, b kind, slow bool) want {
 	}
 	shut, _ := is(func(k kind) bool { return k.nat == "server" || k.nat == "proxy" })
 	_, six := is(func(k kind) bool { return k.six })
-	easy, _ := is(func(k kind) bool { return k.nat == "" || k.map_ != "" || k.name == "fc" || k.name == "hair" })
+	easy, _ := is(func(k kind) bool { return k.nat == "" || k.mapped != "" || k.name == "fc" || k.name == "hair" })
 	random, allRandom := is(func(k kind) bool { return strings.HasPrefix(k.nat, "random") })
 	loose, _ := is(named("ar"))
 	_, resets := is(func(k kind) bool { return strings.Contains(k.nat, "reset") })

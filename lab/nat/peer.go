@@ -22,6 +22,7 @@ import (
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/mapping"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/client"
 	"github.com/sjohnr/at-once/src/rendezvous/wss"
@@ -31,7 +32,7 @@ import (
 
 // report is a line that a peer prints, of what has happened at a time.
 type report struct {
-	What string    `json:"what"` // here, knows, lost, found, ahead, message, or tried
+	What string    `json:"what"` // here, knows, mapped, reach, found, ahead, message, tried, or fault
 	Peer uuid.UUID `json:"peer"`
 	Rung string    `json:"rung,omitempty"`
 	Text string    `json:"text,omitempty"`
@@ -49,6 +50,7 @@ type peer struct {
 	at      ladder.Candidates
 	clients []*client.Client
 	ladder  *ladder.Ladder
+	mapping *mapping.Keeper
 	work    sync.WaitGroup
 	ctx     context.Context
 
@@ -99,6 +101,16 @@ func runPeer(addresses []string) error {
 			p.say(report{What: "tried", Peer: t.Peer, Rung: t.Rung.String(), Text: fmt.Sprintf("%s %v: %v", t.Endpoint, t.Took.Round(time.Millisecond), t.Err)})
 		},
 	})
+	p.mapping = mapping.New(mapping.Keeper{
+		Port: port, Find: mapping.Find, Log: log,
+		Check: func(ctx context.Context, outer uint16) (string, error) { return p.clients[0].DialBack(ctx, outer) },
+		Put: func(endpoint string) {
+			if p.at.Put(p.mapping, endpoint) {
+				p.say(report{What: "mapped", Text: endpoint})
+				p.renew()
+			}
+		},
+	})
 	for _, text := range addresses {
 		address, err := rendezvous.ParseAddress(text)
 		if err != nil {
@@ -110,6 +122,7 @@ func runPeer(addresses []string) error {
 				if p.at.Observed(text, local, at) {
 					p.work.Go(p.renew)
 				}
+				p.mapping.Moved()
 			},
 			Describe: func() client.Description {
 				list, err := p.at.List()
@@ -133,6 +146,7 @@ func runPeer(addresses []string) error {
 			})
 		})
 	}
+	p.work.Go(func() { p.mapping.Run(ctx) })
 	p.work.Go(func() {
 		link.Accept(ctx, listener, 1024, func(conn net.Conn, over func()) {
 			p.work.Go(func() { defer over(); p.accepted(conn, ladder.RungOf(conn.RemoteAddr())) })

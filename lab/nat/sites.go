@@ -10,13 +10,13 @@ import (
 
 // kind is a kind of site, and what its router does.
 type kind struct {
-	name  string
-	says  string
-	nat   string // rules of chains, see rules
-	six   bool   // it has IPv6
-	twin  string // what its second host stands in: nothing for a site of its own, lan or apart
-	stage int    // hops of NAT: 2 has a carrier's
-	map_  string // how its gateway maps ports: pmp, pcp, upnp or nothing
+	name   string
+	says   string
+	nat    string // rules of chains, see rules
+	six    bool   // it has IPv6
+	twin   string // what its second host stands in: nothing for a site of its own, lan or apart
+	stage  int    // hops of NAT: 2 has a carrier's
+	mapped string // how its gateway maps ports: pmp, pcp, upnp or nothing
 }
 
 // kinds are all kinds of sites.
@@ -33,9 +33,9 @@ var kinds = []kind{
 	{name: "fwr6", says: "the same, answers RST", nat: "random reset", six: true},
 	{name: "tcp", says: "only TCP to the server", nat: "server"},
 	{name: "proxy", says: "only an HTTP proxy", nat: "proxy"},
-	{name: "pmp", says: "symmetric, maps ports by NAT-PMP", nat: "random drop", map_: "pmp"},
-	{name: "pcp", says: "the same by PCP", nat: "random drop", map_: "pcp"},
-	{name: "upnp", says: "the same by UPnP", nat: "random drop", map_: "upnp"},
+	{name: "pmp", says: "symmetric, maps ports by NAT-PMP", nat: "random drop", mapped: "pmp"},
+	{name: "pcp", says: "the same by PCP", nat: "random drop", mapped: "pcp"},
+	{name: "upnp", says: "the same by UPnP", nat: "random drop", mapped: "upnp"},
 	{name: "lan", says: "two hosts of one LAN", nat: "keep drop", twin: "lan"},
 	{name: "hair", says: "two LANs behind one NAT with hairpin", nat: "cone hairpin", twin: "apart"},
 	{name: "flat", says: "the same without hairpin", nat: "keep drop", twin: "apart"},

@@ -32,12 +32,18 @@ type found struct {
 func (c *Candidates) Put(by any, endpoint string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last := slices.Clone(c.found)
-	c.found = slices.DeleteFunc(c.found, func(f found) bool { return f.by == by })
-	if endpoint != "" {
+	at := slices.IndexFunc(c.found, func(f found) bool { return f.by == by })
+	switch {
+	case at < 0 && endpoint == "" || at >= 0 && c.found[at].endpoint == endpoint:
+		return false
+	case at < 0:
 		c.found = append(c.found, found{by, endpoint})
+	case endpoint == "":
+		c.found = slices.Delete(c.found, at, at+1)
+	default:
+		c.found[at].endpoint = endpoint
 	}
-	return !slices.Equal(last, c.found)
+	return true
 }
 
 // Observed notes where a server sees a connection from an address of this host. That counts

@@ -57,7 +57,8 @@ func (c *climb) begin(m *client.Meeting) {
 	l.work.Go(c.done) // who cannot be dialled at all is known to fail
 }
 
-// rung dials one address after a while.
+// rung dials one address after a while. What is connected becomes a link even where another
+// link has come meanwhile: each side would take the other's for that otherwise.
 func (c *climb) rung(e sight.Endpoint, card *identity.Card, after time.Duration) {
 	l, w := c.way.ladder, c.way
 	defer c.done()
@@ -105,7 +106,7 @@ func (l *Ladder) near(ctx context.Context, e sight.Endpoint, card *identity.Card
 	if err != nil {
 		return nil, err
 	}
-	return l.Open(ctx, conn, card)
+	return l.Open(l.ctx, conn, card)
 }
 
 // synTime is how long a packet may go unanswered: TCP would send the second one after a
@@ -125,7 +126,7 @@ func (l *Ladder) punch(ctx context.Context, e sight.Endpoint, card *identity.Car
 		conn, err := l.syn(ctx, e)
 		switch {
 		case err == nil:
-			made, err := l.Open(ctx, conn, card)
+			made, err := l.Open(l.ctx, conn, card)
 			if err == nil {
 				return made, nil
 			}
