@@ -33,10 +33,12 @@ func wanted(a, b kind, slow bool) want {
 	switch {
 	case shut:
 		return relayed
-	case six && (!resets || slow):
-		return ipv6
-	case six:
+	case six && easy:
+		return want{"ipv6", "direct"}
+	case six && resets && !slow:
 		return either // by chance
+	case six:
+		return ipv6
 	case easy:
 		return direct
 	case random && (!loose || allRandom):

@@ -88,11 +88,12 @@ func runPeer(addresses []string) error {
 	count := func(what string) { log.Info("unusual", "what", what) }
 	random := func(string) float64 { return rand.Float64() }
 	p.ladder = ladder.New(ladder.Config{
-		ID: own.UUID(), Near: link.TCP{}, Far: link.Port{Number: port}, Dials: new(client.Dials), Random: random, Log: log, Count: count,
+		ID: own.UUID(), Near: link.TCP{}, Far: link.Port{At: listener.Addr()}, Dials: new(client.Dials), Random: random, Log: log, Count: count,
 		Open: p.open,
 		Take: func(conn net.Conn, c *client.Circuit) {
 			p.work.Go(func() { p.accepted(conn, ladder.Relayed) })
 		},
+		Made: func(path ladder.Path) { p.work.Go(func() { p.serve(path) }) },
 		Found: func(path ladder.Path) {
 			p.say(report{What: "found", Peer: path.Peer, Rung: path.Rung.String()})
 			p.hello(path)
@@ -117,7 +118,7 @@ func runPeer(addresses []string) error {
 			return err
 		}
 		c := client.New(client.Config{
-			Address: address, Identity: own, Transport: link.Port{Number: port, Else: true}, WSS: wss.Dial,
+			Address: address, Identity: own, Transport: link.Port{At: listener.Addr(), Else: true}, WSS: wss.Dial,
 			Observed: func(local net.Addr, at string) {
 				if p.at.Observed(text, local, at) {
 					p.work.Go(p.renew)
@@ -278,7 +279,7 @@ func (p *peer) prove(l *link.Link) (uuid.UUID, error) {
 	return id, nil
 }
 
-// hello says hello on a link that is used, and serves it if nobody does yet.
+// hello says hello on a link that is used.
 func (p *peer) hello(path ladder.Path) {
 	p.work.Go(func() {
 		room, err := path.Link.Reserve(p.ctx, len(greeting)+2)
@@ -288,13 +289,12 @@ func (p *peer) hello(path ladder.Path) {
 		copy(room[len(zmtp.AppendHeader(room[:0], len(greeting), false)):], greeting)
 		path.Link.Commit()
 	})
-	p.work.Go(func() { p.serve(path) })
 }
 
 // serve reports what is said on a link until it ends.
 func (p *peer) serve(path ladder.Path) {
 	defer context.AfterFunc(p.ctx, func() { _ = path.Link.Close() })()
-	err := path.Link.Serve(func(b *link.Batch) error {
+	_ = path.Link.Serve(func(b *link.Batch) error {
 		defer b.Release()
 		for i := range b.Len() {
 			if string(b.Message(i)[0]) == greeting {
@@ -303,7 +303,5 @@ func (p *peer) serve(path ladder.Path) {
 		}
 		return nil
 	})
-	if !errors.Is(err, link.ErrClosed) { // else it is served elsewhere, or this is the end
-		p.ladder.Lost(path)
-	}
+	p.ladder.Lost(path)
 }

@@ -117,6 +117,13 @@ func (a *actor) await(within time.Duration, fits func(report) bool) (report, boo
 	}
 }
 
+// next is closed at the next report.
+func (a *actor) next() chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.news
+}
+
 // best returns the last link to a peer that a peer has reported.
 func (a *actor) best(id uuid.UUID) (best report, tried []string) {
 	a.mu.Lock()
@@ -282,6 +289,25 @@ func meetAll(chosen []kind, cast map[string][]*actor, trip time.Duration) (faile
 	return failed
 }
 
+// agree waits until both use a link as they should, or no better one is found in time.
+func (p pair) agree(within time.Duration) (near, far report) {
+	limit := time.After(within)
+	for {
+		news := []chan struct{}{p.a.next(), p.b.next()}
+		near, _ = p.a.best(p.b.id)
+		far, _ = p.b.best(p.a.id)
+		if near.Rung == far.Rung && near.Rung != "relayed" && slices.Contains(p.want, near.Rung) {
+			return near, far
+		}
+		select {
+		case <-news[0]:
+		case <-news[1]:
+		case <-limit:
+			return near, far
+		}
+	}
+}
+
 // strangers is how long the first word may take between two peers behind NATs, with 80 ms
 // there and back.
 const strangers = 260 * time.Millisecond
@@ -330,12 +356,7 @@ func (p pair) meet() (line string, ok bool) {
 	if slices.Contains(p.want, "relayed") {
 		within = machine.DefaultClimb + 2*time.Second
 	}
-	better := slices.DeleteFunc([]string{"lan", "ipv6", "direct"}, func(r string) bool { return len(p.want) == 1 && p.want[0] != "relayed" && r != p.want[0] })
-	for _, side := range []pair{{p.a, p.b, nil}, {p.b, p.a, nil}} {
-		side.a.await(within, about("message", side.b, better...))
-	}
-	near, _ := p.a.best(p.b.id)
-	far, _ := p.b.best(p.a.id)
+	near, far := p.agree(within)
 	took[2] = max(near.Time.Sub(began.Time), far.Time.Sub(began.Time))
 	switch {
 	case near.Rung != far.Rung:

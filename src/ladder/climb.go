@@ -50,7 +50,8 @@ func (c *climb) begin(m *client.Meeting) {
 		}
 		c.tried[e.Address] = true
 		c.trying++
-		l.work.Go(func() { c.rung(e, m.Card, time.Until(at)) })
+		after := time.Until(at)
+		l.work.Go(func() { c.rung(e, m.Card, after) })
 		at = at.Add(oncemsg.MaxStagger * time.Millisecond)
 	}
 	c.trying++
@@ -94,6 +95,9 @@ func (c *climb) done() {
 func (l *Ladder) took(w *way, p Path) {
 	l.mu.Lock()
 	kept := w.take(p)
+	if kept {
+		l.Made(p)
+	}
 	l.mu.Unlock()
 	if !kept {
 		_ = p.Link.Close()

@@ -105,7 +105,8 @@ type Config struct {
 	// Take takes a connection over a circuit that somebody has asked for, as if it had come
 	// to where the node listens.
 	Take  func(conn net.Conn, by *client.Circuit)
-	Found func(Path)  // a link stands that is better than what there was
+	Made  func(Path)  // a link that the node has dialled is of use: see Arrived
+	Found func(Path)  // this one is to be used from now on
 	Tried func(Trial) // a rung has held, or not
 }
 
@@ -212,9 +213,7 @@ func (l *Ladder) Met(m *client.Meeting) {
 	defer l.mu.Unlock()
 	w := l.way(m.ID)
 	w.meeting = m
-	if w.state == machine.StateDirect {
-		w.doubted = true // by the peer, which would not ask if it had a link
-	}
+	w.doubted = w.best.Link != nil && w.best.Rung != Relayed // the peer would not ask if it had that
 	w.fire(machine.EventIntroduction)
 }
 
@@ -237,7 +236,8 @@ func (l *Ladder) Lent(c *client.Circuit) {
 }
 
 // Arrived says that a link with a peer has come to where the node listens, and tells whether
-// it is of use; else it is to be closed. For each that is, Lost must follow.
+// it is of use; else it is to be closed. For each that is, Lost must follow. It is to be used
+// when Found says so, or kept for a while: the peer may know of another one first.
 func (l *Ladder) Arrived(p Path) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

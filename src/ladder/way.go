@@ -37,7 +37,8 @@ type way struct {
 	stood   time.Time     // since when it does
 	pause   time.Duration // before another is looked for: links do not stand for long
 	doubted bool          // the peer says that best does not stand
-	spare   []Path        // of the same tier, if it is the peer that decides
+	spare   []Path        // further links, of no better tier
+	tidy    *time.Timer   // when they are closed; nil for not at all
 }
 
 // fire steps the machine.
@@ -50,6 +51,9 @@ func (w *way) fire(e machine.Event) {
 	w.state, w.since = next, time.Now()
 	if next.Final() {
 		w.timer.Stop()
+		if w.tidy != nil {
+			w.tidy.Stop()
+		}
 		w.endCircuit()
 		if w.ladder.ways[w.peer] == w {
 			delete(w.ladder.ways, w.peer)
@@ -110,30 +114,49 @@ func (w *way) endCircuit() {
 	}
 }
 
-// take takes a link to the peer, and tells whether it is of use.
+// take takes a link to the peer, and tells whether it is of use. A further one waits: the
+// peer may be about to use that one.
 func (w *way) take(p Path) bool {
 	last := w.best
 	switch {
-	case w.state.Final() || last.Link != nil && p.Rung.tier() < last.Rung.tier():
+	case w.state.Final() || last.Link != nil && p.Rung.tier() < last.Rung.tier() || len(w.spare) >= maxSpare:
 		return false
 	case last.Link == nil || p.Rung.tier() > last.Rung.tier():
-		w.spare = nil
-	case !w.lower && len(w.spare) >= maxSpare || w.lower && !w.doubted:
-		return false
-	case !w.lower && !w.doubted:
-		w.spare = append(w.spare, p)
-		return true
-	case !w.lower:
-		w.spare = append(w.spare, last)
+		w.use(p)
+	case w.doubted:
+		w.keep(last)
+		w.use(p)
+	default:
+		w.keep(p)
 	}
-	w.use(p)
 	return true
+}
+
+// keep keeps a link beside the one that is used. Who decides closes it when both sides must
+// know what stands: an attempt is over by then.
+func (w *way) keep(p Path) {
+	w.spare = append(w.spare, p)
+	if w.lower && w.tidy == nil {
+		w.tidy = time.AfterFunc(link.DialTime, w.close)
+	}
+}
+
+// close closes what is kept.
+func (w *way) close() {
+	w.ladder.mu.Lock()
+	spare := w.spare
+	w.spare, w.tidy = nil, nil
+	w.ladder.mu.Unlock()
+	for _, p := range spare {
+		_ = p.Link.Close()
+	}
 }
 
 // use has a link be the one that is used.
 func (w *way) use(p Path) {
-	w.best, w.stood, w.doubted, w.rests = p, time.Now(), false, 0
+	w.best, w.stood, w.doubted = p, time.Now(), false
 	if p.Rung != Relayed {
+		w.rests = 0
 		w.endCircuit()
 		w.fire(machine.EventWon)
 	}

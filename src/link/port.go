@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 )
 
@@ -13,8 +14,8 @@ import (
 // the listener allow it.
 type Port struct {
 	TCP
-	Number uint16
-	Else   bool // from any port, where an earlier connection from that one to the same place is not forgotten yet
+	At   net.Addr // of the listener
+	Else bool     // from any port, where an earlier connection from that one to the same place is not forgotten yet
 }
 
 // ErrShared says that the system does not let connections be made from a listener's port.
@@ -44,7 +45,15 @@ func (p Port) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
 	if !e.definite() {
 		return nil, fmt.Errorf("%w: %q cannot be dialled", ErrEndpoint, endpoint)
 	}
-	dialer := net.Dialer{KeepAlive: -1, LocalAddr: &net.TCPAddr{Port: int(p.Number)}}
+	at, err := netip.ParseAddrPort(p.At.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v is no address of a port", ErrShared, p.At)
+	}
+	local := net.TCPAddr{Port: int(at.Port())}
+	if !at.Addr().IsUnspecified() {
+		local.IP, local.Zone = at.Addr().AsSlice(), at.Addr().Zone()
+	}
+	dialer := net.Dialer{KeepAlive: -1, LocalAddr: &local}
 	dialer.SetMultipathTCP(false)
 	dialer.Control = func(_, _ string, raw syscall.RawConn) error { return reuse(raw) }
 	conn, err := dialer.DialContext(ctx, "tcp", e.address(e.from))

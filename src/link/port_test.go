@@ -39,13 +39,13 @@ func TestPort(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() })
 		return conn.LocalAddr().(*net.TCPAddr).Port, nil
 	}
-	if from, err := dial(Port{Number: uint16(at)}); err != nil || from != at {
+	if from, err := dial(Port{At: l.Addr()}); err != nil || from != at {
 		t.Errorf("from %d, %v, want %d", from, err, at)
 	}
-	if _, err := dial(Port{Number: uint16(at)}); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if _, err := dial(Port{At: l.Addr()}); !errors.Is(err, syscall.EADDRNOTAVAIL) {
 		t.Errorf("a second one: %v", err)
 	}
-	if from, err := dial(Port{Number: uint16(at), Else: true}); err != nil || from == at {
+	if from, err := dial(Port{At: l.Addr(), Else: true}); err != nil || from == at {
 		t.Errorf("a second one from anywhere: from %d, %v", from, err)
 	}
 }

@@ -8,8 +8,9 @@
 // dial each other at the same moment, from the port that they listen on, until
 // one of the rungs holds: an address of a shared network, IPv6, an address
 // that NATs let through because both have dialled. Whoever comes to where the
-// node listens has won, too. If that comes to several links the side with the
-// lower id keeps its first one and closes others.
+// node listens has won, too. If that comes to several links each side uses its
+// first one and keeps the others. When both must know what stands the side
+// with the lower id closes all but the one that it uses.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
