@@ -39,7 +39,7 @@ type report struct {
 	Time time.Time `json:"time"`
 }
 
-// order is a line that a peer reads: whom to look for.
+// order is a line that a peer reads: whom to look for, as if it had not been before.
 type order struct {
 	Reach uuid.UUID `json:"reach"`
 }
@@ -54,7 +54,8 @@ type peer struct {
 	work    sync.WaitGroup
 	ctx     context.Context
 
-	mu sync.Mutex // guards what is printed
+	mu    sync.Mutex // guards what is printed, and links
+	links map[*link.Link]uuid.UUID
 }
 
 func (p *peer) say(r report) {
@@ -83,7 +84,7 @@ func runPeer(addresses []string) error {
 		return err
 	}
 	port := sight.Of(listener.Addr()).Port()
-	p := &peer{own: own, ctx: ctx, at: ladder.Candidates{Port: port}}
+	p := &peer{own: own, ctx: ctx, links: map[*link.Link]uuid.UUID{}, at: ladder.Candidates{Port: port}}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	count := func(what string) { log.Info("unusual", "what", what) }
 	random := func(string) float64 { return rand.Float64() }
@@ -159,6 +160,7 @@ func runPeer(addresses []string) error {
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 			return err
 		}
+		p.forget(o.Reach)
 		ahead, err := p.seal(o.Reach)
 		if err != nil {
 			return err
@@ -170,6 +172,18 @@ func runPeer(addresses []string) error {
 	p.ladder.Close()
 	p.work.Wait()
 	return nil
+}
+
+// forget ends all links with a peer, and looks for it no more.
+func (p *peer) forget(id uuid.UUID) {
+	p.ladder.LetGo(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l, with := range p.links {
+		if with == id {
+			p.work.Go(func() { _ = l.Close() })
+		}
+	}
 }
 
 // renew tells all servers where the peer is reached now.
@@ -294,6 +308,14 @@ func (p *peer) hello(path ladder.Path) {
 // serve reports what is said on a link until it ends.
 func (p *peer) serve(path ladder.Path) {
 	defer context.AfterFunc(p.ctx, func() { _ = path.Link.Close() })()
+	p.mu.Lock()
+	p.links[path.Link] = path.Peer
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.links, path.Link)
+	}()
 	_ = path.Link.Serve(func(b *link.Batch) error {
 		defer b.Release()
 		for i := range b.Len() {

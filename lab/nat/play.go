@@ -51,7 +51,6 @@ type actor struct {
 	input io.WriteCloser
 	cmd   *exec.Cmd
 	id    uuid.UUID
-	slow  time.Duration
 
 	mu      sync.Mutex
 	reports []report
@@ -124,19 +123,34 @@ func (a *actor) next() chan struct{} {
 	return a.news
 }
 
+// last returns the last that a peer has reported of another.
+func (a *actor) last(id uuid.UUID, what string) (last report, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range slices.Backward(a.reports) {
+		if r.Peer == id && r.What == what {
+			return r, true
+		}
+	}
+	return last, false
+}
+
 // best returns the last link to a peer that a peer has reported.
-func (a *actor) best(id uuid.UUID) (best report, tried []string) {
+func (a *actor) best(id uuid.UUID) report {
+	best, _ := a.last(id, "found")
+	return best
+}
+
+// tried returns what a peer has reported of its attempts to reach another.
+func (a *actor) tried(id uuid.UUID) (list []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.reports {
-		switch {
-		case r.Peer == id && r.What == "found":
-			best = r
-		case r.Peer == id && (r.What == "tried" || r.What == "fault"):
-			tried = append(tried, r.Rung+" "+r.Text)
+		if r.Peer == id && (r.What == "tried" || r.What == "fault") {
+			list = append(list, r.Rung+" "+r.Text)
 		}
 	}
-	return best, tried
+	return list
 }
 
 // play builds the lab, and lets every two peers meet, with each delay.
@@ -231,7 +245,7 @@ func round(chosen []kind, sites map[string][]string, trip time.Duration, logs st
 					return 0, fmt.Errorf("the gateway of %s (%s) does not start: %w", space, k.name, err)
 				}
 			}
-			a := &actor{kind: k, space: space, slow: trip, news: make(chan struct{})}
+			a := &actor{kind: k, space: space, news: make(chan struct{})}
 			words := []string{"peer", addresses[0]}
 			if k.six {
 				words = append(words, addresses[1])
@@ -286,16 +300,53 @@ func meetAll(chosen []kind, cast map[string][]*actor, trip time.Duration) (faile
 		})
 	}
 	work.Wait()
+	if trip != slowTrip {
+		return failed
+	}
+	for _, p := range pairs {
+		if took, ok := p.hasten(); !ok {
+			fmt.Printf("%s FAULT: the first word takes %v, wanted %v\n", p.name(), took.Round(time.Millisecond), strangers)
+			failed++
+		}
+	}
 	return failed
 }
+
+// strangers is how long the first word may take between two peers behind NATs, with slowTrip
+// there and back. On a machine that does much else at the time it may take longer: it is
+// tried again then, when all others have met.
+const (
+	strangers = 260 * time.Millisecond
+	slowTrip  = 80 * time.Millisecond
+	hastes    = 5
+)
+
+// hasten returns how long the first word takes, and whether that is short enough.
+func (p pair) hasten() (took time.Duration, ok bool) {
+	for range hastes {
+		began, _ := p.a.last(p.b.id, "reach")
+		first, arrived := p.b.await(patience, func(r report) bool {
+			return r.Peer == p.a.id && (r.What == "ahead" || r.What == "message") && r.Time.After(began.Time)
+		})
+		if took = first.Time.Sub(began.Time); arrived && took <= strangers {
+			return took, true
+		}
+		if json.NewEncoder(p.a.input).Encode(order{p.b.id}) != nil {
+			return took, false
+		}
+		p.a.await(patience, func(r report) bool { return r.What == "reach" && r.Peer == p.b.id && r.Time.After(began.Time) })
+	}
+	return took, false
+}
+
+func (p pair) name() string { return p.a.kind.name + " " + p.b.kind.name }
 
 // agree waits until both use a link as they should, or no better one is found in time.
 func (p pair) agree(within time.Duration) (near, far report) {
 	limit := time.After(within)
 	for {
 		news := []chan struct{}{p.a.next(), p.b.next()}
-		near, _ = p.a.best(p.b.id)
-		far, _ = p.b.best(p.a.id)
+		near, far = p.a.best(p.b.id), p.b.best(p.a.id)
 		if near.Rung == far.Rung && near.Rung != "relayed" && slices.Contains(p.want, near.Rung) {
 			return near, far
 		}
@@ -308,17 +359,11 @@ func (p pair) agree(within time.Duration) (near, far report) {
 	}
 }
 
-// strangers is how long the first word may take between two peers behind NATs, with 80 ms
-// there and back.
-const strangers = 260 * time.Millisecond
-
 // meet lets two peers meet, and says how they have.
 func (p pair) meet() (line string, ok bool) {
-	name := p.a.kind.name + " " + p.b.kind.name
 	fault := func(text string) (string, bool) {
-		_, near := p.a.best(p.b.id)
-		_, far := p.b.best(p.a.id)
-		return fmt.Sprintf("%-14s FAULT: %s\n    %s", name, text, strings.Join(append(near, far...), "\n    ")), false
+		near, far := p.a.tried(p.b.id), p.b.tried(p.a.id)
+		return fmt.Sprintf("%-14s FAULT: %s\n    %s", p.name(), text, strings.Join(append(near, far...), "\n    ")), false
 	}
 	about := func(what string, other *actor, rungs ...string) func(report) bool {
 		return func(r report) bool {
@@ -363,9 +408,7 @@ func (p pair) meet() (line string, ok bool) {
 		return fault(fmt.Sprintf("one side has %s, the other %s, wanted %s", near.Rung, far.Rung, strings.Join(p.want, " or ")))
 	case !slices.Contains(p.want, near.Rung):
 		return fault(fmt.Sprintf("%s, wanted %s", near.Rung, strings.Join(p.want, " or ")))
-	case p.a.slow == 80*time.Millisecond && took[0] > strangers:
-		return fault(fmt.Sprintf("the first word takes %v, wanted %v", took[0].Round(time.Millisecond), strangers))
 	}
 	ms := func(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d)/1e6) }
-	return fmt.Sprintf("%-14s %-9s %9s %9s %9s", name, near.Rung, ms(took[0]), ms(took[1]), ms(took[2])), true
+	return fmt.Sprintf("%-14s %-9s %9s %9s %9s", p.name(), near.Rung, ms(took[0]), ms(took[1]), ms(took[2])), true
 }
