@@ -85,7 +85,7 @@ check: ## prove that all is formatted, vetted, and what the models print
 	done
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck bindings/*/*.sh conformance/*/*.sh .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
+	shellcheck bindings/*/*.sh conformance/*/*.sh .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh lab/nat/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
@@ -192,7 +192,8 @@ lan: deps build ## try LANs made of network namespaces; needs root
 .PHONY: natlab
 natlab: ## let peers behind NATs of all kinds find each other; NATLAB="--short" for a short run
 	CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat
-	bin/natlab $(NATLAB)
+	@bash lab/nat/miniupnpd.sh bin/miniupnpd || echo "natlab: without sites of miniupnpd, which cannot be had"
+	bin/natlab $$([ ! -x bin/miniupnpd/usr/sbin/miniupnpd ] || echo --miniupnpd bin/miniupnpd/usr/sbin/miniupnpd) $(NATLAB)
 
 .PHONY: bench
 bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run

@@ -92,6 +92,7 @@ func runLab(args []string) error {
 	only := flags.String("only", "", "only kinds with these `names`, commas between")
 	trip := flags.Duration("trip", -1, "only with this `time` there and back between hosts; default 0 and 80 ms")
 	keep := flags.String("logs", "", "`directory` where to leave what the peers log")
+	miniupnpd := flags.String("miniupnpd", "", "`program` that maps ports for further sites")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -112,9 +113,9 @@ func runLab(args []string) error {
 	if *trip >= 0 {
 		trips = []time.Duration{*trip}
 	}
-	chosen, err := choose(*short, *only)
+	chosen, err := choose(*short, *only, *miniupnpd)
 	if err != nil {
 		return err
 	}
-	return play(chosen, trips, *keep)
+	return play(chosen, trips, *keep, *miniupnpd)
 }

@@ -31,9 +31,13 @@ const (
 	patience = 30 * time.Second
 )
 
-func choose(short bool, only string) (list []kind, err error) {
+// choose returns kinds, without those of miniupnpd if that is not there.
+func choose(short bool, only, miniupnpd string) (list []kind, err error) {
 	names := strings.Split(only, ",")
 	for _, k := range kinds {
+		if miniupnpd == "" && strings.HasPrefix(k.mapped, "miniupnpd") {
+			continue
+		}
 		if only == "" && (!short || slices.Contains(brief, k.name)) || slices.Contains(names, k.name) {
 			list = append(list, k)
 		}
@@ -154,7 +158,7 @@ func (a *actor) tried(id uuid.UUID) (list []string) {
 }
 
 // play builds the lab, and lets every two peers meet, with each delay.
-func play(chosen []kind, trips []time.Duration, logs string) error {
+func play(chosen []kind, trips []time.Duration, logs, miniupnpd string) error {
 	if logs == "" {
 		dir, err := os.MkdirTemp("", "natlab")
 		if err != nil {
@@ -166,7 +170,7 @@ func play(chosen []kind, trips []time.Duration, logs string) error {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return err
 	}
-	l := &lab{wire: &wire{at: map[[6]byte]*port{}}}
+	l := &lab{miniupnpd: miniupnpd, wire: &wire{at: map[[6]byte]*port{}}}
 	l.space("server", serverAt)
 	l.batch("server", "addr add "+serverV6+"/64 dev wan nodad\n")
 	l.space("proxy", proxyAt)
@@ -184,7 +188,7 @@ func play(chosen []kind, trips []time.Duration, logs string) error {
 	failed := 0
 	for _, trip := range trips {
 		l.wire.delay.Store(int64(trip / 2))
-		n, err := round(chosen, sites, trip, filepath.Join(logs, trip.String()))
+		n, err := l.round(chosen, sites, trip, filepath.Join(logs, trip.String()))
 		if err != nil {
 			return err
 		}
@@ -203,7 +207,7 @@ type pair struct {
 }
 
 // round starts a server and peers, and lets every two meet.
-func round(chosen []kind, sites map[string][]string, trip time.Duration, logs string) (failed int, err error) {
+func (l *lab) round(chosen []kind, sites map[string][]string, trip time.Duration, logs string) (failed int, err error) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return 0, err
 	}
@@ -239,7 +243,13 @@ func round(chosen []kind, sites map[string][]string, trip time.Duration, logs st
 	cast := map[string][]*actor{}
 	for _, k := range chosen {
 		for _, space := range sites[k.name] {
-			if k.mapped != "" {
+			if pcp, mini := strings.CutPrefix(k.mapped, "miniupnpd "); mini {
+				end, err := l.runMiniupnpd(l.miniupnpd, "r"+space[1:], l.at(space), pcp, logs)
+				if err != nil {
+					return 0, err
+				}
+				ends = append(ends, end)
+			} else if k.mapped != "" {
 				_, out, err := run("r"+space[1:], nil, "gateway", k.mapped)
 				if err != nil || !out.Scan() {
 					return 0, fmt.Errorf("the gateway of %s (%s) does not start: %w", space, k.name, err)

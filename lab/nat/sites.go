@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ type kind struct {
 	six    bool   // it has IPv6
 	twin   string // what its second host stands in: nothing for a site of its own, lan or apart
 	stage  int    // hops of NAT: 2 has a carrier's
-	mapped string // how its gateway maps ports: pmp, pcp, upnp or nothing
+	mapped string // how its gateway maps ports: pmp, pcp, upnp, miniupnpd with PCP or without, or nothing
 }
 
 // kinds are all kinds of sites.
@@ -36,6 +37,8 @@ var kinds = []kind{
 	{name: "pmp", says: "symmetric, maps ports by NAT-PMP", nat: "random drop", mapped: "pmp"},
 	{name: "pcp", says: "the same by PCP", nat: "random drop", mapped: "pcp"},
 	{name: "upnp", says: "the same by UPnP", nat: "random drop", mapped: "upnp"},
+	{name: "mini", says: "the same by PCP of miniupnpd", nat: "random drop", mapped: "miniupnpd yes"},
+	{name: "miniu", says: "the same by UPnP of miniupnpd", nat: "random drop", mapped: "miniupnpd no"},
 	{name: "lan", says: "two hosts of one LAN", nat: "keep drop", twin: "lan"},
 	{name: "hair", says: "two LANs behind one NAT with hairpin", nat: "cone hairpin", twin: "apart"},
 	{name: "flat", says: "the same without hairpin", nat: "keep drop", twin: "apart"},
@@ -50,10 +53,11 @@ const (
 
 // lab builds namespaces. Faults are kept, and what follows one is not done.
 type lab struct {
-	wire  *wire
-	sites int
-	six   []int // numbers of sites that have IPv6
-	err   error
+	wire      *wire
+	sites     int
+	miniupnpd string // the program, nothing if there is none
+	six       []int  // numbers of sites that have IPv6
+	err       error
 }
 
 // run runs a command, whose words are split at blanks.
@@ -111,7 +115,8 @@ func (l *lab) host(router, device, name string, net, n int) {
 func (l *lab) site(k kind) []string {
 	l.sites++
 	i := l.sites
-	router, host, at := fmt.Sprintf("r%d", i), fmt.Sprintf("h%d", i), fmt.Sprintf("11.0.113.%d", 10+i)
+	router, host := fmt.Sprintf("r%d", i), fmt.Sprintf("h%d", i)
+	at := l.at(host)
 	if k.six {
 		l.six = append(l.six, i)
 	}
@@ -154,6 +159,15 @@ func (l *lab) site(k kind) []string {
 		l.batch(host, fmt.Sprintf("addr add 2001:db8:%x::2/64 dev eth0 nodad\nroute add ::/0 via 2001:db8:%x::1\n", i, i))
 	}
 	return hosts
+}
+
+// at returns the outer address of the router of a host.
+func (l *lab) at(host string) string {
+	n, err := strconv.Atoi(host[1:])
+	if err != nil {
+		panic(err) // hosts are numbered
+	}
+	return fmt.Sprintf("11.0.113.%d", 10+n)
 }
 
 // routes tells all who have IPv6 where the networks of sites are.
