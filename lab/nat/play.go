@@ -53,7 +53,6 @@ type actor struct {
 	kind  kind
 	space string
 	input io.WriteCloser
-	cmd   *exec.Cmd
 	id    uuid.UUID
 
 	mu      sync.Mutex

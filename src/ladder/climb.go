@@ -130,8 +130,11 @@ func (l *Ladder) punch(ctx context.Context, e sight.Endpoint, card *identity.Car
 		conn, err := l.syn(ctx, e)
 		switch {
 		case err == nil:
+			// What comes to nothing is reset, so that the system forgets it at once.
+			linger(conn, 0)
 			made, err := l.Open(l.ctx, conn, card)
 			if err == nil {
+				linger(conn, -1)
 				return made, nil
 			}
 			last = err
@@ -149,6 +152,13 @@ func (l *Ladder) punch(ctx context.Context, e sight.Endpoint, card *identity.Car
 		}
 	}
 	return nil, cmp.Or(last, context.Cause(ctx))
+}
+
+// linger has a connection of TCP be reset when it is closed, or not.
+func linger(conn net.Conn, seconds int) {
+	if conn, ok := conn.(interface{ SetLinger(int) error }); ok {
+		_ = conn.SetLinger(seconds) // fails only if it has ended
+	}
 }
 
 // syn connects with one packet.

@@ -155,8 +155,8 @@ func (l *Ladder) way(peer uuid.UUID) *way {
 	return w
 }
 
-// Reach looks for a way to a peer that somebody knows, until LetGo. What is sent ahead goes
-// with the request for a circuit.
+// Reach looks for a way to a peer that somebody knows, until LetGo. What is sent ahead, of at
+// most oncemsg.MaxCircuitAhead octets, goes with the request for a circuit, if there is one.
 func (l *Ladder) Reach(peer uuid.UUID, by Introducer, ahead []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,9 +195,14 @@ func (l *Ladder) LetGo(peer uuid.UUID) {
 func (l *Ladder) Willing(who client.Proposal) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.room(who.ID)
+}
+
+// room tells whether a peer may be dialled that has asked. The caller holds the lock.
+func (l *Ladder) room(peer uuid.UUID) bool {
 	climbs := 0
 	for _, w := range l.ways {
-		if w.state == machine.StateClimbing && w.peer != who.ID {
+		if w.state == machine.StateClimbing && w.peer != peer {
 			climbs++
 		}
 	}
@@ -207,10 +212,13 @@ func (l *Ladder) Willing(who client.Proposal) bool {
 	return climbs < oncemsg.MaxClimbs
 }
 
-// Met says that somebody was met who had asked.
+// Met says that somebody was met who had asked. Others may have come first meanwhile.
 func (l *Ladder) Met(m *client.Meeting) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.room(m.ID) {
+		return
+	}
 	w := l.way(m.ID)
 	w.meeting = m
 	w.doubted = w.best.Link != nil && w.best.Rung != Relayed // the peer would not ask if it had that

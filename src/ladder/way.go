@@ -13,8 +13,12 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous/client"
 )
 
-// maxSpare is how many links of a peer are kept beside the one that is used.
-const maxSpare = 4
+// maxSpare is how many links of a peer are kept beside the one that is used; minRetry is how
+// soon a server is asked again at the soonest, whatever it says.
+const (
+	maxSpare = 4
+	minRetry = time.Second
+)
 
 // way is the way to one peer. It implements the actions of its machine, and is under the
 // lock of the ladder.
@@ -119,10 +123,12 @@ func (w *way) endCircuit() {
 func (w *way) take(p Path) bool {
 	last := w.best
 	switch {
-	case w.state.Final() || last.Link != nil && p.Rung.tier() < last.Rung.tier() || len(w.spare) >= maxSpare:
+	case w.state.Final() || last.Link != nil && p.Rung.tier() < last.Rung.tier():
 		return false
 	case last.Link == nil || p.Rung.tier() > last.Rung.tier():
 		w.use(p)
+	case len(w.spare) >= maxSpare:
+		return false
 	case w.doubted:
 		w.keep(last)
 		w.use(p)
@@ -246,8 +252,8 @@ func (w *way) SendIntroduce() {
 			return
 		}
 		l.Log.Debug("no introduction", "peer", w.peer, "error", err)
-		if no := new(client.RefusedError); errors.As(err, &no) {
-			w.retry = no.Retry
+		if no := new(client.RefusedError); errors.As(err, &no) && no.Retry > 0 {
+			w.retry = link.Vary(max(no.Retry, minRetry), l.Random("retry"))
 		}
 		w.fire(machine.EventNope)
 	})

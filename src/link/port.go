@@ -14,8 +14,10 @@ import (
 // the listener allow it.
 type Port struct {
 	TCP
-	At   net.Addr // of the listener
-	Else bool     // from any port, where an earlier connection from that one to the same place is not forgotten yet
+	At net.Addr // of the listener
+	// Else has connections be made from any port where there is one from that port to the
+	// same place, or the system remembers one. They are reset when they are closed.
+	Else bool
 }
 
 // ErrShared says that the system does not let connections be made from a listener's port.
@@ -59,6 +61,10 @@ func (p Port) Dial(ctx context.Context, endpoint string) (net.Conn, error) {
 	conn, err := dialer.DialContext(ctx, "tcp", e.address(e.from))
 	if p.Else && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, ErrShared)) {
 		return p.TCP.Dial(ctx, endpoint)
+	}
+	if p.Else && err == nil {
+		// The next one is to come from the port, too: none is remembered when it is closed.
+		_ = conn.(*net.TCPConn).SetLinger(0) // fails only if it has ended
 	}
 	return conn, err
 }

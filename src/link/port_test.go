@@ -31,13 +31,21 @@ func TestPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer far.Close()
+	var last net.Conn
 	dial := func(p Port) (int, error) {
 		conn, err := p.Dial(context.Background(), "tcp://"+far.Addr().String())
 		if err != nil {
 			return 0, err
 		}
 		t.Cleanup(func() { _ = conn.Close() })
+		last = conn
 		return conn.LocalAddr().(*net.TCPAddr).Port, nil
+	}
+	for range 2 { // it is forgotten when it is closed
+		if from, err := dial(Port{At: l.Addr(), Else: true}); err != nil || from != at {
+			t.Errorf("from %d, %v, want %d", from, err, at)
+		}
+		_ = last.Close()
 	}
 	if from, err := dial(Port{At: l.Addr()}); err != nil || from != at {
 		t.Errorf("from %d, %v, want %d", from, err, at)
