@@ -103,7 +103,6 @@ type Client struct {
 	mu        sync.Mutex // guards what follows, and the machine of the session
 	session   *session   // nil while there is none
 	published published
-	serial    uint64
 	pin       *Pin // what was learnt, if Pins does not keep it
 	known     known
 	nonces    nonces
