@@ -32,6 +32,9 @@ func runGateway(protocol string) error {
 		},
 		Shut: func(outer uint16) error { return nft("delete", fmt.Sprint(outer)) },
 	}
+	if protocol == "pcp" {
+		g.Kill(1) // which is found out, deleted, and made anew
+	}
 	if protocol != "upnp" {
 		conn, err := net.ListenPacket("udp4", gatewayAt+":5351")
 		if err != nil {

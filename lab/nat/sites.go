@@ -35,7 +35,7 @@ var kinds = []kind{
 	{name: "tcp", says: "only TCP to the server", nat: "server"},
 	{name: "proxy", says: "only an HTTP proxy", nat: "proxy"},
 	{name: "pmp", says: "symmetric, maps ports by NAT-PMP", nat: "random drop", mapped: "pmp"},
-	{name: "pcp", says: "the same by PCP", nat: "random drop", mapped: "pcp"},
+	{name: "pcp", says: "the same by PCP; the first mapping is dead", nat: "random drop", mapped: "pcp"},
 	{name: "upnp", says: "the same by UPnP", nat: "random drop", mapped: "upnp"},
 	{name: "mini", says: "the same by PCP of miniupnpd", nat: "random drop", mapped: "miniupnpd yes"},
 	{name: "miniu", says: "the same by UPnP of miniupnpd", nat: "random drop", mapped: "miniupnpd no"},
