@@ -23,6 +23,7 @@ type Gateway struct {
 
 	mu     sync.Mutex
 	listed map[uint16]netip.AddrPort
+	opened map[uint16]bool // of those that are listed
 	taken  map[uint16]bool
 	dead   int
 	asked  int
@@ -108,13 +109,14 @@ func (g *Gateway) assign(wanted uint16, inner netip.AddrPort, elsewhere bool) (u
 		}
 	}
 	if g.listed == nil {
-		g.listed = map[uint16]netip.AddrPort{}
+		g.listed, g.opened = map[uint16]netip.AddrPort{}, map[uint16]bool{}
 	}
 	g.listed[wanted] = inner
 	if g.dead > 0 {
 		g.dead--
 		return wanted, nil
 	}
+	g.opened[wanted] = true
 	if g.Open != nil {
 		return wanted, g.Open(wanted, inner)
 	}
@@ -134,8 +136,10 @@ func (g *Gateway) remove(inner netip.AddrPort) error {
 }
 
 func (g *Gateway) unmap(outer uint16) error {
+	opened := g.opened[outer]
 	delete(g.listed, outer)
-	if g.Shut != nil {
+	delete(g.opened, outer)
+	if g.Shut != nil && opened {
 		return g.Shut(outer)
 	}
 	return nil
