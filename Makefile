@@ -18,6 +18,7 @@ BENCH       ?=
 LOAD        ?=
 ONLY        ?=
 RING        ?=
+NATLAB      ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal
 # BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
@@ -85,7 +86,7 @@ check: ## prove that all is formatted, vetted, and what the models print
 	done
 	go run $(STATICCHECK) ./...
 	cd src/interop && go vet ./...
-	shellcheck bindings/*/*.sh conformance/*/*.sh .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh src/interop/gyrenode/*.sh
+	shellcheck bindings/*/*.sh conformance/*/*.sh .ci/run .ci/*.sh deploy/*.sh gsl/*.sh demo/*.sh lab/*.sh lab/nat/*.sh src/interop/gyrenode/*.sh
 	go mod tidy -diff
 	bash gsl/check.sh
 
@@ -205,6 +206,12 @@ lan: deps build ## try LANs made of network namespaces; needs root
 load: ## hold once server to its promises with 18,000 nodes; LOAD=-smoke for a short run
 	@$(BUILD) -o bin/once ./src/cmd/once
 	@CGO_ENABLED=0 go build -o bin/load ./lab/load && bin/load $(LOAD)
+
+.PHONY: natlab
+natlab: ## let peers behind NATs of all kinds find each other; NATLAB="--short" for a short run
+	CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat
+	@bash lab/nat/miniupnpd.sh bin/miniupnpd || echo "natlab: without sites of miniupnpd, which cannot be had"
+	bin/natlab $$([ ! -x bin/miniupnpd/usr/sbin/miniupnpd ] || echo --miniupnpd bin/miniupnpd/usr/sbin/miniupnpd) $(NATLAB)
 
 .PHONY: bench
 bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run

@@ -8,6 +8,7 @@ require (
 	filippo.io/age v1.3.2
 	github.com/coder/websocket v1.8.14
 	github.com/google/uuid v1.6.0
+	github.com/huin/goupnp v1.3.1
 	github.com/prometheus/client_golang v1.23.2
 	github.com/rivo/uniseg v0.4.7
 	github.com/spf13/cobra v1.10.2
@@ -32,5 +33,6 @@ require (
 	github.com/prometheus/common v0.66.1 // indirect
 	github.com/prometheus/procfs v0.16.1 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
+	golang.org/x/sync v0.24.0 // indirect
 	google.golang.org/protobuf v1.36.8 // indirect
 )

@@ -42,6 +42,10 @@ type Curve struct {
 	Key    *ecdh.PrivateKey // our long-term key, of X25519
 	Former *ecdh.PrivateKey // one that a server had before, and that clients may still know it by; nil for none
 	Server *ecdh.PublicKey  // the far side's, if we are the client; nil makes us the server
+	// Tie is set by a client whose connection the far side may have dialled too, which then is
+	// no server either: the one of the two whose public key is lower stays the client. It
+	// needs a server that says it is one, as those of libzmq do not.
+	Tie bool
 	// Admit is asked by a server whether to let a client in that has proved to hold
 	// key; nil lets nobody in. What an error says stays here: the client hears but
 	// the status 400 of RFC 27, or the reason of a RefusedError that it wraps. A client asks it about the server; nil is content
@@ -99,6 +103,29 @@ func NewCurveHandshake(local Metadata, c Curve, addr net.Addr) *Handshake {
 }
 
 func (c *curveSide) server() bool { return c != nil && c.Server == nil }
+
+// untie makes us the server of a client that the far side is too, if it is we who serve; it
+// lets nobody else in than whom we took for the server.
+func (c *curveSide) untie(greeting []byte) {
+	if c == nil || !c.Tie || c.server() || greeting[greetingServer] != 0 {
+		return
+	}
+	far := c.Server.Bytes()
+	if bytes.Compare(c.Key.PublicKey().Bytes(), far) < 0 {
+		return
+	}
+	c.Server = nil
+	admit := c.Admit
+	c.Admit = func(key [32]byte, addr net.Addr, m *Metadata) error {
+		if !bytes.Equal(key[:], far) {
+			return errors.New("it is somebody else")
+		}
+		if admit != nil {
+			return admit(key, addr, m)
+		}
+		return nil
+	}
+}
 
 // next returns our next short nonce.
 func (c *curveSide) next() []byte {

@@ -309,3 +309,35 @@ func BenchmarkCurveHandshake(b *testing.B) {
 		converse(newClient(), newServer(), func(_ int, o []byte) []byte { return o })
 	}
 }
+
+// TestCurveTie: of two sides that have dialled each other the one with the higher key serves,
+// and lets in nobody else than whom it has dialled. Where one side serves anyhow there is no tie.
+func TestCurveTie(t *testing.T) {
+	tied := func(own, far *ecdh.PrivateKey) *Handshake {
+		return NewCurveHandshake(Metadata{Type: Dealer}, Curve{Key: own, Server: far.PublicKey(), Tie: true}, farAddr)
+	}
+	pass := func(_ int, b []byte) []byte { return b }
+	for _, test := range []struct {
+		name      string
+		one, two  *Handshake
+		near, far error
+	}{
+		{"both have dialled", tied(clientKey, serverKey), tied(serverKey, clientKey), nil, nil},
+		{"the other way round", tied(serverKey, clientKey), tied(clientKey, serverKey), nil, nil},
+		{"a server", tied(clientKey, serverKey), newServer(), nil, nil},
+		{"somebody else has", tied(fixedKey(0x99), serverKey), tied(serverKey, clientKey), ErrAdmission, ErrAdmission},
+		{"who should serve does not expect it", tied(clientKey, serverKey), NewCurveHandshake(Metadata{Type: Dealer}, Curve{Key: serverKey, Server: clientKey.PublicKey()}, farAddr), ErrProtocol, ErrProtocol},
+	} {
+		converse(test.one, test.two, pass)
+		for i, side := range []*Handshake{test.one, test.two} {
+			want := []error{test.near, test.far}[i]
+			r, err := side.Result()
+			if want == nil && (err != nil || r.Key != [32]byte([]*Handshake{test.two, test.one}[i].curve.Key.PublicKey().Bytes())) {
+				t.Errorf("%s: side %d has %v, %v", test.name, i, r, err)
+			}
+			if want != nil && r != nil {
+				t.Errorf("%s: side %d has %v", test.name, i, r)
+			}
+		}
+	}
+}

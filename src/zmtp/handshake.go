@@ -161,6 +161,7 @@ func (h *Handshake) readGreeting(g []byte) (err error) {
 	case g[greetingMajor] > 3 || g[greetingMinor] > 0:
 		h.minor = 1
 	}
+	h.curve.untie(g)
 	switch {
 	case h.curve == nil:
 		h.await(Ready, h.readReady)

@@ -122,17 +122,23 @@ const (
 
 // Limits of what the messages say together.
 const (
-	MaxServers     = 8      // hosts in an address
-	MaxAddress     = 2048   // octets of an address
-	MaxPage        = 32768  // octets of entries in one message, but for one entry that is larger
-	MaxWatchersTag = 4096   // nodes that may have a tag that is watched
-	MaxNetwork     = 262144 // nodes of one network
-	MaxLife        = 7200   // seconds for which a record is valid
-	MaxLease       = 90000  // milliseconds from the last PUBLISH or RENEW until a node is gone
-	MaxGather      = 100    // milliseconds for which changes are gathered before watchers are told
-	MaxHops        = 8      // relays that a circuit goes through
-	MaxMessage     = 524288 // octets of one message
-	MaxGreeting    = 16384  // octets of one message before the server has said OK
+	MaxServers      = 8      // hosts in an address
+	MaxAddress      = 2048   // octets of an address
+	MaxPage         = 32768  // octets of entries in one message, but for one entry that is larger
+	MaxWatchersTag  = 4096   // nodes that may have a tag that is watched
+	MaxNetwork      = 262144 // nodes of one network
+	MaxLife         = 7200   // seconds for which a record is valid
+	MaxLease        = 90000  // milliseconds from the last PUBLISH or RENEW until a node is gone
+	MaxGather       = 100    // milliseconds for which changes are gathered before watchers are told
+	MaxHops         = 8      // relays that a circuit goes through
+	MaxDialsAddress = 8      // dials of one address in a minute on the word of servers, for all peers together
+	MaxDials        = 256    // dials in a minute on the word of servers
+	MaxPunch        = 12     // packets by which a node dials one address of a peer that it was introduced to
+	MaxClimbs       = 64     // peers that a node dials at a time because they were introduced to it
+	MaxStagger      = 50     // milliseconds from one address of a peer to the next
+	MaxMapping      = 1200   // seconds for which a gateway is asked to map a port; that is renewed, and dialled back, after half of them
+	MaxMessage      = 524288 // octets of one message
+	MaxGreeting     = 16384  // octets of one message before the server has said OK
 )
 
 // ID tells the messages apart.

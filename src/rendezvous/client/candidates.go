@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	"github.com/sjohnr/at-once/src/sight"
 )
 
@@ -37,12 +38,6 @@ func Dialable(candidates, seen []string, observed string, key [32]byte) (list []
 	return list
 }
 
-// What is dialled at most in a minute on the word of servers.
-const (
-	dialsAddress = 8
-	dialsAll     = 256
-)
-
 // Dials bound what is dialled on the word of servers. It is one for all servers and peers.
 type Dials struct {
 	mu    sync.Mutex
@@ -59,7 +54,7 @@ func (d *Dials) Allow(address netip.Addr, now time.Time) bool {
 		d.since, d.each, d.all = now, map[netip.Addr]int{}, 0
 	}
 	address = address.Unmap()
-	if d.all >= dialsAll || d.each[address] >= dialsAddress {
+	if d.all >= oncemsg.MaxDials || d.each[address] >= oncemsg.MaxDialsAddress {
 		return false
 	}
 	d.all++

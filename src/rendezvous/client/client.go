@@ -140,12 +140,17 @@ func (c *Client) State() State {
 	return state
 }
 
-// Challenge returns what content that is sent ahead of a connection to the node is sealed
-// under: that of the record that others have.
-func (c *Client) Challenge() []byte {
+// Challenges returns what content that is sent ahead of a connection to the node is sealed
+// under: that of the record that others have, and of the one before, which some still have.
+func (c *Client) Challenges() (list [][]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.published.challenge
+	for _, challenge := range [][]byte{c.published.challenge, c.published.former} {
+		if challenge != nil {
+			list = append(list, challenge)
+		}
+	}
+	return list
 }
 
 // DialBack has the server connect to a port at the address that it sees the node at, and

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -21,14 +22,27 @@ func (p *published) says(what Description) bool {
 		slices.Equal(p.what.Groups, what.Groups) && slices.Equal(p.what.Candidates, what.Candidates)
 }
 
+// serial is that of the latest record of this process. No two have one: what is inside is
+// sealed under a key that comes from it, even if a node has several clients of a server.
+var serial atomic.Uint64
+
+// nextSerial returns a serial that is higher than all before.
+func nextSerial(now time.Time) uint64 {
+	for {
+		last := serial.Load()
+		if next := max(last+1, uint64(now.UnixMicro())); serial.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
 // SendPublish is an action of the machine. It says the same as before if that still holds,
 // so that nobody is told again.
 func (s *session) SendPublish() {
 	p := &s.published
 	what, card, now := s.Describe(), s.Identity.Card(), s.now()
 	if p.network != s.keys.Number || p.incarnation != card.Incarnation || p.old(now) || !p.says(what) {
-		fresh := published{what: what, network: s.keys.Number, incarnation: card.Incarnation, challenge: draw(oncerecord.MaxInsideChallenge), expiry: now.Add(rendezvous.Life)}
-		s.serial++
+		fresh := published{what: what, network: s.keys.Number, incarnation: card.Incarnation, challenge: draw(oncerecord.MaxInsideChallenge), former: p.challenge, expiry: now.Add(rendezvous.Life)}
 		inside := oncerecord.Inside{
 			Name: what.Name, Challenge: fresh.challenge, Candidates: candidates(what.Candidates),
 			Headers: wire.Pairs(what.Headers), Groups: what.Groups,
@@ -37,7 +51,7 @@ func (s *session) SendPublish() {
 			inside.Token = s.Identity.Token().Octets()
 		}
 		var err error
-		if fresh.record, fresh.sealed, err = s.keys.Publish(s.Identity, s.serial, fresh.expiry, &inside); err != nil {
+		if fresh.record, fresh.sealed, err = s.keys.Publish(s.Identity, nextSerial(now), fresh.expiry, &inside); err != nil {
 			s.fault = fmt.Errorf("cannot publish the node: %w", err)
 			s.HangUp()
 			return

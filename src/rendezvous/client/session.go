@@ -223,6 +223,9 @@ func (s *session) Enter() { s.note() }
 func (s *session) note() {
 	m := s.message.(*oncemsg.OK)
 	s.observed, s.relays, s.trip = m.Observed, m.Relays == 1, time.Since(s.sent)
+	if s.Observed != nil {
+		s.Observed(s.link.LocalAddr(), m.Observed)
+	}
 	if roll := s.Identity.Roll(); roll != nil && s.keys.Members != nil && roll.Number > m.Rolls && s.state != machine.StateAuthenticating {
 		s.send(s.next(), &oncemsg.Roll{Roll: roll.Octets()})
 	}

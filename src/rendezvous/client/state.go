@@ -76,7 +76,8 @@ type Config struct {
 	WSS       func(ctx context.Context, url string) (net.Conn, error) // nil is not at all
 	Pins      Pins                                                    // nil remembers nothing
 	Describe  func() Description
-	Watched   func() []string // groups whose members are sighted; nil is all of the network
+	Observed  func(local net.Addr, at string) // the server sees the connection from an address of this host at that address; called before Describe
+	Watched   func() []string                 // groups whose members are sighted; nil is all of the network
 	Willing   func(Proposal) bool
 	Met       func(*Meeting) // with whom the node was willing to meet
 	Lent      func(*Circuit) // somebody has asked for
@@ -149,6 +150,7 @@ type published struct {
 	incarnation    uint64
 	record, sealed []byte
 	challenge      []byte
+	former         []byte    // challenge of the record before
 	expiry         time.Time // by the server's clock
 }
 

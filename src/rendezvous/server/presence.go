@@ -69,11 +69,19 @@ func (c *session) publish(m *published) *refusal {
 		}
 		p = &peer{server: s, key: c.key()}
 	}
-	if !m.record.Newer(p.record) && (m.record.Incarnation != p.record.Incarnation || m.record.Serial != p.record.Serial) {
+	newer := m.record.Newer(p.record)
+	elsewhere := slices.ContainsFunc(p.sessions, func(other *session) bool { return other != c })
+	switch old := !newer && (m.record.Incarnation != p.record.Incarnation || m.record.Serial != p.record.Serial); {
+	case old && (m.record.Incarnation != p.record.Incarnation || !elsewhere):
 		return refuse(serving.ReasonStale, "there is a newer record of the node")
-	}
-	if err := p.keep(m, p.record != nil && !m.record.Newer(p.record), c); err != nil {
-		return refuse(serving.ReasonFull, "%v", err).after(time.Minute)
+	case old: // it has come by another connection, and stays
+		if why := p.again(nil, nil, c); why != nil {
+			return why
+		}
+	default:
+		if err := p.keep(m, !newer, c); err != nil {
+			return refuse(serving.ReasonFull, "%v", err).after(time.Minute)
+		}
 	}
 	s.peers[p.key] = p
 	p.enlist(c)

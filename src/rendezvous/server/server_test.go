@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -289,5 +293,47 @@ func TestCloseIsQuick(t *testing.T) {
 			s.Errorf("it takes %v", took)
 		}
 		_ = conn.Close()
+	})
+}
+
+// TestTwoFamilies: a node with two connections, as of IPv4 and IPv6, is seen at both
+// addresses. Each publishes what it has, the latest counts, and neither is turned away.
+func TestTwoFamilies(t *testing.T) {
+	inScene(t, 10*time.Millisecond, open(), func(s *scene) {
+		own, ben := someone(), s.node("10.0.0.9", "ben", someone())
+		var mu sync.Mutex
+		var seen []string
+		observed := func(c *client.Config) {
+			c.Observed = func(_ net.Addr, at string) { mu.Lock(); defer mu.Unlock(); seen = append(seen, at) }
+		}
+		four, six := s.node("10.0.0.2", "ana", own, observed), s.node("10.0.0.3", "ana", own)
+		for n := range 5 {
+			time.Sleep(time.Second)
+			for _, c := range []*node{four, six} {
+				c.mu.Lock()
+				c.what.Groups = []string{"room", fmt.Sprint(n)}
+				c.mu.Unlock()
+				c.Renew()
+			}
+		}
+		time.Sleep(time.Second)
+		four.Renew() // with a record that is older than that of the other connection
+		time.Sleep(time.Second)
+		p, err := ben.Look(s.Context(), own.UUID())
+		if err != nil || len(p.Seen) != 2 || !slices.Contains(p.Inside.Groups, "4") {
+			s.Errorf("ben knows %+v, %v", p, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if four.State().Trouble != "" || six.State().Trouble != "" || len(seen) == 0 || !strings.HasPrefix(seen[0], "10.0.0.2:") {
+			s.Errorf("%+v, %+v, seen at %v", four.State(), six.State(), seen)
+		}
+		if list := four.Challenges(); len(list) != 2 || bytes.Equal(list[0], list[1]) {
+			s.Errorf("challenges %x", list)
+		}
+		if n := s.server.Status().Counts["nodes turned away: stale"]; n != 0 {
+			s.Errorf("%d are turned away", n)
+		}
+		leave(four, six, ben)
 	})
 }

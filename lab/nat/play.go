@@ -1,0 +1,423 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	machine "github.com/sjohnr/at-once/generated/go/laddermachine"
+)
+
+// brief are the kinds of a short run.
+var brief = []string{"open", "fc", "pr", "sym", "prr", "fw6", "tcp", "lan"}
+
+// atOnce is how many pairs meet at a time, patience how long they may take to see whom they
+// are to meet, or to meet.
+const (
+	atOnce   = 12
+	patience = 30 * time.Second
+)
+
+// choose returns kinds, without those of miniupnpd if that is not there.
+func choose(short bool, only, miniupnpd string) (list []kind, err error) {
+	names := strings.Split(only, ",")
+	for _, k := range kinds {
+		if miniupnpd == "" && strings.HasPrefix(k.mapped, "miniupnpd") {
+			continue
+		}
+		if only == "" && (!short || slices.Contains(brief, k.name)) || slices.Contains(names, k.name) {
+			list = append(list, k)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("--only %q names no kind", only)
+	}
+	return list, nil
+}
+
+// actor is a peer in a site.
+type actor struct {
+	kind  kind
+	space string
+	input io.WriteCloser
+	id    uuid.UUID
+
+	mu      sync.Mutex
+	reports []report
+	news    chan struct{} // closed at each report
+}
+
+// start runs a command in a namespace, and returns what it is told and says.
+func start(space, log string, env []string, words ...string) (*exec.Cmd, io.WriteCloser, *bufio.Scanner, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c := exec.Command("ip", append([]string{"netns", "exec", space, self}, words...)...)
+	c.Env = append(os.Environ(), env...)
+	if c.Stderr, err = os.Create(log); err != nil {
+		return nil, nil, nil, err
+	}
+	in, err1 := c.StdinPipe()
+	out, err2 := c.StdoutPipe()
+	if err := errors.Join(err1, err2, c.Start()); err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", space, err)
+	}
+	return c, in, bufio.NewScanner(out), nil
+}
+
+// read takes what a peer reports.
+func (a *actor) read(lines *bufio.Scanner) {
+	for lines.Scan() {
+		var r report
+		if json.Unmarshal(lines.Bytes(), &r) != nil {
+			continue
+		}
+		a.mu.Lock()
+		if r.What == "here" {
+			a.id = r.Peer
+		}
+		a.reports = append(a.reports, r)
+		close(a.news)
+		a.news = make(chan struct{})
+		a.mu.Unlock()
+	}
+}
+
+// await waits until a peer has reported something that fits.
+func (a *actor) await(within time.Duration, fits func(report) bool) (report, bool) {
+	limit := time.After(within)
+	for {
+		a.mu.Lock()
+		at, news := slices.IndexFunc(a.reports, fits), a.news
+		var r report
+		if at >= 0 {
+			r = a.reports[at]
+		}
+		a.mu.Unlock()
+		if at >= 0 {
+			return r, true
+		}
+		select {
+		case <-news:
+		case <-limit:
+			return report{}, false
+		}
+	}
+}
+
+// next is closed at the next report.
+func (a *actor) next() chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.news
+}
+
+// last returns the last that a peer has reported of another.
+func (a *actor) last(id uuid.UUID, what string) (last report, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range slices.Backward(a.reports) {
+		if r.Peer == id && r.What == what {
+			return r, true
+		}
+	}
+	return last, false
+}
+
+// best returns the last link to a peer that a peer has reported.
+func (a *actor) best(id uuid.UUID) report {
+	best, _ := a.last(id, "found")
+	return best
+}
+
+// tried returns what a peer has reported of its attempts to reach another.
+func (a *actor) tried(id uuid.UUID) (list []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.reports {
+		if r.Peer == id && (r.What == "tried" || r.What == "fault") {
+			list = append(list, r.Rung+" "+r.Text)
+		}
+	}
+	return list
+}
+
+// play builds the lab, and lets every two peers meet, with each delay.
+func play(chosen []kind, trips []time.Duration, logs, miniupnpd string) error {
+	if logs == "" {
+		dir, err := os.MkdirTemp("", "natlab")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		logs = dir
+	}
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return err
+	}
+	l := &lab{miniupnpd: miniupnpd, wire: &wire{at: map[[6]byte]*port{}}}
+	l.space("server", serverAt)
+	l.batch("server", "addr add "+serverV6+"/64 dev wan nodad\n")
+	l.space("proxy", proxyAt)
+	sites := map[string][]string{}
+	for _, k := range chosen {
+		sites[k.name] = l.site(k)
+		if k.twin == "" {
+			sites[k.name] = append(sites[k.name], l.site(k)...)
+		}
+	}
+	l.routes()
+	if l.err != nil {
+		return l.err
+	}
+	failed := 0
+	for _, trip := range trips {
+		l.wire.delay.Store(int64(trip / 2))
+		n, err := l.round(chosen, sites, trip, filepath.Join(logs, trip.String()))
+		if err != nil {
+			return err
+		}
+		failed += n
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d pairs did not meet as they should", failed)
+	}
+	return nil
+}
+
+// pair is two peers that are to meet.
+type pair struct {
+	a, b *actor
+	want want
+}
+
+// round starts a server and peers, and lets every two meet.
+func (l *lab) round(chosen []kind, sites map[string][]string, trip time.Duration, logs string) (failed int, err error) {
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return 0, err
+	}
+	var ends []func()
+	defer func() {
+		for _, end := range ends {
+			end()
+		}
+	}()
+	run := func(space string, env []string, words ...string) (io.WriteCloser, *bufio.Scanner, error) {
+		c, in, out, err := start(space, filepath.Join(logs, space+".log"), env, words...)
+		if err == nil {
+			ends = append(ends, func() { _ = in.Close(); _ = c.Process.Kill(); _ = c.Wait() })
+		}
+		return in, out, err
+	}
+	certificate := filepath.Join(logs, "certificate.pem")
+	_, out, err := run("server", nil, "server", certificate)
+	if err != nil {
+		return 0, err
+	}
+	var addresses []string
+	for len(addresses) < 2 && out.Scan() {
+		addresses = append(addresses, out.Text())
+	}
+	if len(addresses) < 2 {
+		return 0, errors.New("the server does not start: see --logs")
+	}
+	_, out, err = run("proxy", nil, "proxy")
+	if err != nil || !out.Scan() {
+		return 0, fmt.Errorf("the proxy does not start: %w", err)
+	}
+	cast := map[string][]*actor{}
+	for _, k := range chosen {
+		for _, space := range sites[k.name] {
+			if pcp, mini := strings.CutPrefix(k.mapped, "miniupnpd "); mini {
+				end, err := l.runMiniupnpd(l.miniupnpd, "r"+space[1:], l.at(space), pcp, logs)
+				if err != nil {
+					return 0, err
+				}
+				ends = append(ends, end)
+			} else if k.mapped != "" {
+				_, out, err := run("r"+space[1:], nil, "gateway", k.mapped)
+				if err != nil || !out.Scan() {
+					return 0, fmt.Errorf("the gateway of %s (%s) does not start: %w", space, k.name, err)
+				}
+			}
+			a := &actor{kind: k, space: space, news: make(chan struct{})}
+			words := []string{"peer", addresses[0]}
+			if k.six {
+				words = append(words, addresses[1])
+			}
+			env := []string{"SSL_CERT_FILE=" + certificate}
+			if k.nat == "proxy" {
+				env = append(env, "HTTPS_PROXY=http://"+proxyAt+":3128")
+			}
+			in, out, err := run(space, env, words...)
+			if err != nil {
+				return 0, err
+			}
+			a.input = in
+			go a.read(out)
+			if _, ok := a.await(patience, func(r report) bool { return r.What == "here" }); !ok {
+				return 0, fmt.Errorf("the peer in %s (%s) does not start: see --logs", space, k.name)
+			}
+			cast[k.name] = append(cast[k.name], a)
+		}
+	}
+	return meetAll(chosen, cast, trip), nil
+}
+
+// meetAll lets every two meet, and prints how.
+func meetAll(chosen []kind, cast map[string][]*actor, trip time.Duration) (failed int) {
+	var pairs []pair
+	for i, k := range chosen {
+		for _, other := range chosen[i:] {
+			want := wanted(k, other, trip > 0)
+			if k.name == other.name && k.twin != "" {
+				want = wantedInside(k)
+			}
+			pairs = append(pairs, pair{cast[k.name][0], cast[other.name][1], want})
+		}
+	}
+	fmt.Printf("\n%v there and back between hosts\n", trip)
+	fmt.Printf("%-14s %-9s %9s %9s %9s\n", "pair", "rung", "first", "link", "best")
+	var mu sync.Mutex
+	var work sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, p := range pairs {
+		slots <- struct{}{}
+		work.Go(func() {
+			defer func() { <-slots }()
+			line, ok := p.meet()
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Println(line)
+			if !ok {
+				failed++
+			}
+		})
+	}
+	work.Wait()
+	if trip != slowTrip {
+		return failed
+	}
+	for _, p := range pairs {
+		if took, ok := p.hasten(); !ok {
+			fmt.Printf("%s FAULT: the first word takes %v, wanted %v\n", p.name(), took.Round(time.Millisecond), strangers)
+			failed++
+		}
+	}
+	return failed
+}
+
+// strangers is how long the first word may take between two peers behind NATs, with slowTrip
+// there and back. On a machine that does much else at the time it may take longer: it is
+// tried again then, when all others have met.
+const (
+	strangers = 260 * time.Millisecond
+	slowTrip  = 80 * time.Millisecond
+	hastes    = 5
+)
+
+// hasten returns how long the first word takes, and whether that is short enough.
+func (p pair) hasten() (took time.Duration, ok bool) {
+	for range hastes {
+		began, _ := p.a.last(p.b.id, "reach")
+		first, arrived := p.b.await(patience, func(r report) bool {
+			return r.Peer == p.a.id && (r.What == "ahead" || r.What == "message") && r.Time.After(began.Time)
+		})
+		if took = first.Time.Sub(began.Time); arrived && took <= strangers {
+			return took, true
+		}
+		if json.NewEncoder(p.a.input).Encode(order{p.b.id}) != nil {
+			return took, false
+		}
+		p.a.await(patience, func(r report) bool { return r.What == "reach" && r.Peer == p.b.id && r.Time.After(began.Time) })
+	}
+	return took, false
+}
+
+func (p pair) name() string { return p.a.kind.name + " " + p.b.kind.name }
+
+// agree waits until both use a link as they should, or no better one is found in time.
+func (p pair) agree(within time.Duration) (near, far report) {
+	limit := time.After(within)
+	for {
+		news := []chan struct{}{p.a.next(), p.b.next()}
+		near, far = p.a.best(p.b.id), p.b.best(p.a.id)
+		if near.Rung == far.Rung && near.Rung != "relayed" && slices.Contains(p.want, near.Rung) {
+			return near, far
+		}
+		select {
+		case <-news[0]:
+		case <-news[1]:
+		case <-limit:
+			return near, far
+		}
+	}
+}
+
+// meet lets two peers meet, and says how they have.
+func (p pair) meet() (line string, ok bool) {
+	fault := func(text string) (string, bool) {
+		near, far := p.a.tried(p.b.id), p.b.tried(p.a.id)
+		return fmt.Sprintf("%-14s FAULT: %s\n    %s", p.name(), text, strings.Join(append(near, far...), "\n    ")), false
+	}
+	about := func(what string, other *actor, rungs ...string) func(report) bool {
+		return func(r report) bool {
+			return r.What == what && r.Peer == other.id && (rungs == nil || slices.Contains(rungs, r.Rung))
+		}
+	}
+	for _, side := range []pair{{p.a, p.b, nil}, {p.b, p.a, nil}} {
+		if _, ok := side.a.await(patience, func(r report) bool { return r.What == "mapped" || side.a.kind.mapped == "" }); !ok {
+			return fault("no gateway of " + side.a.kind.name + " maps its port")
+		}
+		if _, ok := side.a.await(patience, about("knows", side.b)); !ok {
+			return fault(side.a.kind.name + " is not told of the other")
+		}
+	}
+	if err := json.NewEncoder(p.a.input).Encode(order{p.b.id}); err != nil {
+		return fault(err.Error())
+	}
+	began, ok := p.a.await(patience, about("reach", p.b))
+	if !ok {
+		return fault("it does not look")
+	}
+	var took [3]time.Duration
+	first, ok := p.b.await(patience, func(r report) bool {
+		return r.Peer == p.a.id && (r.What == "ahead" || r.What == "message")
+	})
+	if !ok {
+		return fault("nothing arrives")
+	}
+	took[0] = first.Time.Sub(began.Time)
+	if first, ok = p.b.await(patience, about("message", p.a)); !ok {
+		return fault("nothing arrives over a link")
+	}
+	took[1] = first.Time.Sub(began.Time)
+	within := patience
+	if slices.Contains(p.want, "relayed") {
+		within = machine.DefaultClimb + 2*time.Second
+	}
+	near, far := p.agree(within)
+	took[2] = max(near.Time.Sub(began.Time), far.Time.Sub(began.Time))
+	switch {
+	case near.Rung != far.Rung:
+		return fault(fmt.Sprintf("one side has %s, the other %s, wanted %s", near.Rung, far.Rung, strings.Join(p.want, " or ")))
+	case !slices.Contains(p.want, near.Rung):
+		return fault(fmt.Sprintf("%s, wanted %s", near.Rung, strings.Join(p.want, " or ")))
+	}
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d)/1e6) }
+	return fmt.Sprintf("%-14s %-9s %9s %9s %9s", p.name(), near.Rung, ms(took[0]), ms(took[1]), ms(took[2])), true
+}
