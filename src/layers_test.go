@@ -68,6 +68,7 @@ var floors = []string{
 	"generated/go/gossipserver",
 	"generated/go/handshakemachine",
 	"generated/go/peermachine",
+	"generated/go/channelmachine",
 	"generated/go/oncecard",
 	"generated/go/oncefiles",
 	"generated/go/oncelink",
