@@ -97,7 +97,6 @@ type Client struct {
 	mu        sync.Mutex // guards what follows, and the machine of the session
 	session   *session   // nil while there is none
 	published published
-	serial    uint64
 	pins      map[[32]byte]Pin    // what was learnt, if Pins does not keep it
 	elsewhere *rendezvous.Address // where the server has said to go until it is back
 	known     known
