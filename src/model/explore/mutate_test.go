@@ -37,7 +37,7 @@ var mutants = []mutant{
 	{"channel", "once_channel", "answering", "taken", "loses its actions", true},
 	{"channel", "once_channel", "open", "linkless", "leads nowhere", true},
 	{"channel", "once_channel", "open", "linkless", "loses its actions", true},
-	{"channel", "once_channel", "open", "use", "loses its actions", true},
+	{"channel", "once_channel", "open", "use", "loses its actions", false}, // each side goes on over a link of its own, and nothing is lost
 	{"channel", "once_channel", "broken", "linked", "leads nowhere", true},
 	{"channel", "once_channel", "resuming", "resume", "leads nowhere", true},
 	{"channel", "once_channel", "resuming", "resume", "loses its actions", true},
