@@ -113,6 +113,8 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		if again, err := r.loop.greetsAgain(r, theirs); again {
 			r.lane.begun = err == nil
 			return err
+		} else if r.in.theirs != 0 { // the link has carried a channel that has ended
+			return errOutOfPlace
 		}
 		r.in.theirs, r.in.badge = theirs, badge
 		if badge.Seals() {

@@ -318,10 +318,10 @@ func (l *loop) greetAgain(t *talk, r *receiver) {
 func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 	l.do(func() {
 		t := l.of(r.peer).talk
-		if again = t != nil && t.in != nil && t.in != r.in && t.in.theirs == theirs; !again {
+		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {
+		case !again:
 			return
-		}
-		if !guard.SameKey(t.in.badge, linkKey(r.link)) {
+		case !guard.SameKey(t.in.badge, linkKey(r.link)):
 			err = errUnproved
 			return
 		}
