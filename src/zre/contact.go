@@ -14,7 +14,7 @@ const requireAgain = time.Second
 
 // callAgain is how long a peer that has called us, and at whose endpoint nobody accepts
 // connections, has to call again.
-const callAgain = 2 * time.Second
+const callAgain = time.Second
 
 // contact is what there is between the node and a peer, and what the node does about it.
 // It implements peermachine.Actions.
