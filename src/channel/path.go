@@ -174,8 +174,9 @@ func (p *Path) Acknowledged(position, edge uint64) (passes bool, err error) {
 // allLocked tells whether the peer has acknowledged all content.
 func (p *Path) allLocked() bool { return p.KnownLocked() >= p.contentEnd }
 
-// Passed answers the questions that what is acknowledged answers. It is the loop's.
-func (p *Path) Passed() {
+// Passed answers the questions that what is acknowledged answers, and tells whether there were
+// any. It is the loop's.
+func (p *Path) Passed() (answers bool) {
 	to, _ := p.Outbox.Acknowledged()
 	n := 0
 	for n < len(p.asked) && p.asked[n].end <= to {
@@ -187,6 +188,7 @@ func (p *Path) Passed() {
 			p.confirmed = p.said
 		}
 	})
+	return n > 0
 }
 
 // Control queues a message that is no content, encoded into scratch, which it returns. It

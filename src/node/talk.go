@@ -244,9 +244,11 @@ func (l *loop) early(r *receiver, t *talk, m *oncelink.Ack, said []byte) error {
 
 // passed takes note of an acknowledgement that came over a link.
 func (l *loop) passed(t *talk, r *receiver) {
-	t.out.Passed()
+	answers := t.out.Passed()
 	l.settled(t.peer, t.out.Confirmed())
-	l.takenBy(t, r)
+	if l.takenBy(t, r); answers {
+		l.step(zre.Confirmed{Peer: t.peer, Link: t.out.id})
+	}
 }
 
 // takenBy takes note that the peer has shown over a link that it has our greeting.

@@ -169,9 +169,16 @@ func (c *contact) event(kind api.EventType, group string, reason peermachine.Rea
 
 // The actions of the machine.
 
-func (c *contact) Forget()     {}
-func (c *contact) SendPingOK() { c.line.send(&zremsg.PingOK{}) }
-func (c *contact) SendPing()   { c.line.ping() }
+func (c *contact) Forget() {}
+
+// SendPingOK answers a PING, unless that is acknowledged anyway.
+func (c *contact) SendPingOK() {
+	if !c.line.both {
+		c.line.send(&zremsg.PingOK{})
+	}
+}
+
+func (c *contact) SendPing() { c.line.ping() }
 
 // Probe asks for a sign of life over a new connection, unless the peer has given one.
 func (c *contact) Probe() {

@@ -15,14 +15,15 @@ import (
 // Input is something that happened to the node.
 type Input interface{ take(*Core) }
 
-func (in Sighted) take(c *Core)  { c.sighted(in.Peer, in.Endpoint) }
-func (in Required) take(c *Core) { c.require(in.Peer, in.Endpoint) }
-func (in Vanished) take(c *Core) { c.with(in.Peer, (*peer).vanish) }
-func (in Linked) take(c *Core)   { c.linked(in) }
-func (in Taken) take(c *Core)    { c.with(in.Peer, func(p *peer) { p.taken(in.Link) }) }
-func (in Relinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.relinked(in) }) }
-func (in Unlinked) take(c *Core) { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
-func (in Refused) take(c *Core)  { c.with(in.Peer, (*peer).refused) }
+func (in Sighted) take(c *Core)   { c.sighted(in.Peer, in.Endpoint) }
+func (in Required) take(c *Core)  { c.require(in.Peer, in.Endpoint) }
+func (in Vanished) take(c *Core)  { c.with(in.Peer, (*peer).vanish) }
+func (in Linked) take(c *Core)    { c.linked(in) }
+func (in Taken) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.taken(in.Link) }) }
+func (in Confirmed) take(c *Core) { c.with(in.Peer, func(p *peer) { p.acknowledges(in.Link) }) }
+func (in Relinked) take(c *Core)  { c.with(in.Peer, func(p *peer) { p.relinked(in) }) }
+func (in Unlinked) take(c *Core)  { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
+func (in Refused) take(c *Core)   { c.with(in.Peer, (*peer).refused) }
 func (in TurnedAway) take(c *Core) {
 	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventTurnedAway) })
 }

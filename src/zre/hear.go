@@ -68,6 +68,13 @@ func (p *peer) taken(link LinkID) {
 	p.update()
 }
 
+// acknowledges takes in that the peer has acknowledged a PING: it lives.
+func (p *peer) acknowledges(link LinkID) {
+	if p.line.both && p.line.out == link && p.voice.link != 0 {
+		p.word()
+	}
+}
+
 // update greets a peer anew that has not heard our latest name and headers.
 func (p *peer) update() {
 	if p.line.taken && p.greetings.wording != p.wording {

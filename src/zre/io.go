@@ -65,6 +65,12 @@ type (
 		Voice    LinkID
 		Endpoint sight.Endpoint
 	}
+	// Confirmed says that a peer has acknowledged a PING that went over a connection of both
+	// directions.
+	Confirmed struct {
+		Peer uuid.UUID
+		Link LinkID
+	}
 	// Taken says that a peer has taken our greeting, which begins a channel. It is not present
 	// before: it may not let us in.
 	Taken struct {
