@@ -9,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -46,6 +47,9 @@ func (l *lane) shows() error {
 
 // owns tells whether a message is of the link itself.
 func (*lane) owns(frames [][]byte) bool {
+	if !wire.Signed(frames[0], oncelink.Signature) {
+		return false
+	}
 	_, err := oncelink.Peek(frames[0])
 	return err == nil
 }

@@ -305,6 +305,9 @@ func (l *loop) greetedOver(r *receiver) {
 // greetAgain says over a link the greeting that begins our direction of a channel, which
 // may not have come over another.
 func (l *loop) greetAgain(t *talk, r *receiver) {
+	if t.hello == nil { // the core has yet to greet the peer
+		return
+	}
 	r.lane.greeted = true
 	hello := *t.hello
 	hello.Headers = slices.Clone(hello.Headers)

@@ -35,6 +35,12 @@ func (r *Reader) End() error {
 // Err returns the first fault so far.
 func (r *Reader) Err() error { return r.err }
 
+// Signed tells whether a first frame begins with a protocol's signature. Where messages of
+// several protocols come, that costs less than to have each but one fail.
+func Signed(frame []byte, signature uint16) bool {
+	return len(frame) >= 2 && binary.BigEndian.Uint16(frame) == signatureBase|signature
+}
+
 // Signature reads the protocol's signature and returns the message id after it.
 func (r *Reader) Signature(signature uint16) uint8 {
 	b := r.next("signature", 3)
