@@ -95,7 +95,7 @@ func (n *Node) Run(with Outset) (err error) {
 		n.guard = nil
 		return err
 	}
-	n.events.Limit(s.Inbox)
+	n.events.Limit(s.Inbox, channel.MaxReturned)
 	n.budget = channel.NewBudget(windows)
 	n.begin(n.ears, with)
 	n.phase = running
