@@ -11,10 +11,6 @@ import (
 	"github.com/sjohnr/at-once/src/seal"
 )
 
-// MaxReturned is how many octets of content may wait for the application that has come back,
-// of all peers together. What is beyond that is counted only.
-const MaxReturned = 256 << 20
-
 // former is a session that another has taken the place of.
 type former struct {
 	*seal.Sender
