@@ -121,7 +121,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "macfe86a9c2090377") ~= 0 then
+if abi.lib.once_compatible(1, "mdcaaae8dba2f5a3d") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -130,7 +130,7 @@ local readers = {}
 local names = {
   ["once_node security"] = {[1] = "plain", [2] = "auto", [3] = "secure", },
   ["once_node trust"] = {[1] = "open", [2] = "first use", [3] = "members", },
-  ["once_event type"] = {[1] = "enter", [2] = "exit", [3] = "join", [4] = "leave", [5] = "whisper", [6] = "shout", [7] = "suspect", [8] = "recover", [9] = "leader", [10] = "network", [11] = "refused", [12] = "twin", [13] = "unreachable", [14] = "changed", [15] = "overrun", },
+  ["once_event type"] = {[1] = "enter", [2] = "exit", [3] = "join", [4] = "leave", [5] = "whisper", [6] = "shout", [7] = "suspect", [8] = "recover", [9] = "leader", [10] = "network", [11] = "refused", [12] = "twin", [13] = "unreachable", [14] = "changed", [15] = "overrun", [16] = "undelivered", },
   ["once_event why"] = {[1] = "proof", [2] = "expired", [3] = "name", [4] = "member", [5] = "fault", [6] = "sealed", [7] = "revoked", [8] = "moved", [9] = "security", [10] = "unsaid", [11] = "unknown", },
   ["once_event refusal"] = {[1] = "proof", [2] = "expired", [3] = "name", [4] = "member", [5] = "fault", [6] = "sealed", [7] = "revoked", [8] = "moved", },
   ["once_peer protection"] = {[1] = "plain", [2] = "curve", [3] = "sealed", [4] = "none", },

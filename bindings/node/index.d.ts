@@ -27,7 +27,7 @@ export type NodeSecurity = | 'plain' | 'auto' | 'secure'
 export type NodeTrust = | 'open' | 'first use' | 'members'
 
 /** What an event tells. */
-export type EventType = | 'enter' | 'exit' | 'join' | 'leave' | 'whisper' | 'shout' | 'suspect' | 'recover' | 'leader' | 'network' | 'refused' | 'twin' | 'unreachable' | 'changed' | 'overrun'
+export type EventType = | 'enter' | 'exit' | 'join' | 'leave' | 'whisper' | 'shout' | 'suspect' | 'recover' | 'leader' | 'network' | 'refused' | 'twin' | 'unreachable' | 'changed' | 'overrun' | 'undelivered'
 
 /** Why two nodes do not talk, or why one of them drops what the other says. Which of the two refuses is told beside it. What the other says of itself is as true as it is; its own words are not passed on. */
 export type EventWhy = | 'proof' | 'expired' | 'name' | 'member' | 'fault' | 'sealed' | 'revoked' | 'moved' | 'security' | 'unsaid' | 'unknown'

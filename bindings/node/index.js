@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'macfe86a9c2090377') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mdcaaae8dba2f5a3d') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -13,7 +13,7 @@ const version = abi.func('const char *once_version()')()
 const names = {
   'once_node security': [null, 'plain', 'auto', 'secure'],
   'once_node trust': [null, 'open', 'first use', 'members'],
-  'once_event type': [null, 'enter', 'exit', 'join', 'leave', 'whisper', 'shout', 'suspect', 'recover', 'leader', 'network', 'refused', 'twin', 'unreachable', 'changed', 'overrun'],
+  'once_event type': [null, 'enter', 'exit', 'join', 'leave', 'whisper', 'shout', 'suspect', 'recover', 'leader', 'network', 'refused', 'twin', 'unreachable', 'changed', 'overrun', 'undelivered'],
   'once_event why': [null, 'proof', 'expired', 'name', 'member', 'fault', 'sealed', 'revoked', 'moved', 'security', 'unsaid', 'unknown'],
   'once_event refusal': [null, 'proof', 'expired', 'name', 'member', 'fault', 'sealed', 'revoked', 'moved'],
   'once_peer protection': [null, 'plain', 'curve', 'sealed', 'none'],

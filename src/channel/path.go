@@ -40,6 +40,7 @@ type Path struct {
 	count      uint64   // messages of all kinds
 	latest     uint64   // count at the latest content
 	contentEnd uint64   // position behind the latest content
+	kept       kept     // what opens shouts again that the peer has not acknowledged
 	asides     []uint64 // where the whispers that are between the two nodes begin, of those not acknowledged
 
 	// The loop's own.
@@ -65,6 +66,7 @@ type sealing struct {
 	shown   atomic.Pointer[identity.Card] // ours that the peer knows
 	fresh   atomic.Pointer[zre.Badge]     // that the session was opened for; nil if another is due
 	session *seal.Sender                  // guarded as Path.sequence is
+	former  []former                      // guarded so too: those that have sealed what is not acknowledged
 
 	mu     sync.Mutex // guards what follows; while it is held, nothing waits
 	badge  *zre.Badge // that the latest session was opened for
@@ -167,7 +169,10 @@ func (p *Path) Acknowledged(position, edge uint64) (passes bool, err error) {
 	}
 	p.Grant(edge)
 	all := false
-	p.Locked(func() { all = p.allLocked() })
+	p.Locked(func() {
+		all = p.allLocked()
+		p.kept.drop(p.KnownLocked())
+	})
 	return all || p.asks.Load() > 0, nil
 }
 

@@ -46,7 +46,7 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 		}
 		err = p.aside(len(open), func(b []byte) bool {
 			if stale = s.shown.Load() != card; !stale { // else it opens nothing
-				s.session = session
+				p.succeedLocked(session)
 				copy(b, open)
 			}
 			return !stale

@@ -77,7 +77,7 @@ func (s *Sender) sealNowLocked(m *shout, g *group, name string, content [][]byte
 	g.regroupLocked(members)
 	m.give(g.sender.Key())
 	err := m.sealed.encode(name, func(b []byte) []byte {
-		b, digest := g.sender.Append(zmtp.AppendHeader(b, seal.Size(content), true), content)
+		b, digest := g.sender.Append(zmtp.AppendHeader(b, seal.Size(content), true), content, &m.again)
 		copy(m.digest[:], digest)
 		return append(zmtp.AppendHeader(b, seal.SizeProof, false), noProof[:]...)
 	})
@@ -92,6 +92,7 @@ type shout struct {
 	plain  encoded
 	sealed encoded           // with room for the proof at its end
 	digest [sha256.Size]byte // of what is sealed, for the proof
+	again  seal.Key          // opens it again, for us
 	key    onceseal.Key      // that opens it
 	late   []*Channel        // those whose queues are full
 	only   bool              // nobody gets it unprotected
@@ -106,6 +107,7 @@ func (m *shout) give(key onceseal.Key) {
 // release gives the shout back, without the key: the sender has moved on from it.
 func (m *shout) release() {
 	clear(m.key.Chain)
+	clear(m.again[:])
 	shouts.Put(m)
 }
 
@@ -229,6 +231,7 @@ func (m *shout) put(e *encoded, p *Path, b []byte) {
 	binary.BigEndian.PutUint16(b[e.at:], p.sequence)
 	if e == &m.sealed {
 		p.proveLocked(b[len(b)-seal.SizeProof:], m.digest[:])
+		p.keepLocked(p.EndLocked()-uint64(len(b)), &m.again)
 	}
 	p.Commit()
 }

@@ -409,7 +409,7 @@ func (c *crier) hand() {
 // cries seals a text so often.
 func (c *crier) cries(text string, times int) (cries []cry) {
 	for range times {
-		message, digest := c.sender.Append(nil, frames(text))
+		message, digest := c.sender.Append(nil, frames(text), new(seal.Key))
 		cries = append(cries, cry{message, bytes.Clone(digest)})
 	}
 	return cries

@@ -106,7 +106,7 @@ func (s *Server) take(conn net.Conn, over func()) {
 		c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}}
 		close(c.talk)
 		c.told = c.talk
-		c.queue.Limit(wire.MaxWaiting)
+		c.queue.Limit(wire.MaxWaiting, 0)
 		c.ctx, c.cancel = context.WithCancel(context.Background())
 		if err := c.serve(); err != nil {
 			s.log.Debug("control connection ended", "error", err)

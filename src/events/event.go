@@ -80,7 +80,7 @@ func (e *Event) notice() bool {
 
 // Carries tells whether the event carries a message, and so memory of a link.
 func (e *Event) Carries() bool {
-	return e.facts.Type == api.EventTypeWhisper || e.facts.Type == api.EventTypeShout
+	return e.facts.Type == api.EventTypeWhisper || e.facts.Type == api.EventTypeShout || e.facts.Type == api.EventTypeUndelivered
 }
 
 // Batch is a run of events. The contents of those that a link brought alias the
@@ -89,6 +89,7 @@ type Batch struct {
 	events []Event
 	source *link.Batch // nil for events that carry no content
 	octets int         // that the content holds on to
+	back   bool        // it is content of ours that has come back, whose memory is its own
 	frames [][]byte    // room for the frames of content that was opened
 }
 

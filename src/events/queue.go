@@ -20,6 +20,7 @@ import (
 // there is to know.
 type Queue struct {
 	limit int // octets that content may take
+	most  int // octets that content of ours may take that comes back
 	from  int // tidings that are worth compacting
 
 	mu       sync.Mutex
@@ -27,6 +28,7 @@ type Queue struct {
 	queue    []*Batch
 	head     int // index in queue of the first batch
 	octets   int
+	back     int    // octets of content of ours that has come back
 	tidings  int    // events in the queue that carry no content
 	compact  int    // tidings at which the queue is compacted
 	shut     bool   // no more content is let in
@@ -66,8 +68,44 @@ func New(compactFrom int) *Queue {
 	return q
 }
 
-// Limit sets how many octets content may take. It is called before any is brought.
-func (q *Queue) Limit(octets int) { q.limit = octets }
+// Limit sets how many octets content may take, and how many that of ours which comes back. It
+// is called before there is any.
+func (q *Queue) Limit(octets, back int) { q.limit, q.most = octets, back }
+
+// Return queues content of ours that has come back. It never waits: it tells whether there
+// was room for it. Who taps the queue gets it as other content.
+func (q *Queue) Return(list []Facts) bool {
+	b := q.returned(list)
+	b.back = true
+	q.mu.Lock()
+	for _, tap := range q.taps {
+		tap.Offer(tap.returned(list))
+	}
+	room := !q.closed && q.back+b.octets <= q.most
+	if room {
+		q.back += b.octets
+		q.queue = append(q.queue, b)
+	}
+	q.mu.Unlock()
+	if !room {
+		q.Recycle(b)
+		return false
+	}
+	q.wake()
+	return true
+}
+
+// returned returns a batch of content that has memory of its own.
+func (q *Queue) returned(list []Facts) *Batch {
+	b := q.pool.Get().(*Batch)
+	for _, f := range list {
+		b.Add(f)
+		for _, frame := range f.Content {
+			b.octets += len(frame)
+		}
+	}
+	return b
+}
 
 // Batch returns an empty batch for content of source, which it retains.
 func (q *Queue) Batch(source *link.Batch) *Batch {
@@ -154,7 +192,7 @@ func (q *Queue) Post(f Facts) {
 
 func (q *Queue) postLocked(f Facts) {
 	last := len(q.queue) - 1
-	if last < q.head || q.queue[last].source != nil {
+	if last < q.head || q.queue[last].octets > 0 {
 		q.queue = append(q.queue, q.pool.Get().(*Batch))
 		last++
 	}
@@ -163,7 +201,7 @@ func (q *Queue) postLocked(f Facts) {
 		q.queue, q.head = compact(q.queue[q.head:], q.snapshot), 0
 		q.tidings = 0
 		for _, b := range q.queue {
-			if b.source == nil {
+			if b.octets == 0 {
 				q.tidings += len(b.events)
 			}
 		}
@@ -256,7 +294,7 @@ func (q *Queue) take(ctx context.Context) error {
 			if q.head++; q.head == len(q.queue) {
 				q.queue, q.head = q.queue[:0], 0
 			}
-			if q.current.source == nil {
+			if q.current.octets == 0 {
 				q.tidings -= len(q.current.events)
 			}
 			q.mu.Unlock()
@@ -277,7 +315,12 @@ func (q *Queue) take(ctx context.Context) error {
 
 // finish gives back what the application has read, and makes room.
 func (q *Queue) finish(b *Batch) {
-	if b.octets > 0 {
+	switch {
+	case b.back:
+		q.mu.Lock()
+		q.back -= b.octets
+		q.mu.Unlock()
+	case b.octets > 0:
 		q.mu.Lock()
 		full := q.octets >= q.limit
 		q.octets -= b.octets

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -185,5 +187,53 @@ func TestChangesAreForgotten(t *testing.T) {
 	}
 	if told != last {
 		t.Errorf("the last that is told is %s, want %s", told, last)
+	}
+}
+
+// TestReturn has content come back, which neither waits nor makes others wait: it keeps its
+// place among tidings, however many cancel out around it, and what is beyond the limit is
+// refused until the rest is read.
+func TestReturn(t *testing.T) {
+	q := New(8)
+	q.Limit(1, 1000)
+	tap := New(8)
+	tap.Limit(1<<20, 0)
+	q.Tap(tap, time.Time{})
+	peer := zre.Stranger(uuid.UUID{1}, "ben", sight.Endpoint{})
+	post := func(kind api.EventType) { q.Post(Facts{Type: kind, Peer: peer}) }
+	back := func(octets int) bool {
+		return q.Return([]Facts{{Type: api.EventTypeUndelivered, Peer: peer, Content: [][]byte{make([]byte, octets)}}})
+	}
+	post(api.EventTypeEnter)
+	if !back(500) || back(500) {
+		t.Fatal("the limit is not kept")
+	}
+	post(api.EventTypeExit)
+	for range 100 {
+		post(api.EventTypeEnter)
+		post(api.EventTypeExit)
+	}
+	for _, c := range []struct {
+		of   *Queue
+		want string
+	}{{q, "enter 0, undelivered 500, exit 0"}, {tap, "enter 0, undelivered 500, undelivered 500, exit 0"}} {
+		var got []string
+		for len(got) == 0 || !strings.HasPrefix(got[len(got)-1], "exit") {
+			e, err := c.of.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprint(e.Type(), " ", len(slices.Concat(e.Msg()...))))
+		}
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+	if !back(500) {
+		t.Error("there is no room after all was read")
+	}
+	q.Close()
+	if back(1) {
+		t.Error("content comes back to who has ended")
 	}
 }

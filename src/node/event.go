@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -23,6 +24,7 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeRecover:
 		l.find(id).Recovered()
 	case api.EventTypeExit:
+		l.returns(e)
 		l.exits(e.Peer, e.Reason)
 		l.exit(id)
 		l.fetch()
@@ -47,6 +49,24 @@ func (l *loop) event(e zre.Event) {
 	l.events.Post(events.Facts{
 		Type: e.Type, Reason: e.Reason, Peer: e.Peer, Group: e.Group, At: e.Time, Version: l.version,
 	})
+}
+
+// returns gives back to the application what a peer that is gone is not known to have got.
+func (l *loop) returns(e zre.Event) {
+	path := l.find(e.Peer.UUID()).Path()
+	if !path.Lasts() || e.Reason == peermachine.ReasonStopped {
+		return
+	}
+	var list []events.Facts
+	lost := path.Returned(l.guard.ID, func(group string, content [][]byte) {
+		list = append(list, events.Facts{Type: api.EventTypeUndelivered, Peer: e.Peer, Group: group, Content: content, At: e.Time})
+	})
+	if len(list) > 0 && !l.events.Return(list) {
+		lost += len(list)
+	}
+	for range lost {
+		l.count("undelivered messages that did not come back")
+	}
 }
 
 // update replaces what is known of a peer, if it is present.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/dial"
@@ -95,7 +96,7 @@ func (n *Node) Run(with Outset) (err error) {
 		n.guard = nil
 		return err
 	}
-	n.events.Limit(s.Inbox)
+	n.events.Limit(s.Inbox, zremsg.MaxReturnedOctets)
 	n.budget = channel.NewBudget(windows)
 	n.begin(n.ears, with)
 	n.phase = running

@@ -384,12 +384,13 @@ func (l *loop) drop(t *talk) {
 	l.with(t.peer, func(p *peer) { p.talk, p.theirs = nil, nil })
 }
 
-// conclude ends a channel: what was said is written and acknowledged first, if the peer
-// does that within the linger time.
+// conclude ends a channel. When the node stops, what was said is written and acknowledged
+// first, if the peer does that within the linger time. What is said to a peer that is gone has
+// come back: see returns.
 func (l *loop) conclude(t *talk) {
 	l.drop(t)
 	l.with(t.peer, func(p *peer) { p.ours = nil })
-	lanes, over := slices.Clone(t.lanes), t.over
+	lanes, over, stops := slices.Clone(t.lanes), t.over, l.core.Stopped()
 	lanes = slices.DeleteFunc(lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway
 	if over != nil && over.away.Load() {
 		over = nil
@@ -397,6 +398,9 @@ func (l *loop) conclude(t *talk) {
 	l.work.Go(func() {
 		if t.in != nil { // what it says last goes before the end of the links
 			t.in.end()
+		}
+		if !stops {
+			t.out.Discard()
 		}
 		rest, err := l.linger(t.out, lanes, over)
 		l.do(func() {

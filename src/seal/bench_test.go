@@ -65,7 +65,7 @@ func BenchmarkGroup(b *testing.B) {
 	each(b, "append", func(b *testing.B, content [][]byte) {
 		room := make([]byte, 0, Size(content))
 		for b.Loop() {
-			sender.Append(room, content)
+			sender.Append(room, content, new(Key))
 		}
 	})
 	b.Run("prove", func(b *testing.B) {
@@ -77,7 +77,7 @@ func BenchmarkGroup(b *testing.B) {
 	each(b, "open", func(b *testing.B, content [][]byte) {
 		receiver = join(b, sender)
 		start := receiver.chain
-		sealed, digest := sender.Append(nil, content)
+		sealed, digest := sender.Append(nil, content, new(Key))
 		frame, got := bytes.Clone(sealed), make([][]byte, 0, 1)
 		for b.Loop() {
 			copy(frame, sealed)

@@ -114,18 +114,35 @@ func (g *GroupSender) Key() onceseal.Key {
 
 // Append appends a GROUP with content, of exactly [Size], to b. What content may be,
 // [Sender.Append] says. Who gets it needs a PROOF of it too, with the digest that this
-// returns until the next call; see [Sender.AppendProof].
-func (g *GroupSender) Append(b []byte, content [][]byte) (sealed, digest []byte) {
+// returns until the next call; see [Sender.AppendProof]. The key opens the GROUP again for
+// its sender, see [OpenGroup]: who keeps it has to clear it.
+func (g *GroupSender) Append(b []byte, content [][]byte, key *Key) (sealed, digest []byte) {
 	start, size := len(b), sizeContent(content)
 	b = appendHead(slices.Grow(b, headSize+size+tag), onceseal.IDGroup, g.key, g.number, size)
 	from := len(b)
 	additional := g.additional(b[start:])
 	b = appendContent(b, content)
-	var key [chainSize]byte
-	g.next(&key)
-	b = once(&key).Seal(b[:from], noNonce, b[from:], additional)
-	clear(key[:])
+	g.next((*[chainSize]byte)(key))
+	b = once((*[chainSize]byte)(key)).Seal(b[:from], noNonce, b[from:], additional)
 	return b, g.proof(b[start:])
+}
+
+// Key opens one GROUP.
+type Key [chainSize]byte
+
+// OpenGroup opens in place, for who has sealed it, a GROUP that its key was kept of. It
+// returns frames with those of its content appended, which alias frame.
+func OpenGroup(own uuid.UUID, group string, key *Key, frame []byte, frames [][]byte) ([][]byte, error) {
+	var m onceseal.Group
+	if err := m.Decode(frame, nil); err != nil {
+		return frames, fmt.Errorf("open a group's message: %w: %w", ErrMalformed, err)
+	}
+	c := newChain(own, group)
+	plain, err := once((*[chainSize]byte)(key)).Open(m.Sealed[:0], noNonce, m.Sealed, c.additional(frame[:headSize]))
+	if err != nil {
+		return frames, fmt.Errorf("open message %d of a group: %w", m.Number, ErrForged)
+	}
+	return splitContent(plain, frames)
 }
 
 // maxSkip is how many messages may be missing before one, and how far below the

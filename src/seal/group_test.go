@@ -44,7 +44,7 @@ func (p prover) hear(g *GroupReceiver, frame []byte) (string, error) {
 
 // say seals a text.
 func (g *GroupSender) say(text string) []byte {
-	frame, _ := g.Append(nil, frames(text))
+	frame, _ := g.Append(nil, frames(text), new(Key))
 	return frame
 }
 
@@ -74,8 +74,16 @@ func equal(a, b *GroupReceiver) bool {
 func TestGroupContent(t *testing.T) {
 	sender, p, receiver := newShout(t)
 	for i, content := range contents() {
-		frame, digest := sender.Append([]byte("before"), content)
+		var key Key
+		frame, digest := sender.Append([]byte("before"), content, &key)
 		frame = frame[len("before"):]
+		own, err := OpenGroup(alice, "ROOM", &key, bytes.Clone(frame), frames("before"))
+		if err != nil || !same(own[1:], content) || string(own[0]) != "before" {
+			t.Errorf("content %d again: %.80q, %v", i, own, err)
+		}
+		if _, err := OpenGroup(alice, "ROOM2", &key, bytes.Clone(frame), nil); !errors.Is(err, ErrForged) {
+			t.Errorf("content %d for another group: %v", i, err)
+		}
 		if len(frame) != Size(content) {
 			t.Errorf("content %d: %d octets, Size says %d", i, len(frame), Size(content))
 		}

@@ -144,6 +144,16 @@ func (s *Sender) AppendProof(b, digest []byte) []byte {
 	return s.seal(appendProof(s.head(b, proofSize), digest), proofSize)
 }
 
+// Open opens in place, for who has sealed it, a SEALED with content, and returns frames with
+// those of its content appended, which alias frame. One of another session is ErrKey.
+func (s *Sender) Open(frame []byte, frames [][]byte) ([][]byte, error) {
+	plain, err := s.unseal(frame, nil)
+	if err != nil {
+		return frames, err
+	}
+	return splitContent(plain, frames)
+}
+
 // head makes room, and appends what comes before size octets that are then sealed.
 func (s *Sender) head(b []byte, size int) []byte {
 	return appendHead(slices.Grow(b, headSize+size+tag), onceseal.IDSealed, s.number, s.next, size)
@@ -242,23 +252,29 @@ func (r *Receiver) proved(frame, digest []byte) error {
 	return nil
 }
 
-// unseal opens a SEALED in place, and returns what is in it.
-func (r *Receiver) unseal(frame []byte) ([]byte, error) {
+// unseal opens a SEALED in place that has not come before, and returns what is in it.
+func (r *Receiver) unseal(frame []byte) ([]byte, error) { return r.session.unseal(frame, &r.came) }
+
+// unseal opens a SEALED in place, and returns what is in it. If came is not nil, its number
+// must be a new one there.
+func (s *session) unseal(frame []byte, came *window) ([]byte, error) {
 	var m onceseal.Sealed
 	if err := m.Decode(frame, nil); err != nil {
 		return nil, fmt.Errorf("open a message: %w: %w", ErrMalformed, err)
 	}
-	if m.Session != r.number {
-		return nil, fmt.Errorf("open a message of session %d in %d: %w", m.Session, r.number, ErrKey)
+	if m.Session != s.number {
+		return nil, fmt.Errorf("open a message of session %d in %d: %w", m.Session, s.number, ErrKey)
 	}
-	if !r.came.fresh(m.Number) {
+	if came != nil && !came.fresh(m.Number) {
 		return nil, fmt.Errorf("open message %d: %w", m.Number, ErrReplay)
 	}
-	plain, err := r.aead.Open(m.Sealed[:0], r.at(m.Number), m.Sealed, frame[:headSize])
+	plain, err := s.aead.Open(m.Sealed[:0], s.at(m.Number), m.Sealed, frame[:headSize])
 	if err != nil {
 		return nil, fmt.Errorf("open message %d: %w", m.Number, ErrForged)
 	}
-	r.came.take(m.Number)
+	if came != nil {
+		came.take(m.Number)
+	}
 	return plain, nil
 }
 

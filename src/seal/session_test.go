@@ -30,6 +30,10 @@ func TestContent(t *testing.T) {
 		if again := must(m.AppendTo(nil))(t); !bytes.Equal(again, frame) {
 			t.Errorf("content %d: the codec makes %.40x of it, not %.40x", i, again, frame)
 		}
+		own, err := p.sender.Open(bytes.Clone(frame), frames("before"))
+		if err != nil || !same(own[1:], content) || string(own[0]) != "before" {
+			t.Errorf("content %d again: %.80q, %v", i, own, err)
+		}
 		got, err := p.receiver.content(frame, frames("before"))
 		if err != nil || !same(got[1:], content) || string(got[0]) != "before" {
 			t.Errorf("content %d: %.80q, %v", i, got, err)

@@ -125,7 +125,7 @@ func TestDrawVectors(t *testing.T) {
 		v := groupVector{From: alice, Group: "ROOM", Key: text("\x01\x23\x45\x67\x89\xAB\xCD\xEF"), Chain: chain[:]}
 		sender := v.sender(t)
 		for _, words := range spoken {
-			frame, _ := sender.Append(nil, frames(words...))
+			frame, _ := sender.Append(nil, frames(words...), new(Key))
 			v.Said = append(v.Said, newSaid(frame, words))
 		}
 		store(t, groupFile, v)
@@ -199,7 +199,7 @@ func TestGroupVectors(t *testing.T) {
 	key := p.group.Key()
 	receiver := must(NewGroupReceiver(v.From, &key))(t)
 	for _, s := range v.Said {
-		if frame, _ := p.group.Append(nil, s.content()); !bytes.Equal(frame, s.Frame) {
+		if frame, _ := p.group.Append(nil, s.content(), new(Key)); !bytes.Equal(frame, s.Frame) {
 			t.Errorf("%q is sealed as %x, want %x", s.Content, frame, s.Frame)
 		}
 	}

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "macfe86a9c2090377"
+	Model  = "mdcaaae8dba2f5a3d"
 )
 
 // Codes of errors that have no name in the class models.

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "macfe86a9c2090377"
+#define ONCE_MODEL "mdcaaae8dba2f5a3d"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -884,6 +884,7 @@ typedef enum {
     ONCE_EVENT_TYPE_UNREACHABLE = 13, // a node is heard of, and could not be met within the greeting time-out; reason says what to open
     ONCE_EVENT_TYPE_CHANGED = 14, // a peer that is present has other headers than before
     ONCE_EVENT_TYPE_OVERRUN = 15, // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
+    ONCE_EVENT_TYPE_UNDELIVERED = 16, // a message to a peer, or to a group that it was in, came back: the peer is gone, and is not known to have got it
 } once_event_type_t;
 
 // Why two nodes do not talk, or why one of them drops what the other says.

@@ -29,6 +29,7 @@ const (
 	EventTypeUnreachable = api.EventTypeUnreachable // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 	EventTypeChanged     = api.EventTypeChanged     // a peer that is present has other headers than before
 	EventTypeOverrun     = api.EventTypeOverrun     // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
+	EventTypeUndelivered = api.EventTypeUndelivered // a message to a peer, or to a group that it was in, came back: the peer is gone, and is not known to have got it
 )
 
 // EventWhy: why two nodes do not talk, or why one of them drops what the other

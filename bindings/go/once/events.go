@@ -10,8 +10,9 @@ import (
 
 // Event is something that happened: one of [*Enter], [*Exit], [*Join],
 // [*Leave], [*Whisper], [*Shout], [*Suspect], [*Recover], [*Leader],
-// [*Notice], [*Refusal], [*Twin], [*Unreachable], [*Overrun] and [*Changed].
-// It is valid until the next event is taken; [Keep] makes a copy that lasts.
+// [*Notice], [*Refusal], [*Twin], [*Unreachable], [*Overrun], [*Undelivered]
+// and [*Changed]. It is valid until the next event is taken; [Keep] makes a
+// copy that lasts.
 type Event interface {
 	// About returns what all events have in common.
 	About() *Origin
@@ -163,6 +164,21 @@ type Overrun struct {
 // String says in one line what happened, for people.
 func (e Overrun) String() string { return fmt.Sprintf("%[2]v", e.Peer, e.Text) }
 
+// Undelivered is a message of ours that has come back: the peer is gone, and
+// has not confirmed it. Its exit follows. Messages come in the order in which
+// they were said. Plain peers confirm too little for that: of what is said to
+// them only the number of messages is told.
+type Undelivered struct {
+	Origin
+	Group   string   // the name of the group if it was a shout, else nothing
+	Content [][]byte // one entry a frame; valid until the next event is taken
+}
+
+// String says in one line what happened, for people.
+func (e Undelivered) String() string {
+	return fmt.Sprintf("%[1]v is not known to have got %[3]v", e.Peer, e.Group, excerpt(e.Content))
+}
+
 // Changed says that a peer that is present has other headers than before; it
 // has set one while it runs.
 type Changed struct{ Origin }
@@ -186,6 +202,7 @@ type typed struct {
 	twin        Twin
 	unreachable Unreachable
 	overrun     Overrun
+	undelivered Undelivered
 	changed     Changed
 }
 
@@ -235,6 +252,9 @@ func (t *typed) of(e libonce.Event) Event {
 	case libonce.EventTypeOverrun:
 		t.overrun = Overrun{origin, e.Reason()}
 		return &t.overrun
+	case libonce.EventTypeUndelivered:
+		t.undelivered = Undelivered{origin, e.Group(), e.Msg()}
+		return &t.undelivered
 	case libonce.EventTypeChanged:
 		t.changed = Changed{origin}
 		return &t.changed
@@ -273,6 +293,8 @@ func Keep(event Event) Event {
 		return &Unreachable{e.Origin, e.Text}
 	case *Overrun:
 		return &Overrun{e.Origin, e.Text}
+	case *Undelivered:
+		return &Undelivered{e.Origin, e.Group, clone(e.Content)}
 	case *Changed:
 		return &Changed{e.Origin}
 	}

@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"macfe86a9c2090377"):
+if lib.once_compatible(1, b"mdcaaae8dba2f5a3d"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -375,6 +375,7 @@ class EventType(enum.IntEnum):
     UNREACHABLE = 13  # a node is heard of, and could not be met within the greeting time-out; reason says what to open
     CHANGED = 14  # a peer that is present has other headers than before
     OVERRUN = 15  # messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
+    UNDELIVERED = 16  # a message to a peer, or to a group that it was in, came back: the peer is gone, and is not known to have got it
 
 
 _enum_once_event_type: list[Any] = [None] * 256

@@ -121,6 +121,7 @@ const (
 	EventTypeUnreachable EventType = 13 // a node is heard of, and could not be met within the greeting time-out; reason says what to open
 	EventTypeChanged     EventType = 14 // a peer that is present has other headers than before
 	EventTypeOverrun     EventType = 15 // messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer
+	EventTypeUndelivered EventType = 16 // a message to a peer, or to a group that it was in, came back: the peer is gone, and is not known to have got it
 )
 
 // String returns the value's name, or an empty string for none of the values.
@@ -156,6 +157,8 @@ func (v EventType) String() string {
 		return "changed"
 	case EventTypeOverrun:
 		return "overrun"
+	case EventTypeUndelivered:
+		return "undelivered"
 	}
 	return ""
 }

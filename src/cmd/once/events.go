@@ -20,6 +20,7 @@ var eventTypes = []string{
 	"twin",
 	"unreachable",
 	"overrun",
+	"undelivered",
 	"changed",
 }
 
@@ -75,6 +76,10 @@ func (r *record) fill(event once.Event) {
 		r.Protection = ""
 		r.Peer = ""
 		r.Reason = e.Text
+	case *once.Undelivered:
+		r.Type = "undelivered"
+		r.Group = e.Group
+		r.Msg = e.Content
 	case *once.Changed:
 		r.Type = "changed"
 	}

@@ -44,7 +44,9 @@ public final class Event {
         /** a peer that is present has other headers than before */
         CHANGED(14),
         /** messages had no room in the queue of this program, which shares a node with the one that runs it; reason says how many, and the event has no peer */
-        OVERRUN(15);
+        OVERRUN(15),
+        /** a message to a peer, or to a group that it was in, came back: the peer is gone, and is not known to have got it */
+        UNDELIVERED(16);
 
         private static final Type[] OF = new Type[256];
         final byte value;

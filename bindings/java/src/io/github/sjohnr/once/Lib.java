@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "macfe86a9c2090377");
+        Abi.compatible(1, "mdcaaae8dba2f5a3d");
     }
 
     private Lib() {}
