@@ -26,6 +26,7 @@ type inbound struct {
 
 	asks *question // the loop's: what the reader waits for
 	shut bool      // the loop's: gone is closed
+	last bool      // the loop's: what was said last goes out over it, then it is closed
 }
 
 // question is whether who speaks over a connection speaks for the peer. It is asked, and

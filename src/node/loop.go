@@ -93,7 +93,9 @@ func (l *loop) hush() {
 		return
 	}
 	for _, r := range l.theirs {
-		r.hangUp()
+		if !r.last {
+			r.hangUp()
+		}
 	}
 }
 

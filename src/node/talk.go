@@ -395,6 +395,9 @@ func (l *loop) conclude(t *talk) {
 	if over != nil && over.away.Load() {
 		over = nil
 	}
+	for _, r := range lanes {
+		r.last = true
+	}
 	l.work.Go(func() {
 		if t.in != nil { // what it says last goes before the end of the links
 			t.in.end()
