@@ -26,7 +26,7 @@ type inbound struct {
 
 	asks *question // the loop's: what the reader waits for
 	shut bool      // the loop's: gone is closed
-	last bool      // the loop's: what was said last goes out over it, then it is closed
+	last bool      // the loop's: what was said last goes out over it, and it is closed then: see conclude
 }
 
 // question is whether who speaks over a connection speaks for the peer. It is asked, and
@@ -62,7 +62,7 @@ func (r *inbound) hangUp() {
 		r.shut = true
 		close(r.gone)
 	}
-	if !r.away.Load() {
+	if !r.away.Load() && !r.last {
 		r.work.Go(func() { _ = r.link.Close() })
 	}
 }

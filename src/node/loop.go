@@ -93,9 +93,7 @@ func (l *loop) hush() {
 		return
 	}
 	for _, r := range l.theirs {
-		if !r.last {
-			r.hangUp()
-		}
+		r.hangUp()
 	}
 }
 
