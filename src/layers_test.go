@@ -29,6 +29,7 @@ var floors = []string{
 	"bindings/go/libonce",
 	"src/share",
 	"src/node",
+	"src/wan",
 	"src/serve",
 	"src/control",
 	"src/files",

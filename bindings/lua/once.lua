@@ -25,6 +25,8 @@ int once_node_set_endpoint (uint64_t self, const char *endpoint, size_t endpoint
 int once_node_set_advertised_endpoint (uint64_t self, const char *endpoint, size_t endpoint_size);
 int once_node_gossip_bind (uint64_t self, const char *endpoint, size_t endpoint_size);
 int once_node_gossip_connect (uint64_t self, const char *endpoint, size_t endpoint_size);
+int once_node_set_server (uint64_t self, const char *address, size_t address_size);
+int once_node_servers (uint64_t self, void *result);
 int once_node_gossip_servers (uint64_t self, void *result);
 int once_node_gossip_unpublish (uint64_t self, const char *peer);
 int once_node_set_interval (uint64_t self, int64_t interval);
@@ -121,7 +123,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "mdcaaae8dba2f5a3d") ~= 0 then
+if abi.lib.once_compatible(1, "mf6174903bb81e75f") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -272,6 +274,11 @@ local set_node = {
       self:gossip_connect(one)
     end
   end,
+  servers = function(self, given)
+    for _, one in ipairs(given) do
+      self:set_server(one)
+    end
+  end,
   interval = function(self, given) self:set_interval(given) end,
   evasive = function(self, given) self:set_evasive_timeout(given) end,
   silent = function(self, given) self:set_silent_timeout(given) end,
@@ -398,6 +405,18 @@ end
 -- Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already.
 function Node:gossip_connect(endpoint_)
   abi.check(self.handle, abi.lib.once_node_gossip_connect(self.handle, endpoint_, #endpoint_))
+end
+
+-- Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already.
+function Node:set_server(address_)
+  abi.check(self.handle, abi.lib.once_node_set_server(self.handle, address_, #address_))
+end
+
+-- Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers.
+function Node:servers()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_node_servers(self.handle, result))
+  return abi.alone(abi.pairs, abi.take(result))
 end
 
 -- Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers.

@@ -156,6 +156,8 @@ export interface NodeSettings {
   gossipBind?: string
   /** Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. */
   gossipConnect?: Iterable<string>
+  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. */
+  servers?: Iterable<string>
   /** Sets how often the node sends beacons. */
   interval?: number
   /** Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. */
@@ -223,6 +225,10 @@ export class Node extends Handle implements AsyncIterable<Event> {
   gossipBind (endpoint: string): void
   /** Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already. */
   gossipConnect (endpoint: string): void
+  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already. */
+  setServer (address: string): void
+  /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
+  servers (): Record<string, string>
   /** Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers. */
   gossipServers (): Record<string, string>
   /** Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run. */

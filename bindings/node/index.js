@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mdcaaae8dba2f5a3d') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mf6174903bb81e75f') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -179,6 +179,8 @@ const once_node_set_endpoint = abi.func('int once_node_set_endpoint(uint64_t sel
 const once_node_set_advertised_endpoint = abi.func('int once_node_set_advertised_endpoint(uint64_t self, const void *endpoint, size_t endpoint_size)')
 const once_node_gossip_bind = abi.func('int once_node_gossip_bind(uint64_t self, const void *endpoint, size_t endpoint_size)')
 const once_node_gossip_connect = abi.func('int once_node_gossip_connect(uint64_t self, const void *endpoint, size_t endpoint_size)')
+const once_node_set_server = abi.func('int once_node_set_server(uint64_t self, const void *address, size_t address_size)')
+const once_node_servers = abi.func('int once_node_servers(uint64_t self, _Out_ once_data_t *result)')
 const once_node_gossip_servers = abi.func('int once_node_gossip_servers(uint64_t self, _Out_ once_data_t *result)')
 const once_node_gossip_unpublish = abi.func('int once_node_gossip_unpublish(uint64_t self, const void *peer)')
 const once_node_set_interval = abi.func('int once_node_set_interval(uint64_t self, int64_t interval)')
@@ -351,6 +353,19 @@ class Node extends Source {
   gossipConnect (endpoint) {
     const endpoint_ = Buffer.from(endpoint)
     abi.check(this.handle, once_node_gossip_connect(this.handle, endpoint_, endpoint_.length))
+  }
+
+  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already. */
+  setServer (address) {
+    const address_ = Buffer.from(address)
+    abi.check(this.handle, once_node_set_server(this.handle, address_, address_.length))
+  }
+
+  /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
+  servers () {
+    const result = {}
+    abi.check(this.handle, once_node_servers(this.handle, result))
+    return abi.alone(abi.pairs, abi.take(result))
   }
 
   /** Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers. */
@@ -628,6 +643,11 @@ function set_node (self, name, value) {
     case 'gossipConnect':
       for (const one of value) {
         self.gossipConnect(one)
+      }
+      break
+    case 'servers':
+      for (const one of value) {
+        self.setServer(one)
       }
       break
     case 'interval':

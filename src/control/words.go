@@ -91,7 +91,7 @@ func peerOf(m *wire.Peer) (*zre.Peer, error) {
 	}
 	var err error
 	if m.Endpoint != "" {
-		if d.Endpoint, err = sight.Parse(m.Endpoint); err != nil {
+		if d.Endpoint, err = sight.ParseAny(m.Endpoint); err != nil {
 			return nil, err
 		}
 	}

@@ -36,12 +36,16 @@ func (g *Guard) Suits(key *[32]byte) error {
 }
 
 // Curve returns our side of the CURVE mechanism for a connection that a peer makes
-// to us, on a visit; nil is no security.
-func (g *Guard) Curve(v *Visit, refused Refused) *zmtp.Curve {
-	if !g.Secure {
+// to us, on a visit; nil is no security. What comes from beyond the LAN always has it, and
+// may be a server, which shows no identity, and wants to know that we are reached.
+func (g *Guard) Curve(v *Visit, beyond bool, refused Refused) *zmtp.Curve {
+	if !g.Secure && !beyond {
 		return nil
 	}
 	admit := func(key [32]byte, from net.Addr, m *zmtp.Metadata) error {
+		if beyond && len(m.Identity) == 0 {
+			return nil
+		}
 		peer, err := PeerOf(m.Identity)
 		if err == nil {
 			err = g.screen(peer, key, m)
@@ -64,6 +68,16 @@ func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.C
 	if err := g.Suits(key); err != nil || key == nil {
 		return nil, err
 	}
+	return g.curveTo(peer, key, false, refused)
+}
+
+// CurveBeyond is CurveTo for one that leads beyond the LAN, to the peer of a card, who may
+// have made it too.
+func (g *Guard) CurveBeyond(to *identity.Card, refused Refused) (*zmtp.Curve, error) {
+	return g.curveTo(to.ID, &to.Transport, true, refused)
+}
+
+func (g *Guard) curveTo(peer uuid.UUID, key *[32]byte, tie bool, refused Refused) (*zmtp.Curve, error) {
 	server, err := ecdh.X25519().NewPublicKey(key[:])
 	admit := func(key [32]byte, at net.Addr, m *zmtp.Metadata) error {
 		err := g.screen(peer, key, m)
@@ -72,7 +86,7 @@ func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.C
 		}
 		return err
 	}
-	return &zmtp.Curve{Key: g.Identity.Transport(), Server: server, Admit: admit}, err
+	return &zmtp.Curve{Key: g.Identity.Transport(), Server: server, Admit: admit, Tie: tie}, err
 }
 
 // screen notes and checks what the far side of a CURVE handshake shows, before anything else

@@ -41,7 +41,7 @@ func newGate(t *testing.T, caller, called *Guard) *gate {
 	t.Cleanup(visit.End)
 	return &gate{
 		caller: caller, called: called, at: called.ID, as: IdentityOf(caller.ID), key: called.PublicKey(),
-		shows: caller.Properties(), shown: called.Introduction(), visit: visit,
+		shows: caller.Properties(false), shown: called.Introduction(false), visit: visit,
 	}
 }
 
@@ -95,11 +95,11 @@ func TestCurve(t *testing.T) {
 		"members":     {members: true},
 		"a stranger among members": {members: true, change: func(t *testing.T, g *gate) {
 			g.caller = with(t, secure)
-			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties()
+			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties(false)
 		}, far: identity.ErrMember, said: errors.New(api.EventRefusalMember.Text())},
 		"a stranger who shows no nonce": {members: true, change: func(t *testing.T, g *gate) {
 			g.caller = with(t, secure)
-			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties()
+			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties(false)
 			delete(g.shows, PropertyNonce)
 		}, far: identity.ErrMember, said: errRefused},
 		"in the name of somebody else": {change: func(t *testing.T, g *gate) {
@@ -117,11 +117,11 @@ func TestCurve(t *testing.T) {
 		}, far: identity.ErrMalformed, said: errors.New(api.EventRefusalProof.Text())},
 		"with a card of long ago": {change: func(t *testing.T, g *gate) {
 			g.caller = with(t, late)
-			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties()
+			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties(false)
 		}},
 		"with one of long ago that need not be its own": {change: func(t *testing.T, g *gate) {
 			g.caller = with(t, late)
-			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties()
+			g.as, g.shows = IdentityOf(g.caller.ID), g.caller.Properties(false)
 			delete(g.shows, PropertyNonce)
 		}, far: identity.ErrExpired, said: errRefused},
 		"without a peer's identity": {change: func(t *testing.T, g *gate) {
@@ -240,7 +240,7 @@ func TestSuits(t *testing.T) {
 		}
 		secure := c.plain != nil
 		var visit Visit
-		if curve := g.Curve(&visit, nil); (curve != nil) != secure || (g.PublicKey() != nil) != secure {
+		if curve := g.Curve(&visit, false, nil); (curve != nil) != secure || (g.PublicKey() != nil) != secure {
 			t.Errorf("%v: it has CURVE: %v", security, curve != nil)
 		}
 		for k, want := range map[*[32]byte]error{nil: c.plain, key: c.encrypted} {
@@ -256,11 +256,11 @@ func TestSuits(t *testing.T) {
 func TestProperties(t *testing.T) {
 	for security, want := range map[api.NodeSecurity]int{api.NodeSecurityAuto: 3, api.NodeSecuritySecure: 3} {
 		g := with(t, Config{Security: security})
-		one, other := g.Properties(), g.Properties()
+		one, other := g.Properties(false), g.Properties(false)
 		if len(one) != want || len(one[PropertyNonce]) != NonceSize || bytes.Equal(one[PropertyNonce], other[PropertyNonce]) {
 			t.Errorf("%v: shows %v", security, maps.Collect(maps.All(one)))
 		}
-		if (string(one[PropertyName]) == g.Name()) == g.Secure || string(g.Introduction()[PropertyName]) != g.Name() {
+		if (string(one[PropertyName]) == g.Name()) == g.Secure || string(g.Introduction(false)[PropertyName]) != g.Name() {
 			t.Errorf("%v: shows the name %q", security, one[PropertyName])
 		}
 	}

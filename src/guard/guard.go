@@ -169,20 +169,21 @@ func (g *Guard) Freshen() *identity.Card {
 
 // Introduction returns what the node shows in the handshake of one connection that is made
 // to it: Properties and its name. Over CURVE that is said to who was let in.
-func (g *Guard) Introduction() map[string][]byte {
-	shown := g.Properties()
+func (g *Guard) Introduction(beyond bool) map[string][]byte {
+	shown := g.Properties(beyond)
 	shown[PropertyName] = []byte(g.Name())
 	return shown
 }
 
 // Properties returns what the node shows in the handshake of one connection: a nonce, in
-// which of its lives it is, on a plain connection its name, and if the connection has CURVE, who it is.
-func (g *Guard) Properties() map[string][]byte {
+// which of its lives it is, on a plain connection its name, and if the connection has CURVE,
+// as all have that lead beyond the LAN, who it is.
+func (g *Guard) Properties(beyond bool) map[string][]byte {
 	shown := map[string][]byte{
 		PropertyNonce:       NewNonce(),
 		PropertyIncarnation: binary.BigEndian.AppendUint64(nil, g.Incarnation),
 	}
-	if !g.Secure {
+	if !g.Secure && !beyond {
 		shown[PropertyName] = []byte(g.Name())
 		return shown
 	}

@@ -15,6 +15,7 @@ import (
 // methods may be called from any goroutine.
 type Candidates struct {
 	Port uint16
+	Here bool // it listens where this host alone connects to
 
 	mu    sync.Mutex
 	found []found
@@ -58,7 +59,10 @@ func (c *Candidates) Observed(by any, local net.Addr, at string) bool {
 // List returns all: what was found, and the addresses of the host but for those that are only
 // of itself, or of one link.
 func (c *Candidates) List() (list []client.Candidate, err error) {
-	addrs, err := net.InterfaceAddrs()
+	var addrs []net.Addr
+	if !c.Here {
+		addrs, err = net.InterfaceAddrs()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := c.since

@@ -54,10 +54,13 @@ func (r *receiver) receive(conn net.Conn) {
 		return
 	}
 	defer r.link.Close()
-	if !r.loop.register(r) {
+	if r.beyond && !r.arrived() {
 		return
 	}
-	r.serve()
+	if r.loop.register(r) {
+		r.serve()
+	}
+	r.loop.wan.Lost(r.link)
 }
 
 // serve reads a connection that is registered until it ends.
@@ -81,7 +84,7 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	config := r.linkConfig(zmtp.Router)
 	config.Refused = r.refused
 	r.guard.Freshen()
-	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.refuseFrom), r.guard.Introduction()
+	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.beyond, r.refuseFrom), r.guard.Introduction(r.beyond)
 	var err error
 	r.apart(func() { k, err = link.Open(r.ctx, conn, config) })
 	switch {

@@ -111,9 +111,9 @@ func TestForgedBeacon(t *testing.T) {
 		want  error
 	}{
 		{"of a peer who is present, her card", func(s *scene) uuid.UUID { return s.ben.UUID() },
-			func(s *scene) map[string][]byte { return s.eve.Properties() }, identity.ErrStranger},
+			func(s *scene) map[string][]byte { return s.eve.Properties(false) }, identity.ErrStranger},
 		{"of a peer who is present, his card", func(s *scene) uuid.UUID { return s.ben.UUID() },
-			func(s *scene) map[string][]byte { return s.ben.guard.Properties() }, identity.ErrKey},
+			func(s *scene) map[string][]byte { return s.ben.guard.Properties(false) }, identity.ErrKey},
 		{"of somebody who is not", func(s *scene) uuid.UUID { return absent.UUID() },
 			func(*scene) map[string][]byte { return map[string][]byte{} }, identity.ErrNoCard},
 		{"of a peer without identity", func(*scene) uuid.UUID { return mallory },

@@ -31,10 +31,11 @@ const turnedAway = time.Second
 // caller makes a connection to a peer, and keeps an eye on it until it ends.
 type caller struct {
 	*loop
-	to      uuid.UUID                // whom it is made to
-	attempt *dial.Attempt            // nil once it stands
-	out     *outbound                // the loop's; nil until it stands
-	over    atomic.Pointer[receiver] // in place of that, of a link that carries both directions
+	to      uuid.UUID                 // whom it is made to
+	attempt *dial.Attempt             // nil once it stands
+	out     *outbound                 // the loop's; nil until it stands
+	over    atomic.Pointer[receiver]  // in place of that, of a link that carries both directions
+	met     atomic.Pointer[link.Link] // the latest that led beyond the LAN; nil for none
 }
 
 // call begins to connect to a peer, or tells who already tries of more endpoints.
@@ -74,6 +75,9 @@ func (l *loop) withdraw(id uuid.UUID) {
 	p := l.of(id)
 	if p.attempt != nil {
 		p.attempt.Cancel()
+	}
+	if p.talk == nil {
+		l.wan.LetGo(id)
 	}
 	if p != &none {
 		l.with(id, func(p *peer) {
@@ -129,6 +133,9 @@ func (c *caller) run() {
 			}
 		})
 	})
+	if met := c.met.Load(); met != k {
+		c.wan.Lost(met)
+	}
 	if k == nil {
 		return
 	}
@@ -175,7 +182,7 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 	c.ours[c.out.id] = c.out
 	c.with(c.to, func(p *peer) { p.attempt, p.ours = nil, c.out })
 	c.step(zre.Linked{
-		Peer: c.to, Link: c.out.id, Endpoint: endpoint, Callback: c.callback(k.LocalAddr()),
+		Peer: c.to, Link: c.out.id, Endpoint: endpoint, Callback: c.callbackAt(k.LocalAddr()),
 		Shown: shows(k), Incarnation: incarnation,
 	})
 }
@@ -184,11 +191,15 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) {
 	r := newReceiver(c.loop)
 	r.peer, r.link, r.nonces, r.both, r.lane.endpoint = c.to, k, nonces, true, endpoint
+	if r.beyond = endpoint.Met(); r.beyond {
+		r.rung = c.wan.Rung(k)
+		defer c.wan.Lost(k)
+	}
 	k.Unwatch() // the channel is watched
 	c.over.Store(r)
 	var wanted bool
 	c.do(func() {
-		if wanted = c.of(c.to).attempt == c.attempt; wanted {
+		if wanted = c.attempt == nil && !c.core.Stopped() || c.attempt != nil && c.of(c.to).attempt == c.attempt; wanted {
 			c.joins(r, incarnation, name)
 		}
 	})
@@ -201,8 +212,11 @@ func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces
 // joins begins a channel over a link that we have made, or offers the peer to carry on the one that there is.
 func (c *caller) joins(r *receiver, incarnation uint64, name string) {
 	a := c.attempt
-	c.attempt = nil
-	c.with(c.to, func(p *peer) { p.attempt = nil })
+	host, waited := "", time.Duration(0)
+	if c.attempt = nil; a != nil {
+		host, waited = a.Host(), a.Wait
+		c.with(c.to, func(p *peer) { p.attempt = nil })
+	}
 	if c.find(c.to) == nil {
 		c.guard.Names.Note(c.to, name)
 	}
@@ -210,14 +224,14 @@ func (c *caller) joins(r *receiver, incarnation uint64, name string) {
 	c.begin(r)
 	if t := c.of(c.to).talk; t != nil {
 		if t.over == nil {
-			t.out.host, t.out.waited, t.out.since = a.Host(), a.Wait, time.Now()
+			t.out.host, t.out.waited, t.out.since = host, waited, time.Now()
 		}
 		return
 	}
 	t := c.loop.open(r)
-	t.out.host, t.out.waited = a.Host(), a.Wait
+	t.out.host, t.out.waited = host, waited
 	c.step(zre.Linked{
-		Peer: c.to, Link: r.id, Endpoint: r.lane.endpoint, Callback: c.callback(r.link.LocalAddr()),
+		Peer: c.to, Link: r.id, Endpoint: r.lane.endpoint, Callback: c.callback(r),
 		Shown: true, Incarnation: incarnation, Both: true,
 	})
 }
@@ -238,12 +252,20 @@ func (c *caller) unlinked(err error) {
 
 // callback returns where a peer can reach us that we reach from an address. A
 // zone, which means something to this host only, stays here (RFC 4007, 11.2).
-func (l *loop) callback(local net.Addr) sight.Endpoint {
+func (l *loop) callbackAt(local net.Addr) sight.Endpoint {
 	if l.settings.advertised != (sight.Endpoint{}) {
 		return l.settings.advertised
 	}
 	host, _, _ := strings.Cut(sight.Of(local).Host(), "%")
 	return sight.At(host, l.site.Endpoint().Port())
+}
+
+// callback is callbackAt for who is at the end of a link that carries both directions.
+func (l *loop) callback(r *receiver) sight.Endpoint {
+	if r.beyond {
+		return sight.Met(l.guard.ID)
+	}
+	return l.callbackAt(r.link.LocalAddr())
 }
 
 // open connects to an endpoint and makes sure that it is the peer's.
@@ -253,6 +275,9 @@ func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Lin
 			c.log(c.to).Debug("cannot connect", "endpoint", endpoint, "error", err)
 		}
 	}()
+	if endpoint.Met() {
+		return c.reach(ctx)
+	}
 	config := c.linkConfig(zmtp.Dealer)
 	config.Refused = c.refused
 	if config.Curve, err = c.guard.CurveTo(c.to, endpoint.KeyOf(), c.refuseFrom); err != nil {
@@ -263,7 +288,7 @@ func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Lin
 	}
 	if !c.guard.Secure || identity.Owned(c.to) {
 		c.guard.Freshen()
-		config.Properties = c.guard.Properties()
+		config.Properties = c.guard.Properties(false)
 	}
 	conn, err := link.Connect(ctx, c.world.Transport, endpoint.Bare())
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/sjohnr/at-once/src/gossip"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/site"
+	"github.com/sjohnr/at-once/src/wan"
 )
 
 // ears are what a node hears others with: where it accepts connections, and the sources of
@@ -20,6 +21,7 @@ type ears struct {
 	listener net.Listener
 	gossip   *gossip.Gossip // nil for none
 	sources  []sight.Source
+	wan      *wan.Access // nil for none
 }
 
 // listen has a node heard: it accepts connections, beacons and gossip from then on, for who
@@ -47,6 +49,11 @@ func listen(s *base) (*ears, error) {
 	}
 	if err := at.Settle(s.ctx, e.listener.Addr()); err != nil {
 		return nil, &check.SettingError{Setting: "BeaconPort", Err: errors.Join(err, e.listener.Close(), e.gossip.Close())}
+	}
+	if len(s.rendezvous) > 0 {
+		if e.wan, err = s.access(at); err != nil {
+			return nil, &check.SettingError{Setting: "Servers", Err: errors.Join(err, e.listener.Close(), e.gossip.Close())}
+		}
 	}
 	if at.Missing != nil {
 		s.warn(fmt.Sprintf("waiting for an interface: %v", at.Missing))
@@ -76,6 +83,7 @@ func (e *ears) hear(sighted func([]sight.Sighting), moved func()) {
 			for _, source := range e.sources {
 				source.Renew()
 			}
+			e.wan.Moved()
 			if more {
 				moved()
 			}

@@ -28,7 +28,7 @@ var errRejected = errors.New("the greeting was not accepted")
 
 // resume asks the loop, once, whether a peer may go on without a HELLO.
 func (r *receiver) resume() bool {
-	if r.spoke || !guard.SameKey(r.loop.badge(r.peer), linkKey(r.link)) {
+	if r.spoke || !guard.SameKey(r.loop.badge(r.peer), r.key()) {
 		return false
 	}
 	if r.spoke = true; !r.speaks(zre.Resumed{Peer: r.peer, Link: r.id}) {
@@ -99,7 +99,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	r.visit.Refund()
 	r.guard.Shuns.Remove(r.peer, endpoint)
-	hello.Endpoint = site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr()).With(badge.Key).String()
+	hello.Endpoint = r.seen(endpoint).With(badge.Key).String()
 	heard := zre.Heard{Peer: r.peer, Link: r.in.voice, Message: hello, Badge: badge, Both: r.both}
 	if r.lane.begun { // within the channel, whose it is
 		r.loop.post(heard)
@@ -123,7 +123,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 				return fmt.Errorf("%w: %w", errRejected, err)
 			}
 		}
-		heard.Callback = r.loop.callback(r.link.LocalAddr())
+		heard.Callback = r.loop.callback(r)
 	}
 	if !r.speaks(heard) {
 		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
@@ -133,9 +133,17 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	return nil
 }
 
+// seen returns where the peer is that names an endpoint, as it is for this host.
+func (r *receiver) seen(endpoint sight.Endpoint) sight.Endpoint {
+	if r.beyond {
+		return sight.Met(r.peer)
+	}
+	return site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr())
+}
+
 // vetted returns what a HELLO has shown, or why it is turned away.
 func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
-	known, key, on := r.loop.badge(r.peer), linkKey(r.link), r.nonces
+	known, key, on := r.loop.badge(r.peer), r.key(), r.nonces
 	if r.lane.begun {
 		on = r.loop.within(r.peer, r.in.badge)
 	}

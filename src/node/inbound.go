@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -20,6 +21,8 @@ type inbound struct {
 	link   *link.Link
 	nonces guard.Nonces
 	both   bool          // it carries both directions
+	beyond bool          // it leads beyond the LAN
+	rung   ladder.Rung   // of what kind it is then
 	away   atomic.Bool   // the peer is not let in, and has been told
 	done   chan struct{} // closed when the connection has ended, and the core knows
 	gone   chan struct{} // closed when the loop has turned it away

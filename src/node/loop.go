@@ -8,6 +8,7 @@ import (
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/site"
+	"github.com/sjohnr/at-once/src/wan"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -20,6 +21,7 @@ type loop struct {
 	dialer *dial.Dialer
 	sender *channel.Sender
 	site   *site.Site
+	wan    *wan.Access // what lies beyond the LAN; nil for nothing
 
 	theirs  map[zre.LinkID]*receiver // the connections that peers speak over
 	opens   *channel.Own             // with which what is said over them is opened
@@ -28,6 +30,15 @@ type loop struct {
 	overrun func(peer uuid.UUID)     // the same, for one that there is a channel with
 	scratch []byte                   // where control messages are encoded
 	version uint64                   // of what is known: the number of events
+}
+
+// step is [turns.step], and has servers told of what changes of the node.
+func (l *loop) step(in zre.Input) {
+	l.turns.step(in)
+	switch in.(type) {
+	case zre.Join, zre.Leave, zre.Reworded, zre.Renewed:
+		l.describe()
+	}
 }
 
 // number returns the number of a connection.

@@ -69,6 +69,18 @@ func (n *Node) GossipServers() map[string]string {
 	return n.ears.gossip.Servers()
 }
 
+// Servers returns the rendezvous servers that the node stays with, each with what is wrong
+// with it: nothing if it answers.
+func (n *Node) Servers() map[string]string {
+	list := map[string]string{}
+	if n.running() == nil && n.ears != nil && n.ears.wan != nil {
+		for address, state := range n.ears.wan.States() {
+			list[address] = state.Trouble
+		}
+	}
+	return list
+}
+
 // GossipUnpublish has the node tell no more of a peer, until the peer publishes
 // itself anew.
 func (n *Node) GossipUnpublish(peer uuid.UUID) error {

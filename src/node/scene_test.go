@@ -137,7 +137,7 @@ func (s *scene) config(kind string, server *actor) link.Config {
 		return c
 	}
 	if c.Properties = s.shows; server != nil || s.shows == nil {
-		c.Properties = s.eve.Properties()
+		c.Properties = s.eve.Properties(false)
 		delete(c.Properties, guard.PropertyNonce)
 	}
 	c.Curve = &zmtp.Curve{Key: s.eve.Identity.Transport(), Admit: func(_ [32]byte, _ net.Addr, m *zmtp.Metadata) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
@@ -35,6 +36,7 @@ type settings struct {
 	advertised sight.Endpoint // what peers are told, none for the true one
 	gossip     string         // endpoint where gossip is bound, empty if it is not
 	servers    []string       // of gossip, to connect to
+	rendezvous []rendezvous.Address
 	log        *slog.Logger
 	journal    *journal // where log goes
 }
@@ -52,8 +54,11 @@ func defaults(who *identity.Identity) settings {
 	}
 }
 
-// maxServers is how many servers of gossip a node may connect to.
-const maxServers = 64
+// How many servers of gossip a node may connect to, and how many others it may stay with.
+const (
+	maxServers    = 64
+	maxRendezvous = 8
+)
 
 func (s *settings) gossips() bool { return s.gossip != "" || len(s.servers) > 0 }
 
@@ -186,6 +191,22 @@ func (s *settings) GossipConnect(endpoint string) error {
 			return api.ErrServers
 		}
 		s.servers = append(s.servers, endpoint)
+		return nil
+	})
+}
+
+func (s *settings) SetServer(address string) error {
+	return s.Change(func() error {
+		at, err := rendezvous.ParseAddress(address)
+		switch {
+		case err != nil:
+			return &check.Error{Method: "SetServer", Argument: "address", Value: check.Quote(rendezvous.Bare(address)), Allowed: "an address as once server prints it, once://HOST[:PORT]/?key=KEY#SECRET", Kind: api.ErrRendezvous}
+		case at.Secret == rendezvous.Secret{}:
+			return &check.Error{Method: "SetServer", Argument: "address", Value: check.Quote(rendezvous.Bare(address)), Allowed: "an address with #SECRET at its end: without it no network is meant", Kind: api.ErrRendezvous}
+		case len(s.rendezvous) == maxRendezvous:
+			return api.ErrRendezvous
+		}
+		s.rendezvous = append(s.rendezvous, at)
 		return nil
 	})
 }

@@ -127,6 +127,10 @@ func (n *Node) begin(e *ears, with Outset) {
 	}
 	l.version = with.Version
 	l.own.missed.add(nobody, with.Lost, with.Why)
+	if l.wan = e.wan; l.wan != nil {
+		l.describe()
+		n.work.Go(beyond{l}.run)
+	}
 	n.loop = l
 	n.sender.Store(l.sender)
 	go l.run()

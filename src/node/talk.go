@@ -80,7 +80,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		if err := r.visit.Afford(time.Now()); err != nil {
 			return err
 		}
-		l.step(zre.Linked{Peer: r.peer, Link: r.id, Callback: l.callback(r.link.LocalAddr()), Shown: true, Both: true})
+		l.step(zre.Linked{Peer: r.peer, Link: r.id, Callback: l.callback(r), Shown: true, Both: true})
 	case t == nil:
 	case t.in == nil && m.Other == t.mine: // its greeting follows, which shows whether it says so
 		said = slices.Clone(said)
@@ -97,7 +97,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		r.in = t.in
 		r.link.Widen()
 		r.isKnown()
-	case t.in != nil && m.Own == t.in.theirs && m.Other == 0 && !t.known.Load() && guard.SameKey(t.in.badge, linkKey(r.link)):
+	case t.in != nil && m.Own == t.in.theirs && m.Other == 0 && !t.known.Load() && guard.SameKey(t.in.badge, r.key()):
 		r.in = t.in
 		l.carries(t, r)
 	}
@@ -107,7 +107,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 // knows has a link carry on a channel that the peer says to know, if that is proved.
 func (l *loop) knows(t *talk, r *receiver, said []byte) error {
 	m := r.lane.theirs
-	if m.Own != t.in.theirs || !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, linkKey(r.link)) {
+	if m.Own != t.in.theirs || !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, r.key()) {
 		return errUnproved
 	}
 	if _, err := t.out.Acknowledged(m.Expected, m.Edge); err != nil {
@@ -131,7 +131,7 @@ func (l *loop) carries(t *talk, r *receiver) {
 	}
 	l.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
 	switch {
-	case t.over == nil, t.over != r && t.known.Load() && l.chooses(t):
+	case t.over == nil, t.over != r && t.known.Load() && l.chooses(t) && r.rank() >= t.over.rank():
 		l.use(t, r)
 	case t.over != r && !t.known.Load() && !r.lane.greeted:
 		l.greetAgain(t, r)
@@ -143,7 +143,9 @@ func (l *loop) carries(t *talk, r *receiver) {
 // peer is known to have our greeting, that comes first.
 func (l *loop) use(t *talk, r *receiver) {
 	lost := t.over == nil
-	t.over = r
+	if t.over = r; !r.beyond {
+		l.wan.LetGo(t.peer)
+	}
 	from, _ := t.out.Outbox.Acknowledged()
 	if t.known.Load() && l.chooses(t) {
 		l.choose(t)
@@ -326,7 +328,7 @@ func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {
 		case !again:
 			return
-		case !guard.SameKey(t.in.badge, linkKey(r.link)):
+		case !guard.SameKey(t.in.badge, r.key()):
 			err = errUnproved
 			return
 		}
@@ -389,6 +391,7 @@ func (l *loop) drop(t *talk) {
 // come back: see returns.
 func (l *loop) conclude(t *talk) {
 	l.drop(t)
+	l.wan.LetGo(t.peer)
 	l.with(t.peer, func(p *peer) { p.ours = nil })
 	lanes, over, stops := slices.Clone(t.lanes), t.over, l.core.Stopped()
 	lanes = slices.DeleteFunc(lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway

@@ -44,6 +44,12 @@ type Address struct {
 // IsAddress tells whether a text means to be the address of a server.
 func IsAddress(text string) bool { return strings.HasPrefix(text, scheme) }
 
+// Bare returns what of a text that may be an address can be shown: all before SECRET.
+func Bare(text string) string {
+	public, _, _ := strings.Cut(text, "#")
+	return public
+}
+
 // ParseAddress is the inverse of String. What it says of a text never has SECRET in it.
 func ParseAddress(text string) (a Address, err error) {
 	public, secret, secretive := strings.Cut(text, "#")

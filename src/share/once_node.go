@@ -64,6 +64,16 @@ func (n *Node) UnsetHeader(name string) error {
 	return n.Node.UnsetHeader(name)
 }
 
+// Servers returns the rendezvous servers that the node stays with, by their
+// addresses without SECRET, each with what is wrong with it at the moment, for
+// people: an empty string if it answers.
+func (n *Node) Servers() map[string]string {
+	if values, there, _ := n.askKnown("servers", nil); there { // nothing once it has ended
+		return values
+	}
+	return n.Node.Servers()
+}
+
 // GossipServers returns the servers of gossip that the node connects to, each
 // with what is wrong with it at the moment, for people: an empty string if it
 // answers.
@@ -193,6 +203,8 @@ func (n *Node) Counts() map[string]uint64 {
 // Ask answers what programs ask that share the node.
 func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[string]string, error) {
 	switch subject {
+	case "servers":
+		return h.Servers(), nil
 	case "gossip servers":
 		return h.GossipServers(), nil
 	case "ping":

@@ -31,9 +31,10 @@ type Sighting struct {
 }
 
 // Endpoint is where a node accepts connections, with its public key of CURVE if it has
-// one. Two are equal if both are. The zero Endpoint is none.
+// one; or that it is met through rendezvous servers, whichever they are. Two are equal if
+// both are. The zero Endpoint is none.
 type Endpoint struct {
-	Address string // HOST:PORT; an IPv6 address in brackets, with its zone
+	Address string // HOST:PORT; an IPv6 address in brackets, with its zone; or the id of who is met
 	Key     string // 32 octets, nothing for none
 }
 
@@ -43,17 +44,37 @@ var (
 	ErrKey      = errors.New("its key is not 40 characters of Z85")
 )
 
-const scheme = "tcp://"
+const (
+	scheme = "tcp://"
+	met    = "once://" // before the id of who is met through servers
+)
 
 // At returns the endpoint of a host and a port.
 func At(host string, port uint16) Endpoint {
 	return Endpoint{Address: net.JoinHostPort(host, strconv.Itoa(int(port)))}
 }
 
+// Met returns the endpoint of a node that is met through rendezvous servers.
+func Met(id uuid.UUID) Endpoint { return Endpoint{Address: id.String()} }
+
+// Met tells whether the endpoint is that of a node that is met through rendezvous servers.
+func (e Endpoint) Met() bool { return e.Address != "" && !strings.Contains(e.Address, ":") }
+
 // Of returns the endpoint of an address.
 func Of(a net.Addr) Endpoint { return Endpoint{Address: a.String()} }
 
-// Parse is the inverse of String.
+// ParseAny is the inverse of String.
+func ParseAny(text string) (Endpoint, error) {
+	if id, ok := strings.CutPrefix(text, met); ok {
+		if who, err := uuid.Parse(id); err == nil && who.String() == id {
+			return Met(who), nil
+		}
+	}
+	return Parse(text)
+}
+
+// Parse is the inverse of String, but for who is met through servers: nobody has us go there
+// who tells of an address.
 func Parse(text string) (e Endpoint, err error) {
 	bare, key, keyed := strings.Cut(text, "|")
 	address, ok := strings.CutPrefix(bare, scheme)
@@ -71,7 +92,7 @@ func Parse(text string) (e Endpoint, err error) {
 }
 
 // String returns tcp://HOST:PORT, followed by a bar and the key in Z85 if there is one;
-// nothing for none.
+// once://ID for who is met through servers; nothing for none.
 func (e Endpoint) String() string {
 	text := e.Bare()
 	if e.Key != "" {
@@ -80,10 +101,13 @@ func (e Endpoint) String() string {
 	return text
 }
 
-// Bare returns tcp://HOST:PORT, nothing for none.
+// Bare returns tcp://HOST:PORT, or once://ID; nothing for none.
 func (e Endpoint) Bare() string {
-	if e.Address == "" {
+	switch {
+	case e.Address == "":
 		return ""
+	case e.Met():
+		return met + e.Address
 	}
 	return scheme + e.Address
 }
@@ -134,8 +158,11 @@ func (e Endpoint) Port() uint16 {
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Dialable tells whether the endpoint is that of one host: its address, or a name, and a
-// port.
+// port; or of one who is met through servers.
 func (e Endpoint) Dialable() bool {
+	if e.Met() {
+		return true
+	}
 	host, ip := e.Host(), e.IP()
 	nobody := host == "" || host == "*" || ip.IsUnspecified() || ip.IsMulticast() || ip == broadcast
 	return !nobody && e.Port() != 0

@@ -142,6 +142,19 @@ func (s *Site) Endpoint() sight.Endpoint {
 	return at
 }
 
+// Anyport returns an endpoint as that where the node listens, with a port that the system
+// chooses.
+func (s *Site) Anyport() string {
+	host := sight.Of(s.listener).Host()
+	if s.everywhere() {
+		host = "*"
+	}
+	return "tcp://" + net.JoinHostPort(host, "*")
+}
+
+// Here tells whether the node uses no interface but loopback, and none will come.
+func (s *Site) Here() bool { return s.fixed && s.config.Beacon == nil }
+
 // everywhere tells whether the node listens on all interfaces.
 func (s *Site) everywhere() bool { return sight.Of(s.listener).IP().IsUnspecified() }
 

@@ -311,7 +311,7 @@ func (c *Core) greeted(in Heard, hello *zremsg.Hello) {
 		c.count(why)
 		c.emit(Reject{link})
 	}
-	endpoint, err := sight.Parse(hello.Endpoint)
+	endpoint, err := sight.ParseAny(hello.Endpoint)
 	if err != nil || !endpoint.Dialable() {
 		reject("greetings without an endpoint")
 		return

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "mdcaaae8dba2f5a3d"
+	Model  = "mf6174903bb81e75f"
 )
 
 // Codes of errors that have no name in the class models.
@@ -38,6 +38,7 @@ var errorCodes = []struct {
 	{libonce.ErrUndelivered, -788809},
 	{libonce.ErrTooLarge, -875474},
 	{libonce.ErrServers, -289248},
+	{libonce.ErrRendezvous, -289556},
 	{libonce.ErrEndpoint, -423038},
 	{libonce.ErrReserved, -205191},
 	{libonce.ErrHeaders, -346419},
@@ -93,6 +94,7 @@ var Texts = map[int]string{
 	-788809: "peers are not known to have got what was said to them",
 	-875474: "the message is larger than the limit: raise max message, here and at the peers, or send it in parts",
 	-289248: "the node has 64 gossip servers already",
+	-289556: "no address of a rendezvous server: give once://HOST[:PORT]/?key=KEY#SECRET, as once server prints it, and at most 8",
 	-423038: "no endpoint: give tcp://ADDRESS:PORT",
 	-205191: "names of headers in X-ONCE- are reserved: choose another",
 	-346419: "the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones",

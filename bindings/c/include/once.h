@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "mdcaaae8dba2f5a3d"
+#define ONCE_MODEL "mf6174903bb81e75f"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -96,6 +96,7 @@ enum {
     ONCE_ERR_UNDELIVERED = -788809, // peers are not known to have got what was said to them
     ONCE_ERR_TOO_LARGE = -875474, // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
     ONCE_ERR_SERVERS = -289248, // the node has 64 gossip servers already
+    ONCE_ERR_RENDEZVOUS = -289556, // no address of a rendezvous server: give once://HOST[:PORT]/?key=KEY#SECRET, as once server prints it, and at most 8
     ONCE_ERR_ENDPOINT = -423038, // no endpoint: give tcp://ADDRESS:PORT
     ONCE_ERR_RESERVED = -205191, // names of headers in X-ONCE- are reserved: choose another
     ONCE_ERR_HEADERS = -346419, // the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones
@@ -377,6 +378,24 @@ int once_node_gossip_bind (once_node_t self, const char *endpoint, size_t endpoi
 //   endpoint: the server, as tcp://ADDRESS:PORT; 1 to 255 octets
 // Errors: ErrStarted, ErrEndpoint, ErrServers.
 int once_node_gossip_connect (once_node_t self, const char *endpoint, size_t endpoint_size);
+
+// Has the node be found across the internet, and find others, by a rendezvous
+// server. It may be called again for further servers, up to 8: the node stays
+// with each of them, so that the others do when one is lost. One that is not
+// there is tried again for as long as the node runs. Who has the whole address
+// can find the node and the groups that it is in; the server itself sees ids,
+// addresses and times, and no content. It fails if it is no such address or
+// there are 8 already.
+//   address: the server and the network there, as
+//   once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; 1 to 2048 octets
+// Errors: ErrStarted, ErrRendezvous.
+int once_node_set_server (once_node_t self, const char *address, size_t address_size);
+
+// Returns the rendezvous servers that the node stays with, by their addresses
+// without SECRET, each with what is wrong with it at the moment, for people:
+// an empty string if it answers.
+// The result is a list: read it with once_list_of.
+int once_node_servers (once_node_t self, once_data_t *result);
 
 // Returns the servers of gossip that the node connects to, each with what is
 // wrong with it at the moment, for people: an empty string if it answers.

@@ -217,6 +217,8 @@ public:
     void set_advertised_endpoint (const std::string & endpoint) const; // Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint.
     void gossip_bind (const std::string & endpoint) const; // Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint.
     void gossip_connect (const std::string & endpoint) const; // Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already.
+    void set_server (const std::string & address) const; // Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already.
+    std::map<std::string, std::string> servers () const; // Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers.
     std::map<std::string, std::string> gossip_servers () const; // Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers.
     void gossip_unpublish (const UUID & peer) const; // Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run.
     void set_interval (std::chrono::milliseconds interval) const; // Sets how often the node sends beacons. It fails if it is out of range.
@@ -489,6 +491,18 @@ inline void Node::gossip_bind (const std::string & endpoint) const
 inline void Node::gossip_connect (const std::string & endpoint) const
 {
     check (handle (), once_node_gossip_connect (handle (), endpoint.data (), endpoint.size ()));
+}
+
+inline void Node::set_server (const std::string & address) const
+{
+    check (handle (), once_node_set_server (handle (), address.data (), address.size ()));
+}
+
+inline std::map<std::string, std::string> Node::servers () const
+{
+    Data result;
+    check (handle (), once_node_servers (handle (), &result));
+    return map_of (once_list_of (&result, true));
 }
 
 inline std::map<std::string, std::string> Node::gossip_servers () const

@@ -227,6 +227,26 @@ func go_once_node_gossip_connect(self C.uint64_t, endpoint *C.char, endpoint_siz
 	return C.int(e.Fail(object.GossipConnect(text(endpoint, endpoint_size))))
 }
 
+//export go_once_node_set_server
+func go_once_node_set_server(self C.uint64_t, address *C.char, address_size C.size_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetServer(text(address, address_size))))
+}
+
+//export go_once_node_servers
+func go_once_node_servers(self C.uint64_t, result *C.once_data_t) C.int {
+	object, _, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value := object.Servers()
+	give(result, abi.Alone((*abi.Writer).Map, value))
+	return 0
+}
+
 //export go_once_node_gossip_servers
 func go_once_node_gossip_servers(self C.uint64_t, result *C.once_data_t) C.int {
 	object, _, code := abi.Of[*libonce.Node](uint64(self))

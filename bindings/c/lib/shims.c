@@ -32,6 +32,7 @@ once_error_name (int code)
     case ONCE_ERR_UNDELIVERED: return "undelivered";
     case ONCE_ERR_TOO_LARGE: return "too large";
     case ONCE_ERR_SERVERS: return "servers";
+    case ONCE_ERR_RENDEZVOUS: return "rendezvous";
     case ONCE_ERR_ENDPOINT: return "endpoint";
     case ONCE_ERR_RESERVED: return "reserved";
     case ONCE_ERR_HEADERS: return "headers";
@@ -239,6 +240,24 @@ once_node_gossip_connect (once_node_t self, const char *endpoint, size_t endpoin
     if (once_forked)
         return ONCE_ERR_FORKED;
     return go_once_node_gossip_connect (self, (char *) endpoint, once_size (endpoint, endpoint_size));
+}
+
+int
+once_node_set_server (once_node_t self, const char *address, size_t address_size)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_set_server (self, (char *) address, once_size (address, address_size));
+}
+
+int
+once_node_servers (once_node_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_node_servers (self, result);
 }
 
 int

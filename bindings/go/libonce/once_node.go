@@ -46,6 +46,7 @@ var (
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
 	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
+	ErrRendezvous  = api.ErrRendezvous  // no address of a rendezvous server: give once://HOST[:PORT]/?key=KEY#SECRET, as once server prints it, and at most 8
 	ErrEndpoint    = api.ErrEndpoint    // no endpoint: give tcp://ADDRESS:PORT
 	ErrReserved    = api.ErrReserved    // names of headers in X-ONCE- are reserved: choose another
 	ErrHeaders     = api.ErrHeaders     // the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones
@@ -539,6 +540,45 @@ func (n *Node) GossipConnect(endpoint string) error {
 		return err
 	}
 	return n.engine.GossipConnect(endpoint)
+}
+
+// SetServer has the node be found across the internet, and find others, by a
+// rendezvous server. It may be called again for further servers, up to 8: the
+// node stays with each of them, so that the others do when one is lost. One
+// that is not there is tried again for as long as the node runs. Who has the
+// whole address can find the node and the groups that it is in; the server
+// itself sees ids, addresses and times, and no content.
+//
+//   - address: the server and the network there, as
+//     once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; 1 to 2048 octets
+//
+// It fails if it is no such address or there are 8 already.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted], [ErrRendezvous].
+//
+// State: draft.
+func (n *Node) SetServer(address string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Text("SetServer", "address", address, 1, 2048); err != nil {
+		return err
+	}
+	return n.engine.SetServer(address)
+}
+
+// Servers returns the rendezvous servers that the node stays with, by their
+// addresses without SECRET, each with what is wrong with it at the moment, for
+// people: an empty string if it answers.
+//
+// State: draft.
+func (n *Node) Servers() map[string]string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Servers()
 }
 
 // GossipServers returns the servers of gossip that the node connects to, each

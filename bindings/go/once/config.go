@@ -82,6 +82,12 @@ type Config struct {
 	// Those that are not there are tried again. Each of 1 to 255 octets.
 	GossipConnect []string
 
+	// Servers are rendezvous servers by which nodes find each other across the
+	// internet, as once://HOST[:PORT]/?key=KEY#SECRET, at most 8. What leads
+	// off the LAN is always encrypted; the LAN's mode stays as it is. Nodes
+	// connect that share a group. Each of 1 to 2048 octets.
+	Servers []string
+
 	Interval time.Duration // between beacons; 10 ms to 1 h; default 1 s
 	Evasive  time.Duration // silence until a peer is asked for a sign of life; 20 ms to 24 h; default 5 s
 	Silent   time.Duration // silence until it is suspect, more than Evasive; 30 ms to 24 h; default 10 s
@@ -118,6 +124,7 @@ func (c *Config) apply(lib *libonce.Node) error {
 		unless("Advertise", c.Advertise == "", lib.SetAdvertisedEndpoint, c.Advertise),
 		unless("GossipBind", c.GossipBind == "", lib.GossipBind, c.GossipBind),
 		each("GossipConnect", c.GossipConnect, lib.GossipConnect),
+		each("Servers", c.Servers, lib.SetServer),
 		unless("Interval", c.Interval == 0, lib.SetInterval, c.Interval),
 		unless("Evasive", c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
 		unless("Silent", c.Silent == 0, lib.SetSilentTimeout, c.Silent),

@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"mdcaaae8dba2f5a3d"):
+if lib.once_compatible(1, b"mf6174903bb81e75f"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -140,6 +140,12 @@ class ServersError(OnceError):
     """the node has 64 gossip servers already"""
 
     code = -289248
+
+
+class RendezvousError(OnceError):
+    """no address of a rendezvous server: give once://HOST[:PORT]/?key=KEY#SECRET, as once server prints it, and at most 8"""
+
+    code = -289556
 
 
 class EndpointError(OnceError):
@@ -885,6 +891,10 @@ _once_node_gossip_bind = lib.once_node_gossip_bind
 _once_node_gossip_bind.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
 _once_node_gossip_connect = lib.once_node_gossip_connect
 _once_node_gossip_connect.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
+_once_node_set_server = lib.once_node_set_server
+_once_node_set_server.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
+_once_node_servers = lib.once_node_servers
+_once_node_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_gossip_servers = lib.once_node_gossip_servers
 _once_node_gossip_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_gossip_unpublish = lib.once_node_gossip_unpublish
@@ -965,7 +975,7 @@ class Node(Source[Event]):
     _timed_out = TimedOutError
     _room = RoomError
 
-    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
+    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
         """Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID."""
         name_ = text(name)
         result = ctypes.c_uint64()
@@ -1011,6 +1021,9 @@ class Node(Source[Event]):
         if gossip_connect is not None:
             for value in gossip_connect:
                 self.gossip_connect(value)
+        if servers is not None:
+            for value in servers:
+                self.set_server(value)
         if interval is not None:
             self.set_interval(interval)
         if evasive is not None:
@@ -1174,6 +1187,21 @@ class Node(Source[Event]):
         code = _once_node_gossip_connect(self._handle, endpoint_, len(endpoint_))
         if code:
             raise fail(self._handle, code)
+
+    def set_server(self, address: str) -> None:
+        """Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already."""
+        address_ = text(address)
+        code = _once_node_set_server(self._handle, address_, len(address_))
+        if code:
+            raise fail(self._handle, code)
+
+    def servers(self) -> dict[str, str]:
+        """Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers."""
+        result = Data()
+        code = _once_node_servers(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return alone(pairs, take(result))
 
     def gossip_servers(self) -> dict[str, str]:
         """Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers."""

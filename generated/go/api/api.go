@@ -75,6 +75,7 @@ var (
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
 	ErrTooLarge    = errors.New("the message is larger than the limit: raise max message, here and at the peers, or send it in parts")
 	ErrServers     = errors.New("the node has 64 gossip servers already")
+	ErrRendezvous  = errors.New("no address of a rendezvous server: give once://HOST[:PORT]/?key=KEY#SECRET, as once server prints it, and at most 8")
 	ErrEndpoint    = errors.New("no endpoint: give tcp://ADDRESS:PORT")
 	ErrReserved    = errors.New("names of headers in X-ONCE- are reserved: choose another")
 	ErrHeaders     = errors.New("the node's greeting has no room for the header: it carries 240, whose names and values have at most 65281 octets together; set fewer, or shorter ones")
@@ -331,6 +332,7 @@ var Errors = map[string]error{
 	"undelivered":    ErrUndelivered,
 	"too large":      ErrTooLarge,
 	"servers":        ErrServers,
+	"rendezvous":     ErrRendezvous,
 	"endpoint":       ErrEndpoint,
 	"reserved":       ErrReserved,
 	"headers":        ErrHeaders,

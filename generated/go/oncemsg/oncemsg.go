@@ -137,6 +137,7 @@ const (
 	MaxClimbs       = 64     // peers that a node dials at a time because they were introduced to it
 	MaxStagger      = 50     // milliseconds from one address of a peer to the next
 	MaxMapping      = 1200   // seconds for which a gateway is asked to map a port; that is renewed, and dialled back, after half of them
+	MaxSighted      = 5000   // milliseconds from one time that a node sights again those of its groups whom servers tell of to the next
 	MaxMessage      = 524288 // octets of one message
 	MaxGreeting     = 16384  // octets of one message before the server has said OK
 )

@@ -176,6 +176,13 @@ func (c *Client) Peers() (list []*Peer) {
 	return list
 }
 
+// Knows tells whether the server tells of a peer.
+func (c *Client) Knows(peer uuid.UUID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known.peers[peer] != nil
+}
+
 // Look returns what the server has of a peer, which is known already or looked up.
 func (c *Client) Look(ctx context.Context, peer uuid.UUID) (*Peer, error) {
 	c.mu.Lock()

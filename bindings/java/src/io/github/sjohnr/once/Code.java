@@ -52,6 +52,8 @@ public enum Code {
     TOO_LARGE(-875474),
     /** the node has 64 gossip servers already */
     SERVERS(-289248),
+    /** no address of a rendezvous server: give once://HOST[:PORT]/?key=KEY#SECRET, as once server prints it, and at most 8 */
+    RENDEZVOUS(-289556),
     /** no endpoint: give tcp://ADDRESS:PORT */
     ENDPOINT(-423038),
     /** names of headers in X-ONCE- are reserved: choose another */

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "mdcaaae8dba2f5a3d");
+        Abi.compatible(1, "mf6174903bb81e75f");
     }
 
     private Lib() {}
@@ -47,6 +47,8 @@ final class Lib {
     static native int once_node_set_advertised_endpoint(long self, long endpoint, long endpoint_size);
     static native int once_node_gossip_bind(long self, long endpoint, long endpoint_size);
     static native int once_node_gossip_connect(long self, long endpoint, long endpoint_size);
+    static native int once_node_set_server(long self, long address, long address_size);
+    static native int once_node_servers(long self, long result);
     static native int once_node_gossip_servers(long self, long result);
     static native int once_node_gossip_unpublish(long self, long peer);
     static native int once_node_set_interval(long self, long interval);

@@ -231,6 +231,19 @@ public final class Node extends Source<Event> {
         Abi.check(this, Lib.once_node_gossip_connect(handle, a.text(endpoint), a.size()));
     }
 
+    /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already. */
+    public void setServer(String address) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_set_server(handle, a.text(address), a.size()));
+    }
+
+    /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
+    public Map<String, String> servers() {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_servers(handle, a.result()));
+        return a.list().pairs();
+    }
+
     /** Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers. */
     public Map<String, String> gossipServers() {
         Arena a = Arena.get();

@@ -1,0 +1,157 @@
+package node
+
+import (
+	"context"
+	"maps"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/dial"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous/client"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/site"
+	"github.com/sjohnr/at-once/src/wan"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// beyond takes what comes from beyond the LAN to the loop.
+type beyond struct{ *loop }
+
+// access returns the node's access to what lies beyond its LAN.
+func (s *base) access(at *site.Site) (*wan.Access, error) {
+	who := s.guard.Identity
+	if who == nil {
+		return nil, api.ErrNoIdentity
+	}
+	c := wan.Config{
+		Servers: s.rendezvous, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
+		Transport: s.world.Transport, Listen: at.Anyport(), Here: at.Here(),
+		Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
+	}
+	if dir := who.Directory(); dir != "" {
+		pins, err := client.OpenPins(filepath.Join(dir, pinFile))
+		if err != nil {
+			return nil, err
+		}
+		c.Pins = pins
+	}
+	return wan.Listen(s.ctx, c)
+}
+
+// pinFile is where a node with a directory keeps what it knows of servers.
+const pinFile = "servers.json"
+
+// run has the node known to its servers, until it stops.
+func (l beyond) run() {
+	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Open: l.open, Take: l.take, Made: l.made})
+}
+
+// sighted is told of those who are in a group of ours. It counts as a sighting of them,
+// unless they are present.
+func (l beyond) sighted(peers []uuid.UUID) {
+	l.do(func() {
+		for _, id := range peers {
+			at := sight.Met(id)
+			if alone, _ := l.guard.Shuns.Of(id, at); !alone && l.find(id) == nil {
+				l.step(zre.Sighted{Peer: id, Endpoint: at})
+			}
+		}
+	})
+}
+
+// open makes a connection that was dialled a link with who has a card.
+func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
+	config := l.linkConfig(zmtp.Dealer)
+	var err error
+	if config.Curve, err = l.guard.CurveBeyond(to, l.refuseFrom); err != nil {
+		return nil, err
+	}
+	l.guard.Freshen()
+	config.Properties = l.guard.Introduction(true)
+	k, err := link.Open(ctx, conn, config)
+	if err != nil {
+		return nil, err
+	}
+	if there, err := guard.PeerOf(k.RemoteIdentity()); err != nil || there != to.ID || !guard.Shows(k) {
+		_ = k.Close()
+		return nil, dial.ErrSomebodyElse
+	}
+	return k, nil
+}
+
+// take takes a connection that has come, on a rung.
+func (l beyond) take(conn net.Conn, rung ladder.Rung, over func()) {
+	visit, ok := l.guard.Throttle.Admit(conn.RemoteAddr(), time.Now())
+	if !ok {
+		l.count("connections over the limit of their address")
+		_ = conn.Close()
+		over()
+		return
+	}
+	r := newReceiver(l.loop)
+	r.visit, r.known, r.beyond, r.rung = visit, over, true, rung
+	l.work.Go(func() { r.receive(conn) })
+}
+
+// arrived tells whether a link that has come from beyond the LAN is of use.
+func (r *receiver) arrived() bool {
+	if !r.both {
+		r.count("connections from beyond the LAN that are not of @Once")
+		return false
+	}
+	return r.loop.wan.Arrived(ladder.Path{Peer: r.peer, Rung: r.rung, Link: r.link})
+}
+
+// made serves a link that was made while nobody waits for it.
+func (l beyond) made(path ladder.Path) {
+	l.work.Go(func() {
+		c := &caller{loop: l.loop, to: path.Peer}
+		nonces, incarnation, name := guard.NoncesOf(path.Link)
+		c.lane(path.Link, sight.Met(path.Peer), nonces, incarnation, name)
+	})
+}
+
+// reach makes a link to a peer that is met through servers.
+func (c *caller) reach(ctx context.Context) (*link.Link, error) {
+	if c.wan == nil {
+		return nil, wan.ErrUnknown
+	}
+	k, err := c.wan.Reach(ctx, c.to)
+	if err == nil {
+		c.wan.Lost(c.met.Swap(k)) // another link was faster than that
+	}
+	return k, err
+}
+
+// rank is the higher the better the way is that the link leads over.
+func (r *inbound) rank() ladder.Rung {
+	if r.beyond {
+		return r.rung
+	}
+	return ladder.LAN
+}
+
+// key returns the key that the far side of a link has proved, nil for none. Beyond the LAN
+// that is one of the link alone, unless the LAN has CURVE, too: content is sealed in it.
+func (r *inbound) key() *[32]byte {
+	if r.beyond && !r.guard.Secure {
+		return nil
+	}
+	return linkKey(r.link)
+}
+
+// describe tells the servers what there is to say of the node now.
+func (l *loop) describe() {
+	if l.wan != nil {
+		l.wan.Describe(wan.Description{Name: l.guard.Name(), Headers: maps.Clone(l.headers), Groups: l.core.OwnGroups()})
+	}
+}

@@ -1,0 +1,293 @@
+// Package wan is what a node has beyond its LAN: the rendezvous servers that it is found by,
+// a port of its own where it is reached, which a gateway may map, and the ways to others.
+//
+// All links beyond the LAN have CURVE, whatever the LAN's have. What is told of others is a
+// hint, as all sightings are: who is at the end of a link it proves itself.
+//
+// Programs import bindings/go/once: what is here may change at any time.
+package wan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/oncemsg"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/mapping"
+	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/client"
+	"github.com/sjohnr/at-once/src/rendezvous/wss"
+	"github.com/sjohnr/at-once/src/sight"
+)
+
+// ErrUnknown says that no server tells of a peer.
+var ErrUnknown = errors.New("no rendezvous server tells of it")
+
+// Config is what a node is told of what lies beyond its LAN.
+type Config struct {
+	Servers   []rendezvous.Address
+	Identity  *identity.Identity
+	Members   bool           // only members of the identity's network come in
+	Transport link.Transport // which the node has on its LAN, too
+	Listen    string         // where to be reached, as [link.Transport] has it
+	Here      bool           // that is where this host alone connects to: no gateway is asked
+	Pins      client.Pins    // what is known of servers; nil remembers nothing
+	Linger    time.Duration
+	Random    func(what string) float64
+	Log       *slog.Logger
+	Count     func(name string) // something unusual was seen
+}
+
+// Node is what takes what comes. What is a function may be called from any goroutine, and
+// must not call the Access, nor wait for who does.
+type Node struct {
+	// Sighted is told, again and again, of those who are known and in a group that the node
+	// is in.
+	Sighted func(peers []uuid.UUID)
+	// Open makes a connection that the node has dialled a link; see [ladder.Config].
+	Open func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error)
+	// Take takes a connection that has come, on a rung. It counts as a stranger's until
+	// over is called, once. The node is to ask Arrived what to do with the link.
+	Take func(conn net.Conn, rung ladder.Rung, over func())
+	// Made takes a link that the node has made and nobody waits for. Lost must follow.
+	Made func(path ladder.Path)
+}
+
+// Description is what there is to say of a node to those who share its network.
+type Description struct {
+	Name    string
+	Headers map[string]string
+	Groups  []string
+}
+
+// Access is a node's access to what lies beyond its LAN. All methods may be called from any
+// goroutine.
+type Access struct {
+	Config
+	listener net.Listener
+	at       ladder.Candidates
+	clients  []*client.Client
+	ladder   *ladder.Ladder
+	mapping  *mapping.Keeper
+	work     sync.WaitGroup
+	node     Node
+	changed  chan struct{} // something is to be told to the servers
+	moved    chan struct{} // the host's network has changed
+
+	mu    sync.Mutex // guards what follows; nothing else is locked under it
+	what  Description
+	waits map[uuid.UUID]chan ladder.Path // of Reach
+	paths map[*link.Link]ladder.Path     // that stand
+	tried map[uuid.UUID][]ladder.Trial   // the latest of each peer that is looked for
+}
+
+// Listen has a node reached, once it runs.
+func Listen(ctx context.Context, c Config) (*Access, error) {
+	listener, err := c.Transport.Listen(ctx, c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	a := &Access{
+		Config: c, listener: listener, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), waits: map[uuid.UUID]chan ladder.Path{},
+		paths: map[*link.Link]ladder.Path{}, tried: map[uuid.UUID][]ladder.Trial{},
+		at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port(), Here: c.Here},
+	}
+	far, serving := c.Transport, c.Transport
+	if err := link.Share(listener); err == nil {
+		far, serving = link.Port{At: listener.Addr()}, link.Port{At: listener.Addr(), Else: true}
+	} else {
+		c.Log.Info("no connections are made from the port beyond the LAN", "error", err)
+	}
+	a.ladder = ladder.New(ladder.Config{
+		ID: c.Identity.UUID(), Near: c.Transport, Far: far, Dials: new(client.Dials), Random: c.Random, Log: c.Log, Count: c.Count,
+		Open: func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
+			return a.node.Open(ctx, conn, to)
+		},
+		Take: func(conn net.Conn, _ *client.Circuit) { a.node.Take(conn, ladder.Relayed, func() {}) },
+		Made: a.made, Found: func(ladder.Path) {}, Tried: a.note,
+	})
+	for _, address := range c.Servers {
+		a.clients = append(a.clients, a.client(address, serving))
+	}
+	a.mapping = mapping.New(mapping.Keeper{
+		Port: a.at.Port, Find: mapping.Find, Log: c.Log, Check: a.dialBack,
+		Put: func(endpoint string) {
+			if a.at.Put(a.mapping, endpoint) {
+				signal(a.changed)
+			}
+		},
+	})
+	return a, nil
+}
+
+// client returns what stays with a server.
+func (a *Access) client(address rendezvous.Address, transport link.Transport) *client.Client {
+	by := new(byte) // who observes
+	return client.New(client.Config{
+		Address: address, Identity: a.Identity, Members: a.Members, Transport: transport, WSS: wss.Dial, Pins: a.Pins,
+		Observed: func(local net.Addr, at string) {
+			if a.at.Observed(by, local, at) {
+				signal(a.changed)
+			}
+			a.mapping.Moved()
+		},
+		Describe: a.describe, Willing: a.ladder.Willing, Met: a.ladder.Met, Lent: a.ladder.Lent,
+		Linger: a.Linger, Log: a.Log, Random: a.Random, Count: a.Count,
+	})
+}
+
+// Run stays with the servers, and takes who comes, until ctx ends.
+func (a *Access) Run(ctx context.Context, node Node) {
+	a.node = node
+	look := func([]sight.Sighting) { a.look() }
+	for _, c := range a.clients {
+		a.work.Go(func() { _ = c.Run(ctx, sight.Announcement{}, look) }) // which ends with ctx only
+	}
+	if !a.Here {
+		a.work.Go(func() { a.mapping.Run(ctx) })
+	}
+	a.work.Go(func() { a.follow(ctx) })
+	link.Accept(ctx, a.listener, guard.MaxStrangers, func(conn net.Conn, over func()) {
+		node.Take(conn, ladder.RungOf(conn.RemoteAddr()), over)
+	}, func(err error) {
+		if errors.Is(err, link.ErrTooMany) {
+			a.Count("connections over the limit")
+		} else {
+			a.Log.Warn("cannot accept a connection from beyond the LAN", "error", err)
+		}
+	})
+	a.ladder.Close()
+	a.work.Wait()
+}
+
+// Close has a node that never runs reached no more.
+func (a *Access) Close() error {
+	if a == nil {
+		return nil
+	}
+	a.ladder.Close()
+	return a.listener.Close()
+}
+
+// Describe tells the servers what there is to say of the node.
+func (a *Access) Describe(what Description) {
+	a.mu.Lock()
+	a.what = what
+	a.mu.Unlock()
+	signal(a.changed)
+}
+
+// describe returns that, and where the node may be reached.
+func (a *Access) describe() client.Description {
+	list, err := a.at.List()
+	if err != nil {
+		a.Log.Warn("the addresses of this host are not known", "error", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return client.Description{Name: a.what.Name, Headers: a.what.Headers, Groups: a.what.Groups, Candidates: list}
+}
+
+// Moved says that the host's network has changed.
+func (a *Access) Moved() {
+	if a != nil {
+		a.mapping.Moved()
+		signal(a.moved)
+	}
+}
+
+// signal has who follows a channel know of something, if it does not yet.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// follow tells the servers what has changed, and the node of others, until ctx ends.
+func (a *Access) follow(ctx context.Context) {
+	again := time.NewTicker(oncemsg.MaxSighted * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+		case <-a.moved:
+			a.renew()
+			a.ladder.Moved()
+		case <-a.changed:
+			a.renew()
+		case <-ctx.Done():
+			return
+		}
+		a.look()
+	}
+}
+
+func (a *Access) renew() {
+	for _, c := range a.clients {
+		c.Renew()
+	}
+}
+
+// look tells of those who share a group with the node.
+func (a *Access) look() {
+	a.mu.Lock()
+	groups := a.what.Groups
+	a.mu.Unlock()
+	var list []uuid.UUID
+	for _, p := range a.Known() {
+		if slices.ContainsFunc(p.Inside.Groups, func(group string) bool { return slices.Contains(groups, group) }) {
+			list = append(list, p.ID)
+		}
+	}
+	if len(list) > 0 {
+		a.node.Sighted(list)
+	}
+}
+
+// Known returns those whom the servers tell of and the network's SECRET shows, each once, in
+// the order of their ids.
+func (a *Access) Known() (list []*client.Peer) {
+	for _, c := range a.clients {
+		for _, p := range c.Peers() {
+			if p.Inside != nil {
+				list = append(list, p)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *client.Peer) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	return slices.CompactFunc(list, func(a, b *client.Peer) bool { return a.ID == b.ID })
+}
+
+// States returns how things stand with each server, by its public address.
+func (a *Access) States() map[string]client.State {
+	states := map[string]client.State{}
+	for _, c := range a.clients {
+		states[c.Address.Public()] = c.State()
+	}
+	return states
+}
+
+// dialBack has a server connect to a port of the network's address.
+func (a *Access) dialBack(ctx context.Context, port uint16) (endpoint string, err error) {
+	err = client.ErrAway
+	for _, c := range a.clients {
+		if at, fault := c.DialBack(ctx, port); fault == nil {
+			return at, nil
+		} else if !errors.Is(fault, client.ErrAway) {
+			err = fmt.Errorf("%s: %w", c.Address.Public(), fault)
+		}
+	}
+	return "", err
+}

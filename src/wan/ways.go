@@ -1,0 +1,138 @@
+package wan
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous/client"
+)
+
+// What is kept of what was tried: of so many peers, so much of each.
+const (
+	maxTried  = 256
+	maxTrials = 16
+)
+
+// Reach looks for a way to a peer that a server tells of, and returns the first link that the
+// node makes. It goes on looking for better ones until LetGo. Lost must follow for the link.
+// One call for a peer is under way at a time.
+func (a *Access) Reach(ctx context.Context, peer uuid.UUID) (*link.Link, error) {
+	by := a.knows(peer)
+	if by == nil {
+		return nil, ErrUnknown
+	}
+	made := make(chan ladder.Path, 1)
+	a.mu.Lock()
+	a.waits[peer] = made
+	a.mu.Unlock()
+	a.ladder.Reach(peer, by, nil)
+	select {
+	case path := <-made:
+		return path.Link, nil
+	case <-ctx.Done():
+	}
+	a.mu.Lock()
+	if a.waits[peer] == made {
+		delete(a.waits, peer)
+	}
+	a.mu.Unlock()
+	select {
+	case path := <-made: // at the last moment
+		return path.Link, nil
+	default:
+		return nil, context.Cause(ctx)
+	}
+}
+
+// knows returns a client whose server tells of a peer, nil for none. One that lends circuits
+// comes first.
+func (a *Access) knows(peer uuid.UUID) (by *client.Client) {
+	for _, c := range a.clients {
+		if c.Knows(peer) && (by == nil || c.State().Relays && !by.State().Relays) {
+			by = c
+		}
+	}
+	return by
+}
+
+// made takes a link that the ladder has made.
+func (a *Access) made(path ladder.Path) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.paths[path.Link] = path
+	if wait := a.waits[path.Peer]; wait != nil {
+		delete(a.waits, path.Peer)
+		wait <- path // for which there is room
+		return
+	}
+	a.node.Made(path)
+}
+
+// Arrived says that a link with a peer has come, and tells whether it is of use; else it is
+// to be closed. For each that is, Lost must follow.
+func (a *Access) Arrived(path ladder.Path) bool {
+	if !a.ladder.Arrived(path) {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.paths[path.Link] = path
+	return true
+}
+
+// Lost says that a link has ended which Reach has returned, or Made or Arrived had of use.
+func (a *Access) Lost(l *link.Link) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	path, stood := a.paths[l]
+	delete(a.paths, l)
+	a.mu.Unlock()
+	if stood {
+		a.ladder.Lost(path)
+	}
+}
+
+// Rung returns which kind of way a link is that stands.
+func (a *Access) Rung(l *link.Link) ladder.Rung {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.paths[l].Rung
+}
+
+// LetGo says that the node wants no way to a peer any more. Links stay as they are.
+func (a *Access) LetGo(peer uuid.UUID) {
+	if a == nil {
+		return
+	}
+	a.ladder.LetGo(peer)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.tried, peer)
+}
+
+// note notes what became of a rung.
+func (a *Access) note(t ladder.Trial) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list, known := a.tried[t.Peer]
+	for other := range a.tried {
+		if known || len(a.tried) < maxTried {
+			break
+		}
+		delete(a.tried, other)
+	}
+	list = append(list, t)
+	a.tried[t.Peer] = list[max(0, len(list)-maxTrials):]
+}
+
+// Tried returns what was tried of late to reach a peer that is looked for, the latest last.
+func (a *Access) Tried(peer uuid.UUID) []ladder.Trial {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]ladder.Trial(nil), a.tried[peer]...)
+}
