@@ -99,7 +99,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	}
 	r.visit.Refund()
 	r.guard.Shuns.Remove(r.peer, endpoint)
-	hello.Endpoint = r.seen(endpoint).With(badge.Key).String()
+	hello.Endpoint = r.seen(endpoint, badge.Key).String()
 	heard := zre.Heard{Peer: r.peer, Link: r.in.voice, Message: hello, Badge: badge, Both: r.both}
 	if r.lane.begun { // within the channel, whose it is
 		r.loop.post(heard)
@@ -133,12 +133,12 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 	return nil
 }
 
-// seen returns where the peer is that names an endpoint, as it is for this host.
-func (r *receiver) seen(endpoint sight.Endpoint) sight.Endpoint {
+// seen returns where the peer is that names an endpoint and has a key, as it is for this host.
+func (r *receiver) seen(endpoint sight.Endpoint, key *[32]byte) sight.Endpoint {
 	if r.beyond {
 		return sight.Met(r.peer)
 	}
-	return site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr())
+	return site.Seen(endpoint, r.link.LocalAddr(), r.link.RemoteAddr()).With(key)
 }
 
 // vetted returns what a HELLO has shown, or why it is turned away.

@@ -152,8 +152,9 @@ func (s *Site) Anyport() string {
 	return "tcp://" + net.JoinHostPort(host, "*")
 }
 
-// Here tells whether the node uses no interface but loopback, and none will come.
-func (s *Site) Here() bool { return s.fixed && s.config.Beacon == nil }
+// Here tells whether the node uses no interface but loopback, and none will come, or is not on
+// the host's network at all.
+func (s *Site) Here() bool { return s.fixed }
 
 // everywhere tells whether the node listens on all interfaces.
 func (s *Site) everywhere() bool { return sight.Of(s.listener).IP().IsUnspecified() }

@@ -1,0 +1,146 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous"
+	lend "github.com/sjohnr/at-once/src/rendezvous/relay"
+	"github.com/sjohnr/at-once/src/rendezvous/server"
+)
+
+const hostOfServer = "10.0.9.9"
+
+// rendezvousScene is a rendezvous server in a network in memory. Nodes there have no
+// beacons, and cannot dial each other but by circuits.
+type rendezvousScene struct {
+	*lan
+	own    *identity.Identity
+	server *server.Server
+}
+
+func newRendezvous(t *testing.T) *rendezvousScene {
+	own, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &rendezvousScene{lan: newLAN(t), own: own}
+	s.run()
+
+	return s
+}
+
+// run starts the server, again if it has run.
+func (s *rendezvousScene) run() {
+	s.t.Helper()
+	at := s.memory.Host(hostOfServer)
+	one, err := server.New(server.Config{Identity: s.own, Transport: at, Log: slog.New(slog.DiscardHandler)}, server.Policy{
+		MaxPeers: 100, AcceptRate: 100, Burst: 100, PerAddress: 100, Requests: 100, Relays: true,
+		Circuits: lend.Limits{Circuits: 100, PerID: 100, PerAddress: 100, Rate: 1 << 30, TotalRate: 1 << 30},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	listener, err := at.Listen(context.Background(), fmt.Sprintf("tcp://*:%d", rendezvous.Port))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.server = one
+	one.Serve(listener)
+}
+
+// found has a node be found by the server.
+func (s *rendezvousScene) found(n *Node) {
+	a := rendezvous.Address{
+		Hosts: []string{fmt.Sprintf("%s:%d", hostOfServer, rendezvous.Port)},
+		Key:   [32]byte(s.own.Transport().PublicKey().Bytes()), Secret: rendezvous.Secret{1, 31: 2},
+	}
+	if err := n.SetServer(a.String()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// alone has a node not be found on the LAN.
+func alone(n *Node) { n.settings.BeaconPort = 0 }
+
+// TestRendezvous has two meet over a server's circuit, who talk, and go on over others when
+// that is cut; one leaves.
+func TestRendezvous(t *testing.T) {
+	for _, security := range []api.NodeSecurity{api.NodeSecurityAuto, api.NodeSecuritySecure} {
+		t.Run(security.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newRendezvous(t)
+				defer s.server.Close()
+				ana := s.node("ana", s.found, alone, in("room"), with(security))
+				ben := s.node("ben", s.found, alone, in("room"), with(security))
+				ana.wants("enter ben", "join ben room")
+				ben.wants("enter ana", "join ana room")
+				for i := range 5 {
+					word := fmt.Sprint("word ", i)
+					ana.must(ana.Whisper(t.Context(), ben.UUID(), text(word)))
+					ben.wants(fmt.Sprintf("whisper ana %q", word))
+					if _, err := ben.Shout(t.Context(), "room", text(word)); err != nil {
+						t.Fatal(err)
+					}
+					ana.wants(fmt.Sprintf("shout ben room %q", word))
+					s.memory.Cut(hostOfServer)
+					time.Sleep(2 * time.Minute) // what is lost at once again is tried more seldom
+				}
+				want := api.PeerProtectionSealed
+				if security == api.NodeSecuritySecure {
+					want = api.PeerProtectionCurve
+				}
+				if got := ana.loop.find(ben.UUID()).Peer().Protection(); got != want {
+					t.Errorf("it is %v", got)
+				}
+				ana.must(ana.Flush(t.Context()))
+				ana.must(ana.Stop())
+				ben.wants("exit ana left")
+				ben.must(ben.Stop())
+			})
+		})
+	}
+}
+
+// TestShareAGroup has only those meet who share a group, as soon as they do.
+func TestShareAGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer s.server.Close()
+		ana, ben := s.node("ana", s.found, alone, in("room")), s.node("ben", s.found, alone, in("hall"))
+		time.Sleep(time.Minute)
+		if len(ana.Peers()) > 0 || len(ana.ears.wan.Known()) != 1 {
+			t.Fatalf("ana meets %v, and knows of %d", ana.Peers(), len(ana.ears.wan.Known()))
+		}
+		ana.must(ben.Join("room"))
+		ana.wants("enter ben", "join ben hall", "join ben room")
+		ana.must(ana.Stop())
+		ben.must(ben.Stop())
+	})
+}
+
+// TestBothWays has two who are on one LAN, and have one server, meet once.
+func TestBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer s.server.Close()
+		ana, ben := s.node("ana", s.found, in("room")), s.node("ben", s.found, in("room"))
+		ana.wants("enter ben", "join ben room")
+		time.Sleep(10 * time.Minute)
+		if k := ana.loop.of(ben.UUID()).ours.Link(); link.OneHost(k.RemoteAddr(), ben.ears.listener.Addr()) == false {
+			t.Errorf("they talk over %v", k.RemoteAddr())
+		}
+		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("hi")))
+		ben.wants("enter ana", "join ana room", `whisper ana "hi"`)
+		ana.must(ana.Stop())
+		ben.wants("exit ana left")
+		ben.must(ben.Stop())
+	})
+}
