@@ -123,7 +123,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "mf6174903bb81e75f") ~= 0 then
+if abi.lib.once_compatible(1, "m925368f784c92a20") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -136,6 +136,7 @@ local names = {
   ["once_event why"] = {[1] = "proof", [2] = "expired", [3] = "name", [4] = "member", [5] = "fault", [6] = "sealed", [7] = "revoked", [8] = "moved", [9] = "security", [10] = "unsaid", [11] = "unknown", },
   ["once_event refusal"] = {[1] = "proof", [2] = "expired", [3] = "name", [4] = "member", [5] = "fault", [6] = "sealed", [7] = "revoked", [8] = "moved", },
   ["once_peer protection"] = {[1] = "plain", [2] = "curve", [3] = "sealed", [4] = "none", },
+  ["once_peer way"] = {[1] = "lan", [2] = "direct", [3] = "relayed", [4] = "none", },
 }
 
 local function value(kind, name)
@@ -197,7 +198,7 @@ function Peer:header(name) return self.headers[name] or "" end
 
 local function read_once_peer(data, begin, seen)
   local self, fixed = setmetatable({}, Peer), begin + 5
-  local at = fixed + 50
+  local at = fixed + 51
   self.uuid = abi.uuid(data, fixed + 0)
   self.name, at = abi.text(data, at, abi.number(data, fixed + 16, 4))
   self.endpoint, at = abi.text(data, at, abi.number(data, fixed + 20, 4))
@@ -206,8 +207,9 @@ local function read_once_peer(data, begin, seen)
   self.suspect = data:byte(fixed + 32) ~= 0
   self.incarnation = abi.wide(data, fixed + 33)
   self.protection = names["once_peer protection"][data:byte(fixed + 41)]
-  self.identity, at = abi.text(data, at, abi.number(data, fixed + 42, 4))
-  self.roles, at = abi.entries(data, at, abi.number(data, fixed + 46, 4))
+  self.way = names["once_peer way"][data:byte(fixed + 42)]
+  self.identity, at = abi.text(data, at, abi.number(data, fixed + 43, 4))
+  self.roles, at = abi.entries(data, at, abi.number(data, fixed + 47, 4))
   return self
 end
 readers.once_peer = read_once_peer

@@ -38,6 +38,9 @@ export type EventRefusal = | 'proof' | 'expired' | 'name' | 'member' | 'fault' |
 /** What protects content on its way from one node to another. */
 export type PeerProtection = | 'plain' | 'curve' | 'sealed' | 'none'
 
+/** How what is said gets from one node to another. */
+export type PeerWay = | 'lan' | 'direct' | 'relayed' | 'none'
+
 /** Somebody who was invited to a network. It does not change, and lasts as long as something refers to it. */
 export class Member {
   private constructor ()
@@ -87,7 +90,7 @@ export class Peer {
   readonly uuid: string
   /** Returns the peer's public name, which is not unique. */
   readonly name: string
-  /** Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. */
+  /** Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. Of one that is met by rendezvous servers it is once:// and its UUID. */
   readonly endpoint: string
   /** Returns the headers that the peer sent with its greeting, without those that the protocol uses itself. */
   readonly headers: Record<string, string>
@@ -99,6 +102,8 @@ export class Peer {
   readonly incarnation: bigint
   /** Returns what protects content between the peer and this node. */
   readonly protection: PeerProtection | null
+  /** Returns how what is said gets to the peer. It may change while the peer is present: a better way is looked for. */
+  readonly way: PeerWay | null
   /** Returns the public key of the identity that the peer has proved, in Z85, or an empty string if it has none. Its UUID is made of it. */
   readonly identity: string
   /** Returns the roles that the peer has in the node's network, sorted; none if it is no member. */

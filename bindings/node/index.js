@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mf6174903bb81e75f') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm925368f784c92a20') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -17,6 +17,7 @@ const names = {
   'once_event why': [null, 'proof', 'expired', 'name', 'member', 'fault', 'sealed', 'revoked', 'moved', 'security', 'unsaid', 'unknown'],
   'once_event refusal': [null, 'proof', 'expired', 'name', 'member', 'fault', 'sealed', 'revoked', 'moved'],
   'once_peer protection': [null, 'plain', 'curve', 'sealed', 'none'],
+  'once_peer way': [null, 'lan', 'direct', 'relayed', 'none'],
 }
 
 function valueOf (kind, name) {
@@ -103,7 +104,7 @@ class Peer {
 function read_once_peer (data, at, seen) {
   const self = new Peer()
   const fixed = at + 5
-  at = fixed + 50
+  at = fixed + 51
   self.uuid = abi.uuid(data, fixed + 0)
   const nameSize = data.readUInt32BE(fixed + 16)
   self.name = nameSize === 0 ? '' : data.utf8Slice(at, at += nameSize)
@@ -114,9 +115,10 @@ function read_once_peer (data, at, seen) {
   self.suspect = data[fixed + 32] !== 0
   self.incarnation = data.readBigUInt64BE(fixed + 33)
   self.protection = names['once_peer protection'][data[fixed + 41]]
-  const identitySize = data.readUInt32BE(fixed + 42)
+  self.way = names['once_peer way'][data[fixed + 42]]
+  const identitySize = data.readUInt32BE(fixed + 43)
   self.identity = identitySize === 0 ? '' : data.utf8Slice(at, at += identitySize)
-  ;[self.roles, at] = abi.texts(data, at, data.readUInt32BE(fixed + 46))
+  ;[self.roles, at] = abi.texts(data, at, data.readUInt32BE(fixed + 47))
   return self
 }
 

@@ -76,7 +76,7 @@ func peerMessage(p *zre.Peer) *wire.Peer {
 	return &wire.Peer{
 		Peer: p.UUID(), Name: cut(p.Name(), wire.MaxPeerName), Endpoint: cut(p.Endpoint(), wire.MaxPeerEndpoint),
 		Headers: octets.Pairs(p.Headers()), Groups: p.Groups(), Suspect: bit(p.Suspect()), Incarnation: p.Incarnation(),
-		Protection: uint8(p.Protection()), Identity: p.Identity(), Roles: p.Roles(),
+		Protection: uint8(p.Protection()), Way: uint8(p.Way()), Identity: p.Identity(), Roles: p.Roles(),
 	}
 }
 
@@ -84,7 +84,7 @@ func peerMessage(p *zre.Peer) *wire.Peer {
 func peerOf(m *wire.Peer) (*zre.Peer, error) {
 	d := zre.Description{
 		ID: m.Peer, Name: m.Name, Headers: make(map[string]string, len(m.Headers)), Groups: slices.Clone(m.Groups),
-		Incarnation: m.Incarnation, Suspect: m.Suspect != 0, Badge: new(zre.Badge),
+		Incarnation: m.Incarnation, Suspect: m.Suspect != 0, Way: api.PeerWay(m.Way), Badge: new(zre.Badge),
 	}
 	for _, pair := range m.Headers {
 		d.Headers[pair.Key] = pair.Value

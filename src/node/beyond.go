@@ -132,6 +132,17 @@ func (c *caller) reach(ctx context.Context) (*link.Link, error) {
 	return k, err
 }
 
+// way returns what the application is told of the way that the link leads over.
+func (r *inbound) way() api.PeerWay {
+	switch r.rank() {
+	case ladder.LAN:
+		return api.PeerWayLan
+	case ladder.Relayed:
+		return api.PeerWayRelayed
+	}
+	return api.PeerWayDirect
+}
+
 // rank is the higher the better the way is that the link leads over.
 func (r *inbound) rank() ladder.Rung {
 	if r.beyond {

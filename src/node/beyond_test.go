@@ -10,7 +10,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	lend "github.com/sjohnr/at-once/src/rendezvous/relay"
 	"github.com/sjohnr/at-once/src/rendezvous/server"
@@ -97,8 +96,8 @@ func TestRendezvous(t *testing.T) {
 				if security == api.NodeSecuritySecure {
 					want = api.PeerProtectionCurve
 				}
-				if got := ana.loop.find(ben.UUID()).Peer().Protection(); got != want {
-					t.Errorf("it is %v", got)
+				if p := ana.loop.find(ben.UUID()).Peer(); p.Protection() != want || p.Way() != api.PeerWayRelayed {
+					t.Errorf("it is %v, %v", p.Protection(), p.Way())
 				}
 				ana.must(ana.Flush(t.Context()))
 				ana.must(ana.Stop())
@@ -134,8 +133,8 @@ func TestBothWays(t *testing.T) {
 		ana, ben := s.node("ana", s.found, in("room")), s.node("ben", s.found, in("room"))
 		ana.wants("enter ben", "join ben room")
 		time.Sleep(10 * time.Minute)
-		if k := ana.loop.of(ben.UUID()).ours.Link(); link.OneHost(k.RemoteAddr(), ben.ears.listener.Addr()) == false {
-			t.Errorf("they talk over %v", k.RemoteAddr())
+		if way := ana.loop.find(ben.UUID()).Peer().Way(); way != api.PeerWayLan {
+			t.Errorf("they talk %v", way)
 		}
 		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("hi")))
 		ben.wants("enter ana", "join ana room", `whisper ana "hi"`)

@@ -14,6 +14,7 @@ import (
 
 // event brings the table into step and tells the application.
 func (l *loop) event(e zre.Event) {
+	e.Peer = l.by(e.Peer)
 	id := e.Peer.UUID()
 	switch e.Type {
 	case api.EventTypeEnter:
@@ -72,8 +73,20 @@ func (l *loop) returns(e zre.Event) {
 // update replaces what is known of a peer, if it is present.
 func (l *loop) update(p *Peer) {
 	if c := l.find(p.UUID()); c != nil {
-		c.Update(p)
+		c.Update(l.by(p))
 	}
+}
+
+// by returns what is known of a peer, with the way that what we say takes to it.
+func (l *loop) by(p *Peer) *Peer {
+	t := l.of(p.UUID()).talk
+	if t == nil || t.over == nil { // the latest counts
+		return p
+	}
+	if way := t.over.way(); way != p.Way() {
+		return p.By(way)
+	}
+	return p
 }
 
 // signs tells the core what the connections from and to a peer tell of its life.

@@ -167,6 +167,9 @@ func (l *loop) use(t *talk, r *receiver) {
 	if lost {
 		l.step(relinked)
 	}
+	if c := l.find(t.peer); c != nil {
+		l.update(c.Peer())
+	}
 }
 
 // choose tells the peer to say what is new over the link that we use.

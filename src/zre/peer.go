@@ -23,8 +23,9 @@ type Peer struct {
 	incarnation uint64
 	state       peermachine.State // of its life, for the core alone
 	suspect     bool
-	self        bool   // it is the node itself
-	badge       *Badge // nil before the greeting
+	self        bool        // it is the node itself
+	way         api.PeerWay // 0 for the usual one
+	badge       *Badge      // nil before the greeting
 }
 
 func (p *Peer) UUID() uuid.UUID            { return p.id }
@@ -54,6 +55,7 @@ type Description struct {
 	Incarnation uint64
 	Suspect     bool
 	Self        bool // it is the node itself, or nobody that anything is said to
+	Way         api.PeerWay
 	Badge       *Badge
 }
 
@@ -61,7 +63,7 @@ type Description struct {
 func Described(d Description) *Peer {
 	return &Peer{
 		id: d.ID, name: d.Name, endpoint: d.Endpoint, headers: d.Headers, groups: d.Groups,
-		incarnation: d.Incarnation, suspect: d.Suspect, self: d.Self, badge: d.Badge,
+		incarnation: d.Incarnation, suspect: d.Suspect, self: d.Self, way: d.Way, badge: d.Badge,
 	}
 }
 
@@ -84,6 +86,24 @@ func (p *Peer) Protection() api.PeerProtection {
 		return api.PeerProtectionSealed
 	}
 	return api.PeerProtectionPlain
+}
+
+// Way returns how what is said gets to the peer.
+func (p *Peer) Way() api.PeerWay {
+	switch {
+	case p.self, p.badge == nil:
+		return api.PeerWayNone
+	case p.way == 0:
+		return api.PeerWayLan
+	}
+	return p.way
+}
+
+// By returns the peer as it is, but for the way to it.
+func (p *Peer) By(way api.PeerWay) *Peer {
+	now := *p
+	now.way = way
+	return &now
 }
 
 // Identity returns the public key of the peer's identity in Z85, or an empty string.

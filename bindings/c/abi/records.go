@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "mf6174903bb81e75f"
+	Model  = "m925368f784c92a20"
 )
 
 // Codes of errors that have no name in the class models.
@@ -182,7 +182,7 @@ func PutPeer(w *Writer, v libonce.Peer) uint32 {
 	if at, ok := w.Seen(v); ok {
 		return at
 	}
-	at := w.Begin(8, 50)
+	at := w.Begin(8, 51)
 	w.UUID(v.UUID())
 	w.Text(v.Name())
 	w.Text(v.Endpoint())
@@ -191,6 +191,7 @@ func PutPeer(w *Writer, v libonce.Peer) uint32 {
 	w.Bool(v.Suspect())
 	w.Uint64(v.Incarnation())
 	w.Uint8(uint8(v.Protection()))
+	w.Uint8(uint8(v.Way()))
 	w.Text(v.Identity())
 	w.Texts(v.Roles())
 	w.End(at)

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "mf6174903bb81e75f"
+#define ONCE_MODEL "m925368f784c92a20"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -991,15 +991,24 @@ typedef enum {
     ONCE_PEER_PROTECTION_NONE = 4, // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
 } once_peer_protection_t;
 
+// How what is said gets from one node to another.
+typedef enum {
+    ONCE_PEER_WAY_LAN = 1, // over the local network
+    ONCE_PEER_WAY_DIRECT = 2, // over the internet, and through nobody
+    ONCE_PEER_WAY_RELAYED = 3, // through a server that lends a circuit, while there is no better way; it cannot read what passes
+    ONCE_PEER_WAY_NONE = 4, // in no way: it is the node itself, nobody, or a node that is not talked with
+} once_peer_way_t;
+
 typedef struct {
     once_uuid_t uuid; // Returns the peer's UUID.
     once_text_t name; // Returns the peer's public name, which is not unique.
-    once_text_t endpoint; // Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow.
+    once_text_t endpoint; // Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. Of one that is met by rendezvous servers it is once:// and its UUID.
     once_list_t headers; // Returns the headers that the peer sent with its greeting, without those that the protocol uses itself.
     once_list_t groups; // Returns the groups that the peer is in, sorted.
     bool suspect; // Returns true if the peer owes a sign of life.
     uint64_t incarnation; // Returns a number that is higher each time the peer starts anew, or 0 if the peer's program does not tell.
     uint8_t protection; // Returns what protects content between the peer and this node.
+    uint8_t way; // Returns how what is said gets to the peer. It may change while the peer is present: a better way is looked for.
     once_text_t identity; // Returns the public key of the identity that the peer has proved, in Z85, or an empty string if it has none. Its UUID is made of it.
     once_list_t roles; // Returns the roles that the peer has in the node's network, sorted; none if it is no member.
 } once_peer_t;
@@ -1365,10 +1374,10 @@ once_peer_read (once_peer_t *self, const void *data, size_t size, size_t offset)
 {
     once_record_t record;
     if (!once_record_at (&record, data, size, offset) || record.number != 8
-     || record.end - record.at < 50)
+     || record.end - record.at < 51)
         return false;
     const uint8_t *fixed = record.at;
-    record.at += 50;
+    record.at += 51;
     memcpy (self->uuid.octets, fixed + 0, 16);
     if (!once_vary_text (&record, &self->name, once_number (fixed + 16, 4)))
         return false;
@@ -1381,9 +1390,10 @@ once_peer_read (once_peer_t *self, const void *data, size_t size, size_t offset)
     self->suspect = fixed [32] != 0;
     self->incarnation = (uint64_t) once_number (fixed + 33, 8);
     self->protection = (uint8_t) once_number (fixed + 41, 1);
-    if (!once_vary_text (&record, &self->identity, once_number (fixed + 42, 4)))
+    self->way = (uint8_t) once_number (fixed + 42, 1);
+    if (!once_vary_text (&record, &self->identity, once_number (fixed + 43, 4)))
         return false;
-    if (!once_vary_list (&record, &self->roles, once_number (fixed + 46, 4)))
+    if (!once_vary_list (&record, &self->roles, once_number (fixed + 47, 4)))
         return false;
     return true;
 }

@@ -59,12 +59,13 @@ struct Member {
 struct Peer {
     UUID uuid {};  // Returns the peer's UUID.
     std::string name {};  // Returns the peer's public name, which is not unique.
-    std::string endpoint {};  // Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow.
+    std::string endpoint {};  // Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. Of one that is met by rendezvous servers it is once:// and its UUID.
     std::map<std::string, std::string> headers {};  // Returns the headers that the peer sent with its greeting, without those that the protocol uses itself.
     std::vector<std::string> groups {};  // Returns the groups that the peer is in, sorted.
     bool suspect {};  // Returns true if the peer owes a sign of life.
     uint64_t incarnation {};  // Returns a number that is higher each time the peer starts anew, or 0 if the peer's program does not tell.
     once_peer_protection_t protection {};  // Returns what protects content between the peer and this node.
+    once_peer_way_t way {};  // Returns how what is said gets to the peer. It may change while the peer is present: a better way is looked for.
     std::string identity {};  // Returns the public key of the identity that the peer has proved, in Z85, or an empty string if it has none. Its UUID is made of it.
     std::vector<std::string> roles {};  // Returns the roles that the peer has in the node's network, sorted; none if it is no member.
 
@@ -88,6 +89,7 @@ struct Peer {
         to.suspect = from.suspect;
         to.incarnation = from.incarnation;
         to.protection = (once_peer_protection_t) from.protection;
+        to.way = (once_peer_way_t) from.way;
         to.identity = text_of (from.identity);
         to.roles = texts_of (from.roles);
         return to;

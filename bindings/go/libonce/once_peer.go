@@ -20,6 +20,17 @@ const (
 	PeerProtectionNone   = api.PeerProtectionNone   // nothing passes: it is the node itself, nobody, or a node that is not known but by what is said of it
 )
 
+// PeerWay: how what is said gets from one node to another.
+type PeerWay = api.PeerWay
+
+// The values of PeerWay.
+const (
+	PeerWayLan     = api.PeerWayLan     // over the local network
+	PeerWayDirect  = api.PeerWayDirect  // over the internet, and through nobody
+	PeerWayRelayed = api.PeerWayRelayed // through a server that lends a circuit, while there is no better way; it cannot read what passes
+	PeerWayNone    = api.PeerWayNone    // in no way: it is the node itself, nobody, or a node that is not talked with
+)
+
 // Peer is what a node knows of a peer. A peer as it was at one moment; it does
 // not change. Its methods may be called from any thread.
 //
@@ -47,7 +58,8 @@ func (p Peer) Name() string {
 }
 
 // Endpoint returns where the peer accepts connections, as tcp://ADDRESS:PORT;
-// if it is secure, a bar and its public key of CURVE in Z85 follow.
+// if it is secure, a bar and its public key of CURVE in Z85 follow. Of one
+// that is met by rendezvous servers it is once:// and its UUID.
 //
 // State: draft.
 func (p Peer) Endpoint() string {
@@ -122,6 +134,17 @@ func (p Peer) Protection() PeerProtection {
 		return 0
 	}
 	return p.engine.Protection()
+}
+
+// Way returns how what is said gets to the peer. It may change while the peer
+// is present: a better way is looked for.
+//
+// State: draft.
+func (p Peer) Way() PeerWay {
+	if p.engine == nil {
+		return 0
+	}
+	return p.engine.Way()
 }
 
 // Identity returns the public key of the identity that the peer has proved, in

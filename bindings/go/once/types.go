@@ -400,6 +400,20 @@ const (
 // String returns the value's name, or an empty string for none of the values.
 func (v Protection) String() string { return libonce.PeerProtection(v).String() }
 
+// Way: how what is said gets from one node to another.
+type Way uint8
+
+// The values of Way.
+const (
+	WayLan     Way = 1 // over the local network
+	WayDirect  Way = 2 // over the internet, and through nobody
+	WayRelayed Way = 3 // through a server that lends a circuit, while there is no better way; it cannot read what passes
+	WayNone    Way = 4 // in no way: it is the node itself, nobody, or a node that is not talked with
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v Way) String() string { return libonce.PeerWay(v).String() }
+
 // Peer is what a node knows of a peer. A peer as it was at one moment; it does
 // not change. Its methods may be called from any thread.
 //
@@ -417,7 +431,8 @@ func (p Peer) Name() string {
 }
 
 // Endpoint returns where the peer accepts connections, as tcp://ADDRESS:PORT;
-// if it is secure, a bar and its public key of CURVE in Z85 follow.
+// if it is secure, a bar and its public key of CURVE in Z85 follow. Of one
+// that is met by rendezvous servers it is once:// and its UUID.
 func (p Peer) Endpoint() string {
 	return libonce.Peer(p).Endpoint()
 }
@@ -454,6 +469,12 @@ func (p Peer) Incarnation() uint64 {
 // Protection returns what protects content between the peer and this node.
 func (p Peer) Protection() Protection {
 	return Protection(libonce.Peer(p).Protection())
+}
+
+// Way returns how what is said gets to the peer. It may change while the peer
+// is present: a better way is looked for.
+func (p Peer) Way() Way {
+	return Way(libonce.Peer(p).Way())
 }
 
 // Identity returns the public key of the identity that the peer has proved, in

@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"mf6174903bb81e75f"):
+if lib.once_compatible(1, b"m925368f784c92a20"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -442,6 +442,20 @@ for _once_peer_protection in PeerProtection:
     _enum_once_peer_protection[_once_peer_protection] = _once_peer_protection
 
 
+class PeerWay(enum.IntEnum):
+    """How what is said gets from one node to another."""
+
+    LAN = 1  # over the local network
+    DIRECT = 2  # over the internet, and through nobody
+    RELAYED = 3  # through a server that lends a circuit, while there is no better way; it cannot read what passes
+    NONE = 4  # in no way: it is the node itself, nobody, or a node that is not talked with
+
+
+_enum_once_peer_way: list[Any] = [None] * 256
+for _once_peer_way in PeerWay:
+    _enum_once_peer_way[_once_peer_way] = _once_peer_way
+
+
 _once_member_counts = struct.Struct(">16xII8x1x1x").unpack_from
 
 
@@ -626,7 +640,7 @@ def _read_once_events(data: bytes) -> list[Event]:
     return [Event(data, at, seen) for at in records(data, 5)]
 
 
-_once_peer_counts = struct.Struct(">16xIIII1x8x1xII").unpack_from
+_once_peer_counts = struct.Struct(">16xIIII1x8x1x1xII").unpack_from
 
 
 class Peer:
@@ -672,7 +686,7 @@ class Peer:
 
     @property
     def endpoint(self) -> str:
-        """Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow."""
+        """Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. Of one that is met by rendezvous servers it is once:// and its UUID."""
         try:
             return self._endpoint
         except AttributeError:
@@ -716,6 +730,11 @@ class Peer:
         return _enum_once_peer_protection[self._data[self._at + 41]]  # type: ignore[no-any-return]
 
     @property
+    def way(self) -> PeerWay | None:
+        """Returns how what is said gets to the peer. It may change while the peer is present: a better way is looked for."""
+        return _enum_once_peer_way[self._data[self._at + 42]]  # type: ignore[no-any-return]
+
+    @property
     def identity(self) -> str:
         """Returns the public key of the identity that the peer has proved, in Z85, or an empty string if it has none. Its UUID is made of it."""
         try:
@@ -740,7 +759,7 @@ class Peer:
         return self.headers.get(name, "")
 
     def _vary(self) -> None:
-        data, at = self._data, self._at + 50
+        data, at = self._data, self._at + 51
         n_name, n_endpoint, n_headers, n_groups, n_identity, n_roles, = _once_peer_counts(data, self._at)
         self._name = data[at : at + n_name].decode(errors="replace") if n_name else ""
         at += n_name
@@ -753,7 +772,7 @@ class Peer:
         self._roles, at = texts(data, at, n_roles)
 
     def __repr__(self) -> str:
-        return f"Peer(uuid={self.uuid!r}, name={self.name!r}, endpoint={self.endpoint!r}, headers={self.headers!r}, groups={self.groups!r}, suspect={self.suspect!r}, incarnation={self.incarnation!r}, protection={self.protection!r}, identity={self.identity!r}, roles={self.roles!r})"
+        return f"Peer(uuid={self.uuid!r}, name={self.name!r}, endpoint={self.endpoint!r}, headers={self.headers!r}, groups={self.groups!r}, suspect={self.suspect!r}, incarnation={self.incarnation!r}, protection={self.protection!r}, way={self.way!r}, identity={self.identity!r}, roles={self.roles!r})"
 
 
 def _read_once_peers(data: bytes) -> list[Peer]:

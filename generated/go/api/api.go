@@ -303,6 +303,32 @@ func (v PeerProtection) String() string {
 	return ""
 }
 
+// PeerWay: how what is said gets from one node to another.
+type PeerWay uint8
+
+// The values of PeerWay.
+const (
+	PeerWayLan     PeerWay = 1 // over the local network
+	PeerWayDirect  PeerWay = 2 // over the internet, and through nobody
+	PeerWayRelayed PeerWay = 3 // through a server that lends a circuit, while there is no better way; it cannot read what passes
+	PeerWayNone    PeerWay = 4 // in no way: it is the node itself, nobody, or a node that is not talked with
+)
+
+// String returns the value's name, or an empty string for none of the values.
+func (v PeerWay) String() string {
+	switch v {
+	case PeerWayLan:
+		return "lan"
+	case PeerWayDirect:
+		return "direct"
+	case PeerWayRelayed:
+		return "relayed"
+	case PeerWayNone:
+		return "none"
+	}
+	return ""
+}
+
 // Errors of once_files; they work with errors.Is.
 var (
 	ErrDeclined     = errors.New("the receiver does not take the files")

@@ -89,7 +89,7 @@ const (
 	MaxMissed             = 552
 	MaxMissedName         = 255
 	MaxMissedReason       = 255
-	MaxPeer               = 637280
+	MaxPeer               = 637281
 	MaxPeerName           = 255
 	MaxPeerEndpoint       = 512
 	MaxPeerHeaders        = 256
@@ -851,6 +851,8 @@ type Peer struct {
 	Incarnation uint64
 	// what protects content on its way, as the class model of a peer has it
 	Protection uint8
+	// how what is said gets there, as the class model of a peer has it
+	Way uint8
 	// the public key of the identity that it has proved, in Z85, or nothing;
 	// at most 40 octets
 	Identity string
@@ -870,7 +872,7 @@ func (*Peer) ID() ID { return IDPeer }
 
 // Size returns the length of the first frame in octets.
 func (m *Peer) Size() int {
-	return 35 + wire.SizeString(m.Name) + wire.SizeLongString(m.Endpoint) + wire.SizePairs(m.Headers) + wire.SizeStrings(m.Groups) + wire.SizeString(m.Identity) + wire.SizeStrings(m.Roles) + wire.SizeStrings(m.Leads)
+	return 36 + wire.SizeString(m.Name) + wire.SizeLongString(m.Endpoint) + wire.SizePairs(m.Headers) + wire.SizeStrings(m.Groups) + wire.SizeString(m.Identity) + wire.SizeStrings(m.Roles) + wire.SizeStrings(m.Leads)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -890,6 +892,7 @@ func (m *Peer) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(m.Suspect)
 	w.Uint64(m.Incarnation)
 	w.Uint8(m.Protection)
+	w.Uint8(m.Way)
 	w.String("identity", m.Identity, 40)
 	w.Strings("roles", m.Roles, 64, 255, 4096)
 	w.Strings("leads", m.Leads, 4096, 255, 262144)
@@ -911,6 +914,7 @@ func (m *Peer) Decode(frame []byte, content [][]byte) error {
 	r.Uint8("suspect", &m.Suspect)
 	r.Uint64("incarnation", &m.Incarnation)
 	r.Uint8("protection", &m.Protection)
+	r.Uint8("way", &m.Way)
 	r.String("identity", &m.Identity, 40)
 	r.Strings("roles", &m.Roles, 64, 255, 4096)
 	r.Strings("leads", &m.Leads, 4096, 255, 262144)

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "mf6174903bb81e75f");
+        Abi.compatible(1, "m925368f784c92a20");
     }
 
     private Lib() {}

@@ -41,6 +41,35 @@ public final class Peer implements Identified {
             return OF[value & 0xff];
         }
     }
+
+    /** How what is said gets from one node to another. */
+    public enum Way {
+        /** over the local network */
+        LAN(1),
+        /** over the internet, and through nobody */
+        DIRECT(2),
+        /** through a server that lends a circuit, while there is no better way; it cannot read what passes */
+        RELAYED(3),
+        /** in no way: it is the node itself, nobody, or a node that is not talked with */
+        NONE(4);
+
+        private static final Way[] OF = new Way[256];
+        final byte value;
+
+        static {
+            for (Way one : values()) {
+                OF[one.value & 0xff] = one;
+            }
+        }
+
+        Way(int value) {
+            this.value = (byte) value;
+        }
+
+        static Way of(byte value) {
+            return OF[value & 0xff];
+        }
+    }
     private final UUID uuid;
     private final String name;
     private final String endpoint;
@@ -49,12 +78,13 @@ public final class Peer implements Identified {
     private final boolean suspect;
     private final long incarnation;
     private final Peer.Protection protection;
+    private final Peer.Way way;
     private final String identity;
     private final List<String> roles;
 
     Peer(Reader in, int at) {
         int fixed = at + 5;
-        in.at = fixed + 50;
+        in.at = fixed + 51;
         uuid = in.uuid(fixed + 0);
         name = in.text(in.u32(fixed + 16));
         endpoint = in.text(in.u32(fixed + 20));
@@ -63,8 +93,9 @@ public final class Peer implements Identified {
         suspect = in.octet(fixed + 32) != 0;
         incarnation = in.u64(fixed + 33);
         protection = Peer.Protection.of(in.octet(fixed + 41));
-        identity = in.text(in.u32(fixed + 42));
-        roles = in.texts(in.u32(fixed + 46));
+        way = Peer.Way.of(in.octet(fixed + 42));
+        identity = in.text(in.u32(fixed + 43));
+        roles = in.texts(in.u32(fixed + 47));
     }
 
     static List<Peer> all(Reader in) {
@@ -81,7 +112,7 @@ public final class Peer implements Identified {
         return name;
     }
 
-    /** Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. */
+    /** Returns where the peer accepts connections, as tcp://ADDRESS:PORT; if it is secure, a bar and its public key of CURVE in Z85 follow. Of one that is met by rendezvous servers it is once:// and its UUID. */
     public String endpoint() {
         return endpoint;
     }
@@ -111,6 +142,11 @@ public final class Peer implements Identified {
         return protection;
     }
 
+    /** Returns how what is said gets to the peer. It may change while the peer is present: a better way is looked for. */
+    public Peer.Way way() {
+        return way;
+    }
+
     /** Returns the public key of the identity that the peer has proved, in Z85, or an empty string if it has none. Its UUID is made of it. */
     public String identity() {
         return identity;
@@ -127,6 +163,6 @@ public final class Peer implements Identified {
     }
 
     @Override public String toString() {
-        return "Peer(uuid=" + uuid + ", name=" + name + ", endpoint=" + endpoint + ", headers=" + headers + ", groups=" + groups + ", suspect=" + suspect + ", incarnation=" + incarnation + ", protection=" + protection + ", identity=" + identity + ", roles=" + roles + ")";
+        return "Peer(uuid=" + uuid + ", name=" + name + ", endpoint=" + endpoint + ", headers=" + headers + ", groups=" + groups + ", suspect=" + suspect + ", incarnation=" + incarnation + ", protection=" + protection + ", way=" + way + ", identity=" + identity + ", roles=" + roles + ")";
     }
 }
