@@ -68,6 +68,7 @@ int once_identity_directory (uint64_t self, void *result);
 int once_identity_certificate (uint64_t self, void *result);
 int once_identity_load (const char *directory, size_t directory_size, void *result);
 int once_identity_join_at (const char *directory, size_t directory_size, const char *invite, size_t invite_size, void *result);
+int once_identity_servers (uint64_t self, void *result);
 int once_identity_network (uint64_t self, void *result);
 int once_identity_member_name (uint64_t self, void *result);
 int once_identity_roles (uint64_t self, void *result);
@@ -81,6 +82,8 @@ int once_network_load_network (const char *directory, size_t directory_size, voi
 int once_network_public_key (uint64_t self, void *result);
 int once_network_invite (uint64_t self, const char *name, size_t name_size, const char *roles, size_t roles_size, const char *member, int64_t days, void *result);
 int once_network_invite_again (uint64_t self, const char *name, size_t name_size, int64_t days, void *result);
+int once_network_set_server (uint64_t self, const char *address, size_t address_size);
+int once_network_servers (uint64_t self, void *result);
 int once_network_revoke (uint64_t self, const char *name, size_t name_size);
 int once_network_rename (uint64_t self, const char *member, size_t member_size, const char *name, size_t name_size);
 int once_network_taken (uint64_t self, const char *member);
@@ -123,7 +126,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m925368f784c92a20") ~= 0 then
+if abi.lib.once_compatible(1, "m9c0ab4dd85f6584b") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -409,7 +412,7 @@ function Node:gossip_connect(endpoint_)
   abi.check(self.handle, abi.lib.once_node_gossip_connect(self.handle, endpoint_, #endpoint_))
 end
 
--- Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already.
+-- Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already.
 function Node:set_server(address_)
   abi.check(self.handle, abi.lib.once_node_set_server(self.handle, address_, #address_))
 end
@@ -676,6 +679,13 @@ function Identity.join_at(directory_, invite_)
   return abi.own(Identity, result[0])
 end
 
+-- Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read.
+function Identity:servers()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_identity_servers(self.handle, result))
+  return abi.alone(abi.entries, abi.take(result))
+end
+
 -- Returns the public key of the network that the identity is a member of, in Z85, or an empty string.
 function Identity:network()
   local result = abi.ffi.new("once_data_t")
@@ -766,6 +776,18 @@ function Network:invite_again(name_, days_)
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_network_invite_again(self.handle, name_, #name_, days_, result))
   return abi.take(result)
+end
+
+-- Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
+function Network:set_server(address_)
+  abi.check(self.handle, abi.lib.once_network_set_server(self.handle, address_, #address_))
+end
+
+-- Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read.
+function Network:servers()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_network_servers(self.handle, result))
+  return abi.alone(abi.entries, abi.take(result))
 end
 
 -- Revokes a member. It fails if there is no such member or it cannot be written down.

@@ -161,7 +161,7 @@ export interface NodeSettings {
   gossipBind?: string
   /** Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. */
   gossipConnect?: Iterable<string>
-  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. */
+  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. */
   servers?: Iterable<string>
   /** Sets how often the node sends beacons. */
   interval?: number
@@ -230,7 +230,7 @@ export class Node extends Handle implements AsyncIterable<Event> {
   gossipBind (endpoint: string): void
   /** Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already. */
   gossipConnect (endpoint: string): void
-  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already. */
+  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already. */
   setServer (address: string): void
   /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
   servers (): Record<string, string>
@@ -320,6 +320,8 @@ export class Identity extends Handle {
   static load (directory: string): Identity
   /** Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there. */
   static joinAt (directory: string, invite: string): Identity
+  /** Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read. */
+  servers (): string[]
   /** Returns the public key of the network that the identity is a member of, in Z85, or an empty string. */
   readonly network: string
   /** Returns the name that the identity has in its network, or an empty string. A node that trusts members only goes by this name. */
@@ -350,6 +352,10 @@ export class Network extends Handle {
   invite (name: string, roles: string, member: PeerLike, days: number): string
   /** Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down. */
   inviteAgain (name: string, days: number): string
+  /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
+  setServer (address: string): void
+  /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
+  servers (): string[]
   /** Revokes a member. It fails if there is no such member or it cannot be written down. */
   revoke (name: string): void
   /** Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down. */

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm925368f784c92a20') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm9c0ab4dd85f6584b') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -357,7 +357,7 @@ class Node extends Source {
     abi.check(this.handle, once_node_gossip_connect(this.handle, endpoint_, endpoint_.length))
   }
 
-  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already. */
+  /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already. */
   setServer (address) {
     const address_ = Buffer.from(address)
     abi.check(this.handle, once_node_set_server(this.handle, address_, address_.length))
@@ -693,6 +693,7 @@ const once_identity_directory = abi.func('int once_identity_directory(uint64_t s
 const once_identity_certificate = abi.func('int once_identity_certificate(uint64_t self, _Out_ once_data_t *result)')
 const once_identity_load = abi.func('int once_identity_load(const void *directory, size_t directory_size, _Out_ uint64_t *result)')
 const once_identity_join_at = abi.func('int once_identity_join_at(const void *directory, size_t directory_size, const void *invite, size_t invite_size, _Out_ uint64_t *result)')
+const once_identity_servers = abi.func('int once_identity_servers(uint64_t self, _Out_ once_data_t *result)')
 const once_identity_network = abi.func('int once_identity_network(uint64_t self, _Out_ once_data_t *result)')
 const once_identity_member_name = abi.func('int once_identity_member_name(uint64_t self, _Out_ once_data_t *result)')
 const once_identity_roles = abi.func('int once_identity_roles(uint64_t self, _Out_ once_data_t *result)')
@@ -760,6 +761,13 @@ class Identity extends Handle {
     return new Identity(made).own(result[0])
   }
 
+  /** Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read. */
+  servers () {
+    const result = {}
+    abi.check(this.handle, once_identity_servers(this.handle, result))
+    return abi.alone(abi.texts, abi.take(result))
+  }
+
   /** Returns the public key of the network that the identity is a member of, in Z85, or an empty string. */
   get network () {
     const result = {}
@@ -820,6 +828,8 @@ const once_network_load_network = abi.func('int once_network_load_network(const 
 const once_network_public_key = abi.func('int once_network_public_key(uint64_t self, _Out_ once_data_t *result)')
 const once_network_invite = abi.func('int once_network_invite(uint64_t self, const void *name, size_t name_size, const void *roles, size_t roles_size, const void *member, int64_t days, _Out_ once_data_t *result)')
 const once_network_invite_again = abi.func('int once_network_invite_again(uint64_t self, const void *name, size_t name_size, int64_t days, _Out_ once_data_t *result)')
+const once_network_set_server = abi.func('int once_network_set_server(uint64_t self, const void *address, size_t address_size)')
+const once_network_servers = abi.func('int once_network_servers(uint64_t self, _Out_ once_data_t *result)')
 const once_network_revoke = abi.func('int once_network_revoke(uint64_t self, const void *name, size_t name_size)')
 const once_network_rename = abi.func('int once_network_rename(uint64_t self, const void *member, size_t member_size, const void *name, size_t name_size)')
 const once_network_taken = abi.func('int once_network_taken(uint64_t self, const void *member)')
@@ -874,6 +884,19 @@ class Network extends Handle {
     const result = {}
     abi.check(this.handle, once_network_invite_again(this.handle, name_, name_.length, abi.whole(days), result))
     return abi.take(result).toString()
+  }
+
+  /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
+  setServer (address) {
+    const address_ = Buffer.from(address)
+    abi.check(this.handle, once_network_set_server(this.handle, address_, address_.length))
+  }
+
+  /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
+  servers () {
+    const result = {}
+    abi.check(this.handle, once_network_servers(this.handle, result))
+    return abi.alone(abi.texts, abi.take(result))
   }
 
   /** Revokes a member. It fails if there is no such member or it cannot be written down. */

@@ -210,7 +210,11 @@ func (b *book) invite(name string, roles []string, member uuid.UUID, seed []byte
 	if seed != nil {
 		b.seeds[member] = seed
 	}
-	octets, err := (&oncecard.Invite{Seed: seed, Token: token.octets}).AppendTo(nil)
+	servers, err := b.Servers()
+	if err != nil {
+		return "", nil, err
+	}
+	octets, err := (&oncecard.Invite{Seed: seed, Token: token.octets, Servers: servers}).AppendTo(nil)
 	return written(wordInvite, octets), token, err
 }
 

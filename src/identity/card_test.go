@@ -191,8 +191,9 @@ func FuzzInvite(f *testing.F) {
 			t.Errorf("%q becomes %q", text, r.Text())
 		}
 		_, _ = (&Network{key: network}).parse(text) // whatever it is, without a panic
-		if seed, token, err := parseInvite(text, start); err == nil {
-			m := oncecard.Invite{Seed: seed, Token: token.Octets()}
+		if m, token, err := parseInvite(text, start); err == nil {
+			seed := m.Seed
+			m := oncecard.Invite{Seed: seed, Token: token.Octets(), Servers: m.Servers}
 			octets, err := m.AppendTo(nil)
 			if err != nil || written(wordInvite, octets) != text {
 				t.Errorf("%q becomes %q, %v", text, written(wordInvite, octets), err)

@@ -147,23 +147,27 @@ func (i *Identity) follow(r *Roll) error {
 
 // parseInvite returns what is in an invite, if it is right and valid now. There is no
 // seed if the member has an identity.
-func parseInvite(invite string, now time.Time) (seed []byte, token *Token, err error) {
-	var m oncecard.Invite
-	octets, err := unwritten(wordInvite, invite, MaxCard)
+func parseInvite(invite string, now time.Time) (m oncecard.Invite, token *Token, err error) {
+	octets, err := unwritten(wordInvite, invite, oncecard.MaxInvite)
 	if err == nil {
-		err = decode(&m, octets, MaxCard)
+		err = decode(&m, octets, oncecard.MaxInvite)
 	}
 	if err == nil {
 		token, err = ParseToken(m.Token, now)
+	}
+	for _, address := range m.Servers {
+		if why := checkServer(address); why != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", ErrMalformed, why))
+		}
 	}
 	if err == nil && len(m.Seed) > 0 &&
 		(len(m.Seed) != ed25519.SeedSize || memberOf(m.Seed) != token.Member) {
 		err = fmt.Errorf("%w: its identity is not the member", ErrMalformed)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("invite: %w", err)
+		return m, nil, fmt.Errorf("invite: %w", err)
 	}
-	return m.Seed, token, nil
+	return m, token, nil
 }
 
 // JoinAt is joinAt, now.
@@ -175,13 +179,13 @@ func JoinAt(dir, invite string) (*Identity, error) { return joinAt(dir, invite, 
 // token is there, ErrRevoked if the token was taken back, and those of [Load] and
 // [ParseToken].
 func joinAt(dir, invite string, now time.Time) (*Identity, error) {
-	seed, token, err := parseInvite(invite, now)
+	m, token, err := parseInvite(invite, now)
 	if err != nil {
 		return nil, err
 	}
 	own, err := Load(dir)
-	if errors.Is(err, fs.ErrNotExist) && len(seed) > 0 {
-		if err = directory(dir).establishKey("identity", seed); err == nil {
+	if errors.Is(err, fs.ErrNotExist) && len(m.Seed) > 0 {
+		if err = directory(dir).establishKey("identity", m.Seed); err == nil {
 			own, err = Load(dir)
 		}
 	}
@@ -191,14 +195,15 @@ func joinAt(dir, invite string, now time.Time) (*Identity, error) {
 	if own.id != token.Member {
 		return nil, fmt.Errorf("the invite is for %s, and %s has %s: %w", token.Member, dir, own.id, ErrStranger)
 	}
-	if err := own.dir.locked(func() error { return own.dir.join(token) }); err != nil {
+	if err := own.dir.locked(func() error { return own.dir.join(token, m.Servers) }); err != nil {
 		return nil, err
 	}
 	return own, own.belong()
 }
 
-// join keeps a token in place of an older one. The caller has the lock.
-func (d directory) join(token *Token) error {
+// join keeps a token in place of an older one, and the servers that have come with it, if
+// there are any, in place of others. The caller has the lock.
+func (d directory) join(token *Token, servers []string) error {
 	old, err := d.token()
 	if err != nil {
 		return err
@@ -215,6 +220,11 @@ func (d directory) join(token *Token) error {
 	}
 	if roll != nil && roll.Voids(token) {
 		return ErrRevoked
+	}
+	if len(servers) > 0 {
+		if err := d.keepServers(servers); err != nil {
+			return err
+		}
 	}
 	return d.write(fileToken, 0o600, []byte(token.line()))
 }

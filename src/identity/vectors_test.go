@@ -113,7 +113,8 @@ func TestVectors(t *testing.T) {
 		!reflect.DeepEqual(r.Tokens[own.id], own.token) || len(r.keys) != 1 {
 		t.Errorf("roll: %+v, %v", r, err)
 	}
-	seed, token, err := parseInvite(v.InviteText, start)
+	m, token, err := parseInvite(v.InviteText, start)
+	seed := m.Seed
 	if err != nil || !bytes.Equal(seed, v.IdentitySeed) || token.Member != v.ID {
 		t.Errorf("invite: %x, %+v, %v", seed, token, err)
 	}

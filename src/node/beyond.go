@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/client"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/site"
@@ -26,14 +28,33 @@ import (
 // beyond takes what comes from beyond the LAN to the loop.
 type beyond struct{ *loop }
 
-// access returns the node's access to what lies beyond its LAN.
-func (s *base) access(at *site.Site) (*wan.Access, error) {
+// stays returns the servers that the node stays with: those that it was given, else those that
+// its identity's invite has brought.
+func (s *base) stays() (list []rendezvous.Address, err error) {
 	who := s.guard.Identity
-	if who == nil {
+	switch {
+	case len(s.rendezvous) > 0 && who == nil:
 		return nil, api.ErrNoIdentity
+	case len(s.rendezvous) > 0 || who == nil || s.homebound:
+		return s.rendezvous, nil
 	}
+	texts, err := who.Servers()
+	for _, text := range texts {
+		address, fault := rendezvous.ParseAddress(text)
+		list, err = append(list, address), errors.Join(err, fault)
+	}
+	return list, err
+}
+
+// access returns the node's access to what lies beyond its LAN, nil if it stays with no server.
+func (s *base) access(at *site.Site) (*wan.Access, error) {
+	list, err := s.stays()
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	who := s.guard.Identity
 	c := wan.Config{
-		Servers: s.rendezvous, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
+		Servers: list, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
 		Transport: s.world.Transport, Listen: at.Anyport(), Here: at.Here(),
 		Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
 	}
@@ -48,7 +69,7 @@ func (s *base) access(at *site.Site) (*wan.Access, error) {
 }
 
 // pinFile is where a node with a directory keeps what it knows of servers.
-const pinFile = "servers.json"
+const pinFile = "server-pins"
 
 // run has the node known to its servers, until it stops.
 func (l beyond) run() {

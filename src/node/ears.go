@@ -50,10 +50,8 @@ func listen(s *base) (*ears, error) {
 	if err := at.Settle(s.ctx, e.listener.Addr()); err != nil {
 		return nil, &check.SettingError{Setting: "BeaconPort", Err: errors.Join(err, e.listener.Close(), e.gossip.Close())}
 	}
-	if len(s.rendezvous) > 0 {
-		if e.wan, err = s.access(at); err != nil {
-			return nil, &check.SettingError{Setting: "Servers", Err: errors.Join(err, e.listener.Close(), e.gossip.Close())}
-		}
+	if e.wan, err = s.access(at); err != nil {
+		return nil, &check.SettingError{Setting: "Servers", Err: errors.Join(err, e.listener.Close(), e.gossip.Close())}
 	}
 	if at.Missing != nil {
 		s.warn(fmt.Sprintf("waiting for an interface: %v", at.Missing))

@@ -37,6 +37,7 @@ type settings struct {
 	gossip     string         // endpoint where gossip is bound, empty if it is not
 	servers    []string       // of gossip, to connect to
 	rendezvous []rendezvous.Address
+	homebound  bool // it stays with no server, whatever its identity says
 	log        *slog.Logger
 	journal    *journal // where log goes
 }
@@ -53,6 +54,9 @@ func defaults(who *identity.Identity) settings {
 		journal:      new(journal),
 	}
 }
+
+// noServer stands for no server, not even those of the identity.
+const noServer = "none"
 
 // How many servers of gossip a node may connect to, and how many others it may stay with.
 const (
@@ -197,6 +201,10 @@ func (s *settings) GossipConnect(endpoint string) error {
 
 func (s *settings) SetServer(address string) error {
 	return s.Change(func() error {
+		if address == noServer {
+			s.homebound = true
+			return nil
+		}
 		at, err := rendezvous.ParseAddress(address)
 		switch {
 		case err != nil:

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m925368f784c92a20"
+	Model  = "m9c0ab4dd85f6584b"
 )
 
 // Codes of errors that have no name in the class models.

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m925368f784c92a20"
+#define ONCE_MODEL "m9c0ab4dd85f6584b"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -384,10 +384,13 @@ int once_node_gossip_connect (once_node_t self, const char *endpoint, size_t end
 // with each of them, so that the others do when one is lost. One that is not
 // there is tried again for as long as the node runs. Who has the whole address
 // can find the node and the groups that it is in; the server itself sees ids,
-// addresses and times, and no content. It fails if it is no such address or
-// there are 8 already.
+// addresses and times, and no content. A node whose identity's invite has
+// brought servers stays with those if it is given none; the word none has it
+// stay with no server at all. It fails if it is no such address or there are 8
+// already.
 //   address: the server and the network there, as
-//   once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; 1 to 2048 octets
+//   once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET, or none; 1 to
+//   2048 octets
 // Errors: ErrStarted, ErrRendezvous.
 int once_node_set_server (once_node_t self, const char *address, size_t address_size);
 
@@ -701,6 +704,13 @@ int once_identity_load (const char *directory, size_t directory_size, once_ident
 // ErrRevoked, ErrExists, ErrMode.
 int once_identity_join_at (const char *directory, size_t directory_size, const char *invite, size_t invite_size, once_identity_t *result);
 
+// Returns the addresses of the rendezvous servers that the identity's invite
+// has brought, with their secrets. Its node stays with them unless it is told
+// otherwise. It returns the addresses, or fails if they cannot be read.
+// The result is a list: read it with once_list_of.
+// Errors: ErrMode, ErrMalformed.
+int once_identity_servers (once_identity_t self, once_data_t *result);
+
 // Returns the public key of the network that the identity is a member of, in
 // Z85, or an empty string.
 int once_identity_network (once_identity_t self, once_data_t *result);
@@ -790,6 +800,23 @@ int once_network_invite (once_network_t self, const char *name, size_t name_size
 //   days: how long the membership lasts from now on; 1 to 3650
 // Errors: ErrUnknown.
 int once_network_invite_again (once_network_t self, const char *name, size_t name_size, int64_t days, once_data_t *result);
+
+// Has further invites bring a rendezvous server along, by which the members
+// find each other across the internet; who takes one goes there by itself.
+// Such invites are secrets. An empty address has them bring none any more. It
+// fails if it is no such address, there are 8 already, or it cannot be written
+// down.
+//   address: the server and the network there, as
+//   once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; at most 2048
+//   octets
+// Errors: ErrRendezvous, ErrMode, ErrMalformed.
+int once_network_set_server (once_network_t self, const char *address, size_t address_size);
+
+// Returns the addresses of the servers that invites bring, with their secrets.
+// It returns the addresses, or fails if they cannot be read.
+// The result is a list: read it with once_list_of.
+// Errors: ErrMode, ErrMalformed.
+int once_network_servers (once_network_t self, once_data_t *result);
 
 // Revokes a member. It fails if there is no such member or it cannot be
 // written down.

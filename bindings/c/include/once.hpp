@@ -219,7 +219,7 @@ public:
     void set_advertised_endpoint (const std::string & endpoint) const; // Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint.
     void gossip_bind (const std::string & endpoint) const; // Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint.
     void gossip_connect (const std::string & endpoint) const; // Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already.
-    void set_server (const std::string & address) const; // Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already.
+    void set_server (const std::string & address) const; // Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already.
     std::map<std::string, std::string> servers () const; // Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers.
     std::map<std::string, std::string> gossip_servers () const; // Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers.
     void gossip_unpublish (const UUID & peer) const; // Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run.
@@ -279,6 +279,7 @@ public:
     std::string certificate () const; // Returns the public key of CURVE as a certificate that CZMQ's zcert loads. Nodes of Zyre that trust certificates need it to let this node in.
     static Identity load (const std::string & directory); // Returns the identity in a directory, and makes nothing. It returns the identity, or fails if there is none or a file is not right.
     static Identity join_at (const std::string & directory, const std::string & invite); // Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there.
+    std::vector<std::string> servers () const; // Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read.
     std::string network () const; // Returns the public key of the network that the identity is a member of, in Z85, or an empty string.
     std::string member_name () const; // Returns the name that the identity has in its network, or an empty string. A node that trusts members only goes by this name.
     std::vector<std::string> roles () const; // Returns the roles that the identity has in its network, sorted.
@@ -308,6 +309,8 @@ public:
     std::string public_key () const; // Returns the network's public key, which is of Ed25519, in Z85.
     std::string invite (const std::string & name, const std::string & roles, const UUID & member, int64_t days) const; // Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down.
     std::string invite_again (const std::string & name, int64_t days) const; // Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down.
+    void set_server (const std::string & address) const; // Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
+    std::vector<std::string> servers () const; // Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read.
     void revoke (const std::string & name) const; // Revokes a member. It fails if there is no such member or it cannot be written down.
     void rename (const std::string & member, const std::string & name) const; // Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down.
     void taken (const UUID & member) const; // Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down.
@@ -762,6 +765,13 @@ inline Identity Identity::join_at (const std::string & directory, const std::str
     return Identity (result);
 }
 
+inline std::vector<std::string> Identity::servers () const
+{
+    Data result;
+    check (handle (), once_identity_servers (handle (), &result));
+    return texts_of (once_list_of (&result, false));
+}
+
 inline std::string Identity::network () const
 {
     Data result;
@@ -840,6 +850,18 @@ inline std::string Network::invite_again (const std::string & name, int64_t days
     Data result;
     check (handle (), once_network_invite_again (handle (), name.data (), name.size (), days, &result));
     return result.text ();
+}
+
+inline void Network::set_server (const std::string & address) const
+{
+    check (handle (), once_network_set_server (handle (), address.data (), address.size ()));
+}
+
+inline std::vector<std::string> Network::servers () const
+{
+    Data result;
+    check (handle (), once_network_servers (handle (), &result));
+    return texts_of (once_list_of (&result, false));
 }
 
 inline void Network::revoke (const std::string & name) const

@@ -761,6 +761,20 @@ func go_once_identity_join_at(directory *C.char, directory_size C.size_t, invite
 	return openIdentity(value, nil, result)
 }
 
+//export go_once_identity_servers
+func go_once_identity_servers(self C.uint64_t, result *C.once_data_t) C.int {
+	object, e, code := abi.Of[*libonce.Identity](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value, err := object.Servers()
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	give(result, abi.Alone((*abi.Writer).Texts, value))
+	return 0
+}
+
 //export go_once_identity_network
 func go_once_identity_network(self C.uint64_t, result *C.once_data_t) C.int {
 	object, _, code := abi.Of[*libonce.Identity](uint64(self))
@@ -911,6 +925,29 @@ func go_once_network_invite_again(self C.uint64_t, name *C.char, name_size C.siz
 		return C.int(e.Fail(err))
 	}
 	give(result, []byte(value))
+	return 0
+}
+
+//export go_once_network_set_server
+func go_once_network_set_server(self C.uint64_t, address *C.char, address_size C.size_t) C.int {
+	object, e, code := abi.Of[*libonce.Network](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetServer(text(address, address_size))))
+}
+
+//export go_once_network_servers
+func go_once_network_servers(self C.uint64_t, result *C.once_data_t) C.int {
+	object, e, code := abi.Of[*libonce.Network](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value, err := object.Servers()
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	give(result, abi.Alone((*abi.Writer).Texts, value))
 	return 0
 }
 

@@ -645,6 +645,16 @@ once_identity_join_at (const char *directory, size_t directory_size, const char 
 }
 
 int
+once_identity_servers (once_identity_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_identity_servers (self, result);
+}
+
+int
 once_identity_network (once_identity_t self, once_data_t *result)
 {
     if (once_forked)
@@ -768,6 +778,24 @@ once_network_invite_again (once_network_t self, const char *name, size_t name_si
     if (!result)
         return ONCE_ERR_ARGUMENT;
     return go_once_network_invite_again (self, (char *) name, once_size (name, name_size), days, result);
+}
+
+int
+once_network_set_server (once_network_t self, const char *address, size_t address_size)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_network_set_server (self, (char *) address, once_size (address, address_size));
+}
+
+int
+once_network_servers (once_network_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_network_servers (self, result);
 }
 
 int

@@ -147,6 +147,22 @@ func IdentityJoinAt(directory string, invite string) (*Identity, error) {
 	return &Identity{result}, nil
 }
 
+// Servers returns the addresses of the rendezvous servers that the identity's
+// invite has brought, with their secrets. Its node stays with them unless it
+// is told otherwise.
+//
+// It returns the addresses, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (i *Identity) Servers() ([]string, error) {
+	if i == nil || i.engine == nil {
+		return nil, api.ErrNothing
+	}
+	return i.engine.Servers()
+}
+
 // Network returns the public key of the network that the identity is a member
 // of, in Z85, or an empty string.
 //

@@ -127,6 +127,46 @@ func (n *Network) InviteAgain(name string, days int) (string, error) {
 	return n.engine.InviteAgain(name, days)
 }
 
+// SetServer has further invites bring a rendezvous server along, by which the
+// members find each other across the internet; who takes one goes there by
+// itself. Such invites are secrets. An empty address has them bring none any
+// more.
+//
+//   - address: the server and the network there, as
+//     once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; at most 2048
+//     octets
+//
+// It fails if it is no such address, there are 8 already, or it cannot be
+// written down.
+//
+// Errors: [ErrRendezvous], [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Network) SetServer(address string) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNothing
+	}
+	if err := check.Text("SetServer", "address", address, 0, 2048); err != nil {
+		return err
+	}
+	return n.engine.SetServer(address)
+}
+
+// Servers returns the addresses of the servers that invites bring, with their
+// secrets.
+//
+// It returns the addresses, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+//
+// State: draft.
+func (n *Network) Servers() ([]string, error) {
+	if n == nil || n.engine == nil {
+		return nil, api.ErrNothing
+	}
+	return n.engine.Servers()
+}
+
 // Revoke revokes a member.
 //
 //   - name: the member's name or UUID; 1 to 255 octets

@@ -547,10 +547,13 @@ func (n *Node) GossipConnect(endpoint string) error {
 // node stays with each of them, so that the others do when one is lost. One
 // that is not there is tried again for as long as the node runs. Who has the
 // whole address can find the node and the groups that it is in; the server
-// itself sees ids, addresses and times, and no content.
+// itself sees ids, addresses and times, and no content. A node whose
+// identity's invite has brought servers stays with those if it is given none;
+// the word none has it stay with no server at all.
 //
 //   - address: the server and the network there, as
-//     once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; 1 to 2048 octets
+//     once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET, or none; 1 to
+//     2048 octets
 //
 // It fails if it is no such address or there are 8 already.
 //

@@ -85,7 +85,9 @@ type Config struct {
 	// Servers are rendezvous servers by which nodes find each other across the
 	// internet, as once://HOST[:PORT]/?key=KEY#SECRET, at most 8. What leads
 	// off the LAN is always encrypted; the LAN's mode stays as it is. Nodes
-	// connect that share a group. Each of 1 to 2048 octets.
+	// connect that share a group. If there are none, those count that the
+	// invite of the identity has brought; the word none is for not even those.
+	// Each of 1 to 2048 octets.
 	Servers []string
 
 	Interval time.Duration // between beacons; 10 ms to 1 h; default 1 s

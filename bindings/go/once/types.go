@@ -69,6 +69,18 @@ func (i *Identity) Certificate() string {
 	return (*libonce.Identity)(i).Certificate()
 }
 
+// Servers returns the addresses of the rendezvous servers that the identity's
+// invite has brought, with their secrets. Its node stays with them unless it
+// is told otherwise.
+//
+// It returns the addresses, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+func (i *Identity) Servers() ([]string, error) {
+	result, err := (*libonce.Identity)(i).Servers()
+	return result, named("Servers", err)
+}
+
 // Network returns the public key of the network that the identity is a member
 // of, in Z85, or an empty string.
 func (i *Identity) Network() string {
@@ -189,6 +201,34 @@ func (n *NetworkKey) Invite(name string, roles string, member uuid.UUID, days in
 func (n *NetworkKey) InviteAgain(name string, days int) (string, error) {
 	result, err := (*libonce.Network)(n).InviteAgain(name, days)
 	return result, named("InviteAgain", err)
+}
+
+// SetServer has further invites bring a rendezvous server along, by which the
+// members find each other across the internet; who takes one goes there by
+// itself. Such invites are secrets. An empty address has them bring none any
+// more.
+//
+//   - address: the server and the network there, as
+//     once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; at most 2048
+//     octets
+//
+// It fails if it is no such address, there are 8 already, or it cannot be
+// written down.
+//
+// Errors: [ErrRendezvous], [ErrMode], [ErrMalformed].
+func (n *NetworkKey) SetServer(address string) error {
+	return named("SetServer", (*libonce.Network)(n).SetServer(address))
+}
+
+// Servers returns the addresses of the servers that invites bring, with their
+// secrets.
+//
+// It returns the addresses, or fails if they cannot be read.
+//
+// Errors: [ErrMode], [ErrMalformed].
+func (n *NetworkKey) Servers() ([]string, error) {
+	result, err := (*libonce.Network)(n).Servers()
+	return result, named("Servers", err)
 }
 
 // Revoke revokes a member.

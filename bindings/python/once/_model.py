@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m925368f784c92a20"):
+if lib.once_compatible(1, b"m9c0ab4dd85f6584b"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1208,7 +1208,7 @@ class Node(Source[Event]):
             raise fail(self._handle, code)
 
     def set_server(self, address: str) -> None:
-        """Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already."""
+        """Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already."""
         address_ = text(address)
         code = _once_node_set_server(self._handle, address_, len(address_))
         if code:
@@ -1524,6 +1524,8 @@ _once_identity_load = lib.once_identity_load
 _once_identity_load.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,)
 _once_identity_join_at = lib.once_identity_join_at
 _once_identity_join_at.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,)
+_once_identity_servers = lib.once_identity_servers
+_once_identity_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_identity_network = lib.once_identity_network
 _once_identity_network.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_identity_member_name = lib.once_identity_member_name
@@ -1611,6 +1613,14 @@ class Identity(Handle):
             raise fail(0, code)
         return Identity._of(result.value)
 
+    def servers(self) -> list[str]:
+        """Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read."""
+        result = Data()
+        code = _once_identity_servers(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return alone(texts, take(result))
+
     @property
     def network(self) -> str:
         """Returns the public key of the network that the identity is a member of, in Z85, or an empty string."""
@@ -1686,6 +1696,10 @@ _once_network_invite = lib.once_network_invite
 _once_network_invite.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p,)
 _once_network_invite_again = lib.once_network_invite_again
 _once_network_invite_again.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_void_p,)
+_once_network_set_server = lib.once_network_set_server
+_once_network_set_server.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
+_once_network_servers = lib.once_network_servers
+_once_network_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_network_revoke = lib.once_network_revoke
 _once_network_revoke.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
 _once_network_rename = lib.once_network_rename
@@ -1757,6 +1771,21 @@ class Network(Handle):
         if code:
             raise fail(self._handle, code)
         return take(result).decode(errors="replace")
+
+    def set_server(self, address: str) -> None:
+        """Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down."""
+        address_ = text(address)
+        code = _once_network_set_server(self._handle, address_, len(address_))
+        if code:
+            raise fail(self._handle, code)
+
+    def servers(self) -> list[str]:
+        """Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read."""
+        result = Data()
+        code = _once_network_servers(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return alone(texts, take(result))
 
     def revoke(self, name: str) -> None:
         """Revokes a member. It fails if there is no such member or it cannot be written down."""

@@ -33,32 +33,34 @@ const (
 // Limits of fields: octets of a text, entries of a list and their octets together,
 // frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxCard              = 204
-	MaxCardIdentity      = 32
-	MaxCardTransport     = 32
-	MaxCardSealing       = 32
-	MaxCardProof         = 64
-	MaxToken             = 1488
-	MaxTokenNetwork      = 32
-	MaxTokenName         = 255
-	MaxTokenRoles        = 16
-	MaxTokenRolesOctets  = 1024
-	MaxTokenProof        = 64
-	MaxRoll              = 326976
-	MaxRollNetwork       = 32
-	MaxRollMoves         = 1216
-	MaxRollRevoked       = 2048
-	MaxRollRevokedOctets = 114688
-	MaxRollTokens        = 1024
-	MaxRollTokensOctets  = 196608
-	MaxRollProof         = 64
-	MaxInvite            = 2092
-	MaxInviteSeed        = 32
-	MaxInviteToken       = 2048
-	MaxMove              = 152
-	MaxMoveFrom          = 32
-	MaxMoveTo            = 32
-	MaxMoveProof         = 64
+	MaxCard                = 204
+	MaxCardIdentity        = 32
+	MaxCardTransport       = 32
+	MaxCardSealing         = 32
+	MaxCardProof           = 64
+	MaxToken               = 1488
+	MaxTokenNetwork        = 32
+	MaxTokenName           = 255
+	MaxTokenRoles          = 16
+	MaxTokenRolesOctets    = 1024
+	MaxTokenProof          = 64
+	MaxRoll                = 326976
+	MaxRollNetwork         = 32
+	MaxRollMoves           = 1216
+	MaxRollRevoked         = 2048
+	MaxRollRevokedOctets   = 114688
+	MaxRollTokens          = 1024
+	MaxRollTokensOctets    = 196608
+	MaxRollProof           = 64
+	MaxInvite              = 4176
+	MaxInviteSeed          = 32
+	MaxInviteToken         = 2048
+	MaxInviteServers       = 8
+	MaxInviteServersOctets = 2048
+	MaxMove                = 152
+	MaxMoveFrom            = 32
+	MaxMoveTo              = 32
+	MaxMoveProof           = 64
 )
 
 // ID tells the messages apart.
@@ -314,6 +316,10 @@ type Invite struct {
 	// the member's TOKEN; the octets of this example are none; at most 2048
 	// octets
 	Token []byte
+	// whole addresses of the rendezvous servers by which the members find each
+	// other across the internet; an invite that has some is a secret; at most
+	// 8 entries of at most 2048 octets, together 2048
+	Servers []string
 }
 
 // ID returns IDInvite.
@@ -321,7 +327,7 @@ func (*Invite) ID() ID { return IDInvite }
 
 // Size returns the length of the first frame in octets.
 func (m *Invite) Size() int {
-	return 4 + wire.SizeBytes(m.Seed) + wire.SizeBytes(m.Token)
+	return 4 + wire.SizeBytes(m.Seed) + wire.SizeBytes(m.Token) + wire.SizeStrings(m.Servers)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -334,6 +340,7 @@ func (m *Invite) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Bytes("seed", m.Seed, 32)
 	w.Bytes("token", m.Token, 2048)
+	w.Strings("servers", m.Servers, 8, 2048, 2048)
 	return w.End()
 }
 
@@ -344,6 +351,7 @@ func (m *Invite) Decode(frame []byte, content [][]byte) error {
 	r.Constant("version", 1, Version)
 	r.Bytes("seed", &m.Seed, 32)
 	r.Bytes("token", &m.Token, 2048)
+	r.Strings("servers", &m.Servers, 8, 2048, 2048)
 	return r.End()
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
+	"github.com/sjohnr/at-once/bindings/go/once/server"
 )
 
 // renewal is what to do when a membership has expired.
@@ -23,8 +24,9 @@ func inviteCommand(with *common) *cobra.Command {
 	var days int
 	var again, asQR bool
 	var to spreading
+	var address string
 	cmd := &cobra.Command{
-		Use:   "invite NAME [--id UUID] [--role ROLE]... [--again] [--days 365] [--qr]",
+		Use:   "invite NAME [--id UUID] [--role ROLE]... [--server ADDRESS] [--again] [--days 365] [--qr]",
 		Short: "invite somebody to a network",
 		Long: `Invite writes an invite, one line of text, that makes a member of who takes it
 with once join. The member goes by NAME, which nobody else in the network has.
@@ -33,6 +35,12 @@ Without --id the invite brings a new identity along and is a secret: who has
 it can pass for the member. With --id it is for who has that identity (once
 identity new), and no secret.
 
+With --server the members find each other across the internet, by the server
+whose ADDRESS once server prints. The network remembers it: this invite and
+all later ones bring it along, and who takes one has nothing to set. The
+address has the network's SECRET, and so the invite is a secret then; none
+has the network forget its servers.
+
 With --again a member is invited once more, and its membership renewed: the
 invite is the same as before if nobody has met the member yet, because it may
 be lost; else it is for who has the member's identity. A member that is met
@@ -40,11 +48,16 @@ takes the renewal by itself. Then the members that can be reached are told,
 and who was is said.`,
 		Example: `  once invite ana
   once invite ben --id 5c0e9b4e-3c1f-8a4e-8a8f-0d5f6a3f9f0e --role printer --days 30
+  once invite ana --server 'once://once.example.org/?key=...#...'
   once invite ana --again
   once invite cleo --qr`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			network, err := load("network", once.LoadNetwork, dir)
+			if err != nil {
+				return err
+			}
+			servers, err := remember(network, address)
 			if err != nil {
 				return err
 			}
@@ -58,9 +71,12 @@ and who was is said.`,
 			} else if err != nil {
 				return err
 			}
-			if id == uuid.Nil && !again {
+			switch {
+			case len(servers) > 0 && (id != uuid.Nil || again):
+				advise("this is a secret: who has it sees who is in the network; %s takes it with once join -", clean(args[0]))
+			case id == uuid.Nil && !again:
 				advise("this is a secret: who has it can pass for %s; %[1]s takes it with once join -", clean(args[0]))
-			} else {
+			default:
 				advise("%s takes it with once join INVITE", clean(args[0]))
 			}
 			if _, err = fmt.Println(invite); err == nil && asQR {
@@ -84,14 +100,34 @@ and who was is said.`,
 	cmd.Flags().Lookup("id").DefValue = "" // zeros would say nothing
 	plainly(cmd.Flags(), "id", "give an id as once identity show tells it")
 	cmd.Flags().StringArrayVar(&roles, "role", nil, "`ROLE` that the member has, for applications; may be repeated")
+	to.register(with, cmd.Flags())
+	cmd.Flags().StringVar(&address, "server", "", "have the network's members stay with the rendezvous server at `ADDRESS`, or with none any more")
 	cmd.Flags().BoolVar(&again, "again", false, "invite a member once more, and renew its membership")
 	cmd.Flags().IntVar(&days, "days", 365, "how many `DAYS` the membership lasts")
 	plainly(cmd.Flags(), "days", "give a number from 1 to 3650")
 	cmd.Flags().BoolVar(&asQR, "qr", false, "draw the invite as a QR code as well")
 	cmd.MarkFlagsMutuallyExclusive("again", "id")
 	cmd.MarkFlagsMutuallyExclusive("again", "role")
-	to.register(with, cmd.Flags())
 	return cmd
+}
+
+// remember has a network remember a server, if there is an address, and returns those that its
+// invites bring.
+func remember(network *once.NetworkKey, address string) ([]string, error) {
+	var err error
+	switch address {
+	case "":
+	case nobody:
+		err = network.SetServer("")
+	default:
+		if _, err = server.NewNetwork(address); err == nil { // it is an address
+			err = network.SetServer(address)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--server: %w", err)
+	}
+	return network.Servers()
 }
 
 // quoted returns a word as a shell takes it.

@@ -211,6 +211,11 @@ that is taken in.`,
 func messenger(ctx context.Context, with *common, network *once.NetworkKey) (*once.Node, error) {
 	node := *with
 	node.brief = true
+	servers, err := network.Servers()
+	if err != nil {
+		return nil, err
+	}
+	node.config.Servers = servers
 	who, err := load("identity", once.LoadIdentity, with.identity)
 	if err != nil || who.Network() != network.PublicKey() || who.Revoked() {
 		who, err = network.Courier()

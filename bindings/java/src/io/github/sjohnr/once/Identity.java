@@ -70,6 +70,13 @@ public final class Identity extends Handle {
         return new Identity(a.number(), null);
     }
 
+    /** Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read. */
+    public List<String> servers() {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_identity_servers(handle, a.result()));
+        return a.list().texts();
+    }
+
     /** Returns the public key of the network that the identity is a member of, in Z85, or an empty string. */
     public String network() {
         Arena a = Arena.get();

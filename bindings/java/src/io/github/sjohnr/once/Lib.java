@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m925368f784c92a20");
+        Abi.compatible(1, "m9c0ab4dd85f6584b");
     }
 
     private Lib() {}
@@ -91,6 +91,7 @@ final class Lib {
     static native int once_identity_certificate(long self, long result);
     static native int once_identity_load(long directory, long directory_size, long result);
     static native int once_identity_join_at(long directory, long directory_size, long invite, long invite_size, long result);
+    static native int once_identity_servers(long self, long result);
     static native int once_identity_network(long self, long result);
     static native int once_identity_member_name(long self, long result);
     static native int once_identity_roles(long self, long result);
@@ -104,6 +105,8 @@ final class Lib {
     static native int once_network_public_key(long self, long result);
     static native int once_network_invite(long self, long name, long name_size, long roles, long roles_size, long member, long days, long result);
     static native int once_network_invite_again(long self, long name, long name_size, long days, long result);
+    static native int once_network_set_server(long self, long address, long address_size);
+    static native int once_network_servers(long self, long result);
     static native int once_network_revoke(long self, long name, long name_size);
     static native int once_network_rename(long self, long member, long member_size, long name, long name_size);
     static native int once_network_taken(long self, long member);

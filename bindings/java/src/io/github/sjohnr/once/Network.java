@@ -61,6 +61,19 @@ public final class Network extends Handle {
         return a.taken();
     }
 
+    /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
+    public void setServer(String address) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_network_set_server(handle, a.text(address), a.size()));
+    }
+
+    /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
+    public List<String> servers() {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_network_servers(handle, a.result()));
+        return a.list().texts();
+    }
+
     /** Revokes a member. It fails if there is no such member or it cannot be written down. */
     public void revoke(String name) {
         Arena a = Arena.get();

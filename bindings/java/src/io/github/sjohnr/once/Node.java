@@ -231,7 +231,7 @@ public final class Node extends Source<Event> {
         Abi.check(this, Lib.once_node_gossip_connect(handle, a.text(endpoint), a.size()));
     }
 
-    /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. It fails if it is no such address or there are 8 already. */
+    /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already. */
     public void setServer(String address) {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_set_server(handle, a.text(address), a.size()));
