@@ -27,6 +27,7 @@ int once_node_gossip_bind (uint64_t self, const char *endpoint, size_t endpoint_
 int once_node_gossip_connect (uint64_t self, const char *endpoint, size_t endpoint_size);
 int once_node_set_server (uint64_t self, const char *address, size_t address_size);
 int once_node_servers (uint64_t self, void *result);
+int once_node_known (uint64_t self, void *result);
 int once_node_gossip_servers (uint64_t self, void *result);
 int once_node_gossip_unpublish (uint64_t self, const char *peer);
 int once_node_set_interval (uint64_t self, int64_t interval);
@@ -126,7 +127,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m9c0ab4dd85f6584b") ~= 0 then
+if abi.lib.once_compatible(1, "m231ae45ebd6da584") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -421,6 +422,13 @@ end
 function Node:servers()
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_node_servers(self.handle, result))
+  return abi.alone(abi.pairs, abi.take(result))
+end
+
+-- Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then.
+function Node:known()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_node_known(self.handle, result))
   return abi.alone(abi.pairs, abi.take(result))
 end
 

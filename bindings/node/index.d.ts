@@ -234,6 +234,8 @@ export class Node extends Handle implements AsyncIterable<Event> {
   setServer (address: string): void
   /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
   servers (): Record<string, string>
+  /** Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then. */
+  known (): Record<string, string>
   /** Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers. */
   gossipServers (): Record<string, string>
   /** Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run. */

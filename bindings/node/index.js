@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm9c0ab4dd85f6584b') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm231ae45ebd6da584') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -183,6 +183,7 @@ const once_node_gossip_bind = abi.func('int once_node_gossip_bind(uint64_t self,
 const once_node_gossip_connect = abi.func('int once_node_gossip_connect(uint64_t self, const void *endpoint, size_t endpoint_size)')
 const once_node_set_server = abi.func('int once_node_set_server(uint64_t self, const void *address, size_t address_size)')
 const once_node_servers = abi.func('int once_node_servers(uint64_t self, _Out_ once_data_t *result)')
+const once_node_known = abi.func('int once_node_known(uint64_t self, _Out_ once_data_t *result)')
 const once_node_gossip_servers = abi.func('int once_node_gossip_servers(uint64_t self, _Out_ once_data_t *result)')
 const once_node_gossip_unpublish = abi.func('int once_node_gossip_unpublish(uint64_t self, const void *peer)')
 const once_node_set_interval = abi.func('int once_node_set_interval(uint64_t self, int64_t interval)')
@@ -367,6 +368,13 @@ class Node extends Source {
   servers () {
     const result = {}
     abi.check(this.handle, once_node_servers(this.handle, result))
+    return abi.alone(abi.pairs, abi.take(result))
+  }
+
+  /** Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then. */
+  known () {
+    const result = {}
+    abi.check(this.handle, once_node_known(this.handle, result))
     return abi.alone(abi.pairs, abi.take(result))
   }
 

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -81,12 +84,81 @@ func (l beyond) run() {
 func (l beyond) sighted(peers []uuid.UUID) {
 	l.do(func() {
 		for _, id := range peers {
-			at := sight.Met(id)
-			if alone, _ := l.guard.Shuns.Of(id, at); !alone && l.find(id) == nil {
-				l.step(zre.Sighted{Peer: id, Endpoint: at})
-			}
+			l.sight(id)
+		}
+		for id := range l.wanted {
+			l.sight(id)
 		}
 	})
+}
+
+// sight tells the core of a peer that is met by servers, unless it is present, or is not to
+// be called.
+func (l beyond) sight(id uuid.UUID) {
+	at := sight.Met(id)
+	if alone, _ := l.guard.Shuns.Of(id, at); !alone && l.find(id) == nil {
+		l.step(zre.Sighted{Peer: id, Endpoint: at})
+	}
+}
+
+// meet returns a peer that is present, or that servers tell of and is present within the
+// greeting time-out.
+func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, error) {
+	if c := n.table.find(peer); c != nil {
+		return c, nil
+	}
+	var met chan struct{}
+	err := n.while(func(l *loop) {
+		if met = l.wanted[peer]; met != nil || l.find(peer) != nil || !l.wan.Knows(peer) {
+			return
+		}
+		met = make(chan struct{})
+		l.wanted[peer] = met
+		beyond{l}.sight(peer)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case met != nil:
+		patience := time.NewTimer(n.Greeting)
+		defer patience.Stop()
+		select {
+		case <-met:
+		case <-n.done:
+		case <-patience.C:
+			err = n.miss(peer, met, fmt.Errorf("%w: a server tells of it, but it is not reached", api.ErrNoPeer))
+		case <-ctx.Done():
+			err = n.miss(peer, met, context.Cause(ctx))
+		}
+	}
+	if c := n.table.find(peer); c != nil {
+		return c, nil
+	}
+	return nil, cmp.Or(n.other(peer), err, n.absent())
+}
+
+// miss has nobody wait for a peer any more that was to be met.
+func (n *Node) miss(peer uuid.UUID, met chan struct{}, why error) error {
+	_ = n.while(func(l *loop) { // nobody waits when it has stopped
+		if l.wanted[peer] == met {
+			close(met)
+			delete(l.wanted, peer)
+		}
+	})
+	return why
+}
+
+// Known returns the names of those whom servers tell of and who are not present, by id.
+func (n *Node) Known() map[string]string {
+	list := map[string]string{}
+	if n.running() == nil && n.ears != nil && n.ears.wan != nil {
+		for _, p := range n.ears.wan.Known() {
+			if n.table.find(p.ID) == nil {
+				list[p.ID.String()] = p.Name()
+			}
+		}
+	}
+	return list
 }
 
 // open makes a connection that was dialled a link with who has a card.

@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,5 +143,67 @@ func TestBothWays(t *testing.T) {
 		ana.must(ana.Stop())
 		ben.wants("exit ana left")
 		ben.must(ben.Stop())
+	})
+}
+
+// TestKnown has a node meet one that it shares no group with when something is said to it, and
+// nobody whom no server tells of, or who has gone.
+func TestKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer s.server.Close()
+		ana, ben, cyd := s.node("ana", s.found, alone), s.node("ben", s.found, alone), s.node("cyd", alone)
+		time.Sleep(time.Second)
+		if known := ana.Known(); len(known) != 1 || known[ben.UUID().String()] != "ben" {
+			t.Fatalf("ana knows %v", known)
+		}
+		if err := ana.Whisper(t.Context(), cyd.UUID(), text("hi")); !errors.Is(err, api.ErrNoPeer) {
+			t.Errorf("to one whom no server tells of: %v", err)
+		}
+		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("hi")))
+		ana.must(ana.Flush(t.Context()))
+		ben.wants("enter ana", `whisper ana "hi"`)
+		if len(ana.Known()) > 0 {
+			t.Errorf("who is present is among those who are only known")
+		}
+		s.memory.Crash(ben.host)
+		began := time.Now()
+		ana.wants("enter ben", "suspect ben", "exit ben expired")
+		if err := ana.Whisper(t.Context(), ben.UUID(), text("hi")); !errors.Is(err, api.ErrNoPeer) || time.Since(began) > 2*time.Minute {
+			t.Errorf("to one who has gone: %v after %v", err, time.Since(began))
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := ana.Whisper(gone, ben.UUID(), text("hi")); !errors.Is(err, context.Canceled) {
+			t.Errorf("for a call that is over: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if len(ana.Known()) > 0 {
+			t.Errorf("who is gone for longer than a lease is known")
+		}
+		ana.must(ana.Stop())
+		ben.Stop()
+		cyd.must(cyd.Stop())
+	})
+}
+
+// TestNoServer tells of settings that cannot be.
+func TestNoServer(t *testing.T) {
+	n := newNode(t)
+	for _, wrong := range []string{"once://", "tcp://10.0.0.1:7#x", "once://10.0.0.1/?key=" + strings.Repeat("A", 43)} {
+		if err := n.SetServer(wrong); !errors.Is(err, api.ErrRendezvous) || strings.Contains(err.Error(), "#x") {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer s.server.Close()
+		n := newNode(t)
+		s.found(n)
+		n.settings.Security, n.settings.BeaconPort = api.NodeSecurityPlain, 0
+		n.world.Transport = s.memory.Host("10.0.0.1")
+		if err := n.Start(t.Context()); !errors.Is(err, api.ErrNoIdentity) {
+			t.Errorf("a plain node: %v", err)
+		}
 	})
 }

@@ -20,6 +20,10 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeEnter:
 		l.enter(e.Peer)
 		l.guard.Names.Forget(id)
+		if met := l.wanted[id]; met != nil {
+			close(met)
+			delete(l.wanted, id)
+		}
 	case api.EventTypeSuspect:
 		l.find(id).Suspected()
 	case api.EventTypeRecover:

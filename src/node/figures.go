@@ -12,6 +12,9 @@ import (
 // Ping asks a peer to confirm what was said to it, and returns how long it took to do so, in
 // microseconds. Where the connection is lost meanwhile, it asks over the next one.
 func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
+	if _, err := n.meet(ctx, peer); err != nil {
+		return 0, err
+	}
 	for ctx.Err() == nil {
 		var over *channel.Path
 		var q *channel.Question

@@ -11,11 +11,14 @@ import (
 )
 
 // Whisper queues a message for one peer. It copies the content, and waits while
-// the peer's queue is full.
+// the peer's queue is full, and until one is present whom servers tell of.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
-		return cmp.Or(n.other(peer), n.absent())
+		var err error
+		if c, err = n.meet(ctx, peer); err != nil {
+			return err
+		}
 	}
 	err := n.sender.Load().Whisper(ctx, c, content)
 	if errors.Is(err, api.ErrNoPeer) {

@@ -74,6 +74,17 @@ func (n *Node) Servers() map[string]string {
 	return n.Node.Servers()
 }
 
+// Known returns those whom the rendezvous servers tell of and who are not
+// present, by their UUIDs, each with its name. The node connects to those that
+// are in a group with it; to another once something is whispered to it, or it
+// is asked with ping: they are present then.
+func (n *Node) Known() map[string]string {
+	if values, there, _ := n.askKnown("known", nil); there { // nothing once it has ended
+		return values
+	}
+	return n.Node.Known()
+}
+
 // GossipServers returns the servers of gossip that the node connects to, each
 // with what is wrong with it at the moment, for people: an empty string if it
 // answers.
@@ -205,6 +216,8 @@ func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[str
 	switch subject {
 	case "servers":
 		return h.Servers(), nil
+	case "known":
+		return h.Known(), nil
 	case "gossip servers":
 		return h.GossipServers(), nil
 	case "ping":

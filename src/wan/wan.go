@@ -251,9 +251,7 @@ func (a *Access) look() {
 			list = append(list, p.ID)
 		}
 	}
-	if len(list) > 0 {
-		a.node.Sighted(list)
-	}
+	a.node.Sighted(list)
 }
 
 // Known returns those whom the servers tell of and the network's SECRET shows, each once, in

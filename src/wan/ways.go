@@ -47,6 +47,9 @@ func (a *Access) Reach(ctx context.Context, peer uuid.UUID) (*link.Link, error) 
 	}
 }
 
+// Knows tells whether a server tells of a peer.
+func (a *Access) Knows(peer uuid.UUID) bool { return a != nil && a.knows(peer) != nil }
+
 // knows returns a client whose server tells of a peer, nil for none. One that lends circuits
 // comes first.
 func (a *Access) knows(peer uuid.UUID) (by *client.Client) {

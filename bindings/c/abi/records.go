@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m9c0ab4dd85f6584b"
+	Model  = "m231ae45ebd6da584"
 )
 
 // Codes of errors that have no name in the class models.

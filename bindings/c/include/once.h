@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m9c0ab4dd85f6584b"
+#define ONCE_MODEL "m231ae45ebd6da584"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -399,6 +399,13 @@ int once_node_set_server (once_node_t self, const char *address, size_t address_
 // an empty string if it answers.
 // The result is a list: read it with once_list_of.
 int once_node_servers (once_node_t self, once_data_t *result);
+
+// Returns those whom the rendezvous servers tell of and who are not present,
+// by their UUIDs, each with its name. The node connects to those that are in a
+// group with it; to another once something is whispered to it, or it is asked
+// with ping: they are present then.
+// The result is a list: read it with once_list_of.
+int once_node_known (once_node_t self, once_data_t *result);
 
 // Returns the servers of gossip that the node connects to, each with what is
 // wrong with it at the moment, for people: an empty string if it answers.

@@ -247,6 +247,17 @@ func go_once_node_servers(self C.uint64_t, result *C.once_data_t) C.int {
 	return 0
 }
 
+//export go_once_node_known
+func go_once_node_known(self C.uint64_t, result *C.once_data_t) C.int {
+	object, _, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value := object.Known()
+	give(result, abi.Alone((*abi.Writer).Map, value))
+	return 0
+}
+
 //export go_once_node_gossip_servers
 func go_once_node_gossip_servers(self C.uint64_t, result *C.once_data_t) C.int {
 	object, _, code := abi.Of[*libonce.Node](uint64(self))

@@ -261,6 +261,16 @@ once_node_servers (once_node_t self, once_data_t *result)
 }
 
 int
+once_node_known (once_node_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_node_known (self, result);
+}
+
+int
 once_node_gossip_servers (once_node_t self, once_data_t *result)
 {
     if (once_forked)

@@ -584,6 +584,19 @@ func (n *Node) Servers() map[string]string {
 	return n.engine.Servers()
 }
 
+// Known returns those whom the rendezvous servers tell of and who are not
+// present, by their UUIDs, each with its name. The node connects to those that
+// are in a group with it; to another once something is whispered to it, or it
+// is asked with ping: they are present then.
+//
+// State: draft.
+func (n *Node) Known() map[string]string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Known()
+}
+
 // GossipServers returns the servers of gossip that the node connects to, each
 // with what is wrong with it at the moment, for people: an empty string if it
 // answers.

@@ -345,6 +345,23 @@ func (n *Node) close() {
 	close(n.done)
 }
 
+// Servers returns the rendezvous servers that the node stays with, by their addresses without
+// SECRET, each with what is wrong with it at the moment: nothing if it answers.
+func (n *Node) Servers() map[string]string { return n.engine().Servers() }
+
+// Known returns the names of those whom the servers tell of and who are not present, by id.
+// The node connects to those in its groups by itself, and to another once something is
+// whispered to it or Ping is called.
+func (n *Node) Known() map[uuid.UUID]string {
+	known := map[uuid.UUID]string{}
+	for id, name := range n.engine().Known() {
+		if id, err := uuid.Parse(id); err == nil {
+			known[id] = name
+		}
+	}
+	return known
+}
+
 // GossipServers returns the servers of Config.GossipConnect, each with what is wrong with
 // it at the moment, for people: an empty text if it answers.
 func (n *Node) GossipServers() map[string]string { return n.engine().GossipServers() }

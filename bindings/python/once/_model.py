@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m9c0ab4dd85f6584b"):
+if lib.once_compatible(1, b"m231ae45ebd6da584"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -914,6 +914,8 @@ _once_node_set_server = lib.once_node_set_server
 _once_node_set_server.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
 _once_node_servers = lib.once_node_servers
 _once_node_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_node_known = lib.once_node_known
+_once_node_known.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_gossip_servers = lib.once_node_gossip_servers
 _once_node_gossip_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_gossip_unpublish = lib.once_node_gossip_unpublish
@@ -1218,6 +1220,14 @@ class Node(Source[Event]):
         """Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers."""
         result = Data()
         code = _once_node_servers(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return alone(pairs, take(result))
+
+    def known(self) -> dict[str, str]:
+        """Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then."""
+        result = Data()
+        code = _once_node_known(self._handle, ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return alone(pairs, take(result))

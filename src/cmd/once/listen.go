@@ -193,6 +193,7 @@ type record struct {
 	Endpoint        string            `json:"endpoint"`
 	Headers         map[string]string `json:"headers"`
 	Protection      string            `json:"protection,omitempty"`
+	Way             string            `json:"way,omitempty"`
 	Identity        string            `json:"identity,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
@@ -213,6 +214,7 @@ func newRecord(event once.Event) record {
 		Endpoint:   origin.Peer.Endpoint(),
 		Headers:    origin.Peer.Headers(),
 		Protection: origin.Peer.Protection().String(),
+		Way:        origin.Peer.Way().String(),
 		Identity:   origin.Peer.Identity(),
 	}
 	r.fill(event)

@@ -63,7 +63,7 @@ func TestMembers(t *testing.T) {
 	h.join("cleo")
 	ana := h.start("listen", "--json", "--group", "room", "--identity", h.path("ana"))
 	ben := h.start("chat", "--group", "room", "--identity", h.path("ben"))
-	ana.sees(`"enter".*"peer":"` + id + `","name":"ben".*"protection":"curve","identity":"`)
+	ana.sees(`"enter".*"peer":"` + id + `","name":"ben".*"protection":"curve","way":"lan","identity":"`)
 	ben.sees(`^\* ana joined room$`)
 	ben.says("hello")
 	ana.sees(`"shout".*"protection":"curve".*"hello"`)
@@ -72,7 +72,7 @@ func TestMembers(t *testing.T) {
 	p.sees(`^ana\t\S+\ttcp://127\.0\.0\.1:\d+\tcurve\troom$`)
 	p.exits(0)
 	p = h.start("peers", "--wait", "1s", "--json", "--identity", h.path("cleo"))
-	p.sees(`"name":"ana".*"protection":"curve","identity":".{40,}","roles":\["admin","guest"\],"groups":\["room"\]`)
+	p.sees(`"name":"ana".*"protection":"curve","way":"lan","identity":".{40,}","roles":\["admin","guest"\],"groups":\["room"\]`)
 	p.exits(0)
 
 	h.start("listen", "--name", "eve", "--security", "secure")

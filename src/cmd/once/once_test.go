@@ -126,6 +126,7 @@ type event struct {
 	Reason   string            `json:"reason"`
 
 	Protection string `json:"protection"`
+	Way        string `json:"way"`
 	Identity   string `json:"identity"`
 }
 
@@ -254,7 +255,7 @@ func TestPeers(t *testing.T) {
 	plain := n.start("peers", "--wait", "1500ms")
 	asJSON := n.start("peers", "--wait", "1500ms", "--json", "--name", "second")
 	id := one.sees(`\tenter\t(\S+)\tsecond`)[1]
-	match := plain.sees(`^tab\\there\t([0-9a-f-]{36})\ttcp://127\.0\.0\.1:\d+\tsealed\ta,b$`)
+	match := plain.sees(`^tab\\there\t([0-9a-f-]{36})\ttcp://127\.0\.0\.1:\d+\tsealed\tlan\ta,b$`)
 	plain.exits(0)
 
 	var got peerRecord

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ protection and groups. A name may belong to several peers, an id to one only; a
 terminal shows as many of its digits as tell it from the others, and those are
 enough wherever an id is asked for. Protection is plain for nothing, curve for
 an encrypted connection, and sealed for content that is encrypted from end to
-end. JSON has the public keys as well, that of CURVE after the endpoint and that
+end. The way there is lan, direct for one across the internet, or relayed for
+one through a server, while no better one is found. JSON has the public keys as well, that of CURVE after the endpoint and that
 of the identity, and the peer's roles.
 
 With --watch it goes on until interrupted: a terminal shows a table that is kept
@@ -90,6 +92,7 @@ type peerRecord struct {
 	Name       string            `json:"name"`
 	Endpoint   string            `json:"endpoint"`
 	Protection string            `json:"protection"`
+	Way        string            `json:"way"`
 	Identity   string            `json:"identity,omitempty"`
 	Roles      []string          `json:"roles"`
 	Groups     []string          `json:"groups"`
@@ -100,11 +103,11 @@ func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
 	records := make([]peerRecord, len(peers))
 	for i, p := range peers {
 		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
-			p.Identity(), p.Roles(), p.Groups(), p.Headers()}
+			p.Way().String(), p.Identity(), p.Roles(), p.Groups(), p.Headers()}
 	}
 	if !terminal || asJSON {
 		return printList(w, terminal, asJSON, "", records, func(r peerRecord) []string {
-			return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")}
+			return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, r.Way, strings.Join(r.Groups, ",")}
 		})
 	}
 	columns, _ := terminalSize(os.Stdout)
@@ -116,13 +119,16 @@ const wideEnough = 60
 
 // peerTable returns a table of peers for a terminal of so many columns.
 func peerTable(records []peerRecord, columns int) table {
-	t := table{head: []string{"NAME", "ID", "ADDRESS", "PROTECTION", "GROUPS"}}
+	t := table{head: []string{"NAME", "ID", "ADDRESS", "PROTECTION", "WAY", "GROUPS"}}
 	all := make([]known, len(records))
 	for i, r := range records {
 		all[i] = known{id: uuid.MustParse(r.Peer)}
 	}
 	for i, r := range records {
-		t.rows = append(t.rows, []string{r.Name, all[i].digits(all), host(r.Endpoint), r.Protection, strings.Join(r.Groups, ",")})
+		t.rows = append(t.rows, []string{r.Name, all[i].digits(all), host(r.Endpoint), r.Protection, r.Way, strings.Join(r.Groups, ",")})
+	}
+	if !slices.ContainsFunc(records, func(r peerRecord) bool { return r.Way != once.WayLan.String() }) {
+		t.drop("WAY")
 	}
 	if columns < wideEnough {
 		t.drop("ADDRESS")
@@ -130,8 +136,13 @@ func peerTable(records []peerRecord, columns int) table {
 	return t
 }
 
-// host returns an endpoint as people know it: an address and a port.
-func host(endpoint string) string { return strings.TrimPrefix(keyless(endpoint), "tcp://") }
+// host returns an endpoint as people know it: an address and a port, if it has them.
+func host(endpoint string) string {
+	if strings.HasPrefix(endpoint, "once://") { // and the id again
+		return "-"
+	}
+	return strings.TrimPrefix(keyless(endpoint), "tcp://")
+}
 
 // keyless returns an endpoint without the public key that may follow it.
 func keyless(endpoint string) string {

@@ -15,6 +15,17 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
+// Name returns the name that the peer goes by: in a network of members that which it has there.
+func (p *Peer) Name() string {
+	switch {
+	case p.Token != nil:
+		return p.Token.Name
+	case p.Inside != nil:
+		return p.Inside.Name
+	}
+	return ""
+}
+
 // Dialable returns where the peer may be dialled: see [Dialable].
 func (p *Peer) Dialable(observed string) []sight.Endpoint {
 	if p.Inside == nil {

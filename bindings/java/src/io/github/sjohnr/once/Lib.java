@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m9c0ab4dd85f6584b");
+        Abi.compatible(1, "m231ae45ebd6da584");
     }
 
     private Lib() {}
@@ -49,6 +49,7 @@ final class Lib {
     static native int once_node_gossip_connect(long self, long endpoint, long endpoint_size);
     static native int once_node_set_server(long self, long address, long address_size);
     static native int once_node_servers(long self, long result);
+    static native int once_node_known(long self, long result);
     static native int once_node_gossip_servers(long self, long result);
     static native int once_node_gossip_unpublish(long self, long peer);
     static native int once_node_set_interval(long self, long interval);

@@ -244,6 +244,13 @@ public final class Node extends Source<Event> {
         return a.list().pairs();
     }
 
+    /** Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then. */
+    public Map<String, String> known() {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_known(handle, a.result()));
+        return a.list().pairs();
+    }
+
     /** Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers. */
     public Map<String, String> gossipServers() {
         Arena a = Arena.get();
