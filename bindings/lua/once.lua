@@ -27,6 +27,8 @@ int once_node_gossip_bind (uint64_t self, const char *endpoint, size_t endpoint_
 int once_node_gossip_connect (uint64_t self, const char *endpoint, size_t endpoint_size);
 int once_node_set_server (uint64_t self, const char *address, size_t address_size);
 int once_node_servers (uint64_t self, void *result);
+int once_node_beyond (uint64_t self, void *result);
+int once_node_tried (uint64_t self, const char *peer, void *result);
 int once_node_known (uint64_t self, void *result);
 int once_node_gossip_servers (uint64_t self, void *result);
 int once_node_gossip_unpublish (uint64_t self, const char *peer);
@@ -127,7 +129,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m231ae45ebd6da584") ~= 0 then
+if abi.lib.once_compatible(1, "m956c341391d25b11") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -423,6 +425,20 @@ function Node:servers()
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_node_servers(self.handle, result))
   return abi.alone(abi.pairs, abi.take(result))
+end
+
+-- Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits.
+function Node:beyond()
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_node_beyond(self.handle, result))
+  return abi.alone(abi.pairs, abi.take(result))
+end
+
+-- Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why.
+function Node:tried(peer_)
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_node_tried(self.handle, abi.id(peer_), result))
+  return abi.alone(abi.entries, abi.take(result))
 end
 
 -- Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then.

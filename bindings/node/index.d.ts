@@ -234,6 +234,10 @@ export class Node extends Handle implements AsyncIterable<Event> {
   setServer (address: string): void
   /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
   servers (): Record<string, string>
+  /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. */
+  beyond (): Record<string, string>
+  /** Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why. */
+  tried (peer: PeerLike): string[]
   /** Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then. */
   known (): Record<string, string>
   /** Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers. */

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm231ae45ebd6da584') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm956c341391d25b11') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -183,6 +183,8 @@ const once_node_gossip_bind = abi.func('int once_node_gossip_bind(uint64_t self,
 const once_node_gossip_connect = abi.func('int once_node_gossip_connect(uint64_t self, const void *endpoint, size_t endpoint_size)')
 const once_node_set_server = abi.func('int once_node_set_server(uint64_t self, const void *address, size_t address_size)')
 const once_node_servers = abi.func('int once_node_servers(uint64_t self, _Out_ once_data_t *result)')
+const once_node_beyond = abi.func('int once_node_beyond(uint64_t self, _Out_ once_data_t *result)')
+const once_node_tried = abi.func('int once_node_tried(uint64_t self, const void *peer, _Out_ once_data_t *result)')
 const once_node_known = abi.func('int once_node_known(uint64_t self, _Out_ once_data_t *result)')
 const once_node_gossip_servers = abi.func('int once_node_gossip_servers(uint64_t self, _Out_ once_data_t *result)')
 const once_node_gossip_unpublish = abi.func('int once_node_gossip_unpublish(uint64_t self, const void *peer)')
@@ -369,6 +371,20 @@ class Node extends Source {
     const result = {}
     abi.check(this.handle, once_node_servers(this.handle, result))
     return abi.alone(abi.pairs, abi.take(result))
+  }
+
+  /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. */
+  beyond () {
+    const result = {}
+    abi.check(this.handle, once_node_beyond(this.handle, result))
+    return abi.alone(abi.pairs, abi.take(result))
+  }
+
+  /** Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why. */
+  tried (peer) {
+    const result = {}
+    abi.check(this.handle, once_node_tried(this.handle, abi.id(peer), result))
+    return abi.alone(abi.texts, abi.take(result))
   }
 
   /** Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then. */

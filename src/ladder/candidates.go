@@ -47,6 +47,18 @@ func (c *Candidates) Put(by any, endpoint string) bool {
 	return true
 }
 
+// Found returns the endpoint that somebody has found, nothing for none.
+func (c *Candidates) Found(by any) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.found {
+		if f.by == by {
+			return f.endpoint
+		}
+	}
+	return ""
+}
+
 // Observed notes where a server sees a connection from an address of this host. That counts
 // if it is made from where the node listens: see [link.Port]. It tells whether it is new.
 func (c *Candidates) Observed(by any, local net.Addr, at string) bool {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -146,6 +147,32 @@ func (n *Node) miss(peer uuid.UUID, met chan struct{}, why error) error {
 		}
 	})
 	return why
+}
+
+// Beyond returns how the node is reached beyond its LAN, as the class model has it.
+func (n *Node) Beyond() map[string]string {
+	if n.running() == nil && n.ears != nil && n.ears.wan != nil {
+		return n.ears.wan.Facts()
+	}
+	return map[string]string{}
+}
+
+// Tried returns what was tried of late to reach a peer beyond the LAN, the latest last, a line
+// each.
+func (n *Node) Tried(peer uuid.UUID) (lines []string) {
+	if n.running() != nil || n.ears == nil || n.ears.wan == nil {
+		return nil
+	}
+	for _, t := range n.ears.wan.Tried(peer) {
+		line := strings.TrimSpace(fmt.Sprintf("%v %s", t.Rung, t.Endpoint))
+		if t.Err == nil {
+			line += fmt.Sprintf(": stands after %v", t.Took.Round(time.Millisecond))
+		} else {
+			line += fmt.Sprintf(": %v, after %v", t.Err, t.Took.Round(time.Millisecond))
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // Known returns the names of those whom servers tell of and who are not present, by id.

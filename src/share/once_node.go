@@ -74,6 +74,28 @@ func (n *Node) Servers() map[string]string {
 	return n.Node.Servers()
 }
 
+// Beyond returns how the node is reached beyond its LAN, by name, and nothing
+// if it stays with no server: "port" is the TCP port for that, "mapped" where
+// a gateway has it reached, if one does; of each server that answers, with its
+// address after a blank, "observed" is where it sees the node, "trip" how long
+// the way there and back takes, "clock" how much its clock is ahead, and
+// "relays" is true if it lends circuits.
+func (n *Node) Beyond() map[string]string {
+	if values, there, _ := n.askKnown("beyond", nil); there { // nothing once it has ended
+		return values
+	}
+	return n.Node.Beyond()
+}
+
+// Tried returns what was tried of late to reach a peer beyond the LAN, the
+// latest last, for people: each way, whether it stands, and if not, why.
+func (n *Node) Tried(peer uuid.UUID) []string {
+	if values, there, _ := n.askKnown("tried", peer[:]); there { // nothing once it has ended
+		return list(values)
+	}
+	return n.Node.Tried(peer)
+}
+
 // Known returns those whom the rendezvous servers tell of and who are not
 // present, by their UUIDs, each with its name. The node connects to those that
 // are in a group with it; to another once something is whispered to it, or it
@@ -216,6 +238,14 @@ func (h host) Ask(ctx context.Context, subject string, argument []byte) (map[str
 	switch subject {
 	case "servers":
 		return h.Servers(), nil
+	case "beyond":
+		return h.Beyond(), nil
+	case "tried":
+		peer, err := uuid.FromBytes(argument)
+		if err != nil {
+			return nil, errors.Join(api.ErrArgument, err)
+		}
+		return listed(h.Tried(peer)), nil
 	case "known":
 		return h.Known(), nil
 	case "gossip servers":

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -275,6 +276,21 @@ func (a *Access) States() map[string]client.State {
 		states[c.Address.Public()] = c.State()
 	}
 	return states
+}
+
+// Facts returns how the node is reached, as the class model of a node has it.
+func (a *Access) Facts() map[string]string {
+	facts := map[string]string{"port": strconv.Itoa(int(a.at.Port)), "mapped": a.at.Found(a.mapping)}
+	for address, state := range a.States() {
+		if state.Trouble != "" {
+			continue
+		}
+		facts["observed "+address] = state.Observed
+		facts["trip "+address] = state.Trip.Round(time.Microsecond).String()
+		facts["clock "+address] = state.Offset.Round(time.Millisecond).String()
+		facts["relays "+address] = strconv.FormatBool(state.Relays)
+	}
+	return facts
 }
 
 // dialBack has a server connect to a port of the network's address.

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m231ae45ebd6da584"
+	Model  = "m956c341391d25b11"
 )
 
 // Codes of errors that have no name in the class models.

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m231ae45ebd6da584"
+#define ONCE_MODEL "m956c341391d25b11"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -399,6 +399,21 @@ int once_node_set_server (once_node_t self, const char *address, size_t address_
 // an empty string if it answers.
 // The result is a list: read it with once_list_of.
 int once_node_servers (once_node_t self, once_data_t *result);
+
+// Returns how the node is reached beyond its LAN, by name, and nothing if it
+// stays with no server: "port" is the TCP port for that, "mapped" where a
+// gateway has it reached, if one does; of each server that answers, with its
+// address after a blank, "observed" is where it sees the node, "trip" how long
+// the way there and back takes, "clock" how much its clock is ahead, and
+// "relays" is true if it lends circuits.
+// The result is a list: read it with once_list_of.
+int once_node_beyond (once_node_t self, once_data_t *result);
+
+// Returns what was tried of late to reach a peer beyond the LAN, the latest
+// last, for people: each way, whether it stands, and if not, why.
+//   peer: the peer's UUID
+// The result is a list: read it with once_list_of.
+int once_node_tried (once_node_t self, const once_uuid_t *peer, once_data_t *result);
 
 // Returns those whom the rendezvous servers tell of and who are not present,
 // by their UUIDs, each with its name. The node connects to those that are in a

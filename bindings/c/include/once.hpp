@@ -221,6 +221,8 @@ public:
     void gossip_connect (const std::string & endpoint) const; // Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already.
     void set_server (const std::string & address) const; // Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already.
     std::map<std::string, std::string> servers () const; // Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers.
+    std::map<std::string, std::string> beyond () const; // Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits.
+    std::vector<std::string> tried (const UUID & peer) const; // Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why.
     std::map<std::string, std::string> known () const; // Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then.
     std::map<std::string, std::string> gossip_servers () const; // Returns the servers of gossip that the node connects to, each with what is wrong with it at the moment, for people: an empty string if it answers.
     void gossip_unpublish (const UUID & peer) const; // Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run.
@@ -509,6 +511,20 @@ inline std::map<std::string, std::string> Node::servers () const
     Data result;
     check (handle (), once_node_servers (handle (), &result));
     return map_of (once_list_of (&result, true));
+}
+
+inline std::map<std::string, std::string> Node::beyond () const
+{
+    Data result;
+    check (handle (), once_node_beyond (handle (), &result));
+    return map_of (once_list_of (&result, true));
+}
+
+inline std::vector<std::string> Node::tried (const UUID & peer) const
+{
+    Data result;
+    check (handle (), once_node_tried (handle (), &peer.id, &result));
+    return texts_of (once_list_of (&result, false));
 }
 
 inline std::map<std::string, std::string> Node::known () const

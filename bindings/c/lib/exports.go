@@ -247,6 +247,28 @@ func go_once_node_servers(self C.uint64_t, result *C.once_data_t) C.int {
 	return 0
 }
 
+//export go_once_node_beyond
+func go_once_node_beyond(self C.uint64_t, result *C.once_data_t) C.int {
+	object, _, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value := object.Beyond()
+	give(result, abi.Alone((*abi.Writer).Map, value))
+	return 0
+}
+
+//export go_once_node_tried
+func go_once_node_tried(self C.uint64_t, peer *C.once_uuid_t, result *C.once_data_t) C.int {
+	object, _, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value := object.Tried(id(peer))
+	give(result, abi.Alone((*abi.Writer).Texts, value))
+	return 0
+}
+
 //export go_once_node_known
 func go_once_node_known(self C.uint64_t, result *C.once_data_t) C.int {
 	object, _, code := abi.Of[*libonce.Node](uint64(self))

@@ -261,6 +261,26 @@ once_node_servers (once_node_t self, once_data_t *result)
 }
 
 int
+once_node_beyond (once_node_t self, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_node_beyond (self, result);
+}
+
+int
+once_node_tried (once_node_t self, const once_uuid_t *peer, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_node_tried (self, (once_uuid_t *) peer, result);
+}
+
+int
 once_node_known (once_node_t self, once_data_t *result)
 {
     if (once_forked)

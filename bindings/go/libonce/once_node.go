@@ -584,6 +584,34 @@ func (n *Node) Servers() map[string]string {
 	return n.engine.Servers()
 }
 
+// Beyond returns how the node is reached beyond its LAN, by name, and nothing
+// if it stays with no server: "port" is the TCP port for that, "mapped" where
+// a gateway has it reached, if one does; of each server that answers, with its
+// address after a blank, "observed" is where it sees the node, "trip" how long
+// the way there and back takes, "clock" how much its clock is ahead, and
+// "relays" is true if it lends circuits.
+//
+// State: draft.
+func (n *Node) Beyond() map[string]string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Beyond()
+}
+
+// Tried returns what was tried of late to reach a peer beyond the LAN, the
+// latest last, for people: each way, whether it stands, and if not, why.
+//
+//   - peer: the peer's UUID
+//
+// State: draft.
+func (n *Node) Tried(peer uuid.UUID) []string {
+	if n == nil || n.engine == nil {
+		return nil
+	}
+	return n.engine.Tried(peer)
+}
+
 // Known returns those whom the rendezvous servers tell of and who are not
 // present, by their UUIDs, each with its name. The node connects to those that
 // are in a group with it; to another once something is whispered to it, or it

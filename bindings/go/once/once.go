@@ -349,6 +349,17 @@ func (n *Node) close() {
 // SECRET, each with what is wrong with it at the moment: nothing if it answers.
 func (n *Node) Servers() map[string]string { return n.engine().Servers() }
 
+// Beyond returns how the node is reached beyond its LAN, by name, and nothing if it stays with
+// no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one
+// does; of each server that answers, with its address after a blank, "observed" is where it
+// sees the node, "trip" how long the way there and back takes, "clock" how much its clock is
+// ahead, and "relays" is true if it lends circuits.
+func (n *Node) Beyond() map[string]string { return n.engine().Beyond() }
+
+// Tried returns what was tried of late to reach a peer beyond the LAN, the latest last, for
+// people: each way, whether it stands, and if not, why.
+func (n *Node) Tried(peer uuid.UUID) []string { return n.engine().Tried(peer) }
+
 // Known returns the names of those whom the servers tell of and who are not present, by id.
 // The node connects to those in its groups by itself, and to another once something is
 // whispered to it or Ping is called.

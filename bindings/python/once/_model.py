@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m231ae45ebd6da584"):
+if lib.once_compatible(1, b"m956c341391d25b11"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -914,6 +914,10 @@ _once_node_set_server = lib.once_node_set_server
 _once_node_set_server.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
 _once_node_servers = lib.once_node_servers
 _once_node_servers.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_node_beyond = lib.once_node_beyond
+_once_node_beyond.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_node_tried = lib.once_node_tried
+_once_node_tried.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_void_p,)
 _once_node_known = lib.once_node_known
 _once_node_known.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_node_gossip_servers = lib.once_node_gossip_servers
@@ -1223,6 +1227,22 @@ class Node(Source[Event]):
         if code:
             raise fail(self._handle, code)
         return alone(pairs, take(result))
+
+    def beyond(self) -> dict[str, str]:
+        """Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits."""
+        result = Data()
+        code = _once_node_beyond(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return alone(pairs, take(result))
+
+    def tried(self, peer: PeerLike) -> list[str]:
+        """Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why."""
+        result = Data()
+        code = _once_node_tried(self._handle, octets(peer), ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return alone(texts, take(result))
 
     def known(self) -> dict[str, str]:
         """Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then."""

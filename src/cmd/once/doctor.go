@@ -34,19 +34,26 @@ func doctorCommand(with *common) *cobra.Command {
 	var wait time.Duration
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor [--wait 3s] [--json]",
+		Use:   "doctor [NAME-or-ID] [--wait 3s] [--json]",
 		Short: "find out why nodes do not find each other, and what to do",
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
-heard, whether its gossip servers answer, whether it accepts connections, who it
-is and how it protects what it says, who is there, who is refused, and what is
-odd about them. If a node runs with the identity already, that one is asked; if
+heard, whether its servers answer, where they see it and what its NAT does,
+whether it accepts connections, who it is and how it protects what it says, who
+is there, who is refused, and what is odd about them. If a node runs with the identity already, that one is asked; if
 it does not let itself be asked, it is left alone, and another looks around.
 Each line is ok, warn or fail, with what was found; the next says what to do.
-The exit status is 1 if something fails.`,
+The exit status is 1 if something fails.
+
+With a NAME it tells how that peer is reached, what was tried for that, and why
+the rest has failed; --wait is for how long it looks for a direct way.`,
 		Example: `  once doctor
+  once doctor ana --wait 10s
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
-		Args: cobra.NoArgs,
-		RunE: whileRead(func(cmd *cobra.Command, _ []string) error {
+		Args: cobra.MaximumNArgs(1),
+		RunE: whileRead(func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return examinePeer(cmd.Context(), with, args[0], wait, asJSON)
+			}
 			with.config.Greeting = min(max(wait*3/4, leastGreeting), mostGreeting) // so that who cannot be met is known by the end
 			findings, err := examine(cmd.Context(), with, wait)
 			if err != nil {
@@ -155,6 +162,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		findings = append(findings, judgeBeacons(counts, "by the node that runs", "the UDP port of that"))
 	}
 	findings = append(findings, checkServers(as, node.GossipServers())...)
+	findings = append(findings, checkBeyond(node.Servers(), node.Beyond())...)
 	findings = append(findings, odd...)
 	findings = append(findings, checkLives(replaced, node.Counts())...)
 	if as != with && with.config.Identity.Network() != "" {

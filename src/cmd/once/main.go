@@ -66,7 +66,9 @@ func newRoot() (root *cobra.Command, begun *bool) {
 		Use:   "once",
 		Short: "find each other on a network and talk, without a server",
 		Long: `Once is a node in a network without a server. Nodes find each other by beacon
-on the local network, form groups, shout to a group and whisper to one peer.
+on the local network, and across the internet by a server that need not be
+trusted and may be lost; they form groups, shout to a group and whisper to one
+peer.
 Programs that speak ZRE (Zyre, pyre, gyre) are peers like any other.
 
 Every flag can also be given in the environment, as ONCE_ and its name in
@@ -114,7 +116,7 @@ Exit status:
 	for _, cmd := range slices.Concat(
 		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
 		chapter("Files:", sendCommand(with), receiveCommand(with)),
-		chapter("Look around:", peersCommand(with), doctorCommand(with), traceCommand(with))) {
+		chapter("Look around:", peersCommand(with), pingCommand(with), doctorCommand(with), traceCommand(with))) {
 		with.register(cmd.Flags())
 	}
 	for _, cmd := range chapter("Who is who:", identityCommand(with), joinCommand(with), trustCommand(with)) {

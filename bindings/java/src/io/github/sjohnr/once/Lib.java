@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m231ae45ebd6da584");
+        Abi.compatible(1, "m956c341391d25b11");
     }
 
     private Lib() {}
@@ -49,6 +49,8 @@ final class Lib {
     static native int once_node_gossip_connect(long self, long endpoint, long endpoint_size);
     static native int once_node_set_server(long self, long address, long address_size);
     static native int once_node_servers(long self, long result);
+    static native int once_node_beyond(long self, long result);
+    static native int once_node_tried(long self, long peer, long result);
     static native int once_node_known(long self, long result);
     static native int once_node_gossip_servers(long self, long result);
     static native int once_node_gossip_unpublish(long self, long peer);

@@ -244,6 +244,25 @@ public final class Node extends Source<Event> {
         return a.list().pairs();
     }
 
+    /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. */
+    public Map<String, String> beyond() {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_beyond(handle, a.result()));
+        return a.list().pairs();
+    }
+
+    /** Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why. */
+    public List<String> tried(UUID peer) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_tried(handle, a.id(peer), a.result()));
+        return a.list().texts();
+    }
+
+    /** The same, of something with a UUID. */
+    public List<String> tried(Identified peer) {
+        return tried(peer.uuid());
+    }
+
     /** Returns those whom the rendezvous servers tell of and who are not present, by their UUIDs, each with its name. The node connects to those that are in a group with it; to another once something is whispered to it, or it is asked with ping: they are present then. */
     public Map<String, String> known() {
         Arena a = Arena.get();
