@@ -236,7 +236,7 @@ func environment(cmd *cobra.Command) (err error) {
 		must(flags.SetAnnotation(f.Name, fromEnvironment, []string{variableOf(f)}))
 		values := []string{text}
 		if f.Value.Type() == "stringArray" {
-			values = strings.Split(text, ",")
+			values = separate(text)
 		}
 		for _, value := range values {
 			if fault := flags.Set(f.Name, value); fault != nil && err == nil {
@@ -245,6 +245,19 @@ func environment(cmd *cobra.Command) (err error) {
 		}
 	})
 	return err
+}
+
+// separate returns the values that commas separate. The hosts in an address of a server are not.
+func separate(text string) (values []string) {
+	for _, part := range strings.Split(text, ",") {
+		n := len(values) - 1
+		if n >= 0 && strings.HasPrefix(values[n], "once://") && !strings.Contains(values[n], "?") {
+			values[n] += "," + part
+		} else {
+			values = append(values, part)
+		}
+	}
+	return values
 }
 
 // excluded tells whether the command line has a flag that goes not together with another.
