@@ -52,6 +52,35 @@ func TestReadmeChat(t *testing.T) {
 	people[0].exits(0)
 }
 
+// What the README shows of members far from each other does what it says. Ben's host is this
+// one, with a home of his own, and so the way there is another.
+func TestReadmeBeyond(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash")
+	}
+	n, dir := newNetwork(t), t.TempDir()
+	listener := n.start("server", "--listen", n.server(), "--identity", filepath.Join(dir, "server"), "--relay", "yes")
+	address := listener.sees(`^once://.*$`)[0]
+	lines := readmeBlock(t, "there is a better one, a circuit through the server:\n\n```")
+	answer := lines[len(lines)-1]
+	script := strings.NewReplacer("once server --relay yes > address &", "echo '"+address+"' > address", "ssh ben once", "HOME=$PWD/ben XDG_CONFIG_HOME= once",
+		"$ once ping", "HOME=$PWD/ben once listen --group room --name ben &\nonce ping", "$ ", "").Replace(strings.Join(lines[:len(lines)-1], "\n"))
+	once := n.command("")
+	program := fmt.Sprintf("#!/bin/sh\nexec '%s' \"$@\"\n", once.Path)
+	if err := os.WriteFile(filepath.Join(dir, "once"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	shell := exec.Command(bash, "-euc", "trap 'kill $(jobs -p)' EXIT\n"+script)
+	shell.Dir, shell.Env = dir, append(once.Env, "HOME="+dir, "PATH="+dir+":"+os.Getenv("PATH"), "ONCE_PORT=0")
+	shell.Stderr = os.Stderr
+	out, err := shell.Output()
+	want := regexp.MustCompile(`(?m)^ben answers by way of \w+ in [\d.]+\S+$`)
+	if err != nil || !want.Match(out) || !want.MatchString(answer) {
+		t.Errorf("%v; it prints:\n%s\nand not:\n%s", err, out, answer)
+	}
+}
+
 // What the README shows of scripts runs in a shell, and prints what is shown.
 func TestReadmeScripts(t *testing.T) {
 	bash, err := exec.LookPath("bash")
