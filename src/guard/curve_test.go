@@ -56,7 +56,7 @@ func (g *gate) shake(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		curve := g.called.Curve(&g.visit, func(peer uuid.UUID, from net.Addr, why error) {
+		curve := g.called.Curve(&g.visit, false, func(peer uuid.UUID, from net.Addr, why error) {
 			if g.refused, g.farWhy = peer, why; from.String() != near.LocalAddr().String() {
 				t.Errorf("refused from %v", from)
 			}
@@ -215,7 +215,7 @@ func TestCurveWithoutCards(t *testing.T) {
 	ana, ben := with(t, Config{Security: api.NodeSecuritySecure}), with(t, Config{Security: api.NodeSecuritySecure})
 	visit, _ := ana.Throttle.Admit(at("10.0.0.1"), time.Now())
 	defer visit.End()
-	curve := ana.Curve(&visit, func(uuid.UUID, net.Addr, error) {})
+	curve := ana.Curve(&visit, false, func(uuid.UUID, net.Addr, error) {})
 	shown := &zmtp.Metadata{Identity: IdentityOf(ben.ID), Partial: true}
 	if err := curve.Admit([32]byte{}, at("10.0.0.1"), shown); err != nil {
 		t.Errorf("where it cannot be told: %v", err)
