@@ -136,7 +136,7 @@ test: ## run all tests that need no C library
 
 .PHONY: race
 race: ## run the tests with the race detector, and CURVE without assembly
-	go test -race -short ./...
+	go test -race -short -timeout 30m ./...
 	go test -tags purego ./src/salsa ./src/zmtp
 
 vuln dist distcheck: export GOTOOLCHAIN := $(RELEASER)
