@@ -36,6 +36,7 @@ int once_node_set_interval (uint64_t self, int64_t interval);
 int once_node_set_evasive_timeout (uint64_t self, int64_t interval);
 int once_node_set_silent_timeout (uint64_t self, int64_t interval);
 int once_node_set_expired_timeout (uint64_t self, int64_t interval);
+int once_node_set_away_timeout (uint64_t self, int64_t interval);
 int once_node_set_greeting_timeout (uint64_t self, int64_t interval);
 int once_node_set_linger (uint64_t self, int64_t interval);
 int once_node_set_max_message (uint64_t self, int64_t size);
@@ -129,7 +130,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m956c341391d25b11") ~= 0 then
+if abi.lib.once_compatible(1, "m330553b32f5da2c0") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -291,6 +292,7 @@ local set_node = {
   evasive = function(self, given) self:set_evasive_timeout(given) end,
   silent = function(self, given) self:set_silent_timeout(given) end,
   expired = function(self, given) self:set_expired_timeout(given) end,
+  away = function(self, given) self:set_away_timeout(given) end,
   greeting = function(self, given) self:set_greeting_timeout(given) end,
   linger = function(self, given) self:set_linger(given) end,
   max_message = function(self, given) self:set_max_message(given) end,
@@ -478,6 +480,11 @@ end
 -- Sets how long a peer may be quiet until it is gone. It fails if it is out of range.
 function Node:set_expired_timeout(interval_)
   abi.check(self.handle, abi.lib.once_node_set_expired_timeout(self.handle, interval_ * 1000))
+end
+
+-- Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range.
+function Node:set_away_timeout(interval_)
+  abi.check(self.handle, abi.lib.once_node_set_away_timeout(self.handle, interval_ * 1000))
 end
 
 -- Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range.

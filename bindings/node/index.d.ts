@@ -171,6 +171,8 @@ export interface NodeSettings {
   silent?: number
   /** Sets how long a peer may be quiet until it is gone. */
   expired?: number
+  /** Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. */
+  away?: number
   /** Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. */
   greeting?: number
   /** Sets how long stopping the node waits for peers to take what is queued for them. */
@@ -252,6 +254,8 @@ export class Node extends Handle implements AsyncIterable<Event> {
   setSilentTimeout (interval: number): void
   /** Sets how long a peer may be quiet until it is gone. It fails if it is out of range. */
   setExpiredTimeout (interval: number): void
+  /** Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range. */
+  setAwayTimeout (interval: number): void
   /** Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range. */
   setGreetingTimeout (interval: number): void
   /** Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range. */

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm956c341391d25b11') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm330553b32f5da2c0') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -192,6 +192,7 @@ const once_node_set_interval = abi.func('int once_node_set_interval(uint64_t sel
 const once_node_set_evasive_timeout = abi.func('int once_node_set_evasive_timeout(uint64_t self, int64_t interval)')
 const once_node_set_silent_timeout = abi.func('int once_node_set_silent_timeout(uint64_t self, int64_t interval)')
 const once_node_set_expired_timeout = abi.func('int once_node_set_expired_timeout(uint64_t self, int64_t interval)')
+const once_node_set_away_timeout = abi.func('int once_node_set_away_timeout(uint64_t self, int64_t interval)')
 const once_node_set_greeting_timeout = abi.func('int once_node_set_greeting_timeout(uint64_t self, int64_t interval)')
 const once_node_set_linger = abi.func('int once_node_set_linger(uint64_t self, int64_t interval)')
 const once_node_set_max_message = abi.func('int once_node_set_max_message(uint64_t self, int64_t size)')
@@ -424,6 +425,11 @@ class Node extends Source {
   /** Sets how long a peer may be quiet until it is gone. It fails if it is out of range. */
   setExpiredTimeout (interval) {
     abi.check(this.handle, once_node_set_expired_timeout(this.handle, abi.whole(interval)))
+  }
+
+  /** Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range. */
+  setAwayTimeout (interval) {
+    abi.check(this.handle, once_node_set_away_timeout(this.handle, abi.whole(interval)))
   }
 
   /** Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range. */
@@ -687,6 +693,9 @@ function set_node (self, name, value) {
       break
     case 'expired':
       self.setExpiredTimeout(value)
+      break
+    case 'away':
+      self.setAwayTimeout(value)
       break
     case 'greeting':
       self.setGreetingTimeout(value)

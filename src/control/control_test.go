@@ -505,7 +505,7 @@ func contents(t *testing.T, frame []byte) *link.Batch {
 func TestNothingOfAnEventIsLeftOut(t *testing.T) {
 	for of, want := range map[reflect.Type]string{
 		reflect.TypeFor[*events.Event](): "Carries Group Keep Msg Ours Peer Protection Reason Time Type Version Why",
-		reflect.TypeFor[*zre.Peer]():     "At Badge Endpoint Groups Header Headers Identity Incarnation Name Protection Roles Suspect UUID",
+		reflect.TypeFor[*zre.Peer]():     "At Badge Endpoint Groups Header Headers Identity Incarnation Name Protection Roles Suspect UUID Way",
 	} {
 		var names []string
 		for i := range of.NumMethod() {

@@ -207,3 +207,39 @@ func TestNoServer(t *testing.T) {
 		}
 	})
 }
+
+// TestAway has one who is met by a server be away for some minutes, without an exit, and then
+// for too long. Who has come a moment ago is not waited for as long.
+func TestAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer s.server.Close()
+		ana, ben := s.node("ana", s.found, alone, in("room")), s.node("ben", s.found, alone, in("room"))
+		ana.wants("enter ben", "join ben room")
+		time.Sleep(10 * time.Minute)
+		away := func(d time.Duration) {
+			s.memory.Divide([]string{ben.host}, []string{ana.host, hostOfServer})
+			time.Sleep(d)
+			s.memory.Divide()
+		}
+		away(4 * time.Minute)
+		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("welcome back")))
+		ana.wants("suspect ben", "recover ben")
+		ben.wants("enter ana", "join ana room", "suspect ana", "recover ana", `whisper ana "welcome back"`)
+		ana.must(ana.Flush(t.Context()))
+		for _, d := range []time.Duration{6 * time.Minute, time.Minute} {
+			away(d)
+			ana.wants("suspect ben", "exit ben expired")
+			got := ana.next(time.Minute)
+			for strings.HasPrefix(got, "unreachable a server tells of it") {
+				got = ana.next(time.Minute)
+			}
+			if got != "enter ben" {
+				t.Errorf("got %q", got)
+			}
+			ana.wants("join ben room")
+		}
+		ana.must(ana.Stop())
+		ben.Stop()
+	})
+}

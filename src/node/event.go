@@ -88,7 +88,7 @@ func (l *loop) by(p *Peer) *Peer {
 		return p
 	}
 	if way := t.over.way(); way != p.Way() {
-		return p.By(way)
+		return zre.By(p, way)
 	}
 	return p
 }
@@ -114,6 +114,8 @@ func (l *loop) unreachable(out zre.Unreachable) {
 	endpoint := p.At().Bare()
 	why := fmt.Sprintf("it is heard of, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	switch {
+	case p.At().Met():
+		why = "a server tells of it, but no way to it was found: see once doctor there, and once doctor " + p.UUID().String() + " here"
 	case out.Linked:
 		why = fmt.Sprintf("it is heard of and accepts connections, but does not connect back: open the TCP port of %s in this host's firewall, or wait if it is busy with what this node said before it was started again", l.site.Endpoint().Bare())
 	case out.Greeted:

@@ -228,6 +228,7 @@ func (s *settings) core() zre.Config {
 		Evasive:  s.Evasive,
 		Silent:   s.Silent,
 		Expired:  s.Expired,
+		Away:     s.Away,
 	}
 }
 

@@ -41,6 +41,7 @@ func (c *contact) schedule() {
 
 // next returns when the peer's machine or a HELLO that was put off is due.
 func (c *contact) next() time.Time {
+	c.pulse.beyond = c.line.at.Met() || c.endpoint.Met()
 	at := c.pulse.due(c.state, !less(c.id, c.config.ID), &c.config)
 	if c.required && c.state.Final() {
 		at = c.pulse.since.Add(requireAgain)
@@ -235,6 +236,7 @@ func (c *contact) TellUnreachable() {
 }
 
 func (c *contact) TellEnter() {
+	c.pulse.entered = c.now
 	c.event(api.EventTypeEnter, "", 0)
 	c.tellGroups()
 	c.canvass()

@@ -99,8 +99,8 @@ func (p *Peer) Way() api.PeerWay {
 	return p.way
 }
 
-// By returns the peer as it is, but for the way to it.
-func (p *Peer) By(way api.PeerWay) *Peer {
+// By returns a peer as it is, but for the way to it.
+func By(p *Peer, way api.PeerWay) *Peer {
 	now := *p
 	now.way = way
 	return &now

@@ -10,6 +10,8 @@ import (
 // for.
 type pulse struct {
 	since     time.Time // of the present state
+	entered   time.Time // when the peer was present first
+	beyond    bool      // it is met by servers
 	heard     time.Time // the latest sign of life that we know of
 	took      time.Time // when it was last found to have taken what we sent
 	sightedAt time.Time // the latest
@@ -39,6 +41,14 @@ func (p *pulse) hears(s Signs, now time.Time, config *Config) bool {
 	return true
 }
 
+// expired returns how long the peer may be quiet until it is gone.
+func (p *pulse) expired(config *Config) time.Duration {
+	if !p.beyond || p.entered.IsZero() {
+		return config.Expired
+	}
+	return max(config.Expired, min(config.Away, p.since.Sub(p.entered)))
+}
+
 // due returns when a state's time is over, or zero if it has no end. Each time-out but
 // the first runs from the entry of its state, so that a node that slept asks before it
 // suspects and suspects before it gives up. Only one of two nodes, the first, asks the
@@ -55,7 +65,7 @@ func (p *pulse) due(state peermachine.State, first bool, config *Config) (at tim
 	case peermachine.TimeoutSilent:
 		at = p.since.Add(config.Silent - config.Evasive)
 	case peermachine.TimeoutExpired:
-		at = p.since.Add(config.Expired - config.Silent)
+		at = p.since.Add(p.expired(config) - config.Silent)
 	}
 	if p.stalls && state.IsPresent() && !state.IsSevered() {
 		at = p.heard.Add(config.Evasive / 2)

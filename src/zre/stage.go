@@ -22,6 +22,7 @@ type Config struct {
 	Evasive     time.Duration
 	Silent      time.Duration
 	Expired     time.Duration
+	Away        time.Duration // in place of Expired for those beyond the LAN
 
 	Signs func(uuid.UUID) Signs // asked for when a present peer seems to be quiet
 	Moves func(Move)            // is told when a machine leaves a state, unless it is nil; it must not wait

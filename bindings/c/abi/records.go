@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m956c341391d25b11"
+	Model  = "m330553b32f5da2c0"
 )
 
 // Codes of errors that have no name in the class models.

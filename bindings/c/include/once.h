@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m956c341391d25b11"
+#define ONCE_MODEL "m330553b32f5da2c0"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -459,6 +459,15 @@ int once_node_set_silent_timeout (once_node_t self, int64_t interval);
 //   30000 if it is not set
 // Errors: ErrStarted.
 int once_node_set_expired_timeout (once_node_t self, int64_t interval);
+
+// Sets how long a peer that is met by rendezvous servers may be quiet until it
+// is gone, if it has been present for as long before: a laptop may be closed
+// for a while, or change its network. It is at least the expired time-out. It
+// fails if it is out of range.
+//   interval: milliseconds since the peer was heard; 50 to 3600000 ms;
+//   300000 if it is not set
+// Errors: ErrStarted.
+int once_node_set_away_timeout (once_node_t self, int64_t interval);
 
 // Sets how long a peer that was sighted may take until it and the node have
 // connected and greeted each other. One that takes longer is told of by an

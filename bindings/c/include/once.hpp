@@ -230,6 +230,7 @@ public:
     void set_evasive_timeout (std::chrono::milliseconds interval) const; // Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. It fails if it is out of range.
     void set_silent_timeout (std::chrono::milliseconds interval) const; // Sets how long a peer may be quiet until it is suspect. It must be less than the expired time-out. It fails if it is out of range.
     void set_expired_timeout (std::chrono::milliseconds interval) const; // Sets how long a peer may be quiet until it is gone. It fails if it is out of range.
+    void set_away_timeout (std::chrono::milliseconds interval) const; // Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range.
     void set_greeting_timeout (std::chrono::milliseconds interval) const; // Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range.
     void set_linger (std::chrono::milliseconds interval) const; // Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range.
     void set_max_message (int64_t size) const; // Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range.
@@ -564,6 +565,11 @@ inline void Node::set_silent_timeout (std::chrono::milliseconds interval) const
 inline void Node::set_expired_timeout (std::chrono::milliseconds interval) const
 {
     check (handle (), once_node_set_expired_timeout (handle (), interval.count ()));
+}
+
+inline void Node::set_away_timeout (std::chrono::milliseconds interval) const
+{
+    check (handle (), once_node_set_away_timeout (handle (), interval.count ()));
 }
 
 inline void Node::set_greeting_timeout (std::chrono::milliseconds interval) const

@@ -336,6 +336,15 @@ func go_once_node_set_expired_timeout(self C.uint64_t, interval C.int64_t) C.int
 	return C.int(e.Fail(object.SetExpiredTimeout(milliseconds(interval))))
 }
 
+//export go_once_node_set_away_timeout
+func go_once_node_set_away_timeout(self C.uint64_t, interval C.int64_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetAwayTimeout(milliseconds(interval))))
+}
+
 //export go_once_node_set_greeting_timeout
 func go_once_node_set_greeting_timeout(self C.uint64_t, interval C.int64_t) C.int {
 	object, e, code := abi.Of[*libonce.Node](uint64(self))

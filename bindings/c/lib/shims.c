@@ -341,6 +341,14 @@ once_node_set_expired_timeout (once_node_t self, int64_t interval)
 }
 
 int
+once_node_set_away_timeout (once_node_t self, int64_t interval)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_set_away_timeout (self, interval);
+}
+
+int
 once_node_set_greeting_timeout (once_node_t self, int64_t interval)
 {
     if (once_forked)

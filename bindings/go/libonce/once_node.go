@@ -744,6 +744,31 @@ func (n *Node) SetExpiredTimeout(interval time.Duration) error {
 	return n.engine.SetExpiredTimeout(interval)
 }
 
+// SetAwayTimeout sets how long a peer that is met by rendezvous servers may be
+// quiet until it is gone, if it has been present for as long before: a laptop
+// may be closed for a while, or change its network. It is at least the expired
+// time-out.
+//
+//   - interval: milliseconds since the peer was heard; 50 to 3600000 ms;
+//     300000 if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
+//
+// State: draft.
+func (n *Node) SetAwayTimeout(interval time.Duration) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Duration("SetAwayTimeout", "interval", interval, 50*time.Millisecond, 3600000*time.Millisecond); err != nil {
+		return err
+	}
+	return n.engine.SetAwayTimeout(interval)
+}
+
 // SetGreetingTimeout sets how long a peer that was sighted may take until it
 // and the node have connected and greeted each other. One that takes longer is
 // told of by an event of type unreachable, and forgotten until it is sighted

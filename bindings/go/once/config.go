@@ -94,6 +94,7 @@ type Config struct {
 	Evasive  time.Duration // silence until a peer is asked for a sign of life; 20 ms to 24 h; default 5 s
 	Silent   time.Duration // silence until it is suspect, more than Evasive; 30 ms to 24 h; default 10 s
 	Expired  time.Duration // silence until it is gone, more than Silent; 50 ms to 24 h; default 30 s
+	Away     time.Duration // the same for a peer that is met by servers, if it has been present for as long before; 50 ms to 1 h; default 5 min
 	Greeting time.Duration // the longest that connecting and greeting may take; 100 ms to 10 min; default 10 s
 	Linger   time.Duration // the longest that Close waits for peers to take what was said; at most 1 h; default 1 s
 
@@ -131,6 +132,7 @@ func (c *Config) apply(lib *libonce.Node) error {
 		unless("Evasive", c.Evasive == 0, lib.SetEvasiveTimeout, c.Evasive),
 		unless("Silent", c.Silent == 0, lib.SetSilentTimeout, c.Silent),
 		unless("Expired", c.Expired == 0, lib.SetExpiredTimeout, c.Expired),
+		unless("Away", c.Away == 0, lib.SetAwayTimeout, c.Away),
 		unless("Greeting", c.Greeting == 0, lib.SetGreetingTimeout, c.Greeting),
 		unless("Linger", c.Linger == 0, lib.SetLinger, c.Linger),
 		unless("MaxMessage", c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),

@@ -70,6 +70,7 @@ var (
 	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage
 	ErrEndpoint    = libonce.ErrEndpoint    // an endpoint is no tcp://ADDRESS:PORT
 	ErrServers     = libonce.ErrServers     // more than 64 of Config.GossipConnect
+	ErrRendezvous  = libonce.ErrRendezvous  // in Config.Servers: not the address of a rendezvous server, or more than 8
 	ErrReserved    = libonce.ErrReserved    // a header's name begins with X-ONCE-
 	ErrHeaders     = libonce.ErrHeaders     // more of Config.Headers than the greeting has room for
 	ErrGroups      = libonce.ErrGroups      // more groups than the greeting has room for

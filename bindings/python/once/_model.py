@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m956c341391d25b11"):
+if lib.once_compatible(1, b"m330553b32f5da2c0"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -932,6 +932,8 @@ _once_node_set_silent_timeout = lib.once_node_set_silent_timeout
 _once_node_set_silent_timeout.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_expired_timeout = lib.once_node_set_expired_timeout
 _once_node_set_expired_timeout.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
+_once_node_set_away_timeout = lib.once_node_set_away_timeout
+_once_node_set_away_timeout.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_greeting_timeout = lib.once_node_set_greeting_timeout
 _once_node_set_greeting_timeout.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_linger = lib.once_node_set_linger
@@ -1000,7 +1002,7 @@ class Node(Source[Event]):
     _timed_out = TimedOutError
     _room = RoomError
 
-    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
+    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, away: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
         """Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID."""
         name_ = text(name)
         result = ctypes.c_uint64()
@@ -1057,6 +1059,8 @@ class Node(Source[Event]):
             self.set_silent_timeout(silent)
         if expired is not None:
             self.set_expired_timeout(expired)
+        if away is not None:
+            self.set_away_timeout(away)
         if greeting is not None:
             self.set_greeting_timeout(greeting)
         if linger is not None:
@@ -1287,6 +1291,12 @@ class Node(Source[Event]):
     def set_expired_timeout(self, interval: float) -> None:
         """Sets how long a peer may be quiet until it is gone. It fails if it is out of range."""
         code = _once_node_set_expired_timeout(self._handle, duration(interval))
+        if code:
+            raise fail(self._handle, code)
+
+    def set_away_timeout(self, interval: float) -> None:
+        """Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range."""
+        code = _once_node_set_away_timeout(self._handle, duration(interval))
         if code:
             raise fail(self._handle, code)
 

@@ -18,6 +18,7 @@ const (
 	DefaultNodeEvasive    = 5000 * time.Millisecond
 	DefaultNodeSilent     = 10000 * time.Millisecond
 	DefaultNodeExpired    = 30000 * time.Millisecond
+	DefaultNodeAway       = 300000 * time.Millisecond
 	DefaultNodeGreeting   = 10000 * time.Millisecond
 	DefaultNodeLinger     = 1000 * time.Millisecond
 	DefaultNodeMaxMessage = 67108864
@@ -52,6 +53,7 @@ type NodeSettings struct {
 	Evasive    time.Duration // silence until a peer is asked for a sign of life
 	Silent     time.Duration // silence until it is suspect, more than Evasive
 	Expired    time.Duration // silence until it is gone, more than Silent
+	Away       time.Duration // the same for a peer that is met by servers, if it has been present for as long before
 	Greeting   time.Duration // the longest that connecting and greeting may take
 	Linger     time.Duration // the longest that Close waits for peers to take what was said
 	MaxMessage int           // octets of one message; who sends more is disconnected, unless a greeting may be as large
@@ -71,6 +73,7 @@ func DefaultNodeSettings() NodeSettings {
 		Evasive:    DefaultNodeEvasive,
 		Silent:     DefaultNodeSilent,
 		Expired:    DefaultNodeExpired,
+		Away:       DefaultNodeAway,
 		Greeting:   DefaultNodeGreeting,
 		Linger:     DefaultNodeLinger,
 		MaxMessage: DefaultNodeMaxMessage,
@@ -183,6 +186,17 @@ func (s *NodeSettings) SetSilentTimeout(interval time.Duration) error {
 func (s *NodeSettings) SetExpiredTimeout(interval time.Duration) error {
 	return s.Change(func() error {
 		s.Expired = interval
+		return nil
+	})
+}
+
+// SetAwayTimeout sets how long a peer that is met by rendezvous servers may be
+// quiet until it is gone, if it has been present for as long before: a laptop
+// may be closed for a while, or change its network. It is at least the expired
+// time-out.
+func (s *NodeSettings) SetAwayTimeout(interval time.Duration) error {
+	return s.Change(func() error {
+		s.Away = interval
 		return nil
 	})
 }

@@ -186,6 +186,7 @@ const (
 	TimeoutEvasive                     // from the last word of a peer until it is asked for a sign of life
 	TimeoutSilent                      // from the last word of a peer until it is suspect; more than evasive
 	TimeoutExpired                     // from the last word of a peer until it is gone; more than silent
+	TimeoutAway                        // the same for a peer that is met by rendezvous servers, if it has been present for as long before
 
 	DefaultGreeting = 10000 * time.Millisecond
 	MinGreeting     = 100 * time.Millisecond
@@ -202,6 +203,10 @@ const (
 	DefaultExpired = 30000 * time.Millisecond
 	MinExpired     = 50 * time.Millisecond
 	MaxExpired     = 86400000 * time.Millisecond
+
+	DefaultAway = 300000 * time.Millisecond
+	MinAway     = 50 * time.Millisecond
+	MaxAway     = 3600000 * time.Millisecond
 )
 
 var timeoutNames = [...]string{
@@ -210,6 +215,7 @@ var timeoutNames = [...]string{
 	TimeoutEvasive:  "evasive",
 	TimeoutSilent:   "silent",
 	TimeoutExpired:  "expired",
+	TimeoutAway:     "away",
 }
 
 // String returns the time-out's name, which is empty for none.
@@ -221,6 +227,7 @@ var timeoutDefaults = [...]time.Duration{
 	TimeoutEvasive:  DefaultEvasive,
 	TimeoutSilent:   DefaultSilent,
 	TimeoutExpired:  DefaultExpired,
+	TimeoutAway:     DefaultAway,
 }
 
 // Default returns how long the time-out is unless it is set, 0 for none.

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m956c341391d25b11");
+        Abi.compatible(1, "m330553b32f5da2c0");
     }
 
     private Lib() {}
@@ -58,6 +58,7 @@ final class Lib {
     static native int once_node_set_evasive_timeout(long self, long interval);
     static native int once_node_set_silent_timeout(long self, long interval);
     static native int once_node_set_expired_timeout(long self, long interval);
+    static native int once_node_set_away_timeout(long self, long interval);
     static native int once_node_set_greeting_timeout(long self, long interval);
     static native int once_node_set_linger(long self, long interval);
     static native int once_node_set_max_message(long self, long size);

@@ -312,6 +312,12 @@ public final class Node extends Source<Event> {
         Abi.check(this, Lib.once_node_set_expired_timeout(handle, Abi.millis(interval)));
     }
 
+    /** Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range. */
+    public void setAwayTimeout(Duration interval) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_set_away_timeout(handle, Abi.millis(interval)));
+    }
+
     /** Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range. */
     public void setGreetingTimeout(Duration interval) {
         Arena a = Arena.get();
