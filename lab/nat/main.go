@@ -43,6 +43,8 @@ func do() error {
 	switch role {
 	case "peer":
 		return runPeer(os.Args[2:])
+	case "node":
+		return runNode(os.Args[2:])
 	case "server":
 		return runServer(os.Args[2])
 	case "proxy":
@@ -93,6 +95,7 @@ func runLab(args []string) error {
 	trip := flags.Duration("trip", -1, "only with this `time` there and back between hosts; default 0 and 80 ms")
 	keep := flags.String("logs", "", "`directory` where to leave what the peers log")
 	miniupnpd := flags.String("miniupnpd", "", "`program` that maps ports for further sites")
+	cast := flags.String("cast", "", "only with peers that are `nodes` of the library, or ladders without one; default both")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -117,5 +120,9 @@ func runLab(args []string) error {
 	if err != nil {
 		return err
 	}
-	return play(chosen, trips, *keep, *miniupnpd)
+	casts := []string{"ladders", "nodes"}
+	if *cast != "" {
+		casts = []string{*cast}
+	}
+	return play(chosen, casts, trips, *keep, *miniupnpd)
 }

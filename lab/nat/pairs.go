@@ -49,6 +49,17 @@ func wanted(a, b kind, slow bool) want {
 	return direct
 }
 
+// ways returns what the library tells of the rungs.
+func ways(rungs want) (list want) {
+	for _, rung := range rungs {
+		if rung == "ipv6" {
+			rung = "direct"
+		}
+		list = append(list, rung)
+	}
+	return list
+}
+
 // wantedInside returns what two hosts of one site make possible.
 func wantedInside(k kind) want {
 	switch {

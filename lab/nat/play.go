@@ -157,7 +157,7 @@ func (a *actor) tried(id uuid.UUID) (list []string) {
 }
 
 // play builds the lab, and lets every two peers meet, with each delay.
-func play(chosen []kind, trips []time.Duration, logs, miniupnpd string) error {
+func play(chosen []kind, casts []string, trips []time.Duration, logs, miniupnpd string) error {
 	if logs == "" {
 		dir, err := os.MkdirTemp("", "natlab")
 		if err != nil {
@@ -187,11 +187,14 @@ func play(chosen []kind, trips []time.Duration, logs, miniupnpd string) error {
 	failed := 0
 	for _, trip := range trips {
 		l.wire.delay.Store(int64(trip / 2))
-		n, err := l.round(chosen, sites, trip, filepath.Join(logs, trip.String()))
-		if err != nil {
-			return err
+		for _, cast := range casts {
+			fmt.Printf("\n%s with %v there and back between hosts\n", cast, trip)
+			n, err := l.round(chosen, sites, cast, trip, filepath.Join(logs, cast+trip.String()))
+			if err != nil {
+				return err
+			}
+			failed += n
 		}
-		failed += n
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d pairs did not meet as they should", failed)
@@ -206,7 +209,7 @@ type pair struct {
 }
 
 // round starts a server and peers, and lets every two meet.
-func (l *lab) round(chosen []kind, sites map[string][]string, trip time.Duration, logs string) (failed int, err error) {
+func (l *lab) round(chosen []kind, sites map[string][]string, parts string, trip time.Duration, logs string) (failed int, err error) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return 0, err
 	}
@@ -256,6 +259,9 @@ func (l *lab) round(chosen []kind, sites map[string][]string, trip time.Duration
 			}
 			a := &actor{kind: k, space: space, news: make(chan struct{})}
 			words := []string{"peer", addresses[0]}
+			if parts == "nodes" {
+				words[0] = "node"
+			}
 			if k.six {
 				words = append(words, addresses[1])
 			}
@@ -275,11 +281,11 @@ func (l *lab) round(chosen []kind, sites map[string][]string, trip time.Duration
 			cast[k.name] = append(cast[k.name], a)
 		}
 	}
-	return meetAll(chosen, cast, trip), nil
+	return meetAll(chosen, cast, parts, trip), nil
 }
 
 // meetAll lets every two meet, and prints how.
-func meetAll(chosen []kind, cast map[string][]*actor, trip time.Duration) (failed int) {
+func meetAll(chosen []kind, cast map[string][]*actor, parts string, trip time.Duration) (failed int) {
 	var pairs []pair
 	for i, k := range chosen {
 		for _, other := range chosen[i:] {
@@ -287,10 +293,12 @@ func meetAll(chosen []kind, cast map[string][]*actor, trip time.Duration) (faile
 			if k.name == other.name && k.twin != "" {
 				want = wantedInside(k)
 			}
+			if parts == "nodes" {
+				want = ways(want)
+			}
 			pairs = append(pairs, pair{cast[k.name][0], cast[other.name][1], want})
 		}
 	}
-	fmt.Printf("\n%v there and back between hosts\n", trip)
 	fmt.Printf("%-14s %-9s %9s %9s %9s\n", "pair", "rung", "first", "link", "best")
 	var mu sync.Mutex
 	var work sync.WaitGroup
@@ -309,7 +317,7 @@ func meetAll(chosen []kind, cast map[string][]*actor, trip time.Duration) (faile
 		})
 	}
 	work.Wait()
-	if trip != slowTrip {
+	if trip != slowTrip || parts == "nodes" {
 		return failed
 	}
 	for _, p := range pairs {
