@@ -119,6 +119,7 @@ type Ladder struct {
 
 	mu   sync.Mutex
 	ways map[uuid.UUID]*way
+	lent int // circuits that are dialled because somebody has asked for them
 }
 
 // New returns a ladder. Close must follow.
@@ -229,8 +230,14 @@ func (l *Ladder) Met(m *client.Meeting) {
 func (l *Ladder) Lent(c *client.Circuit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.lent >= oncemsg.MaxClimbs {
+		l.Count("circuits to more than are dialled at a time")
+		return
+	}
 	if l.ctx.Err() == nil {
+		l.lent++
 		l.work.Go(func() {
+			defer l.dialled()
 			ctx, cancel := context.WithTimeout(l.ctx, link.DialTime)
 			defer cancel()
 			began := time.Now()
@@ -241,6 +248,13 @@ func (l *Ladder) Lent(c *client.Circuit) {
 			l.tell(Trial{c.Peer, Relayed, "", time.Since(began), err})
 		})
 	}
+}
+
+// dialled notes that a circuit was dialled, or not.
+func (l *Ladder) dialled() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lent--
 }
 
 // Arrived says that a link with a peer has come to where the node listens, and tells whether

@@ -108,29 +108,36 @@ func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, erro
 	if c := n.table.find(peer); c != nil {
 		return c, nil
 	}
-	var met chan struct{}
+	var w *want
 	err := n.while(func(l *loop) {
-		if met = l.wanted[peer]; met != nil || l.find(peer) != nil || !l.wan.Knows(peer) {
-			return
+		if w = l.wanted[peer]; w == nil && l.find(peer) == nil && l.wan.Knows(peer) {
+			w = &want{met: make(chan struct{})}
+			l.wanted[peer] = w
+			beyond{l}.sight(peer)
 		}
-		met = make(chan struct{})
-		l.wanted[peer] = met
-		beyond{l}.sight(peer)
+		if w != nil {
+			w.calls++
+		}
 	})
 	switch {
 	case err != nil:
 		return nil, err
-	case met != nil:
+	case w != nil:
 		patience := time.NewTimer(n.Greeting)
 		defer patience.Stop()
 		select {
-		case <-met:
+		case <-w.met:
 		case <-n.done:
 		case <-patience.C:
-			err = n.miss(peer, met, fmt.Errorf("%w: a server tells of it, but it is not reached", api.ErrNoPeer))
+			err = fmt.Errorf("%w: a server tells of it, but it is not reached", api.ErrNoPeer)
 		case <-ctx.Done():
-			err = n.miss(peer, met, context.Cause(ctx))
+			err = context.Cause(ctx)
 		}
+		_ = n.while(func(l *loop) { // nobody waits when it has stopped
+			if w.calls--; w.calls == 0 && l.wanted[peer] == w {
+				delete(l.wanted, peer)
+			}
+		})
 	}
 	if c := n.table.find(peer); c != nil {
 		return c, nil
@@ -138,15 +145,10 @@ func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, erro
 	return nil, cmp.Or(n.other(peer), err, n.absent())
 }
 
-// miss has nobody wait for a peer any more that was to be met.
-func (n *Node) miss(peer uuid.UUID, met chan struct{}, why error) error {
-	_ = n.while(func(l *loop) { // nobody waits when it has stopped
-		if l.wanted[peer] == met {
-			close(met)
-			delete(l.wanted, peer)
-		}
-	})
-	return why
+// want is a peer that is to be met though no group is shared with it. It is the loop's.
+type want struct {
+	met   chan struct{} // closed when it is present
+	calls int           // that wait
 }
 
 // Beyond returns how the node is reached beyond its LAN, as the class model has it.
@@ -208,9 +210,9 @@ func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card) (*li
 	return k, nil
 }
 
-// take takes a connection that has come, on a rung.
-func (l beyond) take(conn net.Conn, rung ladder.Rung, over func()) {
-	visit, ok := l.guard.Throttle.Admit(conn.RemoteAddr(), time.Now())
+// take takes a connection that has come on a rung, and whose cost is counted under an address.
+func (l beyond) take(conn net.Conn, from net.Addr, rung ladder.Rung, over func()) {
+	visit, ok := l.guard.Throttle.Admit(from, time.Now())
 	if !ok {
 		l.count("connections over the limit of their address")
 		_ = conn.Close()

@@ -20,8 +20,8 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeEnter:
 		l.enter(e.Peer)
 		l.guard.Names.Forget(id)
-		if met := l.wanted[id]; met != nil {
-			close(met)
+		if w := l.wanted[id]; w != nil {
+			close(w.met)
 			delete(l.wanted, id)
 		}
 	case api.EventTypeSuspect:

@@ -21,8 +21,8 @@ type loop struct {
 	dialer *dial.Dialer
 	sender *channel.Sender
 	site   *site.Site
-	wan    *wan.Access                 // what lies beyond the LAN; nil for nothing
-	wanted map[uuid.UUID]chan struct{} // who is to be met though no group is shared; closed when it is present
+	wan    *wan.Access         // what lies beyond the LAN; nil for nothing
+	wanted map[uuid.UUID]*want // who is to be met though no group is shared
 
 	theirs  map[zre.LinkID]*receiver // the connections that peers speak over
 	opens   *channel.Own             // with which what is said over them is opened

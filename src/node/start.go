@@ -151,7 +151,7 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
 		theirs: map[zre.LinkID]*receiver{},
-		wanted: map[uuid.UUID]chan struct{}{},
+		wanted: map[uuid.UUID]*want{},
 	}
 	l.rolls = newRolls(s, &l.books, &l.turns, l.send)
 	l.full = func(k *link.Link) { // the peer gets a fresh connection; a node that stops ends all of them

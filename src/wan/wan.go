@@ -58,9 +58,10 @@ type Node struct {
 	Sighted func(peers []uuid.UUID)
 	// Open makes a connection that the node has dialled a link; see [ladder.Config].
 	Open func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error)
-	// Take takes a connection that has come, on a rung. It counts as a stranger's until
-	// over is called, once. The node is to ask Arrived what to do with the link.
-	Take func(conn net.Conn, rung ladder.Rung, over func())
+	// Take takes a connection that has come, on a rung, from an address that what it costs
+	// is counted under. It counts as a stranger's until over is called, once. The node is to
+	// ask Arrived what to do with the link.
+	Take func(conn net.Conn, from net.Addr, rung ladder.Rung, over func())
 	// Made takes a link that the node has made and nobody waits for. Lost must follow.
 	Made func(path ladder.Path)
 }
@@ -115,7 +116,7 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		Open: func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
 			return a.node.Open(ctx, conn, to)
 		},
-		Take: func(conn net.Conn, _ *client.Circuit) { a.node.Take(conn, ladder.Relayed, func() {}) },
+		Take: func(conn net.Conn, by *client.Circuit) { a.node.Take(conn, addressOf(by.Peer), ladder.Relayed, func() {}) },
 		Made: a.made, Found: func(ladder.Path) {}, Tried: a.note,
 	})
 	for _, address := range c.Servers {
@@ -130,6 +131,13 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		},
 	})
 	return a, nil
+}
+
+// addressOf returns an address that nobody has but who has an id: what comes over circuits
+// comes from the server's, whoever's it is.
+func addressOf(id uuid.UUID) net.Addr {
+	local := append([]byte{0xfd}, id[1:8]...) // RFC 4193, one network for each
+	return &net.TCPAddr{IP: append(local, make([]byte, 8)...)}
 }
 
 // client returns what stays with a server.
@@ -160,7 +168,7 @@ func (a *Access) Run(ctx context.Context, node Node) {
 	}
 	a.work.Go(func() { a.follow(ctx) })
 	link.Accept(ctx, a.listener, guard.MaxStrangers, func(conn net.Conn, over func()) {
-		node.Take(conn, ladder.RungOf(conn.RemoteAddr()), over)
+		node.Take(conn, conn.RemoteAddr(), ladder.RungOf(conn.RemoteAddr()), over)
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
 			a.Count("connections over the limit")

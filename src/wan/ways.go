@@ -113,9 +113,6 @@ func (a *Access) LetGo(peer uuid.UUID) {
 		return
 	}
 	a.ladder.LetGo(peer)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.tried, peer)
 }
 
 // note notes what became of a rung.
