@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,4 +244,62 @@ func TestAway(t *testing.T) {
 		ana.must(ana.Stop())
 		ben.Stop()
 	})
+}
+
+// TestOnceBeyond has two count to each other over circuits that are cut, parted and lost with
+// their server: each number comes once, and in order.
+func TestOnceBeyond(t *testing.T) {
+	const words = 200
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			s, random := newRendezvous(t), rand.New(rand.NewPCG(seed, 1))
+			defer func() { s.server.Close() }()
+			ana := s.node("ana", s.found, alone, in("room"), with(api.NodeSecurityAuto))
+			ben := s.node("ben", s.found, alone, in("room"), with(api.NodeSecurityAuto))
+			ana.wants("enter ben", "join ben room")
+			ben.wants("enter ana", "join ana room")
+			time.Sleep(10 * time.Minute) // so that each may be away for a while
+			var work sync.WaitGroup
+			count := func(from, to *actor) {
+				work.Go(func() {
+					for i := range words {
+						from.must(from.Whisper(t.Context(), to.UUID(), text(fmt.Sprint(i))))
+						time.Sleep(time.Second)
+					}
+				})
+				work.Go(func() {
+					for i := 0; i < words; {
+						switch got := to.next(5 * time.Minute); {
+						case got == fmt.Sprintf("whisper %s %q", from.Name(), fmt.Sprint(i)):
+							i++
+						case got != "suspect "+from.Name() && got != "recover "+from.Name():
+							t.Errorf("seed %d: %s got %q, want %d", seed, to.Name(), got, i)
+							return
+						}
+					}
+				})
+			}
+			count(ana, ben)
+			count(ben, ana)
+			for range 12 {
+				time.Sleep(time.Duration(random.IntN(15000)) * time.Millisecond)
+				switch host := []string{ana.host, ben.host, hostOfServer}[random.IntN(3)]; random.IntN(3) {
+				case 0:
+					s.memory.Cut(host)
+				case 1:
+					s.memory.Partition(ana.host, hostOfServer, true)
+					time.Sleep(time.Duration(random.IntN(30)) * time.Second)
+					s.memory.Partition(ana.host, hostOfServer, false)
+				case 2:
+					s.memory.Cut(hostOfServer)
+					s.server.Close()
+					time.Sleep(time.Duration(random.IntN(20)) * time.Second)
+					s.run()
+				}
+			}
+			work.Wait()
+			ana.must(ana.Stop())
+			ben.Stop()
+		})
+	}
 }
