@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -50,6 +51,9 @@ type Service struct {
 
 // Start starts a server. Close must follow.
 func Start(ctx context.Context, c Config) (s *Service, err error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	s = &Service{config: *c.clone()}
 	s.close = sync.OnceFunc(s.end)
 	defer func() {
