@@ -31,7 +31,7 @@ import (
 
 // Config is how a server is to be.
 type Config struct {
-	Directory string // of its identity; empty for one in memory
+	Directory string       // of its identity; empty for one in memory
 	Logger    *slog.Logger // takes the server's log; nil is nobody
 	values    map[string][]string
 }
