@@ -46,7 +46,7 @@ help: ## list these targets
 ##@ Use it
 
 .PHONY: demo
-demo: ## let three nodes on loopback hold a conversation
+demo: ## let three nodes on loopback talk and, as root, two behind NATs whose server is killed
 	@bash demo/demo.sh
 
 .PHONY: build

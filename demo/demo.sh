@@ -99,3 +99,10 @@ with a name of its own, on one machine or on two in the same network:
     bin/once chat --group room --name YOUR-NAME
 
 END
+
+# Beyond one network: two nodes behind NATs, in namespaces that are gone afterwards.
+if [ "$(go env GOOS)" = linux ]; then
+    CGO_ENABLED=0 go run ./lab/nat --demo
+else
+    echo "demo: two nodes behind NATs are shown on Linux only"
+fi

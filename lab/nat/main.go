@@ -95,6 +95,7 @@ func runLab(args []string) error {
 	trip := flags.Duration("trip", -1, "only with this `time` there and back between hosts; default 0 and 80 ms")
 	keep := flags.String("logs", "", "`directory` where to leave what the peers log")
 	miniupnpd := flags.String("miniupnpd", "", "`program` that maps ports for further sites")
+	demo := flags.Bool("demo", false, "let two nodes behind NATs talk while their server is killed, and no more")
 	cast := flags.String("cast", "", "only with peers that are `nodes` of the library, or ladders without one; default both")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -115,6 +116,9 @@ func runLab(args []string) error {
 	}
 	if *trip >= 0 {
 		trips = []time.Duration{*trip}
+	}
+	if *demo {
+		return show(*keep)
 	}
 	chosen, err := choose(*short, *only, *miniupnpd)
 	if err != nil {

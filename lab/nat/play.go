@@ -169,20 +169,9 @@ func play(chosen []kind, casts []string, trips []time.Duration, logs, miniupnpd 
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return err
 	}
-	l := &lab{miniupnpd: miniupnpd, wire: &wire{at: map[[6]byte]*port{}}}
-	l.space("server", serverAt)
-	l.batch("server", "addr add "+serverV6+"/64 dev wan nodad\n")
-	l.space("proxy", proxyAt)
-	sites := map[string][]string{}
-	for _, k := range chosen {
-		sites[k.name] = l.site(k)
-		if k.twin == "" {
-			sites[k.name] = append(sites[k.name], l.site(k)...)
-		}
-	}
-	l.routes()
-	if l.err != nil {
-		return l.err
+	l, sites, err := build(chosen, miniupnpd)
+	if err != nil {
+		return err
 	}
 	failed := 0
 	for _, trip := range trips {
@@ -202,86 +191,133 @@ func play(chosen []kind, casts []string, trips []time.Duration, logs, miniupnpd 
 	return nil
 }
 
+// build builds the lab, with two hosts at sites of each kind.
+func build(chosen []kind, miniupnpd string) (*lab, map[string][]string, error) {
+	l := &lab{miniupnpd: miniupnpd, wire: &wire{at: map[[6]byte]*port{}}}
+	l.space("server", serverAt)
+	l.batch("server", "addr add "+serverV6+"/64 dev wan nodad\n")
+	l.space("proxy", proxyAt)
+	sites := map[string][]string{}
+	for _, k := range chosen {
+		sites[k.name] = l.site(k)
+		if k.twin == "" {
+			sites[k.name] = append(sites[k.name], l.site(k)...)
+		}
+	}
+	l.routes()
+	return l, sites, l.err
+}
+
 // pair is two peers that are to meet.
 type pair struct {
 	a, b *actor
 	want want
 }
 
+// stage is a server and peers that run.
+type stage struct {
+	logs   string
+	cast   map[string][]*actor // by the kinds of their sites
+	server *exec.Cmd
+	ends   []func()
+}
+
+// run starts a command in a namespace, which ends with the stage.
+func (s *stage) run(space string, env []string, words ...string) (*exec.Cmd, io.WriteCloser, *bufio.Scanner, error) {
+	c, in, out, err := start(space, filepath.Join(s.logs, space+".log"), env, words...)
+	if err == nil {
+		s.ends = append(s.ends, func() { _ = in.Close(); _ = c.Process.Kill(); _ = c.Wait() })
+	}
+	return c, in, out, err
+}
+
+func (s *stage) end() {
+	for _, end := range s.ends {
+		end()
+	}
+}
+
 // round starts a server and peers, and lets every two meet.
 func (l *lab) round(chosen []kind, sites map[string][]string, parts string, trip time.Duration, logs string) (failed int, err error) {
-	if err := os.MkdirAll(logs, 0o755); err != nil {
-		return 0, err
-	}
-	var ends []func()
-	defer func() {
-		for _, end := range ends {
-			end()
-		}
-	}()
-	run := func(space string, env []string, words ...string) (io.WriteCloser, *bufio.Scanner, error) {
-		c, in, out, err := start(space, filepath.Join(logs, space+".log"), env, words...)
-		if err == nil {
-			ends = append(ends, func() { _ = in.Close(); _ = c.Process.Kill(); _ = c.Wait() })
-		}
-		return in, out, err
-	}
-	certificate := filepath.Join(logs, "certificate.pem")
-	_, out, err := run("server", nil, "server", certificate)
+	s, err := l.raise(chosen, sites, parts, logs)
+	defer s.end()
 	if err != nil {
 		return 0, err
 	}
+	return meetAll(chosen, s.cast, parts, trip), nil
+}
+
+// raise starts a server, a proxy, gateways, and a peer in each host of the sites. The caller
+// ends the stage, also after an error.
+func (l *lab) raise(chosen []kind, sites map[string][]string, parts, logs string) (*stage, error) {
+	s := &stage{logs: logs, cast: map[string][]*actor{}}
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return s, err
+	}
+	certificate := filepath.Join(logs, "certificate.pem")
+	c, _, out, err := s.run("server", nil, "server", certificate)
+	if err != nil {
+		return s, err
+	}
+	s.server = c
 	var addresses []string
 	for len(addresses) < 2 && out.Scan() {
 		addresses = append(addresses, out.Text())
 	}
 	if len(addresses) < 2 {
-		return 0, errors.New("the server does not start: see --logs")
+		return s, errors.New("the server does not start: see --logs")
 	}
-	_, out, err = run("proxy", nil, "proxy")
+	_, _, out, err = s.run("proxy", nil, "proxy")
 	if err != nil || !out.Scan() {
-		return 0, fmt.Errorf("the proxy does not start: %w", err)
+		return s, fmt.Errorf("the proxy does not start: %w", err)
 	}
-	cast := map[string][]*actor{}
 	for _, k := range chosen {
 		for _, space := range sites[k.name] {
-			if pcp, mini := strings.CutPrefix(k.mapped, "miniupnpd "); mini {
-				end, err := l.runMiniupnpd(l.miniupnpd, "r"+space[1:], l.at(space), pcp, logs)
-				if err != nil {
-					return 0, err
-				}
-				ends = append(ends, end)
-			} else if k.mapped != "" {
-				_, out, err := run("r"+space[1:], nil, "gateway", k.mapped)
-				if err != nil || !out.Scan() {
-					return 0, fmt.Errorf("the gateway of %s (%s) does not start: %w", space, k.name, err)
-				}
+			if err := l.settle(s, k, space, parts, certificate, addresses); err != nil {
+				return s, err
 			}
-			a := &actor{kind: k, space: space, news: make(chan struct{})}
-			words := []string{"peer", addresses[0]}
-			if parts == "nodes" {
-				words[0] = "node"
-			}
-			if k.six {
-				words = append(words, addresses[1])
-			}
-			env := []string{"SSL_CERT_FILE=" + certificate}
-			if k.nat == "proxy" {
-				env = append(env, "HTTPS_PROXY=http://"+proxyAt+":3128")
-			}
-			in, out, err := run(space, env, words...)
-			if err != nil {
-				return 0, err
-			}
-			a.input = in
-			go a.read(out)
-			if _, ok := a.await(patience, func(r report) bool { return r.What == "here" }); !ok {
-				return 0, fmt.Errorf("the peer in %s (%s) does not start: see --logs", space, k.name)
-			}
-			cast[k.name] = append(cast[k.name], a)
 		}
 	}
-	return meetAll(chosen, cast, parts, trip), nil
+	return s, nil
+}
+
+// settle starts the gateway of a host, if its site has one, and its peer.
+func (l *lab) settle(s *stage, k kind, space, parts, certificate string, addresses []string) error {
+	if pcp, mini := strings.CutPrefix(k.mapped, "miniupnpd "); mini {
+		end, err := l.runMiniupnpd(l.miniupnpd, "r"+space[1:], l.at(space), pcp, s.logs)
+		if err != nil {
+			return err
+		}
+		s.ends = append(s.ends, end)
+	} else if k.mapped != "" {
+		_, _, out, err := s.run("r"+space[1:], nil, "gateway", k.mapped)
+		if err != nil || !out.Scan() {
+			return fmt.Errorf("the gateway of %s (%s) does not start: %w", space, k.name, err)
+		}
+	}
+	a := &actor{kind: k, space: space, news: make(chan struct{})}
+	words := []string{"peer", addresses[0]}
+	if parts == "nodes" {
+		words[0] = "node"
+	}
+	if k.six {
+		words = append(words, addresses[1])
+	}
+	env := []string{"SSL_CERT_FILE=" + certificate}
+	if k.nat == "proxy" {
+		env = append(env, "HTTPS_PROXY=http://"+proxyAt+":3128")
+	}
+	_, in, out, err := s.run(space, env, words...)
+	if err != nil {
+		return err
+	}
+	a.input = in
+	go a.read(out)
+	if _, ok := a.await(patience, func(r report) bool { return r.What == "here" }); !ok {
+		return fmt.Errorf("the peer in %s (%s) does not start: see --logs", space, k.name)
+	}
+	s.cast[k.name] = append(s.cast[k.name], a)
+	return nil
 }
 
 // meetAll lets every two meet, and prints how.

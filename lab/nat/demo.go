@@ -1,0 +1,89 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// demoTrip is the time there and back between the hosts of the demo.
+const demoTrip = 80 * time.Millisecond
+
+// show has two nodes behind NATs find each other through a server that is then killed while
+// they talk.
+func show(logs string) error {
+	chosen, err := choose(false, "pr,prr", "")
+	if err != nil {
+		return err
+	}
+	if logs == "" {
+		if logs, err = os.MkdirTemp("", "natlab"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(logs)
+	}
+	l, sites, err := build(chosen, "")
+	if err != nil {
+		return err
+	}
+	l.wire.delay.Store(int64(demoTrip / 2))
+	s, err := l.raise(chosen, sites, "nodes", logs)
+	defer s.end()
+	if err != nil {
+		return err
+	}
+	ana, ben := s.cast["pr"][0], s.cast["prr"][1]
+	fmt.Printf("demo: ana is %s, %s, and ben is %s, %s; %v lie between them\n", l.at(ana.space), ana.kind.says, l.at(ben.space), ben.kind.says, demoTrip)
+	said := 0
+	say := func(what string) error {
+		if _, ok := ana.await(patience, func(r report) bool { return r.What == "knows" && r.Peer == ben.id }); !ok {
+			return errors.New("ana is not told of ben")
+		}
+		began := time.Now()
+		if err := json.NewEncoder(ana.input).Encode(order{ben.id}); err != nil {
+			return err
+		}
+		said++
+		heard := 0
+		fits := func(r report) bool {
+			if r.What == "message" && r.Peer == ana.id {
+				heard++
+			}
+			return heard >= said
+		}
+		for limit := time.Now().Add(patience); ; heard = 0 {
+			news := ben.next()
+			if r, ok := ben.await(0, fits); ok {
+				fmt.Printf("demo: %s: ben has ana's message after %v, by way of %s\n", what, r.Time.Sub(began).Round(time.Millisecond), r.Rung)
+				return nil
+			}
+			select {
+			case <-news:
+			case <-time.After(time.Until(limit)):
+				return errors.New(what + ": ben does not hear ana")
+			}
+		}
+	}
+	if err := say("the server tells each where the other is"); err != nil {
+		return err
+	}
+	if r, ok := ana.await(patience, func(r report) bool { return r.What == "found" && r.Peer == ben.id && r.Rung == "direct" }); !ok {
+		return errors.New("they find no direct way")
+	} else {
+		fmt.Printf("demo: a direct way through both NATs stands (%s)\n", r.Rung)
+	}
+	if err := s.server.Process.Kill(); err != nil {
+		return err
+	}
+	fmt.Println("demo: the server is killed")
+	for range 3 {
+		if err := say("without the server"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
