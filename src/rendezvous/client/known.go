@@ -72,8 +72,10 @@ func (s *session) peerOf(octets []byte) (*Peer, error) {
 	s.mu.Lock()
 	now, old := s.now(), s.known.peers[id]
 	s.mu.Unlock()
-	if old != nil && bytes.Equal(old.octets, octets) {
-		return old, nil
+	if old != nil && old.says(&entry) {
+		same := *old
+		same.Seen, same.octets = entry.Seen, bytes.Clone(octets)
+		return &same, nil
 	}
 	card, err := identity.ParseCard(entry.Card, id, identity.Anytime)
 	if err != nil {
@@ -90,6 +92,13 @@ func (s *session) peerOf(octets []byte) (*Peer, error) {
 		err = identity.ErrMember
 	}
 	return p, err
+}
+
+// says tells whether an entry says what is known, but perhaps where the node was seen: then
+// nothing is to be verified.
+func (p *Peer) says(e *oncerecord.Entry) bool {
+	var known oncerecord.Entry
+	return known.Decode(p.octets, nil) == nil && bytes.Equal(known.Card, e.Card) && bytes.Equal(known.Record, e.Record) && bytes.Equal(known.Sealed, e.Sealed)
 }
 
 // take takes what a server tells of a node, and whether that is new. What is older than what
