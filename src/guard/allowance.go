@@ -27,5 +27,10 @@ func (a *Allowance) Use(much float64, now time.Time, burst, rate float64) (ok bo
 	return true
 }
 
+// Wait returns how long it takes time to give back what was used beyond burst.
+func (a *Allowance) Wait(burst, rate float64) time.Duration {
+	return time.Duration(max(0, a.used-burst) / rate * float64(time.Second))
+}
+
 // Refund takes back that so much was used.
 func (a *Allowance) Refund(much float64) { a.used = max(0, a.used-much) }

@@ -26,6 +26,15 @@ func delegate(ctx context.Context, conn Shaker, c *Config) (*zmtp.Result, error)
 	return conn.Handshake(ctx, *c)
 }
 
+// Prolong gives the handshake over a connection, that [Open] was given with ctx, another time
+// from now on. It is for [zmtp.Curve.Afford].
+func Prolong(ctx context.Context, conn net.Conn, wait time.Duration) error {
+	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
+		return err
+	}
+	return context.Cause(ctx) // which may have set a deadline before
+}
+
 // shake does the handshake within ctx and c.Handshake.
 func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) {
 	if own, ok := conn.(Shaker); ok {

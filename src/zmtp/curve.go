@@ -52,8 +52,10 @@ type Curve struct {
 	// with the key. Admit may be called by several goroutines at a time, and must not
 	// block: the time of the handshake runs on.
 	Admit func(key [32]byte, addr net.Addr, m *Metadata) error
-	// Afford is asked by a server before the first arithmetic of keys that a client has
-	// it do; its error ends the handshake. Nil affords all. It must not block either.
+	// Afford is asked before the first arithmetic of keys that the far side has this side
+	// do: by a server about a HELLO, by a client about the server's greeting. Its error ends
+	// the handshake. Nil affords all. It may set the connection another deadline, and wait
+	// if it does.
 	Afford func() error
 }
 

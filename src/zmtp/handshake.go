@@ -171,6 +171,11 @@ func (h *Handshake) readGreeting(g []byte) (err error) {
 		h.raise(machine.EventCurveServer)
 	default:
 		c := h.curve
+		if c.Afford != nil {
+			if err := c.Afford(); err != nil {
+				return err
+			}
+		}
 		c.remote, c.short = [32]byte(c.Server.Bytes()), newKey()
 		if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
 			return err

@@ -129,6 +129,7 @@ const (
 	MaxNetwork      = 262144 // nodes of one network
 	MaxLife         = 7200   // seconds for which a record is valid
 	MaxLease        = 90000  // milliseconds from the last PUBLISH or RENEW until a node is gone
+	MaxTurn         = 45000  // milliseconds from when a connection stands until it is its turn: until then the server answers the HELLO of CURVE with nothing, and what has greeted is waited for
 	MaxGather       = 100    // milliseconds for which changes are gathered before watchers are told
 	MaxHops         = 8      // relays that a circuit goes through
 	MaxDialsAddress = 8      // dials of one address in a minute on the word of servers, for all peers together

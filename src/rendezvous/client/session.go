@@ -31,10 +31,14 @@ func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Add
 		_ = conn.Close()
 		return err
 	}
+	// A server that has greeted is there, and may have the node wait for its turn.
+	greeted := func() error {
+		return link.Prolong(ctx, conn, oncemsg.MaxTurn*time.Millisecond+waits[machine.TimeoutAnswer])
+	}
 	l, err := link.Open(ctx, conn, link.Config{
 		Type: zmtp.Dealer, MaxMessage: oncemsg.MaxMessage, MaxFrames: maxFrames, Outbox: outbox, Reserve: outbox,
-		Handshake: waits[machine.TimeoutAnswer], // a server that is asked by many lets some wait
-		Curve:     &zmtp.Curve{Key: c.Identity.Transport(), Server: public},
+		Handshake: waits[machine.TimeoutAnswer],
+		Curve:     &zmtp.Curve{Key: c.Identity.Transport(), Server: public, Afford: greeted},
 	})
 	if err != nil {
 		return err

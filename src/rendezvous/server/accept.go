@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -22,7 +23,7 @@ func (s *Server) take(conn net.Conn) *session {
 	at, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	from := prefixesOf(at.Addr())
 	s.mu.Lock()
-	wait, ok := s.turn(now)
+	turn, ok := s.line.enter(now, &s.policy)
 	within := ok && s.quotas.enter(from, s.policy.PerAddress)
 	switch {
 	case !ok:
@@ -31,10 +32,7 @@ func (s *Server) take(conn net.Conn) *session {
 		s.countLocked("connections turned away: too many of one address")
 	}
 	s.mu.Unlock()
-	if !within || !link.Pause(s.ctx, wait) {
-		if within {
-			s.leave(from)
-		}
+	if !within {
 		_ = conn.Close()
 		return nil
 	}
@@ -47,7 +45,7 @@ func (s *Server) take(conn net.Conn) *session {
 			s.count("tickets that were no good")
 		}
 	default:
-		if c := s.open(conn, at, from); c != nil {
+		if c := s.open(conn, at, from, turn, now.Add(maxTurn)); c != nil {
 			return c
 		}
 	}
@@ -78,18 +76,30 @@ func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
 	return conn, ticket, err
 }
 
-// open begins a conversation with a node, nil if it does not come to that.
-func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix) *session {
+// open begins a conversation with a node when it is its turn, nil if it does not come to that.
+func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix, turn, last time.Time) *session {
+	pass := func() {}
+	await := func() (err error) {
+		if pass, err = s.line.await(s.ctx, from[len(from)-1], turn, last); err == nil {
+			err = link.Prolong(s.ctx, conn, machine.DefaultGreeting)
+		}
+		return err
+	}
 	l, err := link.Open(s.ctx, conn, link.Config{
 		Type: zmtp.Router, MaxMessage: oncemsg.MaxMessage, MaxFrames: 1, Greeting: oncemsg.MaxGreeting,
 		Outbox: outbox, Reserve: reserve, Handshake: machine.DefaultGreeting, Pool: &pool,
-		Curve: &zmtp.Curve{Key: s.Identity.Transport(), Former: s.Former, Admit: anyone},
+		Curve: &zmtp.Curve{Key: s.Identity.Transport(), Former: s.Former, Admit: anyone, Afford: await},
 	})
 	if err != nil {
-		s.count("connections without a handshake")
+		pass()
+		if errors.Is(err, errTurn) {
+			s.count("connections turned away: not their turn in time")
+		} else {
+			s.count("connections without a handshake")
+		}
 		return nil
 	}
-	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, since: time.Now(), challenge: new([32]byte)}
+	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, pass: pass, since: time.Now(), challenge: new([32]byte)}
 	rand.Read(c.challenge[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,22 +30,6 @@ func (s *Server) admits(c *session) *refusal {
 	return nil
 }
 
-// turn returns how long a connection has to wait until it is its turn, and whether that is
-// not too long. The caller holds the lock.
-func (s *Server) turn(now time.Time) (time.Duration, bool) {
-	p := &s.policy
-	if p.AcceptRate <= 0 || s.accepts.Use(1, now, p.Burst, p.AcceptRate) {
-		return 0, true
-	}
-	// Those who wait use what comes after.
-	for wait := maxWait / 16; wait <= maxWait; wait += maxWait / 16 {
-		if s.accepts.Use(1, now, p.Burst+p.AcceptRate*wait.Seconds(), p.AcceptRate) {
-			return wait, true
-		}
-	}
-	return 0, false
-}
-
 func (s *Server) leave(from []netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

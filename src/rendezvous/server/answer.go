@@ -32,6 +32,7 @@ func (c *session) authenticate(number uint32, m *oncemsg.Authenticate) {
 		c.fire(machine.EventRefuse)
 		return
 	}
+	c.card = card
 	c.fire(machine.EventAuthenticate)
 }
 

@@ -28,10 +28,9 @@ type Policy struct {
 // What is bounded however the policy is.
 const (
 	maxConnections  = 1 << 20
-	maxOfIdentity   = 4               // connections
-	maxWait         = 5 * time.Second // of a connection until it is its turn
-	requestsBurst   = 4               // seconds
-	introduceRate   = 2               // a second of one connection
+	maxOfIdentity   = 4 // connections
+	requestsBurst   = 4 // seconds
+	introduceRate   = 2 // a second of one connection
 	introduceBurst  = 60
 	introduceAtOnce = 16
 	aheadRate       = 64 << 10 // octets a second of one connection

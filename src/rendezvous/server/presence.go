@@ -46,7 +46,11 @@ func (c *session) check(m *oncemsg.Publish) (*published, *refusal) {
 // ownCard returns the card that octets hold, if it is the node's, and key is the sealing key
 // that it names, or nothing.
 func (c *session) ownCard(octets, key []byte) (*identity.Card, *refusal) {
-	card, err := identity.ParseCard(octets, c.id, identity.Anytime)
+	var err error
+	card := c.card
+	if c.card = nil; card == nil || !bytes.Equal(card.Octets(), octets) {
+		card, err = identity.ParseCard(octets, c.id, identity.Anytime)
+	}
 	if transport, _ := c.link.RemoteKey(); err == nil && card.Transport != transport {
 		err = identity.ErrKey
 	}

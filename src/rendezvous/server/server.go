@@ -34,7 +34,7 @@ func New(c Config, p Policy) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, relay: relay.New(p.Circuits), began: time.Now(), dialled: make(chan struct{}, dials), policy: p,
-		quotas: newQuotas(), sessions: map[*session]struct{}{}, peers: map[peerKey]*peer{}, watches: map[rendezvous.Number]*watch{},
+		line: newLine(), quotas: newQuotas(), sessions: map[*session]struct{}{}, peers: map[peerKey]*peer{}, watches: map[rendezvous.Number]*watch{},
 		meetings: map[uint32]*meeting{}, counts: map[string]uint64{}, told: map[string]time.Time{},
 	}
 	var err error

@@ -105,8 +105,11 @@ func (c *session) Admit() {
 	c.must(c.number, c.ok())
 }
 
-// Answer does what was asked for.
-func (c *session) Answer() { c.reply(c.work()) }
+// Answer does what was asked for. The first time the node has been let in.
+func (c *session) Answer() {
+	c.reply(c.work())
+	c.pass()
+}
 
 // Tell has the node be told of what has changed.
 func (c *session) Tell() { c.server.wake(c.network) }
@@ -122,6 +125,7 @@ func (c *session) Withdraw() {
 func (c *session) leave() {
 	s := c.server
 	delete(s.sessions, c)
+	c.pass()
 	s.quotas.leave(c.from)
 	if w := s.watches[c.network]; w != nil {
 		w.leave(c)

@@ -42,10 +42,10 @@ type Server struct {
 	work    sync.WaitGroup
 	began   time.Time
 	dialled chan struct{} // bounds dials
+	line    *line
 
 	mu       sync.Mutex // guards what follows, and the machines
 	policy   Policy
-	accepts  guard.Allowance
 	quotas   quotas
 	draining *oncemsg.Stop // nil while it goes on
 	sessions map[*session]struct{}
@@ -75,6 +75,7 @@ type session struct {
 	// Of the goroutine that reads, from when the node has proved who it is.
 	work     func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
 	number   uint32                             // of it
+	card     *identity.Card                     // by which it has proved that; nil once that was asked for again
 	nope     *refusal                           // why it is refused
 	requests guard.Allowance
 	meets    guard.Allowance
@@ -92,8 +93,9 @@ type session struct {
 	lobby     bool
 	peer      *peer // nil until it has said PUBLISH
 	watching  *watching
-	asks      int  // introductions that wait for an answer
-	dialling  bool // it is dialled back
+	pass      func() // ends the turn of the connection
+	asks      int    // introductions that wait for an answer
+	dialling  bool   // it is dialled back
 }
 
 func (c *session) key() peerKey { return peerKey{c.network, c.id} }
