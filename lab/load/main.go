@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -82,7 +83,12 @@ func (v *verdict) say(what string, value any, limit string, kept bool) {
 		mark = "  BROKEN"
 		v.broken = append(v.broken, fmt.Sprintf("%s: %v, want %s", what, value, limit))
 	}
-	fmt.Printf("%-46s %12v  %s%s\n", what, value, limit, mark)
+	row(what, fmt.Sprint(value), limit+mark)
+}
+
+// row prints a row of the table.
+func row(what, measured, limit string) {
+	fmt.Println(strings.TrimRight(fmt.Sprintf("%-54s %10s  %s", what, measured, limit), " "))
 }
 
 func (v *verdict) atLeast(what string, value, least int, holds bool) {
@@ -98,6 +104,7 @@ func (v *verdict) note(what string, value any) { v.say(what, value, "", true) }
 // run tries the plan.
 func run(ctx context.Context, p plan, program string) error {
 	var v verdict
+	row("WHAT", "MEASURED", "LIMIT")
 	for _, measure := range []func(context.Context, plan, string, *verdict) error{relayed, overSockets} {
 		if err := measure(ctx, p, program, &v); err != nil {
 			return err

@@ -65,6 +65,11 @@ func inMemory(ctx context.Context, nodes, watchers int) error {
 		}
 	}
 	for n := range nodes {
+		if n%coming == 0 { // so that each comes to its turn
+			if err := until(ctx, func() bool { return s.Status().Peers >= n-coming }); err != nil {
+				return err
+			}
+		}
 		watches := fmt.Sprint("group ", n/grouped)
 		if n < watchers {
 			watches = watched
@@ -80,7 +85,7 @@ func inMemory(ctx context.Context, nodes, watchers int) error {
 	}
 	var v verdict
 	v.note(fmt.Sprintf("%d nodes in memory: registrations a second", nodes), int(float64(nodes)/time.Since(began).Seconds()))
-	v.note(fmt.Sprintf("%d nodes in memory: octets for both sides of each", nodes), (used()-before)/nodes)
+	v.note(fmt.Sprintf("%d nodes in memory: octets in use for both sides", nodes), (used()-before)/nodes)
 	last, err := newLight(address, network.Host("10.0.0.2"), watched, "nobody")
 	if err != nil {
 		return err
@@ -107,7 +112,7 @@ var errPatience = errors.New("in vain")
 
 // until waits until something is so.
 func until(ctx context.Context, is func() bool) error {
-	ticker := time.NewTicker(5 * time.Millisecond)
+	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(patience); !is(); {
 		select {

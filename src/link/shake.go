@@ -26,6 +26,13 @@ func delegate(ctx context.Context, conn Shaker, c *Config) (*zmtp.Result, error)
 	return conn.Handshake(ctx, *c)
 }
 
+// Greet begins the handshake of a server of CURVE, which Open is to go on with, with
+// [Config.Greeted]: so a client learns that somebody is there who has it wait.
+func Greet(conn net.Conn) error {
+	_, err := conn.Write(zmtp.NewCurveHandshake(zmtp.Metadata{}, zmtp.Curve{}, nil).Outgoing())
+	return err
+}
+
 // Prolong gives the handshake over a connection, that [Open] was given with ctx, another time
 // from now on. It is for [zmtp.Curve.Afford].
 func Prolong(ctx context.Context, conn net.Conn, wait time.Duration) error {
@@ -48,6 +55,9 @@ func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) 
 	handshake := zmtp.NewHandshake(local)
 	if c.Curve != nil {
 		handshake = zmtp.NewCurveHandshake(local, *c.Curve, conn.RemoteAddr())
+	}
+	if c.Greeted {
+		handshake.Outgoing()
 	}
 	remote, err := handshake.Run(conn)
 	if !stop() {

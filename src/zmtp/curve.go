@@ -54,8 +54,8 @@ type Curve struct {
 	Admit func(key [32]byte, addr net.Addr, m *Metadata) error
 	// Afford is asked before the first arithmetic of keys that the far side has this side
 	// do: by a server about a HELLO, by a client about the server's greeting. Its error ends
-	// the handshake. Nil affords all. It may set the connection another deadline, and wait
-	// if it does.
+	// the handshake. Nil affords all. It must not block either, but may set the connection
+	// another deadline.
 	Afford func() error
 }
 

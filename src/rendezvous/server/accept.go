@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -45,8 +44,11 @@ func (s *Server) take(conn net.Conn) *session {
 			s.count("tickets that were no good")
 		}
 	default:
-		if c := s.open(conn, at, from, turn, now.Add(maxTurn)); c != nil {
-			return c
+		if pass := s.await(conn, from, turn, now.Add(maxTurn)); pass != nil {
+			if c := s.open(conn, at, from, pass); c != nil {
+				return c
+			}
+			pass()
 		}
 	}
 	s.leave(from)
@@ -76,27 +78,29 @@ func (s *Server) begin(conn net.Conn) (net.Conn, []byte, error) {
 	return conn, ticket, err
 }
 
-// open begins a conversation with a node when it is its turn, nil if it does not come to that.
-func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix, turn, last time.Time) *session {
-	pass := func() {}
-	await := func() (err error) {
-		if pass, err = s.line.await(s.ctx, from[len(from)-1], turn, last); err == nil {
-			err = link.Prolong(s.ctx, conn, machine.DefaultGreeting)
-		}
-		return err
+// await greets a node, and waits until it is its turn. It returns what ends that, or nil if it
+// does not come to it. It does little else, since its stack is what those who wait cost.
+func (s *Server) await(conn net.Conn, from []netip.Prefix, turn, last time.Time) (pass func()) {
+	err := link.Greet(conn)
+	if err == nil {
+		pass, err = s.line.await(s.ctx, from[len(from)-1], turn, last)
 	}
+	if err != nil {
+		_ = conn.Close()
+		s.count("connections turned away: not their turn in time")
+	}
+	return pass
+}
+
+// open begins a conversation with a node that was greeted, nil if it does not come to that.
+func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix, pass func()) *session {
 	l, err := link.Open(s.ctx, conn, link.Config{
 		Type: zmtp.Router, MaxMessage: oncemsg.MaxMessage, MaxFrames: 1, Greeting: oncemsg.MaxGreeting,
 		Outbox: outbox, Reserve: reserve, Handshake: machine.DefaultGreeting, Pool: &pool,
-		Curve: &zmtp.Curve{Key: s.Identity.Transport(), Former: s.Former, Admit: anyone, Afford: await},
+		Curve: &zmtp.Curve{Key: s.Identity.Transport(), Former: s.Former, Admit: anyone}, Greeted: true,
 	})
 	if err != nil {
-		pass()
-		if errors.Is(err, errTurn) {
-			s.count("connections turned away: not their turn in time")
-		} else {
-			s.count("connections without a handshake")
-		}
+		s.count("connections without a handshake")
 		return nil
 	}
 	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, pass: pass, since: time.Now(), challenge: new([32]byte)}

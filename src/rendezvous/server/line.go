@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -22,8 +21,6 @@ const (
 	turnTime = 2 * time.Second // after which a turn is over, come of it what may
 	maxTurn  = oncemsg.MaxTurn * time.Millisecond
 )
-
-var errTurn = errors.New("server: it is not the connection's turn in time")
 
 // line is where connections wait until it is their turn.
 type line struct {
@@ -57,7 +54,7 @@ func (l *line) enter(now time.Time, p *Policy) (from time.Time, ok bool) {
 // await waits until it is the turn of a connection of an address. What it returns ends the
 // turn, and may be called again.
 func (l *line) await(ctx context.Context, address netip.Prefix, from, until time.Time) (pass func(), err error) {
-	ctx, cancel := context.WithDeadlineCause(ctx, until, errTurn)
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	lane := l.lanes[maphash.Comparable(l.seed, address)%lanes]
 	if link.Pause(ctx, time.Until(from)) {
@@ -69,5 +66,5 @@ func (l *line) await(ctx context.Context, address netip.Prefix, from, until time
 		case <-ctx.Done():
 		}
 	}
-	return func() {}, context.Cause(ctx)
+	return nil, ctx.Err()
 }
