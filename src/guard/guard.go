@@ -189,7 +189,7 @@ func (g *Guard) Properties(beyond bool) map[string][]byte {
 	}
 	shown[PropertyCard] = g.Identity.Card().Octets()
 	if token, roll := g.Identity.Membership(); token != nil {
-		shown[propertyToken] = token.Octets()
+		shown[propertyToken] = token.Bare()
 		if len(roll.Moves) > 0 {
 			shown[propertyMoves] = roll.Moves
 		}

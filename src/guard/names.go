@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -60,14 +59,9 @@ func (n *Names) Forget(peer uuid.UUID) {
 	delete(n.of, peer)
 }
 
-// note keeps the name of the far side of a handshake: the one that it has shown, or that a
-// network has given it.
+// note keeps the name that the far side of a handshake has shown.
 func (n *Names) note(peer uuid.UUID, m *zmtp.Metadata) {
-	name := nameOf(m.Others)
-	if token, err := identity.ParseToken(m.Others[strings.ToLower(propertyToken)], identity.Anytime); err == nil && token.Member == peer {
-		name = token.Name
-	}
-	n.Note(peer, name)
+	n.Note(peer, nameOf(m.Others))
 }
 
 // Of returns the name of a node, or nothing, and what is closed when there is another one.

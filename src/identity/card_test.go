@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"strings"
@@ -78,26 +79,35 @@ func signedBy(t testing.TB, key ed25519.PrivateKey, m oncecard.Message, proof *[
 func TestTokenRefused(t *testing.T) {
 	_, network, _ := fixture(t)
 	for name, test := range map[string]struct {
-		change func(*oncecard.Token)
+		change func(*oncecard.Token, *oncecard.Details)
 		err    error
 	}{
-		"as it should be":    {func(m *oncecard.Token) {}, nil},
-		"no name":            {func(m *oncecard.Token) { m.Name = "" }, ErrMalformed},
-		"an empty role":      {func(m *oncecard.Token) { m.Roles = []string{"", "b"} }, ErrMalformed},
-		"a role twice":       {func(m *oncecard.Token) { m.Roles = []string{"b", "b"} }, ErrMalformed},
-		"roles out of order": {func(m *oncecard.Token) { m.Roles = []string{"b", "a"} }, ErrMalformed},
-		"a short key":        {func(m *oncecard.Token) { m.Network = m.Network[1:] }, ErrMalformed},
-		"no time":            {func(m *oncecard.Token) { m.Expiry = m.NotBefore }, ErrMalformed},
-		"far away":           {func(m *oncecard.Token) { m.Expiry = 1<<64 - 1 }, ErrMalformed},
-		"past":               {func(m *oncecard.Token) { m.NotBefore, m.Expiry = 1, 2 }, ErrExpired},
-		"another network":    {func(m *oncecard.Token) { m.Network = bytes.Repeat([]byte{1}, 32) }, ErrForged},
+		"as it should be":    {func(m *oncecard.Token, d *oncecard.Details) {}, nil},
+		"no name":            {func(m *oncecard.Token, d *oncecard.Details) { d.Name = "" }, ErrMalformed},
+		"an empty role":      {func(m *oncecard.Token, d *oncecard.Details) { d.Roles = []string{"", "b"} }, ErrMalformed},
+		"a role twice":       {func(m *oncecard.Token, d *oncecard.Details) { d.Roles = []string{"b", "b"} }, ErrMalformed},
+		"roles out of order": {func(m *oncecard.Token, d *oncecard.Details) { d.Roles = []string{"b", "a"} }, ErrMalformed},
+		"a short key":        {func(m *oncecard.Token, d *oncecard.Details) { m.Network = m.Network[1:] }, ErrMalformed},
+		"no time":            {func(m *oncecard.Token, d *oncecard.Details) { m.Expiry = m.NotBefore }, ErrMalformed},
+		"far away":           {func(m *oncecard.Token, d *oncecard.Details) { m.Expiry = 1<<64 - 1 }, ErrMalformed},
+		"past":               {func(m *oncecard.Token, d *oncecard.Details) { m.NotBefore, m.Expiry = 1, 2 }, ErrExpired},
+		"other details":      {func(m *oncecard.Token, d *oncecard.Details) { m.Digest = make([]byte, 32) }, ErrForged},
+		"another network":    {func(m *oncecard.Token, d *oncecard.Details) { m.Network = bytes.Repeat([]byte{1}, 32) }, ErrForged},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := oncecard.Token{Network: publicOf(network), Member: [16]byte{1}, Name: "ana", Roles: []string{"a", "b"},
-				NotBefore: uint64(start.Unix()), Expiry: uint64(start.Unix()) + 60}
-			test.change(&m)
-			_, err := ParseToken(signedBy(t, network, &m, &m.Proof), start)
+			d := oncecard.Details{Salt: make([]byte, 16), Name: "ana", Roles: []string{"a", "b"}}
+			m := oncecard.Token{Network: publicOf(network), Member: [16]byte{1}, NotBefore: uint64(start.Unix()), Expiry: uint64(start.Unix()) + 60}
+			test.change(&m, &d)
+			details, err := d.AppendTo(nil)
+			must(t, err)
+			if digest := sha256.Sum256(details); m.Digest == nil {
+				m.Digest = digest[:]
+			}
+			token := signedBy(t, network, &m, &m.Proof)
+			_, err = ParseToken(append(bytes.Clone(token), details...), start)
 			wants(t, err, test.err)
+			_, err = ParseToken(token, start)
+			wants(t, err, ErrMalformed, ErrExpired, ErrForged)
 		})
 	}
 }
@@ -165,17 +175,22 @@ func FuzzCard(f *testing.F) {
 func FuzzToken(f *testing.F) {
 	_, network, v := fixture(f)
 	own := publicOf(network)
-	f.Add([]byte(v.Token))
+	f.Add([]byte(slices.Concat(v.Token, v.Details)))
+	f.Add([]byte(v.Details))
 	f.Add([]byte(v.Roll))
 	f.Add([]byte(v.Move))
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		if token, err := ParseToken(octets, start); err == nil && !bytes.Equal(token.Octets(), octets) {
 			t.Error("a token is not what it was")
 		}
+		if token, err := ParseShownToken(octets, start); err == nil && !bytes.Equal(token.Octets(), octets) {
+			t.Error("a token that is shown is not what it was")
+		}
 		if r, err := ParseRoll(octets); err == nil && !bytes.Equal(r.octets, octets) {
 			t.Error("a roll is not what it was")
 		}
 		again(t, new(oncecard.Token), octets)
+		again(t, new(oncecard.Details), octets)
 		again(t, new(oncecard.Roll), octets)
 		again(t, new(oncecard.Move), octets)
 		_, _ = keysOf(octets, own)

@@ -65,7 +65,7 @@ func (n *Network) Invite(name, roles string, member uuid.UUID, days int) (string
 	if errors.As(err, &limit) && limit.Err == wire.ErrLimit { // the name is within its own
 		return "", &check.Error{
 			Method: "Invite", Argument: "roles", Given: fmt.Sprint(limit.Got),
-			Allowed: fmt.Sprintf("at most %d roles of at most 64 octets each, and of %d together,", oncecard.MaxTokenRoles, oncecard.MaxTokenRolesOctets),
+			Allowed: fmt.Sprintf("at most %d roles of at most 64 octets each, and of %d together,", oncecard.MaxDetailsRoles, oncecard.MaxDetailsRolesOctets),
 		}
 	}
 	return invite, err
@@ -161,7 +161,7 @@ func (n *Network) Adopt(text string) error {
 		if r.rank.Compare(latest.rank) > 0 {
 			latest = r
 		}
-		if !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts(), latest.texts()) {
+		if !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts((*Token).Octets), latest.texts((*Token).Octets)) {
 			return b.publish(now)
 		}
 		return b.save(latest)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -21,24 +22,42 @@ import (
 type Token struct {
 	Network           ed25519.PublicKey
 	Member            uuid.UUID
-	Name              string
+	Name              string   // empty if the details are not shown
 	Roles             []string // sorted, each once
 	NotBefore, Expiry time.Time
-	octets            []byte
+	octets            []byte // details come after the token
 }
 
-// Octets returns the token as it travels. They are not to be changed.
+// Octets returns the token as members show it to each other, with its details. They are not to
+// be changed.
 func (t *Token) Octets() []byte { return t.octets }
 
-// ParseToken returns the token that octets hold, if it is right and valid now. Errors
-// are ErrMalformed, ErrExpired or ErrForged. Whether the network is one to rely on, and
-// the member is who shows the token, is for the caller to tell.
+// Bare returns the token as others are shown it, without its details.
+func (t *Token) Bare() []byte { return t.octets[:oncecard.MaxToken:oncecard.MaxToken] }
+
+func (t *Token) details() []byte { return t.octets[oncecard.MaxToken:] }
+
+// ParseToken returns the token that octets hold, with its details, if it is right and valid
+// now. Errors are ErrMalformed, ErrExpired or ErrForged. Whether the network is one to rely on,
+// and the member is who shows the token, is for the caller to tell.
 func ParseToken(octets []byte, now time.Time) (*Token, error) {
+	t, err := ParseShownToken(octets, now)
+	if err == nil && t.Name == "" {
+		err = fmt.Errorf("token: %w: no details", ErrMalformed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// ParseShownToken is ParseToken for one whose details need not be shown.
+func ParseShownToken(octets []byte, now time.Time) (*Token, error) {
 	t, err := readToken(octets)
 	if err == nil {
 		err = t.Valid(now)
 	}
-	if err == nil && !proved(t.Network, cardPurpose, nil, octets) {
+	if err == nil && !proved(t.Network, cardPurpose, nil, t.Bare()) {
 		err = ErrForged
 	}
 	if err != nil {
@@ -47,19 +66,29 @@ func ParseToken(octets []byte, now time.Time) (*Token, error) {
 	return t, nil
 }
 
-// readToken is ParseToken but for the time and the proof.
+// readToken is ParseShownToken but for the time and the proof.
 func readToken(octets []byte) (*Token, error) {
 	var m oncecard.Token
-	if err := decode(&m, octets, oncecard.MaxInviteToken); err != nil {
+	bare := octets[:min(len(octets), oncecard.MaxToken)]
+	if err := decode(&m, bare, oncecard.MaxToken); err != nil {
 		return nil, err
 	}
-	if m.Name == "" || !slices.Equal(m.Roles, sorted(m.Roles)) {
+	t := &Token{Network: m.Network, Member: m.Member, NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: bytes.Clone(octets)}
+	if len(t.details()) == 0 {
+		return t, nil
+	}
+	var d oncecard.Details
+	if err := decode(&d, t.details(), oncecard.MaxDetails); err != nil {
+		return nil, err
+	}
+	if d.Name == "" || !slices.Equal(d.Roles, sorted(d.Roles)) {
 		return nil, fmt.Errorf("%w: name or roles", ErrMalformed)
 	}
-	return &Token{
-		Network: m.Network, Member: m.Member, Name: m.Name, Roles: m.Roles,
-		NotBefore: unix(m.NotBefore), Expiry: unix(m.Expiry), octets: bytes.Clone(octets),
-	}, nil
+	if sha256.Sum256(t.details()) != [sha256.Size]byte(m.Digest) {
+		return nil, fmt.Errorf("%w: details of another token", ErrForged)
+	}
+	t.Name, t.Roles = d.Name, d.Roles
+	return t, nil
 }
 
 // Valid returns ErrExpired unless the token is valid at a time.
@@ -81,17 +110,25 @@ func sorted(roles []string) []string {
 	return slices.DeleteFunc(list, func(role string) bool { return role == "" })
 }
 
-// newToken returns a token of a network.
+// newToken returns a token of a network, from which nobody can guess its details.
 func newToken(network ed25519.PrivateKey, name string, roles []string, member uuid.UUID, from, until time.Time) (*Token, error) {
-	m := oncecard.Token{
-		Network: publicOf(network), Member: member, Name: name, Roles: sorted(roles),
-		NotBefore: uint64(from.Unix()), Expiry: uint64(until.Unix()),
+	d := oncecard.Details{Salt: make([]byte, oncecard.MaxDetailsSalt), Name: name, Roles: sorted(roles)}
+	rand.Read(d.Salt)
+	return tokenWith(network, &d, member, from, until)
+}
+
+func tokenWith(network ed25519.PrivateKey, d *oncecard.Details, member uuid.UUID, from, until time.Time) (*Token, error) {
+	details, err := d.AppendTo(nil)
+	if err != nil {
+		return nil, err
 	}
+	digest := sha256.Sum256(details)
+	m := oncecard.Token{Network: publicOf(network), Member: member, Digest: digest[:], NotBefore: uint64(from.Unix()), Expiry: uint64(until.Unix())}
 	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
 	if err != nil {
 		return nil, err
 	}
-	return ParseToken(octets, Anytime)
+	return ParseToken(append(octets, details...), Anytime)
 }
 
 // tokenIn returns the token that a line of a file holds. It may have expired.
@@ -111,6 +148,7 @@ type Roll struct {
 	Moves   []byte                  // how the network came to its key
 	keys    former
 	octets  []byte
+	bare    []byte // what the proof is over
 	rank    Rank
 }
 
@@ -119,8 +157,11 @@ func noRoll(network ed25519.PublicKey) *Roll {
 	return &Roll{Network: network, Revoked: map[uuid.UUID]time.Time{}}
 }
 
-// Octets returns the roll as it travels. They are not to be changed.
+// Octets returns the roll as it travels among members. They are not to be changed.
 func (r *Roll) Octets() []byte { return r.octets }
+
+// Bare returns the roll as others are shown it, without the details of its tokens.
+func (r *Roll) Bare() []byte { return r.bare }
 
 // Text returns the roll as people pass it on.
 func (r *Roll) Text() string { return written(wordRoll, r.octets) }
@@ -202,17 +243,28 @@ func (r *Roll) Covers(old *Roll) bool {
 	return true
 }
 
-// ParseRoll returns the roll that octets hold, if it is right. Errors are ErrMalformed or
-// ErrForged.
-func ParseRoll(octets []byte) (*Roll, error) {
+// ParseRoll returns the roll that octets hold, with the details of its tokens, if it is right.
+// Errors are ErrMalformed or ErrForged.
+func ParseRoll(octets []byte) (*Roll, error) { return parseRoll(octets, true) }
+
+// ParseBareRoll is ParseRoll for one without details.
+func ParseBareRoll(octets []byte) (*Roll, error) { return parseRoll(octets, false) }
+
+func parseRoll(octets []byte, detailed bool) (r *Roll, err error) {
 	var m oncecard.Roll
-	err := decode(&m, octets, oncecard.MaxRoll)
-	if err == nil && !proved(m.Network, cardPurpose, nil, octets) { // before what it takes to read the rest
-		err = ErrForged
+	var bare []byte
+	err = decode(&m, octets, oncecard.MaxRoll)
+	if details := m.Details; err == nil {
+		m.Details = nil
+		if bare, err = m.AppendTo(nil); err == nil && !proved(m.Network, cardPurpose, nil, bare) { // before what it takes to read the rest
+			err = ErrForged
+		}
+		if m.Details = details; err == nil && len(details) != len(m.Tokens) && (detailed || len(details) > 0) {
+			err = fmt.Errorf("%w: details", ErrMalformed)
+		}
 	}
-	var r *Roll
 	if err == nil {
-		r, err = rollOf(&m, bytes.Clone(octets))
+		r, err = rollOf(&m, bytes.Clone(octets), bare)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("roll: %w", err)
@@ -220,10 +272,10 @@ func ParseRoll(octets []byte) (*Roll, error) {
 	return r, nil
 }
 
-// rollOf returns the roll that a message is and octets encode.
-func rollOf(m *oncecard.Roll, octets []byte) (*Roll, error) {
+// rollOf returns the roll that a message is and octets encode, and bare without details.
+func rollOf(m *oncecard.Roll, octets, bare []byte) (*Roll, error) {
 	r := &Roll{
-		Network: m.Network, Number: m.Number, Moves: m.Moves, octets: octets,
+		Network: m.Network, Number: m.Number, Moves: m.Moves, octets: octets, bare: bare,
 		Revoked: make(map[uuid.UUID]time.Time, len(m.Revoked)), Tokens: make(map[uuid.UUID]*Token, len(m.Tokens)),
 	}
 	for _, pair := range m.Revoked {
@@ -231,8 +283,13 @@ func rollOf(m *oncecard.Roll, octets []byte) (*Roll, error) {
 		until, _ := strconv.ParseUint(pair.Value, 10, 40)
 		r.Revoked[id] = unix(until)
 	}
-	for _, text := range m.Tokens {
+	for i, text := range m.Tokens {
 		octets, err := ParseBase64(text)
+		if err == nil && len(m.Details) > 0 {
+			var details []byte
+			details, err = ParseBase64(m.Details[i])
+			octets = append(octets, details...)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -240,16 +297,16 @@ func rollOf(m *oncecard.Roll, octets []byte) (*Roll, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Tokens[token.Member] = token; !token.Network.Equal(r.Network) || r.Voids(token) {
+		if r.Tokens[token.Member] = token; !token.Network.Equal(r.Network) || r.Voids(token) || (token.Name == "") != (len(m.Details) == 0) {
 			return nil, fmt.Errorf("%w: token of %s", ErrMalformed, token.Member)
 		}
 	}
-	if !slices.Equal(m.Revoked, r.pairs()) || !slices.Equal(m.Tokens, r.texts()) {
+	if !slices.Equal(m.Revoked, r.pairs()) || !slices.Equal(m.Tokens, r.texts((*Token).Bare)) || len(m.Details) > 0 && !slices.Equal(m.Details, r.texts((*Token).details)) {
 		return nil, fmt.Errorf("%w: members", ErrMalformed)
 	}
 	var err error
 	r.keys, err = keysOf(m.Moves, m.Network)
-	r.rank = Rank{uint8(len(r.keys)), r.Number, sha256.Sum256(octets)}
+	r.rank = Rank{uint8(len(r.keys)), r.Number, sha256.Sum256(bare)}
 	return r, err
 }
 
@@ -262,19 +319,23 @@ func (r *Roll) pairs() []wire.Pair {
 	return wire.Pairs(list)
 }
 
-// texts writes the tokens in the one way that there is.
-func (r *Roll) texts() []string {
+// texts writes a part of the tokens in the one way that there is.
+func (r *Roll) texts(part func(*Token) []byte) []string {
 	list := make([]string, 0, len(r.Tokens))
 	for _, id := range slices.SortedFunc(maps.Keys(r.Tokens), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
-		list = append(list, Base64(r.Tokens[id].octets))
+		list = append(list, Base64(part(r.Tokens[id])))
 	}
 	return list
 }
 
 // signed returns the roll as the network's key makes it one.
 func (r *Roll) signed(network ed25519.PrivateKey) (*Roll, error) {
-	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Revoked: r.pairs(), Tokens: r.texts()}
+	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Revoked: r.pairs(), Tokens: r.texts((*Token).Bare)}
 	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
+	if err == nil {
+		m.Details = r.texts((*Token).details)
+		octets, err = m.AppendTo(nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the network's roll: %w: %w", ErrFull, err)
 	}

@@ -46,26 +46,36 @@ func TestRollOfTokens(t *testing.T) {
 	must(t, err)
 	low, err := newToken(network, "bob", nil, uuid.UUID{1}, start, start.Add(time.Hour))
 	must(t, err)
-	one, two := Base64(low.octets), Base64(own.token.octets)
+	one, two, three, four := Base64(low.Bare()), Base64(own.token.Bare()), Base64(low.details()), Base64(own.token.details())
 	if bytes.Compare(own.id[:], low.Member[:]) < 0 {
 		t.Fatal("the fixture has changed")
 	}
 	for name, test := range map[string]struct {
 		tokens  []string
+		details []string
 		revoked map[uuid.UUID]time.Time
 		err     error
 	}{
-		"two members":        {[]string{one, two}, nil, nil},
-		"out of order":       {[]string{two, one}, nil, ErrMalformed},
-		"twice the same":     {[]string{one, one}, nil, ErrMalformed},
-		"of another network": {[]string{Base64(stranger.octets)}, nil, ErrMalformed},
-		"void":               {[]string{one}, map[uuid.UUID]time.Time{low.Member: start}, ErrMalformed},
-		"revoked before":     {[]string{one}, map[uuid.UUID]time.Time{low.Member: start.Add(-time.Second)}, nil},
-		"no token":           {[]string{"AAAA"}, nil, ErrMalformed},
-		"padding":            {[]string{one + "="}, nil, ErrMalformed},
+		"two members":        {[]string{one, two}, []string{three, four}, nil, nil},
+		"out of order":       {[]string{two, one}, []string{four, three}, nil, ErrMalformed},
+		"twice the same":     {[]string{one, one}, []string{three, three}, nil, ErrMalformed},
+		"of another network": {[]string{Base64(stranger.Bare())}, []string{Base64(stranger.details())}, nil, ErrMalformed},
+		"void":               {[]string{one}, []string{three}, map[uuid.UUID]time.Time{low.Member: start}, ErrMalformed},
+		"revoked before":     {[]string{one}, []string{three}, map[uuid.UUID]time.Time{low.Member: start.Add(-time.Second)}, nil},
+		"no token":           {[]string{"AAAA"}, []string{three}, nil, ErrMalformed},
+		"padding":            {[]string{one + "="}, []string{three}, nil, ErrMalformed},
+		"no details":         {[]string{one, two}, nil, nil, ErrMalformed},
+		"too few details":    {[]string{one, two}, []string{three}, nil, ErrMalformed},
+		"too many details":   {[]string{one}, []string{three, four}, nil, ErrMalformed},
+		"details of another": {[]string{one, two}, []string{four, three}, nil, ErrForged},
+		"empty details":      {[]string{one}, []string{""}, nil, ErrMalformed},
 	} {
 		m := oncecard.Roll{Network: publicOf(network), Number: 1, Revoked: (&Roll{Revoked: test.revoked}).pairs(), Tokens: test.tokens}
-		_, err := ParseRoll(signedBy(t, network, &m, &m.Proof))
+		signedBy(t, network, &m, &m.Proof)
+		m.Details = test.details
+		octets, err := m.AppendTo(nil)
+		must(t, err)
+		_, err = ParseRoll(octets)
 		wants(t, err, test.err)
 		if t.Failed() {
 			t.Fatal(name)

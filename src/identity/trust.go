@@ -131,7 +131,11 @@ func (t *Trust) member(c Claim, now time.Time) (*Token, error) {
 	if own == nil || c.Card == nil || len(c.Token) == 0 {
 		return nil, fmt.Errorf("%w: %s shows no token", ErrMember, c.ID)
 	}
-	shown, err := ParseToken(c.Token, Anytime)
+	parse := ParseToken
+	if c.Name == "" {
+		parse = ParseShownToken
+	}
+	shown, err := parse(c.Token, Anytime)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrMember, err)

@@ -28,7 +28,7 @@ var start = time.Unix(1_700_000_000, 0)
 type vectors struct {
 	IdentitySeed, TransportKey, SealingSeed, NetworkSeed hexed
 	ID                                                   uuid.UUID
-	SealingKey, Card, Token, Move, Roll, Invite          hexed
+	SealingKey, Card, Token, Details, Move, Roll, Invite hexed
 	InviteText, RollText                                 string
 }
 
@@ -56,7 +56,8 @@ func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
 	card, err := own.issue(sealing, 7, start)
 	must(t, err)
 	network := ed25519.NewKeyFromSeed(v.NetworkSeed)
-	own.token, err = newToken(network, "ana", []string{"sensor", "", "admin", "sensor"}, own.id, start, start.Add(time.Hour))
+	details := oncecard.Details{Salt: seed(6)[:16], Name: "ana", Roles: sorted([]string{"sensor", "", "admin", "sensor"})}
+	own.token, err = tokenWith(network, &details, own.id, start, start.Add(time.Hour))
 	must(t, err)
 	v.Move, err = moved(ed25519.NewKeyFromSeed(seed(5)), publicOf(network), start)
 	must(t, err)
@@ -69,9 +70,17 @@ func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
 	v.Invite, err = invite.AppendTo(nil)
 	must(t, err)
 	v.ID, v.SealingKey = own.id, sealing.PublicKey().Bytes()
-	v.Card, v.Token, v.Roll = card.octets, own.token.octets, r.octets
+	v.Card, v.Token, v.Details, v.Roll = card.octets, own.token.Bare(), own.token.details(), r.octets
 	v.InviteText, v.RollText = written(wordInvite, v.Invite), r.Text()
 	return own, network, v
+}
+
+// bareRoll returns a roll without the details of its tokens.
+func bareRoll(t testing.TB, roll []byte) []byte {
+	t.Helper()
+	r, err := ParseRoll(roll)
+	must(t, err)
+	return r.Bare()
 }
 
 func must(t testing.TB, err error) {
@@ -104,7 +113,7 @@ func TestVectors(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(card, own.card) {
 		t.Errorf("card: %+v, %v", card, err)
 	}
-	token, err := ParseToken(v.Token, start)
+	token, err := ParseToken(slices.Concat(v.Token, v.Details), start)
 	if err != nil || !reflect.DeepEqual(token, own.token) || !slices.Equal(token.Roles, []string{"admin", "sensor"}) {
 		t.Errorf("token: %+v, %v", token, err)
 	}
@@ -128,8 +137,10 @@ func TestChanged(t *testing.T) {
 		parse  func([]byte) error
 	}{
 		"card":  {v.Card, func(b []byte) error { _, err := ParseCard(b, v.ID, start); return err }},
-		"token": {v.Token, func(b []byte) error { _, err := ParseToken(b, start); return err }},
+		"token": {v.Token, func(b []byte) error { _, err := ParseShownToken(b, start); return err }},
+		"shown": {slices.Concat(v.Token, v.Details), func(b []byte) error { _, err := ParseToken(b, start); return err }},
 		"roll":  {v.Roll, func(b []byte) error { _, err := ParseRoll(b); return err }},
+		"bare":  {bareRoll(t, v.Roll), func(b []byte) error { _, err := ParseBareRoll(b); return err }},
 		"moves": {v.Move, func(b []byte) error {
 			keys, err := keysOf(b, publicOf(network))
 			if err == nil && len(keys) == 0 {

@@ -137,7 +137,7 @@ func TestHeadersOfTheProtocolFit(t *testing.T) {
 		{Key: guard.HeaderCard, Value: identity.Base64(make([]byte, oncecard.MaxCard))},
 		{Key: guard.HeaderSealing, Value: identity.Base64(make([]byte, identity.SealingSize))},
 		{Key: guard.HeaderMoves, Value: identity.Base64(make([]byte, oncecard.MaxRollMoves))},
-		{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, oncecard.MaxToken))},
+		{Key: guard.HeaderToken, Value: identity.Base64(make([]byte, oncecard.MaxToken+oncecard.MaxDetails))},
 		{Key: guard.HeaderChallenge, Value: identity.Base64(make([]byte, guard.ChallengeSize))},
 		{Key: guard.HeaderNonce, Value: identity.Base64(make([]byte, 16))},
 		{Key: guard.HeaderGreeting, Value: number}, {Key: guard.HeaderProof, Value: identity.Base64(make([]byte, 64))},

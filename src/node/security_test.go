@@ -246,7 +246,7 @@ func TestMembers(t *testing.T) {
 		for _, a := range []*actor{ana, ben} {
 			a.wants("refused eve " + guard.NotLetIn(fmt.Errorf("%w: %s shows no token", identity.ErrMember, eve.UUID())).Error())
 		}
-		eve.seesAll("refused ana "+api.EventRefusalMember.Text(), "refused ben "+api.EventRefusalMember.Text())
+		eve.seesAll("refused "+api.EventRefusalMember.Text(), "refused "+api.EventRefusalMember.Text()) // who they are she is not told
 		start := time.Now()
 		ana.must(ana.guard.Identity.Adopt(revoke(t, network, "ben"))) // as another process does
 		ana.wants(revokes("ben", ben.UUID())...)

@@ -59,7 +59,7 @@ func TestMembershipErrors(t *testing.T) {
 		_, err := once.JoinNetwork(at(name), invite)
 		return err
 	}
-	proof := len(forBen) - 40 // a place within it
+	proof := len(forBen) - 80 // a place within it
 	forged := forBen[:proof] + "A" + forBen[proof+1:]
 	if forged == forBen {
 		forged = forBen[:proof] + "B" + forBen[proof+1:]

@@ -5,12 +5,12 @@
 // Nodes prove with these messages who they are. An identity is an Ed25519 key.
 // A CARD binds to it the keys that are used with it for a while, and is short:
 // it names the long one of them by its SHA-256. A TOKEN says that a network
-// vouches for an id. An INVITE carries a token to a node that is to become a
-// member, and may carry a new identity, too. A ROLL is what a network says of
-// all its members: which token of each is the latest, and whose tokens are
-// void. A MOVE gives a network another key.
+// vouches for an id, and DETAILS say by what name. An INVITE carries a token
+// to a node that is to become a member, and may carry a new identity, too. A
+// ROLL is what a network says of all its members: which token of each is the
+// latest, and whose tokens are void. A MOVE gives a network another key.
 //
-//	once-card = CARD / TOKEN / ROLL / INVITE / MOVE
+//	once-card = CARD / TOKEN [ DETAILS ] / ROLL / INVITE / MOVE
 //
 // A message may be used by one goroutine at a time.
 //
@@ -38,19 +38,19 @@ const (
 	MaxCardTransport       = 32
 	MaxCardSealing         = 32
 	MaxCardProof           = 64
-	MaxToken               = 1488
+	MaxToken               = 176
 	MaxTokenNetwork        = 32
-	MaxTokenName           = 255
-	MaxTokenRoles          = 16
-	MaxTokenRolesOctets    = 1024
+	MaxTokenDigest         = 32
 	MaxTokenProof          = 64
-	MaxRoll                = 326976
+	MaxRoll                = 478532
 	MaxRollNetwork         = 32
 	MaxRollMoves           = 1216
 	MaxRollRevoked         = 2048
 	MaxRollRevokedOctets   = 114688
 	MaxRollTokens          = 1024
-	MaxRollTokensOctets    = 196608
+	MaxRollTokensOctets    = 245760
+	MaxRollDetails         = 1024
+	MaxRollDetailsOctets   = 98304
 	MaxRollProof           = 64
 	MaxInvite              = 4176
 	MaxInviteSeed          = 32
@@ -61,6 +61,11 @@ const (
 	MaxMoveFrom            = 32
 	MaxMoveTo              = 32
 	MaxMoveProof           = 64
+	MaxDetails             = 1372
+	MaxDetailsSalt         = 16
+	MaxDetailsName         = 255
+	MaxDetailsRoles        = 16
+	MaxDetailsRolesOctets  = 1024
 )
 
 // ID tells the messages apart.
@@ -68,19 +73,21 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDCard   ID = 1 // binds keys to an identity.
-	IDToken  ID = 2 // says that an id is a member of a network.
-	IDRoll   ID = 3 // is what a network says of its members.
-	IDInvite ID = 4 // makes whoever takes it a member.
-	IDMove   ID = 5 // says that a network goes on under another key.
+	IDCard    ID = 1 // binds keys to an identity.
+	IDToken   ID = 2 // says that an id is a member of a network.
+	IDRoll    ID = 3 // is what a network says of its members.
+	IDInvite  ID = 4 // makes whoever takes it a member.
+	IDMove    ID = 5 // says that a network goes on under another key.
+	IDDetails ID = 6 // says more of a member, to members only.
 )
 
 var names = [...]string{
-	IDCard:   "CARD",
-	IDToken:  "TOKEN",
-	IDRoll:   "ROLL",
-	IDInvite: "INVITE",
-	IDMove:   "MOVE",
+	IDCard:    "CARD",
+	IDToken:   "TOKEN",
+	IDRoll:    "ROLL",
+	IDInvite:  "INVITE",
+	IDMove:    "MOVE",
+	IDDetails: "DETAILS",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -186,12 +193,8 @@ type Token struct {
 	Network []byte
 	// the id of the member
 	Member [16]byte
-	// the name that the member goes by; at most 255 octets
-	Name string
-	// what the member may do in the network, in words that applications agree
-	// on; sorted, none twice; at most 16 entries of at most 64 octets,
-	// together 1024
-	Roles []string
+	// SHA-256 of the DETAILS; always 32 octets
+	Digest []byte
 	// when the token becomes valid
 	NotBefore uint64
 	// when it ceases to be valid
@@ -205,7 +208,7 @@ func (*Token) ID() ID { return IDToken }
 
 // Size returns the length of the first frame in octets.
 func (m *Token) Size() int {
-	return 36 + wire.SizeBytes(m.Network) + wire.SizeString(m.Name) + wire.SizeStrings(m.Roles) + wire.SizeBytes(m.Proof)
+	return 36 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Digest) + wire.SizeBytes(m.Proof)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -218,8 +221,7 @@ func (m *Token) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(Version)
 	w.Bytes("network", m.Network, 32)
 	w.UUID(m.Member)
-	w.String("name", m.Name, 255)
-	w.Strings("roles", m.Roles, 16, 64, 1024)
+	w.Bytes("digest", m.Digest, 32)
 	w.Uint64(m.NotBefore)
 	w.Uint64(m.Expiry)
 	w.Bytes("proof", m.Proof, 64)
@@ -234,8 +236,8 @@ func (m *Token) Decode(frame []byte, content [][]byte) error {
 	r.Bytes("network", &m.Network, 32)
 	r.Exactly("network", m.Network, 32)
 	r.UUID("member", &m.Member)
-	r.String("name", &m.Name, 255)
-	r.Strings("roles", &m.Roles, 16, 64, 1024)
+	r.Bytes("digest", &m.Digest, 32)
+	r.Exactly("digest", m.Digest, 32)
 	r.Uint64("not before", &m.NotBefore)
 	r.Uint64("expiry", &m.Expiry)
 	r.Bytes("proof", &m.Proof, 64)
@@ -261,8 +263,12 @@ type Roll struct {
 	Revoked []wire.Pair
 	// the latest TOKEN of each member that is not void, in base64, in the
 	// order of the members' ids; the one in this example is none; at most 1024
-	// entries of at most 2731 octets, together 196608
+	// entries of at most 240 octets, together 245760
 	Tokens []string
+	// the DETAILS of these tokens, in base64, in the same order; those in this
+	// example are none. The proof is over the ROLL without them; at most 1024
+	// entries of at most 2048 octets, together 98304
+	Details []string
 	// signature by the network's key; always 64 octets
 	Proof []byte
 }
@@ -272,7 +278,7 @@ func (*Roll) ID() ID { return IDRoll }
 
 // Size returns the length of the first frame in octets.
 func (m *Roll) Size() int {
-	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Moves) + wire.SizePairs(m.Revoked) + wire.SizeStrings(m.Tokens) + wire.SizeBytes(m.Proof)
+	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Moves) + wire.SizePairs(m.Revoked) + wire.SizeStrings(m.Tokens) + wire.SizeStrings(m.Details) + wire.SizeBytes(m.Proof)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -287,7 +293,8 @@ func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w.Uint64(m.Number)
 	w.Bytes("moves", m.Moves, 1216)
 	w.Pairs("revoked", m.Revoked, 2048, 20, 114688)
-	w.Strings("tokens", m.Tokens, 1024, 2731, 196608)
+	w.Strings("tokens", m.Tokens, 1024, 240, 245760)
+	w.Strings("details", m.Details, 1024, 2048, 98304)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
 }
@@ -302,7 +309,8 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("number", &m.Number)
 	r.Bytes("moves", &m.Moves, 1216)
 	r.Pairs("revoked", &m.Revoked, 2048, 20, 114688)
-	r.Strings("tokens", &m.Tokens, 1024, 2731, 196608)
+	r.Strings("tokens", &m.Tokens, 1024, 240, 245760)
+	r.Strings("details", &m.Details, 1024, 2048, 98304)
 	r.Bytes("proof", &m.Proof, 64)
 	r.Exactly("proof", m.Proof, 64)
 	return r.End()
@@ -313,8 +321,8 @@ type Invite struct {
 	// secret key of the new member's identity, of Ed25519; empty if the member
 	// has one; at most 32 octets
 	Seed []byte
-	// the member's TOKEN; the octets of this example are none; at most 2048
-	// octets
+	// the member's TOKEN, and its DETAILS; the octets of this example are
+	// none; at most 2048 octets
 	Token []byte
 	// whole addresses of the rendezvous servers by which the members find each
 	// other across the internet; an invite that has some is a secret; at most
@@ -405,6 +413,53 @@ func (m *Move) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Details says more of a member, to members only.
+type Details struct {
+	// random octets, so that nobody can try names until one fits a TOKEN;
+	// always 16 octets
+	Salt []byte
+	// the name that the member goes by; at most 255 octets
+	Name string
+	// what the member may do in the network, in words that applications agree
+	// on; sorted, none twice; at most 16 entries of at most 64 octets,
+	// together 1024
+	Roles []string
+}
+
+// ID returns IDDetails.
+func (*Details) ID() ID { return IDDetails }
+
+// Size returns the length of the first frame in octets.
+func (m *Details) Size() int {
+	return 4 + wire.SizeBytes(m.Salt) + wire.SizeString(m.Name) + wire.SizeStrings(m.Roles)
+}
+
+// Frames returns the frames of content, which follow the first.
+func (*Details) Frames() [][]byte { return nil }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Details) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("DETAILS", b)
+	w.Header(Signature, uint8(IDDetails))
+	w.Uint8(Version)
+	w.Bytes("salt", m.Salt, 16)
+	w.String("name", m.Name, 255)
+	w.Strings("roles", m.Roles, 16, 64, 1024)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Details) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("DETAILS", frame, content)
+	r.Header(Signature, uint8(IDDetails))
+	r.Constant("version", 1, Version)
+	r.Bytes("salt", &m.Salt, 16)
+	r.Exactly("salt", m.Salt, 16)
+	r.String("name", &m.Name, 255)
+	r.Strings("roles", &m.Roles, 16, 64, 1024)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -440,6 +495,8 @@ func New(id ID) Message {
 		return new(Invite)
 	case IDMove:
 		return new(Move)
+	case IDDetails:
+		return new(Details)
 	}
 	return nil
 }

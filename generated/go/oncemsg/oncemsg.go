@@ -10,8 +10,9 @@
 // nodes say to each other does not depend on it. What nodes leave with the
 // server is modelled in [once_record](once_record.md): the server sees ids,
 // addresses, times and which tags coincide, and no names, groups, headers or
-// content. Where only members come in it sees the names and roles in the
-// TOKENs and the ROLL that they show, too.
+// content. Where only members come in it sees their TOKENs and their ROLL too,
+// and so who is a member until when and who is one no more, but not the
+// [DETAILS](once_card.md#details).
 //
 //	once-msg  = S:CHALLENGE C:AUTHENTICATE ( refused / S:OK *( request / told ) [ stop ] )
 //	request   = ( C:PUBLISH / C:RENEW / C:ROLL ) ( S:OK / S:NOPE )
@@ -53,11 +54,11 @@ const (
 	MaxChallengeChallenge     = 32
 	MaxChallengeCard          = 4096
 	MaxChallengeProof         = 64
-	MaxAuthenticate           = 6301
+	MaxAuthenticate           = 4429
 	MaxAuthenticatePart       = 32
 	MaxAuthenticateMembers    = 32
 	MaxAuthenticateCard       = 4096
-	MaxAuthenticateToken      = 2048
+	MaxAuthenticateToken      = 176
 	MaxAuthenticateProof      = 64
 	MaxOK                     = 86
 	MaxOKObserved             = 64
@@ -318,7 +319,8 @@ type Authenticate struct {
 	// the node's CARD; the octets of this example are none; at most 4096
 	// octets
 	Card []byte
-	// the node's TOKEN if it is a member, else nothing; at most 2048 octets
+	// the node's TOKEN, without DETAILS, if it is a member, else nothing; at
+	// most 176 octets
 	Token []byte
 	// signature by the identity of the card; always 64 octets
 	Proof []byte
@@ -345,7 +347,7 @@ func (m *Authenticate) AppendTo(b []byte) ([]byte, error) {
 	w.Bytes("part", m.Part, 32)
 	w.Bytes("members", m.Members, 32)
 	w.Bytes("card", m.Card, 4096)
-	w.Bytes("token", m.Token, 2048)
+	w.Bytes("token", m.Token, 176)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
 }
@@ -360,7 +362,7 @@ func (m *Authenticate) Decode(frame []byte, content [][]byte) error {
 	r.Bytes("part", &m.Part, 32)
 	r.Bytes("members", &m.Members, 32)
 	r.Bytes("card", &m.Card, 4096)
-	r.Bytes("token", &m.Token, 2048)
+	r.Bytes("token", &m.Token, 176)
 	r.Bytes("proof", &m.Proof, 64)
 	r.Exactly("proof", m.Proof, 64)
 	return r.End()
@@ -1385,7 +1387,8 @@ func (m *Ticket) Decode(frame []byte, content [][]byte) error {
 type Roll struct {
 	// number of the request that the message makes or answers; 0 for others
 	Number uint32
-	// the ROLL; the octets of this example are none; at most 393216 octets
+	// the ROLL, without DETAILS; the octets of this example are none; at most
+	// 393216 octets
 	Roll []byte
 }
 

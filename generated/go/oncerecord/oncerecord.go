@@ -272,7 +272,8 @@ type Inside struct {
 	// what content that is sent ahead of a connection is sealed under; drawn
 	// with each record; always 32 octets
 	Challenge []byte
-	// its TOKEN if it is a member, else nothing; at most 2048 octets
+	// its TOKEN with its DETAILS if it is a member, else nothing; at most 2048
+	// octets
 	Token []byte
 	// where it may be reached; at most 16 entries of at most 96 octets,
 	// together 1024

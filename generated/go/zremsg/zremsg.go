@@ -73,8 +73,8 @@ const (
 	MaxHolds              = 51
 	MaxHoldsDigest        = 32
 	MaxAsk                = 6
-	MaxRoll               = 326986
-	MaxRollRoll           = 326976
+	MaxRoll               = 478542
+	MaxRollRoll           = 478532
 	MaxAskSealing         = 42
 	MaxAskSealingDigest   = 32
 	MaxSealing            = 1226
@@ -830,7 +830,7 @@ type Roll struct {
 	// more
 	Sequence uint16
 	// the ROLL of once_card; the octets of this example are none; at most
-	// 326976 octets
+	// 478532 octets
 	Roll []byte
 }
 
@@ -851,7 +851,7 @@ func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDRoll))
 	w.Uint8(Version)
 	w.Uint16(m.Sequence)
-	w.Bytes("roll", m.Roll, 326976)
+	w.Bytes("roll", m.Roll, 478532)
 	return w.End()
 }
 
@@ -861,7 +861,7 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDRoll))
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
-	r.Bytes("roll", &m.Roll, 326976)
+	r.Bytes("roll", &m.Roll, 478532)
 	return r.End()
 }
 

@@ -216,7 +216,7 @@ func (s *session) SendAuthenticate() {
 		Proof: s.Identity.Sign(rendezvous.NodePurpose, rendezvous.NodeWords(s.keys.Server, s.challenge.Challenge, s.keys.Number)),
 	}
 	if s.keys.Members != nil {
-		m.Members, m.Token = s.keys.Members, s.Identity.Token().Octets()
+		m.Members, m.Token = s.keys.Members, s.Identity.Token().Bare()
 	}
 	s.ask(m)
 }
@@ -231,7 +231,7 @@ func (s *session) note() {
 		s.Observed(s.link.LocalAddr(), m.Observed)
 	}
 	if roll := s.Identity.Roll(); roll != nil && s.keys.Members != nil && roll.Number > m.Rolls && s.state != machine.StateAuthenticating {
-		s.send(s.next(), &oncemsg.Roll{Roll: roll.Octets()})
+		s.send(s.next(), &oncemsg.Roll{Roll: roll.Bare()})
 	}
 }
 

@@ -127,7 +127,7 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 
 // roll takes the roll of the node's network.
 func (c *session) roll(m *oncemsg.Roll) func() (oncemsg.Message, *refusal) {
-	roll, err := identity.ParseRoll(m.Roll)
+	roll, err := identity.ParseBareRoll(m.Roll)
 	return func() (oncemsg.Message, *refusal) {
 		s := c.server
 		if err != nil || !roll.Network.Equal(c.members) {

@@ -209,30 +209,30 @@ func TestMembers(t *testing.T) {
 			m.Token = token
 			return r, r.ask(m)
 		}
-		r, answer := enter("10.0.0.4", someone(), ana.Token().Octets())
+		r, answer := enter("10.0.0.4", someone(), ana.Token().Bare())
 		r.refused(serving.ReasonStranger, answer)
 		r, answer = enter("10.0.0.4", someone(), nil)
 		r.refused(serving.ReasonStranger, answer)
 		open, challenged := s.raw("10.0.0.6", someone())
 		open.refused(serving.ReasonStranger, open.ask(open.proof(challenged))) // an open network
 
-		b, answer := enter("10.0.0.3", ben, ben.Token().Octets())
+		b, answer := enter("10.0.0.3", ben, ben.Token().Bare())
 		if _, ok := answer.(*oncemsg.OK); !ok {
 			s.Fatalf("ben is not let in: %+v", answer)
 		}
 		b.ask(b.record(1))
-		a, answer := enter("10.0.0.2", ana, ana.Token().Octets())
+		a, answer := enter("10.0.0.2", ana, ana.Token().Bare())
 		if ok, is := answer.(*oncemsg.OK); !is || ok.Rolls != 0 {
 			s.Fatalf("ana is not let in: %+v", answer)
 		}
-		if ok, is := a.ask(&oncemsg.Roll{Roll: after.Octets()}).(*oncemsg.OK); !is || ok.Rolls != after.Number {
+		if ok, is := a.ask(&oncemsg.Roll{Roll: after.Bare()}).(*oncemsg.OK); !is || ok.Rolls != after.Number {
 			s.Errorf("the roll is not taken: %+v", ok)
 		}
 		b.refused(serving.ReasonRevoked, b.next().m)
 		if !b.ended() || s.server.Status().Peers != 0 {
 			s.Error("ben is still there")
 		}
-		answer = a.ask(&oncemsg.Roll{Roll: before.Octets()})
+		answer = a.ask(&oncemsg.Roll{Roll: before.Bare()})
 		if ok, is := answer.(*oncemsg.OK); !is || ok.Rolls != after.Number {
 			s.Errorf("an older roll is taken: %+v", answer)
 		}
@@ -240,10 +240,10 @@ func TestMembers(t *testing.T) {
 		a.close()
 		s.server.Close()
 		s.run()
-		b, answer = enter("10.0.0.3", ben, ben.Token().Octets())
+		b, answer = enter("10.0.0.3", ben, ben.Token().Bare())
 		b.refused(serving.ReasonRevoked, answer)
 		// A policy that changes sends away who is let in no more.
-		a, _ = enter("10.0.0.2", ana, ana.Token().Octets())
+		a, _ = enter("10.0.0.2", ana, ana.Token().Bare())
 		policy.Allow = map[uuid.UUID]bool{ben.UUID(): true}
 		if err := s.server.SetPolicy(policy); err != nil {
 			s.Error(err)

@@ -40,7 +40,7 @@ const (
 
 // memberOf returns the token that octets hold, if it makes an id a member of a network.
 func memberOf(octets []byte, network ed25519.PublicKey, id uuid.UUID, now time.Time) (*identity.Token, *refusal) {
-	token, err := identity.ParseToken(octets, now)
+	token, err := identity.ParseShownToken(octets, now)
 	switch {
 	case err != nil:
 		return nil, refuse(machine.ReasonStranger, "%v", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdh"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/oncecard"
+	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
@@ -219,4 +222,62 @@ func converse(ctx context.Context, t *testing.T, ana *client.Client, who, other 
 		t.Error(err)
 	}
 	work.Wait()
+}
+
+// TestMembersUnnamed: in all that a server reads of members and their roll there is no name
+// and no role; the same search finds them in what members show each other.
+func TestMembersUnnamed(t *testing.T) {
+	const role = "role-of-a-conspirator"
+	n := must(identity.OpenNetwork(t.TempDir()))
+	who := must(identity.JoinAt(t.TempDir(), must(n.Invite(called, role, uuid.Nil, 30))))
+	must(who.Take(must(identity.RollIn(must(n.Roll())))))
+	hidden := map[string][]byte{"name": []byte(called), "role": []byte(role)}
+	words := map[string]int{}
+	tape := new(recording)
+	hear := func(_ *scene, _ *raw, h heard) {
+		switch m := h.m.(type) {
+		case *oncemsg.Authenticate:
+			if !bytes.Equal(m.Token, who.Token().Bare()) {
+				t.Errorf("the token is %x", m.Token)
+			}
+		case *oncemsg.Roll:
+			tape.addTokens(t, m.Roll)
+		}
+		words[fmt.Sprintf("%T", h.m)]++
+		for _, frame := range h.frames {
+			tape.add(frame)
+		}
+	}
+	beforeLiar(t, hear, func(s *scene) {
+		ana := s.node("10.0.0.2", called, who, func(c *client.Config) { c.Members = true })
+		time.Sleep(time.Minute)
+		leave(ana)
+	})
+	if words["*oncemsg.Authenticate"] != 1 || words["*oncemsg.Publish"] != 1 || words["*oncemsg.Roll"] == 0 {
+		t.Errorf("the server hears %v", words)
+	}
+	if found := tape.finds(hidden); len(found) > 0 {
+		t.Errorf("the server reads %q", found)
+	}
+	for _, shown := range []func(r *recording){
+		func(r *recording) { r.add(who.Token().Octets()) },
+		func(r *recording) { r.addTokens(t, who.Roll().Octets()) },
+	} {
+		tape := new(recording)
+		if shown(tape); len(tape.finds(hidden)) != len(hidden) {
+			t.Errorf("the same search finds but %q of what members are shown", tape.finds(hidden))
+		}
+	}
+}
+
+// addTokens adds what a roll has in base64.
+func (r *recording) addTokens(t *testing.T, octets []byte) {
+	t.Helper()
+	var roll oncecard.Roll
+	if err := roll.Decode(octets, nil); err != nil || len(roll.Tokens) == 0 {
+		t.Fatalf("a roll with %d tokens, %v", len(roll.Tokens), err)
+	}
+	for _, text := range append(roll.Tokens, roll.Details...) {
+		r.add(must(identity.ParseBase64(text)))
+	}
 }

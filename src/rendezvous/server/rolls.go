@@ -51,7 +51,7 @@ func (r *rolls) keep(networks []ed25519.PublicKey) error {
 				return err
 			}
 			if len(octets) > 0 {
-				parsed, err := identity.ParseRoll(octets)
+				parsed, err := identity.ParseBareRoll(octets)
 				if err != nil {
 					return err
 				}
