@@ -197,8 +197,9 @@ type record struct {
 	Identity        string            `json:"identity,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
-	Why             string            `json:"why,omitempty"`  // of a refusal, for programs
-	Ours            bool              `json:"ours,omitempty"` // it is this node that refuses
+	Why             string            `json:"why,omitempty"`      // of a refusal, for programs
+	Ours            bool              `json:"ours,omitempty"`     // it is this node that refuses
+	Question        uint64            `json:"question,omitempty"` // not 0 if the peer waits for an answer
 	Content         []string          `json:"content,omitempty"`
 	ContentEncoding string            `json:"content_encoding,omitempty"`
 	Msg             [][]byte          `json:"-"`
