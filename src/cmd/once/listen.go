@@ -209,7 +209,7 @@ type record struct {
 func newRecord(event once.Event) record {
 	origin := event.About()
 	r := record{
-		Time:       origin.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Time:       origin.Time.UTC().Format(jsonTime),
 		Peer:       origin.Peer.UUID().String(),
 		Name:       origin.Peer.Name(),
 		Endpoint:   origin.Peer.Endpoint(),
