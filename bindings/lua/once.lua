@@ -132,7 +132,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m87bcfbf38ed9611c") ~= 0 then
+if abi.lib.once_compatible(1, "mf70e216c30535610") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -550,9 +550,13 @@ function Node:shout(group_, content_, timeout)
   return result[0]
 end
 
--- Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: undelivered if that is not known, no answer if it has; after other errors it has not, and never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended.
+-- Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended.
 function Node:ask(peer_, content_, timeout)
-  return self:receive_one(timeout)
+  local octets, sizes, count = abi.content(content_)
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_node_ask(self.handle, abi.id(peer_), octets, sizes, count, abi.millis(timeout), 0, result))
+  local all = read_once_events(abi.take(result))
+  return all[#all]
 end
 
 -- Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended.

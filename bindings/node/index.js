@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm87bcfbf38ed9611c') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mf70e216c30535610') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -510,8 +510,13 @@ class Node extends Source {
     return result[0]
   }
 
-  /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: undelivered if that is not known, no answer if it has; after other errors it has not, and never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
-  async ask (options) { return this.receive(options) }
+  /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
+  async ask (peer, content, options) {
+    const content_ = abi.content(content)
+    const result = {}
+    await abi.apart(this.handle, once_node_ask, [abi.id(peer), content_.data, content_.sizes, content_.count], options, result)
+    return read_once_events(abi.take(result)).at(-1)
+  }
 
   /** Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended. */
   async reply (question, status, content, options) {

@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m87bcfbf38ed9611c"
+#define ONCE_MODEL "mf70e216c30535610"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -580,12 +580,12 @@ int once_node_shout (once_node_t self, const char *group, size_t group_size, con
 // Asks one peer something, and waits for the answer. The question is queued
 // for the peer as a whisper is, and the peer's program gets it as an event of
 // type whisper that has a question. There is one answer, or an error, which
-// says whether the peer has the question: undelivered if that is not known, no
-// answer if it has; after other errors it has not, and never gets it.
-// Questions end with the peer's exit, and with the wait. At most 1024 may wait
-// for one peer, and 16384 for all. It returns the answer as an event of type
-// whisper, which stays valid for ever, or fails if there is none, if it fails
-// as whisper does, or if the wait was ended.
+// says whether the peer has the question: no answer if it has; undelivered, or
+// that the wait was over or the node has stopped, if that is not known; after
+// other errors it never gets it. Questions end with the peer's exit, and with
+// the wait. At most 1024 may wait for one peer, and 16384 for all. It returns
+// the answer as an event of type whisper, which stays valid for ever, or fails
+// if there is none, if it fails as whisper does, or if the wait was ended.
 //   peer: the peer's UUID
 //   content: the frames of the question; they are copied; 1 to 65534 frames
 // The result is data of records: read it with once_next.

@@ -503,20 +503,28 @@ func go_once_node_shout(self C.uint64_t, group *C.char, group_size C.size_t, con
 
 //export go_once_node_ask
 func go_once_node_ask(self C.uint64_t, peer *C.once_uuid_t, content unsafe.Pointer, content_sizes *C.size_t, content_count C.size_t, timeout C.int64_t, cancel C.uint64_t, result *C.once_data_t) C.int {
-	_, e, code := abi.Of[*libonce.Node](uint64(self))
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
 	if code != 0 {
 		return C.int(code)
 	}
+	value_content, err := frames(content, content_sizes, content_count, 65534)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	defer release(value_content)
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	data, code := e.ReadOne(ctx)
-	if code == 0 {
-		give(result, data)
+	value, err := object.Ask(ctx, id(peer), *value_content)
+	if err != nil {
+		return C.int(e.Fail(err))
 	}
-	return C.int(code)
+	w := abi.NewWriter()
+	abi.PutEvent(w, value)
+	give(result, w.Bytes())
+	return 0
 }
 
 //export go_once_node_reply

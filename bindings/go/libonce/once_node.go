@@ -1060,10 +1060,11 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 // Ask asks one peer something, and waits for the answer. The question is
 // queued for the peer as a whisper is, and the peer's program gets it as an
 // event of type whisper that has a question. There is one answer, or an error,
-// which says whether the peer has the question: undelivered if that is not
-// known, no answer if it has; after other errors it has not, and never gets
-// it. Questions end with the peer's exit, and with the wait. At most 1024 may
-// wait for one peer, and 16384 for all.
+// which says whether the peer has the question: no answer if it has;
+// undelivered, or that the wait was over or the node has stopped, if that is
+// not known; after other errors it never gets it. Questions end with the
+// peer's exit, and with the wait. At most 1024 may wait for one peer, and
+// 16384 for all.
 //
 //   - peer: the peer's UUID
 //   - content: the frames of the question; they are copied; 1 to 65534

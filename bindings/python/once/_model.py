@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m87bcfbf38ed9611c"):
+if lib.once_compatible(1, b"mf70e216c30535610"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1448,8 +1448,13 @@ class Node(Source[Event]):
         return await apart(self.shout, group, content, timeout=timeout)
 
     def ask(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> Event:
-        """Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: undelivered if that is not known, no answer if it has; after other errors it has not, and never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended."""
-        return self._recv(timeout, cancel)
+        """Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended."""
+        parts = frames(content)
+        result = Data()
+        code = _once_node_ask(self._handle, octets(peer), *parts, millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return _read_once_events(take(result))[-1]
 
     async def ask_async(self, peer: PeerLike, content: Content, timeout: float | None = None) -> Event:
         """As ask, for asyncio."""

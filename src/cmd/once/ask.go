@@ -32,8 +32,8 @@ peer answers with an error. Plain ZRE nodes cannot be asked.
 
 With --json the outcome is an object, with peer (the id), name, result, and with
 an answer status and content, as in listen. The result is answered; declined, if
-the status is not 0; unanswered, if the peer has the question; or undelivered, if
-that is not known.`,
+the status is not 0; unanswered, if the peer has the question; or undelivered,
+if that is not known.`,
 		Example: `  once ask ben what time is it
   once ask ben - < query.json | jq .
   once ask --timeout 2s --json ben uptime | jq -r .result`,

@@ -77,8 +77,8 @@ commas separate the values.
 
 Exit status:
     0  what was asked for is done; or what goes on until it is ended (chat,
-       listen, answer, receive --keep, peers --watch, trace) was ended, by Ctrl-C
-       or as asked for; or nobody reads the output any more
+       listen, answer, receive --keep, peers --watch, trace) was ended, by
+       Ctrl-C or as asked for; or nobody reads the output any more
     1  it is not done: nobody is there, somebody is not known to have a message
        or a file, all refuse it, a question has no answer, a check of doctor
        fails, the system does not allow it; standard error says which

@@ -440,9 +440,11 @@ public final class Node extends Source<Event> {
         return shout(group, Abi.frames(content));
     }
 
-    /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: undelivered if that is not known, no answer if it has; after other errors it has not, and never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
+    /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
     public Event ask(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
-        return receiveOne(timeout, cancel);
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_ask(handle, a.id(peer), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        return Abi.last(Event.all(a.take()));
     }
 
     /** The same, however long it takes. */
