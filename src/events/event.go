@@ -20,11 +20,11 @@ type Facts struct {
 	Reason  peermachine.Reason
 	Why     api.EventWhy // of who was refused
 	Ours    bool         // it is this node that refuses
+	Status  uint32       // of an answer
 	Peer    *zre.Peer
 	Group   string
 	Content [][]byte
 	Asks    uint64 // of a whisper that is a question, what it is answered by
-	Status  uint32 // of an answer
 	Text    string // of a network event, why a node was refused, or what a twin means
 	At      time.Time
 	Version uint64 // of what is known after the event, 0 if no snapshot holds it
