@@ -139,9 +139,29 @@ func (r *intake) exchanged(e *events.Facts) bool {
 		}
 		r.count("questions over the limit")
 	case *onceask.Answer:
-		if e.Status = m.Status; !r.asks.answered(r.channel, m.Number, *e) {
+		if e.Status = m.Status; r.asks.waits(r.channel, m.Number) {
+			r.answers = append(r.answers, answer{m.Number, events.Kept(*e)})
+		} else {
 			r.count("answers that nobody waits for")
 		}
 	}
 	return false
+}
+
+// answer is one that has come, to a question of some number.
+type answer struct {
+	number uint64
+	event  *events.Event
+}
+
+// answered hands on the answers that have come with a run of events, which has been queued: what
+// the peer has said before comes before.
+func (r *intake) answered() {
+	for _, a := range r.answers {
+		if !r.asks.answered(r.channel, a.number, a.event) {
+			r.count("answers that nobody waits for")
+		}
+	}
+	clear(r.answers)
+	r.answers = r.answers[:0]
 }

@@ -132,14 +132,26 @@ func (a *asks) takeLocked(number uint64) *ask {
 	return waits
 }
 
-// answered takes in what a peer answers a question of some number. It tells whether that is
-// waited for.
-func (a *asks) answered(by *channel.Channel, number uint64, answer events.Facts) bool {
+// waits tells whether a peer is to answer a question of some number.
+func (a *asks) waits(by *channel.Channel, number uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if waits := a.waiting[number]; waits == nil || waits.to != by {
+	return a.waitsLocked(by, number)
+}
+
+func (a *asks) waitsLocked(by *channel.Channel, number uint64) bool {
+	waits := a.waiting[number]
+	return waits != nil && waits.to == by
+}
+
+// answered takes in what a peer answers a question of some number. It tells whether that is
+// waited for.
+func (a *asks) answered(by *channel.Channel, number uint64, answer *events.Event) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.waitsLocked(by, number) {
 		return false
 	}
-	a.takeLocked(number).answer <- events.Kept(answer)
+	a.takeLocked(number).answer <- answer
 	return true
 }

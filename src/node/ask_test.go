@@ -104,9 +104,15 @@ func TestAsk(t *testing.T) {
 				if err := ben.Reply(ctx, three, 0, large); !errors.Is(err, api.ErrTooLarge) {
 					t.Errorf("too much: %v", err)
 				}
+				ben.must(ben.Whisper(ctx, ana.UUID(), text("before")))
 				ben.must(ben.Reply(ctx, three, 0, text("that")))
 				if r := <-late; r.err != nil {
 					t.Error(r.err)
+				}
+				over, cancel := context.WithCancel(ctx)
+				cancel()
+				if e, err := ana.Recv(over); err != nil || string(e.Msg()[0]) != "before" { // it need not wait for that
+					t.Errorf("what was said before the answer comes after it: %v", err)
 				}
 				ana.settled()
 				ben.settled()

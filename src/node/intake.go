@@ -50,6 +50,7 @@ type intake struct {
 	whisper  zremsg.Whisper
 	exchange zremsg.Exchange
 	shout    zremsg.Shout
+	answers  []answer            // that came with the run
 	dropped  map[string]struct{} // groups in which plain content was dropped
 	reach    *channel.Reach
 	failed   uint64      // where in the channel something last failed to open, and one more
@@ -75,6 +76,9 @@ func (r *intake) push(run *Batch, came uint64) bool {
 		r.rush(run)
 	}
 	taken := r.events.Push(run, &r.Bringer, r.reached, waits)
+	if len(r.answers) > 0 {
+		r.answered()
+	}
 	if !taken && !empty && r.theirs == 0 {
 		r.over.link.Spoil()
 	} else if !empty {

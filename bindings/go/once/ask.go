@@ -39,7 +39,8 @@ func (e *AnswerError) Error() string {
 // peer never gets it: [ErrNoQuestions] if it is a plain ZRE node, which knows none;
 // [ErrQuestions] if 1024 to the peer wait already, or 16384 of the node; and those of
 // [Node.Whisper]. Who asks may use a time-out: a program that does not expect questions
-// leaves them unanswered.
+// leaves them unanswered. Events have to be read meanwhile: what the peer has said before its answer
+// comes before it, and waits if Config.Inbox is full.
 func (n *Node) Ask(ctx context.Context, peer uuid.UUID, content ...[]byte) ([][]byte, error) {
 	e, err := n.engine().Ask(ctx, peer, content)
 	if err != nil {
