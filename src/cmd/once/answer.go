@@ -46,6 +46,7 @@ type answering struct {
 	running chan struct{} // holds a token for each command that runs
 	pending chan struct{} // and one for each question that is looked at
 	work    sync.WaitGroup
+	flooded sync.Once
 
 	mu       sync.Mutex // guards what follows
 	answered uint64
@@ -165,8 +166,9 @@ type asked struct {
 func (a *answering) take(ctx context.Context, e *once.Whisper) {
 	select {
 	case a.pending <- struct{}{}:
-	default:
-		return // as if it had not come: its sender does not wait for ever
+	default: // its sender does not wait for ever
+		a.flooded.Do(func() { fmt.Fprintln(os.Stderr, "once: more questions come than can wait: some get no answer") })
+		return
 	}
 	q := &asked{e.Peer, e.Question, slices.Concat(e.Content...), e.Peer.Protection(), time.Now()}
 	full := len(a.pending) == cap(a.pending)
