@@ -29,9 +29,9 @@ func (n *Node) Ask(ctx context.Context, peer uuid.UUID, content [][]byte) (*Even
 // Question queues a question for a peer, as [Node.Whisper] does a message. After an error
 // nothing was queued; else Answer is to be called, once.
 func (n *Node) Question(ctx context.Context, peer uuid.UUID, content [][]byte) (*Asked, error) {
-	to := n.table.find(peer)
-	if to == nil {
-		return nil, cmp.Or(n.other(peer), n.absent())
+	to, err := n.meet(ctx, peer)
+	if err != nil {
+		return nil, err
 	}
 	a, number := n.asks.begin(to)
 	if a == nil {
