@@ -96,7 +96,7 @@ func TestExitStatus(t *testing.T) {
 		{2, "listen --count none", ``, `^once: --count "none": give a number from 1 on\nonce: 'once listen --help' tells how to use it\n$`},
 		{2, "whisper --timeout 1s --no-wait peer hi", ``, `^once: --no-wait and --timeout exclude each other\n`},
 		{2, "shout --group room --timeout 0s hi", ``, `^once: --timeout "0s": give a time above 0, such as 500ms or 5s\n`},
-		{2, "sing", ``, `^once: unknown command "sing" for "once"; did you mean send\?\n`},
+		{2, "sing", ``, `^once: unknown command "sing" for "once"; did you mean ping or send\?\n`},
 	} {
 		if !strings.Contains(root.Long, strings.Repeat(" ", 4)+string(rune('0'+test.status))+"  ") {
 			t.Errorf("once --help has no status %d", test.status)
