@@ -71,6 +71,7 @@ var floors = []string{
 	"generated/go/peermachine",
 	"generated/go/channelmachine",
 	"generated/go/oncecard",
+	"generated/go/onceask",
 	"generated/go/oncefiles",
 	"generated/go/oncelink",
 	"generated/go/oncemsg",

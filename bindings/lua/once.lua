@@ -49,6 +49,8 @@ int once_node_recv (uint64_t self, int64_t timeout, uint64_t cancel, void *resul
 int once_node_recv_batch (uint64_t self, void *buffer, size_t buffer_size, int64_t timeout, uint64_t cancel, void *result);
 int once_node_whisper (uint64_t self, const char *peer, const char *content, const size_t *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel);
 int once_node_shout (uint64_t self, const char *group, size_t group_size, const char *content, const size_t *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel, void *result);
+int once_node_ask (uint64_t self, const char *peer, const char *content, const size_t *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel, void *result);
+int once_node_reply (uint64_t self, uint64_t question, uint32_t status, const char *content, const size_t *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel);
 int once_node_flush (uint64_t self, int64_t timeout, uint64_t cancel);
 int once_node_ping (uint64_t self, const char *peer, int64_t timeout, uint64_t cancel, void *result);
 int once_node_traffic (uint64_t self, const char *peer, void *result);
@@ -130,7 +132,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m330553b32f5da2c0") ~= 0 then
+if abi.lib.once_compatible(1, "mf70e216c30535610") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -178,19 +180,21 @@ once.Event = Event
 
 local function read_once_event(data, begin, seen)
   local self, fixed = setmetatable({}, Event), begin + 5
-  local at = fixed + 36
+  local at = fixed + 48
   self.type = names["once_event type"][data:byte(fixed + 0)]
   local peer = abi.number(data, fixed + 1, 4) + 1
   seen[peer] = seen[peer] or readers.once_peer(data, peer, seen)
   self.peer = seen[peer]
   self.group, at = abi.text(data, at, abi.number(data, fixed + 5, 4))
   self.msg, at = abi.entries(data, at, abi.number(data, fixed + 9, 4))
-  self.reason, at = abi.text(data, at, abi.number(data, fixed + 13, 4))
-  self.why = names["once_event why"][data:byte(fixed + 17)]
-  self.ours = data:byte(fixed + 18) ~= 0
-  self.protection = names["once_peer protection"][data:byte(fixed + 19)]
-  self.time = tonumber(abi.wide(data, fixed + 20)) / 1e9
-  self.version = abi.wide(data, fixed + 28)
+  self.question = abi.wide(data, fixed + 13)
+  self.status = abi.number(data, fixed + 21, 4)
+  self.reason, at = abi.text(data, at, abi.number(data, fixed + 25, 4))
+  self.why = names["once_event why"][data:byte(fixed + 29)]
+  self.ours = data:byte(fixed + 30) ~= 0
+  self.protection = names["once_peer protection"][data:byte(fixed + 31)]
+  self.time = tonumber(abi.wide(data, fixed + 32)) / 1e9
+  self.version = abi.wide(data, fixed + 40)
   return self
 end
 readers.once_event = read_once_event
@@ -544,6 +548,21 @@ function Node:shout(group_, content_, timeout)
   local result = abi.ffi.new("uint32_t[1]")
   abi.check(self.handle, abi.lib.once_node_shout(self.handle, group_, #group_, octets, sizes, count, abi.millis(timeout), 0, result))
   return result[0]
+end
+
+-- Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended.
+function Node:ask(peer_, content_, timeout)
+  local octets, sizes, count = abi.content(content_)
+  local result = abi.ffi.new("once_data_t")
+  abi.check(self.handle, abi.lib.once_node_ask(self.handle, abi.id(peer_), octets, sizes, count, abi.millis(timeout), 0, result))
+  local all = read_once_events(abi.take(result))
+  return all[#all]
+end
+
+-- Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended.
+function Node:reply(question_, status_, content_, timeout)
+  local octets, sizes, count = abi.content(content_)
+  abi.check(self.handle, abi.lib.once_node_reply(self.handle, question_, status_, octets, sizes, count, abi.millis(timeout), 0))
 end
 
 -- Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped.

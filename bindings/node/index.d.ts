@@ -69,6 +69,10 @@ export class Event {
   readonly group: string
   /** Returns the content of a whisper or shout, one entry a frame. It is valid as long as the event. */
   readonly msg: Buffer[]
+  /** Returns what reply answers, for a whisper that is a question of the peer; else 0. */
+  readonly question: bigint
+  /** Returns 0, or of an answer that ask has returned why there is none, as the programs of both sides have it. */
+  readonly status: number
   /** Returns why a peer is gone: left, expired, replaced, refused (it does not let this node in), expelled (this node does not let it in), network or stopped; for an event about the network what has changed, for refused who refuses whom and why, for a twin and for unreachable what there is to know, all of them for people; for other events an empty string. */
   readonly reason: string
   /** Returns why a node is refused, for an event of type refused; for others nothing. */
@@ -280,6 +284,10 @@ export class Node extends Handle implements AsyncIterable<Event> {
   whisper (peer: PeerLike, content: Content, options?: Wait): Promise<void>
   /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
   shout (group: string, content: Content, options?: Wait): Promise<number>
+  /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
+  ask (peer: PeerLike, content: Content, options?: Wait): Promise<Event>
+  /** Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended. */
+  reply (question: bigint | number, status: number, content: Content, options?: Wait): Promise<void>
   /** Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped. */
   flush (options?: Wait): Promise<void>
   /** Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended. */

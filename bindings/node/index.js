@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm330553b32f5da2c0') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mf70e216c30535610') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -66,7 +66,7 @@ class Event {
 function read_once_event (data, at, seen) {
   const self = new Event()
   const fixed = at + 5
-  at = fixed + 36
+  at = fixed + 48
   self.type = names['once_event type'][data[fixed + 0]]
   const peerAt = data.readUInt32BE(fixed + 1)
   let peer = seen.get(peerAt)
@@ -75,13 +75,15 @@ function read_once_event (data, at, seen) {
   const groupSize = data.readUInt32BE(fixed + 5)
   self.group = groupSize === 0 ? '' : data.utf8Slice(at, at += groupSize)
   ;[self.msg, at] = abi.frames(data, at, data.readUInt32BE(fixed + 9))
-  const reasonSize = data.readUInt32BE(fixed + 13)
+  self.question = data.readBigUInt64BE(fixed + 13)
+  self.status = data.readUInt32BE(fixed + 21)
+  const reasonSize = data.readUInt32BE(fixed + 25)
   self.reason = reasonSize === 0 ? '' : data.utf8Slice(at, at += reasonSize)
-  self.why = names['once_event why'][data[fixed + 17]]
-  self.ours = data[fixed + 18] !== 0
-  self.protection = names['once_peer protection'][data[fixed + 19]]
-  self.timeNanoseconds = data.readInt32BE(fixed + 20) * 4294967296 + data.readUInt32BE(fixed + 20 + 4)
-  self.version = data.readBigUInt64BE(fixed + 28)
+  self.why = names['once_event why'][data[fixed + 29]]
+  self.ours = data[fixed + 30] !== 0
+  self.protection = names['once_peer protection'][data[fixed + 31]]
+  self.timeNanoseconds = data.readInt32BE(fixed + 32) * 4294967296 + data.readUInt32BE(fixed + 32 + 4)
+  self.version = data.readBigUInt64BE(fixed + 40)
   return self
 }
 
@@ -206,6 +208,8 @@ const once_node_recv_batch = abi.func('int once_node_recv_batch(uint64_t self, v
 const once_node_whisper = abi.func('int once_node_whisper(uint64_t self, const void *peer, const void *content, const void *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel)')
 const once_node_whisper_to = abi.func('int once_node_whisper_to(const void *all, const void *frame, size_t size)')
 const once_node_shout = abi.func('int once_node_shout(uint64_t self, const void *group, size_t group_size, const void *content, const void *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel, _Out_ uint32_t *result)')
+const once_node_ask = abi.func('int once_node_ask(uint64_t self, const void *peer, const void *content, const void *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel, _Out_ once_data_t *result)')
+const once_node_reply = abi.func('int once_node_reply(uint64_t self, uint64_t question, uint32_t status, const void *content, const void *content_sizes, size_t content_count, int64_t timeout, uint64_t cancel)')
 const once_node_flush = abi.func('int once_node_flush(uint64_t self, int64_t timeout, uint64_t cancel)')
 const once_node_ping = abi.func('int once_node_ping(uint64_t self, const void *peer, int64_t timeout, uint64_t cancel, _Out_ uint64_t *result)')
 const once_node_traffic = abi.func('int once_node_traffic(uint64_t self, const void *peer, _Out_ once_data_t *result)')
@@ -504,6 +508,23 @@ class Node extends Source {
     if (code !== Node.timedOut) throw abi.fail(this.handle, code)
     await abi.apart(this.handle, once_node_shout, [group_, group_.length, content_.data, content_.sizes, content_.count], options, result)
     return result[0]
+  }
+
+  /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
+  async ask (peer, content, options) {
+    const content_ = abi.content(content)
+    const result = {}
+    await abi.apart(this.handle, once_node_ask, [abi.id(peer), content_.data, content_.sizes, content_.count], options, result)
+    return read_once_events(abi.take(result)).at(-1)
+  }
+
+  /** Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended. */
+  async reply (question, status, content, options) {
+    const content_ = abi.content(content)
+    const code = once_node_reply(this.handle, question, status, content_.data, content_.sizes, content_.count, 0, 0)
+    if (code === 0) return
+    if (code !== Node.timedOut) throw abi.fail(this.handle, code)
+    await abi.apart(this.handle, once_node_reply, [question, status, content_.data, content_.sizes, content_.count], options)
   }
 
   /** Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped. */

@@ -15,6 +15,8 @@ static struct { char name [64]; once_uuid_t id; char headers [4096]; size_t head
 static once_node_t node;
 static const char *line = "", *directory;
 static int port, last_protection, log_lines;
+static uint64_t last_question;
+static once_data_t answered;
 static uint64_t failed_at;
 static char *buffer;
 static size_t buffer_size = BUFFER, filled, at;
@@ -69,8 +71,9 @@ frame_of (const char *word)
     return frame;
 }
 
+//  What is said: whispered, if there is a peer, shouted, if there is a group, asked, or replied.
 static int
-say (const once_uuid_t *peer, const char *group, char **words, int count)
+say (const char *verb, const once_uuid_t *peer, const char *to, char **words, int count)
 {
     size_t sizes [WORDS], size = 0;
     unsigned char *all = malloc (1);
@@ -82,9 +85,10 @@ say (const once_uuid_t *peer, const char *group, char **words, int count)
         free (frame.data);
     }
     uint32_t receivers;
-    int code = peer
-        ? once_node_whisper (node, peer, all, sizes, (size_t) count, ONCE_FOREVER, 0)
-        : once_node_shout (node, group, ONCE_TEXT, all, sizes, (size_t) count, ONCE_FOREVER, 0, &receivers);
+    int code = verb [0] == 'w'? once_node_whisper (node, peer, all, sizes, (size_t) count, ONCE_FOREVER, 0)
+        : verb [0] == 's'? once_node_shout (node, to, ONCE_TEXT, all, sizes, (size_t) count, ONCE_FOREVER, 0, &receivers)
+        : verb [0] == 'a'? once_node_ask (node, peer, all, sizes, (size_t) count, ONCE_FOREVER, 0, &answered)
+        : once_node_reply (node, last_question, (uint32_t) strtoul (to, NULL, 10), all, sizes, (size_t) count, ONCE_FOREVER, 0);
     free (all);
     return code;
 }
@@ -205,6 +209,34 @@ next_event (void)
 }
 
 static void
+compare (once_list_t msg, char **words, int count)
+{
+    if ((int) msg.count != count)
+        wrong ("it has another number of frames");
+    once_text_t got;
+    for (int word = 0; once_list_next (&msg, &got); word++) {
+        frame_t frame = frame_of (words [word]);
+        if (frame.size != got.size || memcmp (frame.data, got.data, got.size))
+            wrong ("a frame is not what was sent");
+        free (frame.data);
+    }
+}
+
+//  Holds what the last ask has returned against what it should be.
+static void
+answer (char **words, int count)
+{
+    once_event_t event = { .peer = 0 }, next;
+    size_t offset = 0;
+    while (once_next (once_event, &next, answered.data, answered.size, &offset))
+        event = next;
+    if (event.status != strtoul (words [0], NULL, 10))
+        wrong ("the status is another");
+    compare (event.msg, words + 1, count - 1);
+    once_free (&answered);
+}
+
+static void
 expect (char **words, int count)
 {
     while (true) {
@@ -213,19 +245,12 @@ expect (char **words, int count)
         if (event.type > 6 || strcmp (types [event.type], words [0]) || strcmp (peers [i].name, words [1]))
             continue;
         last_protection = event.protection;
+        last_question = event.question;
         int word = 2;
         if (word < count && !strchr (words [word], ':')
         && !once_text_is (event.type == ONCE_EVENT_TYPE_EXIT? event.reason: event.group, words [word++]))
             wrong ("it is another group or reason");
-        if ((int) event.msg.count != count - word)
-            wrong ("it has another number of frames");
-        once_text_t got;
-        for (; once_list_next (&event.msg, &got); word++) {
-            frame_t frame = frame_of (words [word]);
-            if (frame.size != got.size || memcmp (frame.data, got.data, got.size))
-                wrong ("a frame is not what was sent");
-            free (frame.data);
-        }
+        compare (event.msg, words + word, count - word);
         return;
     }
 }
@@ -315,9 +340,11 @@ attempt (char **words, int count, int64_t timeout)
     if (strcmp (verb, "sethead") == 0)
         return once_node_set_header (node, words [1], ONCE_TEXT, words [2], ONCE_TEXT);
     if (strcmp (verb, "shout") == 0)
-        return say (NULL, words [1], words + 2, count - 2);
-    if (strcmp (verb, "whisper") == 0)
-        return say (peer_named (words [1]), NULL, words + 2, count - 2);
+        return say (verb, NULL, words [1], words + 2, count - 2);
+    if (strcmp (verb, "whisper") == 0 || strcmp (verb, "ask") == 0)
+        return say (verb, peer_named (words [1]), NULL, words + 2, count - 2);
+    if (strcmp (verb, "reply") == 0)
+        return say (verb, NULL, words [1], words + 2, count - 2);
     if (strcmp (verb, "join") == 0) {
         if (!strchr (words [1], ':'))
             return once_node_join (node, words [1], ONCE_TEXT);
@@ -373,6 +400,9 @@ run (char **words, int count)
     else
     if (strcmp (verb, "expect") == 0)
         expect (words + 1, count - 1);
+    else
+    if (strcmp (verb, "answer") == 0)
+        answer (words + 1, count - 1);
     else
     if (strcmp (verb, "header") == 0) {
         words [4] = count > 3 && words [3]? words [3]: "";

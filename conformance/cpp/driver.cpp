@@ -73,6 +73,9 @@ public:
         else if (has ("leave")) node_.leave (words [1]);
         else if (has ("sethead")) node_.set_header (words [1], words [2]);
         else if (has ("whisper")) node_.whisper (peer (words [1]), frames (words, 2));
+        else if (has ("ask")) answered_ = node_.ask (peer (words [1]), frames (words, 2));
+        else if (has ("answer")) demand (answered_.status == std::stoul (words [1]) && answered_.msg == frames (words, 2), "the answer is another");
+        else if (has ("reply")) node_.reply (question_, static_cast<uint32_t> (std::stoul (words [1])), frames (words, 2));
         else if (has ("shout")) node_.shout (words [1], frames (words, 2));
         else if (has ("expect")) expect (words);
         else if (has ("peers")) demand (node_.peers ().size () == std::stoul (words [1]), "there are others");
@@ -144,6 +147,7 @@ private:
             if (event.type >= types.size () || types [event.type] != words [1] || event.peer.name != words [2])
                 continue;
             last_ = event.protection;
+            question_ = event.question;
             size_t at = 3;
             if (at < words.size () && words [at].find (':') == std::string::npos)
                 demand (words [at++] == (event.type == ONCE_EVENT_TYPE_EXIT? event.reason: event.group), "it is another group or reason");
@@ -204,6 +208,8 @@ private:
     std::string directory_, said_;
     std::map<std::string, once::Peer> peers_;
     unsigned last_ = 0;
+    uint64_t question_ = 0;
+    once::Event answered_;
 };
 
 int main (int, char **argv)

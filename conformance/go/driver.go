@@ -29,7 +29,7 @@ var errStarted = errors.New("started")
 var errNames = map[string]error{
 	"argument": once.ErrArgument, "started": errStarted, "no-peer": once.ErrNoPeer, "self": once.ErrSelf,
 	"too-large": once.ErrTooLarge, "stopped": once.ErrStopped, "undelivered": once.ErrUndelivered, "in-use": once.ErrInUse,
-	"reserved": once.ErrReserved, "timed-out": context.DeadlineExceeded,
+	"reserved": once.ErrReserved, "timed-out": context.DeadlineExceeded, "answered": once.ErrAnswered,
 }
 
 type driver struct {
@@ -38,6 +38,8 @@ type driver struct {
 	directory string
 	peers     map[string]once.Peer
 	last      once.Protection
+	question  once.Question
+	answered  string
 	said      string
 	lines     atomic.Int64
 }
@@ -110,7 +112,7 @@ func (d *driver) expect(words []string) error {
 		if err != nil {
 			return err
 		}
-		kind, peer, word, content := describe(event)
+		kind, peer, word, content := d.describe(event)
 		d.peers[peer.Name()] = peer
 		if kind != words[0] || peer.Name() != words[1] {
 			continue
@@ -130,7 +132,7 @@ func (d *driver) expect(words []string) error {
 	}
 }
 
-func describe(event once.Event) (kind string, peer once.Peer, word string, content [][]byte) {
+func (d *driver) describe(event once.Event) (kind string, peer once.Peer, word string, content [][]byte) {
 	peer = event.About().Peer
 	switch e := event.(type) {
 	case *once.Enter:
@@ -142,6 +144,7 @@ func describe(event once.Event) (kind string, peer once.Peer, word string, conte
 	case *once.Leave:
 		return "leave", peer, e.Group, nil
 	case *once.Whisper:
+		d.question = e.Question
 		return "whisper", peer, "", e.Content
 	case *once.Shout:
 		return "shout", peer, e.Group, e.Content
@@ -185,6 +188,18 @@ func (d *driver) fails(name string, words []string, timeout time.Duration) error
 func tell(word string) error {
 	fmt.Println(word)
 	_, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	return err
+}
+
+// ask asks, and notes the answer.
+func (d *driver) ask(ctx context.Context, args []string) error {
+	content, err := d.node.Ask(ctx, d.peer(args[0]), frames(args[1:])...)
+	status := uint32(0)
+	var none *once.AnswerError
+	if errors.As(err, &none) {
+		status, content, err = none.Status, none.Content, nil
+	}
+	d.answered = fmt.Sprint(status, " ", content)
 	return err
 }
 
@@ -234,6 +249,19 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 			return errors.New("it does not run")
 		}
 		return d.node.Whisper(ctx, d.peer(args[0]), frames(args[1:])...)
+	case "ask":
+		return d.ask(ctx, args)
+	case "answer":
+		return same(d.answered, fmt.Sprint(args[0], " ", frames(args[1:])))
+	case "reply":
+		status, err := strconv.ParseUint(args[0], 10, 32)
+		if err != nil {
+			return err
+		}
+		if status == 0 {
+			return d.node.Reply(ctx, d.question, frames(args[1:])...)
+		}
+		return d.node.ReplyError(ctx, d.question, uint32(status), frames(args[1:])...)
 	case "shout":
 		_, err := d.node.Shout(ctx, args[0], frames(args[1:])...)
 		return err

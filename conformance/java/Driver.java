@@ -29,6 +29,7 @@ final class Driver {
     private final AtomicInteger lines = new AtomicInteger();
     private Node node;
     private Event last;
+    private Event answered;
     private String said = "";
 
     private Driver(int port, String directory) {
@@ -195,6 +196,12 @@ final class Driver {
         case "leave": node.leave(first); break;
         case "sethead": node.setHeader(first, second); break;
         case "whisper": node.whisper(peer(first), frames(rest.subList(1, rest.size())), timeout, null); break;
+        case "ask": answered = node.ask(peer(first), frames(rest.subList(1, rest.size())), timeout, null); break;
+        case "answer":
+            must(answered.status() == Long.parseLong(first), answered.status());
+            must(Arrays.deepEquals(answered.msg(), frames(rest.subList(1, rest.size()))), "the answer is another");
+            break;
+        case "reply": node.reply(last.question(), Long.parseLong(first), frames(rest.subList(1, rest.size())), timeout, null); break;
         case "shout": node.shout(first, frames(rest.subList(1, rest.size())), timeout, null); break;
         case "second": make(first, List.of("identity=" + first)).start(); break;
         case "expect": expect(first, second, new ArrayList<>(rest.subList(2, rest.size()))); break;

@@ -5,7 +5,7 @@ local ffi = require "ffi"
 ffi.cdef "int getpid (void); int kill (int pid, int signal);"
 
 local file, scenario, role, port, directory = ...
-local node, last, said, peers, verbs = nil, nil, "", {}, {}
+local node, last, answered, said, peers, verbs = nil, nil, nil, "", {}, {}
 
 local function frame(word)
   local kind, value = word:match("^(%a+):(.*)$")
@@ -92,6 +92,14 @@ function verbs.join(words) node:join(words[1]:find(":") and frame(words[1]) or w
 function verbs.leave(words) node:leave(words[1]) end
 function verbs.sethead(words) node:set_header(words[1], words[2]) end
 function verbs.whisper(words) node:whisper(peer(words[1]), frames(words, 2)) end
+function verbs.ask(words) answered = node:ask(peer(words[1]), frames(words, 2)) end
+function verbs.answer(words)
+  local wanted = frames(words, 2)
+  assert(answered.status == tonumber(words[1]), answered.status)
+  assert(#wanted == #answered.msg, "it has another number of frames")
+  for i, octets in ipairs(wanted) do assert(octets == answered.msg[i], "a frame is not what was sent") end
+end
+function verbs.reply(words) node:reply(last.question, tonumber(words[1]), frames(words, 2)) end
 function verbs.shout(words) node:shout(words[1], frames(words, 2)) end
 function verbs.second(words) make(words[1], {identity = once.Identity.new(directory .. "/" .. words[1])}):start() end
 function verbs.peers(words) assert(#node:peers() == tonumber(words[1]), #node:peers()) end

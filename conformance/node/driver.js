@@ -9,7 +9,7 @@ const once = require('at-once')
 
 const [file, scenario, role, port, directory] = process.argv.slice(2)
 const peers = new Map()
-let node, last, lines = 0
+let node, last, answered, lines = 0
 let said = ''
 
 function frame (word) {
@@ -99,6 +99,11 @@ async function run ([verb, ...args], options = { timeout: 10000 }) {
     case 'leave': return node.leave(args[0])
     case 'sethead': return node.setHeader(args[0], args[1])
     case 'whisper': return await node.whisper(peer(args[0]), args.slice(1).map(frame))
+    case 'ask': answered = await node.ask(peer(args[0]), args.slice(1).map(frame)); return
+    case 'answer':
+      assert.equal(answered.status, args[0])
+      return assert.deepEqual(answered.msg, args.slice(1).map(frame))
+    case 'reply': return await node.reply(last.question, Number(args[0]), args.slice(1).map(frame))
     case 'shout': return await node.shout(args[0], args.slice(1).map(frame))
     case 'second': return await make(args[0], { identity: identity(args[0]) }).start()
     case 'expect': return await expect(...args)

@@ -82,6 +82,17 @@ class Driver:
         to = uuid.UUID(int=7) if peer == "nobody" else self.own.uuid if peer == "self" else self.peers[peer]
         self.own.whisper(to, [frame(word) for word in frames])
 
+    def ask(self, peer, *frames):
+        to = uuid.UUID(int=7) if peer == "nobody" else self.own.uuid if peer == "self" else self.peers[peer]
+        self.answered = self.own.ask(to, [frame(word) for word in frames], timeout=30)
+
+    def answer(self, status, *frames):
+        assert self.answered.status == int(status), self.answered
+        assert self.answered.msg == [frame(word) for word in frames], "the answer is another"
+
+    def reply(self, status, *frames):
+        self.own.reply(self.last.question, int(status), [frame(word) for word in frames])
+
     def shout(self, group, *frames):
         self.own.shout(group, [frame(word) for word in frames])
 

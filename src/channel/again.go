@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/onceask"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/seal"
 )
@@ -77,7 +78,8 @@ func (p *Path) succeedLocked(session *seal.Sender) {
 
 // Returned hands content to a function that the peer has not acknowledged, of a path
 // that lasts, in order: the group that it was said to, empty for a whisper, and its frames, which are
-// the function's. Own is who has said it. What does not open is not handed on, and counted.
+// the function's; of an answer those that the application has said. Questions are not: who has asked is
+// told. Own is who has said it. What does not open is not handed on, and counted.
 // It is for a path over which nothing is said any more.
 func (p *Path) Returned(own uuid.UUID, do func(group string, content [][]byte)) (lost int) {
 	p.each(func(at uint64, frames [][]byte, _ int) {
@@ -88,7 +90,14 @@ func (p *Path) Returned(own uuid.UUID, do func(group string, content [][]byte)) 
 		for i, frame := range frames {
 			copied[i] = bytes.Clone(frame)
 		}
-		group, content, err := p.againLocked(own, at, copied)
+		group, content, exchange, err := p.againLocked(own, at, copied)
+		if exchange && err == nil {
+			m, wrong := onceask.Parse(content[0], content[1:])
+			if _, asks := m.(*onceask.Question); asks {
+				return
+			}
+			content, err = content[1:], wrong
+		}
 		if err != nil {
 			lost++
 			return
@@ -98,25 +107,29 @@ func (p *Path) Returned(own uuid.UUID, do func(group string, content [][]byte)) 
 	return lost
 }
 
-// againLocked returns the group that content was said to, and what was said.
-func (p *Path) againLocked(own uuid.UUID, at uint64, frames [][]byte) (group string, content [][]byte, err error) {
-	if id, _ := zremsg.Peek(frames[0]); id == zremsg.IDShout {
+// againLocked returns the group that content was said to, and what was said, and whether that
+// is a message of once_ask.
+func (p *Path) againLocked(own uuid.UUID, at uint64, frames [][]byte) (group string, content [][]byte, exchange bool, err error) {
+	id, _ := zremsg.Peek(frames[0])
+	if id == zremsg.IDShout {
 		var m zremsg.Shout
 		if err := m.Decode(frames[0], frames[1:]); err != nil {
-			return "", nil, err
+			return "", nil, false, err
 		}
 		content = m.Content
 		if key := p.kept.find(at); key != nil {
 			content, err = seal.OpenGroup(own, m.Group, key, content[0], nil)
 		}
-		return m.Group, content, err
+		return m.Group, content, false, err
 	}
-	if p.sealing.session == nil {
-		return "", frames[1:], nil
+	session := p.sealing.session
+	if session == nil || id == zremsg.IDExchange {
+		return "", frames[1:], id == zremsg.IDExchange, nil
 	}
-	content, err = p.sealing.session.Open(frames[1], nil)
+	content, err = session.Open(frames[1], nil)
 	for i := 0; errors.Is(err, seal.ErrKey) && i < len(p.sealing.former); i++ {
-		content, err = p.sealing.former[i].Open(frames[1], nil)
+		session = p.sealing.former[i].Sender
+		content, err = session.Open(frames[1], nil)
 	}
-	return "", content, err
+	return "", content, session.Exchange(), err
 }

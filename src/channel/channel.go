@@ -72,6 +72,7 @@ func (c *Channel) Relink(p *Path) {
 	last := c.path.Swap(p)
 	said := last.Said()
 	c.sent.plus(said)
+	last.known, _ = last.Outbox.Acknowledged()
 	close(last.replaced)
 }
 

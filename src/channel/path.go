@@ -31,6 +31,7 @@ type Path struct {
 
 	full     func(*link.Link) // called when not even control messages have room
 	replaced chan struct{}    // closed when the peer has another path, or none
+	known    uint64           // what it had acknowledged then; set before
 	sealing  sealing
 	proof    atomic.Pointer[proof] // of what is not sealed; nil for none
 

@@ -40,7 +40,7 @@ func (p *Path) Rest() (what Amount) {
 // contentLocked tells whether a message at a position is content.
 func (p *Path) contentLocked(at uint64, frames [][]byte) bool {
 	switch id, _ := zremsg.Peek(frames[0]); id {
-	case zremsg.IDWhisper, zremsg.IDShout:
+	case zremsg.IDWhisper, zremsg.IDShout, zremsg.IDExchange:
 		_, aside := slices.BinarySearch(p.asides, at)
 		return !aside
 	}

@@ -183,9 +183,14 @@ func (p *Path) aside(octets int, put func([]byte) bool) error {
 	return err
 }
 
-// sealIntoLocked appends content to b, sealed. The caller holds the outbox.
-func (p *Path) sealIntoLocked(b []byte, content [][]byte) {
-	p.sealing.session.Append(b, content)
+// sealIntoLocked appends content to b, sealed, as what the application says or as a message of
+// once_ask. The caller holds the outbox.
+func (p *Path) sealIntoLocked(b []byte, content [][]byte, exchange bool) {
+	if exchange {
+		p.sealing.session.AppendExchange(b, content)
+	} else {
+		p.sealing.session.Append(b, content)
+	}
 	p.spendLocked()
 }
 

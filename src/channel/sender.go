@@ -33,36 +33,52 @@ func NewSender(g *guard.Guard, maxMessage int, only map[string]struct{}, members
 // queue is full. Errors are those of ctx, api.ErrArgument, api.ErrTooLarge, and
 // api.ErrNoPeer for a peer that is gone.
 func (s *Sender) Whisper(ctx context.Context, to *Channel, content [][]byte) error {
+	_, err := s.say(ctx, to, content, false)
+	return err
+}
+
+// say is Whisper, also for what a message of once_ask is made of, and returns where to find
+// what was said.
+func (s *Sender) say(ctx context.Context, to *Channel, content [][]byte, exchange bool) (Place, error) {
 	var message zremsg.Whisper
 	octets, err := s.measure(message.Size(), content)
 	if err != nil {
-		return err
+		return Place{}, err
 	}
 	sealed := to.seals()
 	if sealed {
 		if octets, err = s.measureSealed(message.Size(), content); err != nil {
-			return err
+			return Place{}, err
 		}
 	}
 	p, b, err := to.reserve(ctx, octets, func(p *Path) error {
+		if exchange && !p.lasts && p.Link() != nowhere {
+			return api.ErrNoQuestions
+		}
 		if sealed {
 			return p.ready(s.guard, to.badge())
 		}
 		return nil
 	})
 	if err != nil {
-		return err
+		return Place{}, err
 	}
 	p.sayLocked(octets)
-	message.Sequence = p.sequence
-	b, err = message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
-	if sealed {
-		p.sealIntoLocked(zmtp.AppendHeader(b, seal.Size(content), false), content)
+	place := Place{p, p.contentEnd}
+	head := zmtp.AppendHeader(b[:0], message.Size(), true)
+	if exchange && !sealed {
+		head, err = (&zremsg.Exchange{Sequence: p.sequence}).AppendTo(head)
 	} else {
-		AppendContent(b, content)
+		message.Sequence = p.sequence
+		head, err = message.AppendTo(head)
+	}
+	if sealed {
+		p.sealIntoLocked(zmtp.AppendHeader(head, seal.Size(content), false), content, exchange)
+	} else {
+		AppendContent(head, content)
 	}
 	p.Commit()
-	return err
+	return place, err
 }
 
 // measure returns how many octets a message takes on the wire.

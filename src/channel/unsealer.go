@@ -78,6 +78,10 @@ func (u *Unsealer) Whisper(from *Channel, content, frames [][]byte) ([][]byte, e
 	return opened, err
 }
 
+// Exchange tells whether the whisper that was opened last is a message of once_ask, and not what
+// the application of the peer has said.
+func (u *Unsealer) Exchange() bool { return u.session.Exchange() }
+
 // accept lets the peer open a session.
 func (u *Unsealer) accept(from *Channel, frame []byte) error {
 	if !u.opened.Use(1, time.Now(), MaxSessions, SessionsRate) {

@@ -50,11 +50,14 @@ type Client struct {
 	talks   chan struct{}           // holds a token while something is said to others
 	slots   chan struct{}           // and one for each call that waits; fewer than the far side has
 	done    chan struct{}           // closed when the conversation has ended
-	work    sync.WaitGroup
+
+	questions chan struct{} // holds a token for each question that waits
+	work      sync.WaitGroup
 
 	mu     sync.Mutex
-	calls  map[uint32]*call // nil when the conversation has ended
-	next   uint32           // number of a call
+	calls  map[uint32]*call     // nil when the conversation has ended
+	asked  map[uint32]*question // likewise; those that wait for a RESULT, by the numbers of their calls
+	next   uint32               // number of a call
 	groups map[string]struct{}
 	said   channel.Amount
 	told   channel.Amount // of that, what a Flush has told to be confirmed or lost
@@ -96,6 +99,7 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 	}
 	c := &Client{
 		link: l, queue: queue, calls: map[uint32]*call{}, groups: map[string]struct{}{}, known: map[uuid.UUID]*zre.Peer{}, done: make(chan struct{}),
+		asked: map[uint32]*question{}, questions: make(chan struct{}, wire.MaxQuestions),
 		talks: make(chan struct{}, 1), slots: make(chan struct{}, wire.MaxCalls-1),
 	}
 	number, greeting := c.begin()
@@ -126,7 +130,10 @@ func (c *Client) serve() {
 		waits.said = nil
 		close(waits.answered)
 	}
-	c.calls = nil
+	for _, q := range c.asked {
+		close(q.over)
+	}
+	c.calls, c.asked = nil, nil
 	c.mu.Unlock()
 }
 
@@ -202,6 +209,9 @@ func (c *Client) take(number uint32, m wire.Message) (err error) {
 		answers = false
 	case *wire.Welcome:
 		c.link.Widen()
+	case *wire.Result:
+		c.took(number, m)
+		return nil
 	case *wire.Done, *wire.Failed, *wire.View, *wire.Answer:
 	default:
 		return errAnswer
@@ -242,6 +252,9 @@ func (c *Client) ask(ctx context.Context, m wire.Message, unanswered error) ([]w
 		return nil, ctx.Err()
 	}
 	number, waits := c.begin()
+	if q, asks := m.(*question); asks && !c.awaits(q, number) {
+		return nil, ErrGone
+	}
 	defer func() {
 		c.mu.Lock()
 		delete(c.calls, number)
@@ -307,6 +320,12 @@ func (c *Client) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) 
 // Shout says something to a group, and returns for how many it is queued.
 func (c *Client) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	return c.talk(ctx, content, &wire.Shout{Group: group, Content: content})
+}
+
+// Reply answers a question of a peer.
+func (c *Client) Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error {
+	_, err := c.talk(ctx, content, &wire.Reply{Question: question, Status: status, Content: content})
+	return err
 }
 
 // Flush waits until the peers have confirmed what was said to them through this client.

@@ -323,6 +323,7 @@ func TestHostileWords(t *testing.T) {
 		return nil
 	}
 	s.whisper = func(ctx context.Context, _ [][]byte) error { <-ctx.Done(); return ctx.Err() }
+	s.answer = func(ctx context.Context, _ [][]byte) (*events.Event, error) { <-ctx.Done(); return nil, ctx.Err() }
 	greeted := func() *raw {
 		r := s.raw().say(hello)
 		if m, ok := r.next().(*wire.Welcome); !ok || m.Name != "ana" {
@@ -335,7 +336,23 @@ func TestHostileWords(t *testing.T) {
 		"HELLO twice": func() { greeted().say(hello).ends() },
 		"an answer":   func() { greeted().say(&wire.Done{Number: 1}).ends() },
 		"an event":    func() { greeted().say(&wire.Event{Type: 1}).ends() },
-		"one number":  func() { greeted().say(&wire.Flush{Number: 1}, &wire.Flush{Number: 1}).ends() },
+		"a result":    func() { greeted().say(&wire.Result{Number: 1}).ends() },
+		"one question": func() {
+			greeted().say(&wire.Question{Number: 1, Content: [][]byte{{1}}}, &wire.Question{Number: 2, Content: [][]byte{{1}}}, &wire.Question{Number: 1, Content: [][]byte{{1}}}).ends()
+		},
+		"many questions": func() {
+			r := greeted()
+			for number := range uint32(wire.MaxQuestions + 1) {
+				r.say(&wire.Question{Number: number, Content: [][]byte{{1}}})
+				if number < wire.MaxQuestions {
+					if m, ok := r.next().(*wire.Done); !ok {
+						t.Fatalf("it is said %+v", m)
+					}
+				}
+			}
+			r.ends()
+		},
+		"one number": func() { greeted().say(&wire.Flush{Number: 1}, &wire.Flush{Number: 1}).ends() },
 		"many calls": func() {
 			r := greeted()
 			for number := range uint32(wire.MaxCalls + 1) {
@@ -504,7 +521,7 @@ func contents(t *testing.T, frame []byte) *link.Batch {
 // adds to that has it cross the socket as well, and a test compare it.
 func TestNothingOfAnEventIsLeftOut(t *testing.T) {
 	for of, want := range map[reflect.Type]string{
-		reflect.TypeFor[*events.Event](): "Carries Group Keep Msg Ours Peer Protection Reason Time Type Version Why",
+		reflect.TypeFor[*events.Event](): "Carries Group Keep Msg Ours Peer Protection Question Reason Status Time Type Version Why",
 		reflect.TypeFor[*zre.Peer]():     "At Badge Endpoint Groups Header Headers Identity Incarnation Name Protection Roles Suspect UUID Way",
 	} {
 		var names []string

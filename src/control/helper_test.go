@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -49,6 +50,7 @@ type fakeHost struct {
 
 	whisper func(ctx context.Context, content [][]byte) error
 	flush   func(ctx context.Context) error
+	answer  func(ctx context.Context, content [][]byte) (*events.Event, error)
 	visit   error
 }
 
@@ -94,6 +96,20 @@ func (v fakeVisitor) Whisper(ctx context.Context, _ uuid.UUID, content [][]byte)
 func (v fakeVisitor) Shout(_ context.Context, group string, content [][]byte) (uint32, error) {
 	v.note("shout " + group + " " + string(content[0]))
 	return 3, nil
+}
+func (v fakeVisitor) Question(_ context.Context, _ uuid.UUID, content [][]byte) (func(context.Context) (*events.Event, error), error) {
+	if v.answer == nil {
+		return nil, api.ErrNoQuestions
+	}
+	question := events.Kept(events.Facts{Content: content}).Msg()
+	return func(ctx context.Context) (*events.Event, error) { return v.answer(ctx, question) }, nil
+}
+func (v fakeVisitor) Reply(_ context.Context, question uint64, status uint32, content [][]byte) error {
+	if question == 0 {
+		return api.ErrAnswered
+	}
+	v.note(fmt.Sprintf("reply %d %d %s", question, status, content[0]))
+	return nil
 }
 func (v fakeVisitor) Flush(ctx context.Context) error {
 	if v.flush != nil {

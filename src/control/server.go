@@ -39,6 +39,9 @@ type Host interface {
 type Visitor interface {
 	Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error
 	Shout(ctx context.Context, group string, content [][]byte) (uint32, error)
+	// Question queues a question, and returns what waits for the answer, to be called once.
+	Question(ctx context.Context, peer uuid.UUID, content [][]byte) (func(context.Context) (*events.Event, error), error)
+	Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error
 	Flush(ctx context.Context) error
 	Join(group string) error
 	Leave(group string) error
@@ -103,7 +106,7 @@ func (s *Server) take(conn net.Conn, over func()) {
 			s.count("control connections without a handshake")
 			return
 		}
-		c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}}
+		c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}, asked: map[uint32]context.CancelFunc{}}
 		close(c.talk)
 		c.told = c.talk
 		c.queue.Limit(wire.MaxWaiting, 0)
@@ -118,6 +121,7 @@ func (s *Server) take(conn net.Conn, over func()) {
 var (
 	errGreeting = errors.New("the first word is not HELLO, or a later one is")
 	errNumber   = errors.New("two calls with one number")
+	errAsked    = errors.New("more questions than may wait at a time")
 	errCalls    = errors.New("more calls, or octets of content in them, than may wait at a time")
 	errAnswer   = errors.New("it is for the node to say that")
 )
@@ -138,6 +142,7 @@ type session struct {
 
 	mu    sync.Mutex
 	calls map[uint32]context.CancelFunc // that wait
+	asked map[uint32]context.CancelFunc // questions that wait for a RESULT, by the numbers of their calls
 	waits int                           // octets of content in them
 	told  chan struct{}                 // closed when all events have been told that will be
 }
@@ -208,6 +213,12 @@ func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *
 		return c.next(number, m.Content, b, func(ctx context.Context) (uint32, error) {
 			return c.visitor.Shout(ctx, m.Group, m.Content)
 		})
+	case *wire.Question:
+		return c.ask(number, m, b)
+	case *wire.Reply:
+		return c.next(number, m.Content, b, func(ctx context.Context) (uint32, error) {
+			return 1, c.visitor.Reply(ctx, m.Question, m.Status, m.Content)
+		})
 	case *wire.Flush:
 		return c.wait(number, nil, b, func(ctx context.Context) ([]wire.Message, error) {
 			return done(0), c.visitor.Flush(ctx)
@@ -232,8 +243,10 @@ func (c *session) obey(number uint32, m wire.Message, b *link.Batch, impatient *
 	case *wire.Cancel:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if cancel := c.calls[number]; cancel != nil {
-			cancel()
+		for _, of := range []map[uint32]context.CancelFunc{c.calls, c.asked} {
+			if cancel := of[number]; cancel != nil {
+				cancel()
+			}
 		}
 		return nil
 	}
@@ -281,7 +294,7 @@ func (c *session) tell() {
 		for i := range batch.Size() {
 			e := batch.Event(i)
 			list := []wire.Message{&wire.Event{
-				Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Group: e.Group(),
+				Type: uint8(e.Type()), Time: uint64(e.Time().UnixNano()), Knows: e.Version(), Question: e.Question(), Group: e.Group(),
 				Why: uint8(e.Why()), Ours: bit(e.Ours()), Text: cut(e.Reason(), wire.MaxEventText), Content: e.Msg(),
 			}}
 			if e.Peer() != last {
@@ -340,6 +353,40 @@ func (c *session) next(call uint32, content [][]byte, b *link.Batch, say func(co
 		<-before // which ends when the connection does
 		count, err := say(ctx)
 		return done(count), err
+	})
+}
+
+// ask asks a peer, one question too many not.
+func (c *session) ask(call uint32, m *wire.Question, b *link.Batch) error {
+	c.mu.Lock()
+	again, most := c.asked[call] != nil, len(c.asked) == wire.MaxQuestions
+	c.mu.Unlock()
+	switch {
+	case again:
+		return errNumber
+	case most:
+		return errAsked
+	}
+	return c.next(call, m.Content, b, func(ctx context.Context) (uint32, error) {
+		answer, err := c.visitor.Question(ctx, m.Peer, m.Content)
+		if err != nil {
+			return 0, err
+		}
+		ctx, cancel := context.WithCancel(c.ctx)
+		c.mu.Lock()
+		c.asked[call] = cancel
+		c.mu.Unlock()
+		c.work.Go(func() {
+			result := resultOf(answer(ctx))
+			c.mu.Lock()
+			delete(c.asked, call)
+			c.mu.Unlock()
+			cancel()
+			if err := say(c.ctx, c.link, call, result); err != nil {
+				c.fail(err)
+			}
+		})
+		return 1, nil
 	})
 }
 

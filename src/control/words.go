@@ -118,7 +118,7 @@ func peerOf(m *wire.Peer) (*zre.Peer, error) {
 func factsOf(m *wire.Event, peer *zre.Peer) events.Facts {
 	return events.Facts{
 		Type: api.EventType(m.Type), Why: api.EventWhy(m.Why), Ours: m.Ours != 0, Peer: peer,
-		Group: m.Group, Content: m.Content, Text: m.Text,
+		Group: m.Group, Content: m.Content, Text: m.Text, Asks: m.Question,
 		At: time.Unix(0, int64(m.Time)), Version: m.Knows,
 	}
 }
@@ -152,6 +152,18 @@ func nameOf(err error) string {
 		}
 	}
 	return ""
+}
+
+// resultOf says what has come of a question that was queued.
+func resultOf(answer *events.Event, err error) *wire.Result {
+	if err == nil {
+		return &wire.Result{Status: answer.Status(), Content: answer.Msg()}
+	}
+	kind := api.ErrUndelivered
+	if errors.Is(err, api.ErrNoAnswer) {
+		kind = api.ErrNoAnswer
+	}
+	return &wire.Result{Error: nameOf(kind), Text: cut(err.Error(), wire.MaxResultText)}
 }
 
 // fault is an error that another process had.

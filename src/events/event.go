@@ -20,9 +20,11 @@ type Facts struct {
 	Reason  peermachine.Reason
 	Why     api.EventWhy // of who was refused
 	Ours    bool         // it is this node that refuses
+	Status  uint32       // of an answer
 	Peer    *zre.Peer
 	Group   string
 	Content [][]byte
+	Asks    uint64 // of a whisper that is a question, what it is answered by
 	Text    string // of a network event, why a node was refused, or what a twin means
 	At      time.Time
 	Version uint64 // of what is known after the event, 0 if no snapshot holds it
@@ -41,6 +43,8 @@ func (e *Event) Time() time.Time     { return e.facts.At }
 func (e *Event) Version() uint64     { return e.facts.Version }
 func (e *Event) Why() api.EventWhy   { return e.facts.Why }
 func (e *Event) Ours() bool          { return e.facts.Ours }
+func (e *Event) Question() uint64    { return e.facts.Asks }
+func (e *Event) Status() uint32      { return e.facts.Status }
 
 // Protection returns what protected content on its way, or what protects content
 // of the peer.
@@ -57,6 +61,9 @@ func (e *Event) Reason() string {
 	}
 	return e.facts.Text
 }
+
+// Kept returns an event that shares no memory with what it is made of.
+func Kept(f Facts) *Event { return (&Event{f}).Keep() }
 
 // Keep returns a copy of the event that shares no memory with the node.
 func (e *Event) Keep() *Event {

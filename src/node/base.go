@@ -41,6 +41,9 @@ type base struct {
 	guard    *guard.Guard    // nil before the start
 	budget   *channel.Budget // of windows
 
+	asks      asks
+	questions questions
+
 	ctx    context.Context // ends when the node stops
 	cancel context.CancelFunc
 	work   sync.WaitGroup // all goroutines but the loop

@@ -31,7 +31,9 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeExit:
 		l.returns(e)
 		l.exits(e.Peer, e.Reason)
+		gone := l.find(id)
 		l.exit(id)
+		l.questions.forget(gone)
 		l.fetch()
 		l.sender.Forget(e.Peer.Groups()...)
 		p := l.of(id)

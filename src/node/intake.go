@@ -48,7 +48,9 @@ type intake struct {
 	reached  uint64         // how many messages are taken in with the run that is pushed
 	heard    channel.Amount // content that is in it
 	whisper  zremsg.Whisper
+	exchange zremsg.Exchange
 	shout    zremsg.Shout
+	answers  []answer            // that came with the run
 	dropped  map[string]struct{} // groups in which plain content was dropped
 	reach    *channel.Reach
 	failed   uint64      // where in the channel something last failed to open, and one more
@@ -74,6 +76,9 @@ func (r *intake) push(run *Batch, came uint64) bool {
 		r.rush(run)
 	}
 	taken := r.events.Push(run, &r.Bringer, r.reached, waits)
+	if len(r.answers) > 0 {
+		r.answered()
+	}
 	if !taken && !empty && r.theirs == 0 {
 		r.over.link.Spoil()
 	} else if !empty {
@@ -116,10 +121,15 @@ func (r *intake) pause() {
 func (r *intake) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time) (inStep bool, err error) {
 	e := events.Facts{Peer: r.channel.Peer(), At: at}
 	var sequence uint16
-	if id == zremsg.IDWhisper {
+	exchange := id == zremsg.IDExchange
+	switch id {
+	case zremsg.IDWhisper:
 		err = r.whisper.Decode(frames[0], frames[1:])
 		e.Type, e.Content, sequence = api.EventTypeWhisper, r.whisper.Content, r.whisper.Sequence
-	} else {
+	case zremsg.IDExchange:
+		err = r.exchange.Decode(frames[0], frames[1:])
+		e.Type, e.Content, sequence = api.EventTypeWhisper, r.exchange.Content, r.exchange.Sequence
+	default:
 		err = r.shout.Decode(frames[0], frames[1:])
 		e.Type, e.Content, sequence = api.EventTypeShout, r.shout.Content, r.shout.Sequence
 		e.Group = r.shout.Group
@@ -130,11 +140,15 @@ func (r *intake) content(run *Batch, id zremsg.ID, frames [][]byte, at time.Time
 	}
 	inStep = r.inStep(sequence)
 	if e.Peer.Badge().Seals() {
-		if err := r.unseal(run, &e); err != nil || len(e.Content) == 0 {
+		if err := r.unseal(run, &e, exchange); err != nil || len(e.Content) == 0 {
 			return inStep, err
 		}
+		exchange = e.Type == api.EventTypeWhisper && r.opens.Exchange()
 	} else if _, only := r.settings.sealed[e.Group]; only && e.Peer.Protection() == api.PeerProtectionPlain {
 		r.dropPlain(e.Peer, e.Group)
+		return inStep, nil
+	}
+	if exchange && !r.exchanged(&e) {
 		return inStep, nil
 	}
 	run.Add(e)
@@ -156,9 +170,12 @@ func (r *intake) inStep(sequence uint16) bool {
 }
 
 // unseal opens the content of an event in its place. What does not open is counted
-// and has no content then. An error ends the connection.
-func (r *intake) unseal(run *Batch, e *events.Facts) (err error) {
+// and has no content then. An exchange is not to come unsealed. An error ends the connection.
+func (r *intake) unseal(run *Batch, e *events.Facts, exchange bool) (err error) {
 	e.Content, err = run.Open(func(frames [][]byte) ([][]byte, error) {
+		if exchange {
+			return nil, channel.ErrNotSealed
+		}
 		if e.Type == api.EventTypeWhisper {
 			return r.opens.Whisper(r.channel, e.Content, frames)
 		}

@@ -108,7 +108,7 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 		case !r.both && in.channel == nil && id != zremsg.IDHello && !r.resume():
 			r.count("words before the greeting")
 			continue
-		case id == zremsg.IDWhisper || id == zremsg.IDShout:
+		case says(id):
 			inStep, err := in.content(run, id, frames, at)
 			if err != nil {
 				return i, r.fails(run, position, err)
@@ -122,7 +122,7 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 			return b.Len(), r.dismissed()
 		}
 		run = r.events.Batch(b)
-		if id != zremsg.IDWhisper && id != zremsg.IDShout {
+		if !says(id) {
 			if frames, err = r.proved(frames, position); err != nil {
 				r.events.Recycle(run)
 				return i, err
@@ -151,8 +151,11 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 }
 
 // meant tells whether a message is said only to who is present.
-func meant(id zremsg.ID) bool {
-	return id == zremsg.IDWhisper || id == zremsg.IDShout || id == zremsg.IDPing
+func meant(id zremsg.ID) bool { return says(id) || id == zremsg.IDPing }
+
+// says tells whether a message is content.
+func says(id zremsg.ID) bool {
+	return id == zremsg.IDWhisper || id == zremsg.IDShout || id == zremsg.IDExchange
 }
 
 // proved returns a message that is no content without its proof, if there has to be one.
@@ -228,7 +231,7 @@ func (r *receiver) dismissed() error {
 // control takes message i of a batch to the loop and waits until that has dealt with
 // it; a HELLO, until the peer is present or turned away.
 func (r *receiver) control(b *link.Batch, i int, id zremsg.ID, frames [][]byte) error {
-	if id == zremsg.IDWhisper || id == zremsg.IDShout {
+	if says(id) {
 		r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.in.voice})
 		return nil
 	}

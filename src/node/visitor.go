@@ -54,10 +54,36 @@ func (v *Visitor) introduce(l *loop) {
 }
 
 func (v *Visitor) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
-	if err := v.while(func(*loop) { v.account.peers[peer] = struct{}{} }); err != nil {
+	if err := v.speaks(peer); err != nil {
 		return err
 	}
 	return v.Node.Whisper(ctx, peer, content)
+}
+
+// speaks notes that the program says something to a peer.
+func (v *Visitor) speaks(peer uuid.UUID) error {
+	return v.while(func(*loop) { v.account.peers[peer] = struct{}{} })
+}
+
+// Question queues a question, and returns what waits for the answer, to be called once.
+func (v *Visitor) Question(ctx context.Context, peer uuid.UUID, content [][]byte) (func(context.Context) (*Event, error), error) {
+	if err := v.speaks(peer); err != nil {
+		return nil, err
+	}
+	asked, err := v.Node.Question(ctx, peer, content)
+	if err != nil {
+		return nil, err
+	}
+	return asked.Answer, nil
+}
+
+func (v *Visitor) Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error {
+	if peer, waits := v.questions.asks(question); waits {
+		if err := v.speaks(peer); err != nil {
+			return err
+		}
+	}
+	return v.Node.Reply(ctx, question, status, content)
 }
 
 // Shout notes who is in the group, before one of them is gone, and the group, for who joins

@@ -33,7 +33,12 @@ func sizeContent(content [][]byte) int {
 
 // appendContent appends content as CONTENT, each frame straight to where it goes.
 func appendContent(b []byte, content [][]byte) []byte {
-	b = append(b, 0xAA, 0xA0|onceseal.Signature, byte(onceseal.IDContent), onceseal.Version)
+	return appendFrames(b, onceseal.IDContent, content)
+}
+
+// appendFrames appends content as CONTENT or as EXCHANGE.
+func appendFrames(b []byte, as onceseal.ID, content [][]byte) []byte {
+	b = append(b, 0xAA, 0xA0|onceseal.Signature, byte(as), onceseal.Version)
 	b = binary.BigEndian.AppendUint32(b, uint32(4*len(content)))
 	octets := 0
 	for _, frame := range content {
@@ -62,12 +67,25 @@ func splitContent(b []byte, frames [][]byte) ([][]byte, error) {
 	if err := m.Decode(b, nil); err != nil {
 		return frames, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if len(m.Sizes) == 0 || len(m.Sizes)%4 != 0 {
-		return frames, fmt.Errorf("%w: %d octets of sizes", ErrMalformed, len(m.Sizes))
+	return splitFrames(m.Sizes, m.Octets, frames)
+}
+
+// splitExchange is splitContent for an EXCHANGE.
+func splitExchange(b []byte, frames [][]byte) ([][]byte, error) {
+	var m onceseal.Exchange
+	if err := m.Decode(b, nil); err != nil {
+		return frames, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	all := slices.Grow(frames, len(m.Sizes)/4)
-	rest := m.Octets
-	for sizes := m.Sizes; len(sizes) > 0; sizes = sizes[4:] {
+	return splitFrames(m.Sizes, m.Octets, frames)
+}
+
+// splitFrames appends the frames of some sizes, which alias their octets, to frames.
+func splitFrames(sizes, rest []byte, frames [][]byte) ([][]byte, error) {
+	if len(sizes) == 0 || len(sizes)%4 != 0 {
+		return frames, fmt.Errorf("%w: %d octets of sizes", ErrMalformed, len(sizes))
+	}
+	all := slices.Grow(frames, len(sizes)/4)
+	for ; len(sizes) > 0; sizes = sizes[4:] {
 		size := uint64(binary.BigEndian.Uint32(sizes))
 		if size > uint64(len(rest)) {
 			return frames, fmt.Errorf("%w: a frame of %d octets where %d are left", ErrMalformed, size, len(rest))

@@ -50,6 +50,8 @@ type session struct {
 	aead   cipher.AEAD
 	nonce  [12]byte
 	base   uint64 // what the last octets of the nonce are for number 0
+
+	exchange bool // see Exchange
 }
 
 const secretSize = 32 + len(session{}.nonce)
@@ -121,8 +123,17 @@ func SizeKey(key *onceseal.Key) int { return headSize + key.Size() + tag }
 // 65536 frames, and below 2^30 - 2^19 octets, which the caller has checked. It does
 // not allocate if b has room.
 func (s *Sender) Append(b []byte, content [][]byte) []byte {
+	return s.append(b, onceseal.IDContent, content)
+}
+
+// AppendExchange is Append for a SEALED with an EXCHANGE.
+func (s *Sender) AppendExchange(b []byte, content [][]byte) []byte {
+	return s.append(b, onceseal.IDExchange, content)
+}
+
+func (s *Sender) append(b []byte, as onceseal.ID, content [][]byte) []byte {
 	size := sizeContent(content)
-	return s.seal(appendContent(s.head(b, size), content), size)
+	return s.seal(appendFrames(s.head(b, size), as, content), size)
 }
 
 // AppendKey appends a SEALED with the key of a [GroupSender], of exactly [SizeKey],
@@ -151,7 +162,7 @@ func (s *Sender) Open(frame []byte, frames [][]byte) ([][]byte, error) {
 	if err != nil {
 		return frames, err
 	}
-	return splitContent(plain, frames)
+	return s.split(plain, frames)
 }
 
 // head makes room, and appends what comes before size octets that are then sealed.
@@ -224,7 +235,7 @@ func (r *Receiver) Open(frame []byte, frames [][]byte) ([][]byte, *onceseal.Key,
 		return frames, nil, err
 	}
 	if id, err := onceseal.Peek(plain); err != nil || id != onceseal.IDKey {
-		frames, err = splitContent(plain, frames)
+		frames, err = r.split(plain, frames)
 		return frames, nil, err
 	}
 	defer clear(plain)
@@ -277,6 +288,19 @@ func (s *session) unseal(frame []byte, came *window) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// split appends the frames of a CONTENT or an EXCHANGE, and notes which of them it is.
+func (s *session) split(plain []byte, frames [][]byte) ([][]byte, error) {
+	id, err := onceseal.Peek(plain)
+	if s.exchange = err == nil && id == onceseal.IDExchange; s.exchange {
+		return splitExchange(plain, frames)
+	}
+	return splitContent(plain, frames)
+}
+
+// Exchange tells whether the content that was opened last is a message of once_ask, and not
+// what the application has said.
+func (s *session) Exchange() bool { return s.exchange }
 
 // window knows which of the last 64 numbers came, and that none before did.
 type window struct {

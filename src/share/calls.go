@@ -23,6 +23,24 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 	return n.Node.Whisper(ctx, peer, frames)
 }
 
+// Ask asks a peer something and waits for the answer.
+func (n *Node) Ask(ctx context.Context, peer uuid.UUID, content [][]byte) (*events.Event, error) {
+	frames := copied(content)
+	if answer, there, err := elsewhere(&n.seat, func(far *control.Client) (*events.Event, error) { return far.Question(ctx, peer, frames) }); there {
+		return answer, err
+	}
+	return n.Node.Ask(ctx, peer, frames)
+}
+
+// Reply answers a question of a peer.
+func (n *Node) Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error {
+	frames := copied(content)
+	if _, there, err := elsewhere(&n.seat, done(func(far *control.Client) error { return far.Reply(ctx, question, status, frames) })); there {
+		return err
+	}
+	return n.Node.Reply(ctx, question, status, frames)
+}
+
 // Shout queues a message for all peers in a group, and returns for how many.
 func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
 	if n.far.Load() == nil {

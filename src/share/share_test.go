@@ -3,6 +3,7 @@ package share
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,6 +95,73 @@ func TestSecondNodeSharesTheFirst(t *testing.T) {
 	ben.must(fourth.Stop())
 	if _, err := os.Stat(filepath.Join(dir, "control")); err == nil {
 		t.Error("the socket outlives the node")
+	}
+}
+
+// TestQuestionsThroughTheNode has programs that share a node ask, and answer: the first that
+// does.
+func TestQuestionsThroughTheNode(t *testing.T) {
+	l, dir := newLAN(t), filepath.Join(t.TempDir(), "ana")
+	first := l.node("ana", shares(t, dir))
+	defer first.Stop()
+	ben := l.node("ben")
+	defer ben.Stop()
+	ben.wants("enter ana")
+	second := l.node("zoe", shares(t, dir))
+	defer second.Stop()
+	first.wants("enter ben")
+	second.wants("enter ben")
+	asks := func(who, whom *actor, ctx context.Context) <-chan string {
+		told := make(chan string, 1)
+		go func() {
+			e, err := who.Ask(ctx, whom.UUID(), text("what?"))
+			if err != nil {
+				told <- err.Error()
+				return
+			}
+			told <- fmt.Sprintf("%s %d %s", e.Peer().Name(), e.Status(), e.Msg())
+		}()
+		return told
+	}
+	question := func(a *actor) uint64 {
+		e, err := a.Recv(t.Context())
+		if err != nil || e.Question() == 0 || string(e.Msg()[0]) != "what?" {
+			t.Fatalf("%s got %v, %v", a.Name(), e, err)
+		}
+		return e.Question()
+	}
+	said := func(told <-chan string, want string) {
+		t.Helper()
+		if got := <-told; got != want {
+			t.Errorf("the answer is %q, want %q", got, want)
+		}
+	}
+	told := asks(second, ben, t.Context())
+	ben.must(ben.Reply(t.Context(), question(ben), 2, text("this", "that")))
+	said(told, "ben 2 [this that]")
+	told = asks(ben, first, t.Context())
+	number := question(first)
+	if question(second) != number {
+		t.Error("the two have different numbers")
+	}
+	ben.must(second.Reply(t.Context(), number, 0, text("yes")))
+	said(told, "ana 0 [yes]")
+	for _, n := range []*actor{first, second} {
+		if err := n.Reply(t.Context(), number, 0, text("no")); !errors.Is(err, api.ErrAnswered) {
+			t.Errorf("a second reply: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	told = asks(second, ben, ctx)
+	question(ben)
+	ben.must(second.Flush(t.Context()))
+	cancel()
+	said(told, "the peer has the question, and has not answered it: context canceled")
+	told = asks(second, ben, t.Context())
+	question(ben)
+	ben.must(first.Stop())
+	if got := <-told; !strings.Contains(got, api.ErrUndelivered.Error()) && !strings.Contains(got, api.ErrNoAnswer.Error()) {
+		t.Errorf("the process ends: %q", got)
 	}
 }
 

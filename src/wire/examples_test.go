@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sjohnr/at-once/generated/go/onceask"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/generated/go/oncefiles"
@@ -47,6 +48,7 @@ var protocols = map[string]map[string]codec{
 	"once_card":    named(oncecard.New, oncecard.ID.String),
 	"once_link":    named(oncelink.New, oncelink.ID.String),
 	"once_seal":    named(onceseal.New, onceseal.ID.String),
+	"once_ask":     named(onceask.New, onceask.ID.String),
 	"once_files":   named(oncefiles.New, oncefiles.ID.String),
 	"once_msg":     named(oncemsg.New, oncemsg.ID.String),
 	"once_record":  named(oncerecord.New, oncerecord.ID.String),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/sjohnr/at-once/bindings/go/libonce"
 )
 
 // loose has the messages of calls that have no handle.
@@ -21,12 +23,19 @@ var closedMessages struct {
 
 // codeOf returns the code of an error.
 func codeOf(err error) int {
-	switch {
+	switch { // what became of a question matters more than what has ended the wait
+	case errors.Is(err, libonce.ErrNoAnswer):
+		return codeNamed(libonce.ErrNoAnswer)
 	case errors.Is(err, context.DeadlineExceeded):
 		return CodeTimedOut
 	case errors.Is(err, context.Canceled):
 		return CodeCanceled
 	}
+	return codeNamed(err)
+}
+
+// codeNamed returns the code of an error by what the class models call it.
+func codeNamed(err error) int {
 	for _, known := range errorCodes {
 		if errors.Is(err, known.err) {
 			return known.code

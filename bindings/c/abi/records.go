@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m330553b32f5da2c0"
+	Model  = "mf70e216c30535610"
 )
 
 // Codes of errors that have no name in the class models.
@@ -35,6 +35,10 @@ var errorCodes = []struct {
 	{libonce.ErrNoPeer, -188969},
 	{libonce.ErrNoKey, -678719},
 	{libonce.ErrSelf, -571213},
+	{libonce.ErrNoQuestions, -607143},
+	{libonce.ErrQuestions, -155383},
+	{libonce.ErrNoAnswer, -890645},
+	{libonce.ErrAnswered, -715461},
 	{libonce.ErrUndelivered, -788809},
 	{libonce.ErrTooLarge, -875474},
 	{libonce.ErrServers, -289248},
@@ -91,6 +95,10 @@ var Texts = map[int]string{
 	-188969: "no such peer is present: wait until it enters",
 	-678719: "the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer",
 	-571213: "the peer is this node itself: what it is to hear, its program can tell it",
+	-607143: "the peer takes no questions: it is reached as plain ZRE nodes are; whisper to it",
+	-155383: "too many questions wait for their answers: 1024 to one peer, or 16384; ask again when some have one",
+	-890645: "the peer has the question, and has not answered it",
+	-715461: "no such question waits for an answer: it has one, or the peer is gone, or has asked 1024 more since",
 	-788809: "peers are not known to have got what was said to them",
 	-875474: "the message is larger than the limit: raise max message, here and at the peers, or send it in parts",
 	-289248: "the node has 64 gossip servers already",
@@ -155,11 +163,13 @@ func PutMembers(w *Writer, list []libonce.Member) {
 // PutEvent writes a event and what it refers to, and returns where it begins.
 func PutEvent(w *Writer, v libonce.Event) uint32 {
 	peer := PutPeer(w, v.Peer())
-	at := w.Begin(5, 36)
+	at := w.Begin(5, 48)
 	w.Uint8(uint8(v.Type()))
 	w.Uint32(peer)
 	w.Text(v.Group())
 	w.Frames(v.Msg())
+	w.Uint64(v.Question())
+	w.Uint32(v.Status())
 	w.Text(v.Reason())
 	w.Uint8(uint8(v.Why()))
 	w.Bool(v.Ours())

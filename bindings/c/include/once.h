@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m330553b32f5da2c0"
+#define ONCE_MODEL "mf70e216c30535610"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -93,6 +93,10 @@ enum {
     ONCE_ERR_NO_PEER = -188969, // no such peer is present: wait until it enters
     ONCE_ERR_NO_KEY = -678719, // the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer
     ONCE_ERR_SELF = -571213, // the peer is this node itself: what it is to hear, its program can tell it
+    ONCE_ERR_NO_QUESTIONS = -607143, // the peer takes no questions: it is reached as plain ZRE nodes are; whisper to it
+    ONCE_ERR_QUESTIONS = -155383, // too many questions wait for their answers: 1024 to one peer, or 16384; ask again when some have one
+    ONCE_ERR_NO_ANSWER = -890645, // the peer has the question, and has not answered it
+    ONCE_ERR_ANSWERED = -715461, // no such question waits for an answer: it has one, or the peer is gone, or has asked 1024 more since
     ONCE_ERR_UNDELIVERED = -788809, // peers are not known to have got what was said to them
     ONCE_ERR_TOO_LARGE = -875474, // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
     ONCE_ERR_SERVERS = -289248, // the node has 64 gossip servers already
@@ -573,6 +577,38 @@ int once_node_whisper_to (const once_node_whisper_to_t *all, const void *frame, 
 // Errors: ErrTooLarge, ErrStopped, ErrNotRunning.
 int once_node_shout (once_node_t self, const char *group, size_t group_size, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel, uint32_t *result);
 
+// Asks one peer something, and waits for the answer. The question is queued
+// for the peer as a whisper is, and the peer's program gets it as an event of
+// type whisper that has a question. There is one answer, or an error, which
+// says whether the peer has the question: no answer if it has; undelivered, or
+// that the wait was over or the node has stopped, if that is not known; after
+// other errors it never gets it. Questions end with the peer's exit, and with
+// the wait. At most 1024 may wait for one peer, and 16384 for all. It returns
+// the answer as an event of type whisper, which stays valid for ever, or fails
+// if there is none, if it fails as whisper does, or if the wait was ended.
+//   peer: the peer's UUID
+//   content: the frames of the question; they are copied; 1 to 65534 frames
+// The result is data of records: read it with once_next.
+// It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).
+// Errors: ErrNoQuestions, ErrQuestions, ErrNoAnswer, ErrUndelivered,
+// ErrNoPeer, ErrNoKey, ErrSelf, ErrTooLarge, ErrStopped, ErrNotRunning.
+int once_node_ask (once_node_t self, const once_uuid_t *peer, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel, once_data_t *result);
+
+// Answers a question of a peer, once. The answer is queued for the peer as a
+// whisper is. If that fails, it may be tried again while the peer is there. Of
+// the programs that share a node, the first that replies answers. It fails if
+// no such question waits, if it fails as whisper does, or if the wait was
+// ended.
+//   question: the question, as the event that brought it says
+//   status: 0 for an answer; else that there is none, and why, as the
+//   programs of both sides have it
+//   content: the frames of the answer, or what is wrong; they are copied; 1
+//   to 65534 frames
+// It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).
+// Errors: ErrAnswered, ErrNoPeer, ErrNoKey, ErrTooLarge, ErrStopped,
+// ErrNotRunning.
+int once_node_reply (once_node_t self, uint64_t question, uint32_t status, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel);
+
 // Waits until each peer has confirmed all that was said to it before. The peer
 // has all of that in its own queue of events then, where it can still be lost
 // if its program ends before it reads it. A peer also confirms what it drops:
@@ -1001,6 +1037,8 @@ typedef struct {
     uint32_t peer; // Returns the peer that the event is about, as it was when the event happened. The leader of a group may be the node itself. An event about the network has a peer without UUID, name or anything. A peer that was refused or is unreachable has what is known of it, which may be made up. A twin has this node's UUID, and the endpoint at which it was seen.
     once_text_t group; // Returns the group of a join, leave, shout or leader, else an empty string.
     once_list_t msg; // Returns the content of a whisper or shout, one entry a frame. It is valid as long as the event.
+    uint64_t question; // Returns what reply answers, for a whisper that is a question of the peer; else 0.
+    uint32_t status; // Returns 0, or of an answer that ask has returned why there is none, as the programs of both sides have it.
     once_text_t reason; // Returns why a peer is gone: left, expired, replaced, refused (it does not let this node in), expelled (this node does not let it in), network or stopped; for an event about the network what has changed, for refused who refuses whom and why, for a twin and for unreachable what there is to know, all of them for people; for other events an empty string.
     uint8_t why; // Returns why a node is refused, for an event of type refused; for others nothing.
     bool ours; // Returns true for an event of type refused if it is this node that refuses, and not the other.
@@ -1394,23 +1432,25 @@ once_event_read (once_event_t *self, const void *data, size_t size, size_t offse
 {
     once_record_t record;
     if (!once_record_at (&record, data, size, offset) || record.number != 5
-     || record.end - record.at < 36)
+     || record.end - record.at < 48)
         return false;
     const uint8_t *fixed = record.at;
-    record.at += 36;
+    record.at += 48;
     self->type = (uint8_t) once_number (fixed + 0, 1);
     self->peer = (uint32_t) once_number (fixed + 1, 4);
     if (!once_vary_text (&record, &self->group, once_number (fixed + 5, 4)))
         return false;
     if (!once_vary_list (&record, &self->msg, once_number (fixed + 9, 4)))
         return false;
-    if (!once_vary_text (&record, &self->reason, once_number (fixed + 13, 4)))
+    self->question = (uint64_t) once_number (fixed + 13, 8);
+    self->status = (uint32_t) once_number (fixed + 21, 4);
+    if (!once_vary_text (&record, &self->reason, once_number (fixed + 25, 4)))
         return false;
-    self->why = (uint8_t) once_number (fixed + 17, 1);
-    self->ours = fixed [18] != 0;
-    self->protection = (uint8_t) once_number (fixed + 19, 1);
-    self->time = (int64_t) once_number (fixed + 20, 8);
-    self->version = (uint64_t) once_number (fixed + 28, 8);
+    self->why = (uint8_t) once_number (fixed + 29, 1);
+    self->ours = fixed [30] != 0;
+    self->protection = (uint8_t) once_number (fixed + 31, 1);
+    self->time = (int64_t) once_number (fixed + 32, 8);
+    self->version = (uint64_t) once_number (fixed + 40, 8);
     return true;
 }
 

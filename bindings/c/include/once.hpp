@@ -147,6 +147,8 @@ struct Event {
     Peer peer {};  // Returns the peer that the event is about, as it was when the event happened. The leader of a group may be the node itself. An event about the network has a peer without UUID, name or anything. A peer that was refused or is unreachable has what is known of it, which may be made up. A twin has this node's UUID, and the endpoint at which it was seen.
     std::string group {};  // Returns the group of a join, leave, shout or leader, else an empty string.
     std::vector<std::string> msg {};  // Returns the content of a whisper or shout, one entry a frame. It is valid as long as the event.
+    uint64_t question {};  // Returns what reply answers, for a whisper that is a question of the peer; else 0.
+    uint32_t status {};  // Returns 0, or of an answer that ask has returned why there is none, as the programs of both sides have it.
     std::string reason {};  // Returns why a peer is gone: left, expired, replaced, refused (it does not let this node in), expelled (this node does not let it in), network or stopped; for an event about the network what has changed, for refused who refuses whom and why, for a twin and for unreachable what there is to know, all of them for people; for other events an empty string.
     once_event_why_t why {};  // Returns why a node is refused, for an event of type refused; for others nothing.
     bool ours {};  // Returns true for an event of type refused if it is this node that refuses, and not the other.
@@ -166,6 +168,8 @@ struct Event {
         to.peer = Peer::read (peer_, data, size);
         to.group = text_of (from.group);
         to.msg = texts_of (from.msg);
+        to.question = from.question;
+        to.status = from.status;
         to.reason = text_of (from.reason);
         to.why = (once_event_why_t) from.why;
         to.ours = from.ours;
@@ -243,6 +247,8 @@ public:
     std::vector<Event> recv_batch (int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Waits for events and returns all that wait. The batch, and all that it holds, is valid until the next recv or recv batch. It returns the events, or fails if the node has stopped and no events are left, or if the wait was ended.
     void whisper (const UUID & peer, const Content & content, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
     uint32_t shout (const std::string & group, const Content & content, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
+    Event ask (const UUID & peer, const Content & content, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended.
+    void reply (uint64_t question, uint32_t status, const Content & content, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended.
     void flush (int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped.
     uint64_t ping (const UUID & peer, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended.
     std::map<std::string, uint64_t> traffic (const UUID & peer) const; // Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
@@ -643,6 +649,18 @@ inline uint32_t Node::shout (const std::string & group, const Content & content,
     uint32_t result;
     check (handle (), once_node_shout (handle (), group.data (), group.size (), content.data (), content.sizes (), content.count (), timeout, cancel, &result));
     return result;
+}
+
+inline Event Node::ask (const UUID & peer, const Content & content, int64_t timeout, once_cancel_t cancel) const
+{
+    Data result;
+    check (handle (), once_node_ask (handle (), &peer.id, content.data (), content.sizes (), content.count (), timeout, cancel, &result));
+    return Event::read_all (result.data, result.size).back ();
+}
+
+inline void Node::reply (uint64_t question, uint32_t status, const Content & content, int64_t timeout, once_cancel_t cancel) const
+{
+    check (handle (), once_node_reply (handle (), question, status, content.data (), content.sizes (), content.count (), timeout, cancel));
 }
 
 inline void Node::flush (int64_t timeout, once_cancel_t cancel) const

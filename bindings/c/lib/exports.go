@@ -501,6 +501,51 @@ func go_once_node_shout(self C.uint64_t, group *C.char, group_size C.size_t, con
 	return 0
 }
 
+//export go_once_node_ask
+func go_once_node_ask(self C.uint64_t, peer *C.once_uuid_t, content unsafe.Pointer, content_sizes *C.size_t, content_count C.size_t, timeout C.int64_t, cancel C.uint64_t, result *C.once_data_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value_content, err := frames(content, content_sizes, content_count, 65534)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	defer release(value_content)
+	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
+	if code != 0 {
+		return C.int(code)
+	}
+	defer done()
+	value, err := object.Ask(ctx, id(peer), *value_content)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	w := abi.NewWriter()
+	abi.PutEvent(w, value)
+	give(result, w.Bytes())
+	return 0
+}
+
+//export go_once_node_reply
+func go_once_node_reply(self C.uint64_t, question C.uint64_t, status C.uint32_t, content unsafe.Pointer, content_sizes *C.size_t, content_count C.size_t, timeout C.int64_t, cancel C.uint64_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value_content, err := frames(content, content_sizes, content_count, 65534)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	defer release(value_content)
+	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
+	if code != 0 {
+		return C.int(code)
+	}
+	defer done()
+	return C.int(e.Fail(object.Reply(ctx, uint64(question), uint32(status), *value_content)))
+}
+
 //export go_once_node_flush
 func go_once_node_flush(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t) C.int {
 	object, e, code := abi.Of[*libonce.Node](uint64(self))

@@ -29,6 +29,10 @@ once_error_name (int code)
     case ONCE_ERR_NO_PEER: return "no peer";
     case ONCE_ERR_NO_KEY: return "no key";
     case ONCE_ERR_SELF: return "self";
+    case ONCE_ERR_NO_QUESTIONS: return "no questions";
+    case ONCE_ERR_QUESTIONS: return "questions";
+    case ONCE_ERR_NO_ANSWER: return "no answer";
+    case ONCE_ERR_ANSWERED: return "answered";
     case ONCE_ERR_UNDELIVERED: return "undelivered";
     case ONCE_ERR_TOO_LARGE: return "too large";
     case ONCE_ERR_SERVERS: return "servers";
@@ -454,6 +458,24 @@ once_node_shout (once_node_t self, const char *group, size_t group_size, const v
     if (!result)
         return ONCE_ERR_ARGUMENT;
     return go_once_node_shout (self, (char *) group, once_size (group, group_size), (void *) content, (size_t *) content_sizes, content_count, timeout, cancel, result);
+}
+
+int
+once_node_ask (once_node_t self, const once_uuid_t *peer, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel, once_data_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_node_ask (self, (once_uuid_t *) peer, (void *) content, (size_t *) content_sizes, content_count, timeout, cancel, result);
+}
+
+int
+once_node_reply (once_node_t self, uint64_t question, uint32_t status, const void *content, const size_t *content_sizes, size_t content_count, int64_t timeout, once_cancel_t cancel)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_reply (self, question, status, (void *) content, (size_t *) content_sizes, content_count, timeout, cancel);
 }
 
 int

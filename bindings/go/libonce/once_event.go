@@ -124,6 +124,28 @@ func (e Event) Msg() [][]byte {
 	return e.engine.Msg()
 }
 
+// Question returns what reply answers, for a whisper that is a question of the
+// peer; else 0.
+//
+// State: draft.
+func (e Event) Question() uint64 {
+	if e.engine == nil {
+		return 0
+	}
+	return e.engine.Question()
+}
+
+// Status returns 0, or of an answer that ask has returned why there is none,
+// as the programs of both sides have it.
+//
+// State: draft.
+func (e Event) Status() uint32 {
+	if e.engine == nil {
+		return 0
+	}
+	return e.engine.Status()
+}
+
 // Reason returns why a peer is gone: left, expired, replaced, refused (it does
 // not let this node in), expelled (this node does not let it in), network or
 // stopped; for an event about the network what has changed, for refused who

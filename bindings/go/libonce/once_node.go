@@ -43,6 +43,10 @@ var (
 	ErrNoPeer      = api.ErrNoPeer      // no such peer is present: wait until it enters
 	ErrNoKey       = api.ErrNoKey       // the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer
 	ErrSelf        = api.ErrSelf        // the peer is this node itself: what it is to hear, its program can tell it
+	ErrNoQuestions = api.ErrNoQuestions // the peer takes no questions: it is reached as plain ZRE nodes are; whisper to it
+	ErrQuestions   = api.ErrQuestions   // too many questions wait for their answers: 1024 to one peer, or 16384; ask again when some have one
+	ErrNoAnswer    = api.ErrNoAnswer    // the peer has the question, and has not answered it
+	ErrAnswered    = api.ErrAnswered    // no such question waits for an answer: it has one, or the peer is gone, or has asked 1024 more since
 	ErrUndelivered = api.ErrUndelivered // peers are not known to have got what was said to them
 	ErrTooLarge    = api.ErrTooLarge    // the message is larger than the limit: raise max message, here and at the peers, or send it in parts
 	ErrServers     = api.ErrServers     // the node has 64 gossip servers already
@@ -1051,6 +1055,79 @@ func (n *Node) Shout(ctx context.Context, group string, content [][]byte) (uint3
 		return 0, err
 	}
 	return n.engine.Shout(ctx, group, content)
+}
+
+// Ask asks one peer something, and waits for the answer. The question is
+// queued for the peer as a whisper is, and the peer's program gets it as an
+// event of type whisper that has a question. There is one answer, or an error,
+// which says whether the peer has the question: no answer if it has;
+// undelivered, or that the wait was over or the node has stopped, if that is
+// not known; after other errors it never gets it. Questions end with the
+// peer's exit, and with the wait. At most 1024 may wait for one peer, and
+// 16384 for all.
+//
+//   - peer: the peer's UUID
+//   - content: the frames of the question; they are copied; 1 to 65534
+//     frames
+//
+// It returns the answer as an event of type whisper, which stays valid for
+// ever, or fails if there is none, if it fails as whisper does, or if the wait
+// was ended.
+//
+// If ctx ends first, it returns ctx's error.
+//
+// Errors: [ErrNoQuestions], [ErrQuestions], [ErrNoAnswer], [ErrUndelivered],
+// [ErrNoPeer], [ErrNoKey], [ErrSelf], [ErrTooLarge], [ErrStopped],
+// [ErrNotRunning].
+//
+// State: draft.
+func (n *Node) Ask(ctx context.Context, peer uuid.UUID, content [][]byte) (Event, error) {
+	if n == nil || n.engine == nil {
+		return Event{}, api.ErrNotRunning
+	}
+	if err := check.Context("Ask", ctx); err != nil {
+		return Event{}, err
+	}
+	if err := check.Frames("Ask", "content", content, 1, 65534); err != nil {
+		return Event{}, err
+	}
+	result, err := n.engine.Ask(ctx, peer, content)
+	if err != nil {
+		return Event{}, err
+	}
+	return Event{result}, nil
+}
+
+// Reply answers a question of a peer, once. The answer is queued for the peer
+// as a whisper is. If that fails, it may be tried again while the peer is
+// there. Of the programs that share a node, the first that replies answers.
+//
+//   - question: the question, as the event that brought it says
+//   - status: 0 for an answer; else that there is none, and why, as the
+//     programs of both sides have it
+//   - content: the frames of the answer, or what is wrong; they are copied;
+//     1 to 65534 frames
+//
+// It fails if no such question waits, if it fails as whisper does, or if the
+// wait was ended.
+//
+// If ctx ends first, it returns ctx's error.
+//
+// Errors: [ErrAnswered], [ErrNoPeer], [ErrNoKey], [ErrTooLarge], [ErrStopped],
+// [ErrNotRunning].
+//
+// State: draft.
+func (n *Node) Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Context("Reply", ctx); err != nil {
+		return err
+	}
+	if err := check.Frames("Reply", "content", content, 1, 65534); err != nil {
+		return err
+	}
+	return n.engine.Reply(ctx, question, status, content)
 }
 
 // Flush waits until each peer has confirmed all that was said to it before.

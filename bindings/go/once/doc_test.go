@@ -193,7 +193,7 @@ func (a *audit) resolve() {
 // TestErrorsAreNamed has each error of the package be named by what returns it.
 func TestErrorsAreNamed(t *testing.T) {
 	source := ""
-	for _, path := range []string{"once.go", "event.go", "identity.go", "types.go", "config.go"} {
+	for _, path := range []string{"once.go", "ask.go", "event.go", "identity.go", "types.go", "config.go"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -66,6 +66,10 @@ var (
 	ErrNoPeer      = libonce.ErrNoPeer      // no such peer is present
 	ErrNoKey       = libonce.ErrNoKey       // the key to seal with for the peer has not come: nothing goes to it unsealed; try again
 	ErrSelf        = libonce.ErrSelf        // the peer is the node itself
+	ErrNoQuestions = libonce.ErrNoQuestions // the peer is a plain ZRE node, which takes no questions
+	ErrQuestions   = libonce.ErrQuestions   // too many questions wait for their answers
+	ErrNoAnswer    = libonce.ErrNoAnswer    // the peer has the question, and has not answered it
+	ErrAnswered    = libonce.ErrAnswered    // the question does not wait for an answer, or not any more
 	ErrUndelivered = libonce.ErrUndelivered // peers are not known to have got what was said to them; see [UndeliveredError]
 	ErrTooLarge    = libonce.ErrTooLarge    // the message is larger than Config.MaxMessage
 	ErrEndpoint    = libonce.ErrEndpoint    // an endpoint is no tcp://ADDRESS:PORT

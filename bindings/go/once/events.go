@@ -56,12 +56,13 @@ func (e Leave) String() string { return fmt.Sprintf("%[1]v has left %[2]q", e.Pe
 // Whisper is a message to this node. Content has one entry a frame.
 type Whisper struct {
 	Origin
-	Content [][]byte // one entry a frame; valid until the next event is taken
+	Content  [][]byte // one entry a frame; valid until the next event is taken
+	Question Question // what [Node.Reply] answers; [NoQuestion] if no answer is expected
 }
 
 // String says in one line what happened, for people.
 func (e Whisper) String() string {
-	return fmt.Sprintf("%[1]v whispers %[2]v", e.Peer, excerpt(e.Content))
+	return fmt.Sprintf("%[1]v whispers %[2]v", e.Peer, excerpt(e.Content), e.Question)
 }
 
 // Shout is a message to a group. Content has one entry a frame.
@@ -223,7 +224,7 @@ func (t *typed) of(e libonce.Event) Event {
 		t.leave = Leave{origin, e.Group()}
 		return &t.leave
 	case libonce.EventTypeWhisper:
-		t.whisper = Whisper{origin, e.Msg()}
+		t.whisper = Whisper{origin, e.Msg(), Question(e.Question())}
 		return &t.whisper
 	case libonce.EventTypeShout:
 		t.shout = Shout{origin, e.Group(), e.Msg()}
@@ -274,7 +275,7 @@ func Keep(event Event) Event {
 	case *Leave:
 		return &Leave{e.Origin, e.Group}
 	case *Whisper:
-		return &Whisper{e.Origin, clone(e.Content)}
+		return &Whisper{e.Origin, clone(e.Content), e.Question}
 	case *Shout:
 		return &Shout{e.Origin, e.Group, clone(e.Content)}
 	case *Suspect:

@@ -112,6 +112,51 @@ func ExampleNode_Whisper() {
 	// the peer is this node itself: what it is to hear, its program can tell it true
 }
 
+// Ben answers what he is asked, each question in a goroutine of its own.
+func ExampleNode_Ask() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ana, ben := meet(ctx)
+	defer ana.Close()
+	defer ben.Close()
+
+	go func() {
+		for event := range ben.Events(ctx) {
+			e, ok := event.(*once.Whisper)
+			if !ok || e.Question == once.NoQuestion {
+				continue
+			}
+			question, city := e.Question, string(e.Content[0]) // which last longer than the event
+			go func() {
+				var err error
+				if city == "Bern" {
+					err = ben.Reply(ctx, question, []byte("21 degrees"))
+				} else {
+					err = ben.ReplyError(ctx, question, 1, []byte("there is no sensor in "+city))
+				}
+				if err != nil {
+					log.Print(err)
+				}
+			}()
+		}
+	}()
+	for _, city := range []string{"Bern", "Rome"} {
+		answer, err := ana.Ask(ctx, ben.UUID(), []byte(city))
+		var none *once.AnswerError
+		switch {
+		case errors.As(err, &none):
+			fmt.Printf("no answer: status %d, %s\n", none.Status, none.Content[0])
+		case err != nil: // which says whether ben has the question
+			fmt.Println(err)
+		default:
+			fmt.Printf("%s\n", answer[0])
+		}
+	}
+	// Output:
+	// 21 degrees
+	// no answer: status 1, there is no sensor in Rome
+}
+
 // Ben does not read his events: his node's queue takes the first message, and no more.
 func ExampleNode_Flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -39,6 +39,10 @@ func TestErrorsSayWhatIsAllowed(t *testing.T) {
 		}{
 			{nodes[0].Whisper(t.Context(), nodes[1].UUID(), large), once.ErrTooLarge, " in 1 frames, and 65536 octets in 65536 frames are the most"},
 			{shout, once.ErrTooLarge, " in 1 frames, and 65536 octets in 65536 frames are the most"},
+			{second(nodes[0].Ask(t.Context(), nodes[1].UUID(), large)), once.ErrTooLarge, "65536 octets in 65536 frames are the most"},
+			{second(nodes[0].Ask(t.Context(), nodes[1].UUID())), once.ErrArgument, "1 to 65534"},
+			{nodes[0].Reply(t.Context(), once.NoQuestion, large), once.ErrAnswered, "no such question waits for an answer"},
+			{nodes[0].ReplyError(t.Context(), 7, 0, large), once.ErrArgument, "ReplyError: status: want another than 0"},
 			{nodes[0].Connect(uuid.Nil, nodes[1].Endpoint()), once.ErrArgument, "Connect: peer: want the UUID of a node"},
 		} {
 			if !errors.Is(c.err, c.kind) || !strings.Contains(c.err.Error(), c.says) {

@@ -35,8 +35,8 @@
 // have it is what [Node.Flush] waits for, and [Node.Close] within Config.Linger:
 // both return an [*UndeliveredError] if peers are not known to have got something.
 // A peer has a message when it is in its queue of events. Whether its program reads
-// it there, and what comes of it, only that program can tell, in a message of its
-// own.
+// it there, and what comes of it, only that program can tell: [Node.Ask] waits for its
+// answer, which it gives by [Node.Reply].
 //
 // # Security
 //

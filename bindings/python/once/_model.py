@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m330553b32f5da2c0"):
+if lib.once_compatible(1, b"mf70e216c30535610"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -122,6 +122,30 @@ class SelfError(OnceError):
     """the peer is this node itself: what it is to hear, its program can tell it"""
 
     code = -571213
+
+
+class NoQuestionsError(OnceError):
+    """the peer takes no questions: it is reached as plain ZRE nodes are; whisper to it"""
+
+    code = -607143
+
+
+class QuestionsError(OnceError):
+    """too many questions wait for their answers: 1024 to one peer, or 16384; ask again when some have one"""
+
+    code = -155383
+
+
+class NoAnswerError(OnceError):
+    """the peer has the question, and has not answered it"""
+
+    code = -890645
+
+
+class AnsweredError(OnceError):
+    """no such question waits for an answer: it has one, or the peer is gone, or has asked 1024 more since"""
+
+    code = -715461
 
 
 class UndeliveredError(OnceError):
@@ -537,7 +561,7 @@ def _read_once_members(data: bytes) -> list[Member]:
     return [Member(data, at, seen) for at in records(data, 4)]
 
 
-_once_event_counts = struct.Struct(">1x4xIII1x1x1x8x8x").unpack_from
+_once_event_counts = struct.Struct(">1x4xII8x4xI1x1x1x8x8x").unpack_from
 
 
 class Event:
@@ -588,6 +612,16 @@ class Event:
         return self._msg
 
     @property
+    def question(self) -> int:
+        """Returns what reply answers, for a whisper that is a question of the peer; else 0."""
+        return int(_read_Q(self._data, self._at + 13)[0])
+
+    @property
+    def status(self) -> int:
+        """Returns 0, or of an answer that ask has returned why there is none, as the programs of both sides have it."""
+        return int(_read_I(self._data, self._at + 21)[0])
+
+    @property
     def reason(self) -> str:
         """Returns why a peer is gone: left, expired, replaced, refused (it does not let this node in), expelled (this node does not let it in), network or stopped; for an event about the network what has changed, for refused who refuses whom and why, for a twin and for unreachable what there is to know, all of them for people; for other events an empty string."""
         try:
@@ -600,30 +634,30 @@ class Event:
     @property
     def why(self) -> EventWhy | None:
         """Returns why a node is refused, for an event of type refused; for others nothing."""
-        return _enum_once_event_why[self._data[self._at + 17]]  # type: ignore[no-any-return]
+        return _enum_once_event_why[self._data[self._at + 29]]  # type: ignore[no-any-return]
 
     @property
     def ours(self) -> bool:
         """Returns true for an event of type refused if it is this node that refuses, and not the other."""
-        return bool(self._data[self._at + 18])
+        return bool(self._data[self._at + 30])
 
     @property
     def protection(self) -> PeerProtection | None:
         """Returns what protected a whisper or shout on its way; for other events, what protects content between the peer and this node."""
-        return _enum_once_peer_protection[self._data[self._at + 19]]  # type: ignore[no-any-return]
+        return _enum_once_peer_protection[self._data[self._at + 31]]  # type: ignore[no-any-return]
 
     @property
     def time(self) -> datetime | None:
         """Returns when the event happened."""
-        return moment(_read_q(self._data, self._at + 20)[0])
+        return moment(_read_q(self._data, self._at + 32)[0])
 
     @property
     def version(self) -> int:
         """Returns the version of what the node knew after the event. What an event tells is part of each snapshot of that version or a higher one. It is 0 for what no snapshot holds: a whisper, a shout, news of the network, and who was refused, is unreachable or is a twin."""
-        return int(_read_Q(self._data, self._at + 28)[0])
+        return int(_read_Q(self._data, self._at + 40)[0])
 
     def _vary(self) -> None:
-        data, at = self._data, self._at + 36
+        data, at = self._data, self._at + 48
         n_group, n_msg, n_reason, = _once_event_counts(data, self._at)
         self._group = data[at : at + n_group].decode(errors="replace") if n_group else ""
         at += n_group
@@ -632,7 +666,7 @@ class Event:
         at += n_reason
 
     def __repr__(self) -> str:
-        return f"Event(type={self.type!r}, peer={self.peer!r}, group={self.group!r}, msg={self.msg!r}, reason={self.reason!r}, why={self.why!r}, ours={self.ours!r}, protection={self.protection!r}, version={self.version!r})"
+        return f"Event(type={self.type!r}, peer={self.peer!r}, group={self.group!r}, msg={self.msg!r}, question={self.question!r}, status={self.status!r}, reason={self.reason!r}, why={self.why!r}, ours={self.ours!r}, protection={self.protection!r}, version={self.version!r})"
 
 
 def _read_once_events(data: bytes) -> list[Event]:
@@ -959,6 +993,10 @@ _once_node_whisper.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_char_p
 _once_node_whisper_to = quick.once_node_whisper_to
 _once_node_shout = lib.once_node_shout
 _once_node_shout.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p,)
+_once_node_ask = lib.once_node_ask
+_once_node_ask.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p,)
+_once_node_reply = lib.once_node_reply
+_once_node_reply.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int64, ctypes.c_uint64,)
 _once_node_flush = lib.once_node_flush
 _once_node_flush.argtypes = (ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint64,)
 _once_node_ping = lib.once_node_ping
@@ -1408,6 +1446,30 @@ class Node(Source[Event]):
     async def shout_async(self, group: str, content: Content, timeout: float | None = None) -> int:
         """As shout, for asyncio."""
         return await apart(self.shout, group, content, timeout=timeout)
+
+    def ask(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> Event:
+        """Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended."""
+        parts = frames(content)
+        result = Data()
+        code = _once_node_ask(self._handle, octets(peer), *parts, millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return _read_once_events(take(result))[-1]
+
+    async def ask_async(self, peer: PeerLike, content: Content, timeout: float | None = None) -> Event:
+        """As ask, for asyncio."""
+        return await apart(self.ask, peer, content, timeout=timeout)
+
+    def reply(self, question: int, status: int, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended."""
+        parts = frames(content)
+        code = _once_node_reply(self._handle, question, status, *parts, millis(timeout), cancel._handle if cancel else 0)
+        if code:
+            raise fail(self._handle, code)
+
+    async def reply_async(self, question: int, status: int, content: Content, timeout: float | None = None) -> None:
+        """As reply, for asyncio."""
+        return await apart(self.reply, question, status, content, timeout=timeout)
 
     def flush(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped."""

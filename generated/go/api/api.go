@@ -72,6 +72,10 @@ var (
 	ErrNoPeer      = errors.New("no such peer is present: wait until it enters")
 	ErrNoKey       = errors.New("the key that messages for the peer are sealed with is not known, and the peer does not bring it: nothing goes to it unsealed; try again, or look at that peer")
 	ErrSelf        = errors.New("the peer is this node itself: what it is to hear, its program can tell it")
+	ErrNoQuestions = errors.New("the peer takes no questions: it is reached as plain ZRE nodes are; whisper to it")
+	ErrQuestions   = errors.New("too many questions wait for their answers: 1024 to one peer, or 16384; ask again when some have one")
+	ErrNoAnswer    = errors.New("the peer has the question, and has not answered it")
+	ErrAnswered    = errors.New("no such question waits for an answer: it has one, or the peer is gone, or has asked 1024 more since")
 	ErrUndelivered = errors.New("peers are not known to have got what was said to them")
 	ErrTooLarge    = errors.New("the message is larger than the limit: raise max message, here and at the peers, or send it in parts")
 	ErrServers     = errors.New("the node has 64 gossip servers already")
@@ -355,6 +359,10 @@ var Errors = map[string]error{
 	"no peer":        ErrNoPeer,
 	"no key":         ErrNoKey,
 	"self":           ErrSelf,
+	"no questions":   ErrNoQuestions,
+	"questions":      ErrQuestions,
+	"no answer":      ErrNoAnswer,
+	"answered":       ErrAnswered,
 	"undelivered":    ErrUndelivered,
 	"too large":      ErrTooLarge,
 	"servers":        ErrServers,

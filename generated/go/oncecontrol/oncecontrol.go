@@ -19,12 +19,16 @@
 // of a program that is slow, it does not get: an EVENT of type overrun tells
 // how much that is, where it would have been. All that comes and goes it is
 // told. The node goes on as it is: a program that wants more protection than
-// it has asks for it first, and leaves. What the program asks for has a
-// number, which the answer repeats: DONE or FAILED, and before it what there
-// is to tell, MISSED, PEER, VIEW or ANSWER. Answers come as they are ready.
-// WHISPER, SHOUT, FLUSH and ASK may take long; CANCEL ends the wait, and the
-// answer comes then. A WHISPER or SHOUT waits for the one before it. What is
-// not as it is written here, and what is more than the limits, ends the
+// it has asks for it first, and leaves. A QUESTION is asked of a peer; DONE
+// says that it is queued, and RESULT later what has come of it. Of the
+// questions of peers each EVENT with one has the number, and the first program
+// that sends REPLY answers it. What the program asks for has a number, which
+// the answer repeats: DONE or FAILED, and before it what there is to tell,
+// MISSED, PEER, VIEW or ANSWER. Answers come as they are ready. WHISPER,
+// SHOUT, QUESTION, REPLY, FLUSH and ASK may take long; CANCEL ends the wait,
+// and the answer comes then, or the RESULT of a QUESTION that is queued. A
+// WHISPER, SHOUT, QUESTION or REPLY waits for the one before it. What is not
+// as it is written here, and what is more than the limits, ends the
 // conversation. FLUSH is answered for what this program has said; if another
 // has said something to the same peer, what that peer missed may be counted
 // for both, and the program that runs the node is told of all. The node is in
@@ -33,9 +37,9 @@
 //
 //	control   = P:HELLO ( N:FAILED / N:WELCOME *( request / answer / told ) )
 //	request   = P:WHISPER / P:SHOUT / P:FLUSH / P:JOIN / P:LEAVE / P:CONNECT / P:LOOK
-//	          / P:ASK / P:CANCEL
+//	          / P:ASK / P:CANCEL / P:QUESTION / P:REPLY
 //	answer    = *N:MISSED N:FAILED / *N:PEER N:VIEW / N:ANSWER / N:DONE
-//	told      = [ N:PEER ] N:EVENT
+//	told      = [ N:PEER ] N:EVENT / N:RESULT
 //
 // A message may be used by one goroutine at a time.
 //
@@ -106,16 +110,25 @@ const (
 	MaxAnswer             = 17104908
 	MaxAnswerValues       = 65536
 	MaxAnswerValuesOctets = 16777216
-	MaxEvent              = 8479
+	MaxEvent              = 8487
 	MaxEventGroup         = 255
 	MaxEventText          = 8192
 	MaxEventContent       = 65536
+	MaxQuestion           = 24
+	MaxQuestionContent    = 65534
+	MaxResult             = 8464
+	MaxResultError        = 255
+	MaxResultText         = 8192
+	MaxResultContent      = 65534
+	MaxReply              = 20
+	MaxReplyContent       = 65534
 )
 
 // Limits of what the messages say together.
 const (
 	MaxPrograms  = 32       // programs that share a node at a time
 	MaxCalls     = 16       // calls of one program that wait at a time, with no more octets of content together than the largest message may have
+	MaxQuestions = 1024     // QUESTIONs of one program that wait for a RESULT at a time
 	MaxWaiting   = 16777216 // octets of content that wait for one program; what is said while there are more it does not get
 	MaxAnswering = 10000    // milliseconds that a program waits for the answer to what the node knows at once
 	MaxStarting  = 2000     // milliseconds that a program waits for a process that has the identity and does not listen: it may be about to, or about to end
@@ -126,45 +139,51 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDHello   ID = 1  // opens a conversation.
-	IDWelcome ID = 2  // says whose node it is that the program shares from now on.
-	IDWhisper ID = 3  // says something to a peer. DONE says that it is queued.
-	IDShout   ID = 4  // says something to a group. DONE says for how many peers it is queued.
-	IDFlush   ID = 5  // waits until the peers have confirmed what this program has said to them. If some have not, there is a MISSED for each before FAILED.
-	IDJoin    ID = 6  // has the node be in a group.
-	IDLeave   ID = 7  // takes JOIN back.
-	IDConnect ID = 8  // has the node connect to a peer that no beacon tells of.
-	IDLook    ID = 9  // asks what the node knows now. There is a PEER for each that is present or leads a group, and then a VIEW.
-	IDAsk     ID = 10 // asks what only the running node knows, or has it do what only it can. An ANSWER comes, or FAILED if the node knows no such subject.
-	IDCancel  ID = 11 // ends the wait of a call, if it waits.
-	IDDone    ID = 12 // says that what was asked for is done.
-	IDFailed  ID = 13 // says that what was asked for is not done, or not known to be.
-	IDMissed  ID = 14 // says what a peer is not known to have got.
-	IDPeer    ID = 15 // says what the node knows of a peer.
-	IDView    ID = 16 // ends the list of peers that a LOOK asked for, and answers it.
-	IDAnswer  ID = 17 // answers an ASK.
-	IDEvent   ID = 18 // tells what has happened to the last PEER with number 0.
+	IDHello    ID = 1  // opens a conversation.
+	IDWelcome  ID = 2  // says whose node it is that the program shares from now on.
+	IDWhisper  ID = 3  // says something to a peer. DONE says that it is queued.
+	IDShout    ID = 4  // says something to a group. DONE says for how many peers it is queued.
+	IDFlush    ID = 5  // waits until the peers have confirmed what this program has said to them. If some have not, there is a MISSED for each before FAILED.
+	IDJoin     ID = 6  // has the node be in a group.
+	IDLeave    ID = 7  // takes JOIN back.
+	IDConnect  ID = 8  // has the node connect to a peer that no beacon tells of.
+	IDLook     ID = 9  // asks what the node knows now. There is a PEER for each that is present or leads a group, and then a VIEW.
+	IDAsk      ID = 10 // asks what only the running node knows, or has it do what only it can. An ANSWER comes, or FAILED if the node knows no such subject.
+	IDCancel   ID = 11 // ends the wait of a call, if it waits.
+	IDDone     ID = 12 // says that what was asked for is done.
+	IDFailed   ID = 13 // says that what was asked for is not done, or not known to be.
+	IDMissed   ID = 14 // says what a peer is not known to have got.
+	IDPeer     ID = 15 // says what the node knows of a peer.
+	IDView     ID = 16 // ends the list of peers that a LOOK asked for, and answers it.
+	IDAnswer   ID = 17 // answers an ASK.
+	IDEvent    ID = 18 // tells what has happened to the last PEER with number 0.
+	IDQuestion ID = 19 // asks a peer something. DONE says that it is queued; a RESULT with the same number follows that, or comes before it.
+	IDResult   ID = 20 // says what has come of a QUESTION that was queued.
+	IDReply    ID = 21 // answers a question of a peer. DONE says that the answer is queued.
 )
 
 var names = [...]string{
-	IDHello:   "HELLO",
-	IDWelcome: "WELCOME",
-	IDWhisper: "WHISPER",
-	IDShout:   "SHOUT",
-	IDFlush:   "FLUSH",
-	IDJoin:    "JOIN",
-	IDLeave:   "LEAVE",
-	IDConnect: "CONNECT",
-	IDLook:    "LOOK",
-	IDAsk:     "ASK",
-	IDCancel:  "CANCEL",
-	IDDone:    "DONE",
-	IDFailed:  "FAILED",
-	IDMissed:  "MISSED",
-	IDPeer:    "PEER",
-	IDView:    "VIEW",
-	IDAnswer:  "ANSWER",
-	IDEvent:   "EVENT",
+	IDHello:    "HELLO",
+	IDWelcome:  "WELCOME",
+	IDWhisper:  "WHISPER",
+	IDShout:    "SHOUT",
+	IDFlush:    "FLUSH",
+	IDJoin:     "JOIN",
+	IDLeave:    "LEAVE",
+	IDConnect:  "CONNECT",
+	IDLook:     "LOOK",
+	IDAsk:      "ASK",
+	IDCancel:   "CANCEL",
+	IDDone:     "DONE",
+	IDFailed:   "FAILED",
+	IDMissed:   "MISSED",
+	IDPeer:     "PEER",
+	IDView:     "VIEW",
+	IDAnswer:   "ANSWER",
+	IDEvent:    "EVENT",
+	IDQuestion: "QUESTION",
+	IDResult:   "RESULT",
+	IDReply:    "REPLY",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -686,7 +705,7 @@ type Done struct {
 	// number of the call that the message makes or answers; 0 for HELLO and
 	// its answer, and for EVENT and its PEER
 	Number uint32
-	// for how many peers a WHISPER or SHOUT is queued, else 0
+	// for how many peers a WHISPER, SHOUT, QUESTION or REPLY is queued, else 0
 	Count uint32
 }
 
@@ -1020,6 +1039,8 @@ type Event struct {
 	Time uint64
 	// the version of what was known after it, or 0
 	Knows uint64
+	// of a whisper that is a question, what REPLY names it by, else 0
+	Question uint64
 	// the group of a join, leave, shout or leader; at most 255 octets
 	Group string
 	// why two nodes do not talk, as the class model of an event has it, or 0
@@ -1037,7 +1058,7 @@ func (*Event) ID() ID { return IDEvent }
 
 // Size returns the length of the first frame in octets.
 func (m *Event) Size() int {
-	return 27 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
+	return 35 + wire.SizeString(m.Group) + wire.SizeLongString(m.Text)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -1052,6 +1073,7 @@ func (m *Event) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(m.Type)
 	w.Uint64(m.Time)
 	w.Uint64(m.Knows)
+	w.Uint64(m.Question)
 	w.String("group", m.Group, 255)
 	w.Uint8(m.Why)
 	w.Uint8(m.Ours)
@@ -1069,11 +1091,158 @@ func (m *Event) Decode(frame []byte, content [][]byte) error {
 	r.Uint8("type", &m.Type)
 	r.Uint64("time", &m.Time)
 	r.Uint64("knows", &m.Knows)
+	r.Uint64("question", &m.Question)
 	r.String("group", &m.Group, 255)
 	r.Uint8("why", &m.Why)
 	r.Uint8("ours", &m.Ours)
 	r.LongString("text", &m.Text, 8192)
 	r.Frames("content", &m.Content, 65536)
+	return r.End()
+}
+
+// Question asks a peer something. DONE says that it is queued; a RESULT with
+// the same number follows that, or comes before it.
+type Question struct {
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
+	Number uint32
+	// the peer's id
+	Peer [16]byte
+	// frames of the question; at most 65534 frames
+	Content [][]byte
+}
+
+// ID returns IDQuestion.
+func (*Question) ID() ID { return IDQuestion }
+
+// Size returns the length of the first frame in octets.
+func (m *Question) Size() int {
+	return 24
+}
+
+// Frames returns the frames of content, which follow the first.
+func (m *Question) Frames() [][]byte { return m.Content }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Question) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("QUESTION", b)
+	w.Header(Signature, uint8(IDQuestion))
+	w.Uint8(Version)
+	w.Uint32(m.Number)
+	w.UUID(m.Peer)
+	w.Frames("content", m.Content, 65534)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Question) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("QUESTION", frame, content)
+	r.Header(Signature, uint8(IDQuestion))
+	r.Constant("version", 1, Version)
+	r.Uint32("number", &m.Number)
+	r.UUID("peer", &m.Peer)
+	r.Frames("content", &m.Content, 65534)
+	return r.End()
+}
+
+// Result says what has come of a QUESTION that was queued.
+type Result struct {
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
+	Number uint32
+	// the error's name, as in FAILED, or nothing for an answer; at most 255
+	// octets
+	Error string
+	// what is wrong, for people; at most 8192 octets
+	Text string
+	// of an answer, as the class model of an event has it
+	Status uint32
+	// frames of the answer; at most 65534 frames
+	Content [][]byte
+}
+
+// ID returns IDResult.
+func (*Result) ID() ID { return IDResult }
+
+// Size returns the length of the first frame in octets.
+func (m *Result) Size() int {
+	return 12 + wire.SizeString(m.Error) + wire.SizeLongString(m.Text)
+}
+
+// Frames returns the frames of content, which follow the first.
+func (m *Result) Frames() [][]byte { return m.Content }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Result) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("RESULT", b)
+	w.Header(Signature, uint8(IDResult))
+	w.Uint8(Version)
+	w.Uint32(m.Number)
+	w.String("error", m.Error, 255)
+	w.LongString("text", m.Text, 8192)
+	w.Uint32(m.Status)
+	w.Frames("content", m.Content, 65534)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Result) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("RESULT", frame, content)
+	r.Header(Signature, uint8(IDResult))
+	r.Constant("version", 1, Version)
+	r.Uint32("number", &m.Number)
+	r.String("error", &m.Error, 255)
+	r.LongString("text", &m.Text, 8192)
+	r.Uint32("status", &m.Status)
+	r.Frames("content", &m.Content, 65534)
+	return r.End()
+}
+
+// Reply answers a question of a peer. DONE says that the answer is queued.
+type Reply struct {
+	// number of the call that the message makes or answers; 0 for HELLO and
+	// its answer, and for EVENT and its PEER
+	Number uint32
+	// as in its EVENT
+	Question uint64
+	// 0 for an answer; else what is wrong, as the application has it
+	Status uint32
+	// frames of the answer; at most 65534 frames
+	Content [][]byte
+}
+
+// ID returns IDReply.
+func (*Reply) ID() ID { return IDReply }
+
+// Size returns the length of the first frame in octets.
+func (m *Reply) Size() int {
+	return 20
+}
+
+// Frames returns the frames of content, which follow the first.
+func (m *Reply) Frames() [][]byte { return m.Content }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Reply) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("REPLY", b)
+	w.Header(Signature, uint8(IDReply))
+	w.Uint8(Version)
+	w.Uint32(m.Number)
+	w.Uint64(m.Question)
+	w.Uint32(m.Status)
+	w.Frames("content", m.Content, 65534)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Reply) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("REPLY", frame, content)
+	r.Header(Signature, uint8(IDReply))
+	r.Constant("version", 1, Version)
+	r.Uint32("number", &m.Number)
+	r.Uint64("question", &m.Question)
+	r.Uint32("status", &m.Status)
+	r.Frames("content", &m.Content, 65534)
 	return r.End()
 }
 
@@ -1139,6 +1308,12 @@ func New(id ID) Message {
 		return new(Answer)
 	case IDEvent:
 		return new(Event)
+	case IDQuestion:
+		return new(Question)
+	case IDResult:
+		return new(Result)
+	case IDReply:
+		return new(Reply)
 	}
 	return nil
 }

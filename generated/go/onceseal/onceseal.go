@@ -6,15 +6,15 @@
 // they can open it. These messages are the content of WHISPER and SHOUT, one
 // message in one frame. A session goes one way, from a sender to one receiver,
 // over whatever lies between them. OPEN begins it. SEALED carries a KEY, a
-// PROOF or CONTENT in it. GROUP carries CONTENT to all nodes to which the
-// sender has given the KEY. Each receiver gets a SEALED in the frame after the
-// GROUP. The PROOF in it says that the GROUP is the sender's, and no other
-// member's.
+// PROOF, CONTENT or EXCHANGE in it. GROUP carries CONTENT to all nodes to
+// which the sender has given the KEY. Each receiver gets a SEALED in the frame
+// after the GROUP. The PROOF in it says that the GROUP is the sender's, and no
+// other member's.
 //
 //	once-seal = *( session / shout )
 //	session   = OPEN *SEALED
 //	shout     = GROUP SEALED
-//	opened    = KEY / CONTENT / PROOF
+//	opened    = KEY / CONTENT / PROOF / EXCHANGE
 //
 // A message may be used by one goroutine at a time.
 //
@@ -52,6 +52,9 @@ const (
 	MaxContentOctets     = 1073741824
 	MaxProof             = 40
 	MaxProofDigest       = 32
+	MaxExchange          = 1074003980
+	MaxExchangeSizes     = 262144
+	MaxExchangeOctets    = 1073741824
 )
 
 // ID tells the messages apart.
@@ -59,21 +62,23 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDOpen    ID = 1 // opens a session.
-	IDSealed  ID = 2 // carries a KEY, a PROOF or CONTENT in a session.
-	IDGroup   ID = 3 // carries CONTENT to a group.
-	IDKey     ID = 4 // gives a receiver the key of a group's messages from a number on.
-	IDContent ID = 5 // holds all frames of what the application says.
-	IDProof   ID = 6 // says that the sender of the session has sealed a GROUP.
+	IDOpen     ID = 1 // opens a session.
+	IDSealed   ID = 2 // carries a KEY, a PROOF, CONTENT or EXCHANGE in a session.
+	IDGroup    ID = 3 // carries CONTENT to a group.
+	IDKey      ID = 4 // gives a receiver the key of a group's messages from a number on.
+	IDContent  ID = 5 // holds all frames of what the application says.
+	IDProof    ID = 6 // says that the sender of the session has sealed a GROUP.
+	IDExchange ID = 7 // holds all frames of a question to the receiver, or of the answer to one.
 )
 
 var names = [...]string{
-	IDOpen:    "OPEN",
-	IDSealed:  "SEALED",
-	IDGroup:   "GROUP",
-	IDKey:     "KEY",
-	IDContent: "CONTENT",
-	IDProof:   "PROOF",
+	IDOpen:     "OPEN",
+	IDSealed:   "SEALED",
+	IDGroup:    "GROUP",
+	IDKey:      "KEY",
+	IDContent:  "CONTENT",
+	IDProof:    "PROOF",
+	IDExchange: "EXCHANGE",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -162,15 +167,15 @@ func (m *Open) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
-// Sealed carries a KEY, a PROOF or CONTENT in a session.
+// Sealed carries a KEY, a PROOF, CONTENT or EXCHANGE in a session.
 type Sealed struct {
 	// number of the session
 	Session uint64
 	// number of the message in its session, from 0 on; each is higher than the
 	// last
 	Number uint64
-	// KEY, PROOF or CONTENT, sealed, with a tag of 16 octets; at most
-	// 1073741824 octets; aliases the frame
+	// KEY, PROOF, CONTENT or EXCHANGE, sealed, with a tag of 16 octets; at
+	// most 1073741824 octets; aliases the frame
 	Sealed []byte
 }
 
@@ -377,6 +382,47 @@ func (m *Proof) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Exchange holds all frames of a question to the receiver, or of the answer to
+// one.
+type Exchange struct {
+	// as in CONTENT; at most 262144 octets; aliases the frame
+	Sizes []byte
+	// a message of [once_ask](once_ask.md); these frames are none; at most
+	// 1073741824 octets; aliases the frame
+	Octets []byte
+}
+
+// ID returns IDExchange.
+func (*Exchange) ID() ID { return IDExchange }
+
+// Size returns the length of the first frame in octets.
+func (m *Exchange) Size() int {
+	return 4 + wire.SizeBytes(m.Sizes) + wire.SizeBytes(m.Octets)
+}
+
+// Frames returns the frames of content, which follow the first.
+func (*Exchange) Frames() [][]byte { return nil }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Exchange) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("EXCHANGE", b)
+	w.Header(Signature, uint8(IDExchange))
+	w.Uint8(Version)
+	w.Bytes("sizes", m.Sizes, 262144)
+	w.Bytes("octets", m.Octets, 1073741824)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Exchange) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("EXCHANGE", frame, content)
+	r.Header(Signature, uint8(IDExchange))
+	r.Constant("version", 1, Version)
+	r.Borrow("sizes", &m.Sizes, 262144)
+	r.Borrow("octets", &m.Octets, 1073741824)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -414,6 +460,8 @@ func New(id ID) Message {
 		return new(Content)
 	case IDProof:
 		return new(Proof)
+	case IDExchange:
+		return new(Exchange)
 	}
 	return nil
 }

@@ -6,15 +6,15 @@
 // to one node (WHISPER) or to a group (SHOUT). Each message is one ZeroMQ
 // frame; the frames of the content follow it in WHISPER and SHOUT. RFC 36 has
 // the messages up to PING-OK. Zyre has sent ELECT, LEADER and GOODBYE since
-// 2017. CONFIRM, CONFIRMED, TAKEN, ASK-SEALING and SEALING pass between @Once
-// nodes only, HOLDS, ASK and ROLL only between nodes that have shown each
-// other that they are members of one network.
+// 2017. CONFIRM, CONFIRMED, TAKEN, ASK-SEALING, SEALING and EXCHANGE pass
+// between @Once nodes only, HOLDS, ASK and ROLL only between nodes that have
+// shown each other that they are members of one network.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
 //	traffic   = WHISPER / SHOUT / JOIN / LEAVE / PING / PING-OK / election / HELLO
 //	          / CONFIRM / CONFIRMED / HOLDS / ASK / ROLL
-//	          / ASK-SEALING / SEALING
+//	          / ASK-SEALING / SEALING / EXCHANGE
 //	election  = ELECT / LEADER
 //	goodbye   = [ TAKEN ] GOODBYE
 //
@@ -79,6 +79,8 @@ const (
 	MaxAskSealingDigest   = 32
 	MaxSealing            = 1226
 	MaxSealingKey         = 1216
+	MaxExchange           = 6
+	MaxExchangeContent    = 65536
 )
 
 // Limits of what the messages say together.
@@ -117,6 +119,7 @@ const (
 	IDRoll       ID = 16 // brings the ROLL that the sender has.
 	IDAskSealing ID = 17 // asks for the sealing key that the receiver's card names.
 	IDSealing    ID = 18 // brings the sealing key that the sender was asked for.
+	IDExchange   ID = 19 // carries a question to one peer, or the answer to one, in a [channel](once_link.md#channels) in which content is not sealed.
 )
 
 var names = [...]string{
@@ -138,6 +141,7 @@ var names = [...]string{
 	IDRoll:       "ROLL",
 	IDAskSealing: "ASK-SEALING",
 	IDSealing:    "SEALING",
+	IDExchange:   "EXCHANGE",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -947,6 +951,48 @@ func (m *Sealing) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Exchange carries a question to one peer, or the answer to one, in a
+// [channel](once_link.md#channels) in which content is not sealed.
+type Exchange struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+	// a message of [once_ask](once_ask.md); these frames are none; at most
+	// 65536 frames
+	Content [][]byte
+}
+
+// ID returns IDExchange.
+func (*Exchange) ID() ID { return IDExchange }
+
+// Size returns the length of the first frame in octets.
+func (m *Exchange) Size() int {
+	return 6
+}
+
+// Frames returns the frames of content, which follow the first.
+func (m *Exchange) Frames() [][]byte { return m.Content }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Exchange) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("EXCHANGE", b)
+	w.Header(Signature, uint8(IDExchange))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	w.Frames("content", m.Content, 65536)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Exchange) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("EXCHANGE", frame, content)
+	r.Header(Signature, uint8(IDExchange))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
+	r.Frames("content", &m.Content, 65536)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -1009,6 +1055,8 @@ func New(id ID) Message {
 		return new(AskSealing)
 	case IDSealing:
 		return new(Sealing)
+	case IDExchange:
+		return new(Exchange)
 	}
 	return nil
 }

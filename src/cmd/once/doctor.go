@@ -39,8 +39,9 @@ func doctorCommand(with *common) *cobra.Command {
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
 heard, whether its servers answer, where they see it and what its NAT does,
 whether it accepts connections, who it is and how it protects what it says, who
-is there, who is refused, and what is odd about them. If a node runs with the identity already, that one is asked; if
-it does not let itself be asked, it is left alone, and another looks around.
+is there, who is refused, and what is odd about them. If a node runs with the
+identity already, that one is asked; if it does not let itself be asked, it is
+left alone, and another looks around.
 Each line is ok, warn or fail, with what was found; the next says what to do.
 The exit status is 1 if something fails.
 

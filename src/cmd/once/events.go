@@ -41,6 +41,7 @@ func (r *record) fill(event once.Event) {
 	case *once.Whisper:
 		r.Type = "whisper"
 		r.Msg = e.Content
+		r.Question = uint64(e.Question)
 	case *once.Shout:
 		r.Type = "shout"
 		r.Group = e.Group

@@ -82,9 +82,10 @@ func TestExitStatus(t *testing.T) {
 		{0, "--version", `^once `, `^$`},
 		{0, "interfaces", `127\.0\.0\.1`, `^$`},
 		{0, "peers --wait 1s", `^peer\t`, `^$`},
-		{0, "whisper peer hi", ``, `^$`},
-		{0, "whisper peer -- -hi", ``, `^$`},
-		{0, "shout --group room hi there", ``, `^$`},
+		{0, "whisper peer hi", `^1 has it: peer$`, `^$`},
+		{0, "whisper peer -- -hi", `^1 has it: peer$`, `^$`},
+		{0, "whisper --no-wait peer hi", `^queued for 1, and not waited for$`, `^$`},
+		{0, "shout --group room hi there", `^1 has it: peer$`, `^$`},
 		{0, "doctor --wait 1s", `^ok    peers       1: peer$`, `^$`},
 		{1, "whisper nobody --wait 10ms hi", ``, `^once: peer "nobody": nobody there within 10ms`},
 		{1, "whisper --name zoe zoe --wait 10ms hi", ``, `^once: peer "zoe" other than this node itself: nobody there within 10ms`},
@@ -93,7 +94,9 @@ func TestExitStatus(t *testing.T) {
 		{1, "listen --endpoint tcp://192.0.2.1:5671", ``, `^once: --endpoint: cannot accept connections at tcp://192\.0\.2\.1:5671: `},
 		{1, "identity show /nonexistent", ``, `^once: /nonexistent/identity.key: `},
 		{2, "listen --count none", ``, `^once: --count "none": give a number from 1 on\nonce: 'once listen --help' tells how to use it\n$`},
-		{2, "sing", ``, `^once: unknown command "sing" for "once"; did you mean send\?\n`},
+		{2, "whisper --timeout 1s --no-wait peer hi", ``, `^once: --no-wait and --timeout exclude each other\n`},
+		{2, "shout --group room --timeout 0s hi", ``, `^once: --timeout "0s": give a time above 0, such as 500ms or 5s\n`},
+		{2, "sing", ``, `^once: unknown command "sing" for "once"; did you mean ping or send\?\n`},
 	} {
 		if !strings.Contains(root.Long, strings.Repeat(" ", 4)+string(rune('0'+test.status))+"  ") {
 			t.Errorf("once --help has no status %d", test.status)

@@ -180,8 +180,12 @@ func (w waiting) Set(text string) error {
 }
 
 func waitFlag(flags *pflag.FlagSet, wait *time.Duration, standard time.Duration, usage string) {
+	timeFlag(flags, wait, "wait", standard, usage)
+}
+
+func timeFlag(flags *pflag.FlagSet, wait *time.Duration, name string, standard time.Duration, usage string) {
 	*wait = standard
-	flags.Var(waiting{wait}, "wait", usage)
+	flags.Var(waiting{wait}, name, usage)
 }
 
 // counting is a flag for how many there are to be, at least one; 0 stands for no limit.

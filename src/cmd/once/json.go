@@ -15,6 +15,9 @@ import (
 // map that an object has is there when it is empty, and what is not known, or what this
 // kind of thing does not have, is left out.
 
+// jsonTime is the form of a time.
+const jsonTime = "2006-01-02T15:04:05.000Z07:00"
+
 func jsonFlag(flags *pflag.FlagSet, asJSON *bool) {
 	flags.BoolVar(asJSON, "json", false, "write JSON, an object a line")
 }

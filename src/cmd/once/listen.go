@@ -197,8 +197,9 @@ type record struct {
 	Identity        string            `json:"identity,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Reason          string            `json:"reason,omitempty"`
-	Why             string            `json:"why,omitempty"`  // of a refusal, for programs
-	Ours            bool              `json:"ours,omitempty"` // it is this node that refuses
+	Why             string            `json:"why,omitempty"`      // of a refusal, for programs
+	Ours            bool              `json:"ours,omitempty"`     // it is this node that refuses
+	Question        uint64            `json:"question,omitempty"` // not 0 if the peer waits for an answer
 	Content         []string          `json:"content,omitempty"`
 	ContentEncoding string            `json:"content_encoding,omitempty"`
 	Msg             [][]byte          `json:"-"`
@@ -208,7 +209,7 @@ type record struct {
 func newRecord(event once.Event) record {
 	origin := event.About()
 	r := record{
-		Time:       origin.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Time:       origin.Time.UTC().Format(jsonTime),
 		Peer:       origin.Peer.UUID().String(),
 		Name:       origin.Peer.Name(),
 		Endpoint:   origin.Peer.Endpoint(),

@@ -77,11 +77,11 @@ commas separate the values.
 
 Exit status:
     0  what was asked for is done; or what goes on until it is ended (chat,
-       listen, receive --keep, peers --watch, trace) was ended, by Ctrl-C or as
-       asked for; or nobody reads the output any more
+       listen, answer, receive --keep, peers --watch, trace) was ended, by
+       Ctrl-C or as asked for; or nobody reads the output any more
     1  it is not done: nobody is there, somebody is not known to have a message
-       or a file, all refuse it, a check of doctor fails, the system does not
-       allow it; standard error says which
+       or a file, all refuse it, a question has no answer, a check of doctor
+       fails, the system does not allow it; standard error says which
     2  the command line or an environment variable is wrong: nothing was done
   130  it was interrupted (Ctrl-C, SIGTERM, SIGHUP) before it was done`,
 		Example: `  once chat --group room --name ana      talk, in one terminal and in another
@@ -114,7 +114,8 @@ Exit status:
 		return commands
 	}
 	for _, cmd := range slices.Concat(
-		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with)),
+		chapter("Talk:", chatCommand(with), listenCommand(with), shoutCommand(with), whisperCommand(with),
+			askCommand(with), answerCommand(with)),
 		chapter("Files:", sendCommand(with), receiveCommand(with)),
 		chapter("Look around:", peersCommand(with), pingCommand(with), doctorCommand(with), traceCommand(with))) {
 		with.register(cmd.Flags())

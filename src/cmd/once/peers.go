@@ -33,8 +33,9 @@ terminal shows as many of its digits as tell it from the others, and those are
 enough wherever an id is asked for. Protection is plain for nothing, curve for
 an encrypted connection, and sealed for content that is encrypted from end to
 end. The way there is lan, direct for one across the internet, or relayed for
-one through a server, while no better one is found. JSON has the public keys as well, that of CURVE after the endpoint and that
-of the identity, and the peer's roles.
+one through a server, while no better one is found. JSON has the public keys as
+well, that of CURVE after the endpoint and that of the identity, and the peer's
+roles.
 
 With --watch it goes on until interrupted: a terminal shows a table that is kept
 up to date and what has changed of late; else each change is a line, as listen

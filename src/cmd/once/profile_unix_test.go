@@ -18,11 +18,18 @@ func TestUndeliveredThroughTheNode(t *testing.T) {
 	u := newUser(t)
 	u.does(0, "identity", "new")
 	ben := u.start("chat", "--group", "room", "--name", "ben", "--identity", "none")
-	ana := u.start("listen", "--name", "ana")
-	ana.sees(`\tjoin\t\S+\tben\troom`)
+	u.start("listen", "--group", "room", "--name", "cleo", "--identity", "none")
+	ana := u.start("listen", "--name", "ana", "--type", "join")
+	ana.sees(`\tjoin\t\S+\t(ben|cleo)\troom`)
+	ana.sees(`\tjoin\t\S+\t(ben|cleo)\troom`)
 	if err := ben.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	if p := u.does(0, "shout", "--group", "room", "--no-wait", "lunch"); len(p.seen) != 1 || p.seen[0] != "queued for 2, and not waited for" {
+		t.Errorf("it wrote %q", p.seen)
+	}
+	u.does(1, "whisper", "--timeout", "10ms", "ben", "psst").complains(`^once: within 10ms none of 1 has it; not known to have it: ben\n$`)
+	u.does(1, "shout", "--timeout", "2s", "--group", "room", "lunch").complains(`^once: within 2s 1 of 2 has it: cleo; not known to have it: ben\n$`)
 	started := map[string]*process{}
 	for name, args := range map[string][]string{"told": {"whisper", "ben", "psst"}, "shouted": {"shout", "--group", "room", "lunch"}} {
 		cmd := u.command()
@@ -47,9 +54,9 @@ func TestUndeliveredThroughTheNode(t *testing.T) {
 	if err := ben.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for name, p := range started {
-		p.exits(1)
-		if !regexp.MustCompile(`not known to have got what was said to them; ben .*: \d messages?`).MatchString(said(name)) {
+	for name, want := range map[string]string{"told": "none of 1 has it", "shouted": "1 of 2 has it: cleo"} {
+		started[name].exits(1)
+		if !regexp.MustCompile(want + `; not known to have it: ben \((network|expired)\)`).MatchString(said(name)) {
 			t.Errorf("who has %s it says %q", name, said(name))
 		}
 	}

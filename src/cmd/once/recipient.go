@@ -65,18 +65,25 @@ func someone(node *once.Node, who string) recipient {
 		title += " other than this node itself"
 	}
 	return recipient{node, title, peers, func(ctx context.Context, message []byte) error {
-		switch found := peers(); len(found) {
-		case 0:
-			if isItself(node, who) {
-				return fmt.Errorf("%q is this node itself: nothing was sent", who)
-			}
-			return fmt.Errorf("%q is not here: nothing was sent", who)
-		case 1:
-			return node.Whisper(ctx, found[0].UUID(), message)
-		default:
-			return fmt.Errorf("%w: nothing was sent", ambiguous(who, knownPeers(found)))
+		peer, err := only(node, who, peers())
+		if err != nil {
+			return err
 		}
+		return node.Whisper(ctx, peer.UUID(), message)
 	}}
+}
+
+// only returns the one peer that goes by something.
+func only(node *once.Node, who string, found []once.Peer) (peer once.Peer, err error) {
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return peer, fmt.Errorf("%w: nothing was sent", ambiguous(who, knownPeers(found)))
+	case isItself(node, who):
+		return peer, fmt.Errorf("%q is this node itself: nothing was sent", who)
+	}
+	return peer, fmt.Errorf("%q is not here: nothing was sent", who)
 }
 
 // isItself tells whether a node itself goes by that.

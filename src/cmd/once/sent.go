@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,6 +19,7 @@ const (
 	confirmed   = "confirmed"   // the peer has it
 	refusedIt   = "refused"     // the peer does not take it, or no more
 	unconfirmed = "unconfirmed" // the peer is not known to have it
+	queued      = "queued"      // the node has it, and nobody waits for the peer to have it
 )
 
 // sentRecord is what has become of a message to a peer, as JSON.
@@ -26,25 +30,31 @@ type sentRecord struct {
 	Reason string `json:"reason,omitempty"` // where it is not confirmed and the reason is known
 }
 
-// sentRecords returns what has become of a message that was sent to peers: some have refused
-// it, for the reasons given, and some are those whom an error names. If it does not name all,
-// the others may be among them.
-func sentRecords(peers []once.Peer, refusals map[uuid.UUID]string, err error) []sentRecord {
+// sent is what is known of a message to peers.
+type sent struct {
+	peers    []once.Peer
+	refusals map[uuid.UUID]string // why some have refused it
+	timeout  time.Duration        // within which they were to confirm it
+	err      error                // names some of those who have not got it; if not all, the others may be among them
+}
+
+// records returns what has become of it, peer by peer.
+func (s sent) records() []sentRecord {
 	missed := map[uuid.UUID]string{}
 	var undelivered *once.UndeliveredError
-	if errors.As(err, &undelivered) {
+	if errors.As(s.err, &undelivered) {
 		for _, m := range undelivered.Missed {
 			missed[m.UUID] = m.Reason
 		}
-	} else if err != nil {
+	} else if s.err != nil {
 		missed[uuid.Nil] = ""
 	}
 	others, unsure := missed[uuid.Nil]
-	records := make([]sentRecord, len(peers))
-	for i, peer := range peers {
+	records := make([]sentRecord, len(s.peers))
+	for i, peer := range s.peers {
 		r := &records[i]
 		*r = sentRecord{Peer: peer.UUID().String(), Name: peer.Name(), Result: confirmed}
-		if reason, refused := refusals[peer.UUID()]; refused {
+		if reason, refused := s.refusals[peer.UUID()]; refused {
 			r.Result, r.Reason = refusedIt, reason
 		} else if reason, known := missed[peer.UUID()]; known {
 			r.Result, r.Reason = unconfirmed, reason
@@ -55,27 +65,92 @@ func sentRecords(peers []once.Peer, refusals map[uuid.UUID]string, err error) []
 	return records
 }
 
-// reportSent says what has become of a message: to programs all, to people who has refused it.
-// If all have, nobody took it, which is an error.
-func reportSent(w, complaints io.Writer, asJSON bool, peers []once.Peer, refusals map[uuid.UUID]string, err error) error {
+// report says what has become of it: to programs all, to people how many have it, and who has
+// not, which is an error unless some have refused it and the others have it.
+func (s sent) report(w, complaints io.Writer, asJSON bool) error {
+	records := s.records()
 	if asJSON {
-		for _, r := range sentRecords(peers, refusals, err) {
-			if fault := writeJSON(w, r); fault != nil && err == nil {
-				err = fault
+		if err := writeRecords(w, records); err != nil {
+			return err
+		}
+	}
+	var have, lack, told []string
+	all := knownPeers(s.peers)
+	for i, r := range records {
+		label := all[i].label(all)
+		switch r.Result {
+		case confirmed:
+			have = append(have, label)
+		case refusedIt:
+			told = append(told, refused(s.peers[i], r.Reason))
+		case unconfirmed:
+			if r.Reason != "" {
+				label += " (" + clean(r.Reason) + ")"
 			}
+			lack = append(lack, label)
 		}
 	}
-	var told []string
-	for _, peer := range peers {
-		if reason, has := refusals[peer.UUID()]; has {
-			told = append(told, refused(peer, reason))
-		}
-	}
-	if len(told) > 0 && len(told) == len(peers) {
+	if len(told) > 0 && len(told) == len(records) {
 		return fmt.Errorf("nobody took the message: %s", strings.Join(told, "; "))
 	}
 	for _, line := range told {
 		fmt.Fprintln(complaints, "once:", line)
 	}
-	return err
+	switch {
+	case errors.Is(s.err, once.ErrUndelivered) && len(lack) > 0:
+		text := tally(have, len(records))
+		if errors.Is(s.err, context.DeadlineExceeded) {
+			text = fmt.Sprintf("within %v %s", s.timeout, text)
+		}
+		return toldError{s.err, fmt.Sprintf("%s; not known to have it: %s", text, some(lack))}
+	case s.err == nil && !asJSON:
+		_, err := fmt.Fprintln(w, tally(have, len(records)))
+		return err
+	}
+	return s.err
+}
+
+// reportQueued says for whom the node has it.
+func (s sent) reportQueued(w io.Writer, asJSON bool) error {
+	if !asJSON {
+		_, err := fmt.Fprintf(w, "queued for %d, and not waited for\n", len(s.peers))
+		return err
+	}
+	records := s.records()
+	for i := range records {
+		records[i].Result = queued
+	}
+	return writeRecords(w, records)
+}
+
+func writeRecords(w io.Writer, records []sentRecord) error {
+	for _, r := range records {
+		if err := writeJSON(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tally says how many of so many have a message, and who.
+func tally(have []string, of int) string {
+	which, verb := "", "have"
+	if len(have) < of {
+		which = fmt.Sprintf(" of %d", of)
+	}
+	switch len(have) {
+	case 0:
+		return "none" + which + " has it"
+	case 1:
+		verb = "has"
+	}
+	return fmt.Sprintf("%d%s %s it: %s", len(have), which, verb, some(have))
+}
+
+// some returns the first of a list, and how many others there are.
+func some(list []string) string {
+	if len(list) > shownNames {
+		list = append(slices.Clone(list[:shownNames]), fmt.Sprintf("and %d more", len(list)-shownNames))
+	}
+	return strings.Join(list, ", ")
 }

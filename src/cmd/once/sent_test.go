@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +75,9 @@ func TestSentToWhoIsGone(t *testing.T) {
 	peers := node.Peers()
 	missed := &once.UndeliveredError{Missed: []once.Missed{{UUID: peers[0].UUID(), Messages: 1, Reason: "left"}}}
 	var out, complaints bytes.Buffer
-	if err := reportSent(&out, &complaints, true, peers, nil, missed); err != missed || complaints.Len() > 0 {
+	gone := sent{peers: peers, err: missed}
+	if err := gone.report(&out, &complaints, true); !errors.Is(err, missed) || complaints.Len() > 0 ||
+		err.Error() != "none of 1 has it; not known to have it: ana (left)" {
 		t.Errorf("%v, %s", err, complaints.String())
 	}
 	if want := `{"peer":"` + peers[0].UUID().String() + `","name":"ana","result":"unconfirmed","reason":"left"}` + "\n"; out.String() != want {
@@ -84,11 +87,11 @@ func TestSentToWhoIsGone(t *testing.T) {
 		&once.UndeliveredError{Missed: []once.Missed{{Messages: 1, Reason: "the process that ran the node has ended"}}}, // to somebody
 		once.ErrStopped,
 	} {
-		if r := sentRecords(peers, nil, err); len(r) != 1 || r[0].Result != unconfirmed {
+		if r := (sent{peers: peers, err: err}).records(); len(r) != 1 || r[0].Result != unconfirmed {
 			t.Errorf("after %v: %+v", err, r)
 		}
 	}
-	err = reportSent(&out, &complaints, false, peers, map[uuid.UUID]string{peers[0].UUID(): "no"}, nil)
+	err = sent{peers: peers, refusals: map[uuid.UUID]string{peers[0].UUID(): "no"}}.report(&out, &complaints, false)
 	if err == nil || !strings.HasPrefix(err.Error(), "nobody took the message: ana (") || complaints.Len() > 0 {
 		t.Errorf("all refuse: %v, %s", err, complaints.String())
 	}

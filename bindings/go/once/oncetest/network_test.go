@@ -372,3 +372,48 @@ func TestHostIsOneByAnyName(t *testing.T) {
 		}
 	})
 }
+
+// TestAsk has a question outlive a line that breaks, and one end with who was asked.
+func TestAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, hosts, ana, ben := pair(t, once.Config{})
+		ask := func() <-chan string {
+			told := make(chan string, 1)
+			go func() {
+				answer, err := ana.Ask(t.Context(), ben.UUID(), []byte("what?"))
+				told <- fmt.Sprintf("%s %v", answer, err)
+			}()
+			return told
+		}
+		question := func() once.Question {
+			event, err := ben.Next(t.Context())
+			e, ok := event.(*once.Whisper)
+			if err != nil || !ok || e.Question == once.NoQuestion {
+				t.Fatalf("ben is told %v, %v", event, err)
+			}
+			return e.Question
+		}
+		told := ask()
+		asked := question()
+		hosts[0].Break()
+		if err := ben.Reply(t.Context(), asked, []byte("this"), []byte("that")); err != nil {
+			t.Error(err)
+		}
+		if got := <-told; got != "[this that] <nil>" {
+			t.Errorf("the answer is %s", got)
+		}
+		if err := ben.Reply(t.Context(), asked, []byte("again")); !errors.Is(err, once.ErrAnswered) {
+			t.Errorf("a second reply: %v", err)
+		}
+		told = ask()
+		question()
+		if err := ana.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ben.Close()
+		if got := <-told; got != "[] the peer has the question, and has not answered it: it is gone" {
+			t.Errorf("it ends with %s", got)
+		}
+		ana.Close()
+	})
+}

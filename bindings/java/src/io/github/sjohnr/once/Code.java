@@ -46,6 +46,14 @@ public enum Code {
     NO_KEY(-678719),
     /** the peer is this node itself: what it is to hear, its program can tell it */
     SELF(-571213),
+    /** the peer takes no questions: it is reached as plain ZRE nodes are; whisper to it */
+    NO_QUESTIONS(-607143),
+    /** too many questions wait for their answers: 1024 to one peer, or 16384; ask again when some have one */
+    QUESTIONS(-155383),
+    /** the peer has the question, and has not answered it */
+    NO_ANSWER(-890645),
+    /** no such question waits for an answer: it has one, or the peer is gone, or has asked 1024 more since */
+    ANSWERED(-715461),
     /** peers are not known to have got what was said to them */
     UNDELIVERED(-788809),
     /** the message is larger than the limit: raise max message, here and at the peers, or send it in parts */

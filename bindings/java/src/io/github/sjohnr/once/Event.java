@@ -149,6 +149,8 @@ public final class Event {
     private final Peer peer;
     private final String group;
     private final byte[][] msg;
+    private final long question;
+    private final long status;
     private final String reason;
     private final Event.Why why;
     private final boolean ours;
@@ -158,17 +160,19 @@ public final class Event {
 
     Event(Reader in, int at) {
         int fixed = at + 5;
-        in.at = fixed + 36;
+        in.at = fixed + 48;
         type = Event.Type.of(in.octet(fixed + 0));
         peer = in.record(in.u32(fixed + 1), Peer::new);
         group = in.text(in.u32(fixed + 5));
         msg = in.frames(in.u32(fixed + 9));
-        reason = in.text(in.u32(fixed + 13));
-        why = Event.Why.of(in.octet(fixed + 17));
-        ours = in.octet(fixed + 18) != 0;
-        protection = Peer.Protection.of(in.octet(fixed + 19));
-        time = Abi.moment(in.u64(fixed + 20));
-        version = in.u64(fixed + 28);
+        question = in.u64(fixed + 13);
+        status = in.u32(fixed + 21) & 0xffffffffL;
+        reason = in.text(in.u32(fixed + 25));
+        why = Event.Why.of(in.octet(fixed + 29));
+        ours = in.octet(fixed + 30) != 0;
+        protection = Peer.Protection.of(in.octet(fixed + 31));
+        time = Abi.moment(in.u64(fixed + 32));
+        version = in.u64(fixed + 40);
     }
 
     static List<Event> all(Reader in) {
@@ -193,6 +197,16 @@ public final class Event {
     /** Returns the content of a whisper or shout, one entry a frame. It is valid as long as the event. */
     public byte[][] msg() {
         return msg;
+    }
+
+    /** Returns what reply answers, for a whisper that is a question of the peer; else 0. */
+    public long question() {
+        return question;
+    }
+
+    /** Returns 0, or of an answer that ask has returned why there is none, as the programs of both sides have it. */
+    public long status() {
+        return status;
     }
 
     /** Returns why a peer is gone: left, expired, replaced, refused (it does not let this node in), expelled (this node does not let it in), network or stopped; for an event about the network what has changed, for refused who refuses whom and why, for a twin and for unreachable what there is to know, all of them for people; for other events an empty string. */
@@ -226,6 +240,6 @@ public final class Event {
     }
 
     @Override public String toString() {
-        return "Event(type=" + type + ", peer=" + peer + ", group=" + group + ", msg=" + Arrays.deepToString(msg) + ", reason=" + reason + ", why=" + why + ", ours=" + ours + ", protection=" + protection + ", version=" + version + ")";
+        return "Event(type=" + type + ", peer=" + peer + ", group=" + group + ", msg=" + Arrays.deepToString(msg) + ", question=" + question + ", status=" + status + ", reason=" + reason + ", why=" + why + ", ours=" + ours + ", protection=" + protection + ", version=" + version + ")";
     }
 }

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m330553b32f5da2c0");
+        Abi.compatible(1, "mf70e216c30535610");
     }
 
     private Lib() {}
@@ -72,6 +72,8 @@ final class Lib {
     static native int once_node_whisper(long self, long peer, long content, long content_sizes, long content_count, long timeout, long cancel);
     static native int once_node_whisper_to(long all, long frame, long size);
     static native int once_node_shout(long self, long group, long group_size, long content, long content_sizes, long content_count, long timeout, long cancel, long result);
+    static native int once_node_ask(long self, long peer, long content, long content_sizes, long content_count, long timeout, long cancel, long result);
+    static native int once_node_reply(long self, long question, int status, long content, long content_sizes, long content_count, long timeout, long cancel);
     static native int once_node_flush(long self, long timeout, long cancel);
     static native int once_node_ping(long self, long peer, long timeout, long cancel, long result);
     static native int once_node_traffic(long self, long peer, long result);

@@ -440,6 +440,49 @@ public final class Node extends Source<Event> {
         return shout(group, Abi.frames(content));
     }
 
+    /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
+    public Event ask(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_ask(handle, a.id(peer), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        return Abi.last(Event.all(a.take()));
+    }
+
+    /** The same, however long it takes. */
+    public Event ask(UUID peer, byte[]... content) {
+        return ask(peer, content, null, null);
+    }
+
+    /** The same, of texts. */
+    public Event ask(UUID peer, String... content) {
+        return ask(peer, Abi.frames(content));
+    }
+
+    /** The same, of something with a UUID. */
+    public Event ask(Identified peer, byte[]... content) {
+        return ask(peer.uuid(), content);
+    }
+
+    /** The same, of something with a UUID, and texts. */
+    public Event ask(Identified peer, String... content) {
+        return ask(peer.uuid(), content);
+    }
+
+    /** Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended. */
+    public void reply(long question, long status, byte[][] content, Duration timeout, Cancel cancel) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_reply(handle, question, (int) status, a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel)));
+    }
+
+    /** The same, however long it takes. */
+    public void reply(long question, long status, byte[]... content) {
+        reply(question, status, content, null, null);
+    }
+
+    /** The same, of texts. */
+    public void reply(long question, long status, String... content) {
+        reply(question, status, Abi.frames(content));
+    }
+
     /** Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped. */
     public void flush(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
