@@ -56,6 +56,7 @@ func kills(ctx context.Context, s setting, plan plan) (r row, err error) {
 		return r, err
 	}
 	for i, one := range list {
+		r.needs(!p.processes[i].errs(), "%s", p.processes[i].faults.String())
 		for j, a := range one.Peers {
 			if i == j {
 				continue

@@ -162,6 +162,7 @@ func (p *player) start(ctx context.Context) (err error) {
 	config := once.Config{
 		Name: nameOf(p.Me), Groups: []string{room}, Security: p.Security, Interfaces: []string{"lo"}, BeaconPort: once.NoBeacon,
 		Endpoint: "tcp://127.0.0.1:*", Advertise: p.Advertise, Outbox: outbox, Inbox: inbox,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if p.Dir != "" {
 		if config.Identity, err = once.OpenIdentity(p.Dir); err != nil {
@@ -170,9 +171,6 @@ func (p *player) start(ctx context.Context) (err error) {
 	}
 	if p.Short {
 		config.Evasive, config.Silent, config.Expired = 2*time.Second, 4*time.Second, 8*time.Second
-	}
-	if os.Getenv("FAULTS_LOG") != "" {
-		config.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	p.node, err = once.Start(context.WithoutCancel(ctx), config)
 	return err

@@ -69,6 +69,9 @@ func (p *process) tell(o order) (r report, err error) {
 	return r, nil
 }
 
+// errs tells whether the node has logged an error.
+func (p *process) errs() bool { return strings.Contains(p.faults.String(), "level=ERROR") }
+
 // kill ends the process as it is.
 func (p *process) kill() {
 	_ = p.command.Process.Kill() // it may have ended

@@ -272,8 +272,9 @@ func (p *play) judge(r *row, first int) error {
 	if err != nil {
 		return err
 	}
-	frames, octets := 0, 0 // that had to be sent once
+	frames, octets := 0, 0 // that had to be sent at least
 	for i, one := range list {
+		r.needs(!p.processes[i].errs(), "%s", p.processes[i].faults.String())
 		for j, a := range one.Peers {
 			if i == j {
 				continue
