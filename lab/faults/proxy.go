@@ -499,13 +499,6 @@ func (p *pipe) waits() bool {
 	return !p.ended && slices.ContainsFunc(p.frames, func(f frame) bool { return f.content })
 }
 
-// empty tells whether all was passed on.
-func (p *pipe) empty() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.b) == 0 && !p.writing
-}
-
 // progress returns how many frames of content were passed on.
 func (p *pipe) progress() int {
 	p.mu.Lock()
