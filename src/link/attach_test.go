@@ -530,6 +530,37 @@ func TestLinkWithoutItsOutbox(t *testing.T) {
 	})
 }
 
+// TestShut has an outbox take nothing any more while somebody waits for room.
+func TestShut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := granted(small)
+		say := func() error {
+			b, err := o.Reserve(t.Context(), small.Outbox)
+			if err == nil {
+				copy(b, frames(make([]byte, len(b)-9)))
+				o.Commit()
+			}
+			return err
+		}
+		if err := say(); err != nil {
+			t.Fatal(err)
+		}
+		waits := make(chan error)
+		go func() { waits <- say() }()
+		synctest.Wait()
+		o.Shut()
+		for _, err := range []error{<-waits, say()} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("takes more: %v", err)
+			}
+		}
+		if o.Queued() != small.Outbox {
+			t.Errorf("%d octets are left", o.Queued())
+		}
+		o.Discard()
+	})
+}
+
 // TestDiscardWakesAll has all that waits on an outbox without a link end.
 func TestDiscardWakesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -250,6 +250,13 @@ func (o *Outbox) Unacknowledged(do func(position uint64, frames []byte)) {
 	}
 }
 
+// Shut has the outbox take nothing any more. What is in it stays.
+func (o *Outbox) Shut() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.shut(nil)
+}
+
 // Discard ends the outbox: what is in it is dropped, it takes nothing any more, and who
 // waits gets ErrClosed. The link that it is attached to goes on.
 func (o *Outbox) Discard() {
