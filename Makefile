@@ -16,6 +16,7 @@ FUZZTIME    ?= 10s
 SEEDS       ?= 20000
 BENCH       ?=
 LOAD        ?=
+FAULTS      ?=
 ONLY        ?=
 RING        ?=
 NATLAB      ?=
@@ -206,6 +207,10 @@ lan: deps build ## try LANs made of network namespaces; needs root
 load: ## hold once server to its promises with 18,000 nodes; LOAD=-smoke for a short run
 	@$(BUILD) -o bin/once ./src/cmd/once
 	@CGO_ENABLED=0 go build -o bin/load ./lab/load && bin/load $(LOAD)
+
+.PHONY: faults
+faults: ## hold channels to their contract over 6,000 resets and kills; FAULTS=-smoke for a short run
+	@CGO_ENABLED=0 go build -o bin/faults ./lab/faults && bin/faults $(FAULTS)
 
 .PHONY: natlab
 natlab: ## let peers behind NATs of all kinds find each other; NATLAB="--short" for a short run

@@ -78,10 +78,11 @@ func (p *Path) succeedLocked(session *seal.Sender) {
 
 // Returned hands content to a function that the peer has not acknowledged, of a path
 // that lasts, in order: the group that it was said to, empty for a whisper, and its frames, which are
-// the function's; of an answer those that the application has said. Questions are not: who has asked is
-// told. Own is who has said it. What does not open is not handed on, and counted.
-// It is for a path over which nothing is said any more.
+// the function's; of an answer those that the application has said. Questions are not: who has
+// asked is told. Own is who has said it. What does not open is not handed on, and counted.
+// Nothing is said over the path any more.
 func (p *Path) Returned(own uuid.UUID, do func(group string, content [][]byte)) (lost int) {
+	p.Shut()
 	p.each(func(at uint64, frames [][]byte, _ int) {
 		if !p.contentLocked(at, frames) {
 			return

@@ -155,10 +155,11 @@ func (f *proof) put(position uint64, message, end []byte) {
 	copy(end[len(end)-len(mac):], mac[:])
 }
 
-// Move has a path that lasts go on over another link, from a position on. It is the loop's.
-func (p *Path) Move(to *link.Link, from uint64) error {
+// Move has a path that lasts go on over another link, from what the peer has not acknowledged
+// on: begin gets where that is, and says so. It is the loop's.
+func (p *Path) Move(to *link.Link, begin func(from uint64)) error {
 	p.over.Store(to)
-	return p.Attach(to, from)
+	return p.Resume(to, begin)
 }
 
 // Acknowledged notes that the peer has what is before a position, and may be told what

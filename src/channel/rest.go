@@ -37,6 +37,18 @@ func (p *Path) Rest() (what Amount) {
 	return what
 }
 
+// Lacks returns how much the peer has not confirmed of what was said by then. It is the loop's.
+func (p *Path) Lacks(said Amount) Amount {
+	if !p.lasts {
+		return said.Minus(p.confirmed)
+	}
+	later := p.Said().Minus(said)
+	if rest := p.Rest(); rest.Messages > later.Messages {
+		return rest.Minus(later)
+	}
+	return Amount{}
+}
+
 // contentLocked tells whether a message at a position is content.
 func (p *Path) contentLocked(at uint64, frames [][]byte) bool {
 	switch id, _ := zremsg.Peek(frames[0]); id {

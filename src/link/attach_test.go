@@ -360,6 +360,43 @@ func TestPositions(t *testing.T) {
 	})
 }
 
+// TestResumeWhileAcknowledged has an acknowledgement come while an outbox moves: it goes on
+// where it has said to.
+func TestResumeWhileAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := func() *Link { l, _ := openRaw(t, small); return l }
+		o := granted(small)
+		for range 2 {
+			b, err := o.Reserve(t.Context(), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(b, frames(make([]byte, 98)))
+			o.Commit()
+		}
+		if err := o.Attach(open(), 0); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := o.Acknowledge(100); err != nil {
+			t.Fatal(err)
+		}
+		late := make(chan error, 1)
+		if err := o.Resume(open(), func(from uint64) {
+			if from != 100 {
+				t.Errorf("goes on at %d", from)
+			}
+			go func() { late <- o.Acknowledge(200) }()
+		}); err != nil {
+			t.Errorf("does not go on: %v", err)
+		}
+		if err := <-late; err != nil {
+			t.Error(err)
+		}
+		o.Discard()
+	})
+}
+
 // TestWithoutLink has what is said wait for a link, which ends at once, and for the next:
 // those who wait for room keep their turns.
 func TestWithoutLink(t *testing.T) {
@@ -490,6 +527,37 @@ func TestLinkWithoutItsOutbox(t *testing.T) {
 				t.Errorf("link %d ended: %v", i, err)
 			}
 		}
+	})
+}
+
+// TestShut has an outbox take nothing any more while somebody waits for room.
+func TestShut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := granted(small)
+		say := func() error {
+			b, err := o.Reserve(t.Context(), small.Outbox)
+			if err == nil {
+				copy(b, frames(make([]byte, len(b)-9)))
+				o.Commit()
+			}
+			return err
+		}
+		if err := say(); err != nil {
+			t.Fatal(err)
+		}
+		waits := make(chan error)
+		go func() { waits <- say() }()
+		synctest.Wait()
+		o.Shut()
+		for _, err := range []error{<-waits, say()} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("takes more: %v", err)
+			}
+		}
+		if o.Queued() != small.Outbox {
+			t.Errorf("%d octets are left", o.Queued())
+		}
+		o.Discard()
 	})
 }
 

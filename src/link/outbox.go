@@ -169,14 +169,29 @@ func (o *Outbox) Taken() (octets uint64, owes bool) {
 // outbox that it was opened with ends, with what is in it. The caller must not have
 // reserved room in either outbox.
 func (o *Outbox) Attach(to *Link, from uint64) error {
+	return o.attach(to, func() uint64 { return from })
+}
+
+// Resume is Attach from the position before which all is acknowledged, which begin gets: it
+// may have the link say where that is. Meanwhile nothing is acknowledged.
+func (o *Outbox) Resume(to *Link, begin func(from uint64)) error {
+	return o.attach(to, func() uint64 {
+		from := o.known()
+		begin(from)
+		return from
+	})
+}
+
+func (o *Outbox) attach(to *Link, position func() uint64) error {
 	attaching.Lock()
 	defer attaching.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case o.err != nil:
+	if o.err != nil {
 		return o.err
-	case from < o.low || from > o.high:
+	}
+	from := position()
+	if from < o.low || from > o.high {
 		return ErrPosition
 	}
 	o.writer.leave(o)
@@ -233,6 +248,13 @@ func (o *Outbox) Unacknowledged(do func(position uint64, frames []byte)) {
 			do(from, b.b[from-b.from:])
 		}
 	}
+}
+
+// Shut has the outbox take nothing any more. What is in it stays.
+func (o *Outbox) Shut() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.shut(nil)
 }
 
 // Discard ends the outbox: what is in it is dropped, it takes nothing any more, and who

@@ -50,7 +50,7 @@ func (l *books) giveUp(f *flush) {
 	delete(l.flushes, f)
 	for id, said := range f.waits {
 		if c := l.find(id); c != nil {
-			f.missed.add(c.Peer(), said.Minus(c.Path().Confirmed()), "")
+			f.missed.add(c.Peer(), c.Path().Lacks(said), "")
 		}
 	}
 }

@@ -260,8 +260,8 @@ func (r *intake) relieved() {
 	}
 }
 
-// sayReach says an ACK over the link that the latest came over. If there is no room for it,
-// or the link has ended, the next says it.
+// sayReach says an ACK over the link that the latest came over, or that has begun since. If
+// there is no room for it, or the link has ended, one says it that begins later.
 func (r *intake) sayReach() {
 	if !r.crowded && !r.events.Room(r.relieved) {
 		r.crowded = true

@@ -89,6 +89,7 @@ func (r *receiver) ofLink(frames [][]byte) error {
 		return r.acknowledged(ack, said)
 	}
 	var err error
+	begins := false
 	r.loop.do(func() {
 		switch m := m.(type) {
 		case *oncelink.Resume:
@@ -99,11 +100,15 @@ func (r *receiver) ofLink(frames [][]byte) error {
 		case *oncelink.Begin:
 			if err = r.loop.begins(r, m, said); err == nil {
 				r.isKnown()
+				begins = true
 			}
 		case *oncelink.Use:
 			err = r.loop.chosen(r, m, said)
 		}
 	})
+	if begins { // what was acknowledged over the link before may be lost with that
+		r.again()
+	}
 	return err
 }
 

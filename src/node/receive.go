@@ -95,7 +95,8 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 			if fresh, octets, gap = r.passes(frames, id, position); gap != nil {
 				r.push(run, position, r.came)
 				return i, gap
-			} else if !fresh {
+			} else if !fresh { // the peer does not know that we have it
+				urgent = true
 				continue
 			}
 		}
@@ -190,7 +191,7 @@ func (r *receiver) push(run *Batch, position, came uint64) bool {
 	return true
 }
 
-// again acknowledges a greeting that was taken over another link.
+// again acknowledges over this link what was taken over others.
 func (r *receiver) again() {
 	r.in.mu.Lock()
 	defer r.in.mu.Unlock()

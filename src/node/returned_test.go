@@ -2,10 +2,15 @@ package node
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // TestReturned has a peer vanish to which much was said: what it had not confirmed comes
@@ -44,6 +49,40 @@ func TestReturned(t *testing.T) {
 					t.Errorf("Flush: %v", err)
 				}
 			})
+		})
+	}
+}
+
+// TestReturnedWhileSaid has a peer vanish while several say things to it: whatever was said
+// comes back, also what was said in the last moment.
+func TestReturnedWhileSaid(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t)
+			ana, ben := l.couple(0)
+			l.memory.Partition(ana.host, ben.host, true)
+			ben.vanishes()
+			var said atomic.Int64
+			var work sync.WaitGroup
+			for range 4 {
+				work.Go(func() {
+					for ana.Whisper(t.Context(), ben.UUID(), text("hello")) == nil {
+						said.Add(1)
+						runtime.Gosched()
+					}
+				})
+			}
+			ana.loop.post(zre.Broken{Peer: ben.UUID()})
+			work.Wait()
+			back := int64(0)
+			for got := ""; !strings.HasPrefix(got, "exit ben"); {
+				if got = ana.next(time.Minute); strings.HasPrefix(got, "undelivered ben") {
+					back++
+				}
+			}
+			if back != said.Load() {
+				t.Errorf("%d messages were said, and %d came back", said.Load(), back)
+			}
 		})
 	}
 }

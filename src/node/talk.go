@@ -146,16 +146,16 @@ func (l *loop) use(t *talk, r *receiver) {
 	if t.over = r; !r.beyond {
 		l.wan.LetGo(t.peer)
 	}
-	from, _ := t.out.Outbox.Acknowledged()
 	if t.known.Load() && l.chooses(t) {
 		l.choose(t)
 	}
-	if t.in != nil && (t.known.Load() || r.lane.greeted) {
-		l.scratch = r.say(&oncelink.Begin{Own: t.mine, Other: t.in.theirs, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
-	} else {
-		l.greetAgain(t, r)
-	}
-	if err := t.out.Move(r.link, from); err != nil {
+	if err := t.out.Move(r.link, func(from uint64) {
+		if t.in != nil && (t.known.Load() || r.lane.greeted) {
+			l.scratch = r.say(&oncelink.Begin{Own: t.mine, Other: t.in.theirs, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
+		} else {
+			l.greetAgain(t, r)
+		}
+	}); err != nil {
 		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
 	}
 	t.out.endpoint, t.out.since = r.lane.endpoint, time.Now()

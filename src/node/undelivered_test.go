@@ -380,3 +380,22 @@ func TestPlainPeersConfirm(t *testing.T) {
 		<-o.done
 	})
 }
+
+// TestFlushGivesUp has a Flush end while a peer has acknowledged a part of what was said: it
+// counts what is not.
+func TestFlushGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count, size = 20, 500_000
+		l := newLAN(t)
+		ana, ben := l.couple(eightMegabit, roomy)
+		for range count {
+			ana.must(ana.Whisper(t.Context(), ben.UUID(), [][]byte{make([]byte, size)}))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		m := ana.missed(ana.Flush(ctx), ben, 1)
+		if got := ben.content(); got < 5 || m.Messages < count-got || m.Messages > count-5 {
+			t.Errorf("%d messages are not acknowledged, and %d of %d have come", m.Messages, got, count)
+		}
+	})
+}

@@ -1,0 +1,66 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// row is what came of one part.
+type row struct {
+	what                        string
+	messages                    int
+	resets, inside, both        int
+	frozen, slowed, oneway      int
+	early, reordered            int
+	again, wasted               int // messages that were sent again; those that had to be
+	octets                      int // that were sent again
+	kills, back                 int // messages that came back
+	lost, doubled, disorder     int
+	wrong                       int
+	unacknowledged, unread, all int // octets at most; and of memory in use
+	peak                        int
+	took                        time.Duration
+	broken                      []string
+}
+
+// needs notes that something is not so.
+func (r *row) needs(is bool, format string, args ...any) {
+	if !is {
+		r.broken = append(r.broken, fmt.Sprintf(format, args...))
+	}
+}
+
+// table is what came of all.
+type table struct {
+	began time.Time
+	rows  []row
+}
+
+func (t *table) add(r row) {
+	t.rows = append(t.rows, r)
+	fmt.Printf("%s: %v\n", r.what, r.took.Round(time.Second/10))
+	for _, one := range r.broken {
+		fmt.Println("  BROKEN:", one)
+	}
+}
+
+// end prints all, and fails if something was broken.
+func (t *table) end(err error) error {
+	const head = "%-22s %10s %7s %7s %7s %6s %6s %6s %6s %7s %8s %12s %6s %6s %5s %5s %5s %7s %7s %7s %7s\n"
+	fmt.Printf("\n"+head, "", "messages", "resets", "inside", "both", "early", "frozen", "slowed", "1-way", "crossed",
+		"again", "octets again", "kills", "back", "lost", "twice", "order", "unacked", "unread", "in use", "peak")
+	for _, r := range t.rows {
+		mib := func(octets int) string { return fmt.Sprintf("%.1fM", float64(octets)/(1<<20)) }
+		fmt.Printf("%-22s %10d %7d %7d %7d %6d %6d %6d %6d %7d %8d %12d %6d %6d %5d %5d %5d %7s %7s %7s %7s\n", r.what, r.messages, r.resets,
+			r.inside, r.both, r.early, r.frozen, r.slowed, r.oneway, r.reordered, r.again, r.octets, r.kills, r.back,
+			r.lost, r.doubled, r.disorder+r.wrong, mib(r.unacknowledged), mib(r.unread), mib(r.all), mib(r.peak))
+		for _, one := range r.broken {
+			err = errors.Join(err, fmt.Errorf("%s: %s", r.what, one))
+		}
+	}
+	fmt.Println("in all:", time.Since(t.began).Round(time.Second))
+	return err
+}
