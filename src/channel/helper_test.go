@@ -188,7 +188,7 @@ func (s *speaker) listenerThat(name string, k kind, has func(*guard.Guard) *iden
 	if has != nil {
 		shown = has(l.guard)
 	}
-	l.guard.Present(hello, s.ID, &on, l.asks, shown)
+	l.guard.Present(hello, s.ID, &on, l.asks, shown, false)
 	badge := &zre.Badge{}
 	if k != plain {
 		var err error
@@ -296,7 +296,7 @@ func (l *listener) links() (near, far *link.Link) {
 func (l *listener) greet() {
 	l.Helper()
 	hello := greeting(l.Guard)
-	card := l.Present(hello, l.guard.ID, &l.path.Nonces, l.to.challenge, l.path.Shown())
+	card := l.Present(hello, l.guard.ID, &l.path.Nonces, l.to.challenge, l.path.Shown(), false)
 	_, err := l.path.Control(hello, nil, card, false)
 	l.must(err)
 }

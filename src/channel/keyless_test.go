@@ -49,7 +49,7 @@ func (l *listener) renews(brings bool) {
 	}
 	hello := greeting(l.guard)
 	var on guard.Nonces
-	l.guard.Present(hello, l.ID, &on, l.asks, card)
+	l.guard.Present(hello, l.ID, &on, l.asks, card, false)
 	was := l.to.badge()
 	badge, err := l.Guard.Vet(l.guard.ID, nil, hello, &on, was)
 	l.must(err)

@@ -41,8 +41,9 @@ var ErrProof = errors.New("the greeting is not signed by the identity: somebody 
 // answered with each session that the peer opens. Its proof binds the greeting to who
 // sends it, to whom, and to the connection that has the nonces. It returns the card that
 // is shown, or nil; shown is the one in the latest HELLO over the connection. The sealing
-// key that the card names is brought if it is of use and was not brought with that.
-func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge []byte, shown *identity.Card) *identity.Card {
+// key that the card names is brought if it is of use, as it always is beyond the LAN, and was
+// not brought with that.
+func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge []byte, shown *identity.Card, beyond bool) *identity.Card {
 	say := func(header, value string) {
 		hello.Headers = append(hello.Headers, wire.Pair{Key: header, Value: value})
 	}
@@ -61,7 +62,7 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 		return card
 	}
 	say(HeaderCard, text)
-	if !g.Secure && (shown == nil || shown.Sealing.Digest() != card.Sealing.Digest()) {
+	if (!g.Secure || beyond) && (shown == nil || shown.Sealing.Digest() != card.Sealing.Digest()) {
 		say(HeaderSealing, identity.Base64(card.Sealing.Key()))
 	}
 	say(HeaderChallenge, identity.Base64(challenge))

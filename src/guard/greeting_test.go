@@ -62,7 +62,7 @@ func TestGreeting(t *testing.T) {
 			var last uint64
 			for range 3 {
 				hello, challenge := greeting(ana), NewChallenge()
-				if card := ana.Present(hello, ben.ID, &near, challenge, nil); card != ana.Identity.Card() || hello.Sequence != 1 {
+				if card := ana.Present(hello, ben.ID, &near, challenge, nil, false); card != ana.Identity.Card() || hello.Sequence != 1 {
 					t.Errorf("it is number %d, and not with the card", hello.Sequence)
 				}
 				if !slices.Equal(names(hello), want) {
@@ -94,7 +94,7 @@ func TestGreetingChanged(t *testing.T) {
 	ana, ben, eve := with(t, Config{Name: "ana"}), with(t, Config{Name: "ben"}), with(t, Config{Name: "eve"})
 	near, far := connection()
 	said := greeting(ana)
-	ana.Present(said, ben.ID, &near, NewChallenge(), nil)
+	ana.Present(said, ben.ID, &near, NewChallenge(), nil, false)
 	refused := func(what string, by *Guard, hello *zremsg.Hello, from uuid.UUID, on Nonces) {
 		t.Helper()
 		badge, err := by.Vet(from, nil, hello, &on, nil)
@@ -164,10 +164,10 @@ func TestGreetingChanged(t *testing.T) {
 	refused("to who has shown none", ben, said, ana.ID, Nonces{Far: far.Far})
 	refused("back to who said it", ana, said, ana.ID, near)
 	plain := greeting(ana)
-	ana.Present(plain, ben.ID, &Nonces{}, NewChallenge(), nil)
+	ana.Present(plain, ben.ID, &Nonces{}, NewChallenge(), nil, false)
 	refused("said where there were no nonces", ben, plain, ana.ID, far)
 	short := greeting(ana)
-	ana.Present(short, ben.ID, &near, make([]byte, ChallengeSize-1), nil)
+	ana.Present(short, ben.ID, &near, make([]byte, ChallengeSize-1), nil, false)
 	refused("with a short challenge", ben, short, ana.ID, far)
 	bare := greeting(ana)
 	refused("without a card", ben, bare, ana.ID, far)
@@ -184,7 +184,7 @@ func TestGreetingByTheClock(t *testing.T) {
 			ben := with(t, Config{Name: "ben"})
 			near, there := connection()
 			hello := greeting(ana)
-			ana.Present(hello, ben.ID, &near, NewChallenge(), nil)
+			ana.Present(hello, ben.ID, &near, NewChallenge(), nil, false)
 			badge, err := ben.Vet(ana.ID, nil, hello, &there, nil)
 			if err != nil || badge.Valid(time.Now()) != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -205,14 +205,14 @@ func TestGreetingByTheClock(t *testing.T) {
 				t.Errorf("%s: it counts for longer than a card", name)
 			}
 			hello = greeting(ana)
-			ana.Present(hello, ben.ID, &Nonces{}, NewChallenge(), nil)
+			ana.Present(hello, ben.ID, &Nonces{}, NewChallenge(), nil, false)
 			if _, err := ben.Vet(ana.ID, nil, hello, &Nonces{}, nil); !errors.Is(err, identity.ErrExpired) {
 				t.Errorf("%s, without nonces: %v", name, err)
 			}
 		}
 		ana, ben := with(t, Config{}), with(t, Config{})
 		hello := greeting(ana)
-		ana.Present(hello, ben.ID, &Nonces{}, NewChallenge(), nil)
+		ana.Present(hello, ben.ID, &Nonces{}, NewChallenge(), nil, false)
 		badge, err := ben.Vet(ana.ID, nil, hello, &Nonces{}, nil)
 		if err != nil || ben.Clocks(ana.ID, "ana", badge) != "" || ben.Clocks(ana.ID, "ana", new(zre.Badge)) != "" {
 			t.Errorf("a clock is wrong that is right: %v", err)
@@ -226,14 +226,14 @@ func TestGreetingOfPlain(t *testing.T) {
 	ana, ben := with(t, Config{Name: "ana"}), with(t, Config{Name: "ben", Security: api.NodeSecurityPlain})
 	var on Nonces
 	hello := greeting(ana)
-	if card := ana.Present(hello, ben.ID, &on, NewChallenge(), nil); card == nil || len(hello.Headers) != 2 {
+	if card := ana.Present(hello, ben.ID, &on, NewChallenge(), nil, false); card == nil || len(hello.Headers) != 2 {
 		t.Errorf("it shows %q", names(hello))
 	}
 	if badge, err := ben.Vet(ana.ID, nil, hello, &on, nil); err != nil || badge.Card != nil {
 		t.Errorf("%v, %v", badge, err)
 	}
 	hello = greeting(ben)
-	if card := ben.Present(hello, ana.ID, &on, NewChallenge(), nil); card != nil || len(hello.Headers) != 2 {
+	if card := ben.Present(hello, ana.ID, &on, NewChallenge(), nil, false); card != nil || len(hello.Headers) != 2 {
 		t.Errorf("it shows %q", names(hello))
 	}
 	one, other := new([32]byte), &[32]byte{1}
@@ -286,7 +286,7 @@ func TestGreetingOfMembers(t *testing.T) {
 	} {
 		near, far := connection()
 		hello := greeting(c.who)
-		c.who.Present(hello, ana.ID, &near, NewChallenge(), nil)
+		c.who.Present(hello, ana.ID, &near, NewChallenge(), nil, false)
 		proof := &hello.Headers[len(hello.Headers)-1]
 		hello.Name, hello.Headers = c.as, hello.Headers[:len(hello.Headers)-1]
 		proof.Value = Prove(c.who.Identity, hello, ana.ID, near.Far)

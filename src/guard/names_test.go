@@ -61,7 +61,7 @@ func TestUnnamed(t *testing.T) {
 		t.Errorf("it dials with %q, and answers with %q", dials, answers)
 	}
 	var hello zremsg.Hello
-	ana.Present(&hello, ana.ID, new(Nonces), NewChallenge(), nil)
+	ana.Present(&hello, ana.ID, new(Nonces), NewChallenge(), nil, false)
 	shown := must(shownIn(&hello, ana.ID, nil))(t)
 	if token := must(identity.ParseToken(shown.claim.Token, time.Now()))(t); token.Name != "ana" || !slices.Equal(token.Roles, []string{"sensor"}) {
 		t.Errorf("it greets with %+v", token)

@@ -22,7 +22,7 @@ func TestSealingKeyIsBrought(t *testing.T) {
 	greets := func(what string, brings, has bool) {
 		t.Helper()
 		hello := greeting(ana)
-		shown = ana.Present(hello, ben.ID, &near, NewChallenge(), shown)
+		shown = ana.Present(hello, ben.ID, &near, NewChallenge(), shown, false)
 		if brought := slices.Contains(names(hello), HeaderSealing); brought != brings {
 			t.Errorf("%s: the key is brought: %v", what, brought)
 		}
@@ -51,7 +51,7 @@ func TestSealingKeyIsBrought(t *testing.T) {
 
 	sure := with(t, Config{Name: "sure", Security: api.NodeSecuritySecure})
 	hello := greeting(sure)
-	sure.Present(hello, ben.ID, &near, NewChallenge(), nil)
+	sure.Present(hello, ben.ID, &near, NewChallenge(), nil, false)
 	if slices.Contains(names(hello), HeaderSealing) || !slices.Contains(names(hello), HeaderCard) {
 		t.Errorf("over CURVE it shows %q", names(hello))
 	}
@@ -74,7 +74,7 @@ func TestSealingKeyIsNotTheCards(t *testing.T) {
 	} {
 		hello := greeting(ana)
 		hello.Headers = append(hello.Headers, wire.Pair{Key: HeaderSealing, Value: value})
-		ana.Present(hello, ben.ID, &near, NewChallenge(), ana.Identity.Card())
+		ana.Present(hello, ben.ID, &near, NewChallenge(), ana.Identity.Card(), false)
 		badge, err := ben.Vet(ana.ID, nil, hello, &far, nil)
 		if badge != nil || !errors.Is(err, identity.ErrMalformed) || Refusal(err) != api.EventRefusalProof {
 			t.Errorf("%s: %v", what, err)

@@ -40,7 +40,7 @@ func (d directory) keepServers(list []string) error {
 func checkServer(address string) error {
 	public, secret, _ := strings.Cut(address, "#")
 	if len(address) > oncecard.MaxInviteServersOctets || !strings.HasPrefix(public, "once://") || secret == "" || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("%.100q: %w", public, api.ErrRendezvous)
+		return api.ErrRendezvous // which does not show what may be a secret
 	}
 	return nil
 }

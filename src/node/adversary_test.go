@@ -70,7 +70,7 @@ func TestClaims(t *testing.T) {
 		eve("no proof", guard.ErrProof, func(s *scene) *zremsg.Hello { return without(s.signed(s.greeting()), guard.HeaderProof) }),
 		eve("a proof for another", guard.ErrProof, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.Present(hello, s.ben.UUID(), &s.on, challenge, nil)
+			s.eve.Present(hello, s.ben.UUID(), &s.on, challenge, nil, false)
 			return hello
 		}),
 		eve("more after the proof", guard.ErrProof, func(s *scene) *zremsg.Hello {
@@ -131,7 +131,7 @@ func TestClaims(t *testing.T) {
 	for _, size := range []int{0, guard.ChallengeSize - 1, guard.ChallengeSize + 1} {
 		claims = append(claims, eve(fmt.Sprint("a challenge of ", size), identity.ErrMalformed, func(s *scene) *zremsg.Hello {
 			hello := s.greeting()
-			s.eve.Present(hello, s.ana.UUID(), &s.on, make([]byte, size), nil)
+			s.eve.Present(hello, s.ana.UUID(), &s.on, make([]byte, size), nil, false)
 			return hello
 		}))
 	}

@@ -90,12 +90,20 @@ func (l *loop) finish(id, next zre.LinkID) {
 		return
 	}
 	if t := l.of(heir.peer).talk; t != nil && t.over != nil {
-		for _, r = range t.lanes {
-			r.link.Finish()
+		for _, other := range t.lanes {
+			if other != heir {
+				other.link.Finish()
+				r = other
+			}
 		}
-		r = t.over
+		if t.over != heir {
+			r = t.over
+		}
 	}
-	if r != nil {
+	switch {
+	case r == heir: // it does not wait for itself, and is made again
+		heir.hangUp()
+	case r != nil:
 		r.link.Finish()
 		heir.decide(false, &r.inbound)
 	}

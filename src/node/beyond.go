@@ -274,9 +274,10 @@ func (r *inbound) rank() ladder.Rung {
 }
 
 // key returns the key that the far side of a link has proved, nil for none. Beyond the LAN
-// that is one of the link alone, unless the LAN has CURVE, too: content is sealed in it.
+// it is one of the link alone, and content is sealed in that: so all have it there, whatever
+// their LANs have.
 func (r *inbound) key() *[32]byte {
-	if r.beyond && !r.guard.Secure {
+	if r.beyond {
 		return nil
 	}
 	return linkKey(r.link)

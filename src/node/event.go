@@ -85,11 +85,13 @@ func (l *loop) update(p *Peer) {
 
 // by returns what is known of a peer, with the way that what we say takes to it.
 func (l *loop) by(p *Peer) *Peer {
-	t := l.of(p.UUID()).talk
-	if t == nil || t.over == nil { // the latest counts
-		return p
+	t, way := l.of(p.UUID()).talk, p.Way()
+	if c := l.find(p.UUID()); t != nil && t.over != nil {
+		way = t.over.way()
+	} else if c != nil { // the latest counts
+		way = c.Peer().Way()
 	}
-	if way := t.over.way(); way != p.Way() {
+	if way != p.Way() {
 		return zre.By(p, way)
 	}
 	return p

@@ -133,7 +133,7 @@ func (f *fork) hello(number uint64) []byte {
 	f.number = number
 	hello := f.s.greeting()
 	*header(hello, zre.ReservedHeader+"CHANNEL") = fmt.Sprint(number)
-	f.s.eve.Present(hello, f.s.ana.UUID(), &f.nonces, challenge, nil)
+	f.s.eve.Present(hello, f.s.ana.UUID(), &f.nonces, challenge, nil, false)
 	return frame(hello)
 }
 

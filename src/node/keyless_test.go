@@ -35,7 +35,7 @@ func (s *scene) enters(hello *zremsg.Hello) *stranger {
 // keyless has eve enter without her key.
 func (s *scene) keyless() *stranger {
 	hello := s.greeting()
-	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge, s.eve.Identity.Card())
+	s.eve.Present(hello, s.ana.UUID(), new(guard.Nonces), challenge, s.eve.Identity.Card(), false)
 	return s.enters(hello)
 }
 

@@ -100,7 +100,7 @@ func (h logHandler) Handle(_ context.Context, r slog.Record) error {
 		attributes = map[string]string{}
 	}
 	r.Attrs(func(a slog.Attr) bool {
-		attributes[a.Key] = a.Value.String()
+		attributes[a.Key] = a.Value.Resolve().String()
 		return true
 	})
 	h.write(logLine{int(r.Level), r.Message, attributes})
@@ -113,7 +113,7 @@ func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		attributes = map[string]string{}
 	}
 	for _, a := range attrs {
-		attributes[a.Key] = a.Value.String()
+		attributes[a.Key] = a.Value.Resolve().String()
 	}
 	return logHandler{h.journal, attributes}
 }

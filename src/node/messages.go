@@ -50,7 +50,7 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 			t.hello.Headers = slices.Clone(m.Headers)
 		}
 		l.guard.Freshen()
-		card = l.guard.Present(m, out.peer, &on, p.challenge, out.Shown())
+		card = l.guard.Present(m, out.peer, &on, p.challenge, out.Shown(), p.talk != nil && p.talk.over != nil && p.talk.over.beyond)
 	}
 	scratch, err := out.Control(message, l.scratch, card, wantsAnswer(message, p))
 	switch {

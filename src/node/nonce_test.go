@@ -80,7 +80,7 @@ func TestStripped(t *testing.T) {
 						far = [guard.NonceSize]byte{}
 					}
 					hello := s.greeting()
-					s.eve.Present(hello, s.ana.UUID(), &guard.Nonces{Own: [guard.NonceSize]byte{c.said}, Far: far}, challenge, nil)
+					s.eve.Present(hello, s.ana.UUID(), &guard.Nonces{Own: [guard.NonceSize]byte{c.said}, Far: far}, challenge, nil, false)
 					return hello
 				})
 				if c.want == nil {

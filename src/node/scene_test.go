@@ -184,7 +184,7 @@ func (s *scene) greeting() *zremsg.Hello {
 
 // signed completes a HELLO as a node does for the connection that eve greets over.
 func (s *scene) signed(hello *zremsg.Hello) *zremsg.Hello {
-	s.eve.Present(hello, s.ana.UUID(), &s.on, challenge, nil)
+	s.eve.Present(hello, s.ana.UUID(), &s.on, challenge, nil, false)
 	return hello
 }
 

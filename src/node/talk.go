@@ -317,7 +317,7 @@ func (l *loop) greetAgain(t *talk, r *receiver) {
 	hello := *t.hello
 	hello.Headers = slices.Clone(hello.Headers)
 	l.guard.Freshen()
-	l.guard.Present(&hello, t.peer, &r.nonces, l.of(t.peer).challenge, nil)
+	l.guard.Present(&hello, t.peer, &r.nonces, l.of(t.peer).challenge, nil, r.beyond)
 	if err := t.out.Again(&hello, r.link); err != nil {
 		l.log(t.peer).Debug("cannot greet again", "error", err)
 	}

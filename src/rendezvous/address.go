@@ -44,10 +44,16 @@ type Address struct {
 // IsAddress tells whether a text means to be the address of a server.
 func IsAddress(text string) bool { return strings.HasPrefix(text, scheme) }
 
-// Bare returns what of a text that may be an address can be shown: all before SECRET.
+// Bare returns what of a text that may be an address can be shown: the hosts. What is no
+// address may be a SECRET.
 func Bare(text string) string {
-	public, _, _ := strings.Cut(text, "#")
-	return public
+	if !IsAddress(text) {
+		return text[:min(len(text), len(scheme))] + "..."
+	}
+	if end := strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune("?#% \t\n", r) }); end >= 0 {
+		return text[:end] + "..."
+	}
+	return text
 }
 
 // ParseAddress is the inverse of String. What it says of a text never has SECRET in it.
@@ -55,7 +61,7 @@ func ParseAddress(text string) (a Address, err error) {
 	public, secret, secretive := strings.Cut(text, "#")
 	bare, query, _ := strings.Cut(public, "?")
 	fault := func(what string) (Address, error) {
-		return Address{}, fmt.Errorf("%.100q: %w: %s", public, ErrAddress, what)
+		return Address{}, fmt.Errorf("%.100q: %w: %s", Bare(text), ErrAddress, what)
 	}
 	hosts, ours := strings.CutPrefix(strings.TrimSuffix(bare, "/"), scheme)
 	values, err := url.ParseQuery(query)

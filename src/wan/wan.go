@@ -234,6 +234,9 @@ func (a *Access) follow(ctx context.Context) {
 		select {
 		case <-again.C:
 		case <-a.moved:
+			for _, c := range a.clients {
+				c.Moved()
+			}
 			a.renew()
 			a.ladder.Moved()
 		case <-a.changed:

@@ -26,7 +26,7 @@ func TestBeyond(t *testing.T) {
 	}
 	ana := h.start(alone("ana", "listen", "--json", "--group", "room")...)
 	ben := h.start(alone("ben", "chat", "--group", "room")...)
-	ana.sees(`"enter".*"name":"ben","endpoint":"once://[0-9a-f-]{36}".*"protection":"curve"`)
+	ana.sees(`"enter".*"name":"ben","endpoint":"once://[0-9a-f-]{36}".*"protection":"sealed"`)
 	ben.sees(`^\* ana joined room$`)
 	ben.says("hello")
 	ana.sees(`"shout".*"hello"`)
@@ -37,7 +37,7 @@ func TestBeyond(t *testing.T) {
 	p = h.start(alone("cyd", "ping", "zoe", "--wait", "100ms")...)
 	p.exits(exitFailed)
 	p = h.start(alone("cyd", "doctor", "ana")...)
-	p.sees(`^ok +peer +ana \([0-9a-f-]{36}\) answers by way of lan in .*, curve$`)
+	p.sees(`^ok +peer +ana \([0-9a-f-]{36}\) answers by way of lan in .*, sealed$`)
 	p.sees(`^ok +tried +lan 127\.0\.0\.1:\d+: stands after `)
 	p.exits(0)
 	p = h.start(alone("cyd", "doctor")...)

@@ -55,26 +55,26 @@ func (r *record) fill(event once.Event) {
 		r.Group = e.Group
 	case *once.Notice:
 		r.Type = "network"
-		r.Protection = ""
+		r.Protection, r.Way = "", ""
 		r.Peer = ""
 		r.Reason = e.Text
 	case *once.Refusal:
 		r.Type = "refused"
-		r.Protection = ""
+		r.Protection, r.Way = "", ""
 		r.Why = e.Why.String()
 		r.Ours = e.Ours
 		r.Reason = e.Text
 	case *once.Twin:
 		r.Type = "twin"
-		r.Protection = ""
+		r.Protection, r.Way = "", ""
 		r.Reason = e.Text
 	case *once.Unreachable:
 		r.Type = "unreachable"
-		r.Protection = ""
+		r.Protection, r.Way = "", ""
 		r.Reason = e.Text
 	case *once.Overrun:
 		r.Type = "overrun"
-		r.Protection = ""
+		r.Protection, r.Way = "", ""
 		r.Peer = ""
 		r.Reason = e.Text
 	case *once.Undelivered:

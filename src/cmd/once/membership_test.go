@@ -69,7 +69,7 @@ func TestMembers(t *testing.T) {
 	ana.sees(`"shout".*"protection":"curve".*"hello"`)
 
 	p := h.start("peers", "--wait", "1s", "--identity", h.path("cleo"))
-	p.sees(`^ana\t\S+\ttcp://127\.0\.0\.1:\d+\tcurve\troom$`)
+	p.sees(`^ana\t\S+\ttcp://127\.0\.0\.1:\d+\tcurve\tlan\troom$`)
 	p.exits(0)
 	p = h.start("peers", "--wait", "1s", "--json", "--identity", h.path("cleo"))
 	p.sees(`"name":"ana".*"protection":"curve","way":"lan","identity":".{40,}","roles":\["admin","guest"\],"groups":\["room"\]`)
@@ -211,7 +211,7 @@ func TestIdentityFails(t *testing.T) {
 		{"revoke zoe --network office", 1, `"zoe": no such name or UUID .once network show`},
 		{"invite ana --network office --role " + strings.Repeat("r", 65), 2, `^once: --role: 65 given, at most 16 roles of at most 64 octets each, and of 1024 together, allowed\n`},
 		{"invite ana --network office" + roles(17), 2, `^once: --role: \d+ given, at most 16 roles`},
-		{"join rubbish ./new", 1, `invite: malformed: want once: and, in base64, at most 4096 octets after it\n`},
+		{"join rubbish ./new", 1, `invite: malformed: want once: and, in base64, at most 4176 octets after it\n`},
 		{"join once:rubbish ./new", 1, `invite: malformed`},
 		{"trust forget zoe --identity ./ana", 1, `"zoe": no such name or UUID .once trust list`},
 		{"trust revoke rubbish --identity ./ana", 1, `malformed`},

@@ -41,7 +41,7 @@ func TestConversation(t *testing.T) {
 	ben.says("back in the room")
 	ana.sees(`^\[room\] ben: back in the room$`)
 	ben.says("/peers")
-	ben.sees(`^ana\t[0-9a-f-]{36}\ttcp://127\.0\.0\.1:\d+\tsealed\tnews,room,side$`)
+	ben.sees(`^ana\t[0-9a-f-]{36}\ttcp://127\.0\.0\.1:\d+\tsealed\tlan\tnews,room,side$`)
 	ben.says("/help")
 	ben.sees(`^  /quit `)
 

@@ -22,6 +22,7 @@ type recipient struct {
 	title string             // for errors
 	peers func() []once.Peer // those who are present
 	send  func(ctx context.Context, message []byte) error
+	meet  func(ctx context.Context) // has those be present whom servers tell of
 }
 
 // members returns those who are in a group.
@@ -34,6 +35,9 @@ func members(node *once.Node, group string) recipient {
 				return fmt.Errorf("%s: nothing was sent", unsaid(group, node.Members(group)))
 			}
 			return err
+		},
+		func(context.Context) {
+			_ = node.Join(group) // to be connected to them; if that fails, nobody is there
 		}}
 }
 
@@ -70,6 +74,14 @@ func someone(node *once.Node, who string) recipient {
 			return err
 		}
 		return node.Whisper(ctx, peer.UUID(), message)
+	}, func(ctx context.Context) {
+		var all []known
+		for id, name := range node.Known() {
+			all = append(all, known{name: name, id: id})
+		}
+		if found := resolve(who, all); len(found) == 1 {
+			_, _ = node.Ping(ctx, found[0].id) // if it is not reached, it is not there
+		}
 	}}
 }
 
@@ -95,11 +107,25 @@ func (r recipient) present() bool { return len(r.peers()) > 0 }
 
 // await shows events until the recipient is present, or fails.
 func (r recipient) await(ctx context.Context, wait time.Duration, show func(once.Event) error) error {
-	err := await(ctx, r.node, wait, r.present, show)
+	err := r.look(ctx, wait, show)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", r.title, wait, len(r.node.Peers()), hint)
 	}
 	return err
+}
+
+// look is await for who has no servers, or has others be present whom they tell of.
+func (r recipient) look(ctx context.Context, wait time.Duration, show func(once.Event) error) error {
+	until := time.Now().Add(wait)
+	within, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	for len(r.node.Servers()) > 0 && !r.present() && within.Err() == nil {
+		if err := await(ctx, r.node, glance, r.present, show); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		r.meet(within)
+	}
+	return await(ctx, r.node, max(time.Until(until), glance), r.present, show)
 }
 
 // twin tells of another node with the identity of this one.

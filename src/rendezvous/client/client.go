@@ -13,6 +13,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -25,7 +27,7 @@ import (
 
 // New returns a client that does nothing yet.
 func New(c Config) *Client {
-	return &Client{Config: c, trouble: "it has not answered yet", known: newKnown(), nonces: nonces{}, pins: map[[32]byte]Pin{}}
+	return &Client{Config: c, moved: make(chan struct{}, 1), trouble: "it has not answered yet", known: newKnown(), nonces: nonces{}, pins: map[[32]byte]Pin{}}
 }
 
 func (c *Client) String() string { return "rendezvous" }
@@ -40,7 +42,10 @@ func (c *Client) Run(ctx context.Context, _ sight.Announcement, sighted func([]s
 		c.mu.Lock()
 		wait, c.retry = wait+c.retry, 0
 		c.mu.Unlock()
-		if !link.Pause(ctx, wait) {
+		if c.pause(ctx, wait) {
+			backoff = firstBackoff
+		}
+		if ctx.Err() != nil {
 			break
 		}
 		began := time.Now()
@@ -55,6 +60,44 @@ func (c *Client) Run(ctx context.Context, _ sight.Announcement, sighted func([]s
 	}
 	c.work.Wait()
 	return nil
+}
+
+// pause waits for so long, or until ctx ends or the host's network has changed, and tells
+// whether it has.
+func (c *Client) pause(ctx context.Context, wait time.Duration) (moved bool) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-c.moved:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
+// Moved says that the host's network has changed. A conversation from an address that is no
+// more is over, and the next one begins at once.
+func (c *Client) Moved() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case c.moved <- struct{}{}:
+	default:
+	}
+	s := c.session
+	if s == nil {
+		return
+	}
+	addrs, err := net.InterfaceAddrs()
+	at, fault := netip.ParseAddrPort(s.link.LocalAddr().String())
+	stands := err != nil || fault != nil || slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		own, err := netip.ParsePrefix(a.String())
+		return err == nil && own.Addr().Unmap() == at.Addr().Unmap().WithZone("")
+	})
+	if !stands {
+		s.HangUp()
+	}
 }
 
 // fail notes why there is no conversation.

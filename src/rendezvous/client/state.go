@@ -91,8 +91,9 @@ type Config struct {
 // goroutine.
 type Client struct {
 	Config
-	work sync.WaitGroup
-	see  func([]sight.Sighting)
+	work  sync.WaitGroup
+	see   func([]sight.Sighting)
+	moved chan struct{} // holds a token when the host's network has changed
 
 	mu        sync.Mutex // guards what follows, and the machine of the session
 	session   *session   // nil while there is none
