@@ -116,7 +116,9 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		Open: func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
 			return a.node.Open(ctx, conn, to)
 		},
-		Take: func(conn net.Conn, by *client.Circuit) { a.node.Take(conn, addressOf(by.Peer), ladder.Relayed, func() {}) },
+		Take: func(conn net.Conn, by *client.Circuit) {
+			a.node.Take(conn, addressOf(by.Peer), ladder.Relayed, func() {})
+		},
 		Made: a.made, Found: func(ladder.Path) {}, Tried: a.note,
 	})
 	for _, address := range c.Servers {
