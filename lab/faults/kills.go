@@ -91,6 +91,14 @@ func (p *play) goOn(steps int) error {
 // killed has the victim killed, and comes back with it in another life.
 func (p *play) killed(r *row, how killing, life uint32) error {
 	v := p.processes[p.victim()]
+	list, err := p.each(order{Do: "state"})
+	if err != nil {
+		return err
+	}
+	suspected := make([]int, p.nodes) // how often each has suspected the victim before
+	for i, r := range list {
+		suspected[i] = r.Peers[v.Me].Suspects
+	}
 	before, err := p.agony(how, v)
 	if err != nil {
 		return err
@@ -118,7 +126,7 @@ func (p *play) killed(r *row, how killing, life uint32) error {
 		return err
 	}
 	p.proxy.hold(none)
-	if err := p.compare(r, how, v, before); err != nil {
+	if err := p.compare(r, how, v, before, suspected); err != nil {
 		return err
 	}
 	if how == silent { // what was taken meanwhile leads nowhere for ever
@@ -150,8 +158,7 @@ func (p *play) killed(r *row, how killing, life uint32) error {
 	if err := p.goOn(few); err != nil {
 		return err
 	}
-	list, err := p.each(order{Do: "state"})
-	if err != nil {
+	if list, err = p.each(order{Do: "state"}); err != nil {
 		return err
 	}
 	for i := range p.others() {
@@ -283,7 +290,7 @@ func (p *play) gone(v *process) error {
 }
 
 // compare compares what the others were told with what the victim has taken.
-func (p *play) compare(r *row, how killing, v *process, before []last) error {
+func (p *play) compare(r *row, how killing, v *process, before []last, suspected []int) error {
 	for i, one := range p.others() {
 		state, err := one.tell(order{Do: "state"})
 		if err != nil {
@@ -300,7 +307,7 @@ func (p *play) compare(r *row, how killing, v *process, before []last) error {
 		r.needs(faults == 0, "%s: of what the victim has written, %d messages are not the next", who, faults)
 		r.needs(a.BackWrong == 0, "%s: of %d messages that came back, %d are not the next", who, a.Back, a.BackWrong)
 		r.needs(a.Back > 0 && a.BackLast == a.SaidLast, "%s: the last message that came back is of step %d, that was said of %d", who, a.BackLast, a.SaidLast)
-		suspect := how == silent && p.nodes > 2 // what there was no room for is only told by Flush
+		suspect := a.Suspects > suspected[one.Me] && p.nodes > 2 // shouts for which there was no room are told by Flush only
 		r.needs(a.Missed == a.Back || suspect && a.Missed > a.Back, "%s: Flush told of %d messages, and %d came back", who, a.Missed, a.Back)
 		switch how {
 		case quiet:

@@ -74,9 +74,8 @@ type acquaintance struct {
 
 	First, Next                    int // step that was heard first, and that is heard next
 	Taken                          int // messages that were read
-	TakenOctets                    int
 	Lost, Doubled, Disorder, Wrong int
-	Queued, QueuedOctets           uint64 // that the node has queued for the program
+	Queued                         uint64 // that the node has queued for the program
 
 	SaidFirst, SaidLast, Said int // steps, and how many, since mark
 	Unacknowledged            int // messages, after flush
@@ -228,7 +227,7 @@ func (p *player) obey(ctx context.Context, o order) (r report, err error) {
 	for i := range r.Peers {
 		if a := &r.Peers[i]; a.Present {
 			if t, err := p.node.Traffic(a.UUID); err == nil { // else it has just gone
-				a.Queued, a.QueuedOctets = t.ReceivedMessages, t.ReceivedOctets
+				a.Queued = t.ReceivedMessages
 			}
 		}
 	}
@@ -380,7 +379,7 @@ func (p *player) takes(e once.Event) {
 		if a.Present {
 			p.fault = fmt.Sprintf("%v, who is present", e)
 		}
-		a.UUID, a.Present, a.First, a.Taken, a.TakenOctets, a.Life = id, true, -1, 0, 0, 0
+		a.UUID, a.Present, a.First, a.Taken, a.Life = id, true, -1, 0, 0
 		a.Enters++
 	case *once.Exit:
 		a.Present, a.Reason = false, e.Reason
@@ -419,7 +418,6 @@ func (p *player) content(a *acquaintance, from int, what kind, content [][]byte)
 		}
 	}
 	a.Taken++
-	a.TakenOctets += len(content[0])
 	p.heard(a, from, what, l)
 }
 

@@ -230,10 +230,10 @@ func (p *play) fill(r *row, empty []report) error {
 	if err != nil {
 		return err
 	}
-	for _, one := range list {
-		for _, a := range one.Peers {
+	for i, one := range list {
+		for j, a := range one.Peers {
 			r.unacknowledged = max(r.unacknowledged, a.UnacknowledgedOctets)
-			r.unread = max(r.unread, int(a.QueuedOctets)-a.TakenOctets-(int(a.Queued)-a.Taken)*p.overhead())
+			r.unread = max(r.unread, p.unreadBy(i, j, a))
 		}
 	}
 	if list, err = p.each(order{Do: "collect"}); err != nil {
@@ -244,11 +244,23 @@ func (p *play) fill(r *row, empty []report) error {
 	}
 	others := p.nodes - 1
 	r.needs(r.unacknowledged >= outbox/2 && r.unacknowledged <= outbox+largest+1024, "%d octets are unacknowledged, where %d may be", r.unacknowledged, outbox)
+	r.needs(r.unread > 0 && r.unread <= inbox+outbox+largest, "%d octets are unread, where %d may be", r.unread, inbox)
 	r.needs(r.all <= beside+factor*(inbox+others*(outbox+outbox)), "%d octets are in use for what waits", r.all)
 	if _, err := p.each(order{Do: "resume"}); err != nil {
 		return err
 	}
 	return p.settle()
+}
+
+// unreadBy returns how many octets a node has taken in of another, and not read.
+func (p *play) unreadBy(me, other int, a acquaintance) (octets int) {
+	theirs := script{p.nodes, other}
+	for step := a.Next; a.Taken < int(a.Queued); a.Taken++ {
+		step = theirs.nextContent(step, me)
+		octets += sizeOf(step)
+		step++
+	}
+	return octets
 }
 
 // stuck waits until nobody can say more.

@@ -44,10 +44,14 @@ func (l *loop) expect(r *receiver) {
 
 // unregister notes that a connection has ended.
 func (l *loop) unregister(r *receiver) {
+	var heir *receiver
 	l.do(func() {
 		delete(l.theirs, r.id)
 		if r.both {
 			l.part(r)
+		}
+		if t := l.of(r.peer).talk; t != nil && t.in == r.in {
+			heir = t.over
 		}
 		if p := l.of(r.peer); p.theirs == r && p.talk == nil {
 			l.with(r.peer, func(p *peer) { p.theirs = nil })
@@ -59,6 +63,9 @@ func (l *loop) unregister(r *receiver) {
 			l.step(zre.Muted{Peer: r.peer, Link: r.id})
 		}
 	})
+	if heir != nil { // what was acknowledged over the link may be lost with it
+		r.in.acknowledgeOver(heir)
+	}
 	close(r.done)
 }
 

@@ -242,6 +242,14 @@ func (r *intake) acknowledge(now bool) {
 	}
 }
 
+// acknowledgeOver tells the peer at once, over another link, how far it was received.
+func (r *intake) acknowledgeOver(link *receiver) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = link
+	r.acknowledge(true)
+}
+
 // overdue is called when an acknowledgement has waited for long enough.
 func (r *intake) overdue() {
 	r.mu.Lock()

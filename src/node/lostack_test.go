@@ -41,6 +41,27 @@ func TestLostAcknowledgement(t *testing.T) {
 	})
 }
 
+// TestLateOverAnOldLink has something come over a link while another carries the channel too.
+// When the old one ends before ana has acknowledged that, she does so over the other.
+func TestLateOverAnOldLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		f, theirs := s.meets(7)
+		later := s.fork(s.eve.Identity.UUID())
+		later.number = 7
+		later.says(&oncelink.Resume{Own: 7, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
+		s.rest()
+		_, open := s.opens()
+		later.forget()
+		f.say(open)
+		synctest.Wait() // less than the time after which ana acknowledges
+		f.close()
+		s.rest()
+		later.acknowledged(uint64(len(open)), 1)
+		later.close()
+	})
+}
+
 // acknowledged expects that ana has acknowledged all before a position, and lets eve go to an
 // edge at least.
 func (f *fork) acknowledged(position, edge uint64) {

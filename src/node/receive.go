@@ -192,12 +192,7 @@ func (r *receiver) push(run *Batch, position, came uint64) bool {
 }
 
 // again acknowledges over this link what was taken over others.
-func (r *receiver) again() {
-	r.in.mu.Lock()
-	defer r.in.mu.Unlock()
-	r.in.over = r
-	r.in.acknowledge(true)
-}
+func (r *receiver) again() { r.in.acknowledgeOver(r) }
 
 // fails queues what came before something that ends the connection. A second time at the
 // same place it ends the channel.
