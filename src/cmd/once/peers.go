@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -33,7 +34,8 @@ terminal shows as many of its digits as tell it from the others, and those are
 enough wherever an id is asked for. Protection is plain for nothing, curve for
 an encrypted connection, and sealed for content that is encrypted from end to
 end. The way there is lan, direct for one across the internet, or relayed for
-one through a server, while no better one is found. JSON has the public keys as
+one through a server, while no better one is found; it is none to those whom
+servers tell of and nothing was said to yet. JSON has the public keys as
 well, that of CURVE after the endpoint and that of the identity, and the peer's
 roles.
 
@@ -72,10 +74,10 @@ it, as Ctrl-C does, and so does --for.`,
 				return because(node, err)
 			}
 			peers := node.Peers()
-			if len(peers) == 0 {
+			if len(peers) == 0 && len(node.Known()) == 0 {
 				fmt.Fprintln(os.Stderr, "once: nobody is here:", hint)
 			}
-			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers)
+			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers, node.Known())
 		}),
 	}
 	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
@@ -100,11 +102,15 @@ type peerRecord struct {
 	Headers    map[string]string `json:"headers"`
 }
 
-func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer) error {
+func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer, absent map[uuid.UUID]string) error {
 	records := make([]peerRecord, len(peers))
 	for i, p := range peers {
 		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
 			p.Way().String(), p.Identity(), p.Roles(), p.Groups(), p.Headers()}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(absent), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }) {
+		records = append(records, peerRecord{Peer: id.String(), Name: absent[id], Protection: once.ProtectionNone.String(),
+			Way: once.WayNone.String(), Roles: []string{}, Groups: []string{}, Headers: map[string]string{}})
 	}
 	if !terminal || asJSON {
 		return printList(w, terminal, asJSON, "", records, func(r peerRecord) []string {
