@@ -100,17 +100,16 @@ func (l *loop) finish(id, next zre.LinkID) {
 		for _, other := range t.lanes {
 			if other != heir {
 				other.link.Finish()
-				r = other
 			}
 		}
 		if t.over != heir {
 			r = t.over
+		} else if r == nil || r == heir { // nothing is left to wait for but itself: it is made again
+			heir.hangUp()
+			return
 		}
 	}
-	switch {
-	case r == heir: // it does not wait for itself, and is made again
-		heir.hangUp()
-	case r != nil:
+	if r != nil {
 		r.link.Finish()
 		heir.decide(false, &r.inbound)
 	}

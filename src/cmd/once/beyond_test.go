@@ -15,7 +15,7 @@ func TestBeyond(t *testing.T) {
 	server := h.start("server", "--identity", h.path("server"), "--listen", h.server(), "--relay", "yes")
 	address := server.sees(`^once://127\.0\.0\.1:\d+/\?key=[-\w]{43}#[-\w]{43}$`)[0]
 	h.answer("", "network", "new", h.path("office"))
-	h.complains(t, "--server: ", exitFailed, "invite", "ana", "--network", h.path("office"), "--server", "once://127.0.0.1/")
+	h.complains(t, "--server: ", exitUsage, "invite", "ana", "--network", h.path("office"), "--server", "once://127.0.0.1/")
 	invite := h.answer("", "invite", "ana", "--network", h.path("office"), "--offline", "--server", address)
 	h.answer(invite, "join", "-", h.path("ana"))
 	h.join("ben")
@@ -51,7 +51,7 @@ func TestBeyond(t *testing.T) {
 	p = h.start(alone("cyd", "doctor")...)
 	p.sees(`^fail  server +127\.0\.0\.1:\d+ does not answer: `)
 	p.exits(exitFailed)
-	h.complains(t, "want an address as once server prints it", exitFailed, alone("ana", "peers", "--server", "tcp://127.0.0.1:7")...)
+	h.complains(t, "want an address as once server prints it", exitUsage, alone("ana", "peers", "--server", "tcp://127.0.0.1:7")...)
 }
 
 func TestSeparate(t *testing.T) {

@@ -214,8 +214,8 @@ func checkServers(with *common, servers map[string]string) (findings []finding) 
 	return findings
 }
 
-// checkPeers judges who is there at a time.
-func checkPeers(peers []once.Peer, now time.Time) []finding {
+// checkPeers judges who is there at a time, and how many more servers tell of.
+func checkPeers(peers []once.Peer, known int, now time.Time) []finding {
 	var names, twice, ahead []string
 	for _, p := range peers {
 		if slices.Contains(names, p.Name()) && !slices.Contains(twice, p.Name()) {
@@ -226,8 +226,12 @@ func checkPeers(peers []once.Peer, now time.Time) []finding {
 			ahead = append(ahead, fmt.Sprintf("%s (%v)", p.Name(), started.Sub(now).Round(time.Second)))
 		}
 	}
+	there := fmt.Sprintf("%d: %s", len(peers), strings.Join(names, ", "))
+	if known > 0 {
+		there = fmt.Sprintf("%d here; servers tell of %d more, whom nothing was said to yet", len(peers), known)
+	}
 	return []finding{
-		judge(len(peers) > 0, "peers", fmt.Sprintf("%d: %s", len(peers), strings.Join(names, ", ")),
+		judge(len(peers)+known > 0, "peers", there,
 			warn, "nobody else is here", "run once chat --group room on another host, and once doctor there if it stays so"),
 		judge(len(twice) == 0, "names", "no two peers have the same", warn, "several peers are named "+strings.Join(twice, ", "),
 			"tell them apart by id, or start them with another --name"),

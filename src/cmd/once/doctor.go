@@ -169,5 +169,5 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	if as != with && with.config.Identity.Network() != "" {
 		return findings, nil // members show themselves to members only
 	}
-	return append(findings, checkPeers(node.Peers(), time.Now())...), nil
+	return append(findings, checkPeers(node.Peers(), len(node.Known()), time.Now())...), nil
 }

@@ -29,7 +29,7 @@ func isUsage(err error) bool {
 	if errors.As(err, new(usageError)) {
 		return true
 	}
-	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrReserved, once.ErrHeaders, once.ErrGroups,
+	return slices.ContainsFunc([]error{once.ErrArgument, once.ErrEndpoint, once.ErrServers, once.ErrRendezvous, once.ErrReserved, once.ErrHeaders, once.ErrGroups,
 		once.ErrNoIdentity, once.ErrMembers, once.ErrTimeouts}, func(kind error) bool { return errors.Is(err, kind) })
 }
 

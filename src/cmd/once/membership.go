@@ -120,9 +120,10 @@ func remember(network *once.NetworkKey, address string) ([]string, error) {
 	case nobody:
 		err = network.SetServer("")
 	default:
-		if _, err = server.NewNetwork(address); err == nil { // it is an address
-			err = network.SetServer(address)
+		if _, err := server.NewNetwork(address); err != nil { // it is no address
+			return nil, usage("--server: %w", err)
 		}
+		err = network.SetServer(address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--server: %w", err)
