@@ -12,7 +12,7 @@
 // addresses, times and which tags coincide, and no names, groups, headers or
 // content. Where only members come in it sees their TOKENs and their ROLL too,
 // and so who is a member until when and who is one no more, but not the
-// [DETAILS](once_card.md#details).
+// [DETAILS](once_card.md#names-and-roles).
 //
 //	once-msg  = S:CHALLENGE C:AUTHENTICATE ( refused / S:OK *( request / told ) [ stop ] )
 //	request   = ( C:PUBLISH / C:RENEW / C:ROLL ) ( S:OK / S:NOPE )
