@@ -38,7 +38,7 @@ func TestBeyond(t *testing.T) {
 	p.exits(exitFailed)
 	p = h.start(alone("cyd", "doctor", "ana")...)
 	p.sees(`^ok +peer +ana \([0-9a-f-]{36}\) answers by way of lan in .*, sealed$`)
-	p.sees(`^ok +tried +lan 127\.0\.0\.1:\d+: stands after `)
+	p.sees(`^ok +tried +(relayed|lan 127\.0\.0\.1:\d+): `)
 	p.exits(0)
 	p = h.start(alone("cyd", "doctor")...)
 	p.seesAll(`^ok +server +127\.0\.0\.1:\d+ answers in .*, and sees this node at 127\.0\.0\.1:\d+$`, `^ok +nat +none`, `^ok +relay`)
