@@ -21,7 +21,7 @@ ONLY        ?=
 RING        ?=
 NATLAB      ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is; and of questions, which need channels.
-OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal|ExampleNode_Ask
+OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal|ExampleNode_Ask|Example_acrossTheInternet
 # BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
 BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm
 PACKERS     := zip dpkg tar gzip
