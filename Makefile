@@ -179,10 +179,10 @@ soak: ## simulate SEEDS (20000) networks; a seed that fails is printed
 	go test ./src/zre -count=1 -timeout 1h -run Networks -seeds $(SEEDS)
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME (10s, or 20000x: so many runs)
+fuzz: ## run each fuzz target for FUZZTIME (10s, or 3000x: so many runs)
 	@go list ./... | while read -r package; do \
 	  for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
-	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
+	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package"; \
 	  done; \
 	done
 
