@@ -75,7 +75,7 @@ func (c *climb) rung(e sight.Endpoint, card *identity.Card, after time.Duration)
 	if err != nil && c.ctx.Err() != nil {
 		err = context.Cause(c.ctx)
 	}
-	l.tell(Trial{w.peer, rung, e.Address, time.Since(began), err})
+	l.tell(Trial{Peer: w.peer, Rung: rung, Endpoint: e.Address, Took: time.Since(began), Err: err})
 	if err == nil {
 		l.took(w, Path{w.peer, rung, made})
 	}

@@ -77,6 +77,7 @@ type Trial struct {
 	Peer     uuid.UUID
 	Rung     Rung
 	Endpoint string // nothing for a circuit
+	Theirs   bool   // the peer has made the link, and from there
 	Took     time.Duration
 	Err      error // nil if it held
 }
@@ -158,6 +159,7 @@ func (l *Ladder) way(peer uuid.UUID) *way {
 
 // Reach looks for a way to a peer that somebody knows, until LetGo. What is sent ahead, of at
 // most oncemsg.MaxCircuitAhead octets, goes with the request for a circuit, if there is one.
+// Who calls it has no link that is of use, whatever stands: another is looked for.
 func (l *Ladder) Reach(peer uuid.UUID, by Introducer, ahead []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,9 +168,7 @@ func (l *Ladder) Reach(peer uuid.UUID, by Introducer, ahead []byte) {
 	if w.best.Link == nil {
 		w.carry(ahead)
 	}
-	if w.state != machine.StateDirect {
-		w.fire(machine.EventWant)
-	}
+	w.fire(machine.EventWant)
 }
 
 // Moved says that the node's network has changed: there may be better ways to all peers.
@@ -245,7 +245,7 @@ func (l *Ladder) Lent(c *client.Circuit) {
 			if err == nil {
 				l.Take(conn, c)
 			}
-			l.tell(Trial{c.Peer, Relayed, "", time.Since(began), err})
+			l.tell(Trial{Peer: c.Peer, Rung: Relayed, Took: time.Since(began), Err: err})
 		})
 	}
 }

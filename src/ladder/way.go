@@ -213,7 +213,7 @@ func (w *way) carry(ahead []byte) {
 			if ctx.Err() != nil {
 				break
 			}
-			l.tell(Trial{w.peer, Relayed, "", time.Since(began), err})
+			l.tell(Trial{Peer: w.peer, Rung: Relayed, Took: time.Since(began), Err: err})
 			if err == nil {
 				l.took(w, Path{w.peer, Relayed, found})
 				break

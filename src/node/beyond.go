@@ -167,10 +167,13 @@ func (n *Node) Tried(peer uuid.UUID) (lines []string) {
 	}
 	for _, t := range n.ears.wan.Tried(peer) {
 		line := strings.TrimSpace(fmt.Sprintf("%v %s", t.Rung, t.Endpoint))
-		if t.Err == nil {
-			line += fmt.Sprintf(": stands after %v", t.Took.Round(time.Millisecond))
-		} else {
-			line += fmt.Sprintf(": %v, after %v", t.Err, t.Took.Round(time.Millisecond))
+		switch took := t.Took.Round(time.Millisecond); {
+		case t.Theirs:
+			line += ": the peer has made a link from there"
+		case t.Err == nil:
+			line += fmt.Sprintf(": stands after %v", took)
+		default:
+			line += fmt.Sprintf(": %v, after %v", t.Err, took)
 		}
 		lines = append(lines, line)
 	}

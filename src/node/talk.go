@@ -101,7 +101,34 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		r.in = t.in
 		l.carries(t, r)
 	}
+	if r.lane.talk == nil {
+		l.with(r.peer, func(p *peer) { p.spare = r })
+		l.offer(t)
+	}
 	return nil
+}
+
+// offer asks the peer to use a link that carries no channel yet, if that is better than the
+// one which is used. Our words follow when it has begun there: that proves that it is the
+// peer's.
+func (l *loop) offer(t *talk) {
+	if t == nil || t.in == nil || !t.known.Load() || !l.chooses(t) {
+		return
+	}
+	if spare := l.of(t.peer).spare; spare != nil && spare.lane.talk == nil && (t.over == nil || spare.rank() > t.over.rank()) {
+		l.choose(t, spare)
+	}
+}
+
+// joined has a link carry a channel that carries none yet, as the peer has proved over it that
+// it knows the channel.
+func (l *loop) joined(t *talk, r *receiver) {
+	r.in, r.lane.talk = t.in, t
+	t.lanes = append(t.lanes, r)
+	l.with(t.peer, func(p *peer) { p.spare = nil })
+	r.link.Widen()
+	r.isKnown()
+	l.leaveOldest(t)
 }
 
 // knows has a link carry on a channel that the peer says to know, if that is proved.
@@ -147,7 +174,7 @@ func (l *loop) use(t *talk, r *receiver) {
 		l.wan.LetGo(t.peer)
 	}
 	if t.known.Load() && l.chooses(t) {
-		l.choose(t)
+		l.choose(t, r)
 	}
 	if err := t.out.Move(r.link, func(from uint64) {
 		if t.in != nil && (t.known.Load() || r.lane.greeted) {
@@ -172,10 +199,10 @@ func (l *loop) use(t *talk, r *receiver) {
 	}
 }
 
-// choose tells the peer to say what is new over the link that we use.
-func (l *loop) choose(t *talk) {
+// choose tells the peer to say what is new over a link.
+func (l *loop) choose(t *talk, r *receiver) {
 	t.turn++
-	l.scratch = t.over.say(&oncelink.Use{Own: t.mine, Turn: t.turn, Mac: unproved[:]}, t.in.tie, l.scratch)
+	l.scratch = r.say(&oncelink.Use{Own: t.mine, Turn: t.turn, Mac: unproved[:]}, t.in.tie, l.scratch)
 }
 
 // chosen takes in that the peer wants a link used.
@@ -185,12 +212,14 @@ func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 		t = l.of(r.peer).talk
 	}
 	switch {
-	case t == nil || t.in == nil || m.Own != t.in.theirs || l.chooses(t) || !slices.Contains(t.lanes, r):
+	case t == nil || t.in == nil || m.Own != t.in.theirs || l.chooses(t) || r.lane.talk != nil && !slices.Contains(t.lanes, r):
 		return errOutOfPlace
-	case !t.in.tie.Proves(&r.nonces, said, m.Mac):
+	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
 		return errUnproved
 	case m.Turn <= t.turn, l.of(r.peer).talk != t:
 		return nil
+	case r.lane.talk == nil:
+		l.joined(t, r)
 	}
 	if t.turn = m.Turn; t.over != r {
 		l.use(t, r)
@@ -201,16 +230,26 @@ func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 // begins takes in where what the peer says over a link begins in its channel.
 func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 	t := r.lane.talk
+	if t == nil {
+		t = l.of(r.peer).talk
+	}
 	switch {
 	case t == nil || t.in == nil || m.Own != t.in.theirs || m.Other != t.mine:
 		return errOutOfPlace
-	case !t.in.tie.Proves(&r.nonces, said, m.Mac):
+	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
 		return errUnproved
 	case m.Position > t.in.reach.Next():
 		return errPosition
 	}
+	offered := r.lane.talk == nil
+	if offered {
+		l.joined(t, r)
+	}
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
 	l.takenBy(t, r) // who begins knows us
+	if offered && t.over != r && l.chooses(t) {
+		l.use(t, r)
+	}
 	if l.chooses(t) && t.over == r {
 		l.leaveOthers(t)
 	}
@@ -278,8 +317,9 @@ func (l *loop) meets(t *talk) {
 // knows the other.
 func (l *loop) merge(t *talk) {
 	if l.chooses(t) && t.known.Load() && t.in != nil && t.over != nil && len(t.lanes) > 1 {
-		l.choose(t)
+		l.choose(t, t.over)
 	}
+	l.offer(t)
 }
 
 // greetedOver takes in that the peer has greeted us over a link, which our words may go
@@ -360,6 +400,7 @@ func (l *loop) part(r *receiver) {
 	}
 	t.over = nil
 	l.with(t.peer, func(p *peer) { p.theirs = nil })
+	l.offer(t)
 	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
 	if t.in != nil {
 		l.step(zre.Muted{Peer: t.peer, Link: t.in.voice})

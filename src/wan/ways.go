@@ -80,6 +80,9 @@ func (a *Access) Arrived(path ladder.Path) bool {
 	if !a.ladder.Arrived(path) {
 		return false
 	}
+	if path.Rung != ladder.Relayed {
+		a.note(ladder.Trial{Peer: path.Peer, Rung: path.Rung, Endpoint: path.Link.RemoteAddr().String(), Theirs: true})
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.paths[path.Link] = path

@@ -43,6 +43,9 @@ func TestBeyond(t *testing.T) {
 	p = h.start(alone("cyd", "doctor")...)
 	p.seesAll(`^ok +server +127\.0\.0\.1:\d+ answers in .*, and sees this node at 127\.0\.0\.1:\d+$`, `^ok +nat +none`, `^ok +relay`)
 
+	p = h.start("ping", "ben", "--identity", h.path("ana")) // which is asked of the node that runs
+	p.sees(`^ben answers by way of lan in `)
+	p.exits(0)
 	if err := server.cmd.Process.Signal(os.Kill); err != nil {
 		t.Fatal(err)
 	}
