@@ -102,7 +102,7 @@ func examinePeer(ctx context.Context, with *common, who string, wait time.Durati
 	took, err := node.Ping(ctx, id)
 	for err == nil && !direct() && time.Now().Before(until) {
 		if fault := await(ctx, node, glance, direct, warnOf); fault != nil && (ctx.Err() != nil || !errors.Is(fault, context.DeadlineExceeded)) {
-			return because(node, fault)
+			return because(ctx, node, fault)
 		}
 		took, err = node.Ping(ctx, id)
 	}

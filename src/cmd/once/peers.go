@@ -71,7 +71,7 @@ it, as Ctrl-C does, and so does --for.`,
 			defer node.Close()
 			never := func() bool { return false }
 			if err := await(ctx, node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
-				return because(node, err)
+				return because(ctx, node, err)
 			}
 			peers := node.Peers()
 			if len(peers) == 0 && len(node.Known()) == 0 {

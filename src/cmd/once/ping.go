@@ -78,7 +78,7 @@ func seek(ctx context.Context, node *once.Node, who string, wait time.Duration) 
 			return uuid.Nil, fmt.Errorf("%q is not here: %s", who, hint)
 		}
 		if err := await(ctx, node, glance, func() bool { return false }, warnOf); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
-			return uuid.Nil, because(node, err)
+			return uuid.Nil, because(ctx, node, err)
 		}
 	}
 }

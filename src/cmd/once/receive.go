@@ -158,7 +158,7 @@ func (t *transfers) accept(ctx context.Context, want receiving) (*files.Transfer
 	for {
 		offer, err := t.NextOffer(waiting)
 		if err != nil && ctx.Err() == nil {
-			err = because(t.node, once.ErrStopped)
+			err = because(ctx, t.node, once.ErrStopped)
 		}
 		if err != nil {
 			return nil, once.Peer{}, err
