@@ -161,7 +161,7 @@ func TestReceiveThroughTheNode(t *testing.T) {
 	ben := u.start("listen", "--name", "ben", "--identity", "none")
 	holder.sees(`\tenter\t\S+\tben`)
 	receive := u.start("receive", "--yes", "--into", t.TempDir())
-	u.does(0, "send", "--identity", "none", "--wait", "500ms", "--name", "cleo", "ana", path)
+	u.does(0, "send", "--identity", "none", "--wait", "1h", "--name", "cleo", "ana", path)
 	receive.exits(0)
 	receive.complains(`unless process .* receives files too, .*once send --group passes this node by`)
 	for _, p := range []*process{holder, ben} {

@@ -68,7 +68,7 @@ a time. JSON is as in send.`,
 			with.header = append(with.header, files.Header+"=receive")
 			return with.transfer(cmd.Context(), asJSON, groups, func(t *transfers) error {
 				if holder := t.node.Holder(); holder != "" {
-					t.report.warn("unless process %s receives files too, others are not told that they are taken here: once send --group passes this node by, and to its name once send asks after a while", clean(holder))
+					t.report.warn("unless process %s receives files too, others are not told that they are taken here: once send --group passes this node by; once send to its name does not", clean(holder))
 				}
 				return t.receive(cmd.Context(), want)
 			})
