@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "mf70e216c30535610"
+#define ONCE_MODEL "m85fb70a98b95d445"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "mf70e216c30535610");
+        Abi.compatible(1, "m85fb70a98b95d445");
     }
 
     private Lib() {}
