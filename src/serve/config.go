@@ -178,6 +178,16 @@ func (c *Config) Read(file string) error {
 	return lines.Err()
 }
 
+// whole fails if something is given that means nothing without what is not.
+func (c *Config) whole() error {
+	for _, option := range api.ServerOptions {
+		if values := c.values[option.Name]; values != nil && option.With != "" && c.values[option.With] == nil {
+			return &SettingError{option.Name, strings.Join(values, ","), "it means nothing without " + option.With}
+		}
+	}
+	return nil
+}
+
 func (c *Config) clone() *Config {
 	other := *c
 	other.values = map[string][]string{}

@@ -51,6 +51,9 @@ type Service struct {
 
 // Start starts a server. Close must follow.
 func Start(ctx context.Context, c Config) (s *Service, err error) {
+	if err := c.whole(); err != nil {
+		return nil, err
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -272,6 +275,9 @@ func NewNetwork(address string) (string, error) {
 // server starts again. What is wrong changes nothing.
 func (s *Service) Reload(c Config) (later []string, err error) {
 	policy, err := c.policy()
+	if err == nil {
+		err = c.whole()
+	}
 	if err == nil {
 		err = s.server.SetPolicy(policy)
 	}

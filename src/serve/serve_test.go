@@ -135,6 +135,27 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestWhole refuses what means nothing without what is not given, and makes no identity then.
+func TestWhole(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "server")
+	for _, option := range api.ServerOptions {
+		if option.With == "" {
+			continue
+		}
+		c := Config{Directory: dir, values: map[string][]string{option.Name: {"1"}}}
+		var setting *SettingError
+		if _, err := Start(t.Context(), c); !errors.As(err, &setting) || setting.Name != option.Name || !strings.Contains(err.Error(), "nothing without "+option.With) {
+			t.Errorf("%s: %v", option.Name, err)
+		}
+		if c.values[option.With] = []string{"no"}; c.whole() != nil && optionOf(option.With).With == "" {
+			t.Errorf("%s with %s: %v", option.Name, option.With, c.whole())
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
+	}
+}
+
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "conf")

@@ -8,33 +8,34 @@ type ServerOption struct {
 	Type    string // of its values
 	Usage   string // what it is, with what it takes in backquotes
 	Default string
-	Many    bool // it may be given several times, or with commas
-	Fixed   bool // it only counts when the server starts
+	Many    bool   // it may be given several times, or with commas
+	Fixed   bool   // it only counts when the server starts
+	With    string // without that it means nothing
 }
 
 // ServerOptions are all of them.
 var ServerOptions = []ServerOption{
-	{"listen", "listen", "`ENDPOINT` to listen at, as tcp://ADDRESS:PORT", "tcp://*:5671", true, true},
-	{"external", "host", "`HOST[:PORT]` by which nodes reach it, for the address that it prints", "", true, true},
-	{"access", "access", "whom to let in: open, members=NETWORK-KEY or allow=FILE, a line of which begins with an id", "open", true, false},
-	{"max-peers", "number", "`NUMBER` of nodes at a time", "20000", false, false},
-	{"accept-rate", "number", "`NUMBER` of connections taken a second; 0 is any number", "500", false, false},
-	{"accept-burst", "number", "`NUMBER` of connections taken at once", "1000", false, false},
-	{"per-address", "number", "`NUMBER` of connections of an IPv4 address or IPv6 /64", "2048", false, false},
-	{"requests", "number", "`NUMBER` of requests a second of one connection", "50", false, false},
-	{"relay", "choice", "whether to lend circuits to nodes that find no other way: yes or no", "no", false, false},
-	{"relay-circuits", "number", "`NUMBER` of circuits at a time", "2000", false, false},
-	{"relay-per-node", "number", "`NUMBER` of circuits that a node may ask for", "64", false, false},
-	{"relay-per-address", "number", "`NUMBER` of circuits that the nodes of an address may ask for", "256", false, false},
-	{"relay-rate", "number", "`OCTETS` a second each way of a circuit; 0 is any number", "0", false, false},
-	{"relay-total", "number", "`OCTETS` a second of all circuits; 0 is any number", "0", false, false},
-	{"relay-idle", "time", "`TIME` for which nothing need pass until a circuit ends", "5m", false, false},
-	{"wss", "listen", "`ENDPOINT` to listen at for HTTPS", "", false, true},
-	{"wss-url", "text", "`URL` by which nodes reach that, as wss://HOST/PATH", "", false, true},
-	{"tls-cert", "text", "`FILE` with the certificates for HTTPS; without it a proxy has them", "", false, true},
-	{"tls-key", "text", "`FILE` with their key", "", false, true},
-	{"trusted-proxy", "prefix", "`ADDRESS` or network of proxies that say where a connection comes from", "", true, true},
-	{"metrics", "text", "`ADDRESS:PORT` for /metrics, /healthz and /debug/pprof", "", false, true},
-	{"drain", "time", "`TIME` over which nodes are told to come back when it ends", "10s", false, false},
-	{"elsewhere", "address", "`ADDRESS` of a server that nodes are told of when it ends", "", false, false},
+	{"listen", "listen", "`ENDPOINT` to listen at, as tcp://ADDRESS:PORT", "tcp://*:5671", true, true, ""},
+	{"external", "host", "`HOST[:PORT]` by which nodes reach it, for the address that it prints", "", true, true, ""},
+	{"access", "access", "whom to let in: open, members=NETWORK-KEY or allow=FILE, a line of which begins with an id", "open", true, false, ""},
+	{"max-peers", "number", "`NUMBER` of nodes at a time", "20000", false, false, ""},
+	{"accept-rate", "number", "`NUMBER` of connections taken a second; 0 is any number", "500", false, false, ""},
+	{"accept-burst", "number", "`NUMBER` of connections taken at once", "1000", false, false, ""},
+	{"per-address", "number", "`NUMBER` of connections of an IPv4 address or IPv6 /64", "2048", false, false, ""},
+	{"requests", "number", "`NUMBER` of requests a second of one connection", "50", false, false, ""},
+	{"relay", "choice", "whether to lend circuits to nodes that find no other way: yes or no", "no", false, false, ""},
+	{"relay-circuits", "number", "`NUMBER` of circuits at a time", "2000", false, false, "relay"},
+	{"relay-per-node", "number", "`NUMBER` of circuits that a node may ask for", "64", false, false, "relay"},
+	{"relay-per-address", "number", "`NUMBER` of circuits that the nodes of an address may ask for", "256", false, false, "relay"},
+	{"relay-rate", "number", "`OCTETS` a second each way of a circuit; 0 is any number", "0", false, false, "relay"},
+	{"relay-total", "number", "`OCTETS` a second of all circuits; 0 is any number", "0", false, false, "relay"},
+	{"relay-idle", "time", "`TIME` for which nothing need pass until a circuit ends", "5m", false, false, "relay"},
+	{"wss", "listen", "`ENDPOINT` to listen at for HTTPS", "", false, true, ""},
+	{"wss-url", "text", "`URL` by which nodes reach that, as wss://HOST/PATH", "", false, true, "wss"},
+	{"tls-cert", "text", "`FILE` with the certificates for HTTPS; without it a proxy has them", "", false, true, "wss"},
+	{"tls-key", "text", "`FILE` with their key", "", false, true, "tls-cert"},
+	{"trusted-proxy", "prefix", "`ADDRESS` or network of proxies that say where a connection comes from", "", true, true, "wss"},
+	{"metrics", "text", "`ADDRESS:PORT` for /metrics, /healthz and /debug/pprof", "", false, true, ""},
+	{"drain", "time", "`TIME` over which nodes are told to come back when it ends", "10s", false, false, ""},
+	{"elsewhere", "address", "`ADDRESS` of a server that nodes are told of when it ends", "", false, false, ""},
 }

@@ -144,7 +144,7 @@ func (a *answering) run(ctx context.Context, with *common) (err error) {
 			a.work.Wait()
 			return a.failed
 		default:
-			return because(a.node, err)
+			return because(ctx, a.node, err)
 		}
 		_ = warnOf(event)
 		if e, ok := event.(*once.Whisper); ok && e.Question != once.NoQuestion && !files.Is(e) {

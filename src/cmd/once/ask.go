@@ -65,7 +65,7 @@ func ask(ctx context.Context, with *common, args []string, wait, timeout time.Du
 	defer node.Close()
 	to := someone(node, args[0])
 	if err := to.await(ctx, wait, warnOf); err != nil {
-		return because(node, err)
+		return because(ctx, node, err)
 	}
 	peer, err := only(node, args[0], to.peers())
 	if err != nil {
@@ -74,7 +74,7 @@ func ask(ctx context.Context, with *common, args []string, wait, timeout time.Du
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answer, err := node.Ask(limited, peer.UUID(), question)
-	return reportAnswer(os.Stdout, asJSON, timeout, peer, answer, because(node, err))
+	return reportAnswer(os.Stdout, asJSON, timeout, peer, answer, because(ctx, node, err))
 }
 
 // answerRecord is what has come of a question, as JSON.

@@ -34,8 +34,9 @@ with status 1, as does one that somebody is not known to have got.`,
 		Example: `  once chat --group room --name ana
   once chat --group room --group news --interface eth0
   printf 'hello\n/whisper ana psst\n' | once chat --group room --name ben`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), with, groups, wait) },
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{readsInput: ""},
+		RunE:        func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), with, groups, wait) },
 	}
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, and if it is the first, to talk to; may be repeated")
 	with.contestFlag(cmd.Flags())
@@ -77,10 +78,10 @@ func runChat(ctx context.Context, with *common, groups []string, wait time.Durat
 	c := &chat{screen: screen, node: started, group: groups[0], told: map[uuid.UUID]once.Protection{}}
 	var watcher sync.WaitGroup
 	if err = c.meet(ctx, wait); err == nil {
-		watcher.Go(func() { c.watch(cancel) })
+		watcher.Go(func() { c.watch(ctx, cancel) })
 		err = c.converse(ctx)
 	}
-	err = because(c.node, cmp.Or(context.Cause(ctx), err))
+	err = because(ctx, c.node, cmp.Or(context.Cause(ctx), err))
 	undelivered := c.node.Close()
 	watcher.Wait()
 	if !errors.Is(err, errQuit) && !errors.Is(err, context.Canceled) {
@@ -106,14 +107,14 @@ func (c *chat) meet(ctx context.Context, wait time.Duration) error {
 
 // watch shows events until the node is closed, and ends the conversation if that
 // fails.
-func (c *chat) watch(end context.CancelCauseFunc) {
+func (c *chat) watch(ctx context.Context, end context.CancelCauseFunc) {
 	for event := range c.node.Events(context.Background()) {
 		if err := c.show(event); err != nil {
 			end(err)
 		}
 	}
 	if c.node.Holder() != "" {
-		end(because(c.node, once.ErrStopped)) // which matters only if this chat goes on
+		end(because(ctx, c.node, once.ErrStopped)) // which matters only if this chat goes on
 	}
 }
 

@@ -165,7 +165,7 @@ func listen(ctx context.Context, node *once.Node, w io.Writer, show func(io.Writ
 			case errors.Is(err, once.ErrStopped) && node.Holder() == "":
 				return nil
 			}
-			return because(node, err)
+			return because(ctx, node, err)
 		}
 		for i := range batch.Len() {
 			if files.Is(batch.At(i)) { // for once receive, if it shares the node

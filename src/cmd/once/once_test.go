@@ -250,7 +250,9 @@ func TestNobodyThere(t *testing.T) {
 
 func TestPeers(t *testing.T) {
 	n := newNetwork(t)
-	n.start("peers", "--wait", "10ms").exits(0)
+	alone := n.start("peers", "--wait", "10ms")
+	alone.exits(exitFailed)
+	alone.complains("^once: nobody is here: are all on the same --interface")
 	one := n.start("listen", "--group", "b", "--group", "a", "--name", "tab\there", "--header", "k=v")
 	plain := n.start("peers", "--wait", "1500ms")
 	asJSON := n.start("peers", "--wait", "1500ms", "--json", "--name", "second")

@@ -29,7 +29,7 @@ func peersCommand(with *common) *cobra.Command {
 		Use:   "peers [--wait 2s | --watch [--group GROUP]... [--for 1h]] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
-protection and groups. A name may belong to several peers, an id to one only; a
+protection and groups. The exit status is 1 if nobody is there. A name may belong to several peers, an id to one only; a
 terminal shows as many of its digits as tell it from the others, and those are
 enough wherever an id is asked for. Protection is plain for nothing, curve for
 an encrypted connection, and sealed for content that is encrypted from end to
@@ -71,11 +71,11 @@ it, as Ctrl-C does, and so does --for.`,
 			defer node.Close()
 			never := func() bool { return false }
 			if err := await(ctx, node, wait, never, warnOf); !errors.Is(err, context.DeadlineExceeded) {
-				return because(node, err)
+				return because(ctx, node, err)
 			}
 			peers := node.Peers()
 			if len(peers) == 0 && len(node.Known()) == 0 {
-				fmt.Fprintln(os.Stderr, "once: nobody is here:", hint)
+				return fmt.Errorf("nobody is here: %s", advice(node))
 			}
 			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers, node.Known())
 		}),

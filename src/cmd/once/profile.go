@@ -94,9 +94,10 @@ func (c *common) startNode(ctx context.Context, w io.Writer) (*once.Node, error)
 	return node, nil
 }
 
-// because says of a node that has stopped that it was another process which has run it.
-func because(node *once.Node, err error) error {
-	if holder := node.Holder(); holder != "" && errors.Is(err, once.ErrStopped) {
+// because says of a node that has stopped, and not because ctx has ended, that it was another
+// process which has run it.
+func because(ctx context.Context, node *once.Node, err error) error {
+	if holder := node.Holder(); holder != "" && ctx.Err() == nil && errors.Is(err, once.ErrStopped) {
 		return fmt.Errorf("the node has ended: process %s has run it", clean(holder))
 	}
 	return err

@@ -31,7 +31,7 @@ func TestUndeliveredThroughTheNode(t *testing.T) {
 	u.does(1, "whisper", "--timeout", "10ms", "ben", "psst").complains(`^once: within 10ms none of 1 has it; not known to have it: ben\n$`)
 	u.does(1, "shout", "--timeout", "2s", "--group", "room", "lunch").complains(`^once: within 2s 1 of 2 has it: cleo; not known to have it: ben\n$`)
 	started := map[string]*process{}
-	for name, args := range map[string][]string{"told": {"whisper", "ben", "psst"}, "shouted": {"shout", "--group", "room", "lunch"}} {
+	for name, args := range map[string][]string{"told": {"whisper", "ben", "psst"}, "shouted": {"shout", "--group", "room", "lunch"}, "interrupted": {"whisper", "ben", "psst"}} {
 		cmd := u.command()
 		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `exec "$0" "$@" 2>` + u.path(name), os.Args[0]}, args...)
 		started[name] = u.run(cmd)
@@ -50,6 +50,11 @@ func TestUndeliveredThroughTheNode(t *testing.T) {
 				t.Fatalf("who has %s it says %q", name, said(name))
 			}
 		}
+	}
+	started["interrupted"].interrupt()
+	started["interrupted"].exits(exitInterrupted)
+	if text := said("interrupted"); strings.Contains(text, "ended") {
+		t.Errorf("who is interrupted says %q", text)
 	}
 	if err := ben.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

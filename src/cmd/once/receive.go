@@ -55,7 +55,8 @@ a time. JSON is as in send.`,
 		Example: `  once receive
   once receive --from ana --into ~/Downloads --max 2G
   once receive --keep --yes --group team --json`,
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{readsInput: "yes from"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !want.yes && len(want.from) == 0 && !isTerminal(os.Stdin) {
 				return usage("without a terminal to ask on, say whose files to take: --from NAME, or --yes for anybody's")
@@ -68,7 +69,7 @@ a time. JSON is as in send.`,
 			with.header = append(with.header, files.Header+"=receive")
 			return with.transfer(cmd.Context(), asJSON, groups, func(t *transfers) error {
 				if holder := t.node.Holder(); holder != "" {
-					t.report.warn("unless process %s receives files too, others are not told that they are taken here: once send --group passes this node by, and to its name once send asks after a while", clean(holder))
+					t.report.warn("unless process %s receives files too, others are not told that they are taken here: once send --group passes this node by; once send to its name does not", clean(holder))
 				}
 				return t.receive(cmd.Context(), want)
 			})
@@ -158,7 +159,7 @@ func (t *transfers) accept(ctx context.Context, want receiving) (*files.Transfer
 	for {
 		offer, err := t.NextOffer(waiting)
 		if err != nil && ctx.Err() == nil {
-			err = because(t.node, once.ErrStopped)
+			err = because(ctx, t.node, once.ErrStopped)
 		}
 		if err != nil {
 			return nil, once.Peer{}, err

@@ -113,17 +113,17 @@ func (s *saying) send(ctx context.Context, with *common, args []string, to func(
 	}
 	defer node.Close()
 	if err := to(node).await(ctx, s.wait, warnOf); err != nil {
-		return because(node, err)
+		return because(ctx, node, err)
 	}
 	sent := sent{peers: to(node).peers(), timeout: s.timeout}
 	if err := to(node).send(ctx, message); err != nil {
-		return because(node, err)
+		return because(ctx, node, err)
 	}
 	if s.noWait {
 		return sent.reportQueued(os.Stdout, s.asJSON)
 	}
 	err = flush(ctx, node, s.timeout)
-	sent.refusals, sent.err = refusals(node), because(node, err)
+	sent.refusals, sent.err = refusals(node), because(ctx, node, err)
 	return sent.report(os.Stdout, os.Stderr, s.asJSON)
 }
 

@@ -53,7 +53,8 @@ that once: a server does not keep it. once server network draws another.
 Each flag can be a line of a file, which --config names: NAME = VALUE, where
 lines that begin with # say nothing. A flag has precedence. On SIGHUP the file
 is read again, and what is in it holds, but for where the server listens. On
-SIGTERM it tells nodes when to come back, and ends.`,
+SIGTERM it tells nodes when to come back, and ends. What means nothing without
+another setting is an error if that is not given.`,
 		Example: `  once server
   once server --listen tcp://*:443 --external once.example.org:443 --relay yes
   once server --config /etc/once/server.conf

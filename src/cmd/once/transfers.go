@@ -82,7 +82,7 @@ func (t *transfers) until(ctx context.Context, wait time.Duration, present func(
 		case <-late.C:
 			return context.DeadlineExceeded
 		case <-t.lives.Done():
-			return because(t.node, once.ErrStopped)
+			return because(ctx, t.node, once.ErrStopped)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

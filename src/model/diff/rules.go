@@ -112,7 +112,7 @@ var ruleOf = map[string]rule{
 	"setting": {class: API, gone: true, facts: map[string]factRule{
 		"default": {breaks: never}, "otherwise": {class: Doc, breaks: never}, "many": {breaks: always}}},
 	"option": {class: API, gone: true, goes: "files and command lines with it are refused", facts: map[string]factRule{
-		"type": {breaks: always}, "default": {breaks: never}, "many": {breaks: lost}, "fixed": {breaks: never}}},
+		"type": {breaks: always}, "default": {breaks: never}, "many": {breaks: lost}, "fixed": {breaks: never}, "with": {breaks: always, means: "it is refused without another one"}}},
 	"flag": {class: API, gone: true, goes: "command lines with it are refused", facts: map[string]factRule{"otherwise": {class: Doc, breaks: never}}},
 	"event type": {class: API, gone: true, facts: map[string]factRule{
 		"name": {breaks: always}, "peer": {breaks: never}, "line": {breaks: never}}},

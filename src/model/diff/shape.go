@@ -220,7 +220,7 @@ func class(all *Node, c *model.Class) {
 		method(n.add(strings.ReplaceAll(m.Tag, "_type", ""), name, m.Element, "state", "singleton", "blocks", "when"), m)
 	}
 	for _, e := range c.Options {
-		n.add("option", e.Name(), e, "type", "default", "many", "fixed")
+		n.add("option", e.Name(), e, "type", "default", "many", "fixed", "with")
 	}
 	for _, e := range c.Events {
 		event := n.add("event type", e.Attr("type"), e, "name", "peer", "line")

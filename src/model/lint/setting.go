@@ -164,6 +164,9 @@ func (l *linter) options(c *model.Class) {
 		if e.Attr("type") == "" {
 			l.fault(e, path, "has no type: say what its values are")
 		}
+		if with := e.Attr("with"); e.Has("with") && (with == e.Name() || !slices.ContainsFunc(c.Options, func(o *model.Element) bool { return o.Name() == with })) {
+			l.fault(e, path, "means nothing without %q, which is no other option of the class", with)
+		}
 	}
 }
 

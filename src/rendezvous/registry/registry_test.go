@@ -241,3 +241,18 @@ func testSize(t *testing.T, r Registry) {
 		t.Errorf("one that is there: %v", err)
 	}
 }
+
+// TestRow has a row hold more that is not stale than what is, whatever becomes stale.
+func TestRow(t *testing.T) {
+	var r row
+	for n := range 64 {
+		r.push(&kept{change: uint64(n)})
+	}
+	for left := len(r.list) - 1; left > 0; left-- {
+		at := slices.IndexFunc(r.list, func(k *kept) bool { return !k.stale })
+		r.list[at].stale = true
+		if r.drop(); len(r.list) != left+r.stale || r.stale >= left {
+			t.Fatalf("of %d that are kept %d are stale, and %d should not be", len(r.list), r.stale, left)
+		}
+	}
+}

@@ -15,7 +15,7 @@ type kept struct {
 	stale  bool
 }
 
-// row is what is kept, by the change. What is stale stays in it until it is half of it.
+// row is what is kept, by the change. What is stale stays in it while it is less than half of it.
 type row struct {
 	list  []*kept
 	stale int
@@ -25,7 +25,7 @@ func (r *row) push(k *kept) { r.list = append(r.list, k) }
 
 // drop notes that one in the row has become stale.
 func (r *row) drop() {
-	if r.stale++; 2*r.stale > len(r.list) {
+	if r.stale++; 2*r.stale >= len(r.list) {
 		r.list = slices.DeleteFunc(r.list, func(k *kept) bool { return k.stale })
 		r.stale = 0
 	}

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "mf70e216c30535610");
+        Abi.compatible(1, "m878c9704327c11e8");
     }
 
     private Lib() {}
