@@ -48,6 +48,7 @@ type Path struct {
 	asks      atomic.Int64 // how many there are of asked
 	taken     uint64       // octets that the peer had taken when last looked
 	owes      bool         // and there were some that it had not
+	returns   bool         // its content is being taken back
 	asked     []*Question  // that the peer has not answered
 	answers   int
 	confirmed Amount // what was said before the latest answer
@@ -153,6 +154,14 @@ func (f *proof) put(position uint64, message, end []byte) {
 	at.Position = position
 	mac := f.tie.ProveAt(at, message)
 	copy(end[len(end)-len(mac):], mac[:])
+}
+
+// Ends lets go of all that was said over the path, unless that is being taken back. It is
+// called when nobody else changes that.
+func (p *Path) Ends() {
+	if !p.returns {
+		p.Discard()
+	}
 }
 
 // Move has a path that lasts go on over another link, from what the peer has not acknowledged

@@ -450,7 +450,7 @@ func (l *loop) conclude(t *talk) {
 			t.in.end()
 		}
 		if !stops {
-			t.out.Discard()
+			t.out.Ends()
 		}
 		rest, err := l.linger(t.out, lanes, over)
 		l.do(func() {
@@ -480,7 +480,7 @@ func (l *loop) linger(out *outbound, lanes []*receiver, over *receiver) (rest ch
 		lost()
 	}
 	rest = out.Rest()
-	out.Discard()
+	out.Ends()
 	for _, r := range lanes {
 		if over == nil || r.link.Shutdown(ctx) != nil {
 			_ = r.link.Close()
