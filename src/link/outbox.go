@@ -131,7 +131,22 @@ func (o *Outbox) Queued() int {
 func (o *Outbox) Flush(ctx context.Context) (err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for goal := o.end; err == nil && o.low < goal && o.broken == nil; o.mu.Lock() {
+	goal := o.end
+	return o.until(ctx, func() bool { return o.low >= goal })
+}
+
+// Write waits until nothing is there any more of what is before a position, and all that was
+// committed before is written. Errors are those of Flush.
+func (o *Outbox) Write(ctx context.Context, position uint64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	goal := o.end
+	return o.until(ctx, func() bool { return o.low >= position && o.next >= goal })
+}
+
+// until waits until something is so of the outbox, which is locked then, as before.
+func (o *Outbox) until(ctx context.Context, is func() bool) (err error) {
+	for ; err == nil && !is() && o.broken == nil; o.mu.Lock() {
 		err = o.news(ctx)
 	}
 	if err != nil {
