@@ -41,6 +41,7 @@ int once_node_set_greeting_timeout (uint64_t self, int64_t interval);
 int once_node_set_linger (uint64_t self, int64_t interval);
 int once_node_set_max_message (uint64_t self, int64_t size);
 int once_node_set_outbox (uint64_t self, int64_t size);
+int once_node_set_outboxes (uint64_t self, int64_t size);
 int once_node_set_inbox (uint64_t self, int64_t size);
 int once_node_set_log (uint64_t self);
 int once_node_start (uint64_t self, int64_t timeout, uint64_t cancel);
@@ -132,7 +133,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m878c9704327c11e8") ~= 0 then
+if abi.lib.once_compatible(1, "md0266b5f403a7a55") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -301,6 +302,7 @@ local set_node = {
   linger = function(self, given) self:set_linger(given) end,
   max_message = function(self, given) self:set_max_message(given) end,
   outbox = function(self, given) self:set_outbox(given) end,
+  outboxes = function(self, given) self:set_outboxes(given) end,
   inbox = function(self, given) self:set_inbox(given) end,
 }
 
@@ -506,9 +508,14 @@ function Node:set_max_message(size_)
   abi.check(self.handle, abi.lib.once_node_set_max_message(self.handle, size_))
 end
 
--- Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range.
+-- Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range.
 function Node:set_outbox(size_)
   abi.check(self.handle, abi.lib.once_node_set_outbox(self.handle, size_))
+end
+
+-- Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range.
+function Node:set_outboxes(size_)
+  abi.check(self.handle, abi.lib.once_node_set_outboxes(self.handle, size_))
 end
 
 -- Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
@@ -536,13 +543,13 @@ function Node:recv_batch(timeout)
   return self:receive_batch(timeout)
 end
 
--- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
+-- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
 function Node:whisper(peer_, content_, timeout)
   local octets, sizes, count = abi.content(content_)
   abi.check(self.handle, abi.lib.once_node_whisper(self.handle, abi.id(peer_), octets, sizes, count, abi.millis(timeout), 0))
 end
 
--- Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
+-- Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
 function Node:shout(group_, content_, timeout)
   local octets, sizes, count = abi.content(content_)
   local result = abi.ffi.new("uint32_t[1]")

@@ -183,8 +183,10 @@ export interface NodeSettings {
   linger?: number
   /** Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. */
   maxMessage?: number
-  /** Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. */
+  /** Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. */
   outbox?: number
+  /** Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. */
+  outboxes?: number
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. */
   inbox?: number
   /** Sets who takes the node's log; without it nobody does. */
@@ -266,8 +268,10 @@ export class Node extends Handle implements AsyncIterable<Event> {
   setLinger (interval: number): void
   /** Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range. */
   setMaxMessage (size: number): void
-  /** Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range. */
+  /** Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range. */
   setOutbox (size: number): void
+  /** Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range. */
+  setOutboxes (size: number): void
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range. */
   setInbox (size: number): void
   /** Sets who takes the node's log; without it nobody does. */
@@ -280,9 +284,9 @@ export class Node extends Handle implements AsyncIterable<Event> {
   recv (options?: Wait): Promise<Event>
   /** Waits for events and returns all that wait. The batch, and all that it holds, is valid until the next recv or recv batch. It returns the events, or fails if the node has stopped and no events are left, or if the wait was ended. */
   recvBatch (options?: Wait): Promise<Event[]>
-  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
+  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
   whisper (peer: PeerLike, content: Content, options?: Wait): Promise<void>
-  /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
+  /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
   shout (group: string, content: Content, options?: Wait): Promise<number>
   /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
   ask (peer: PeerLike, content: Content, options?: Wait): Promise<Event>

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm878c9704327c11e8') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'md0266b5f403a7a55') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -199,6 +199,7 @@ const once_node_set_greeting_timeout = abi.func('int once_node_set_greeting_time
 const once_node_set_linger = abi.func('int once_node_set_linger(uint64_t self, int64_t interval)')
 const once_node_set_max_message = abi.func('int once_node_set_max_message(uint64_t self, int64_t size)')
 const once_node_set_outbox = abi.func('int once_node_set_outbox(uint64_t self, int64_t size)')
+const once_node_set_outboxes = abi.func('int once_node_set_outboxes(uint64_t self, int64_t size)')
 const once_node_set_inbox = abi.func('int once_node_set_inbox(uint64_t self, int64_t size)')
 const once_node_set_log = abi.func('int once_node_set_log(uint64_t self, void *handler, void *handler_context)')
 const once_node_start = abi.func('int once_node_start(uint64_t self, int64_t timeout, uint64_t cancel)')
@@ -451,9 +452,14 @@ class Node extends Source {
     abi.check(this.handle, once_node_set_max_message(this.handle, abi.whole(size)))
   }
 
-  /** Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range. */
+  /** Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range. */
   setOutbox (size) {
     abi.check(this.handle, once_node_set_outbox(this.handle, abi.whole(size)))
+  }
+
+  /** Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range. */
+  setOutboxes (size) {
+    abi.check(this.handle, once_node_set_outboxes(this.handle, abi.whole(size)))
   }
 
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range. */
@@ -483,7 +489,7 @@ class Node extends Source {
   /** Waits for events and returns all that wait. The batch, and all that it holds, is valid until the next recv or recv batch. It returns the events, or fails if the node has stopped and no events are left, or if the wait was ended. */
   async recvBatch (options) { return this.receiveBatch(options) }
 
-  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
+  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
   async whisper (peer, content, options) {
     const frame = abi.single(content)
     if (frame !== null) {
@@ -498,7 +504,7 @@ class Node extends Source {
     await abi.apart(this.handle, once_node_whisper, [abi.id(peer), content_.data, content_.sizes, content_.count], options)
   }
 
-  /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
+  /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
   async shout (group, content, options) {
     const group_ = Buffer.from(group)
     const content_ = abi.content(content)
@@ -729,6 +735,9 @@ function set_node (self, name, value) {
       break
     case 'outbox':
       self.setOutbox(value)
+      break
+    case 'outboxes':
+      self.setOutboxes(value)
       break
     case 'inbox':
       self.setInbox(value)

@@ -44,6 +44,7 @@ module Once
     attach_function :once_node_set_linger, [:uint64, :int64], :int
     attach_function :once_node_set_max_message, [:uint64, :int64], :int
     attach_function :once_node_set_outbox, [:uint64, :int64], :int
+    attach_function :once_node_set_outboxes, [:uint64, :int64], :int
     attach_function :once_node_set_inbox, [:uint64, :int64], :int
     attach_function :once_node_set_log, [:uint64], :int
     attach_function :once_node_start, [:uint64, :int64, :uint64], :int, blocking: true
@@ -135,7 +136,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "mf70e216c30535610").zero?
+  unless Lib.once_compatible(1, "md0266b5f403a7a55").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -363,6 +364,7 @@ module Once
       linger: ->(to, given) { to.set_linger(given) },
       max_message: ->(to, given) { to.set_max_message(given) },
       outbox: ->(to, given) { to.set_outbox(given) },
+      outboxes: ->(to, given) { to.set_outboxes(given) },
       inbox: ->(to, given) { to.set_inbox(given) },
     }.freeze
     private_constant :SETTINGS
@@ -493,7 +495,7 @@ module Once
       Abi.alone(:pairs, Abi.take(result))
     end
 
-    # Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits.
+    # Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. Of others "refused" is why a server does not let the node in, if it has said so, and "sought" is true while it is not known whether the server answers.
     def beyond
       result = FFI::MemoryPointer.new(16)
       Abi.check(handle, Lib.once_node_beyond(handle, result))
@@ -566,9 +568,14 @@ module Once
       Abi.check(handle, Lib.once_node_set_max_message(handle, Abi.whole(size_)))
     end
 
-    # Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range.
+    # Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range.
     def set_outbox(size_)
       Abi.check(handle, Lib.once_node_set_outbox(handle, Abi.whole(size_)))
+    end
+
+    # Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range.
+    def set_outboxes(size_)
+      Abi.check(handle, Lib.once_node_set_outboxes(handle, Abi.whole(size_)))
     end
 
     # Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
@@ -596,12 +603,12 @@ module Once
       receive_batch(timeout)
     end
 
-    # Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
+    # Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
     def whisper(peer_, content_, timeout: nil)
       Abi.check(handle, Lib.once_node_whisper(handle, Abi.id(peer_), *Abi.content(content_), Abi.millis(timeout), 0))
     end
 
-    # Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
+    # Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
     def shout(group_, content_, timeout: nil)
       result = FFI::MemoryPointer.new(4)
       Abi.check(handle, Lib.once_node_shout(handle, group_, group_.bytesize, *Abi.content(content_), Abi.millis(timeout), 0, result))

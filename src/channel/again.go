@@ -76,14 +76,44 @@ func (p *Path) succeedLocked(session *seal.Sender) {
 	s.session = session
 }
 
-// Returned hands content to a function that the peer has not acknowledged, of a path
-// that lasts, in order: the group that it was said to, empty for a whisper, and its frames, which are
+// Returns tells whether the peer has not acknowledged some content, of a path that lasts.
+// Then that is to be taken back, or the path discarded. It is the loop's, and called when
+// nothing is said over the path any more.
+func (p *Path) Returns() bool {
+	p.Locked(func() { p.returns = p.lasts && !p.allLocked() })
+	if p.returns {
+		p.Retire()
+	}
+	return p.returns
+}
+
+// TakeBack is Look for a run of the first of that content, which the path lets go of. It
+// tells whether there is more.
+func (p *Path) TakeBack(own uuid.UUID, do func(group string, content [][]byte)) (lost int, more bool) {
+	end := uint64(0)
+	lost = p.look(own, false, &end, do)
+	_ = p.Acknowledge(end) // which is said
+	p.Locked(func() {
+		p.kept.drop(end)
+		more = !p.allLocked()
+	})
+	if !more {
+		p.Discard()
+	}
+	return lost, more
+}
+
+// Look hands content to a function that the peer has not acknowledged, of a path that lasts,
+// in order: the group that it was said to, empty for a whisper, and its frames, which are
 // the function's; of an answer those that the application has said. Questions are not: who has
 // asked is told. Own is who has said it. What does not open is not handed on, and counted.
-// Nothing is said over the path any more.
-func (p *Path) Returned(own uuid.UUID, do func(group string, content [][]byte)) (lost int) {
-	p.Shut()
-	p.each(func(at uint64, frames [][]byte, _ int) {
+func (p *Path) Look(own uuid.UUID, do func(group string, content [][]byte)) (lost int) {
+	return p.look(own, true, new(uint64), do)
+}
+
+func (p *Path) look(own uuid.UUID, all bool, end *uint64, do func(group string, content [][]byte)) (lost int) {
+	p.each(all, func(at uint64, frames [][]byte, octets int) {
+		*end = at + uint64(octets)
 		if !p.contentLocked(at, frames) {
 			return
 		}

@@ -27,7 +27,7 @@ type Channel struct {
 	snapshot  atomic.Pointer[zre.Peer]
 	path      atomic.Pointer[Path] // nil once the peer is gone
 	session   atomic.Uint64        // number of the latest that the peer opened
-	skipped   tally                // shouts that it did not get: it was suspect and had no room, or nothing can be sealed for it
+	skipped   tally                // shouts that it did not get: nothing can be sealed for it, or it is plain, was suspect and had no room
 	sent      tally                // content over the paths before this one
 	received  tally                // content that came
 	withheld  tally                // shouts that were not for it: only what is sealed is said there
@@ -69,7 +69,12 @@ func (c *Channel) seals() bool { return c.badge().Seals() }
 
 // Relink gives the peer another path. It is the loop's.
 func (c *Channel) Relink(p *Path) {
+	if p != nil {
+		_, doubt := c.Suspect()
+		p.Doubt(doubt)
+	}
 	last := c.path.Swap(p)
+	last.Doubt(false)
 	said := last.Said()
 	c.sent.plus(said)
 	last.known, _ = last.Outbox.Acknowledged()
@@ -159,10 +164,28 @@ func (c *Channel) reserve(ctx context.Context, octets int, prepare func(*Path) e
 type doubt struct {
 	context.Context
 	begin context.CancelFunc
+	since time.Time // set before
 }
 
 // Suspected ends waits for room of which suspect peers have none. It is the loop's.
-func (c *Channel) Suspected() { c.doubt.Load().begin() }
+func (c *Channel) Suspected() {
+	if d := c.doubt.Load(); d.Err() == nil {
+		d.since = time.Now()
+		d.begin()
+	}
+	if p := c.Path(); p != nil {
+		p.Doubt(true)
+	}
+}
+
+// Suspect tells whether the peer is suspect, and since when.
+func (c *Channel) Suspect() (since time.Time, suspect bool) {
+	d := c.doubt.Load()
+	if d.Err() == nil {
+		return time.Time{}, false
+	}
+	return d.since, true
+}
 
 // Recovered ends that. It is the loop's.
 func (c *Channel) Recovered() {
@@ -170,6 +193,9 @@ func (c *Channel) Recovered() {
 	d.Context, d.begin = context.WithCancel(context.Background())
 	if last := c.doubt.Swap(d); last != nil {
 		last.begin()
+		if p := c.Path(); p != nil {
+			p.Doubt(false)
+		}
 	}
 }
 

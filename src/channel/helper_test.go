@@ -102,7 +102,7 @@ func newSpeakerOn(tb testing.TB, network func() (near, far link.Transport, endpo
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.rooms[group]
-	}, func() error { return nil })
+	}, func() error { return nil }, link.NewSum(1<<30, 1<<30), func() { tb.Error("nobody is suspect with much") })
 	return s
 }
 

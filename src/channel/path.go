@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -41,6 +42,7 @@ type Path struct {
 	count      uint64   // messages of all kinds
 	latest     uint64   // count at the latest content
 	contentEnd uint64   // position behind the latest content
+	matters    uint64   // and behind the latest content, JOIN or LEAVE
 	kept       kept     // what opens shouts again that the peer has not acknowledged
 	asides     []uint64 // where the whispers that are between the two nodes begin, of those not acknowledged
 
@@ -48,6 +50,7 @@ type Path struct {
 	asks      atomic.Int64 // how many there are of asked
 	taken     uint64       // octets that the peer had taken when last looked
 	owes      bool         // and there were some that it had not
+	returns   bool         // its content is being taken back
 	asked     []*Question  // that the peer has not answered
 	answers   int
 	confirmed Amount // what was said before the latest answer
@@ -155,6 +158,23 @@ func (f *proof) put(position uint64, message, end []byte) {
 	copy(end[len(end)-len(mac):], mac[:])
 }
 
+// Ends lets go of all that was said over the path, unless that is being taken back. It is
+// called when nobody else changes that.
+func (p *Path) Ends() {
+	if !p.returns {
+		p.Discard()
+	}
+}
+
+// Linger waits until the peer has acknowledged all content, joins and leaves that were said
+// over a path that lasts, and what was said else is on its way, as a goodbye is: a peer that
+// stops too acknowledges none. Errors are those of ctx and link.ErrClosed.
+func (p *Path) Linger(ctx context.Context) error {
+	var matters uint64
+	p.Locked(func() { matters = p.matters })
+	return p.Write(ctx, matters)
+}
+
 // Move has a path that lasts go on over another link, from what the peer has not acknowledged
 // on: begin gets where that is, and says so. It is the loop's.
 func (p *Path) Move(to *link.Link, begin func(from uint64)) error {
@@ -233,6 +253,10 @@ func (p *Path) Control(message zremsg.Message, scratch []byte, card *identity.Ca
 		p.asked = append(p.asked, &Question{said: p.said, end: p.EndLocked(), at: time.Now(), Over: make(chan struct{})})
 		p.asks.Add(1)
 	}
+	switch message.(type) {
+	case *zremsg.Join, *zremsg.Leave:
+		p.matters = p.EndLocked()
+	}
 	copy(b, frame)
 	binary.BigEndian.PutUint16(b[head+zremsg.SequenceOffset:], p.sequence)
 	if proof != nil {
@@ -263,6 +287,7 @@ func (p *Path) sayLocked(octets int) {
 	p.count++
 	p.latest = p.count
 	p.contentEnd = p.EndLocked()
+	p.matters = p.contentEnd
 }
 
 // Asks returns what a function asks the peer, which is over only with the path if that takes

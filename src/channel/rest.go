@@ -9,9 +9,9 @@ import (
 
 // each hands the messages of a path that lasts which the peer has not acknowledged to a
 // function, one after the other: the position of each, its frames and its octets as they
-// are on the wire. The frames are the outbox's.
-func (p *Path) each(do func(at uint64, frames [][]byte, octets int)) {
-	p.Unacknowledged(func(at uint64, b []byte) {
+// are on the wire. The frames are the outbox's. All are handed on, or a run of the first.
+func (p *Path) each(all bool, do func(at uint64, frames [][]byte, octets int)) {
+	p.Unacknowledged(func(at uint64, b []byte) bool {
 		var parser zmtp.Parser
 		var found zmtp.Messages
 		parser.MaxMessage, parser.MaxFrames = len(b), len(b)
@@ -24,12 +24,13 @@ func (p *Path) each(do func(at uint64, frames [][]byte, octets int)) {
 			do(at, frames, octets)
 			at += uint64(octets)
 		}
+		return all
 	})
 }
 
 // Rest returns how much content the peer has not acknowledged, in a path that lasts.
 func (p *Path) Rest() (what Amount) {
-	p.each(func(at uint64, frames [][]byte, octets int) {
+	p.each(true, func(at uint64, frames [][]byte, octets int) {
 		if p.contentLocked(at, frames) {
 			what.add(octets)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -19,14 +20,24 @@ type Sender struct {
 	only       map[string]struct{} // groups in which nothing plain is said
 	members    func(group string) []*Channel
 	running    func() error // why the node does not run, if so
+	sum        *link.Sum    // that what is said counts in
+	strained   func()       // called when suspect peers have too much of that
 	groups     groups
 }
 
 // NewSender returns the sender of a node. A message may have so many octets, in the groups
 // of only nothing plain is said, members returns who is in a group, as a list that does
-// not change, and running why the node does not run, if so.
-func NewSender(g *guard.Guard, maxMessage int, only map[string]struct{}, members func(string) []*Channel, running func() error) *Sender {
-	return &Sender{guard: g, maxMessage: maxMessage, only: only, members: members, running: running, groups: groups{named: map[string]*group{}}}
+// not change, and running why the node does not run, if so. What is said counts in a sum, and
+// strained is called, in any goroutine, when suspect peers have more than their share of that.
+func NewSender(g *guard.Guard, maxMessage int, only map[string]struct{}, members func(string) []*Channel, running func() error, sum *link.Sum, strained func()) *Sender {
+	return &Sender{guard: g, maxMessage: maxMessage, only: only, members: members, running: running, sum: sum, strained: strained, groups: groups{named: map[string]*group{}}}
+}
+
+// relieve has room made if suspect peers have too much.
+func (s *Sender) relieve() {
+	if s.sum.Strained() {
+		s.strained()
+	}
 }
 
 // Whisper queues a message for one peer. It copies the content, and waits while the peer's
@@ -78,6 +89,7 @@ func (s *Sender) say(ctx context.Context, to *Channel, content [][]byte, exchang
 		AppendContent(head, content)
 	}
 	p.Commit()
+	s.relieve()
 	return place, err
 }
 

@@ -18,8 +18,9 @@ import (
 
 // Shout queues a message for all peers in a group, and returns for how many. It
 // is encoded once, and sealed once. Peers whose queues are full get it last, so
-// that they do not hold up the others. Nor do peers that are suspect: what there is
-// no room for is not for them, nor is what cannot be sealed for a peer, and
+// that they do not hold up the others. Nor do peers that are suspect: a channel that has
+// no room for it ends with it, so that it comes back. What a plain peer that is suspect has
+// no room for is not for it, nor is what cannot be sealed for a peer, and
 // [Channel.Missed] says so. Errors are those of ctx, api.ErrArgument, api.ErrTooLarge, and
 // why the node does not run if it stops before all have got it.
 func (s *Sender) Shout(ctx context.Context, group string, content [][]byte) (uint32, error) {
@@ -47,6 +48,7 @@ func (s *Sender) Shout(ctx context.Context, group string, content [][]byte) (uin
 	if err != nil {
 		return 0, err
 	}
+	defer s.relieve()
 	return s.sendLate(ctx, m, s.sendNow(m, members))
 }
 
@@ -67,6 +69,7 @@ func (s *Sender) shoutSealed(ctx context.Context, m *shout, name string, content
 	if err != nil {
 		return 0, err
 	}
+	defer s.relieve()
 	return s.sendLate(ctx, m, sent)
 }
 
@@ -185,11 +188,35 @@ func (s *Sender) sendLate(ctx context.Context, m *shout, sent uint32) (uint32, e
 			}
 		case ctx.Err() != nil:
 			return sent, err
-		default: // it is suspect, or nothing can be sealed for it
+		case !m.last(e, s.guard, c): // nothing can be sealed for it, or it is plain
 			c.skipped.add(len(e.octets))
 		}
 	}
 	return sent, nil
+}
+
+// last has a shout end the channel with a peer that is suspect, which has no room for it. It
+// tells whether there is one.
+func (m *shout) last(e *encoded, g *guard.Guard, c *Channel) bool {
+	p := c.Path()
+	if _, suspect := c.Suspect(); !suspect || p == nil || !p.lasts {
+		return false
+	}
+	for {
+		given, err := m.hand(e, g, c, p)
+		if err != nil {
+			return false
+		}
+		room, err := p.ReserveLast(len(e.octets))
+		if err != nil {
+			return false
+		}
+		if m.opens(e, p, room, given) {
+			m.put(e, p, room)
+			p.full(p.Link())
+			return true
+		}
+	}
 }
 
 // hand gives a receiver the key that it needs, if any; see [Path.hand].

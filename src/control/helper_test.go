@@ -173,7 +173,7 @@ func (s *stage) counted(name string) int {
 func (s *stage) client() (*Client, *events.Queue) {
 	s.t.Helper()
 	q := events.New(64)
-	q.Limit(1<<20, 0)
+	q.Limit(1 << 20)
 	c, err := Connect(s.t.Context(), s.dir, q)
 	if err != nil {
 		s.t.Fatal(err)

@@ -109,7 +109,7 @@ func (s *Server) take(conn net.Conn, over func()) {
 		c := &session{server: s, link: l, queue: events.New(compactFrom), talk: make(chan struct{}), calls: map[uint32]context.CancelFunc{}, asked: map[uint32]context.CancelFunc{}}
 		close(c.talk)
 		c.told = c.talk
-		c.queue.Limit(wire.MaxWaiting, 0)
+		c.queue.Limit(wire.MaxWaiting)
 		c.ctx, c.cancel = context.WithCancel(context.Background())
 		if err := c.serve(); err != nil {
 			s.log.Debug("control connection ended", "error", err)

@@ -96,9 +96,13 @@ type Batch struct {
 	events []Event
 	source *link.Batch // nil for events that carry no content
 	octets int         // that the content holds on to
-	back   bool        // it is content of ours that has come back, whose memory is its own
 	frames [][]byte    // room for the frames of content that was opened
+
+	back func(*Batch) (more bool) // yields content of ours that has come back, in place of events; nil for none
 }
+
+// carries tells whether a batch that is queued carries content.
+func (b *Batch) carries() bool { return b.octets > 0 || b.back != nil }
 
 // What an event and a frame count for beside the buffer that the content is in.
 const (

@@ -20,7 +20,6 @@ import (
 // there is to know.
 type Queue struct {
 	limit int // octets that content may take
-	most  int // octets that content of ours may take that comes back
 	from  int // tidings that are worth compacting
 
 	mu       sync.Mutex
@@ -28,7 +27,6 @@ type Queue struct {
 	queue    []*Batch
 	head     int // index in queue of the first batch
 	octets   int
-	back     int    // octets of content of ours that has come back
 	tidings  int    // events in the queue that carry no content
 	compact  int    // tidings at which the queue is compacted
 	shut     bool   // no more content is let in
@@ -41,8 +39,9 @@ type Queue struct {
 
 	ready chan struct{} // holds a token when the queue may have become non-empty
 
-	current *Batch // the consumer's
-	next    int    // index in current of the event to be read
+	back    func(*Batch) bool // the consumer's: yields what has come back and is read next; nil for nothing
+	current *Batch            // the consumer's
+	next    int               // index in current of the event to be read
 
 	pool sync.Pool // of *Batch
 }
@@ -68,29 +67,29 @@ func New(compactFrom int) *Queue {
 	return q
 }
 
-// Limit sets how many octets content may take, and how many that of ours which comes back. It
-// is called before there is any.
-func (q *Queue) Limit(octets, back int) { q.limit, q.most = octets, back }
+// Limit sets how many octets content may take. It is called before there is any.
+func (q *Queue) Limit(octets int) { q.limit = octets }
 
-// Return queues content of ours that has come back. It never waits: it tells whether there
-// was room for it. Who taps the queue gets it as other content.
-func (q *Queue) Return(list []Facts) bool {
-	b := q.returned(list)
-	b.back = true
+// Return queues content of ours that has come back from a peer, and is somewhere else until it is read:
+// take adds the next of it to a batch and lets go of that there, and tells whether there is
+// more. It never waits: it tells whether the queue takes any. Who taps the queue gets the
+// content as other content: look hands on all of it, in runs.
+func (q *Queue) Return(from *zre.Peer, take func(*Batch) (more bool), look func(do func([]Facts))) bool {
 	q.mu.Lock()
-	for _, tap := range q.taps {
-		tap.Offer(tap.returned(list))
-	}
-	room := !q.closed && q.back+b.octets <= q.most
-	if room {
-		q.back += b.octets
-		q.queue = append(q.queue, b)
-	}
+	closed, taps := q.closed, slices.Clone(q.taps)
 	q.mu.Unlock()
-	if !room {
-		q.Recycle(b)
+	if closed {
 		return false
 	}
+	for _, tap := range taps {
+		look(func(list []Facts) { tap.Offer(tap.returned(list)) })
+	}
+	b := q.pool.Get().(*Batch)
+	b.back = take
+	b.events = append(b.events, Event{Facts{Type: api.EventTypeUndelivered, Peer: from}}) // for compact
+	q.mu.Lock()
+	q.queue = append(q.queue, b)
+	q.mu.Unlock()
 	q.wake()
 	return true
 }
@@ -192,7 +191,7 @@ func (q *Queue) Post(f Facts) {
 
 func (q *Queue) postLocked(f Facts) {
 	last := len(q.queue) - 1
-	if last < q.head || q.queue[last].octets > 0 {
+	if last < q.head || q.queue[last].carries() {
 		q.queue = append(q.queue, q.pool.Get().(*Batch))
 		last++
 	}
@@ -201,7 +200,7 @@ func (q *Queue) postLocked(f Facts) {
 		q.queue, q.head = compact(q.queue[q.head:], q.snapshot), 0
 		q.tidings = 0
 		for _, b := range q.queue {
-			if b.octets == 0 {
+			if !b.carries() {
 				q.tidings += len(b.events)
 			}
 		}
@@ -287,22 +286,23 @@ func (q *Queue) take(ctx context.Context) error {
 		q.current = nil
 	}
 	for {
-		q.mu.Lock()
-		if q.head < len(q.queue) {
-			q.current, q.next, q.gap = q.queue[q.head], 0, nil
-			q.queue[q.head] = nil
-			if q.head++; q.head == len(q.queue) {
-				q.queue, q.head = q.queue[:0], 0
+		for q.back != nil {
+			if q.takeBack() {
+				return nil
 			}
-			if q.current.octets == 0 {
-				q.tidings -= len(q.current.events)
-			}
-			q.mu.Unlock()
-			return nil
 		}
-		closed := q.closed
+		q.mu.Lock()
+		b, closed := q.firstLocked(), q.closed
 		q.mu.Unlock()
-		if closed {
+		switch {
+		case b != nil && b.back != nil:
+			q.back = b.back
+			q.Recycle(b)
+			continue
+		case b != nil:
+			q.current, q.next = b, 0
+			return nil
+		case closed:
 			return api.ErrStopped
 		}
 		select {
@@ -313,14 +313,39 @@ func (q *Queue) take(ctx context.Context) error {
 	}
 }
 
+// firstLocked takes the first batch from the queue, or returns nil.
+func (q *Queue) firstLocked() (b *Batch) {
+	if q.head == len(q.queue) {
+		return nil
+	}
+	b, q.gap = q.queue[q.head], nil
+	q.queue[q.head] = nil
+	if q.head++; q.head == len(q.queue) {
+		q.queue, q.head = q.queue[:0], 0
+	}
+	if !b.carries() {
+		q.tidings -= len(b.events)
+	}
+	return b
+}
+
+// takeBack makes the next of what has come back the current batch, if there is some.
+func (q *Queue) takeBack() bool {
+	b := q.pool.Get().(*Batch)
+	if !q.back(b) {
+		q.back = nil
+	}
+	if b.octets = 0; len(b.events) == 0 { // it counts where it was
+		q.Recycle(b)
+		return false
+	}
+	q.current, q.next = b, 0
+	return true
+}
+
 // finish gives back what the application has read, and makes room.
 func (q *Queue) finish(b *Batch) {
-	switch {
-	case b.back:
-		q.mu.Lock()
-		q.back -= b.octets
-		q.mu.Unlock()
-	case b.octets > 0:
+	if b.octets > 0 {
 		q.mu.Lock()
 		full := q.octets >= q.limit
 		q.octets -= b.octets

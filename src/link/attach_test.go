@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -261,6 +262,9 @@ func TestMoveOfWhatIsBeingWritten(t *testing.T) {
 					if err := c.say(t.Context(), 0, number, 100<<10); err != nil {
 						t.Fatal(err)
 					}
+				}
+				for begun := false; !begun; runtime.Gosched() {
+					c.Locked(func() { begun = c.high > 0 })
 				}
 				c.over(t, near[1], far[1])
 				c.await(t, 0, messages)

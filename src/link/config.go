@@ -19,6 +19,7 @@ type Config struct {
 	MaxFrames  int           // frames in one message; default 1024
 	Greeting   int           // octets of content in one message, of few frames, until Widen is called; 0 is MaxMessage
 	Outbox     int           // octets that may wait to be written; default 1 MiB
+	Sum        *Sum          // that what waits counts in, with that of other links; nil for none
 	Reserve    int           // further octets, for ReserveControl; default 64 KiB
 	Handshake  time.Duration // the longest that Open may take; default as in the model
 	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never

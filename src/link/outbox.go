@@ -52,7 +52,7 @@ func NewOutbox(c Config) *Outbox {
 var nowhere = Ended()
 
 func (o *Outbox) open(c *Config) {
-	o.pool, o.most, o.further, o.acked, o.edge = c.Pool, c.Outbox, c.Reserve, math.MaxUint64, math.MaxUint64
+	o.pool, o.sum, o.most, o.further, o.acked, o.edge = c.Pool, c.Sum, c.Outbox, c.Reserve, math.MaxUint64, math.MaxUint64
 	o.turn, o.room = make(chan struct{}, 1), make(chan struct{}, 1)
 	o.turn <- struct{}{}
 }
@@ -93,6 +93,13 @@ func (o *Outbox) ReserveControl(n int) ([]byte, error) {
 	return o.take(n, err)
 }
 
+// ReserveLast is Reserve for what is said last to a far side that takes nothing: it has room
+// whatever is there, and is to be followed by the end of the outbox.
+func (o *Outbox) ReserveLast(n int) ([]byte, error) {
+	o.mu.Lock()
+	return o.take(n, o.err)
+}
+
 // KnownLocked returns the position before which all is acknowledged, to who has reserved
 // room.
 func (o *Outbox) KnownLocked() uint64 { return o.known() }
@@ -124,7 +131,22 @@ func (o *Outbox) Queued() int {
 func (o *Outbox) Flush(ctx context.Context) (err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for goal := o.end; err == nil && o.low < goal && o.broken == nil; o.mu.Lock() {
+	goal := o.end
+	return o.until(ctx, func() bool { return o.low >= goal })
+}
+
+// Write waits until nothing is there any more of what is before a position, and all that was
+// committed before is written. Errors are those of Flush.
+func (o *Outbox) Write(ctx context.Context, position uint64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	goal := o.end
+	return o.until(ctx, func() bool { return o.low >= position && o.next >= goal })
+}
+
+// until waits until something is so of the outbox, which is locked then, as before.
+func (o *Outbox) until(ctx context.Context, is func() bool) (err error) {
+	for ; err == nil && !is() && o.broken == nil; o.mu.Lock() {
 		err = o.news(ctx)
 	}
 	if err != nil {
@@ -239,15 +261,50 @@ func (o *Outbox) Acknowledged() (to, end uint64) {
 }
 
 // Unacknowledged has do look at what was committed and is not acknowledged, whole frames,
-// as it is from a position on.
-func (o *Outbox) Unacknowledged(do func(position uint64, frames []byte)) {
+// as it is from a position on, until it returns false.
+func (o *Outbox) Unacknowledged(do func(position uint64, frames []byte) bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for b := o.first; b != nil; b = b.after {
-		if from := max(o.known(), b.from); from < b.end() {
-			do(from, b.b[from-b.from:])
+		if from := max(o.known(), b.from); from < b.end() && !do(from, b.b[from-b.from:]) {
+			return
 		}
 	}
+}
+
+// Doubt notes whether it is in doubt that the far side is there: see [Sum].
+func (o *Outbox) Doubt(doubt bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.doubts(doubt)
+}
+
+func (o *Outbox) doubts(doubt bool) {
+	switch {
+	case doubt == o.doubt:
+		return
+	case doubt:
+		o.sum.doubt(o.has)
+	default:
+		o.sum.doubt(-o.has)
+	}
+	o.doubt = doubt
+}
+
+// Retire has the outbox end without letting go of what is in it: no link writes that any
+// more, and it is there until Acknowledge, which may be for all of it then.
+func (o *Outbox) Retire() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writer.leave(o)
+	o.doubts(false)
+	o.shut(nil)
+	if o.broken == nil {
+		o.broken = ErrClosed
+	}
+	o.high = o.end
+	o.advance(o.end)
+	o.release()
 }
 
 // Shut has the outbox take nothing any more. What is in it stays.
@@ -269,7 +326,7 @@ func (o *Outbox) Discard() {
 // fits says whether there is room for n octets.
 func (o *Outbox) fits(n int) bool {
 	held := o.held()
-	return held == 0 || held+n <= o.most
+	return (held == 0 || held+n <= o.most) && o.sum.fits(o, held, o.buffer(n))
 }
 
 // take returns n octets at the end of the outbox, which stays locked; or, after an
@@ -292,7 +349,10 @@ func (o *Outbox) await(ctx context.Context, n int) ([]byte, error) {
 	err := pass(ctx, o.turn)
 	mine := err == nil
 	o.mu.Lock()
-	for err == nil && o.err == nil && !o.fits(n) {
+	for err == nil && o.err == nil {
+		if o.sum.expects(o); o.fits(n) {
+			break
+		}
 		o.mu.Unlock()
 		err = pass(ctx, o.room)
 		o.mu.Lock()
@@ -319,15 +379,23 @@ func pass(ctx context.Context, gate <-chan struct{}) error {
 // release lets go of what is not needed, and has those look again who wait for that.
 func (o *Outbox) release() {
 	o.drop()
+	if o.first == nil {
+		o.sum.leave(o)
+	}
 	o.wake()
 }
 
-// wake has those look again who wait for room, or for something to be let go of.
-func (o *Outbox) wake() {
+// look has the one look again who waits for room.
+func (o *Outbox) look() {
 	select {
 	case o.room <- struct{}{}:
 	default:
 	}
+}
+
+// wake has those look again who wait for room, or for something to be let go of.
+func (o *Outbox) wake() {
+	o.look()
 	if o.progress != nil {
 		close(o.progress)
 		o.progress = nil

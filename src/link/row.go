@@ -4,6 +4,9 @@ package link
 // not cross buffers.
 type row struct {
 	pool  *Pool
+	sum   *Sum    // that its buffers count in; nil for none
+	has   int     // octets of its buffers
+	doubt bool    // it is in doubt whether the far side is there
 	first *buffer // nil if there is none
 	last  *buffer
 	at    *buffer // the search for next begins with it
@@ -31,14 +34,26 @@ func (r *row) behind() int { return int(r.end - r.next) }
 
 // extend adds n octets to the end.
 func (r *row) extend(n int) []byte {
-	b := r.last
-	if b == nil || cap(b.b)-len(b.b) < n || len(b.b) > 0 && len(b.b)+n > rowBuffer {
-		b = r.grow(n)
+	if r.buffer(n) > 0 {
+		r.grow(n)
 	}
+	b := r.last
 	from := len(b.b)
 	b.b = b.b[:from+n]
 	r.end += uint64(n)
 	return b.b[from : from+n : from+n]
+}
+
+// buffer returns how large a buffer n more octets take, or 0 if the last has room for them.
+func (r *row) buffer(n int) int {
+	if b := r.last; b != nil && cap(b.b)-len(b.b) >= n && (len(b.b) == 0 || len(b.b)+n <= rowBuffer) {
+		return 0
+	}
+	size := r.size
+	if r.next < r.end {
+		size = min(2*size, rowBuffer)
+	}
+	return smallBuffer << class(max(n, size, smallBuffer))
 }
 
 // shrink takes n octets off the end again.
@@ -48,19 +63,25 @@ func (r *row) shrink(n int) {
 }
 
 // grow adds a buffer with room for n octets.
-func (r *row) grow(n int) *buffer {
+func (r *row) grow(n int) {
 	if r.next < r.end {
 		r.size = min(2*r.size, rowBuffer)
 	}
 	b := r.pool.get(max(n, r.size, smallBuffer))
 	b.from = r.end
+	r.count(cap(b.b))
 	if r.last == nil {
 		r.first, r.at = b, b
 	} else {
 		r.last.after = b
 	}
 	r.last = b
-	return b
+}
+
+// count notes that there are so many more octets of buffers, or fewer.
+func (r *row) count(octets int) {
+	r.has += octets
+	r.sum.take(octets, r.doubt)
 }
 
 // begin returns what is to be written next, as far as one buffer has it, and that.
@@ -92,6 +113,7 @@ func (r *row) drop() {
 		if r.at == b {
 			r.at = b.after
 		}
+		r.count(-cap(b.b))
 		if b.after = nil; b.busy == 0 {
 			r.pool.put(b)
 		}

@@ -40,6 +40,7 @@ type base struct {
 	counters counters
 	guard    *guard.Guard    // nil before the start
 	budget   *channel.Budget // of windows
+	sum      *link.Sum       // of outboxes
 
 	asks      asks
 	questions questions
@@ -144,6 +145,7 @@ func (s *base) linkConfig(kind string) link.Config {
 		MaxFrames:  maxFrames,
 		Greeting:   zremsg.MaxHello,
 		Outbox:     s.settings.Outbox,
+		Sum:        s.sum,
 		Reserve:    controlReserve,
 		Handshake:  min(s.settings.Greeting, handshakemachine.DefaultHandshake),
 	}

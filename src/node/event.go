@@ -8,6 +8,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -26,13 +27,18 @@ func (l *loop) event(e zre.Event) {
 		}
 	case api.EventTypeSuspect:
 		l.find(id).Suspected()
+		l.work.Go(l.strained)
 	case api.EventTypeRecover:
 		l.find(id).Recovered()
 	case api.EventTypeExit:
-		l.returns(e)
-		l.exits(e.Peer, e.Reason)
 		gone := l.find(id)
+		path := gone.Path()
+		if e.Reason != peermachine.ReasonStopped {
+			path.Shut()
+		}
+		l.exits(e.Peer, e.Reason)
 		l.exit(id)
+		l.returns(e, path)
 		l.questions.forget(gone)
 		l.fetch()
 		l.sender.Forget(e.Peer.Groups()...)
@@ -59,19 +65,30 @@ func (l *loop) event(e zre.Event) {
 }
 
 // returns gives back to the application what a peer that is gone is not known to have got.
-func (l *loop) returns(e zre.Event) {
-	path := l.find(e.Peer.UUID()).Path()
-	if !path.Lasts() || e.Reason == peermachine.ReasonStopped {
+func (l *loop) returns(e zre.Event, path *channel.Path) {
+	if e.Reason == peermachine.ReasonStopped || !path.Returns() {
 		return
 	}
-	var list []events.Facts
-	lost := path.Returned(l.guard.ID, func(group string, content [][]byte) {
-		list = append(list, events.Facts{Type: api.EventTypeUndelivered, Peer: e.Peer, Group: group, Content: content, At: e.Time})
-	})
-	if len(list) > 0 && !l.events.Return(list) {
-		lost += len(list)
+	fact := func(group string, content [][]byte) events.Facts {
+		return events.Facts{Type: api.EventTypeUndelivered, Peer: e.Peer, Group: group, Content: content, At: e.Time}
 	}
-	for range lost {
+	take := func(b *events.Batch) bool {
+		lost, more := path.TakeBack(l.guard.ID, func(group string, content [][]byte) { b.Add(fact(group, content)) })
+		l.unreturned(lost)
+		return more
+	}
+	look := func(do func([]events.Facts)) {
+		path.Look(l.guard.ID, func(group string, content [][]byte) { do([]events.Facts{fact(group, content)}) })
+	}
+	if !l.events.Return(e.Peer, take, look) {
+		l.unreturned(int(path.Rest().Messages))
+		path.Discard()
+	}
+}
+
+// unreturned counts what does not come back.
+func (l *loop) unreturned(messages int) {
+	for range messages {
 		l.count("undelivered messages that did not come back")
 	}
 }

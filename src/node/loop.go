@@ -1,6 +1,9 @@
 package node
 
 import (
+	"slices"
+	"time"
+
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -24,13 +27,14 @@ type loop struct {
 	wan    *wan.Access         // what lies beyond the LAN; nil for nothing
 	wanted map[uuid.UUID]*want // who is to be met though no group is shared
 
-	theirs  map[zre.LinkID]*receiver // the connections that peers speak over
-	opens   *channel.Own             // with which what is said over them is opened
-	links   zre.LinkID               // the latest number
-	full    func(*link.Link)         // called by who finds that a peer takes nothing at all, and is not the loop
-	overrun func(peer uuid.UUID)     // the same, for one that there is a channel with
-	scratch []byte                   // where control messages are encoded
-	version uint64                   // of what is known: the number of events
+	theirs   map[zre.LinkID]*receiver // the connections that peers speak over
+	opens    *channel.Own             // with which what is said over them is opened
+	links    zre.LinkID               // the latest number
+	full     func(*link.Link)         // called by who finds that a peer takes nothing at all, and is not the loop
+	overrun  func(peer uuid.UUID)     // the same, for one that there is a channel with
+	strained func()                   // called by who finds that suspect peers have more than their share, and is not the loop
+	scratch  []byte                   // where control messages are encoded
+	version  uint64                   // of what is known: the number of events
 }
 
 // step is [turns.step], and has servers told of what changes of the node.
@@ -90,6 +94,29 @@ func (l *loop) await(of *account) *flush {
 		l.step(zre.Ask{Peer: peer})
 	}
 	return f
+}
+
+// relieve has suspect peers be gone, the one that was suspect first before others, until
+// what they have not confirmed is no more than their share.
+func (l *loop) relieve() {
+	type suspect struct {
+		id    uuid.UUID
+		since time.Time
+	}
+	var suspects []suspect
+	for _, c := range l.all() {
+		if since, is := c.Suspect(); is && l.sum.Strained() && c.Path().Queued() > 0 {
+			suspects = append(suspects, suspect{c.Peer().UUID(), since})
+		}
+	}
+	slices.SortFunc(suspects, func(a, b suspect) int { return a.since.Compare(b.since) })
+	for _, s := range suspects {
+		if !l.sum.Strained() {
+			return
+		}
+		l.count("suspects beyond their share")
+		l.step(zre.Overrun{Peer: s.id})
+	}
 }
 
 // ends notes how a connection ended that we may have taken leave over.

@@ -86,3 +86,44 @@ func TestReturnedWhileSaid(t *testing.T) {
 		})
 	}
 }
+
+// TestReturnedUnread has much come back that is not read: it takes of what may wait for all
+// peers, as before, and gives it back as it is read. Nothing of it is lost.
+func TestReturnedUnread(t *testing.T) {
+	for _, security := range levels {
+		t.Run(security.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const said = 30_000
+				l := newLAN(t)
+				ana, ben := l.couple(0, with(security))
+				l.memory.Partition(ana.host, ben.host, true)
+				for n := range said {
+					ana.must(ana.Whisper(t.Context(), ben.UUID(), text(fmt.Sprint(n))))
+				}
+				waits := ana.sum.Used()
+				ben.vanishes()
+				for ana.table.find(ben.UUID()) != nil {
+					time.Sleep(time.Second)
+				}
+				if used := ana.sum.Used(); used < waits || waits < said*10 {
+					t.Errorf("what has come back takes %d octets, %d when it was said", used, waits)
+				}
+				ana.wants("suspect ben")
+				for n := range said {
+					if got := ana.next(time.Second); got != fmt.Sprintf("undelivered ben %q", fmt.Sprint(n)) {
+						t.Fatalf("ana is told %q, not %d", got, n)
+					}
+					if n == said/2 && ana.sum.Used() > 2*waits/3 {
+						t.Errorf("after half was read, %d octets are taken, of %d", ana.sum.Used(), waits)
+					}
+				}
+				if got := ana.next(time.Second); !strings.HasPrefix(got, "exit ben ") {
+					t.Errorf("ana is told %q", got)
+				}
+				if used := ana.sum.Used(); used != 0 {
+					t.Errorf("%d octets are taken by nothing", used)
+				}
+			})
+		})
+	}
+}

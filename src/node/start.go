@@ -96,7 +96,8 @@ func (n *Node) Run(with Outset) (err error) {
 		n.guard = nil
 		return err
 	}
-	n.events.Limit(s.Inbox, zremsg.MaxReturnedOctets)
+	n.events.Limit(s.Inbox)
+	n.sum = link.NewSum(s.Outboxes, s.Outboxes/zremsg.MaxSuspects)
 	n.budget = channel.NewBudget(windows)
 	n.begin(n.ears, with)
 	n.phase = running
@@ -148,7 +149,6 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		turns:  turns{calls: make(chan func(), 64), done: of.done},
 		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
 		dialer: dial.NewDialer(s.world.Random),
-		sender: channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running),
 		site:   at,
 		theirs: map[zre.LinkID]*receiver{},
 		wanted: map[uuid.UUID]*want{},
@@ -162,6 +162,8 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		l.count("control overflows")
 		_ = of.while(func(l *loop) { l.step(zre.Overrun{Peer: peer}) })
 	}
+	l.strained = func() { _ = of.while((*loop).relieve) }
+	l.sender = channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running, s.sum, l.strained)
 	config := s.settings.core()
 	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name(), s.guard.Incarnation
 	if who := s.guard.Identity; who != nil {

@@ -170,3 +170,56 @@ func TestOverflowAfterStop(t *testing.T) {
 		}
 	})
 }
+
+// TestStopTogether stops nodes at the same moment that owe each other nothing: none waits for
+// the other to acknowledge its goodbye. One that goes on is told of it.
+func TestStopTogether(t *testing.T) {
+	for _, security := range levels {
+		t.Run(security.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLAN(t)
+				all := []*actor{l.node("ana", with(security)), l.node("ben", with(security)), l.node("cleo", with(security))}
+				cleo := all[2]
+				l.rest()
+				for _, a := range all[:2] {
+					a.must(a.Whisper(t.Context(), cleo.UUID(), text("bye")))
+					a.must(a.Flush(t.Context()))
+				}
+				start := time.Now()
+				var work sync.WaitGroup
+				for _, a := range all[:2] {
+					work.Go(func() { a.must(a.Stop()) })
+				}
+				work.Wait()
+				if took := time.Since(start); took > 100*time.Millisecond {
+					t.Errorf("it took %v", took)
+				}
+				cleo.has("exit", time.Second)
+				cleo.has("exit", time.Second)
+				start = time.Now()
+				cleo.must(cleo.Stop())
+				if took := time.Since(start); took > 0 {
+					t.Errorf("to stop alone takes %v", took)
+				}
+			})
+		})
+	}
+}
+
+// TestStopAfterJoin stops a node that has just joined a group, which a peer may not have heard:
+// that is waited for.
+func TestStopAfterJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t)
+		ana, ben := l.node("ana"), l.node("ben")
+		defer ben.Stop()
+		ben.wants("enter ana")
+		l.memory.Partition(ana.host, ben.host, true)
+		ana.must(ana.Join("room"))
+		start := time.Now()
+		ana.must(ana.Stop())
+		if took := time.Since(start); took != ana.settings.Linger {
+			t.Errorf("it took %v", took)
+		}
+	})
+}

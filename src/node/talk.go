@@ -450,7 +450,7 @@ func (l *loop) conclude(t *talk) {
 			t.in.end()
 		}
 		if !stops {
-			t.out.Discard()
+			t.out.Ends()
 		}
 		rest, err := l.linger(t.out, lanes, over)
 		l.do(func() {
@@ -461,9 +461,10 @@ func (l *loop) conclude(t *talk) {
 	l.unmeet(t.peer)
 }
 
-// linger waits until all is acknowledged that was said in a channel which ends, for at most
-// the linger time and as long as the link lasts that it goes over, if the peer may hear it, and
-// closes its links. It returns what is not.
+// linger waits until all that matters is acknowledged that was said in a channel which ends,
+// for at most the linger time and as long as the link lasts that it goes over, if the peer may
+// hear it, and closes its links, which ends when the peer has read the rest. It returns what
+// is not acknowledged.
 func (l *loop) linger(out *outbound, lanes []*receiver, over *receiver) (rest channel.Amount, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.settings.Linger)
 	defer cancel()
@@ -476,11 +477,11 @@ func (l *loop) linger(out *outbound, lanes []*receiver, over *receiver) (rest ch
 			case <-lasts.Done():
 			}
 		})
-		err = out.Flush(lasts)
+		err = out.Linger(lasts)
 		lost()
 	}
 	rest = out.Rest()
-	out.Discard()
+	out.Ends()
 	for _, r := range lanes {
 		if over == nil || r.link.Shutdown(ctx) != nil {
 			_ = r.link.Close()

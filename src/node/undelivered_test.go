@@ -19,7 +19,9 @@ import (
 const eightMegabit = 1_000_000
 
 // roomy lets much content wait, to be sent and to be read.
-func roomy(n *Node) { n.settings.Outbox, n.settings.Inbox = 64<<20, 64<<20 }
+func roomy(n *Node) {
+	n.settings.Outbox, n.settings.Outboxes, n.settings.Inbox = 64<<20, 1<<30, 64<<20
+}
 
 // couple are two nodes that know each other, over a slow network.
 func (l *lan) couple(rate int, prepare ...func(*Node)) (ana, ben *actor) {

@@ -18,7 +18,7 @@ import (
 func visits(a *actor) (*Visitor, *events.Queue) {
 	a.lan.t.Helper()
 	q := events.New(64)
-	q.Limit(1<<20, 0)
+	q.Limit(1 << 20)
 	v, err := a.Visit(q)
 	a.must(err)
 	return v, q

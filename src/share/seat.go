@@ -63,7 +63,7 @@ func (s *seat) runOrAttach(ctx context.Context, with node.Outset) error {
 		if !s.node.Shared || s.front.Directory == "" || !errors.Is(err, api.ErrInUse) {
 			return err
 		}
-		s.front.Events.Limit(s.node.Inbox, 0)
+		s.front.Events.Limit(s.node.Inbox)
 		far, absent := control.Connect(ctx, s.front.Directory, s.front.Events)
 		if absent == nil {
 			if absent = protects(ctx, far, &s.front); absent == nil {

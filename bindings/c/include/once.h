@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m878c9704327c11e8"
+#define ONCE_MODEL "md0266b5f403a7a55"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -497,12 +497,26 @@ int once_node_set_linger (once_node_t self, int64_t interval);
 // Errors: ErrStarted.
 int once_node_set_max_message (once_node_t self, int64_t size);
 
-// Sets how many octets may wait for each peer. A message larger than that
-// waits until the queue is empty. It fails if it is out of range.
-//   size: octets for each peer; 4096 to 1073741824; 1048576 (1 MiB) if it is
-//   not set
+// Sets how many octets may wait for each peer: of what is queued, and of what
+// the peer has yet to confirm. A message larger than that waits until the
+// queue is empty. It fails if it is out of range.
+//   size: octets for each peer; 4096 to 1073741824; 16777216 (16 MiB) if it
+//   is not set
 // Errors: ErrStarted.
 int once_node_set_outbox (once_node_t self, int64_t size);
+
+// Sets how many octets of memory may be taken by what waits for all peers
+// together, and by what has come back and was not read. Of that no queue may
+// take more than it leaves to the others, so that peers who are slow leave
+// room for those who are not; and peers that are suspect may have an eighth of
+// it, beyond which the one that was suspect first is gone, for the reason
+// overrun. Who says more waits, as for a queue that is full. Beside that an
+// empty queue has room for 4096 octets, and one of them at a time for any
+// message. It fails if it is out of range.
+//   size: octets for all peers together; 65536 to 1073741824; 268435456 (256
+//   MiB) if it is not set
+// Errors: ErrStarted.
+int once_node_set_outboxes (once_node_t self, int64_t size);
 
 // Sets how many octets of memory may be taken by content that waits for the
 // application. When they are, peers that send more are held back; who comes
@@ -551,11 +565,11 @@ int once_node_recv (once_node_t self, int64_t timeout, once_cancel_t cancel, onc
 int once_node_recv_batch (once_node_t self, void *buffer, size_t buffer_size, int64_t timeout, once_cancel_t cancel, size_t *result);
 
 // Sends a message to one peer. It is queued for the peer; if the peer's queue
-// is full, the call waits until there is room. It waits up to 5 seconds, too,
-// for the key to seal with, in case the peer has yet to bring it. It fails if
-// there is no such peer, if its key does not come, if it is the node itself,
-// if the message is larger than the limit, if the wait was ended or if the
-// node has stopped.
+// is full, or those of all peers together are, the call waits until there is
+// room. It waits up to 5 seconds, too, for the key to seal with, in case the
+// peer has yet to bring it. It fails if there is no such peer, if its key does
+// not come, if it is the node itself, if the message is larger than the limit,
+// if the wait was ended or if the node has stopped.
 //   peer: the peer's UUID
 //   content: the frames of the message; they are copied; 1 to 65536 frames
 // It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).
@@ -569,10 +583,12 @@ int once_node_whisper_to (const once_node_whisper_to_t *all, const void *frame, 
 
 // Sends a message to all peers in a group; the node itself need not be in it.
 // It is queued for each of them; the call waits until all queues have room,
-// except for those of peers that are suspect. What such a queue has no room
-// for is not sent to that peer, nor is what cannot be sealed for it, and flush
-// says so. It returns for how many peers it is queued, which may be none;
-// fails as whisper does.
+// except for those of peers that are suspect. If such a queue has no room, the
+// peer is gone, for the reason overrun: all that it has not confirmed comes
+// back, and this message with it. To a plain peer that is suspect it is not
+// sent then, nor is what cannot be sealed for a peer, and flush says so. It
+// returns for how many peers it is queued, which may be none; fails as whisper
+// does.
 //   group: the group; 1 to 255 octets
 //   content: the frames of the message; they are copied; 1 to 65536 frames
 // It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).

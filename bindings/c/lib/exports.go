@@ -381,6 +381,15 @@ func go_once_node_set_outbox(self C.uint64_t, size C.int64_t) C.int {
 	return C.int(e.Fail(object.SetOutbox(int(size))))
 }
 
+//export go_once_node_set_outboxes
+func go_once_node_set_outboxes(self C.uint64_t, size C.int64_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetOutboxes(int(size))))
+}
+
 //export go_once_node_set_inbox
 func go_once_node_set_inbox(self C.uint64_t, size C.int64_t) C.int {
 	object, e, code := abi.Of[*libonce.Node](uint64(self))

@@ -385,6 +385,14 @@ once_node_set_outbox (once_node_t self, int64_t size)
 }
 
 int
+once_node_set_outboxes (once_node_t self, int64_t size)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_set_outboxes (self, size);
+}
+
+int
 once_node_set_inbox (once_node_t self, int64_t size)
 {
     if (once_forked)

@@ -845,11 +845,12 @@ func (n *Node) SetMaxMessage(size int) error {
 	return n.engine.SetMaxMessage(size)
 }
 
-// SetOutbox sets how many octets may wait for each peer. A message larger than
-// that waits until the queue is empty.
+// SetOutbox sets how many octets may wait for each peer: of what is queued,
+// and of what the peer has yet to confirm. A message larger than that waits
+// until the queue is empty.
 //
-//   - size: octets for each peer; 4096 to 1073741824; 1048576 (1 MiB) if it
-//     is not set
+//   - size: octets for each peer; 4096 to 1073741824; 16777216 (16 MiB) if
+//     it is not set
 //
 // It fails if it is out of range.
 //
@@ -866,6 +867,35 @@ func (n *Node) SetOutbox(size int) error {
 		return err
 	}
 	return n.engine.SetOutbox(size)
+}
+
+// SetOutboxes sets how many octets of memory may be taken by what waits for
+// all peers together, and by what has come back and was not read. Of that no
+// queue may take more than it leaves to the others, so that peers who are slow
+// leave room for those who are not; and peers that are suspect may have an
+// eighth of it, beyond which the one that was suspect first is gone, for the
+// reason overrun. Who says more waits, as for a queue that is full. Beside
+// that an empty queue has room for 4096 octets, and one of them at a time for
+// any message.
+//
+//   - size: octets for all peers together; 65536 to 1073741824; 268435456
+//     (256 MiB) if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
+//
+// State: draft.
+func (n *Node) SetOutboxes(size int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Number("SetOutboxes", "size", size, 65536, 1073741824); err != nil {
+		return err
+	}
+	return n.engine.SetOutboxes(size)
 }
 
 // SetInbox sets how many octets of memory may be taken by content that waits
@@ -996,9 +1026,9 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 }
 
 // Whisper sends a message to one peer. It is queued for the peer; if the
-// peer's queue is full, the call waits until there is room. It waits up to 5
-// seconds, too, for the key to seal with, in case the peer has yet to bring
-// it.
+// peer's queue is full, or those of all peers together are, the call waits
+// until there is room. It waits up to 5 seconds, too, for the key to seal
+// with, in case the peer has yet to bring it.
 //
 //   - peer: the peer's UUID
 //   - content: the frames of the message; they are copied; 1 to 65536 frames
@@ -1028,8 +1058,10 @@ func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) er
 
 // Shout sends a message to all peers in a group; the node itself need not be
 // in it. It is queued for each of them; the call waits until all queues have
-// room, except for those of peers that are suspect. What such a queue has no
-// room for is not sent to that peer, nor is what cannot be sealed for it, and
+// room, except for those of peers that are suspect. If such a queue has no
+// room, the peer is gone, for the reason overrun: all that it has not
+// confirmed comes back, and this message with it. To a plain peer that is
+// suspect it is not sent then, nor is what cannot be sealed for a peer, and
 // flush says so.
 //
 //   - group: the group; 1 to 255 octets

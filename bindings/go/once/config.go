@@ -99,7 +99,8 @@ type Config struct {
 	Linger   time.Duration // the longest that Close waits for peers to take what was said; at most 1 h; default 1 s
 
 	MaxMessage int // octets of one message; who sends more is disconnected, unless a greeting may be as large; 64 KiB to 1 GiB; default 64 MiB
-	Outbox     int // octets that may wait for each peer; 4 KiB to 1 GiB; default 1 MiB
+	Outbox     int // octets that may wait for each peer; 4 KiB to 1 GiB; default 16 MiB
+	Outboxes   int // octets of memory that may wait for all peers together, with what has come back and was not read; 64 KiB to 1 GiB; default 256 MiB
 	Inbox      int // octets that may wait for this program; 4 KiB to 1 GiB; default 16 MiB
 
 	Logger *slog.Logger // takes the node's log; default: nobody does
@@ -137,6 +138,7 @@ func (c *Config) apply(lib *libonce.Node) error {
 		unless("Linger", c.Linger == 0, lib.SetLinger, c.Linger),
 		unless("MaxMessage", c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
 		unless("Outbox", c.Outbox == 0, lib.SetOutbox, c.Outbox),
+		unless("Outboxes", c.Outboxes == 0, lib.SetOutboxes, c.Outboxes),
 		unless("Inbox", c.Inbox == 0, lib.SetInbox, c.Inbox),
 	)
 }

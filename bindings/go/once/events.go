@@ -168,8 +168,9 @@ func (e Overrun) String() string { return fmt.Sprintf("%[2]v", e.Peer, e.Text) }
 
 // Undelivered is a message of ours that has come back: the peer is gone, and
 // has not confirmed it. Its exit follows. Messages come in the order in which
-// they were said. Plain peers confirm too little for that: of what is said to
-// them only the number of messages is told.
+// they were said, and wait in the memory that Outboxes bounds. Plain peers
+// confirm too little for that: of what is said to them only the number of
+// messages is told.
 type Undelivered struct {
 	Origin
 	Group   string   // the name of the group if it was a shout, else nothing

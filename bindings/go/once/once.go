@@ -24,9 +24,9 @@
 // addresses meanwhile: what was under way when one broke is said again over the next.
 // A peer that is slow to read is waited for, in [Node.Whisper] and [Node.Shout],
 // within the bounds of their context. Only a shout does not wait for a peer that is
-// suspect. Nothing is promised beyond an exit: what the peer had not confirmed by then
+// suspect: one whose queue has no room is gone then. Nothing is promised beyond an exit: what the peer had not confirmed by then
 // it may have or not. It comes back in [Undelivered] events, before the exit and in
-// order, at most 256 MiB unread of all peers, and an [*UndeliveredError] counts it. With [SecurityPlain] this
+// order, and an [*UndeliveredError] counts it; what is unread takes of Config.Outboxes. With [SecurityPlain] this
 // holds against accidents, else against attackers on the network too. Plain peers,
 // such as Zyre's, get each message at most once and in order: what is under way when
 // a connection breaks may be lost.

@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m878c9704327c11e8"):
+if lib.once_compatible(1, b"md0266b5f403a7a55"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -976,6 +976,8 @@ _once_node_set_max_message = lib.once_node_set_max_message
 _once_node_set_max_message.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_outbox = lib.once_node_set_outbox
 _once_node_set_outbox.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
+_once_node_set_outboxes = lib.once_node_set_outboxes
+_once_node_set_outboxes.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_inbox = lib.once_node_set_inbox
 _once_node_set_inbox.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_log = lib.once_node_set_log
@@ -1040,7 +1042,7 @@ class Node(Source[Event]):
     _timed_out = TimedOutError
     _room = RoomError
 
-    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, away: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
+    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, away: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, outboxes: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
         """Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID."""
         name_ = text(name)
         result = ctypes.c_uint64()
@@ -1107,6 +1109,8 @@ class Node(Source[Event]):
             self.set_max_message(max_message)
         if outbox is not None:
             self.set_outbox(outbox)
+        if outboxes is not None:
+            self.set_outboxes(outboxes)
         if inbox is not None:
             self.set_inbox(inbox)
         if logger is not None:
@@ -1357,8 +1361,14 @@ class Node(Source[Event]):
             raise fail(self._handle, code)
 
     def set_outbox(self, size: int) -> None:
-        """Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range."""
+        """Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range."""
         code = _once_node_set_outbox(self._handle, whole(size))
+        if code:
+            raise fail(self._handle, code)
+
+    def set_outboxes(self, size: int) -> None:
+        """Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range."""
+        code = _once_node_set_outboxes(self._handle, whole(size))
         if code:
             raise fail(self._handle, code)
 
@@ -1413,7 +1423,7 @@ class Node(Source[Event]):
         return await apart(self.recv_batch, timeout=timeout)
 
     def whisper(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
+        """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
         if type(content) is list and len(content) == 1:
             content = content[0]
         if type(content) is str:
@@ -1434,7 +1444,7 @@ class Node(Source[Event]):
         return await apart(self.whisper, peer, content, timeout=timeout)
 
     def shout(self, group: str, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> int:
-        """Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does."""
+        """Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does."""
         group_ = text(group)
         parts = frames(content)
         result = ctypes.c_uint32()

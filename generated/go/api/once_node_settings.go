@@ -22,7 +22,8 @@ const (
 	DefaultNodeGreeting   = 10000 * time.Millisecond
 	DefaultNodeLinger     = 1000 * time.Millisecond
 	DefaultNodeMaxMessage = 67108864
-	DefaultNodeOutbox     = 1048576
+	DefaultNodeOutbox     = 16777216
+	DefaultNodeOutboxes   = 268435456
 	DefaultNodeInbox      = 16777216
 )
 
@@ -58,6 +59,7 @@ type NodeSettings struct {
 	Linger     time.Duration // the longest that Close waits for peers to take what was said
 	MaxMessage int           // octets of one message; who sends more is disconnected, unless a greeting may be as large
 	Outbox     int           // octets that may wait for each peer
+	Outboxes   int           // octets of memory that may wait for all peers together, with what has come back and was not read
 	Inbox      int           // octets that may wait for this program
 }
 
@@ -78,6 +80,7 @@ func DefaultNodeSettings() NodeSettings {
 		Linger:     DefaultNodeLinger,
 		MaxMessage: DefaultNodeMaxMessage,
 		Outbox:     DefaultNodeOutbox,
+		Outboxes:   DefaultNodeOutboxes,
 		Inbox:      DefaultNodeInbox,
 	}
 }
@@ -231,11 +234,27 @@ func (s *NodeSettings) SetMaxMessage(size int) error {
 	})
 }
 
-// SetOutbox sets how many octets may wait for each peer. A message larger than
-// that waits until the queue is empty.
+// SetOutbox sets how many octets may wait for each peer: of what is queued,
+// and of what the peer has yet to confirm. A message larger than that waits
+// until the queue is empty.
 func (s *NodeSettings) SetOutbox(size int) error {
 	return s.Change(func() error {
 		s.Outbox = size
+		return nil
+	})
+}
+
+// SetOutboxes sets how many octets of memory may be taken by what waits for
+// all peers together, and by what has come back and was not read. Of that no
+// queue may take more than it leaves to the others, so that peers who are slow
+// leave room for those who are not; and peers that are suspect may have an
+// eighth of it, beyond which the one that was suspect first is gone, for the
+// reason overrun. Who says more waits, as for a queue that is full. Beside
+// that an empty queue has room for 4096 octets, and one of them at a time for
+// any message.
+func (s *NodeSettings) SetOutboxes(size int) error {
+	return s.Change(func() error {
+		s.Outboxes = size
 		return nil
 	})
 }

@@ -91,7 +91,7 @@ const (
 	MaxAsked              = 2         // peers that are asked for a ROLL at a time
 	MaxAnswered           = 4         // ASKs of a peer that are answered at once, if they are for what it was brought last; one more a minute
 	MaxRolls              = 8         // ROLLs of a peer that are taken in at once, if they were not asked for or are not right; one more in ten seconds
-	MaxReturnedOctets     = 268435456 // octets of messages that wait for the application which have come back, of all peers together; what is beyond is counted only
+	MaxSuspects           = 8         // of what may wait for all peers together, suspect ones may have one part in so many; beyond that the one that was suspect first is gone
 	MaxSealingWait        = 5         // seconds that what is to be sealed waits for the peer's sealing key
 	MaxSealingAnswered    = 4         // ASK-SEALINGs over a connection that are answered at once; one more a minute
 )

@@ -13,7 +13,8 @@ const (
 	maxName           = 255
 	defaultBeaconPort = 5670
 	defaultMaxMessage = 67108864
-	defaultOutbox     = 1048576
+	defaultOutbox     = 16777216
+	defaultOutboxes   = 268435456
 	defaultInbox      = 16777216
 )
 

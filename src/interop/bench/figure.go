@@ -77,6 +77,15 @@ var figures = []figure{
 	{name: "sealed-whisper-64k", ours: whispers(sealed, 64<<10), reference: whispers(curve, 64<<10), value: rate, target: 0.5},
 	{name: "sealed-shout-8x64", ours: shouts(sealed), reference: whispers(curve, 64).by(reference), value: rate, target: 1},
 	{name: "sealed-allocs-64", ours: whispers(sealed, 64), reference: whispers(curve, 64), value: allocs, lower: true, absolute: true},
+
+	{name: "nats-whisper-64", ours: whispers(plain, 64), reference: whispers(plain, 64).by("nats"), value: rate, told: true},
+	{name: "nats-whisper-1k", ours: whispers(plain, 1<<10), reference: whispers(plain, 1<<10).by("nats"), value: rate, told: true},
+	{name: "nats-whisper-64k", ours: whispers(plain, 64<<10), reference: whispers(plain, 64<<10).by("nats"), value: rate, told: true},
+	{name: "nats-roundtrip-64-p50", ours: roundtrips(plain), reference: roundtrips(plain).by("nats"), value: p50, lower: true, told: true},
+	{name: "tcp-whisper-64", ours: whispers(plain, 64), reference: whispers(plain, 64).by("tcp"), value: rate, told: true},
+	{name: "tcp-whisper-1k", ours: whispers(plain, 1<<10), reference: whispers(plain, 1<<10).by("tcp"), value: rate, told: true},
+	{name: "tcp-whisper-64k", ours: whispers(plain, 64<<10), reference: whispers(plain, 64<<10).by("tcp"), value: rate, told: true},
+	{name: "tcp-roundtrip-64-p50", ours: roundtrips(plain), reference: roundtrips(plain).by("tcp"), value: p50, lower: true, told: true},
 }
 
 func rate(r result) float64   { return r.Rate }

@@ -7,6 +7,9 @@
 //
 // where the spread is from the lowest to the highest of the runs, of ours and of the
 // reference.
+// Beside it there are, as comments, NATS core, whose messages go through its server, and the
+// floor: messages gathered into writes of 64 KiB on a plain connection.
+//
 // A stack measured against itself (-ours goczmq) shows the noise of the machine.
 package main
 
@@ -74,6 +77,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		*ours, reference, *runs, *duration, runtime.Version(), goczmq.ZMQVersionMajor, goczmq.ZMQVersionMinor, runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	fmt.Fprintln(out, "# whisper: messages/s; shout: deliveries/s to 8 receivers, reference to one; higher is better, ratio >= target")
 	fmt.Fprintln(out, "# curve-: both over CURVE, but for the roundtrip of the reference; sealed-whisper: beside ours over CURVE")
+	fmt.Fprintln(out, "# nats-: beside NATS core, through its server; tcp-: beside a plain connection with writes of 64 KiB")
 	fmt.Fprintln(out, "# roundtrip: microseconds; allocs: for each message, the worse end; lower is better, ratio (allocs: ours) <= target")
 	taken, err := takeAll(ctx, chosen, *ours, *runs, *duration)
 	if err != nil {

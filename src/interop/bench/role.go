@@ -31,7 +31,7 @@ type stack interface {
 	Call(ctx context.Context, o order) (peer, error)
 }
 
-var stacks = map[string]stack{"once": onceStack{}, reference: goczmqStack{}}
+var stacks = map[string]stack{"once": onceStack{}, reference: goczmqStack{}, "nats": natsStack{}, "tcp": tcpStack{}}
 
 func stackNamed(name string) (stack, error) {
 	if s, ok := stacks[name]; ok {

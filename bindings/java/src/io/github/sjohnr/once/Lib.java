@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m878c9704327c11e8");
+        Abi.compatible(1, "md0266b5f403a7a55");
     }
 
     private Lib() {}
@@ -63,6 +63,7 @@ final class Lib {
     static native int once_node_set_linger(long self, long interval);
     static native int once_node_set_max_message(long self, long size);
     static native int once_node_set_outbox(long self, long size);
+    static native int once_node_set_outboxes(long self, long size);
     static native int once_node_set_inbox(long self, long size);
     static native int once_node_set_log(long self, long handler, long handler_context);
     static native int once_node_start(long self, long timeout, long cancel);

@@ -336,10 +336,16 @@ public final class Node extends Source<Event> {
         Abi.check(this, Lib.once_node_set_max_message(handle, size));
     }
 
-    /** Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range. */
+    /** Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range. */
     public void setOutbox(long size) {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_set_outbox(handle, size));
+    }
+
+    /** Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range. */
+    public void setOutboxes(long size) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_set_outboxes(handle, size));
     }
 
     /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range. */
@@ -393,7 +399,7 @@ public final class Node extends Source<Event> {
         return recvBatch(null, null);
     }
 
-    /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
+    /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
     public void whisper(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
         if (content.length == 1) {
@@ -423,7 +429,7 @@ public final class Node extends Source<Event> {
         whisper(peer.uuid(), content);
     }
 
-    /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. What such a queue has no room for is not sent to that peer, nor is what cannot be sealed for it, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
+    /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
     public long shout(String group, byte[][] content, Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_shout(handle, a.text(group), a.size(), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel), a.result()));
