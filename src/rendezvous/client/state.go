@@ -37,6 +37,14 @@ type RefusedError struct {
 	Retry  time.Duration // after which it may be tried again; 0 is not at all as it is
 }
 
+// Away tells whether an error says that the server, or the peer at the server, is not there,
+// which says nothing of where the peer is.
+func Away(err error) bool {
+	no := new(RefusedError)
+	gone := errors.As(err, &no) && (no.Reason == serving.ReasonUnknown || no.Reason == serving.ReasonUnanswered)
+	return gone || errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown) || errors.Is(err, context.DeadlineExceeded)
+}
+
 func (e *RefusedError) Error() string { return fmt.Sprintf("the server says %q", e.Text) }
 
 // Candidate is where the node may be reached, and since when that is known.
