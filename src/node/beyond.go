@@ -205,10 +205,10 @@ func (n *Node) Known() map[string]string {
 }
 
 // open makes a connection that was dialled a link with who has a card.
-func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
+func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
 	config := l.linkConfig(zmtp.Dealer)
 	var err error
-	if config.Curve, err = l.guard.CurveBeyond(to, l.refuseFrom); err != nil {
+	if config.Curve, err = l.guard.CurveBeyond(to, tie, l.refuseFrom); err != nil {
 		return nil, err
 	}
 	l.guard.Freshen()

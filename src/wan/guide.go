@@ -26,6 +26,21 @@ func (g guide) Look(ctx context.Context, peer uuid.UUID) (*client.Peer, error) {
 	return by.Look(ctx, peer)
 }
 
+// Known returns where a peer is by the word of the server, or was when the node has met it.
+func (g guide) Known(peer uuid.UUID) *client.Meeting {
+	card, kept := g.Kept.card(peer, g.networks())
+	if by := g.tells(peer); by != nil {
+		if m := by.Known(peer); m != nil {
+			m.Dial = append(m.Dial, kept...)
+			return m
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return &client.Meeting{Proposal: client.Proposal{ID: peer, Card: card}, Dial: kept}
+}
+
 // Introduce has a peer asked to meet, who is dialled where it was reached before too. Where
 // nobody can ask it, it is dialled there all the same.
 func (g guide) Introduce(ctx context.Context, peer uuid.UUID) (*client.Meeting, error) {

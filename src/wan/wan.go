@@ -59,7 +59,7 @@ type Node struct {
 	// is in, and returns who of them is present.
 	Sighted func(peers []uuid.UUID) (present []uuid.UUID)
 	// Open makes a connection that the node has dialled a link; see [ladder.Config].
-	Open func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error)
+	Open func(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error)
 	// Take takes a connection that has come, on a rung, from an address that what it costs
 	// is counted under. It counts as a stranger's until over is called, once. The node is to
 	// ask Arrived what to do with the link.
@@ -115,8 +115,8 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 	}
 	a.ladder = ladder.New(ladder.Config{
 		ID: c.Identity.UUID(), Near: c.Transport, Far: far, Dials: new(client.Dials), Random: c.Random, Log: c.Log, Count: c.Count,
-		Open: func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
-			return a.node.Open(ctx, conn, to)
+		Open: func(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
+			return a.node.Open(ctx, conn, to, tie)
 		},
 		Take: func(conn net.Conn, by *client.Circuit) {
 			a.node.Take(conn, addressOf(by.Peer), ladder.Relayed, func() {})

@@ -54,7 +54,7 @@ const (
 	MaxInsideHeadersOctets         = 2048
 	MaxInsideGroups                = 63
 	MaxInsideGroupsOctets          = 2048
-	MaxMeeting                     = 5297
+	MaxMeeting                     = 5293
 	MaxMeetingCard                 = 4096
 	MaxMeetingNonce                = 16
 	MaxMeetingCandidates           = 16
@@ -352,8 +352,6 @@ type Meeting struct {
 	Time uint64
 	// 1 in an answer, else 0
 	Answers uint8
-	// microseconds from the sender to the server and back
-	Trip uint32
 	// where the sender may be reached; at most 16 entries of at most 96
 	// octets, together 1024
 	Candidates []string
@@ -366,7 +364,7 @@ func (*Meeting) ID() ID { return IDMeeting }
 
 // Size returns the length of the first frame in octets.
 func (m *Meeting) Size() int {
-	return 17 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Nonce) + wire.SizeStrings(m.Candidates) + wire.SizeBytes(m.Proof)
+	return 13 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Nonce) + wire.SizeStrings(m.Candidates) + wire.SizeBytes(m.Proof)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -381,7 +379,6 @@ func (m *Meeting) AppendTo(b []byte) ([]byte, error) {
 	w.Bytes("nonce", m.Nonce, 16)
 	w.Uint64(m.Time)
 	w.Uint8(m.Answers)
-	w.Uint32(m.Trip)
 	w.Strings("candidates", m.Candidates, 16, 96, 1024)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
@@ -397,7 +394,6 @@ func (m *Meeting) Decode(frame []byte, content [][]byte) error {
 	r.Exactly("nonce", m.Nonce, 16)
 	r.Uint64("time", &m.Time)
 	r.Uint8("answers", &m.Answers)
-	r.Uint32("trip", &m.Trip)
 	r.Strings("candidates", &m.Candidates, 16, 96, 1024)
 	r.Bytes("proof", &m.Proof, 64)
 	r.Exactly("proof", m.Proof, 64)

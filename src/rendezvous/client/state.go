@@ -206,8 +206,6 @@ type Meeting struct {
 	Dial     []sight.Endpoint // where to dial it, see [Dialable]
 	Seen     []string         // where the server has seen it
 	Observed string           // where the server has seen this node
-	Trip     time.Duration    // from one to the other by way of the server, and back
-	At       time.Time        // when both dial
 }
 
 // Circuit is an end of a circuit, which is good for 30 seconds.
