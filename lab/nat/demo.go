@@ -14,7 +14,7 @@ import (
 const demoTrip = 80 * time.Millisecond
 
 // show has two nodes behind NATs find each other through a server that is then killed while
-// they talk.
+// they talk; and once more when both were started again, and no server is there.
 func show(logs string) error {
 	chosen, err := choose(false, "pr,prr", "")
 	if err != nil {
@@ -38,36 +38,11 @@ func show(logs string) error {
 	}
 	ana, ben := s.cast["pr"][0], s.cast["prr"][1]
 	fmt.Printf("demo: ana is %s, %s, and ben is %s, %s; %v lie between them\n", l.at(ana.space), ana.kind.says, l.at(ben.space), ben.kind.says, demoTrip)
-	said := 0
-	say := func(what string) error {
-		if _, ok := ana.await(patience, func(r report) bool { return r.What == "knows" && r.Peer == ben.id }); !ok {
-			return errors.New("ana is not told of ben")
-		}
-		began := time.Now()
-		if err := json.NewEncoder(ana.input).Encode(order{ben.id}); err != nil {
-			return err
-		}
-		said++
-		heard := 0
-		fits := func(r report) bool {
-			if r.What == "message" && r.Peer == ana.id {
-				heard++
-			}
-			return heard >= said
-		}
-		for limit := time.Now().Add(patience); ; heard = 0 {
-			news := ben.next()
-			if r, ok := ben.await(0, fits); ok {
-				fmt.Printf("demo: %s: ben has ana's message after %v, by way of %s\n", what, r.Time.Sub(began).Round(time.Millisecond), r.Rung)
-				return nil
-			}
-			select {
-			case <-news:
-			case <-time.After(time.Until(limit)):
-				return errors.New(what + ": ben does not hear ana")
-			}
-		}
+	if _, ok := ana.await(patience, func(r report) bool { return r.What == "knows" && r.Peer == ben.id }); !ok {
+		return errors.New("ana is not told of ben")
 	}
+	talk := conversation{ana: ana, ben: ben}
+	say := talk.say
 	if err := say("the server tells each where the other is"); err != nil {
 		return err
 	}
@@ -85,5 +60,58 @@ func show(logs string) error {
 			return err
 		}
 	}
-	return nil
+	return s.meetAgain(ana, ben)
+}
+
+// meetAgain has two that have met started again, without a server. Both NATs let through only
+// what both sides dial.
+func (s *stage) meetAgain(ana, ben *actor) error {
+	var twins [2]*actor
+	for i, a := range []*actor{ana, ben} {
+		a.end()
+		var err error
+		if twins[i], err = s.launch(a.kind, a.space, a.words, a.env); err != nil {
+			return err
+		}
+	}
+	fmt.Println("demo: both are started again")
+	if err := json.NewEncoder(twins[1].input).Encode(order{ana.id}); err != nil {
+		return err
+	}
+	talk := conversation{ana: twins[0], ben: twins[1]}
+	return talk.say("they know each other, and no server does")
+}
+
+// conversation is what ana says to ben.
+type conversation struct {
+	ana, ben *actor
+	said     int
+}
+
+// say has ana say hello, and tells how soon ben has heard that.
+func (c *conversation) say(what string) error {
+	began := time.Now()
+	if err := json.NewEncoder(c.ana.input).Encode(order{c.ben.id}); err != nil {
+		return err
+	}
+	c.said++
+	heard := 0
+	fits := func(r report) bool {
+		if r.What == "message" && r.Peer == c.ana.id {
+			heard++
+		}
+		return heard >= c.said
+	}
+	for limit := time.Now().Add(patience); ; heard = 0 {
+		news := c.ben.next()
+		if r, ok := c.ben.await(0, fits); ok {
+			fmt.Printf("demo: %s: ben has ana's message after %v, by way of %s\n", what, r.Time.Sub(began).Round(time.Millisecond), r.Rung)
+			return nil
+		}
+		select {
+		case <-news:
+		case <-time.After(time.Until(limit)):
+			return errors.New(what + ": ben does not hear ana")
+		}
+	}
 }

@@ -44,7 +44,7 @@ func do() error {
 	case "peer":
 		return runPeer(os.Args[2:])
 	case "node":
-		return runNode(os.Args[2:])
+		return runNode(os.Args[2], os.Args[3:])
 	case "server":
 		return runServer(os.Args[2])
 	case "proxy":
@@ -95,7 +95,7 @@ func runLab(args []string) error {
 	trip := flags.Duration("trip", -1, "only with this `time` there and back between hosts; default 0 and 80 ms")
 	keep := flags.String("logs", "", "`directory` where to leave what the peers log")
 	miniupnpd := flags.String("miniupnpd", "", "`program` that maps ports for further sites")
-	demo := flags.Bool("demo", false, "let two nodes behind NATs talk while their server is killed, and no more")
+	demo := flags.Bool("demo", false, "let two nodes behind NATs talk while their server is killed, and meet again without one, and no more")
 	cast := flags.String("cast", "", "only with peers that are `nodes` of the library, or ladders without one; default both")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil

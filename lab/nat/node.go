@@ -36,12 +36,17 @@ func (m *member) say(r report) {
 	_ = json.NewEncoder(os.Stdout).Encode(r) // who does not read it has gone
 }
 
-// runNode is a node that stays with servers at some addresses until standard input ends.
-func runNode(addresses []string) error {
+// runNode is a node that has an identity in a directory, and stays with servers at some
+// addresses until standard input ends.
+func runNode(directory string, addresses []string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	who, err := once.OpenIdentity(directory)
+	if err != nil {
+		return err
+	}
 	node, err := once.Start(ctx, once.Config{
-		Name: "node", Servers: addresses, BeaconPort: once.NoBeacon,
+		Name: "node", Identity: who, Servers: addresses, BeaconPort: once.NoBeacon,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

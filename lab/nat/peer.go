@@ -240,14 +240,14 @@ func (p *peer) config() link.Config {
 }
 
 // open makes a link of a connection that was dialled.
-func (p *peer) open(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
+func (p *peer) open(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
 	key, err := ecdh.X25519().NewPublicKey(to.Transport[:])
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	c := p.config()
-	c.Curve = &zmtp.Curve{Key: p.own.Transport(), Server: key, Tie: true}
+	c.Curve = &zmtp.Curve{Key: p.own.Transport(), Server: key, Tie: tie, Eager: true}
 	return link.Open(ctx, conn, c)
 }
 

@@ -52,7 +52,10 @@ func choose(short bool, only, miniupnpd string) (list []kind, err error) {
 type actor struct {
 	kind  kind
 	space string
+	words []string // it was started with
+	env   []string
 	input io.WriteCloser
+	end   func() // has it end, and waits until it has
 	id    uuid.UUID
 
 	mu      sync.Mutex
@@ -295,29 +298,46 @@ func (l *lab) settle(s *stage, k kind, space, parts, certificate string, address
 			return fmt.Errorf("the gateway of %s (%s) does not start: %w", space, k.name, err)
 		}
 	}
-	a := &actor{kind: k, space: space, news: make(chan struct{})}
-	words := []string{"peer", addresses[0]}
+	words := []string{"peer"}
 	if parts == "nodes" {
-		words[0] = "node"
+		words = []string{"node", filepath.Join(s.logs, space+".identity")}
 	}
-	if k.six {
+	if words = append(words, addresses[0]); k.six {
 		words = append(words, addresses[1])
 	}
 	env := []string{"SSL_CERT_FILE=" + certificate}
 	if k.nat == "proxy" {
 		env = append(env, "HTTPS_PROXY=http://"+proxyAt+":3128")
 	}
-	_, in, out, err := s.run(space, env, words...)
+	a, err := s.launch(k, space, words, env)
+	if err == nil {
+		s.cast[k.name] = append(s.cast[k.name], a)
+	}
+	return err
+}
+
+// launch starts a peer in a host, and waits until it is there.
+func (s *stage) launch(k kind, space string, words, env []string) (*actor, error) {
+	a := &actor{kind: k, space: space, words: words, env: env, news: make(chan struct{})}
+	c, in, out, err := s.run(space, env, words...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.input = in
-	go a.read(out)
-	if _, ok := a.await(patience, func(r report) bool { return r.What == "here" }); !ok {
-		return fmt.Errorf("the peer in %s (%s) does not start: see --logs", space, k.name)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		a.read(out)
+	}()
+	a.end = func() { // and its output with it
+		_ = in.Close()
+		<-read
+		_ = c.Wait()
 	}
-	s.cast[k.name] = append(s.cast[k.name], a)
-	return nil
+	if _, ok := a.await(patience, func(r report) bool { return r.What == "here" }); !ok {
+		return nil, fmt.Errorf("the peer in %s (%s) does not start: see --logs", space, k.name)
+	}
+	return a, nil
 }
 
 // meetAll lets every two meet, and prints how.

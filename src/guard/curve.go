@@ -71,10 +71,12 @@ func (g *Guard) CurveTo(peer uuid.UUID, key *[32]byte, refused Refused) (*zmtp.C
 	return g.curveTo(peer, key, false, refused)
 }
 
-// CurveBeyond is CurveTo for one that leads beyond the LAN, to the peer of a card, who may
-// have made it too.
-func (g *Guard) CurveBeyond(to *identity.Card, refused Refused) (*zmtp.Curve, error) {
-	return g.curveTo(to.ID, &to.Transport, true, refused)
+// CurveBeyond is CurveTo for one that leads beyond the LAN, to the peer of a card. With tie
+// the peer may have made it too.
+func (g *Guard) CurveBeyond(to *identity.Card, tie bool, refused Refused) (*zmtp.Curve, error) {
+	c, err := g.curveTo(to.ID, &to.Transport, tie, refused)
+	c.Eager = true // nobody else has that key
+	return c, err
 }
 
 func (g *Guard) curveTo(peer uuid.UUID, key *[32]byte, tie bool, refused Refused) (*zmtp.Curve, error) {

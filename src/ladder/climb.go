@@ -38,7 +38,7 @@ func newClimb(w *way) *climb {
 
 // begin dials where a meeting says, the best first.
 func (c *climb) begin(m *client.Meeting) {
-	l, at := c.way.ladder, m.At
+	l, at := c.way.ladder, time.Now()
 	for _, e := range ordered(m.Dial) {
 		ip, _ := netip.ParseAddr(e.Host())
 		if c.tried[e.Address] {
@@ -110,7 +110,7 @@ func (l *Ladder) near(ctx context.Context, e sight.Endpoint, card *identity.Card
 	if err != nil {
 		return nil, err
 	}
-	return l.Open(l.ctx, conn, card)
+	return l.Open(l.ctx, conn, card, false)
 }
 
 // synTime is how long a packet may go unanswered: TCP would send the second one after a
@@ -132,7 +132,7 @@ func (l *Ladder) punch(ctx context.Context, e sight.Endpoint, card *identity.Car
 		case err == nil:
 			// What comes to nothing is reset, so that the system forgets it at once.
 			linger(conn, 0)
-			made, err := l.Open(l.ctx, conn, card)
+			made, err := l.Open(l.ctx, conn, card, true)
 			if err == nil {
 				linger(conn, -1)
 				return made, nil
@@ -190,7 +190,7 @@ func (l *Ladder) circuit(ctx context.Context, w *way, by Introducer, ahead *[]by
 	if err != nil {
 		return nil, err
 	}
-	return l.Open(ctx, conn, p.Card)
+	return l.Open(ctx, conn, p.Card, false)
 }
 
 // ordered returns endpoints, the best first, each once.

@@ -172,9 +172,9 @@ func (n *node) config() link.Config {
 	return link.Config{Type: zmtp.Dealer, Identity: append([]byte{1}, id[:]...)}
 }
 
-func (n *node) open(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
+func (n *node) open(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
 	c := n.config()
-	c.Curve = &zmtp.Curve{Key: n.own.Transport(), Server: must(ecdh.X25519().NewPublicKey(to.Transport[:])), Tie: true}
+	c.Curve = &zmtp.Curve{Key: n.own.Transport(), Server: must(ecdh.X25519().NewPublicKey(to.Transport[:])), Tie: tie, Eager: true}
 	return link.Open(ctx, conn, c)
 }
 

@@ -85,6 +85,7 @@ type Trial struct {
 
 // Introducer is who passes on what two nodes need to meet: a [client.Client].
 type Introducer interface {
+	Known(peer uuid.UUID) *client.Meeting // where a peer is as far as is known without asking; nil for nowhere
 	Look(ctx context.Context, peer uuid.UUID) (*client.Peer, error)
 	Introduce(ctx context.Context, peer uuid.UUID) (*client.Meeting, error)
 	Circuit(ctx context.Context, peer uuid.UUID, passed, ahead []byte) (*client.Circuit, error)
@@ -102,8 +103,8 @@ type Config struct {
 	Count  func(name string) // something unusual was seen
 
 	// Open makes a connection that the node has dialled a link, with CURVE that has Tie
-	// set, within ctx. It fails if the peer of the card is not there.
-	Open func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error)
+	// set as tie says, within ctx. It fails if the peer of the card is not there.
+	Open func(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error)
 	// Take takes a connection over a circuit that somebody has asked for, as if it had come
 	// to where the node listens.
 	Take  func(conn net.Conn, by *client.Circuit)

@@ -81,7 +81,7 @@ func TestRelayed(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		at := fmt.Sprintf("tcp://%s:%d", ben.host, port)
-		if n := ana.dialled(at); n < 8*5 || n > 8*oncemsg.MaxPunch {
+		if n := ana.dialled(at); n < 8*5 || n > 9*oncemsg.MaxPunch { // of nine times
 			s.Errorf("in an hour ben is dialled with %d packets", n)
 		}
 		ana.set(false)
@@ -154,6 +154,7 @@ type liar struct {
 	card    *identity.Card
 }
 
+func (l *liar) Known(uuid.UUID) *client.Meeting { return l.meeting }
 func (l *liar) Look(context.Context, uuid.UUID) (*client.Peer, error) {
 	return &client.Peer{Card: l.card}, nil
 }
@@ -166,7 +167,7 @@ func (l *liar) Circuit(context.Context, uuid.UUID, []byte, []byte) (*client.Circ
 func meeting(endpoints ...string) *client.Meeting {
 	own := must(identity.New())
 	card := must(own.Issue(1, time.Now()))
-	m := &client.Meeting{Proposal: client.Proposal{ID: card.ID, Card: card}, At: time.Now()}
+	m := &client.Meeting{Proposal: client.Proposal{ID: card.ID, Card: card}}
 	for _, e := range endpoints {
 		m.Dial = append(m.Dial, must(sight.Parse(e)))
 	}
@@ -246,6 +247,31 @@ func TestPretender(t *testing.T) {
 		defer ana.mu.Unlock()
 		if len(ana.found) > 0 || len(ana.trials) == 0 {
 			s.Errorf("%+v is taken for the peer", ana.found)
+		}
+	})
+}
+
+// silent knows where a peer is, and has nobody answer.
+type silent struct{ liar }
+
+func (*silent) Introduce(ctx context.Context, _ uuid.UUID) (*client.Meeting, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestSetOut: where a peer is known to be it is dialled before it has been asked.
+func TestSetOut(t *testing.T) {
+	inScene(t, func(s *scene) {
+		ana, ben := s.node("203.0.113.10"), s.node("203.0.113.20")
+		time.Sleep(time.Second)
+		known := ana.client.Known(ben.own.UUID())
+		if known == nil || len(known.Dial) == 0 {
+			s.Fatalf("ana knows %+v", known)
+		}
+		ana.Reach(ben.own.UUID(), &silent{liar{known, known.Card}}, nil)
+		time.Sleep(time.Second)
+		if !agree(ana, ben) || ana.best(ben).Rung != Direct {
+			s.Errorf("ana has %+v, ben %+v", ana.best(ben), ben.best(ana))
 		}
 	})
 }

@@ -260,13 +260,35 @@ func (w *way) SendIntroduce() {
 	})
 }
 
-// Climb dials the peer where the meeting says, if it is not dialled there already.
+// SetOut dials the peer where that is known to be: what is between them lets through what it
+// dials back. Somebody whom the node has lost again and again is asked first.
+func (w *way) SetOut() {
+	l, by := w.ladder, w.by
+	if w.pause > 0 {
+		return
+	}
+	l.work.Go(func() { // who is asked may ask the ladder
+		m := by.Known(w.peer)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if m != nil && (w.state == machine.StateMeeting || w.state == machine.StateClimbing) {
+			w.dial(m)
+		}
+	})
+}
+
+// Climb dials the peer where the meeting says.
 func (w *way) Climb() {
 	w.retry = 0
+	w.dial(w.meeting)
+}
+
+// dial dials the peer where it is said to be, if it is not dialled there already.
+func (w *way) dial(m *client.Meeting) {
 	if w.climb == nil {
 		w.climb = newClimb(w)
 	}
-	w.climb.begin(w.meeting)
+	w.climb.begin(m)
 }
 
 // Rest and Stop end the dialling.

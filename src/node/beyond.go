@@ -61,7 +61,7 @@ func (s *base) access(at *site.Site) (*wan.Access, error) {
 	c := wan.Config{
 		Servers: list, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
 		Transport: s.world.Transport, Listen: at.Anyport(), Here: at.Here(),
-		Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
+		Kept: wan.NewKept(), Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
 	}
 	if dir := who.Directory(); dir != "" {
 		pins, err := client.OpenPins(filepath.Join(dir, pinFile))
@@ -69,12 +69,19 @@ func (s *base) access(at *site.Site) (*wan.Access, error) {
 			return nil, err
 		}
 		c.Pins = pins
+		if c.Kept, err = wan.OpenKept(filepath.Join(dir, keptFile)); err != nil {
+			s.warn(fmt.Sprintf("whom this node has met is not known, so it needs a server to meet them again: %v", err))
+		}
 	}
 	return wan.Listen(s.ctx, c)
 }
 
-// pinFile is where a node with a directory keeps what it knows of servers.
-const pinFile = "server-pins"
+// Where a node with a directory keeps what it knows of servers, and whom it has met beyond its
+// LAN.
+const (
+	pinFile  = "server-pins"
+	keptFile = "acquaintances"
+)
 
 // run has the node known to its servers, until it stops.
 func (l beyond) run() {
@@ -108,7 +115,7 @@ func (l beyond) told(text string, bad bool) {
 
 // sighted is told of those who are in a group of ours. It counts as a sighting of them,
 // unless they are present.
-func (l beyond) sighted(peers []uuid.UUID) {
+func (l beyond) sighted(peers []uuid.UUID) (present []uuid.UUID) {
 	l.do(func() {
 		for _, id := range peers {
 			l.sight(id)
@@ -116,7 +123,11 @@ func (l beyond) sighted(peers []uuid.UUID) {
 		for id := range l.wanted {
 			l.sight(id)
 		}
+		for _, c := range l.all() {
+			present = append(present, c.Peer().UUID())
+		}
 	})
+	return present
 }
 
 // sight tells the core of a peer that is met by servers, unless it is present, or is not to
@@ -128,8 +139,8 @@ func (l beyond) sight(id uuid.UUID) {
 	}
 }
 
-// meet returns a peer that is present, or that servers tell of and is present within the
-// greeting time-out.
+// meet returns a peer that is present, or that servers tell of or the node has met, and is
+// present within the greeting time-out.
 func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, error) {
 	if c := n.table.find(peer); c != nil {
 		return c, nil
@@ -155,7 +166,7 @@ func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, erro
 		case <-w.met:
 		case <-n.done:
 		case <-patience.C:
-			err = fmt.Errorf("%w: a server tells of it, but it is not reached", api.ErrNoPeer)
+			err = fmt.Errorf("%w: it is known, but not reached", api.ErrNoPeer)
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
@@ -223,10 +234,10 @@ func (n *Node) Known() map[string]string {
 }
 
 // open makes a connection that was dialled a link with who has a card.
-func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
+func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
 	config := l.linkConfig(zmtp.Dealer)
 	var err error
-	if config.Curve, err = l.guard.CurveBeyond(to, l.refuseFrom); err != nil {
+	if config.Curve, err = l.guard.CurveBeyond(to, tie, l.refuseFrom); err != nil {
 		return nil, err
 	}
 	l.guard.Freshen()

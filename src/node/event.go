@@ -21,6 +21,7 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeEnter:
 		l.enter(e.Peer)
 		l.guard.Names.Forget(id)
+		l.wan.Met(id)
 		if w := l.wanted[id]; w != nil {
 			close(w.met)
 			delete(l.wanted, id)
@@ -135,6 +136,8 @@ func (l *loop) unreachable(out zre.Unreachable) {
 	endpoint := p.At().Bare()
 	why := fmt.Sprintf("it is heard of, but does not accept connections from here at %s: open that TCP port in its firewall", endpoint)
 	switch {
+	case p.At().Met() && !l.wan.Told(p.UUID()): // who was met before need not be there
+		return
 	case p.At().Met():
 		why = "a server tells of it, but no way to it was found: see once doctor there, and once doctor " + p.UUID().String() + " here"
 	case out.Linked:

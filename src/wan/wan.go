@@ -45,6 +45,7 @@ type Config struct {
 	Listen    string         // where to be reached, as [link.Transport] has it
 	Here      bool           // that is where this host alone connects to: no gateway is asked
 	Pins      client.Pins    // what is known of servers; nil remembers nothing
+	Kept      *Kept          // whom the node has met, and where it listens for them
 	Linger    time.Duration
 	Random    func(what string) float64
 	Log       *slog.Logger
@@ -55,10 +56,10 @@ type Config struct {
 // must not call the Access, nor wait for who does.
 type Node struct {
 	// Sighted is told, again and again, of those who are known and in a group that the node
-	// is in.
-	Sighted func(peers []uuid.UUID)
+	// is in, and returns who of them is present.
+	Sighted func(peers []uuid.UUID) (present []uuid.UUID)
 	// Open makes a connection that the node has dialled a link; see [ladder.Config].
-	Open func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error)
+	Open func(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error)
 	// Take takes a connection that has come, on a rung, from an address that what it costs
 	// is counted under. It counts as a stranger's until over is called, once. The node is to
 	// ask Arrived what to do with the link.
@@ -104,7 +105,7 @@ type Access struct {
 
 // Listen has a node reached, once it runs.
 func Listen(ctx context.Context, c Config) (*Access, error) {
-	listener, err := c.Transport.Listen(ctx, c.Listen)
+	listener, err := again(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +122,8 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 	}
 	a.ladder = ladder.New(ladder.Config{
 		ID: c.Identity.UUID(), Near: c.Transport, Far: far, Dials: new(client.Dials), Random: c.Random, Log: c.Log, Count: c.Count,
-		Open: func(ctx context.Context, conn net.Conn, to *identity.Card) (*link.Link, error) {
-			return a.node.Open(ctx, conn, to)
+		Open: func(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
+			return a.node.Open(ctx, conn, to, tie)
 		},
 		Take: func(conn net.Conn, by *client.Circuit) {
 			a.node.Take(conn, addressOf(by.Peer), ladder.Relayed, func() {})
@@ -141,6 +142,22 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		},
 	})
 	return a, nil
+}
+
+// again has the node reached where it was last, so that those who know that still reach it,
+// or anywhere.
+func again(ctx context.Context, c Config) (net.Listener, error) {
+	host, anyport := strings.CutSuffix(c.Listen, ":*")
+	if last := c.Kept.Port(); anyport && last != 0 {
+		if listener, err := c.Transport.Listen(ctx, host+":"+strconv.Itoa(int(last))); err == nil {
+			return listener, nil
+		}
+	}
+	listener, err := c.Transport.Listen(ctx, c.Listen)
+	if err == nil {
+		c.Kept.listens(sight.Of(listener.Addr()).Port())
+	}
+	return listener, err
 }
 
 // addressOf returns an address that nobody has but who has an id: what comes over circuits
@@ -196,6 +213,14 @@ func (a *Access) Run(ctx context.Context, node Node) {
 	})
 	a.ladder.Close()
 	a.work.Wait()
+	a.write()
+}
+
+// write has the file have what is kept.
+func (a *Access) write() {
+	if err := a.Kept.Write(); err != nil {
+		a.Log.Warn("cannot keep whom the node has met", "error", err)
+	}
 }
 
 // Close has a node that never runs reached no more.
@@ -258,6 +283,7 @@ func (a *Access) follow(ctx context.Context) {
 			}
 			a.renew()
 			a.ladder.Moved()
+			a.Kept.soon()
 		case <-a.changed:
 			a.renew()
 		case <-ctx.Done():
@@ -301,18 +327,25 @@ func (a *Access) renew() {
 	}
 }
 
-// look tells of those who share a group with the node.
+// look tells of those who share a group with the node: of whom servers tell, and whom it has
+// met and looks for now.
 func (a *Access) look() {
 	a.mu.Lock()
 	groups := a.what.Groups
 	a.mu.Unlock()
 	var list []uuid.UUID
+	told := map[uuid.UUID]bool{}
 	for _, p := range a.Known() {
+		told[p.ID] = true
 		if slices.ContainsFunc(p.Inside.Groups, func(group string) bool { return slices.Contains(groups, group) }) {
 			list = append(list, p.ID)
 		}
 	}
-	a.node.Sighted(list)
+	list = append(list, a.Kept.due(a.networks(), groups, told, a.Random)...)
+	for _, id := range a.node.Sighted(list) {
+		a.Met(id)
+	}
+	a.write()
 }
 
 // Known returns those whom the servers tell of and the network's SECRET shows, each once, in

@@ -29,7 +29,7 @@ func listen(t *testing.T) *Access {
 	}
 	a, err := Listen(t.Context(), Config{
 		Servers:  []rendezvous.Address{{Hosts: []string{"10.0.0.9:5671"}, Key: [32]byte{1}, Secret: rendezvous.Secret{2}}},
-		Identity: own, Transport: link.NewMemory(func(string, string) time.Duration { return 0 }).Host("10.0.0.1"), Listen: "tcp://*:*", Here: true,
+		Identity: own, Transport: link.NewMemory(func(string, string) time.Duration { return 0 }).Host("10.0.0.1"), Listen: "tcp://*:*", Here: true, Kept: NewKept(),
 		Random: func(string) float64 { return 0.5 }, Log: slog.New(slog.DiscardHandler), Count: func(string) {},
 	})
 	if err != nil {
@@ -50,7 +50,7 @@ func TestNobody(t *testing.T) {
 		go func() {
 			defer close(over)
 			a.Run(ctx, Node{
-				Sighted: func(peers []uuid.UUID) { looks.Add(int32(1 + 100*len(peers))) },
+				Sighted: func(peers []uuid.UUID) []uuid.UUID { looks.Add(int32(1 + 100*len(peers))); return nil },
 				Told: func(text string, bad bool) {
 					if told.Add(1); !bad || !strings.Contains(text, "10.0.0.9:5671: ") {
 						t.Errorf("it is told that %s", text)

@@ -2,12 +2,14 @@ package wan
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/rendezvous/client"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
 // What is kept of what was tried: of so many peers, so much of each.
@@ -20,15 +22,14 @@ const (
 // node makes. It goes on looking for better ones until LetGo. Lost must follow for the link.
 // One call for a peer is under way at a time.
 func (a *Access) Reach(ctx context.Context, peer uuid.UUID) (*link.Link, error) {
-	by := a.knows(peer)
-	if by == nil {
+	if !a.Knows(peer) {
 		return nil, ErrUnknown
 	}
 	made := make(chan ladder.Path, 1)
 	a.mu.Lock()
 	a.waits[peer] = made
 	a.mu.Unlock()
-	a.ladder.Reach(peer, by, nil)
+	a.ladder.Reach(peer, guide{a}, nil)
 	select {
 	case path := <-made:
 		return path.Link, nil
@@ -47,22 +48,39 @@ func (a *Access) Reach(ctx context.Context, peer uuid.UUID) (*link.Link, error) 
 	}
 }
 
-// Knows tells whether a server tells of a peer.
-func (a *Access) Knows(peer uuid.UUID) bool { return a != nil && a.knows(peer) != nil }
+// Knows tells whether a server tells of a peer, or the node has met it.
+func (a *Access) Knows(peer uuid.UUID) bool {
+	return a != nil && (a.tells(peer) != nil || a.Kept.has(peer, a.networks()))
+}
 
-// knows returns a client whose server tells of a peer, nil for none. One that lends circuits
-// comes first.
-func (a *Access) knows(peer uuid.UUID) (by *client.Client) {
+// Met notes that a peer is present: it is to be met again without a server, too.
+func (a *Access) Met(peer uuid.UUID) {
+	if a == nil {
+		return
+	}
 	for _, c := range a.clients {
-		if c.Knows(peer) && (by == nil || c.State().Relays && !by.State().Relays) {
-			by = c
+		p := c.Peer(peer)
+		if p == nil || p.Inside == nil {
+			continue
+		}
+		if network, known := c.Network(); known {
+			who := &acquaintance{network: network, card: p.Card, met: time.Now(), groups: p.Inside.Groups}
+			for _, e := range p.Dialable(c.State().Observed) {
+				who.endpoints = append(who.endpoints, e.Bare())
+			}
+			who.endpoints = who.endpoints[:min(len(who.endpoints), oncerecord.MaxAcquaintanceEndpoints)]
+			a.Kept.take(who)
+			return
 		}
 	}
-	return by
+	a.Kept.again(peer, time.Now())
 }
 
 // made takes a link that the ladder has made.
 func (a *Access) made(path ladder.Path) {
+	if path.Rung != ladder.Relayed {
+		a.Kept.Reached(path.Peer, sight.Of(path.Link.RemoteAddr()).Bare())
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.paths[path.Link] = path

@@ -46,6 +46,10 @@ type Curve struct {
 	// no server either: the one of the two whose public key is lower stays the client. It
 	// needs a server that says it is one, as those of libzmq do not.
 	Tie bool
+	// Eager is set by a client that knows the far side to speak CURVE: it says HELLO without
+	// waiting for the greeting. With Tie it does so if it
+	// stays the client in any case.
+	Eager bool
 	// Admit is asked by a server whether to let a client in that has proved to hold
 	// key; nil lets nobody in. What an error says stays here: the client hears but
 	// the status 400 of RFC 27, or the reason of a RefusedError that it wraps. A client asks it about the server; nil is content
@@ -106,16 +110,38 @@ func NewCurveHandshake(local Metadata, c Curve, addr net.Addr) *Handshake {
 
 func (c *curveSide) server() bool { return c != nil && c.Server == nil }
 
+// lower tells whether a client's key is lower than the server's.
+func (c *curveSide) lower() bool {
+	return bytes.Compare(c.Key.PublicKey().Bytes(), c.Server.Bytes()) < 0
+}
+
+// eager tells whether this side says HELLO before it has heard a greeting.
+func (c *curveSide) eager() bool {
+	return c != nil && !c.server() && c.Eager && (!c.Tie || c.lower())
+}
+
+// begin draws what a client's HELLO is made of.
+func (c *curveSide) begin() (err error) {
+	if c.Afford != nil {
+		if err := c.Afford(); err != nil {
+			return err
+		}
+	}
+	c.remote, c.short = [32]byte(c.Server.Bytes()), newKey()
+	c.hello, err = precompute(c.short, c.remote[:])
+	return err
+}
+
 // untie makes us the server of a client that the far side is too, if it is we who serve; it
 // lets nobody else in than whom we took for the server.
 func (c *curveSide) untie(greeting []byte) {
 	if c == nil || !c.Tie || c.server() || greeting[greetingServer] != 0 {
 		return
 	}
-	far := c.Server.Bytes()
-	if bytes.Compare(c.Key.PublicKey().Bytes(), far) < 0 {
+	if c.lower() {
 		return
 	}
+	far := c.Server.Bytes()
 	c.Server = nil
 	admit := c.Admit
 	c.Admit = func(key [32]byte, addr net.Addr, m *Metadata) error {

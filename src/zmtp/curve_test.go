@@ -341,3 +341,42 @@ func TestCurveTie(t *testing.T) {
 		}
 	}
 }
+
+// TestCurveEager: a client that knows the far side says HELLO with its greeting; of two that
+// have dialled each other only the one that stays the client.
+func TestCurveEager(t *testing.T) {
+	pass := func(_ int, b []byte) []byte { return b }
+	low, high := clientKey, serverKey
+	if bytes.Compare(low.PublicKey().Bytes(), high.PublicKey().Bytes()) > 0 {
+		low, high = high, low
+	}
+	for _, test := range []struct {
+		name       string
+		key, other *ecdh.PrivateKey
+		tie, both  bool
+		hastens    bool
+	}{
+		{"a client", high, low, false, false, true},
+		{"the lower of two", low, high, true, true, true},
+		{"the higher of two", high, low, true, true, false},
+		{"one that might have had to serve", high, low, true, false, false},
+	} {
+		client := NewCurveHandshake(Metadata{Type: Dealer}, Curve{Key: test.key, Server: test.other.PublicKey(), Tie: test.tie, Eager: true}, farAddr)
+		far := Curve{Key: test.other, Admit: func([32]byte, net.Addr, *Metadata) error { return nil }}
+		if test.both {
+			far = Curve{Key: test.other, Server: test.key.PublicKey(), Tie: true, Eager: true}
+		}
+		server := NewCurveHandshake(Metadata{Type: Dealer}, far, farAddr)
+		if hastens := len(client.out) > GreetingSize; hastens != test.hastens {
+			t.Errorf("%s: it says %d octets at first", test.name, len(client.out))
+		}
+		converse(client, server, pass)
+		near, err := client.Result()
+		if err != nil || near.Key != [32]byte(test.other.PublicKey().Bytes()) {
+			t.Errorf("%s: %v, %v", test.name, near, err)
+		}
+		if r, err := server.Result(); err != nil || r.Key != [32]byte(test.key.PublicKey().Bytes()) {
+			t.Errorf("%s: the far side has %v, %v", test.name, r, err)
+		}
+	}
+}

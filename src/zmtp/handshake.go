@@ -67,7 +67,13 @@ func NewHandshake(local Metadata) *Handshake { return start(&Handshake{local: lo
 
 func start(h *Handshake) *Handshake {
 	h.expect(greetingVersion, h.readVersion)
-	h.raise(machine.EventStart)
+	if !h.curve.eager() {
+		h.raise(machine.EventStart)
+	} else if err := h.curve.begin(); err != nil {
+		h.fail(machine.EventViolation, err)
+	} else {
+		h.raise(machine.EventStartEager)
+	}
 	return h
 }
 
@@ -170,14 +176,10 @@ func (h *Handshake) readGreeting(g []byte) (err error) {
 		h.await(hello, h.readHello)
 		h.raise(machine.EventCurveServer)
 	default:
-		c := h.curve
-		if c.Afford != nil {
-			if err := c.Afford(); err != nil {
-				return err
-			}
+		if h.state != machine.StateCurveGreeting { // it has begun
+			err = h.curve.begin()
 		}
-		c.remote, c.short = [32]byte(c.Server.Bytes()), newKey()
-		if c.hello, err = precompute(c.short, c.remote[:]); err != nil {
+		if err != nil {
 			return err
 		}
 		h.await(welcome, h.readWelcome)

@@ -28,6 +28,9 @@ type State uint8
 const (
 	// The connection stands, and nothing was said.
 	StateConnected State = iota
+	// Our greeting and HELLO are out, and we wait for the greeting of the far
+	// side.
+	StateCurveGreeting
 	// Our greeting is out, and we wait for that of the far side.
 	StateGreeting
 	// Our READY is out, and we wait for that of the far side.
@@ -48,6 +51,7 @@ const (
 
 var stateNames = [...]string{
 	StateConnected:     "connected",
+	StateCurveGreeting: "curve greeting",
 	StateGreeting:      "greeting",
 	StateNullReady:     "null ready",
 	StateCurveWelcome:  "curve welcome",
@@ -68,7 +72,7 @@ func (s State) Final() bool {
 
 // IsShaking tells whether this is so: the handshake is under way.
 func (s State) IsShaking() bool {
-	return s == StateConnected || s == StateGreeting || s == StateNullReady || s == StateCurveWelcome || s == StateCurveReady || s == StateCurveHello || s == StateCurveInitiate
+	return s == StateConnected || s == StateCurveGreeting || s == StateGreeting || s == StateNullReady || s == StateCurveWelcome || s == StateCurveReady || s == StateCurveHello || s == StateCurveInitiate
 }
 
 // Event is something that happens to a machine.
@@ -77,8 +81,9 @@ type Event uint8
 // The events.
 const (
 	EventStart Event = iota
-	EventNull
+	EventStartEager
 	EventCurveClient
+	EventNull
 	EventCurveServer
 	EventReady
 	EventMismatch
@@ -94,8 +99,9 @@ const (
 
 var eventNames = [...]string{
 	EventStart:       "start",
-	EventNull:        "null",
+	EventStartEager:  "start eager",
 	EventCurveClient: "curve client",
+	EventNull:        "null",
 	EventCurveServer: "curve server",
 	EventReady:       "ready",
 	EventMismatch:    "mismatch",
@@ -148,6 +154,8 @@ func (s State) Timeout() Timeout {
 	switch s {
 	case StateConnected:
 		return TimeoutHandshake
+	case StateCurveGreeting:
+		return TimeoutHandshake
 	case StateGreeting:
 		return TimeoutHandshake
 	case StateNullReady:
@@ -167,12 +175,12 @@ func (s State) Timeout() Timeout {
 // Actions is what a machine does; [Step] calls it. Each action says when it is
 // taken, as state.event.
 type Actions interface {
-	// SendGreeting: connected.start.
+	// SendGreeting: connected.start, connected.start eager.
 	SendGreeting()
+	// SendHello: connected.start eager, greeting.curve client.
+	SendHello()
 	// SendReady: greeting.null.
 	SendReady()
-	// SendHello: greeting.curve client.
-	SendHello()
 	// SendError: null ready.mismatch, curve initiate.stranger, curve
 	// initiate.mismatch.
 	SendError()
@@ -191,6 +199,8 @@ func Step(s State, e Event, do Actions) (next State, ok bool) {
 	switch s {
 	case StateConnected:
 		return stepConnected(e, do)
+	case StateCurveGreeting:
+		return stepCurveGreeting(e, do)
 	case StateGreeting:
 		return stepGreeting(e, do)
 	case StateNullReady:
@@ -217,6 +227,31 @@ func stepConnected(e Event, do Actions) (State, bool) {
 		// The handshake begins.
 		do.SendGreeting()
 		return StateGreeting, true
+	case EventStartEager:
+		// The handshake begins, and we know that the far side speaks CURVE and is
+		// its server.
+		do.SendGreeting()
+		do.SendHello()
+		return StateCurveGreeting, true
+	case EventViolation:
+		// The far side does not speak our protocol, version or mechanism.
+		return StateFailed, true
+	case EventLost:
+		// The connection broke.
+		return StateFailed, true
+	case EventTimeout:
+		// The handshake took too long.
+		return StateFailed, true
+	}
+	// All other words are out of turn.
+	return StateFailed, true
+}
+
+func stepCurveGreeting(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventCurveClient:
+		// The far side speaks ZMTP 3 with the CURVE mechanism, as we knew.
+		return StateCurveWelcome, true
 	case EventViolation:
 		// The far side does not speak our protocol, version or mechanism.
 		return StateFailed, true
@@ -395,8 +430,9 @@ func stepFailed(e Event, do Actions) (State, bool) {
 
 var eventsByName = map[string]Event{
 	"start":        EventStart,
-	"null":         EventNull,
+	"start eager":  EventStartEager,
 	"curve client": EventCurveClient,
+	"null":         EventNull,
 	"curve server": EventCurveServer,
 	"ready":        EventReady,
 	"mismatch":     EventMismatch,

@@ -4,13 +4,14 @@
 //
 // A node runs one of these for each peer that it meets over a server and wants
 // a direct link to, or that wants one to it. A circuit beside it is no affair
-// of the machine: what counts here is a link that no relay carries. Both sides
-// dial each other at the same moment, from the port that they listen on, until
-// one of the rungs holds: an address of a shared network, IPv6, an address
-// that NATs let through because both have dialled. Whoever comes to where the
-// node listens has won, too. If that comes to several links each side uses its
-// first one and keeps the others. When both must know what stands the side
-// with the lower id closes all but the one that it uses.
+// of the machine: what counts here is a link that no relay carries. A node
+// dials where it knows the peer to be as soon as it asks to be introduced, and
+// the peer dials back when it hears of that, each from the port that it
+// listens on, until one of the rungs holds: an address of a shared network,
+// IPv6, an address that NATs let through because both have dialled. Whoever
+// comes to where the node listens has won, too. If that comes to several links
+// each side uses its first one and keeps the others. When both must know what
+// stands the side with the lower id closes all but the one that it uses.
 //
 // It has no memory, clock or goroutine: whoever owns a machine keeps its
 // [State], calls [Step] for each event, and starts the state's time-out anew
@@ -31,7 +32,8 @@ type State uint8
 const (
 	// There is no direct link, and nobody looks for one now.
 	StateResting State = iota
-	// The node has asked to be introduced.
+	// The node has asked to be introduced, and dials the peer where that is
+	// known to be.
 	StateMeeting
 	// The node dials the peer, and the peer the node.
 	StateClimbing
@@ -156,6 +158,8 @@ func (s State) Timeout() Timeout {
 type Actions interface {
 	// SendIntroduce: resting.want, resting.timeout, direct.want, direct.lost.
 	SendIntroduce()
+	// SetOut: resting.want, resting.timeout, direct.want, direct.lost.
+	SetOut()
 	// Climb: meeting.answered, climbing.answered, sought.introduction.
 	Climb()
 	// Rest: meeting.nope, meeting.timeout, climbing.failed, climbing.timeout.
@@ -188,10 +192,12 @@ func stepResting(e Event, do Actions) (State, bool) {
 	case EventWant:
 		// The node wants one, or its network has changed.
 		do.SendIntroduce()
+		do.SetOut()
 		return StateMeeting, true
 	case EventTimeout:
 		// Time has passed, and so may have what was in the way.
 		do.SendIntroduce()
+		do.SetOut()
 		return StateMeeting, true
 	case EventIntroduction:
 		// The peer wants one.
@@ -277,10 +283,12 @@ func stepDirect(e Event, do Actions) (State, bool) {
 	case EventWant:
 		// The network has changed: there may be a better way.
 		do.SendIntroduce()
+		do.SetOut()
 		return StateMeeting, true
 	case EventLost:
 		// It stands no more.
 		do.SendIntroduce()
+		do.SetOut()
 		return StateMeeting, true
 	case EventIntroduction:
 		// The peer wants one.

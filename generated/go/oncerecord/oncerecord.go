@@ -9,7 +9,7 @@
 // MEETING is sealed for one receiver. An ENTRY and a GONE are the server's own
 // words, which prove nothing.
 //
-//	once-record = ENTRY / GONE / RECORD / INSIDE / MEETING
+//	once-record = ENTRY / GONE / RECORD / INSIDE / MEETING / ACQUAINTANCE
 //
 // A message may be used by one goroutine at a time.
 //
@@ -32,34 +32,47 @@ const (
 // Limits of fields: octets of a text, entries of a list and their octets together,
 // frames of content. That of a message is of the octets of its first frame.
 const (
-	MaxEntry                   = 9780
-	MaxEntryCard               = 4096
-	MaxEntryRecord             = 1024
-	MaxEntrySealed             = 4096
-	MaxEntrySeen               = 8
-	MaxEntrySeenOctets         = 512
-	MaxGone                    = 20
-	MaxRecord                  = 684
-	MaxRecordNetwork           = 32
-	MaxRecordTags              = 512
-	MaxRecordInside            = 32
-	MaxRecordProof             = 64
-	MaxInside                  = 8116
-	MaxInsideName              = 255
-	MaxInsideChallenge         = 32
-	MaxInsideToken             = 2048
-	MaxInsideCandidates        = 16
-	MaxInsideCandidatesOctets  = 1024
-	MaxInsideHeaders           = 64
-	MaxInsideHeadersOctets     = 2048
-	MaxInsideGroups            = 63
-	MaxInsideGroupsOctets      = 2048
-	MaxMeeting                 = 5297
-	MaxMeetingCard             = 4096
-	MaxMeetingNonce            = 16
-	MaxMeetingCandidates       = 16
-	MaxMeetingCandidatesOctets = 1024
-	MaxMeetingProof            = 64
+	MaxEntry                       = 9780
+	MaxEntryCard                   = 4096
+	MaxEntryRecord                 = 1024
+	MaxEntrySealed                 = 4096
+	MaxEntrySeen                   = 8
+	MaxEntrySeenOctets             = 512
+	MaxGone                        = 20
+	MaxRecord                      = 684
+	MaxRecordNetwork               = 32
+	MaxRecordTags                  = 512
+	MaxRecordInside                = 32
+	MaxRecordProof                 = 64
+	MaxInside                      = 8116
+	MaxInsideName                  = 255
+	MaxInsideChallenge             = 32
+	MaxInsideToken                 = 2048
+	MaxInsideCandidates            = 16
+	MaxInsideCandidatesOctets      = 1024
+	MaxInsideHeaders               = 64
+	MaxInsideHeadersOctets         = 2048
+	MaxInsideGroups                = 63
+	MaxInsideGroupsOctets          = 2048
+	MaxMeeting                     = 5293
+	MaxMeetingCard                 = 4096
+	MaxMeetingNonce                = 16
+	MaxMeetingCandidates           = 16
+	MaxMeetingCandidatesOctets     = 1024
+	MaxMeetingProof                = 64
+	MaxAcquaintance                = 7000
+	MaxAcquaintanceNetwork         = 32
+	MaxAcquaintanceCard            = 4096
+	MaxAcquaintanceEndpoints       = 8
+	MaxAcquaintanceEndpointsOctets = 512
+	MaxAcquaintanceGroups          = 63
+	MaxAcquaintanceGroupsOctets    = 2048
+)
+
+// Limits of what the messages say together.
+const (
+	MaxKept = 512 // acquaintances that a node keeps; whom it has met longest ago goes first
+	MaxLook = 600 // seconds from one time that a node looks for an acquaintance whom no server tells of to the next; at first it is 5, and twice as long each time
 )
 
 // ID tells the messages apart.
@@ -67,19 +80,21 @@ type ID uint8
 
 // The messages of the protocol.
 const (
-	IDEntry   ID = 1 // says what a server has of a node that is there.
-	IDGone    ID = 2 // says that a node is not there any more, or not in what is asked for.
-	IDRecord  ID = 3 // says that an identity is in a network.
-	IDInside  ID = 4 // is what only the network is to know of a node.
-	IDMeeting ID = 5 // asks a node to meet, or answers that.
+	IDEntry        ID = 1 // says what a server has of a node that is there.
+	IDGone         ID = 2 // says that a node is not there any more, or not in what is asked for.
+	IDRecord       ID = 3 // says that an identity is in a network.
+	IDInside       ID = 4 // is what only the network is to know of a node.
+	IDMeeting      ID = 5 // asks a node to meet, or answers that.
+	IDAcquaintance ID = 6 // is what a node keeps of one that it has met.
 )
 
 var names = [...]string{
-	IDEntry:   "ENTRY",
-	IDGone:    "GONE",
-	IDRecord:  "RECORD",
-	IDInside:  "INSIDE",
-	IDMeeting: "MEETING",
+	IDEntry:        "ENTRY",
+	IDGone:         "GONE",
+	IDRecord:       "RECORD",
+	IDInside:       "INSIDE",
+	IDMeeting:      "MEETING",
+	IDAcquaintance: "ACQUAINTANCE",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -337,8 +352,6 @@ type Meeting struct {
 	Time uint64
 	// 1 in an answer, else 0
 	Answers uint8
-	// microseconds from the sender to the server and back
-	Trip uint32
 	// where the sender may be reached; at most 16 entries of at most 96
 	// octets, together 1024
 	Candidates []string
@@ -351,7 +364,7 @@ func (*Meeting) ID() ID { return IDMeeting }
 
 // Size returns the length of the first frame in octets.
 func (m *Meeting) Size() int {
-	return 17 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Nonce) + wire.SizeStrings(m.Candidates) + wire.SizeBytes(m.Proof)
+	return 13 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Nonce) + wire.SizeStrings(m.Candidates) + wire.SizeBytes(m.Proof)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -366,7 +379,6 @@ func (m *Meeting) AppendTo(b []byte) ([]byte, error) {
 	w.Bytes("nonce", m.Nonce, 16)
 	w.Uint64(m.Time)
 	w.Uint8(m.Answers)
-	w.Uint32(m.Trip)
 	w.Strings("candidates", m.Candidates, 16, 96, 1024)
 	w.Bytes("proof", m.Proof, 64)
 	return w.End()
@@ -382,10 +394,64 @@ func (m *Meeting) Decode(frame []byte, content [][]byte) error {
 	r.Exactly("nonce", m.Nonce, 16)
 	r.Uint64("time", &m.Time)
 	r.Uint8("answers", &m.Answers)
-	r.Uint32("trip", &m.Trip)
 	r.Strings("candidates", &m.Candidates, 16, 96, 1024)
 	r.Bytes("proof", &m.Proof, 64)
 	r.Exactly("proof", m.Proof, 64)
+	return r.End()
+}
+
+// Acquaintance is what a node keeps of one that it has met.
+type Acquaintance struct {
+	// number of the network that they have met in; always 32 octets
+	Network []byte
+	// the peer's CARD then, of which id and keys count; the octets of this
+	// example are none; at most 4096 octets
+	Card []byte
+	// when it was there last, in seconds since 1970, by the node's clock
+	Met uint64
+	// where it may be dialled, the best first; at most 8 entries of at most 96
+	// octets, together 512
+	Endpoints []string
+	// the groups that it was in; at most 63 entries of at most 255 octets,
+	// together 2048
+	Groups []string
+}
+
+// ID returns IDAcquaintance.
+func (*Acquaintance) ID() ID { return IDAcquaintance }
+
+// Size returns the length of the first frame in octets.
+func (m *Acquaintance) Size() int {
+	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Card) + wire.SizeStrings(m.Endpoints) + wire.SizeStrings(m.Groups)
+}
+
+// Frames returns the frames of content, which follow the first.
+func (*Acquaintance) Frames() [][]byte { return nil }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Acquaintance) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("ACQUAINTANCE", b)
+	w.Header(Signature, uint8(IDAcquaintance))
+	w.Uint8(Version)
+	w.Bytes("network", m.Network, 32)
+	w.Bytes("card", m.Card, 4096)
+	w.Uint64(m.Met)
+	w.Strings("endpoints", m.Endpoints, 8, 96, 512)
+	w.Strings("groups", m.Groups, 63, 255, 2048)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Acquaintance) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("ACQUAINTANCE", frame, content)
+	r.Header(Signature, uint8(IDAcquaintance))
+	r.Constant("version", 1, Version)
+	r.Bytes("network", &m.Network, 32)
+	r.Exactly("network", m.Network, 32)
+	r.Bytes("card", &m.Card, 4096)
+	r.Uint64("met", &m.Met)
+	r.Strings("endpoints", &m.Endpoints, 8, 96, 512)
+	r.Strings("groups", &m.Groups, 63, 255, 2048)
 	return r.End()
 }
 
@@ -424,6 +490,8 @@ func New(id ID) Message {
 		return new(Inside)
 	case IDMeeting:
 		return new(Meeting)
+	case IDAcquaintance:
+		return new(Acquaintance)
 	}
 	return nil
 }

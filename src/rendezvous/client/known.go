@@ -201,19 +201,26 @@ func (c *Client) Peers() (list []*Peer) {
 	return list
 }
 
-// Knows tells whether the server tells of a peer.
-func (c *Client) Knows(peer uuid.UUID) bool {
+// Peer returns what the server has told of a peer, nil if it does not tell of it.
+func (c *Client) Peer(peer uuid.UUID) *Peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.known.peers[peer] != nil
+	return c.known.peers[peer]
+}
+
+// Network returns the number of the network, and false for the lobby, or while it is not
+// known who the server is.
+func (c *Client) Network() (rendezvous.Number, bool) {
+	pin := c.pinned(c.Address.Key)
+	if pin.Identity == nil || c.Address.Secret == (rendezvous.Secret{}) {
+		return rendezvous.Number{}, false
+	}
+	return rendezvous.KeysOf(c.Address.Secret, pin.Identity, c.network()).Number, true
 }
 
 // Look returns what the server has of a peer, which is known already or looked up.
 func (c *Client) Look(ctx context.Context, peer uuid.UUID) (*Peer, error) {
-	c.mu.Lock()
-	p := c.known.peers[peer]
-	c.mu.Unlock()
-	if p != nil {
+	if p := c.Peer(peer); p != nil {
 		return p, nil
 	}
 	s, m, err := c.call(ctx, &oncemsg.GetEndpoints{Ids: peer[:]})
@@ -224,7 +231,8 @@ func (c *Client) Look(ctx context.Context, peer uuid.UUID) (*Peer, error) {
 	if !ok || len(list.Entries) == 0 {
 		return nil, ErrUnknown
 	}
-	if p, err = s.peerOf(list.Entries[0]); err != nil || p.gone || p.ID != peer {
+	p, err := s.peerOf(list.Entries[0])
+	if err != nil || p.gone || p.ID != peer {
 		return nil, ErrUnknown
 	}
 	return p, nil

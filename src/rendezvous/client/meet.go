@@ -38,6 +38,17 @@ func (n nonces) fresh(nonce [16]byte, now time.Time) bool {
 	return true
 }
 
+// Known returns where a peer may be dialled, as far as the server has told; nil for nowhere.
+func (c *Client) Known(peer uuid.UUID) *Meeting {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, s := c.known.peers[peer], c.session
+	if p == nil || s == nil {
+		return nil
+	}
+	return &Meeting{Proposal: Proposal{ID: peer, Card: p.Card}, Dial: p.Dialable(s.observed), Seen: p.Seen, Observed: s.observed}
+}
+
 // Introduce asks a peer to meet, and returns how. The peer has proved who it is.
 func (c *Client) Introduce(ctx context.Context, peer uuid.UUID) (*Meeting, error) {
 	p, err := c.Look(ctx, peer)
@@ -69,26 +80,24 @@ func (c *Client) Introduce(ctx context.Context, peer uuid.UUID) (*Meeting, error
 		c.Count("answers of peers that are not theirs")
 		return nil, ErrUnproved
 	}
-	return s.met(heard, card, answer.Seen, 0), nil
+	return s.met(heard, card, answer.Seen), nil
 }
 
 // meeting returns a MEETING for a card. The caller holds the lock.
 func (s *session) meeting(nonce []byte, answers uint8, to *identity.Card) ([]byte, error) {
 	return s.keys.SealMeeting(s.Identity, to, oncerecord.Meeting{
-		Nonce: nonce, Time: uint64(s.now().UnixMilli()), Answers: answers, Trip: uint32(min(s.trip, time.Minute) / time.Microsecond),
+		Nonce: nonce, Time: uint64(s.now().UnixMilli()), Answers: answers,
 		Candidates: candidates(s.Describe().Candidates),
 	})
 }
 
-// met returns what there is to know of a meeting; both dial after so much of the way from
-// one to the other.
-func (s *session) met(m *oncerecord.Meeting, card *identity.Card, seen []string, after int) *Meeting {
+// met returns what there is to know of a meeting.
+func (s *session) met(m *oncerecord.Meeting, card *identity.Card, seen []string) *Meeting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	trip := s.trip + min(time.Duration(m.Trip)*time.Microsecond, time.Minute)
 	return &Meeting{
 		Proposal: Proposal{card.ID, card, s.keys.Lobby()}, Dial: Dialable(m.Candidates, seen, s.observed, card.Transport),
-		Seen: seen, Observed: s.observed, Trip: trip, At: time.Now().Add(trip * time.Duration(after) / 2),
+		Seen: seen, Observed: s.observed,
 	}
 }
 
@@ -111,7 +120,7 @@ func (s *session) Meet() {
 		}
 		s.send(number, &oncemsg.Answer{Meeting: sealed})
 		seen := asks.Seen
-		s.work.Go(func() { s.Met(s.met(m, card, seen, 1)) })
+		s.work.Go(func() { s.Met(s.met(m, card, seen)) })
 		return
 	}
 	s.send(number, &oncemsg.Nope{Code: uint8(serving.ReasonUnwilling), Text: "not now"})

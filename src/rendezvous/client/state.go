@@ -38,6 +38,14 @@ type RefusedError struct {
 	Retry  time.Duration // after which it may be tried again; 0 is not at all as it is
 }
 
+// Away tells whether an error says that the server, or the peer at the server, is not there,
+// which says nothing of where the peer is.
+func Away(err error) bool {
+	no := new(RefusedError)
+	gone := errors.As(err, &no) && (no.Reason == serving.ReasonUnknown || no.Reason == serving.ReasonUnanswered)
+	return gone || errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown) || errors.Is(err, context.DeadlineExceeded)
+}
+
 func (e *RefusedError) Error() string { return fmt.Sprintf("the server says %q", e.Text) }
 
 // Candidate is where the node may be reached, and since when that is known.
@@ -203,8 +211,6 @@ type Meeting struct {
 	Dial     []sight.Endpoint // where to dial it, see [Dialable]
 	Seen     []string         // where the server has seen it
 	Observed string           // where the server has seen this node
-	Trip     time.Duration    // from one to the other by way of the server, and back
-	At       time.Time        // when both dial
 }
 
 // Circuit is an end of a circuit, which is good for 30 seconds.

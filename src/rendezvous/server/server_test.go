@@ -51,8 +51,8 @@ func TestTwoMeet(t *testing.T) {
 		if err != nil || m.Card.ID != ben.own.UUID() || len(m.Dial) != 1 || m.Dial[0].Bare() != "tcp://10.0.0.3:4711" || time.Since(began) > 4*delay+time.Millisecond {
 			s.Fatalf("after %v: %+v, %v", time.Since(began), m, err)
 		}
-		if met := ben.meetings(); len(met) != 1 || met[0].ID != ana.own.UUID() || met[0].At.Sub(m.At).Abs() > 2*time.Millisecond {
-			s.Errorf("%+v; both dial at another time than %v", met, m.At)
+		if met := ben.meetings(); len(met) != 1 || met[0].ID != ana.own.UUID() {
+			s.Errorf("who was asked to meet is told of %+v", met)
 		}
 
 		ahead := []byte("sealed")

@@ -1,0 +1,115 @@
+package wan
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	machine "github.com/sjohnr/at-once/generated/go/laddermachine"
+	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/client"
+)
+
+// guide introduces the node to others: by the server that tells of them now, and where none
+// does so or it does not answer, by what is kept of them. It is a [ladder.Introducer].
+type guide struct{ *Access }
+
+var _ ladder.Introducer = guide{}
+
+// Look returns what a server tells of a peer.
+func (g guide) Look(ctx context.Context, peer uuid.UUID) (*client.Peer, error) {
+	by := g.tells(peer)
+	if by == nil {
+		return nil, client.ErrAway
+	}
+	return by.Look(ctx, peer)
+}
+
+// Known returns where a peer is by the word of the server, or was when the node has met it.
+func (g guide) Known(peer uuid.UUID) *client.Meeting {
+	card, kept := g.Kept.card(peer, g.networks())
+	if by := g.tells(peer); by != nil {
+		if m := by.Known(peer); m != nil {
+			m.Dial = append(m.Dial, kept...)
+			return m
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return &client.Meeting{Proposal: client.Proposal{ID: peer, Card: card}, Dial: kept}
+}
+
+// Introduce has a peer asked to meet, who is dialled where it was reached before too. Where
+// nobody can ask it, it is dialled there all the same.
+func (g guide) Introduce(ctx context.Context, peer uuid.UUID) (*client.Meeting, error) {
+	card, kept := g.Kept.card(peer, g.networks())
+	m, err := g.ask(ctx, peer, len(kept) > 0)
+	switch {
+	case len(kept) == 0 || err != nil && !client.Away(err):
+		return m, err
+	case err != nil:
+		return &client.Meeting{Proposal: client.Proposal{ID: peer, Card: card}, Dial: kept}, nil
+	}
+	m.Dial = append(m.Dial, kept...)
+	return m, nil
+}
+
+// ask has a server ask a peer to meet, within half the time if there is another way.
+func (g guide) ask(ctx context.Context, peer uuid.UUID, hasty bool) (*client.Meeting, error) {
+	by := g.tells(peer)
+	if by == nil {
+		return nil, client.ErrAway
+	}
+	if hasty {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, machine.DefaultAnswer/2)
+		defer cancel()
+	}
+	return by.Introduce(ctx, peer)
+}
+
+// Circuit asks a server for a circuit.
+func (g guide) Circuit(ctx context.Context, peer uuid.UUID, passed, ahead []byte) (*client.Circuit, error) {
+	by := g.tells(peer)
+	if by == nil {
+		return nil, client.ErrAway
+	}
+	return by.Circuit(ctx, peer, passed, ahead)
+}
+
+// Told tells whether a server tells of a peer.
+func (a *Access) Told(peer uuid.UUID) bool { return a != nil && a.tells(peer) != nil }
+
+// tells returns a client whose server tells of a peer, nil for none. One that is there comes
+// first, and of those one that lends circuits.
+func (a *Access) tells(peer uuid.UUID) (by *client.Client) {
+	best := -1
+	for _, c := range a.clients {
+		if c.Peer(peer) == nil {
+			continue
+		}
+		state, worth := c.State(), 0
+		if state.Trouble == "" {
+			worth = 2
+		}
+		if state.Relays {
+			worth++
+		}
+		if worth > best {
+			by, best = c, worth
+		}
+	}
+	return by
+}
+
+// networks returns the numbers of the networks that the node is in.
+func (a *Access) networks() (list []rendezvous.Number) {
+	for _, c := range a.clients {
+		if number, known := c.Network(); known {
+			list = append(list, number)
+		}
+	}
+	return list
+}
