@@ -9,6 +9,8 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -149,6 +151,9 @@ func Parse(file string, text []byte) (*Element, error) {
 	if len(text) > maxFile {
 		return nil, &SyntaxError{Pos{file, 0}, fmt.Errorf("a model has at most %d octets", maxFile)}
 	}
+	if bytes.HasPrefix(text, []byte("\ufeff")) {
+		return nil, &SyntaxError{Pos{file, 1}, errors.New("begins with a byte-order mark, which gsl cannot read: write the model without")}
+	}
 	d := xml.NewDecoder(bytes.NewReader(text))
 	d.CharsetReader = func(charset string, text io.Reader) (io.Reader, error) {
 		if strings.EqualFold(charset, "us-ascii") {
@@ -199,6 +204,9 @@ func Parse(file string, text []byte) (*Element, error) {
 			}
 			e := &Element{Pos: Pos{file, line}, Tag: join(token.Name), Parent: now}
 			for _, a := range token.Attr {
+				if at := strings.IndexFunc(a.Value, unseen); at >= 0 {
+					return fail(unseenError(a.Value[at:]))
+				}
 				if e.Has(join(a.Name)) {
 					return fail(fmt.Errorf("has %s twice in one <%s>", join(a.Name), e.Tag))
 				}
@@ -222,11 +230,25 @@ func Parse(file string, text []byte) (*Element, error) {
 			now.Text, texts = string(texts[depth]), texts[:depth]
 			now = now.Parent
 		case xml.CharData:
+			if at := bytes.IndexFunc(token, unseen); at >= 0 {
+				return fail(unseenError(string(token[at:])))
+			}
 			if now != nil {
 				texts[depth-1] = append(texts[depth-1], token...)
 			}
 		}
 	}
+}
+
+// unseen tells whether a reader of a model is deceived by a character: one that directs a terminal,
+// or the order in which others are shown.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+func unseenError(text string) error {
+	r, _ := utf8.DecodeRuneInString(text)
+	return fmt.Errorf("has the character %U, which nobody sees: leave it out", r)
 }
 
 // join puts prefix and name together again: a model knows no name spaces.

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +19,9 @@ func TestBounds(t *testing.T) {
 		{"depth", strings.Repeat("<a>", maxDepth+1), "has more than 64 elements within each other"},
 		{"attributes", "<class" + strings.Repeat(` a = ""`, maxAttrs+1) + " />", "has more than 256 attributes in one <class>"},
 		{"octets", many(maxFile, "x"), "a model has at most 16777216 octets"},
+		{"terminal", "<class>\na \u009b31m</class>", "a.xml:2: has the character U+009B, which nobody sees: leave it out"},
+		{"order", `<class name = "a&#x202e;b" />`, "has the character U+202E, which nobody sees: leave it out"},
+		{"mark", "\ufeff<class />", "a.xml:1: begins with a byte-order mark"},
 		{"letters", `<?xml version = "1.0" encoding="ISO-8859-1"?><class />`, `opening charset "ISO-8859-1": write the model in UTF-8`},
 	} {
 		if _, err := Parse("a.xml", []byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -26,6 +31,40 @@ func TestBounds(t *testing.T) {
 	for _, text := range []string{many(maxElements-1, "<message />"), many(maxStates, "<state />"), `<?xml version = "1.0" encoding="US-ASCII"?><class />`} {
 		if _, err := Parse("a.xml", []byte(text)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// What a revision of git has packed is read as far as a model may go, and no file is read that may
+// have no end.
+func TestReadFile(t *testing.T) {
+	var packed bytes.Buffer
+	archive := zip.NewWriter(&packed)
+	for name, size := range map[string]int{"bomb.xml": maxFile + 1, "whole.xml": maxFile} {
+		file, err := archive.Create(name)
+		if err == nil {
+			_, err = file.Write(make([]byte, size))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(tree, "bomb.xml"); err == nil || !strings.Contains(err.Error(), "it has more than 16777216 octets") {
+		t.Error(err)
+	}
+	if text, err := ReadFile(tree, "whole.xml"); err != nil || len(text) != maxFile {
+		t.Error(len(text), err)
+	}
+	for _, name := range []string{os.DevNull, "/dev/zero"} {
+		if _, err := ReadFile(Disk{}, name); err == nil || !strings.Contains(err.Error(), "it is no regular file") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

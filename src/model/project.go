@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -53,26 +54,37 @@ type Disk struct{}
 // Open opens a file.
 func (Disk) Open(name string) (fs.File, error) { return os.Open(name) }
 
-// ReadFile reads a regular file that is no larger than a model may be: of others there may be
-// no end.
-func (Disk) ReadFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular() && !info.IsDir():
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("it is no regular file")}
-	case info.Size() > maxFile:
-		return nil, &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("a model has at most %d octets", maxFile)}
-	}
-	return os.ReadFile(name)
-}
+// ReadFile reads a file as the function of this name does.
+func (d Disk) ReadFile(name string) ([]byte, error) { return ReadFile(d, name) }
 
 // Stat describes a file without opening it, which may take forever.
 func (Disk) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
 // ReadDir lists a folder.
 func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+// ReadFile reads a regular file that is no larger than a model may be: of others there may be
+// no end, and what is packed may be far larger than it looks.
+func ReadFile(fsys fs.FS, name string) ([]byte, error) {
+	refuse := func(why error) ([]byte, error) { return nil, &fs.PathError{Op: "read", Path: name, Err: why} }
+	info, err := fs.Stat(fsys, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() && !info.IsDir():
+		return refuse(errors.New("it is no regular file"))
+	}
+	file, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if len(text) > maxFile {
+		return refuse(fmt.Errorf("it has more than %d octets", maxFile))
+	}
+	return text, err
+}
 
 // Load reads a project file, a model, or a folder with a project file or with models, of which
 // there is at least one. What a project names and cannot be read is one of the Problems.
@@ -235,7 +247,7 @@ func (p *Project) folder(name string) error {
 }
 
 func (p *Project) read(name string) (*Element, error) {
-	text, err := fs.ReadFile(p.fsys, name)
+	text, err := ReadFile(p.fsys, name)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,10 +32,13 @@ pages in one file, with diagrams, links both ways and a search. It needs no othe
 			if err != nil {
 				return err
 			}
+			if err := sound(project); err != nil { // names become those of files
+				return err
+			}
 			if err := writeTalks(project, pages); err != nil {
 				return err
 			}
-			b, err := book.New(project, os.DirFS(pages))
+			b, err := bookOf(project, pages)
 			if err != nil {
 				return err
 			}
@@ -69,6 +73,23 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 		return nil, "", fmt.Errorf("%w: make generate prints the pages", err)
 	}
 	return project, pages, nil
+}
+
+// folder is a folder with pages, which may be somebody else's: what is read is in it, regular, and
+// no larger than a model.
+type folder struct{ fs.FS }
+
+// ReadFile reads a page or a picture.
+func (f folder) ReadFile(name string) ([]byte, error) { return model.ReadFile(f.FS, name) }
+
+// bookOf makes the book of a project from a folder with its pages.
+func bookOf(project *model.Project, pages string) (*book.Book, error) {
+	root, err := os.OpenRoot(pages)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return book.New(project, folder{root.FS()})
 }
 
 // writeTalks writes the pages of conversations.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -322,11 +323,70 @@ func TestServe(t *testing.T) {
 			t.Errorf("/%s is %.200s, %v, want %s", path, text, err, want)
 		}
 	}
+	address := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(url), "http://"), "/")
+	_, port, _ := strings.Cut(address, ":")
+	for host, want := range map[string]int{address: 200, "localhost:" + port: 200, "[::1]": 200, "evil.example:" + port: 421, "127.0.0.1.evil.example": 421} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSpace(url), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("as %s: %s, want %d", host, response.Status, want)
+		}
+	}
 	if err := command.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	if err := command.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHostileTree makes a book of a tree that somebody else has made: nothing is read or written
+// beyond its pages.
+func TestHostileTree(t *testing.T) {
+	outside := t.TempDir()
+	secret := filepath.Join(outside, "secret")
+	if err := os.WriteFile(secret, []byte("<svg>secret</svg>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		spoil func(dir string) error
+		want  string
+	}{
+		"a link that leads out": {func(dir string) error {
+			picture := dir + "/generated/doc/peer.svg"
+			return errors.Join(os.Remove(picture), os.Symlink(secret, picture))
+		}, "peer.svg: path escapes from parent"},
+		"a file without end": {func(dir string) error {
+			picture := dir + "/generated/doc/peer.svg"
+			return errors.Join(os.Remove(picture), syscall.Mkfifo(picture, 0o600))
+		}, "it is no regular file"},
+		"a name that leads out": {func(dir string) error {
+			file := dir + "/api/conversation/zmtp_null.xml"
+			text, err := os.ReadFile(file)
+			before, after, _ := strings.Cut(string(text), `<shows name = "`)
+			return errors.Join(err, os.WriteFile(file, []byte(before+`<shows name = "x/../../../`+after), 0o600))
+		}, "needs a name of letters, digits, spaces and hyphens"},
+	} {
+		dir := t.TempDir()
+		err := errors.Join(os.CopyFS(dir+"/api", os.DirFS(tree+"/api")), os.CopyFS(dir+"/generated/doc", os.DirFS(tree+"/generated/doc")))
+		text, readErr := os.ReadFile(tree + "/project.xml")
+		if err = errors.Join(err, readErr, os.WriteFile(dir+"/project.xml", text, 0o600), test.spoil(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if out, said, exit := call(t, dir, "doc"); exit != 1 || out != "" || !strings.Contains(said, test.want) {
+			t.Errorf("%s: %d, %q, %q, want %s", name, exit, out, said, test.want)
+		}
+		if found, err := filepath.Glob(dir + "/*.svg"); err != nil || len(found) > 0 {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +29,7 @@ type server struct {
 	path, pages    string
 	against, trace string
 	listen         string
+	one            sync.Mutex // makes the book
 }
 
 func serveCommand() *cobra.Command {
@@ -39,7 +42,10 @@ func serveCommand() *cobra.Command {
 With --against, all that changed since then stands at the head and in the sections
 that it is about. With --trace, the states that machines have been in are
 highlighted in the diagrams, and those that they were in last more so; once trace
-writes such a file. Run make generate first when the models have changed.`,
+writes such a file. Run make generate first when the models have changed.
+
+A browser has to ask by an address, as localhost, or by the name in --listen: pages of
+strangers cannot read what is served.`,
 		Example: `  once-model serve
   once-model serve --against main
   once trace --for 1m > trace.json; once-model serve --trace trace.json`,
@@ -67,19 +73,7 @@ func (s *server) serve(ctx context.Context, c *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", s.listen, err)
 	}
-	web := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/" {
-			http.NotFound(w, r)
-			return
-		}
-		text, err := s.book(c)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(w, text) // who has gone needs none
-	})}
+	web := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, c) })}
 	fmt.Fprintf(c.OutOrStdout(), "http://%s/\n", listener.Addr())
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(listener) }()
@@ -99,13 +93,46 @@ func (s *server) serve(ctx context.Context, c *cobra.Command) error {
 	return nil
 }
 
+// answer answers a request: with the book, which is made for one reader at a time.
+func (s *server) answer(w http.ResponseWriter, r *http.Request, c *cobra.Command) {
+	if !s.meant(r.Host) {
+		http.Error(w, "this is served at "+s.listen+" only: "+r.Host+" is another name", http.StatusMisdirectedRequest)
+		return
+	}
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	s.one.Lock()
+	text, err := s.book(c)
+	s.one.Unlock()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, text) // who has gone needs none
+}
+
+// meant tells whether a browser that asks a host means this server: by an address, as localhost, or
+// by the name in --listen. The page of a stranger whose name leads here has another, and must not
+// read what is not published.
+func (s *server) meant(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	asked, _, _ := net.SplitHostPort(s.listen)
+	return net.ParseIP(strings.Trim(host, "[]")) != nil || strings.EqualFold(host, "localhost") || strings.EqualFold(host, asked)
+}
+
 // book makes the book as it is now.
 func (s *server) book(c *cobra.Command) (string, error) {
 	project, pages, err := projectPages(s.path, s.pages)
 	if err != nil {
 		return "", err
 	}
-	b, err := book.New(project, os.DirFS(pages))
+	b, err := bookOf(project, pages)
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,9 @@
 package book
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"html"
 	"html/template"
@@ -266,6 +268,7 @@ type volume struct {
 	Title   string
 	Style   template.CSS
 	Script  template.JS
+	Allowed string // the one script that a browser may run, whatever pages and pictures have
 	Parts   []*part
 	Changes []shownChange
 	Visits  int
@@ -303,7 +306,9 @@ func (s *section) Name() string {
 func (b *Book) volume(from map[string][]*section, changed map[*section][]Change) *volume {
 	style, _ := embedded("book.css")
 	script, _ := embedded("book.js")
-	v := &volume{Title: b.project.Name(), Style: template.CSS(style), Script: template.JS(script), Visits: len(b.visits)}
+	sum := sha256.Sum256([]byte(script))
+	v := &volume{Title: b.project.Name(), Style: template.CSS(style), Script: template.JS(script),
+		Allowed: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]), Visits: len(b.visits)}
 	for _, s := range b.sections {
 		body := s.body.String()
 		if s.page != "README" {

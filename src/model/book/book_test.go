@@ -1,6 +1,8 @@
 package book
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"html"
 	"os"
@@ -169,6 +171,29 @@ func TestReview(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %s", want)
 		}
+	}
+}
+
+// A browser runs the book's own script and no other, whatever pictures have in them; and what is
+// printed on paper is dark on light.
+func TestBrowser(t *testing.T) {
+	text := volumeOf(t, func(*Book) {})
+	_, script, _ := strings.Cut(text, "<script>")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	if want := "script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; script == "" || !strings.Contains(html.UnescapeString(text), want) {
+		t.Errorf("there is no %s", want)
+	}
+	dark := 0
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "; color-scheme: dark; }") {
+			if dark++; !strings.HasPrefix(line, "@media screen ") {
+				t.Errorf("not for screens only: %s", line)
+			}
+		}
+	}
+	if dark != 2 {
+		t.Errorf("%d times dark", dark)
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 	mostSlots  = 3
 	mostTimes  = 8
 	mostStates = 4_000_000
+	mostOctets = 512     // of a joint state
+	mostMemory = 1 << 30 // octets of all joint states
 )
 
 // compiler makes a system of a conversation.
@@ -82,6 +84,10 @@ func compile(talk *model.Talk) (*system, []Problem) {
 	if len(c.messages) > 255 {
 		c.fault(talk.Pos, "there are more than %d messages", 255-notices)
 	}
+	if c.layout.size > mostOctets {
+		c.fault(talk.Pos, "a joint state takes %d octets, and may take %d: have fewer sides, links or numbers", c.layout.size, mostOctets)
+	}
+	c.limit = min(c.limit, mostMemory/max(1, c.layout.size))
 	if len(c.sides) < 2 {
 		c.fault(talk.Pos, "a conversation has two sides or more")
 	}

@@ -57,6 +57,9 @@ func (o *outcome) fail(kind, format string, args ...any) []*outcome {
 	return o.alone()
 }
 
+// mostOutcomes bounds in how many ways a rule may end: choices multiply.
+const mostOutcomes = 1 << 10
+
 // do lets effects happen one after the other.
 func (t *turn) do(effects []effect, o *outcome) []*outcome {
 	all := o.alone()
@@ -72,6 +75,9 @@ func (t *turn) do(effects []effect, o *outcome) []*outcome {
 				next = append(next, o)
 			} else {
 				next = append(next, e(t, o)...)
+			}
+			if len(next) > mostOutcomes {
+				return o.fail("too many choices", "what follows may go on in more than %d ways: let <choose> have fewer cases", mostOutcomes)
 			}
 		}
 		all, o = next, next[0]

@@ -167,6 +167,10 @@ func TestFaults(t *testing.T) {
 			`<state name = "idle"><event name = "call" next = "idle" /></state>`,
 			`<number name = "n" max = "1" /><may name = "counts" only = "a"><set name = "n" to = "n + 2" /></may>`, ``, "number out of range: n of a would be 2",
 		},
+		"choices": {
+			`<state name = "idle"><event name = "call" next = "idle" /></state>`,
+			`<may name = "chooses">` + strings.Repeat(`<choose><case /><case /></choose>`, 40) + `</may>`, ``, "too many choices: what follows may go on in more than 1024 ways",
+		},
 	} {
 		r := explored(t, talk(t, test.states, test.side, test.rest))
 		switch {
@@ -220,6 +224,8 @@ func TestProblems(t *testing.T) {
 		`<side name = "c" machine = "m" like = "d" />`:           `is like "d", which is no side`,
 		`<side name = "c" machine = "m" like = "a" swaps="x" />`: `swaps has pairs`,
 		`<always />`: `<always> says with that`,
+		`<always that = "` + strings.Repeat("(", 1001) + `" />`:       `an expression has at most 1000 words, and this has 1001`,
+		strings.Repeat(`<link name = "air" between = "a, b" />`, 300): `octets, and may take 512: have fewer sides`,
 	} {
 		problems := Check(talk(t, states, does, rest))
 		if !slices.ContainsFunc(problems, func(p Problem) bool { return strings.Contains(p.Text, want) }) {

@@ -33,6 +33,9 @@ type resolver interface {
 	state(of, text string) ([]int, error)
 }
 
+// mostWords bounds an expression, and by that how deep it is.
+const mostWords = 1000
+
 type parser struct {
 	words []string
 	names resolver
@@ -43,6 +46,9 @@ func parse(text string, names resolver) (expression, error) {
 	words, err := split(text)
 	if err != nil {
 		return nil, err
+	}
+	if len(words) > mostWords {
+		return nil, fmt.Errorf("an expression has at most %d words, and this has %d", mostWords, len(words))
 	}
 	p := &parser{words, names}
 	e, err := p.any()

@@ -33,7 +33,7 @@ type search struct {
 // origin is how a joint state was first reached.
 type origin struct {
 	state int32 // -1 for a start
-	step  uint16
+	step  uint32
 }
 
 // graph has the edges of all states, one state after the other.
@@ -73,7 +73,7 @@ func (s *search) starts() []*outcome {
 // run searches until all states are seen or there is a fault.
 func (s *search) run() *Fault {
 	for i, o := range s.starts() {
-		if fault := s.reach(o, origin{-1, uint16(i)}); fault != nil {
+		if fault := s.reach(o, origin{-1, uint32(i)}); fault != nil {
 			return fault
 		}
 	}
@@ -96,10 +96,10 @@ func (s *search) expand(at int) *Fault {
 	j := joint(s.states[at])
 	s.inner.first = append(s.inner.first, int32(len(s.inner.to)))
 	s.clock.first = append(s.clock.first, int32(len(s.clock.to)))
-	quiet, step := true, uint16(0)
+	quiet, step := true, uint32(0)
 	for _, m := range s.moves(j) {
 		if s.smooth && m.class == trouble {
-			step += uint16(len(m.outs))
+			step += uint32(len(m.outs))
 			continue
 		}
 		quiet = quiet && m.class != inner
@@ -170,7 +170,7 @@ func (s *search) still(at int, j joint) *Fault {
 }
 
 // here is where the way to a state that was reached ends: no step of it.
-func (s *search) here(at int) origin { return origin{int32(at), ^uint16(0)} }
+func (s *search) here(at int) origin { return origin{int32(at), ^uint32(0)} }
 
 // lasting judges what goes on for ever.
 func (s *search) lasting() *Fault {
@@ -227,10 +227,10 @@ func (s *search) trace(f *Fault, from origin) *Fault {
 	now := starts[back[len(back)-1].step]
 	f.path = append(f.path, leg{out: now})
 	for i := len(back) - 2; i >= 0; i-- {
-		if back[i].step == ^uint16(0) {
+		if back[i].step == ^uint32(0) {
 			break
 		}
-		step := uint16(0)
+		step := uint32(0)
 	moves:
 		for _, m := range s.moves(now.joint) {
 			for _, o := range m.outs {

@@ -77,6 +77,10 @@ func Check(p *model.Project, dialect Dialect) []Finding {
 	l.sides()
 	l.classes()
 	for _, talk := range p.Talks {
+		l.named(talk.Element, talk.Name(), talk.Name())
+		for shows := range talk.All("shows") {
+			l.named(shows, talk.Name()+" "+shows.Name(), shows.Name())
+		}
 		for _, problem := range explore.Check(talk) {
 			l.findings = append(l.findings, Finding{problem.Pos, talk.Name(), problem.Text})
 		}
