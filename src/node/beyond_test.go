@@ -231,9 +231,9 @@ func TestAway(t *testing.T) {
 		for _, d := range []time.Duration{6 * time.Minute, time.Minute} {
 			away(d)
 			ana.wants("suspect ben", "exit ben expired")
-			got := ana.next(time.Minute)
+			got := ana.after(time.Minute)
 			for strings.HasPrefix(got, "unreachable a server tells of it") {
-				got = ana.next(time.Minute)
+				got = ana.after(time.Minute)
 			}
 			if got != "enter ben" {
 				t.Errorf("got %q", got)
