@@ -15,3 +15,4 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func readable(uintptr) bool                 { return true }
 func tryRead(uintptr, []byte) (int, error)  { return 0, errors.ErrUnsupported }
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+func pause()                                {}

@@ -4,6 +4,7 @@ package link
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -55,5 +56,14 @@ func tryWrite(fd uintptr, b []byte) (n int, err error) {
 			return 0, nil
 		}
 		return max(n, 0), err
+	}
+}
+
+// pause waits for some ten microseconds, with a thread but no processor: timers of Go take
+// a millisecond. If there is one processor only, who would be waited for has no other.
+func pause() {
+	if runtime.GOMAXPROCS(0) > 1 {
+		timeout := unix.NsecToTimeval(burstGap.Nanoseconds())
+		_, _ = unix.Select(0, nil, nil, nil, &timeout) // it matters little how it ends
 	}
 }

@@ -257,12 +257,8 @@ func (w *writer) write() {
 	defer w.writes.Done()
 	o := w.lock()
 	for w.due(o) {
-		if w.left.b == nil && w.own == nil && o.behind() < gather {
-			o.mu.Unlock()
-			runtime.Gosched()
-			if o = w.lock(); !w.due(o) { // it has another outbox
-				break
-			}
+		if o = w.gathered(o); !w.due(o) { // it has another outbox
+			break
 		}
 		j := w.job(o)
 		o.mu.Unlock()
@@ -275,6 +271,29 @@ func (w *writer) write() {
 	o.wake()
 	o.mu.Unlock()
 }
+
+// gathered waits for more to write if there is little: others that are ready to run go
+// first; and who adds to it at this moment is left alone with the lock for a while. It
+// unlocks the outbox meanwhile, and returns the one that is attached then, locked.
+func (w *writer) gathered(o *Outbox) *Outbox {
+	little := func() bool { return w.left.b == nil && w.own == nil && o.behind() < gather }
+	if !little() {
+		return o
+	}
+	end := o.end
+	o.mu.Unlock()
+	runtime.Gosched()
+	if o = w.lock(); o.end > end && little() && w.raw != nil && pausing.CompareAndSwap(false, true) {
+		o.mu.Unlock()
+		pause()
+		pausing.Store(false)
+		o = w.lock()
+	}
+	return o
+}
+
+// pausing is whether a writer is in pause, which takes a thread: others do without.
+var pausing atomic.Bool
 
 // send writes the octets of a job to the connection.
 func (w *writer) send(j *job) (err error) {
