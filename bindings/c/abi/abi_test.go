@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -208,6 +209,38 @@ func TestInbox(t *testing.T) {
 	if Close(handle) != 0 {
 		t.Error("it does not close")
 	}
+}
+
+// A thread that has had events soon looks out for the next ones before it sleeps; one that
+// has had to wait for long, or is not to wait, does not.
+func TestLookout(t *testing.T) {
+	if !yield() {
+		t.Skip("there is one processor, or no way to wait for others but to sleep")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		looks, nap := 0, time.Duration(0)
+		handle, _ := Open(&object{}, nil, NewInbox(func(ctx context.Context) (Events, error) {
+			looks++
+			if time.Sleep(nap); ctx == expired && (looks%3 != 0 || nap > 0) {
+				return Events{}, ctx.Err()
+			}
+			return three(), nil
+		}))
+		_, e, _ := Of[*object](handle)
+		read := func(ctx context.Context, want, after int) {
+			if _, code := e.Read(ctx, make([]byte, 100)); code != want || looks != after {
+				t.Errorf("code %d instead of %d, %d looks instead of %d", code, want, looks, after)
+			}
+		}
+		read(t.Context(), 0, 1) // which has no reason to expect any
+		read(t.Context(), 0, 3)
+		read(expired, CodeTimedOut, 4)
+		nap = time.Second
+		read(t.Context(), 0, 6) // once in vain, and then it waits
+		nap = 0
+		read(t.Context(), 0, 7)
+		Close(handle)
+	})
 }
 
 // One thread receives at a time.

@@ -2,8 +2,13 @@ package abi
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
+
+// lookout is how long events are looked out for by a thread that stays awake.
+const lookout = 50 * time.Microsecond
 
 // Events are what a node has told at one time: how many, and how to write each.
 type Events struct {
@@ -19,6 +24,7 @@ type Inbox struct {
 	reading sync.Mutex // held by the reader
 	rest    Events     // what was received and not handed out; from index next on
 	next    int
+	brisk   bool // events came soon after they were last waited for
 	writer  Writer
 
 	mu   sync.Mutex
@@ -90,7 +96,7 @@ func (in *Inbox) fill(ctx context.Context) error {
 	in.mu.Unlock()
 	var err error
 	if p == nil {
-		in.rest, err = in.receive(ctx)
+		in.rest, err = in.await(ctx)
 	} else {
 		in.rest, err = p.take(ctx)
 	}
@@ -99,6 +105,23 @@ func (in *Inbox) fill(ctx context.Context) error {
 		in.rest = Events{}
 	}
 	return err
+}
+
+// await receives. A thread of C that Go puts to sleep takes long to wake, so it looks out
+// for events for a while first, if it had not to wait for long the last time.
+func (in *Inbox) await(ctx context.Context) (Events, error) {
+	begin := time.Now()
+	for in.brisk && ctx != expired && time.Since(begin) < lookout {
+		if events, err := in.receive(expired); !errors.Is(err, context.DeadlineExceeded) {
+			return events, err
+		}
+		if !yield() {
+			break
+		}
+	}
+	events, err := in.receive(ctx)
+	in.brisk = time.Since(begin) < 4*lookout
+	return events, err
 }
 
 // drained lets the pump go on when all that it has brought is handed out.
