@@ -169,11 +169,11 @@ func TestInbox(t *testing.T) {
 	handle, _ := Open(&object{}, nil, NewInbox(s.receive))
 	_, e, _ := Of[*object](handle)
 	s.batches <- three()
-	if size, code := e.Read(t.Context(), make([]byte, 5)); code != CodeRoom || size != 6 {
+	if size, code := e.Read(Forever, 0, make([]byte, 5)); code != CodeRoom || size != 6 {
 		t.Fatalf("%d, %d", size, code)
 	}
 	buf := make([]byte, 13)
-	if size, code := e.Read(t.Context(), buf); code != 0 || size != 12 || buf[5] != 0 || buf[11] != 1 {
+	if size, code := e.Read(Forever, 0, buf); code != 0 || size != 12 || buf[5] != 0 || buf[11] != 1 {
 		t.Fatalf("%d, %d: % x", size, code, buf)
 	}
 	fd, code := e.Descriptor()
@@ -189,7 +189,7 @@ func TestInbox(t *testing.T) {
 	if !readable(0) {
 		t.Error("an event waits, and the descriptor is not readable")
 	}
-	if data, code := e.ReadOne(t.Context()); code != 0 || data[5] != 2 {
+	if data, code := e.ReadOne(Forever, 0); code != 0 || data[5] != 2 {
 		t.Fatal(code)
 	}
 	if readable(0) {
@@ -199,11 +199,11 @@ func TestInbox(t *testing.T) {
 	if !readable(10) {
 		t.Error("an event waits, and the descriptor is not readable")
 	}
-	if size, code := e.Read(t.Context(), make([]byte, 100)); code != 0 || size != 18 {
+	if size, code := e.Read(Forever, 0, make([]byte, 100)); code != 0 || size != 18 {
 		t.Error(size, code)
 	}
 	close(s.batches)
-	if _, code := e.Read(t.Context(), buf); code != CodeFailed {
+	if _, code := e.Read(Forever, 0, buf); code != CodeFailed {
 		t.Error(code)
 	}
 	if Close(handle) != 0 {
@@ -227,18 +227,18 @@ func TestLookout(t *testing.T) {
 			return three(), nil
 		}))
 		_, e, _ := Of[*object](handle)
-		read := func(ctx context.Context, want, after int) {
-			if _, code := e.Read(ctx, make([]byte, 100)); code != want || looks != after {
+		read := func(timeout int64, want, after int) {
+			if _, code := e.Read(timeout, 0, make([]byte, 100)); code != want || looks != after {
 				t.Errorf("code %d instead of %d, %d looks instead of %d", code, want, looks, after)
 			}
 		}
-		read(t.Context(), 0, 1) // which has no reason to expect any
-		read(t.Context(), 0, 3)
-		read(expired, CodeTimedOut, 4)
+		read(Forever, 0, 1) // which has no reason to expect any
+		read(Forever, 0, 3)
+		read(0, CodeTimedOut, 4)
 		nap = time.Second
-		read(t.Context(), 0, 6) // once in vain, and then it waits
+		read(Forever, 0, 6) // once in vain, and then it waits
 		nap = 0
-		read(t.Context(), 0, 7)
+		read(Forever, 0, 7)
 		Close(handle)
 	})
 }
@@ -248,21 +248,25 @@ func TestBusy(t *testing.T) {
 	s := source{make(chan Events)}
 	handle, _ := Open(&object{}, nil, NewInbox(s.receive))
 	_, e, _ := Of[*object](handle)
-	ctx, cancel := context.WithCancel(t.Context())
+	cancel := NewCancel()
 	e.Inbox.reading.Lock()
-	if _, code := e.Read(ctx, nil); code != CodeBusy {
+	if _, code := e.Read(Forever, cancel, nil); code != CodeBusy {
 		t.Error(code)
 	}
-	if _, code := e.ReadOne(ctx); code != CodeBusy {
+	if _, code := e.ReadOne(Forever, cancel); code != CodeBusy {
 		t.Error(code)
 	}
 	if _, code := e.Descriptor(); code != CodeBusy {
 		t.Error(code)
 	}
 	e.Inbox.reading.Unlock()
-	cancel()
-	if _, code := e.Read(ctx, nil); code != CodeCanceled {
+	EndWaits(cancel)
+	if _, code := e.Read(Forever, cancel, nil); code != CodeCanceled {
 		t.Error(code)
 	}
+	if _, code := e.Read(Forever, handle, nil); code != CodeHandle {
+		t.Error("an object is taken for what cancels")
+	}
+	Close(cancel)
 	Close(handle)
 }

@@ -37,17 +37,17 @@ func NewInbox(receive func(context.Context) (Events, error)) *Inbox {
 	return &Inbox{receive: receive}
 }
 
-// Read waits for events, and writes as many as it can into buf. It returns how many
-// octets that is. If buf has no room for the first, it returns CodeRoom and how many
-// octets it needs; the event stays.
-func (e *Entry) Read(ctx context.Context, buf []byte) (int, int) {
+// Read waits for events, as [Entry.Wait] says how long, and writes as many as it can into
+// buf. It returns how many octets that is. If buf has no room for the first, it returns
+// CodeRoom and how many octets it needs; the event stays.
+func (e *Entry) Read(timeout int64, cancel uint64, buf []byte) (int, int) {
 	in := e.Inbox
 	if !in.reading.TryLock() {
 		return 0, CodeBusy
 	}
 	defer in.reading.Unlock()
-	if err := in.fill(ctx); err != nil {
-		return 0, e.Fail(err)
+	if code := e.fill(timeout, cancel); code != 0 {
+		return 0, code
 	}
 	w := &in.writer
 	w.Reset(buf)
@@ -70,14 +70,14 @@ func (e *Entry) Read(ctx context.Context, buf []byte) (int, int) {
 }
 
 // ReadOne waits for the next event and returns it.
-func (e *Entry) ReadOne(ctx context.Context) ([]byte, int) {
+func (e *Entry) ReadOne(timeout int64, cancel uint64) ([]byte, int) {
 	in := e.Inbox
 	if !in.reading.TryLock() {
 		return nil, CodeBusy
 	}
 	defer in.reading.Unlock()
-	if err := in.fill(ctx); err != nil {
-		return nil, e.Fail(err)
+	if code := e.fill(timeout, cancel); code != 0 {
+		return nil, code
 	}
 	w := NewWriter()
 	in.rest.Put(w, in.next)
@@ -86,42 +86,52 @@ func (e *Entry) ReadOne(ctx context.Context) ([]byte, int) {
 	return w.buf, 0
 }
 
-// fill sees to it that there is an event to hand out.
-func (in *Inbox) fill(ctx context.Context) error {
+// fill sees to it that there is an event to hand out. A thread of C that Go puts to sleep
+// takes long to wake, and so does setting a clock: it looks out for events for a while
+// first, if it had not to wait for long the last time.
+func (e *Entry) fill(timeout int64, cancel uint64) int {
+	if _, _, code := Of[*Cancel](cancel); code != 0 && cancel != 0 {
+		return code
+	}
+	in := e.Inbox
 	if in.next < in.rest.Size {
-		return nil
+		return 0
 	}
-	in.mu.Lock()
-	p := in.pump
-	in.mu.Unlock()
-	var err error
-	if p == nil {
-		in.rest, err = in.await(ctx)
-	} else {
-		in.rest, err = p.take(ctx)
+	receive := in.receive
+	if p := in.pumped(); p != nil {
+		receive = p.take
 	}
-	in.next = 0
-	if err != nil {
-		in.rest = Events{}
-	}
-	return err
-}
-
-// await receives. A thread of C that Go puts to sleep takes long to wake, so it looks out
-// for events for a while first, if it had not to wait for long the last time.
-func (in *Inbox) await(ctx context.Context) (Events, error) {
 	begin := time.Now()
-	for in.brisk && ctx != expired && time.Since(begin) < lookout {
-		if events, err := in.receive(expired); !errors.Is(err, context.DeadlineExceeded) {
-			return events, err
+	for in.brisk && timeout != 0 && time.Since(begin) < lookout {
+		if events, err := receive(expired); !errors.Is(err, context.DeadlineExceeded) {
+			return e.filled(events, err)
 		}
 		if !yield() {
 			break
 		}
 	}
-	events, err := in.receive(ctx)
+	ctx, done, code := e.Wait(timeout, cancel)
+	if code != 0 {
+		return code
+	}
+	defer done()
+	events, err := receive(ctx)
 	in.brisk = time.Since(begin) < 4*lookout
-	return events, err
+	return e.filled(events, err)
+}
+
+func (e *Entry) filled(events Events, err error) int {
+	if err != nil {
+		events = Events{}
+	}
+	e.Inbox.rest, e.Inbox.next = events, 0
+	return e.Fail(err)
+}
+
+func (in *Inbox) pumped() *pump {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.pump
 }
 
 // drained lets the pump go on when all that it has brought is handed out.
@@ -130,10 +140,7 @@ func (in *Inbox) drained() {
 		return
 	}
 	in.rest = Events{}
-	in.mu.Lock()
-	p := in.pump
-	in.mu.Unlock()
-	if p != nil {
+	if p := in.pumped(); p != nil {
 		p.goOn()
 	}
 }

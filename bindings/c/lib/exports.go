@@ -430,12 +430,7 @@ func go_once_node_recv(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t, re
 	if code != 0 {
 		return C.int(code)
 	}
-	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
-	if code != 0 {
-		return C.int(code)
-	}
-	defer done()
-	data, code := e.ReadOne(ctx)
+	data, code := e.ReadOne(int64(timeout), uint64(cancel))
 	if code == 0 {
 		give(result, data)
 	}
@@ -448,12 +443,7 @@ func go_once_node_recv_batch(self C.uint64_t, buffer unsafe.Pointer, buffer_size
 	if code != 0 {
 		return C.int(code)
 	}
-	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
-	if code != 0 {
-		return C.int(code)
-	}
-	defer done()
-	size, code := e.Read(ctx, octets(buffer, buffer_size))
+	size, code := e.Read(int64(timeout), uint64(cancel), octets(buffer, buffer_size))
 	*result = C.size_t(size)
 	return C.int(code)
 }
