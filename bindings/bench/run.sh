@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures the languages beside Go, alternating in one run, two processes of a language
-# each: bindings/bench/run.sh [ROUNDS]. What is printed is the best of the rounds.
+# Measures the languages beside Go, and what they have of ZeroMQ beside them, alternating in
+# one run, two processes of a kind each: bindings/bench/run.sh [ROUNDS]. What is printed is
+# the best of the rounds. A million whispers are enough for Java to warm up.
 set -euo pipefail
 rounds=${1:-3}
 cd "$(dirname "$0")/../.."
@@ -26,22 +27,49 @@ script java "java -cp at-once.jar:${JNA_JAR:-/usr/share/java/jna.jar}:. Bench"
 script node "node bench.js"
 [ ! -d "$into/node.d" ] || cp bindings/bench/bench.js "$into/node.d"
 
+absent=
+zmq=$(for python in python3 /usr/bin/python3; do "$python" -c 'import zmq' 2>/dev/null && echo "$python" && break; done || true)
+if [ -n "$zmq" ]; then
+	printf '#!/bin/sh\nexec %s "%s" "$@"\n' "$zmq" "$PWD/bindings/bench/beside_pyzmq.py" >"$into/pyzmq"
+	chmod +x "$into/pyzmq"
+	languages="$languages pyzmq"
+else
+	absent+="pyzmq: not here: apt-get install python3-zmq"$'\n'
+fi
+python3 -c 'import pyre' 2>/dev/null || absent+="pyre: not here: no package of this system has it"$'\n'
+npm_has() { # PACKAGE
+	command -v npm >/dev/null && mkdir -p "$into/$1.d" && (cd "$into/$1.d" && npm init -y >/dev/null && timeout 120 npm install --silent --no-audit --no-fund "$1" && node -e "require('$1')") >/dev/null 2>&1
+}
+if npm_has zeromq; then
+	cp bindings/bench/beside_zeromq.js "$into/zeromq.d"
+	printf '#!/bin/sh\ncd "%s" && exec node beside_zeromq.js "$@"\n' "$into/zeromq.d" >"$into/zeromq.js"
+	chmod +x "$into/zeromq.js"
+	languages="$languages zeromq.js"
+else
+	absent+="zeromq.js: not here: npm cannot install zeromq"$'\n'
+fi
+npm_has zyre.js || absent+="zyre.js: not here: npm cannot install it, as zeromq 5, which it needs, has to be compiled"$'\n'
+
 port=$((20000 + RANDOM % 10000))
 once() { # LANGUAGE WHAT COUNT
 	port=$((port + 1))
 	timeout 120 "$into/$1" b "$2" "$3" 64 $port &
-	timeout 120 "$into/$1" a "$2" "$3" 64 $port || { echo "$1 has failed at $2" >&2; return 1; }
-	wait
+	if ! timeout 120 "$into/$1" a "$2" "$3" 64 $port || ! wait $!; then
+		echo "$1 has failed at $2" >&2
+		return 1
+	fi
 }
 for _ in $(seq "$rounds"); do
 	for language in $languages; do
-		echo "$language flood $(once "$language" flood 300000)"
-		echo "$language echo $(once "$language" echo 2000)"
+		flood=$(once "$language" flood 1000000)
+		echo=$(once "$language" echo 2000)
+		printf '%s flood %s\n%s echo %s\n' "$language" "$flood" "$language" "$echo"
 	done
 done >"$into/all"
 for what in flood echo; do
 	awk -v what=$what '
 		$2 == what { v = $3; if (!($1 in best)) order[++n] = $1; if (!($1 in best) || (what == "flood" ? v > best[$1] : v < best[$1])) best[$1] = v; unit = $4 }
-		END { for (i = 1; i <= n; i++) printf "%-8s %s, 64 B: %10.1f %s, %.2f of Go\n", order[i], what == "flood" ? "whisper" : "round trip", best[order[i]], unit, best[order[i]] / best["go"] }
+		END { for (i = 1; i <= n; i++) printf "%-9s %s, 64 B: %10.1f %s, %.2f of Go\n", order[i], what == "flood" ? "whisper" : "round trip", best[order[i]], unit, best[order[i]] / best["go"] }
 	' "$into/all"
 done
+printf '%s' "$absent"
