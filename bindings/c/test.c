@@ -101,6 +101,22 @@ misuse (void)
     DEMAND (once_node_whisper (node, NULL, "x", NULL, SIZE_MAX, 0, 0) == ONCE_ERR_ARGUMENT);
     DEMAND (once_node_whisper (node, NULL, NULL, &(size_t) {SIZE_MAX}, 1, 0, 0) == ONCE_ERR_ARGUMENT);
     DEMAND (once_node_whisper (node, NULL, NULL, NULL, 0, 0, 0) == ONCE_ERR_ARGUMENT);
+    once_node_whisper_to_t all = {node, {{0}}, 0, 0}, other = {node + 1, {{0}}, 0, 0}, ends = {node, {{0}}, 0, node};
+    DEMAND (once_node_whisper_to (NULL, "x", 1) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_whisper_to (NULL, NULL, 0) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_whisper_to (&all, NULL, 1) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_whisper_to (&all, "x", SIZE_MAX) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_whisper_to (&all, NULL, 0) == ONCE_ERR_NOT_RUNNING);  // an empty frame is one
+    DEMAND (once_node_whisper_to (&other, "x", 1) == ONCE_ERR_HANDLE);
+    DEMAND (once_node_whisper_to (&ends, "x", 1) == ONCE_ERR_HANDLE);
+    DEMAND (once_node_shout (node, "g", 1, "x", &(size_t) {1}, 1, 0, 0, NULL) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_shout (node, NULL, 7, "x", &(size_t) {1}, 1, 0, 0, &(uint32_t) {0}) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_shout (node, "g", 1, NULL, NULL, 0, 0, 0, &(uint32_t) {0}) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_shout (node, "g", 1, "x", NULL, 1, 0, 0, &(uint32_t) {0}) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_ask (node, NULL, NULL, NULL, 0, 0, 0, &data) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_ask (node, NULL, "x", &(size_t) {1}, 1, 0, 0, NULL) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_reply (node, 1, 0, "x", NULL, 1, 0, 0) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_reply (node, 1, 0, NULL, NULL, SIZE_MAX, 0, 0) == ONCE_ERR_ARGUMENT);
     DEMAND (once_node_set_identity (node, node) == ONCE_ERR_HANDLE);
     DEMAND (once_node_set_linger (node, INT64_MAX) == ONCE_ERR_ARGUMENT);
     DEMAND (once_node_set_linger (node, INT64_MIN) == ONCE_ERR_ARGUMENT);

@@ -289,6 +289,30 @@ twice (void)
         wrong ("one was to be told busy, and the other canceled");
 }
 
+//  Null pointers where there should be something.
+static void
+nothing (const char *where)
+{
+    size_t one = 1;
+    once_node_whisper_to_t all = { node, *peer_named ("nobody"), 0, 0 };
+    int code, packed;
+    if (strcmp (where, "peer") == 0) {
+        code = once_node_whisper (node, NULL, "x", &one, 1, 0, 0);
+        packed = once_node_whisper_to (NULL, "x", 1);
+    }
+    else
+    if (strcmp (where, "content") == 0) {
+        code = once_node_whisper (node, &all.to, NULL, NULL, 0, 0, 0);
+        packed = once_node_whisper_to (&all, NULL, 0);
+    }
+    else {
+        code = once_node_whisper (node, &all.to, NULL, &one, 1, 0, 0);
+        packed = once_node_whisper_to (&all, NULL, 1);
+    }
+    if (code == 0 || packed == 0)
+        wrong ("it did not fail");
+}
+
 static void
 tell (const char *word)
 {
@@ -454,6 +478,9 @@ run (char **words, int count)
     else
     if (strcmp (verb, "twice") == 0)
         twice ();
+    else
+    if (strcmp (verb, "nothing") == 0)
+        nothing (words [1]);
     else
     if (strcmp (verb, "die") == 0)
         kill (getpid (), SIGKILL);

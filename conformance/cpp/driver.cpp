@@ -73,6 +73,7 @@ public:
         else if (has ("leave")) node_.leave (words [1]);
         else if (has ("sethead")) node_.set_header (words [1], words [2]);
         else if (has ("whisper")) node_.whisper (peer (words [1]), frames (words, 2));
+        else if (has ("nothing")) fails ("argument", {"whisper", "nobody"}, timeout);    // a vector is always there
         else if (has ("ask")) answered_ = node_.ask (peer (words [1]), frames (words, 2));
         else if (has ("answer")) demand (answered_.status == std::stoul (words [1]) && answered_.msg == frames (words, 2), "the answer is another");
         else if (has ("reply")) node_.reply (question_, static_cast<uint32_t> (std::stoul (words [1])), frames (words, 2));

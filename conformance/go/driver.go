@@ -249,6 +249,18 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 			return errors.New("it does not run")
 		}
 		return d.node.Whisper(ctx, d.peer(args[0]), frames(args[1:])...)
+	case "nothing": // a frame that is nil is an empty one
+		peer, content := d.peer("nobody"), [][]byte{nil}
+		switch args[0] {
+		case "peer":
+			peer = uuid.Nil
+		case "content":
+			content = nil
+		}
+		if d.node.Whisper(ctx, peer, content...) == nil {
+			return errors.New("it did not fail")
+		}
+		return nil
 	case "ask":
 		return d.ask(ctx, args)
 	case "answer":

@@ -151,6 +151,16 @@ final class Driver {
         throw new AssertionError(words.get(0) + " did not fail");
     }
 
+    private void nothing(String where) {
+        byte[][] content = where.equals("content") ? null : new byte[][] {where.equals("frame") ? null : new byte[1]};
+        try {
+            node.whisper(where.equals("peer") ? null : peer("nobody"), content, null, null);
+        } catch (NullPointerException e) {
+            return;
+        }
+        throw new AssertionError("it did not fail");
+    }
+
     private void twice() throws Exception {
         BlockingQueue<Code> ends = new LinkedBlockingQueue<>();
         try (Cancel cancel = new Cancel()) {
@@ -196,6 +206,7 @@ final class Driver {
         case "leave": node.leave(first); break;
         case "sethead": node.setHeader(first, second); break;
         case "whisper": node.whisper(peer(first), frames(rest.subList(1, rest.size())), timeout, null); break;
+        case "nothing": nothing(first); break;
         case "ask": answered = node.ask(peer(first), frames(rest.subList(1, rest.size())), timeout, null); break;
         case "answer":
             must(answered.status() == Long.parseLong(first), answered.status());

@@ -92,6 +92,12 @@ function verbs.join(words) node:join(words[1]:find(":") and frame(words[1]) or w
 function verbs.leave(words) node:leave(words[1]) end
 function verbs.sethead(words) node:set_header(words[1], words[2]) end
 function verbs.whisper(words) node:whisper(peer(words[1]), frames(words, 2)) end
+function verbs.nothing(words)
+  local content = "x"
+  if words[1] == "content" then content = nil elseif words[1] == "frame" then content = {false} end
+  local who = words[1] ~= "peer" and peer("nobody") or nil
+  assert(not pcall(node.whisper, node, who, content), "it did not fail")
+end
 function verbs.ask(words) answered = node:ask(peer(words[1]), frames(words, 2)) end
 function verbs.answer(words)
   local wanted = frames(words, 2)

@@ -99,6 +99,10 @@ async function run ([verb, ...args], options = { timeout: 10000 }) {
     case 'leave': return node.leave(args[0])
     case 'sethead': return node.setHeader(args[0], args[1])
     case 'whisper': return await node.whisper(peer(args[0]), args.slice(1).map(frame))
+    case 'nothing': {
+      const [to, content] = { peer: [null, 'x'], content: [peer('nobody'), null], frame: [peer('nobody'), [null]] }[args[0]]
+      return await assert.rejects(node.whisper(to, content), TypeError)
+    }
     case 'ask': answered = await node.ask(peer(args[0]), args.slice(1).map(frame)); return
     case 'answer':
       assert.equal(answered.status, args[0])

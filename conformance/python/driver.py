@@ -82,6 +82,14 @@ class Driver:
         to = uuid.UUID(int=7) if peer == "nobody" else self.own.uuid if peer == "self" else self.peers[peer]
         self.own.whisper(to, [frame(word) for word in frames])
 
+    def nothing(self, where):
+        peer, content = uuid.UUID(int=7), {"content": None, "frame": [None]}.get(where, b"x")
+        try:
+            self.own.whisper(None if where == "peer" else peer, content)
+        except TypeError:
+            return
+        raise AssertionError("it did not fail")
+
     def ask(self, peer, *frames):
         to = uuid.UUID(int=7) if peer == "nobody" else self.own.uuid if peer == "self" else self.peers[peer]
         self.answered = self.own.ask(to, [frame(word) for word in frames], timeout=30)
