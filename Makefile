@@ -23,7 +23,7 @@ NATLAB      ?=
 # OURS are tests of what libzmq does not tell: costs, and how far a slow transfer is; and of questions, which need channels.
 OURS        := TestBarrage|TestStrangersCostLittle|TestStrangersHoldLittle|TestThousandRestarts|TestIdleConnectionIsSmall|TestLongTransferForReal|ExampleNode_Ask|Example_acrossTheInternet
 # BINDINGS are what the tests of other languages need; one that is missing is skipped, and said so.
-BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit nodejs npm
+BINDINGS    := gcc g++ pkg-config valgrind python3-venv mypy luajit ruby nodejs npm
 PACKERS     := zip dpkg tar gzip
 READERS     := groff-base man-db bash-completion zsh fish systemd iproute2
 PREFIX      ?= $(or $(shell go env GOPATH 2>/dev/null | cut -d: -f1),/usr/local)
@@ -148,7 +148,7 @@ libtest: lib ## test libonce with sanitizers and valgrind
 
 .PHONY: bindings
 bindings: ## install what the tests of other languages need (Debian, Ubuntu)
-	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done; command -v javac >/dev/null || echo default-jdk-headless) libjna-java)
+	@$(call need,$(shell for p in $(BINDINGS); do command -v $${p%-venv} >/dev/null || echo $$p; done; command -v javac >/dev/null || echo default-jdk-headless) libjna-java ruby-ffi)
 
 .PHONY: pythoncheck
 pythoncheck: ## check the types of the binding for Python with mypy --strict

@@ -28,6 +28,7 @@ MAKE = {
     "lua": 'cp "$FROM/$NAME.lua" "$INTO"',
     "node": 'cp "$FROM/$NAME.js" "$INTO"',
     "python": 'cp "$FROM/$NAME.py" "$INTO"',
+    "ruby": 'cp "$FROM/$NAME.rb" "$INTO"',
 }
 RUN = {
     "c": ["{into}/{name}"],
@@ -36,11 +37,12 @@ RUN = {
     "lua": ["luajit", "{into}/{name}.lua"],
     "node": ["node", "{into}/{name}.js"],
     "python": ["{into}/venv/bin/python", "{into}/{name}.py"],
+    "ruby": ["ruby", "-I", "{into}", "{into}/{name}.rb"],
 }
 
 
 # What the READMEs show, in the part about a language: the fence, and what goes around it.
-FENCE = {"c": "c", "cpp": "cpp", "java": "java", "lua": "lua", "node": "js", "python": "python"}
+FENCE = {"c": "c", "cpp": "cpp", "java": "java", "lua": "lua", "node": "js", "python": "python", "ruby": "ruby"}
 AROUND = {
     "c": "#include <once.h>\nstatic char buffer [1 << 18];\nint main (void)\n{\nsize_t size, offset;\nonce_event_t event;\nonce_peer_t peer;\n%s}\n",
     "cpp": "#include <once.hpp>\nint main ()\n{\n%s}\n",
@@ -48,8 +50,9 @@ AROUND = {
     "lua": 'local once = require "once"\n%s',
     "node": "%s",
     "python": "import once\n%s",
+    "ruby": 'require "once"\n%s',
 }
-FILE = {"c": "readme.c", "cpp": "readme.cpp", "java": "Readme.java", "lua": "readme.lua", "node": "readme.mjs", "python": "readme.py"}
+FILE = {"c": "readme.c", "cpp": "readme.cpp", "java": "Readme.java", "lua": "readme.lua", "node": "readme.mjs", "python": "readme.py", "ruby": "readme.rb"}
 GUEST = """
 import once
 with once.Node("ben", groups=["room"]) as node:
