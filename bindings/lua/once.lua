@@ -132,7 +132,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "mf70e216c30535610") ~= 0 then
+if abi.lib.once_compatible(1, "m24ca7def0b71c9a0") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mf70e216c30535610') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm24ca7def0b71c9a0') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 

@@ -135,7 +135,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "mf70e216c30535610").zero?
+  unless Lib.once_compatible(1, "m24ca7def0b71c9a0").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version

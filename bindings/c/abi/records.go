@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "mf70e216c30535610"
+	Model  = "m24ca7def0b71c9a0"
 )
 
 // Codes of errors that have no name in the class models.

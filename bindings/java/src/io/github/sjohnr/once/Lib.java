@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "mf70e216c30535610");
+        Abi.compatible(1, "m24ca7def0b71c9a0");
     }
 
     private Lib() {}
