@@ -133,7 +133,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "md0266b5f403a7a55") ~= 0 then
+if abi.lib.once_compatible(1, "m579c6b2dd39e615f") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'md0266b5f403a7a55') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm579c6b2dd39e615f') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 

@@ -136,7 +136,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "md0266b5f403a7a55").zero?
+  unless Lib.once_compatible(1, "m579c6b2dd39e615f").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "md0266b5f403a7a55"
+	Model  = "m579c6b2dd39e615f"
 )
 
 // Codes of errors that have no name in the class models.

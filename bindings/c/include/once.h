@@ -32,7 +32,9 @@
 //
 // WAITS. A call that may wait has a timeout in milliseconds, ONCE_FOREVER for
 // none, and something that cancels it, from once_cancel_new, or 0 for nothing.
-// once_cancel ends all calls that wait with it, now and from then on.
+// once_cancel ends all calls that wait with it, now and from then on. A thread
+// that waits for events stays awake for up to 50 microseconds if those before
+// came soon, and then sleeps.
 //
 // THREADS. All functions may be called from any thread. Nothing calls the
 // program back from another thread, but for the handlers that it sets itself.
@@ -65,7 +67,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "md0266b5f403a7a55"
+#define ONCE_MODEL "m579c6b2dd39e615f"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "md0266b5f403a7a55");
+        Abi.compatible(1, "m579c6b2dd39e615f");
     }
 
     private Lib() {}
