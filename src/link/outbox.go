@@ -30,8 +30,8 @@ type Outbox struct {
 	moves  uint64  // how often it was attached to a link
 
 	waiting  int           // callers in await
-	turn     chan struct{} // holds a token unless one of them is next
-	room     chan struct{} // tells that one to look again
+	turn     chan struct{} // holds a token unless one of them is next; nil before the first waits
+	room     chan struct{} // tells that one to look again; nil before
 	progress chan struct{} // closed when some have been let go of, or never will; nil if nobody waits
 
 	err    error // why nothing is taken any more, is ErrClosed
@@ -53,8 +53,6 @@ var nowhere = Ended()
 
 func (o *Outbox) open(c *Config) {
 	o.pool, o.sum, o.most, o.further, o.acked, o.edge = c.Pool, c.Sum, c.Outbox, c.Reserve, math.MaxUint64, math.MaxUint64
-	o.turn, o.room = make(chan struct{}, 1), make(chan struct{}, 1)
-	o.turn <- struct{}{}
 }
 
 // Reserve waits for room for n > 0 octets, locks the outbox, and returns the room.
@@ -344,7 +342,10 @@ func (o *Outbox) take(n int, err error) ([]byte, error) {
 
 // await is the part of Reserve that waits: for its turn, then for room.
 func (o *Outbox) await(ctx context.Context, n int) ([]byte, error) {
-	o.waiting++
+	if o.waiting++; o.turn == nil {
+		o.turn, o.room = make(chan struct{}, 1), make(chan struct{}, 1)
+		o.turn <- struct{}{}
+	}
 	o.mu.Unlock()
 	err := pass(ctx, o.turn)
 	mine := err == nil

@@ -124,8 +124,16 @@ func (l *loop) adopt(id zre.LinkID, to uuid.UUID) {
 	out.peer = to
 }
 
-// run makes the connection and serves it until it ends.
+// run makes the connection and serves it until it ends. Its frame is kept small, as is what
+// waits in it: each connection has one.
 func (c *caller) run() {
+	if serve := c.connects(); serve != nil {
+		serve()
+	}
+}
+
+// connects makes the connection, and returns what serves it until it ends, or nil.
+func (c *caller) connects() (serve func()) {
 	k, endpoint := c.attempt.Run(c.dialer, c.open, func() {
 		c.do(func() {
 			if c.of(c.to).attempt == c.attempt {
@@ -137,22 +145,26 @@ func (c *caller) run() {
 		c.wan.Lost(met)
 	}
 	if k == nil {
-		return
+		return nil
 	}
 	nonces, incarnation, name := guard.NoncesOf(k)
 	if nonces.Fresh() {
-		c.lane(k, endpoint, nonces, incarnation, name)
-		c.dialer.Leave(endpoint)
-		return
+		lane := c.lane(k, endpoint, nonces, incarnation, name)
+		return func() {
+			lane()
+			c.dialer.Leave(endpoint)
+		}
 	}
 	c.do(func() { c.linked(k, endpoint, nonces, incarnation, name) })
-	err := k.Serve(c.deliver)
-	_ = k.Close()
-	if errors.Is(err, zmtp.ErrTooLarge) {
-		c.count("messages against the stream")
+	return func() {
+		err := k.Serve(c.deliver)
+		_ = k.Close()
+		if errors.Is(err, zmtp.ErrTooLarge) {
+			c.count("messages against the stream")
+		}
+		c.do(func() { c.unlinked(err) })
+		c.dialer.Leave(endpoint)
 	}
-	c.do(func() { c.unlinked(err) })
-	c.dialer.Leave(endpoint)
 }
 
 // deliver drops what comes against the stream: peers talk over their own connections.
@@ -187,13 +199,12 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 	})
 }
 
-// lane serves a link that carries both directions until it ends.
-func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) {
+// lane returns what serves a link that carries both directions until it ends.
+func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) (serve func()) {
 	r := newReceiver(c.loop)
 	r.peer, r.link, r.nonces, r.both, r.lane.endpoint = c.to, k, nonces, true, endpoint
 	if r.beyond = endpoint.Met(); r.beyond {
 		r.rung = c.wan.Rung(k)
-		defer c.wan.Lost(k)
 	}
 	k.Unwatch() // the channel is watched
 	c.over.Store(r)
@@ -203,10 +214,15 @@ func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces
 			c.joins(r, incarnation, name)
 		}
 	})
-	if wanted {
-		_ = r.serve()
+	return func() {
+		if wanted {
+			_ = r.serve()
+		}
+		_ = k.Close()
+		if r.beyond {
+			c.wan.Lost(k)
+		}
 	}
-	_ = k.Close()
 }
 
 // joins begins a channel over a link that we have made, or offers the peer to carry on the one that there is.

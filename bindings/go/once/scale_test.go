@@ -86,7 +86,7 @@ func spent(tb testing.TB) time.Duration {
 // TestIdleConnectionIsSmall checks what an idle connection costs. What the process
 // does beside it can only add to that, so the least of three counts.
 func TestIdleConnectionIsSmall(t *testing.T) {
-	limits := map[once.Security]int{once.SecurityPlain: 20 << 10, once.SecurityAuto: 22 << 10, once.SecuritySecure: 25 << 10}
+	limits := map[once.Security]int{once.SecurityPlain: 16 << 10, once.SecurityAuto: 18 << 10, once.SecuritySecure: 18 << 10}
 	for _, security := range securities {
 		each, limit := math.MaxInt, limits[security]
 		for range 3 {

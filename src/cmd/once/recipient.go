@@ -47,9 +47,10 @@ func members(node *once.Node, group string) recipient {
 	return recipient{node, fmt.Sprintf("group %q", group),
 		func() []once.Peer { return node.Members(group) },
 		func(ctx context.Context, message []byte) error {
+			before := node.Members(group)
 			receivers, err := node.Shout(ctx, group, message)
 			if err == nil && receivers == 0 {
-				return fmt.Errorf("%s: nothing was sent", unsaid(group, node.Members(group)))
+				return fmt.Errorf("%s: nothing was sent", unsaid(group, before, node.Members(group)))
 			}
 			return err
 		},
@@ -58,12 +59,13 @@ func members(node *once.Node, group string) recipient {
 		}}
 }
 
-// unsaid is why a shout went to none of a group's members.
-func unsaid(group string, members []once.Peer) string {
+// unsaid is why a shout went to none of those who were in a group before: who was suspect and
+// had no room for it is gone now.
+func unsaid(group string, before, now []once.Peer) string {
 	switch {
-	case len(members) == 0:
+	case len(before) == 0:
 		return fmt.Sprintf("nobody is in group %q", group)
-	case slices.ContainsFunc(members, once.Peer.Suspect):
+	case len(now) < len(before), slices.ContainsFunc(now, once.Peer.Suspect):
 		return fmt.Sprintf("nobody in group %q answers, or has room for more", group)
 	}
 	return fmt.Sprintf("nobody in group %q opens what is sealed, and nothing else is said there", group)
