@@ -352,8 +352,7 @@ func TestTableEnds(t *testing.T) {
 }
 
 // TestShoutToSuspect shouts to a group whose only member takes nothing more and is
-// suspect: it is gone when there is no more room for it, and the error says so, and nothing
-// of seals.
+// suspect: the error says that, and nothing of seals.
 func TestShoutToSuspect(t *testing.T) {
 	n := newNetwork(t)
 	ana := n.start("listen", "--group", "room", "--name", "ana")
@@ -373,7 +372,7 @@ func TestShoutToSuspect(t *testing.T) {
 	for err == nil {
 		err = room.send(t.Context(), make([]byte, 1<<18))
 	}
-	if want := `nobody is in group "room": nothing was sent`; err.Error() != want {
+	if want := `nobody in group "room" answers, or has room for more: nothing was sent`; err.Error() != want {
 		t.Errorf("the error is %q, not %q", err, want)
 	}
 	if err := ana.cmd.Process.Signal(syscall.SIGCONT); err != nil {
