@@ -46,6 +46,9 @@ module Once
     attach_function :once_node_set_outbox, [:uint64, :int64], :int
     attach_function :once_node_set_outboxes, [:uint64, :int64], :int
     attach_function :once_node_set_inbox, [:uint64, :int64], :int
+    attach_function :once_node_set_max_peers, [:uint64, :int64], :int
+    attach_function :once_node_set_max_strangers, [:uint64, :int64], :int
+    attach_function :once_node_set_max_per_address, [:uint64, :int64], :int
     attach_function :once_node_set_log, [:uint64], :int
     attach_function :once_node_start, [:uint64, :int64, :uint64], :int, blocking: true
     attach_function :once_node_stop, [:uint64], :int, blocking: true
@@ -136,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m579c6b2dd39e615f").zero?
+  unless Lib.once_compatible(1, "m500cdb2d149360ac").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -366,6 +369,9 @@ module Once
       outbox: ->(to, given) { to.set_outbox(given) },
       outboxes: ->(to, given) { to.set_outboxes(given) },
       inbox: ->(to, given) { to.set_inbox(given) },
+      max_peers: ->(to, given) { to.set_max_peers(given) },
+      max_strangers: ->(to, given) { to.set_max_strangers(given) },
+      max_per_address: ->(to, given) { to.set_max_per_address(given) },
     }.freeze
     private_constant :SETTINGS
 
@@ -581,6 +587,21 @@ module Once
     # Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
     def set_inbox(size_)
       Abi.check(handle, Lib.once_node_set_inbox(handle, Abi.whole(size_)))
+    end
+
+    # Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range.
+    def set_max_peers(number_)
+      Abi.check(handle, Lib.once_node_set_max_peers(handle, Abi.whole(number_)))
+    end
+
+    # Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range.
+    def set_max_strangers(number_)
+      Abi.check(handle, Lib.once_node_set_max_strangers(handle, Abi.whole(number_)))
+    end
+
+    # Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range.
+    def set_max_per_address(number_)
+      Abi.check(handle, Lib.once_node_set_max_per_address(handle, Abi.whole(number_)))
     end
 
     # Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity.

@@ -61,7 +61,8 @@ func (s *base) access(at *site.Site) (*wan.Access, error) {
 	c := wan.Config{
 		Servers: list, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
 		Transport: s.world.Transport, Listen: at.Anyport(), Here: at.Here(),
-		Kept: wan.NewKept(), Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
+		Kept: wan.NewKept(), Strangers: s.guard.Throttle.Strangers(),
+		Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
 	}
 	if dir := who.Directory(); dir != "" {
 		pins, err := client.OpenPins(filepath.Join(dir, pinFile))
@@ -90,7 +91,7 @@ func (l beyond) run() {
 
 // twin is told of another node with this node's identity.
 func (l beyond) twin(at sight.Endpoint) {
-	lookout{l.loop}.sighted([]sight.Sighting{{ID: l.guard.ID, Endpoint: at}})
+	lookout(l).sighted([]sight.Sighting{{ID: l.guard.ID, Endpoint: at}})
 }
 
 // refused is told of a server that does not let the node in. Of a membership that was revoked

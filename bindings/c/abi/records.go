@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m579c6b2dd39e615f"
+	Model  = "m500cdb2d149360ac"
 )
 
 // Codes of errors that have no name in the class models.

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m579c6b2dd39e615f");
+        Abi.compatible(1, "m500cdb2d149360ac");
     }
 
     private Lib() {}
@@ -65,6 +65,9 @@ final class Lib {
     static native int once_node_set_outbox(long self, long size);
     static native int once_node_set_outboxes(long self, long size);
     static native int once_node_set_inbox(long self, long size);
+    static native int once_node_set_max_peers(long self, long number);
+    static native int once_node_set_max_strangers(long self, long number);
+    static native int once_node_set_max_per_address(long self, long number);
     static native int once_node_set_log(long self, long handler, long handler_context);
     static native int once_node_start(long self, long timeout, long cancel);
     static native int once_node_stop(long self);
