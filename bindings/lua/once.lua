@@ -132,7 +132,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m85fb70a98b95d445") ~= 0 then
+if abi.lib.once_compatible(1, "m89b81de303190330") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -433,7 +433,7 @@ function Node:servers()
   return abi.alone(abi.pairs, abi.take(result))
 end
 
--- Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits.
+-- Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. Of others "refused" is why a server does not let the node in, if it has said so, and "sought" is true while it is not known whether the server answers.
 function Node:beyond()
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_node_beyond(self.handle, result))

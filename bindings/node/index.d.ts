@@ -240,7 +240,7 @@ export class Node extends Handle implements AsyncIterable<Event> {
   setServer (address: string): void
   /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
   servers (): Record<string, string>
-  /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. */
+  /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. Of others "refused" is why a server does not let the node in, if it has said so, and "sought" is true while it is not known whether the server answers. */
   beyond (): Record<string, string>
   /** Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why. */
   tried (peer: PeerLike): string[]

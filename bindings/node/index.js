@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm85fb70a98b95d445') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm89b81de303190330') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -378,7 +378,7 @@ class Node extends Source {
     return abi.alone(abi.pairs, abi.take(result))
   }
 
-  /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. */
+  /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. Of others "refused" is why a server does not let the node in, if it has said so, and "sought" is true while it is not known whether the server answers. */
   beyond () {
     const result = {}
     abi.check(this.handle, once_node_beyond(this.handle, result))

@@ -72,12 +72,13 @@ type Path struct {
 	Link *link.Link
 }
 
-// Trial is what became of a rung.
+// Trial is what became of a rung, or of an introduction that has failed.
 type Trial struct {
 	Peer     uuid.UUID
 	Rung     Rung
 	Endpoint string // nothing for a circuit
 	Theirs   bool   // the peer has made the link, and from there
+	Met      bool   // it was to be introduced to, and no rung was known
 	Took     time.Duration
 	Err      error // nil if it held
 }
@@ -277,6 +278,6 @@ func (l *Ladder) Lost(p Path) {
 
 // tell tells what became of a rung.
 func (l *Ladder) tell(t Trial) {
-	l.Log.Debug("rung", "peer", t.Peer, "rung", t.Rung, "endpoint", t.Endpoint, "took", t.Took, "error", t.Err)
+	l.Log.Debug("rung", "peer", t.Peer, "rung", t.Rung, "introduction", t.Met, "endpoint", t.Endpoint, "took", t.Took, "error", t.Err)
 	l.Tried(t)
 }

@@ -242,6 +242,7 @@ func (w *way) SendIntroduce() {
 		ctx, cancel := context.WithTimeout(l.ctx, machine.DefaultAnswer)
 		defer cancel()
 		link.Pause(ctx, pause)
+		began := time.Now()
 		m, err := by.Introduce(ctx, w.peer)
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -251,7 +252,7 @@ func (w *way) SendIntroduce() {
 			w.fire(machine.EventAnswered)
 			return
 		}
-		l.Log.Debug("no introduction", "peer", w.peer, "error", err)
+		l.tell(Trial{Peer: w.peer, Met: true, Took: time.Since(began), Err: err})
 		if no := new(client.RefusedError); errors.As(err, &no) && no.Retry > 0 {
 			w.retry = link.Vary(max(no.Retry, minRetry), l.Random("retry"))
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
@@ -77,7 +78,32 @@ const pinFile = "server-pins"
 
 // run has the node known to its servers, until it stops.
 func (l beyond) run() {
-	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Open: l.open, Take: l.take, Made: l.made})
+	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Twin: l.twin, Refused: l.refused, Told: l.told, Open: l.open, Take: l.take, Made: l.made})
+}
+
+// twin is told of another node with this node's identity.
+func (l beyond) twin(at sight.Endpoint) {
+	lookout(l).sighted([]sight.Sighting{{ID: l.guard.ID, Endpoint: at}})
+}
+
+// refused is told of a server that does not let the node in. Of a membership that was revoked
+// the application is told as it is where members say so.
+func (l beyond) refused(server uuid.UUID, at rendezvous.Address, why *client.RefusedError) {
+	if why.Reason != serving.ReasonRevoked {
+		return
+	}
+	endpoint, _ := sight.Parse("tcp://" + at.Hosts[0]) // which can be dialled
+	_, revoked := guard.Said(api.EventRefusalRevoked.String())
+	l.refuse(&l.guard.Meetings, server, at.Hosts[0], endpoint, revoked)
+}
+
+// told is told of how things stand with all servers.
+func (l beyond) told(text string, bad bool) {
+	if bad {
+		l.warn(text)
+		return
+	}
+	l.notice(text)
 }
 
 // sighted is told of those who are in a group of ours. It counts as a sighting of them,
@@ -167,6 +193,9 @@ func (n *Node) Tried(peer uuid.UUID) (lines []string) {
 	}
 	for _, t := range n.ears.wan.Tried(peer) {
 		line := strings.TrimSpace(fmt.Sprintf("%v %s", t.Rung, t.Endpoint))
+		if t.Met {
+			line = "introduction"
+		}
 		switch took := t.Took.Round(time.Millisecond); {
 		case t.Theirs:
 			line += ": the peer has made a link from there"

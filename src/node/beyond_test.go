@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/rendezvous"
@@ -207,6 +209,20 @@ func TestNoServer(t *testing.T) {
 	})
 }
 
+// gets holds the next events against lines of text, but for what is told of servers.
+func (a *actor) gets(lines ...string) {
+	a.lan.t.Helper()
+	for _, want := range lines {
+		got := a.next(time.Minute)
+		for strings.HasPrefix(got, "network ") {
+			got = a.next(time.Minute)
+		}
+		if got != want {
+			a.lan.t.Fatalf("%s got %q, want %q", a.Name(), got, want)
+		}
+	}
+}
+
 // TestAway has one who is met by a server be away for some minutes, without an exit, and then
 // for too long. Who has come a moment ago is not waited for as long.
 func TestAway(t *testing.T) {
@@ -224,7 +240,7 @@ func TestAway(t *testing.T) {
 		away(4 * time.Minute)
 		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("welcome back")))
 		ana.wants("suspect ben", "recover ben")
-		ben.wants("enter ana", "join ana room", "suspect ana", "recover ana", `whisper ana "welcome back"`)
+		ben.gets("enter ana", "join ana room", "suspect ana", "recover ana", `whisper ana "welcome back"`)
 		ana.must(ana.Flush(t.Context()))
 		for _, d := range []time.Duration{6 * time.Minute, time.Minute} {
 			away(d)
@@ -269,7 +285,7 @@ func TestOnceBeyond(t *testing.T) {
 						switch got := to.next(5 * time.Minute); {
 						case got == fmt.Sprintf("whisper %s %q", from.Name(), fmt.Sprint(i)):
 							i++
-						case got != "suspect "+from.Name() && got != "recover "+from.Name():
+						case got != "suspect "+from.Name() && got != "recover "+from.Name() && !strings.HasPrefix(got, "network "):
 							t.Errorf("seed %d: %s got %q, want %d", seed, to.Name(), got, i)
 							return
 						}
@@ -299,4 +315,83 @@ func TestOnceBeyond(t *testing.T) {
 			ben.Stop()
 		})
 	}
+}
+
+// TestServersAway tells once that no server answers, and once that one does again, however
+// often it was tried meanwhile.
+func TestServersAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer func() { s.server.Close() }()
+		ana := s.node("ana", s.found, alone, with(api.NodeSecurityAuto))
+		defer ana.Stop()
+		ana.idle(time.Minute)
+		for range 2 {
+			s.server.Close()
+			if got := ana.next(time.Minute); !strings.HasPrefix(got, "network no rendezvous server is of use now") || !strings.Contains(got, hostOfServer) {
+				t.Errorf("the server has gone, and ana gets %q", got)
+			}
+			ana.idle(10 * time.Minute)
+			s.run()
+			if got := ana.next(2 * time.Minute); !strings.HasPrefix(got, "network a rendezvous server is of use again: "+hostOfServer) {
+				t.Errorf("the server is back, and ana gets %q", got)
+			}
+			ana.idle(time.Minute)
+		}
+	})
+}
+
+// TestTwinsBeyond has a node start with the identity of one that is there: a server tells each
+// of the other, and where that is.
+func TestTwinsBeyond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer func() { s.server.Close() }()
+		one := copies(t)
+		ana := s.node("ana", s.found, alone, one)
+		defer ana.Stop()
+		ana.idle(time.Minute)
+		twin := s.node("twin", s.found, alone, one)
+		defer twin.Stop()
+		time.Sleep(time.Minute)
+		for _, a := range []struct{ self, other *actor }{{ana, twin}, {twin, ana}} {
+			if got, _ := a.self.twins(); len(got) != 1 || !strings.HasPrefix(got[0], "tcp://"+a.other.host+":") {
+				t.Errorf("%s has heard of the twins %q", a.self.Name(), got)
+			}
+		}
+	})
+}
+
+// TestRevokedBeyond has a server tell a member why it is let in no more, as members do.
+func TestRevokedBeyond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer func() { s.server.Close() }()
+		o := newOfficeWith(t, func(n *Node) { s.found(n); alone(n) })
+		o.lan = s.lan
+		for _, name := range []string{"ana", "ben"} {
+			invite, err := o.network.Invite(name, "", uuid.Nil, 30)
+			if err == nil {
+				o.who[name], err = identity.JoinAt(t.TempDir(), invite)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.start(name)
+		}
+		ana, ben := o.actors["ana"], o.actors["ben"]
+		time.Sleep(time.Minute)
+		_, err := ana.Spread(t.Context(), revoke(t, o.network, "ben"), 0)
+		ana.must(err)
+		time.Sleep(time.Minute)
+		e, err := ben.Recv(t.Context())
+		ben.must(err)
+		for e.Type() != api.EventTypeRefused {
+			e, err = ben.Recv(t.Context())
+			ben.must(err)
+		}
+		if e.Why() != api.EventWhyRevoked || e.Ours() || e.Reason() != api.EventRefusalRevoked.Text() || e.Peer().UUID() != s.own.UUID() || e.Peer().Endpoint() != "tcp://"+hostOfServer+":5671" {
+			t.Errorf("ben is told %v, %v: %q by %v at %s", e.Why(), e.Ours(), e.Reason(), e.Peer().UUID(), e.Peer().Endpoint())
+		}
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,6 +63,12 @@ type Node struct {
 	// is counted under. It counts as a stranger's until over is called, once. The node is to
 	// ask Arrived what to do with the link.
 	Take func(conn net.Conn, from net.Addr, rung ladder.Rung, over func())
+	// Twin is told of another node with the node's identity, and where a server has seen it.
+	Twin func(at sight.Endpoint)
+	// Refused is told of a server that does not let the node in, again and again, and why.
+	Refused func(server uuid.UUID, at rendezvous.Address, why *client.RefusedError)
+	// Told is told, for people, that no server answers any more, and that one does again.
+	Told func(text string, bad bool)
 	// Made takes a link that the node has made and nobody waits for. Lost must follow.
 	Made func(path ladder.Path)
 }
@@ -86,6 +93,7 @@ type Access struct {
 	node     Node
 	changed  chan struct{} // something is to be told to the servers
 	moved    chan struct{} // the host's network has changed
+	turned   chan struct{} // a server answers, or does not
 
 	mu    sync.Mutex // guards what follows; nothing else is locked under it
 	what  Description
@@ -101,7 +109,7 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		return nil, err
 	}
 	a := &Access{
-		Config: c, listener: listener, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), waits: map[uuid.UUID]chan ladder.Path{},
+		Config: c, listener: listener, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), turned: make(chan struct{}, 1), waits: map[uuid.UUID]chan ladder.Path{},
 		paths: map[*link.Link]ladder.Path{}, tried: map[uuid.UUID][]ladder.Trial{},
 		at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port(), Here: c.Here},
 	}
@@ -153,6 +161,7 @@ func (a *Access) client(address rendezvous.Address, transport link.Transport) *c
 			}
 			a.mapping.Moved()
 		},
+		Turned:   func() { signal(a.turned) },
 		Describe: a.describe, Willing: a.ladder.Willing, Met: a.ladder.Met, Lent: a.ladder.Lent,
 		Linger: a.Linger, Log: a.Log, Random: a.Random, Count: a.Count,
 	})
@@ -161,7 +170,14 @@ func (a *Access) client(address rendezvous.Address, transport link.Transport) *c
 // Run stays with the servers, and takes who comes, until ctx ends.
 func (a *Access) Run(ctx context.Context, node Node) {
 	a.node = node
-	look := func([]sight.Sighting) { a.look() }
+	look := func(list []sight.Sighting) {
+		for _, s := range list {
+			if s.ID == a.Identity.UUID() {
+				node.Twin(s.Endpoint)
+			}
+		}
+		a.look()
+	}
 	for _, c := range a.clients {
 		a.work.Go(func() { _ = c.Run(ctx, sight.Announcement{}, look) }) // which ends with ctx only
 	}
@@ -230,8 +246,11 @@ func signal(c chan struct{}) {
 func (a *Access) follow(ctx context.Context) {
 	again := time.NewTicker(oncemsg.MaxSighted * time.Millisecond)
 	defer again.Stop()
-	for {
+	for away := false; ; {
 		select {
+		case <-a.turned:
+			away = a.stand(away)
+			continue
 		case <-again.C:
 		case <-a.moved:
 			for _, c := range a.clients {
@@ -246,6 +265,34 @@ func (a *Access) follow(ctx context.Context) {
 		}
 		a.look()
 	}
+}
+
+// stand looks how things stand with the servers. It is told whether the node knows that all
+// are away, and returns whether it does then.
+func (a *Access) stand(away bool) bool {
+	var troubles []string
+	back := ""
+	for _, c := range a.clients {
+		state := c.State()
+		switch hosts := strings.Join(c.Address.Hosts, ","); {
+		case state.Trouble == "":
+			back = hosts
+		case state.Away:
+			troubles = append(troubles, hosts+": "+state.Trouble)
+		}
+		if state.Refused != nil {
+			a.node.Refused(state.Server, c.Address, state.Refused)
+		}
+	}
+	switch {
+	case !away && len(troubles) == len(a.clients):
+		a.node.Told("no rendezvous server is of use now, and who is not met yet is not found across the internet: "+strings.Join(troubles, "; "), true)
+		return true
+	case away && back != "":
+		a.node.Told("a rendezvous server is of use again: "+back, false)
+		return false
+	}
+	return away
 }
 
 func (a *Access) renew() {
@@ -295,7 +342,14 @@ func (a *Access) States() map[string]client.State {
 func (a *Access) Facts() map[string]string {
 	facts := map[string]string{"port": strconv.Itoa(int(a.at.Port)), "mapped": a.at.Found(a.mapping)}
 	for address, state := range a.States() {
-		if state.Trouble != "" {
+		switch {
+		case state.Refused != nil:
+			facts["refused "+address] = state.Refused.Reason.String()
+			continue
+		case state.Trouble != "" && !state.Away:
+			facts["sought "+address] = "true"
+			continue
+		case state.Trouble != "":
 			continue
 		}
 		facts["observed "+address] = state.Observed

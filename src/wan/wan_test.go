@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -44,11 +45,18 @@ func TestNobody(t *testing.T) {
 		a := listen(t)
 		a.Describe(Description{Name: "ana", Groups: []string{"room"}})
 		ctx, stop := context.WithCancel(t.Context())
-		var looks atomic.Int32
+		var looks, told atomic.Int32
 		over := make(chan struct{})
 		go func() {
 			defer close(over)
-			a.Run(ctx, Node{Sighted: func(peers []uuid.UUID) { looks.Add(int32(1 + 100*len(peers))) }})
+			a.Run(ctx, Node{
+				Sighted: func(peers []uuid.UUID) { looks.Add(int32(1 + 100*len(peers))) },
+				Told: func(text string, bad bool) {
+					if told.Add(1); !bad || !strings.Contains(text, "10.0.0.9:5671: ") {
+						t.Errorf("it is told that %s", text)
+					}
+				},
+			})
 		}()
 		time.Sleep(time.Minute)
 		who := uuid.New()
@@ -58,8 +66,11 @@ func TestNobody(t *testing.T) {
 		if n := looks.Load(); n < 10 || n > 100 {
 			t.Errorf("it has looked %d times", n)
 		}
+		if n := told.Load(); n != 1 {
+			t.Errorf("it is told %d times that nobody answers", n)
+		}
 		for address, state := range a.States() {
-			if state.Trouble == "" {
+			if state.Trouble == "" || !state.Away {
 				t.Errorf("%s is there", address)
 			}
 		}

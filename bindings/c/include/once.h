@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m85fb70a98b95d445"
+#define ONCE_MODEL "m89b81de303190330"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -409,7 +409,9 @@ int once_node_servers (once_node_t self, once_data_t *result);
 // gateway has it reached, if one does; of each server that answers, with its
 // address after a blank, "observed" is where it sees the node, "trip" how long
 // the way there and back takes, "clock" how much its clock is ahead, and
-// "relays" is true if it lends circuits.
+// "relays" is true if it lends circuits. Of others "refused" is why a server
+// does not let the node in, if it has said so, and "sought" is true while it
+// is not known whether the server answers.
 // The result is a list: read it with once_list_of.
 int once_node_beyond (once_node_t self, once_data_t *result);
 

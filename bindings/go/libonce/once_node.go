@@ -593,7 +593,9 @@ func (n *Node) Servers() map[string]string {
 // a gateway has it reached, if one does; of each server that answers, with its
 // address after a blank, "observed" is where it sees the node, "trip" how long
 // the way there and back takes, "clock" how much its clock is ahead, and
-// "relays" is true if it lends circuits.
+// "relays" is true if it lends circuits. Of others "refused" is why a server
+// does not let the node in, if it has said so, and "sought" is true while it
+// is not known whether the server answers.
 //
 // State: draft.
 func (n *Node) Beyond() map[string]string {

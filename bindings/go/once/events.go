@@ -99,8 +99,9 @@ type Leader struct {
 func (e Leader) String() string { return fmt.Sprintf("%[1]v leads %[2]q", e.Peer, e.Group) }
 
 // Notice says that an interface came, went or changed, or that nodes find each
-// other less well or again. Its Origin.Peer has no UUID, no name and nothing
-// else.
+// other less well or again: so it does when no rendezvous server answers any
+// more, and when one does again. Its Origin.Peer has no UUID, no name and
+// nothing else.
 type Notice struct {
 	Origin
 	Text string // what has changed, for people
@@ -110,10 +111,10 @@ type Notice struct {
 func (e Notice) String() string { return fmt.Sprintf("%[2]v", e.Peer, e.Text) }
 
 // Refusal says that this node and another do not talk, or that one drops what
-// the other says: their security differs, or one does not trust the other.
-// Text says who refuses whom: "it does not let this node in", "this node does
-// not let it in". Its Origin.Peer has what is known, which may be made up. It
-// is told once in ten minutes.
+// the other says; the other may be a rendezvous server: their security
+// differs, or one does not trust the other. Text says who refuses whom: "it
+// does not let this node in", "this node does not let it in". Its Origin.Peer
+// has what is known, which may be made up. It is told once in ten minutes.
 type Refusal struct {
 	Origin
 	Why  Why    // why, for programs

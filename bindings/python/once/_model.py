@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m85fb70a98b95d445"):
+if lib.once_compatible(1, b"m89b81de303190330"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1271,7 +1271,7 @@ class Node(Source[Event]):
         return alone(pairs, take(result))
 
     def beyond(self) -> dict[str, str]:
-        """Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits."""
+        """Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. Of others "refused" is why a server does not let the node in, if it has said so, and "sought" is true while it is not known whether the server answers."""
         result = Data()
         code = _once_node_beyond(self._handle, ctypes.byref(result))
         if code:

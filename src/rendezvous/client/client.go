@@ -11,11 +11,14 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousclient"
@@ -103,7 +106,10 @@ func (c *Client) Moved() {
 // fail notes why there is no conversation.
 func (c *Client) fail(err error) {
 	c.mu.Lock()
-	c.trouble = err.Error()
+	c.away = c.trouble != "" // else it is about to be tried again
+	c.trouble, c.refused = err.Error(), nil
+	errors.As(err, &c.refused)
+	c.turn()
 	c.mu.Unlock()
 	c.Log.Debug("no rendezvous", "server", c.Address, "error", err)
 }
@@ -152,6 +158,13 @@ func (c *Client) connect(ctx context.Context, to *rendezvous.Address, n int) err
 	return c.converse(ctx, conn, to, key, dial)
 }
 
+// turn tells that State is another. The caller holds the lock.
+func (c *Client) turn() {
+	if c.Turned != nil {
+		c.Turned()
+	}
+}
+
 // Renew implements [sight.Source]: what there is to say of the node, or whom it watches, has
 // changed.
 func (c *Client) Renew() {
@@ -164,7 +177,10 @@ func (c *Client) Renew() {
 
 // State is how things stand with the server.
 type State struct {
+	Server   uuid.UUID     // its id; zeros until it has shown it
 	Trouble  string        // why it is of no use now; nothing if it is
+	Away     bool          // the latest attempt to reach it has failed
+	Refused  *RefusedError // why it does not let the node in; nil if it has not said that
 	Observed string        // the address that it sees the node at
 	Trip     time.Duration // there and back
 	Offset   time.Duration // how much its clock is ahead
@@ -176,7 +192,7 @@ type State struct {
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	state := State{Trouble: c.trouble}
+	state := State{Server: c.server, Trouble: c.trouble, Away: c.away, Refused: c.refused}
 	if s := c.session; s != nil {
 		state.Observed, state.Trip, state.Offset, state.Relays, state.Large = s.observed, s.trip, s.offset, s.relays, s.large
 	}

@@ -142,8 +142,13 @@ func (s *session) TakeDelta() {
 		if replayed {
 			s.Count("records that a server replays")
 		}
-		if fresh && p.ID != s.Identity.UUID() {
+		switch {
+		case !fresh:
+		case p.ID != s.Identity.UUID():
 			s.sights = append(s.sights, p.sightings(s.observed)...)
+		case p.Record.Incarnation > s.published.incarnation:
+			s.twin(p.Seen)
+			s.work.Go(s.haunt)
 		}
 	}
 	if k.cursor = m.Cursor; m.More == 0 && k.anew != nil {

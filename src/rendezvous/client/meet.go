@@ -101,6 +101,8 @@ func (s *session) Meet() {
 		s.Count("introductions that are not right")
 	case !s.nonces.fresh([16]byte(m.Nonce), time.Now()):
 		s.Count("introductions that came before, or too fast")
+	case card.ID == s.Identity.UUID():
+		s.twin(asks.Seen)
 	case s.Met != nil && s.Willing != nil && s.Willing(Proposal{card.ID, card, s.keys.Lobby()}):
 		sealed, err := s.meeting(m.Nonce, 1, card)
 		if err != nil {

@@ -7,7 +7,9 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -40,6 +42,9 @@ func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Add
 		Handshake: waits[machine.TimeoutAnswer],
 		Curve:     &zmtp.Curve{Key: c.Identity.Transport(), Server: public, Afford: greeted},
 	})
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -60,7 +65,10 @@ func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Add
 	s.timer.Stop()
 	close(s.ended)
 	c.session = nil
-	return errors.Join(s.fault, fmt.Errorf("the conversation has ended: %w", err))
+	if s.fault != nil {
+		return s.fault
+	}
+	return fmt.Errorf("the conversation has ended: %w", err)
 }
 
 // bow says goodbye, within the linger time.
@@ -194,6 +202,7 @@ func (s *session) greeted(m *oncemsg.Challenge) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.server = card.ID
 	s.keys = rendezvous.KeysOf(s.Address.Secret, card.Identity, s.network())
 	s.challenge, s.offset = m, time.Until(time.UnixMilli(int64(min(m.Time, 1<<50))))
 	return nil
@@ -238,7 +247,11 @@ func (s *session) note() {
 // Found notes that others are told of the node, and has the server tell of them.
 func (s *session) Found() {
 	s.note()
-	if s.trouble = ""; s.at == &s.Address {
+	if s.trouble != "" {
+		s.trouble, s.away, s.refused = "", false, nil
+		s.turn()
+	}
+	if s.at == &s.Address {
 		s.elsewhere = nil
 	}
 	s.known.forget(time.Now())

@@ -24,10 +24,11 @@ import (
 
 // Errors of a client.
 var (
-	ErrAway     = errors.New("there is no connection to the server now")
-	ErrServer   = errors.New("who answers there is not the server that was there before")
-	ErrUnproved = errors.New("what the peer is said to have answered is not from it")
-	ErrUnknown  = errors.New("the server knows no such peer, or tells of none that is right")
+	ErrAway      = errors.New("there is no connection to the server now")
+	ErrHandshake = errors.New("it ends connections in the handshake: the KEY of its address may be another's, or it takes no more now")
+	ErrServer    = errors.New("who answers there is not the server that was there before")
+	ErrUnproved  = errors.New("what the peer is said to have answered is not from it")
+	ErrUnknown   = errors.New("the server knows no such peer, or tells of none that is right")
 )
 
 // RefusedError says why a server does not do what was asked for.
@@ -76,6 +77,7 @@ type Config struct {
 	WSS       func(ctx context.Context, url string) (net.Conn, error) // nil is not at all
 	Pins      Pins                                                    // nil remembers nothing
 	Describe  func() Description
+	Turned    func()                          // State is another: it answers, or does not; nil is nobody to tell
 	Observed  func(local net.Addr, at string) // the server sees the connection from an address of this host at that address; called before Describe
 	Watched   func() []string                 // groups whose members are sighted; nil is all of the network
 	Willing   func(Proposal) bool
@@ -102,7 +104,10 @@ type Client struct {
 	elsewhere *rendezvous.Address // where the server has said to go until it is back
 	known     known
 	nonces    nonces
+	server    uuid.UUID
 	trouble   string        // why there is no session; nothing if there is
+	away      bool          // the latest attempt has failed
+	refused   *RefusedError // by which it has; nil if that was not it
 	retry     time.Duration // the server has asked to wait for so long
 }
 

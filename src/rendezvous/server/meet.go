@@ -17,13 +17,14 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// other returns the connection of a node that is there, in the same network.
+// other returns the newest connection of a node that is there, in the same network. The node
+// may have the identity of who asks: the two are to learn of each other.
 func (c *session) other(id uuid.UUID) (*session, *refusal) {
 	p := c.server.peers[peerKey{c.network, id}]
 	switch {
 	case c.peer == nil:
 		return nil, refuse(serving.ReasonTurn, "publish first")
-	case p == nil || len(p.sessions) == 0 || p == c.peer:
+	case p == nil || len(p.sessions) == 0 || p.sessions[len(p.sessions)-1] == c:
 		return nil, refuse(serving.ReasonUnknown, "no such node is there")
 	}
 	return p.sessions[len(p.sessions)-1], nil

@@ -76,7 +76,9 @@ func (c *session) publish(m *published) *refusal {
 	newer := m.record.Newer(p.record)
 	elsewhere := slices.ContainsFunc(p.sessions, func(other *session) bool { return other != c })
 	switch old := !newer && (m.record.Incarnation != p.record.Incarnation || m.record.Serial != p.record.Serial); {
-	case old && (m.record.Incarnation != p.record.Incarnation || !elsewhere):
+	case old && m.record.Incarnation != p.record.Incarnation:
+		return refuse(serving.ReasonStale, "a node with this identity that has started later is there, or was of late")
+	case old && !elsewhere:
 		return refuse(serving.ReasonStale, "there is a newer record of the node")
 	case old: // it has come by another connection, and stays
 		if why := p.again(nil, nil, c); why != nil {

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m85fb70a98b95d445");
+        Abi.compatible(1, "m89b81de303190330");
     }
 
     private Lib() {}

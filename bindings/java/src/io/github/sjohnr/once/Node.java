@@ -244,7 +244,7 @@ public final class Node extends Source<Event> {
         return a.list().pairs();
     }
 
-    /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. */
+    /** Returns how the node is reached beyond its LAN, by name, and nothing if it stays with no server: "port" is the TCP port for that, "mapped" where a gateway has it reached, if one does; of each server that answers, with its address after a blank, "observed" is where it sees the node, "trip" how long the way there and back takes, "clock" how much its clock is ahead, and "relays" is true if it lends circuits. Of others "refused" is why a server does not let the node in, if it has said so, and "sought" is true while it is not known whether the server answers. */
     public Map<String, String> beyond() {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_beyond(handle, a.result()));
