@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
@@ -24,9 +26,14 @@ func checkBeyond(servers, facts map[string]string) (findings []finding) {
 	var seen []string
 	for _, address := range slices.Sorted(maps.Keys(servers)) {
 		name := hostsOf(address)
-		if trouble := servers[address]; trouble != "" {
+		switch trouble := servers[address]; {
+		case trouble == "":
+		case facts["refused "+address] != "":
+			findings = append(findings, finding{fail, "server", name + " does not let this node in: " + trouble, "ask who runs it; who was a member becomes one again by another invite (once invite NAME --again)"})
+			continue
+		default:
 			findings = append(findings, finding{fail, "server", name + " does not answer: " + trouble,
-				"see whether it runs there (once server status), whether its TCP port is open, and whether a proxy is needed: an address with &wss= goes through those"})
+				"see whether it runs there (once server status), whether its TCP port is open, whether the address is as once server prints it, and whether a proxy is needed: an address with &wss= goes through those"})
 			continue
 		}
 		found := fmt.Sprintf("%s answers in %s, and sees this node at %s", name, facts["trip "+address], facts["observed "+address])
@@ -83,9 +90,9 @@ func judgeNAT(seen []string, own []netip.Addr, mapped string) finding {
 }
 
 // examinePeer tells how a peer is reached. It looks for a direct way for some time.
-func examinePeer(ctx context.Context, with *common, who string, wait time.Duration, asJSON bool) error {
+func examinePeer(ctx context.Context, with *common, who string, groups []string, wait time.Duration, asJSON bool) error {
 	with.brief = true
-	node, err := with.start(ctx, os.Stderr)
+	node, err := with.start(ctx, os.Stderr, groups...)
 	if err != nil {
 		return err
 	}
@@ -99,20 +106,20 @@ func examinePeer(ctx context.Context, with *common, who string, wait time.Durati
 		p, err := node.Peer(id)
 		return err == nil && p.Way() != once.WayRelayed
 	}
-	took, err := node.Ping(ctx, id)
-	for err == nil && !direct() && time.Now().Before(until) {
+	took, err := reach(ctx, node, id, until)
+	for !direct() && time.Now().Before(until) {
 		if fault := await(ctx, node, glance, direct, warnOf); fault != nil && (ctx.Err() != nil || !errors.Is(fault, context.DeadlineExceeded)) {
 			return because(ctx, node, fault)
 		}
-		took, err = node.Ping(ctx, id)
+		took, err = reach(ctx, node, id, until)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	findings := []finding{{fail, "peer", id.String() + " is not reached", "run once doctor here, and there"}}
+	findings := []finding{{fail, "peer", id.String() + " is not reached", "the lines below say what was tried, if anything was; run once doctor here, and there"}}
 	if p, gone := node.Peer(id); err == nil && gone == nil {
 		found := fmt.Sprintf("%s (%v) answers by way of %v in %v, %v", p.Name(), id, p.Way(), took.Round(10*time.Microsecond), p.Protection())
-		findings[0] = judge(p.Way() != once.WayRelayed, "peer", found, warn, found, "the lines below say why there is no direct way; once doctor, here and there, says what a NAT does")
+		findings[0] = judge(p.Way() != once.WayRelayed, "peer", found, warn, found, "no direct way stands so far; the lines below say what was tried; once doctor, here and there, says what a NAT does")
 	}
 	for _, line := range node.Tried(id) {
 		findings = append(findings, finding{fine, "tried", line, ""})
@@ -126,4 +133,18 @@ func examinePeer(ctx context.Context, with *common, who string, wait time.Durati
 		return errUnwell
 	}
 	return nil
+}
+
+// reach asks a peer for a sign of life until some time, and once in any case.
+func reach(ctx context.Context, node *once.Node, id uuid.UUID, until time.Time) (took time.Duration, err error) {
+	within, cancel := context.WithDeadline(ctx, later(until, time.Now().Add(time.Second)))
+	defer cancel()
+	return node.Ping(within, id)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }

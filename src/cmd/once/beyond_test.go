@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,12 +37,17 @@ func TestBeyond(t *testing.T) {
 	p.exits(0)
 	p = h.start(alone("cyd", "ping", "zoe", "--wait", "100ms")...)
 	p.exits(exitFailed)
-	p = h.start(alone("cyd", "doctor", "ana")...)
+	p = h.start(alone("cyd", "doctor", "ana", "--group", "room")...)
 	p.sees(`^ok +peer +ana \([0-9a-f-]{36}\) answers by way of lan in .*, sealed$`)
 	p.sees(`^ok +tried +(relayed|lan 127\.0\.0\.1:\d+): `)
 	p.exits(0)
 	p = h.start(alone("cyd", "doctor")...)
 	p.seesAll(`^ok +server +127\.0\.0\.1:\d+ answers in .*, and sees this node at 127\.0\.0\.1:\d+$`, `^ok +nat +none`, `^ok +relay`)
+
+	wrong := regexp.MustCompile(`key=[-\w]{8}`).ReplaceAllString(address, "key=AAAAAAAA")
+	p = h.start(alone("cyd", "doctor", "--server", wrong)...)
+	p.sees(`^fail  server +127\.0\.0\.1:\d+ does not answer: it ends connections in the handshake: the KEY of its address may be another's`)
+	p.exits(exitFailed)
 
 	p = h.start("ping", "ben", "--identity", h.path("ana")) // which is asked of the node that runs
 	p.sees(`^ben answers by way of lan in `)
@@ -50,7 +56,9 @@ func TestBeyond(t *testing.T) {
 		t.Fatal(err)
 	}
 	ben.says("still here")
-	ana.sees(`"shout".*"still here"`)
+	ana.seesAll(`"shout".*"still here"`, `"network".*"no rendezvous server is of use now, .*: 127\.0\.0\.1:\d+: .*refused"`)
+	h.complains(t, "no server is of use now (127.0.0.1:", exitFailed, alone("cyd", "whisper", "zoe", "hi", "--wait", "1s")...)
+	h.complains(t, "no server is of use now (127.0.0.1:", exitFailed, alone("cyd", "ping", "zoe", "--wait", "1s")...)
 	p = h.start(alone("cyd", "doctor")...)
 	p.sees(`^fail  server +127\.0\.0\.1:\d+ does not answer: `)
 	p.exits(exitFailed)
@@ -62,6 +70,18 @@ func TestSeparate(t *testing.T) {
 	for text, want := range map[string][]string{"a,b": {"a", "b"}, one: {one}, one + "," + two: {one, two}, "none": {"none"}, "": {""}} {
 		if got := separate(text); !slices.Equal(got, want) {
 			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+// TestCheckBeyond tells a server that lets the node in no more from one that does not answer.
+func TestCheckBeyond(t *testing.T) {
+	const one = "once://192.0.2.1:5671/?key=K"
+	servers := map[string]string{one: `the server says "the network has revoked it"`}
+	for facts, want := range map[string]string{"refused " + one: "does not let this node in: the server says", "": "does not answer: the server says"} {
+		got := checkBeyond(servers, map[string]string{facts: "revoked"})
+		if len(got) != 1 || got[0].Status != fail || !strings.Contains(got[0].Found, "192.0.2.1:5671 "+want) {
+			t.Errorf("%q: %+v", facts, got)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,14 +28,23 @@ const (
 	mostGreeting  = 10 * time.Minute
 )
 
+// How long it is looked around, how long for a direct way to a peer, and how much longer for
+// servers of which it is not known yet whether they answer: as long as attempts last.
+const (
+	looking  = 3 * time.Second
+	reaching = 15 * time.Second
+	knocking = 15 * time.Second
+)
+
 // errUnwell is why the program fails if something is found to.
 var errUnwell = errors.New("something does not work: the lines that begin with fail say what to do")
 
 func doctorCommand(with *common) *cobra.Command {
 	var wait time.Duration
+	var groups []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "doctor [NAME-or-ID] [--wait 3s] [--json]",
+		Use:   "doctor [NAME-or-ID] [--group GROUP]... [--wait 3s] [--json]",
 		Short: "find out why nodes do not find each other, and what to do",
 		Long: `Doctor looks at the interfaces, starts a node, and tells whether its beacons are
 heard, whether its servers answer, where they see it and what its NAT does,
@@ -43,20 +53,25 @@ is there, who is refused, and what is odd about them. If a node runs with the
 identity already, that one is asked; if it does not let itself be asked, it is
 left alone, and another looks around.
 Each line is ok, warn or fail, with what was found; the next says what to do.
-The exit status is 1 if something fails.
+The exit status is 1 if something fails. A server may take it longer than --wait
+to be known to answer, or not to.
 
 With a NAME it tells how that peer is reached, what was tried for that, and why
-the rest has failed; --wait is for how long it looks for a direct way.`,
+the rest has failed; --wait is for how long it looks for a direct way, 15s if it
+is not given.`,
 		Example: `  once doctor
   once doctor ana --wait 10s
   once doctor --interface eth0 --json | jq 'select(.status != "ok")'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: whileRead(func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return examinePeer(cmd.Context(), with, args[0], wait, asJSON)
+				if !with.given("wait") {
+					wait = reaching
+				}
+				return examinePeer(cmd.Context(), with, args[0], groups, wait, asJSON)
 			}
 			with.config.Greeting = min(max(wait*3/4, leastGreeting), mostGreeting) // so that who cannot be met is known by the end
-			findings, err := examine(cmd.Context(), with, wait)
+			findings, err := examine(cmd.Context(), with, groups, wait)
 			if err != nil {
 				return err
 			}
@@ -71,7 +86,8 @@ the rest has failed; --wait is for how long it looks for a direct way.`,
 			return nil
 		}),
 	}
-	waitFlag(cmd.Flags(), &wait, 3*time.Second, "how long to listen to the network")
+	waitFlag(cmd.Flags(), &wait, looking, "how long to listen to the network")
+	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, whose members are connected with; may be repeated")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
@@ -105,10 +121,10 @@ func judge(good bool, check, found, status, otherwise, advice string) finding {
 
 // examine answers all questions. It fails only if it is interrupted, or was asked
 // wrongly.
-func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, error) {
+func examine(ctx context.Context, with *common, groups []string, wait time.Duration) ([]finding, error) {
 	findings := []finding{checkInterfaces(with)}
 	with.brief = true
-	node, err := with.start(ctx, io.Discard)
+	node, err := with.start(ctx, io.Discard, groups...)
 	if isUsage(err) {
 		return nil, err
 	}
@@ -117,7 +133,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		findings = append(findings, finding{warn, "node", "one runs already: " + err.Error(),
 			"if that is the node that you mean, all is well: it is left alone, and somebody new has found what follows"})
 		as = with.somebodyNew()
-		node, err = as.start(ctx, io.Discard)
+		node, err = as.start(ctx, io.Discard, groups...)
 	}
 	if err != nil {
 		return append(findings, refusal(err)), nil
@@ -126,25 +142,7 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 	if holder := node.Holder(); holder != "" {
 		findings = append(findings, finding{fine, "node", "runs already, as " + node.Name() + " in process " + holder + ", and is asked", ""})
 	}
-	var odd []finding
-	var replaced []string
-	err = await(ctx, node, wait, func() bool { return false }, func(event once.Event) error {
-		switch e := event.(type) {
-		case *once.Notice:
-			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
-		case *once.Twin:
-			odd = append(odd, finding{fail, "twin", twin(e), copied})
-		case *once.Exit:
-			if e.Reason == once.Replaced {
-				replaced = append(replaced, fmt.Sprintf("%s (%s)", clean(e.Peer.Name()), e.Peer.UUID()))
-			}
-		case *once.Unreachable:
-			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text) + toldAgo(e), "nft list ruleset shows what a firewall drops"})
-		case *once.Refusal:
-			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text) + toldAgo(e), wayIn(e)})
-		}
-		return nil
-	})
+	odd, replaced, err := overhear(ctx, node, wait)
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return nil, err
 	}
@@ -170,4 +168,43 @@ func examine(ctx context.Context, with *common, wait time.Duration) ([]finding, 
 		return findings, nil // members show themselves to members only
 	}
 	return append(findings, checkPeers(node.Peers(), len(node.Known()), time.Now())...), nil
+}
+
+// overhear returns what is odd of what happens in a while, and longer if there are servers of
+// which it is not known yet whether they answer; and who was replaced. It fails with
+// context.DeadlineExceeded if nothing else ends it.
+func overhear(ctx context.Context, node *once.Node, wait time.Duration) (odd []finding, replaced []string, err error) {
+	take := func(event once.Event) error {
+		switch e := event.(type) {
+		case *once.Notice:
+			odd = append(odd, finding{warn, "network", e.Text, "see whether it lasts; once interfaces lists what there is now"})
+		case *once.Twin:
+			odd = append(odd, finding{fail, "twin", twin(e), copied})
+		case *once.Exit:
+			if e.Reason == once.Replaced {
+				replaced = append(replaced, fmt.Sprintf("%s (%s)", clean(e.Peer.Name()), e.Peer.UUID()))
+			}
+		case *once.Unreachable:
+			odd = append(odd, finding{fail, "reach", refused(e.Peer, e.Text) + toldAgo(e), "nft list ruleset shows what a firewall drops"})
+		case *once.Refusal:
+			odd = append(odd, finding{warn, "refused", refused(e.Peer, e.Text) + toldAgo(e), wayIn(e)})
+		}
+		return nil
+	}
+	never := func() bool { return false }
+	err = await(ctx, node, wait, never, take)
+	for until := time.Now().Add(knocking); errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && sought(node) && time.Now().Before(until); {
+		err = await(ctx, node, glance, never, take)
+	}
+	return odd, replaced, err
+}
+
+// sought tells whether there is a server of which it is not known yet whether it answers.
+func sought(node *once.Node) bool {
+	for name := range node.Beyond() {
+		if strings.HasPrefix(name, "sought ") {
+			return true
+		}
+	}
+	return false
 }

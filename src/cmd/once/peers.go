@@ -29,9 +29,10 @@ func peersCommand(with *common) *cobra.Command {
 		Use:   "peers [--wait 2s | --watch [--group GROUP]... [--for 1h]] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
-protection and groups. A name may belong to several peers, an id to one only; a
-terminal shows as many of its digits as tell it from the others, and those are
-enough wherever an id is asked for. Protection is plain for nothing, curve for
+protection and groups. The exit status is 1 if nobody is there. A name may
+belong to several peers, an id to one only; a terminal shows as many of its
+digits as tell it from the others, and those are enough wherever an id is asked
+for. Protection is plain for nothing, curve for
 an encrypted connection, and sealed for content that is encrypted from end to
 end. The way there is lan, direct for one across the internet, or relayed for
 one through a server, while no better one is found; it is none to those whom
@@ -75,7 +76,7 @@ it, as Ctrl-C does, and so does --for.`,
 			}
 			peers := node.Peers()
 			if len(peers) == 0 && len(node.Known()) == 0 {
-				fmt.Fprintln(os.Stderr, "once: nobody is here:", hint)
+				return fmt.Errorf("nobody is here: %s", advice(node))
 			}
 			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers, node.Known())
 		}),

@@ -75,7 +75,7 @@ func seek(ctx context.Context, node *once.Node, who string, wait time.Duration) 
 		case isItself(node, who):
 			return uuid.Nil, fmt.Errorf("%q is this node itself", who)
 		case time.Now().After(until):
-			return uuid.Nil, fmt.Errorf("%q is not here: %s", who, hint)
+			return uuid.Nil, fmt.Errorf("%q is not here: %s", who, advice(node))
 		}
 		if err := await(ctx, node, glance, func() bool { return false }, warnOf); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return uuid.Nil, because(ctx, node, err)

@@ -91,7 +91,7 @@ func TestDefaultProfile(t *testing.T) {
 	id := u.fields(strings.Join(u.does(0, "identity", "show").seen, "\n"))["id"]
 	u.does(0, "peers", "--wait", "1s")
 	watcher.sees(`\tenter\t` + id)
-	u.does(0, "peers", "--wait", "1s", "--security", "plain") // which has no identity
+	u.does(0, "peers", "--wait", "1s", "--security", "plain") // which has no identity, and sees the watcher
 	u.does(1, "peers", "--wait", "1s", "--identity", "ben").complains("chmod")
 }
 
@@ -292,7 +292,7 @@ func TestPrivateNetwork(t *testing.T) {
 		t.Errorf("who has the roll is %+v, %v", who, err)
 	}
 	ana.sees(`ben.* is gone`)
-	u.does(0, "peers", "--wait", "500ms").complains("nobody is here")
+	u.does(1, "peers", "--wait", "500ms").complains("nobody is here")
 	second := u.start("listen")
 	second.sees(`\trefused\t\S+\tben\t`) // which is told who comes later too
 	ana.interrupt()

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +17,21 @@ import (
 
 // hint is what to do when nobody is found.
 const hint = "are all on the same --interface and --port, with the same --security? is --wait long enough? see once doctor"
+
+// advice is that, and if none of the node's servers answers, why not.
+func advice(node *once.Node) string {
+	var away []string
+	servers := node.Servers()
+	for _, address := range slices.Sorted(maps.Keys(servers)) {
+		if trouble := servers[address]; trouble != "" {
+			away = append(away, hostsOf(address)+": "+clean(trouble))
+		}
+	}
+	if len(away) == 0 || len(away) < len(servers) {
+		return hint
+	}
+	return "no server is of use now (" + strings.Join(away, "; ") + "); " + hint
+}
 
 // recipient is whom a message is for.
 type recipient struct {
@@ -109,7 +126,7 @@ func (r recipient) present() bool { return len(r.peers()) > 0 }
 func (r recipient) await(ctx context.Context, wait time.Duration, show func(once.Event) error) error {
 	err := r.look(ctx, wait, show)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", r.title, wait, len(r.node.Peers()), hint)
+		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", r.title, wait, len(r.node.Peers()), advice(r.node))
 	}
 	return err
 }

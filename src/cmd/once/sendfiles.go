@@ -89,7 +89,7 @@ func (t *transfers) send(ctx context.Context, to recipient, toAll bool, paths []
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", to.title, wait, len(t.node.Peers()), hint)
+		return fmt.Errorf("%s: nobody there within %v, of %d peers seen: %s", to.title, wait, len(t.node.Peers()), advice(t.node))
 	case err != nil:
 		return err
 	}
