@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm89b81de303190330') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm878c9704327c11e8') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m89b81de303190330"
+	Model  = "m878c9704327c11e8"
 )
 
 // Codes of errors that have no name in the class models.

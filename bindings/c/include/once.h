@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m89b81de303190330"
+#define ONCE_MODEL "m878c9704327c11e8"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)

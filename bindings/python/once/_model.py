@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m89b81de303190330"):
+if lib.once_compatible(1, b"m878c9704327c11e8"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()

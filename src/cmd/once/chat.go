@@ -34,8 +34,9 @@ with status 1, as does one that somebody is not known to have got.`,
 		Example: `  once chat --group room --name ana
   once chat --group room --group news --interface eth0
   printf 'hello\n/whisper ana psst\n' | once chat --group room --name ben`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), with, groups, wait) },
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{readsInput: ""},
+		RunE:        func(cmd *cobra.Command, _ []string) error { return runChat(cmd.Context(), with, groups, wait) },
 	}
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, and if it is the first, to talk to; may be repeated")
 	with.contestFlag(cmd.Flags())

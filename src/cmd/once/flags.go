@@ -45,7 +45,10 @@ func (c *common) begin(cmd *cobra.Command) error {
 	c.given = cmd.Flags().Changed
 	c.typed = func(flag string) string { return asTyped(cmd, flag) }
 	c.explain = func(err error) string { return explain(cmd, err) }
-	return environment(cmd)
+	if err := environment(cmd); err != nil {
+		return err
+	}
+	return c.serversOf(cmd)
 }
 
 func (c *common) register(flags *pflag.FlagSet) {

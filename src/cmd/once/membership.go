@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -38,8 +39,10 @@ identity new), and no secret.
 With --server the members find each other across the internet, by the server
 whose ADDRESS once server prints. The network remembers it: this invite and
 all later ones bring it along, and who takes one has nothing to set. The
-address has the network's SECRET, and so the invite is a secret then; none
-has the network forget its servers.
+address has the network's SECRET, and so the invite is a secret then; who is
+on the same host can see command lines, and so @FILE, or - for standard input,
+is better than the address itself. The word none has the network forget its
+servers.
 
 With --again a member is invited once more, and its membership renewed: the
 invite is the same as before if nobody has met the member yet, because it may
@@ -48,7 +51,7 @@ takes the renewal by itself. Then the members that can be reached are told,
 and who was is said.`,
 		Example: `  once invite ana
   once invite ben --id 5c0e9b4e-3c1f-8a4e-8a8f-0d5f6a3f9f0e --role printer --days 30
-  once invite ana --server 'once://once.example.org/?key=...#...'
+  once invite ana --server @address
   once invite ana --again
   once invite cleo --qr`,
 		Args: cobra.ExactArgs(1),
@@ -57,7 +60,7 @@ and who was is said.`,
 			if err != nil {
 				return err
 			}
-			servers, err := remember(network, address)
+			servers, err := remember(cmd.Context(), network, address)
 			if err != nil {
 				return err
 			}
@@ -101,7 +104,7 @@ and who was is said.`,
 	plainly(cmd.Flags(), "id", "give an id as once identity show tells it")
 	cmd.Flags().StringArrayVar(&roles, "role", nil, "`ROLE` that the member has, for applications; may be repeated")
 	to.register(with, cmd.Flags())
-	cmd.Flags().StringVar(&address, "server", "", "have the network's members stay with the rendezvous server at `ADDRESS`, or with none any more")
+	cmd.Flags().StringVar(&address, "server", "", "have the network's members stay with the rendezvous server at `ADDRESS`, or at that in @FILE or, by -, in standard input, or with none any more")
 	cmd.Flags().BoolVar(&again, "again", false, "invite a member once more, and renew its membership")
 	cmd.Flags().IntVar(&days, "days", 365, "how many `DAYS` the membership lasts")
 	plainly(cmd.Flags(), "days", "give a number from 1 to 3650")
@@ -113,9 +116,15 @@ and who was is said.`,
 
 // remember has a network remember a server, if there is an address, and returns those that its
 // invites bring.
-func remember(network *once.NetworkKey, address string) ([]string, error) {
-	var err error
-	switch address {
+func remember(ctx context.Context, network *once.NetworkKey, address string) ([]string, error) {
+	list, err := addresses(ctx, address)
+	switch {
+	case err != nil:
+		return nil, usage("--server %s: %w", address, err)
+	case len(list) > 1:
+		return nil, usage("--server %s: %d addresses are there: give one at a time", address, len(list))
+	}
+	switch address = list[0]; address {
 	case "":
 	case nobody:
 		err = network.SetServer("")

@@ -55,7 +55,8 @@ a time. JSON is as in send.`,
 		Example: `  once receive
   once receive --from ana --into ~/Downloads --max 2G
   once receive --keep --yes --group team --json`,
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{readsInput: "yes from"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !want.yes && len(want.from) == 0 && !isTerminal(os.Stdin) {
 				return usage("without a terminal to ask on, say whose files to take: --from NAME, or --yes for anybody's")

@@ -52,7 +52,7 @@ func (c *common) settingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.config.Advertise, "advertise", "", "where others can reach this node, as `tcp://ADDRESS:PORT`, if not where it accepts connections; beacons do not tell it")
 	flags.StringVar(&c.config.GossipBind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
 	flags.StringArrayVar(&c.config.GossipConnect, "gossip-connect", nil, "find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
-	flags.StringArrayVar(&c.config.Servers, "server", nil, "find others across the internet by the rendezvous server at `ADDRESS`, as once server prints it, or none (default: those of the invite); may be repeated")
+	flags.StringArrayVar(&c.config.Servers, "server", nil, "find others across the internet by the rendezvous server at `ADDRESS`, as once server prints it; by those in @FILE or, by -, in standard input, a line each, which other users cannot see; or by none (default: those of the invite); may be repeated")
 }
 
 // contestFlag registers a flag that only some commands have.

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m89b81de303190330");
+        Abi.compatible(1, "m878c9704327c11e8");
     }
 
     private Lib() {}
