@@ -42,6 +42,9 @@ int once_node_set_linger (uint64_t self, int64_t interval);
 int once_node_set_max_message (uint64_t self, int64_t size);
 int once_node_set_outbox (uint64_t self, int64_t size);
 int once_node_set_inbox (uint64_t self, int64_t size);
+int once_node_set_max_peers (uint64_t self, int64_t number);
+int once_node_set_max_strangers (uint64_t self, int64_t number);
+int once_node_set_max_per_address (uint64_t self, int64_t number);
 int once_node_set_log (uint64_t self);
 int once_node_start (uint64_t self, int64_t timeout, uint64_t cancel);
 int once_node_stop (uint64_t self);
@@ -132,7 +135,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m878c9704327c11e8") ~= 0 then
+if abi.lib.once_compatible(1, "m67126475949d485b") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -302,6 +305,9 @@ local set_node = {
   max_message = function(self, given) self:set_max_message(given) end,
   outbox = function(self, given) self:set_outbox(given) end,
   inbox = function(self, given) self:set_inbox(given) end,
+  max_peers = function(self, given) self:set_max_peers(given) end,
+  max_strangers = function(self, given) self:set_max_strangers(given) end,
+  max_per_address = function(self, given) self:set_max_per_address(given) end,
 }
 
 -- Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID.
@@ -514,6 +520,21 @@ end
 -- Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
 function Node:set_inbox(size_)
   abi.check(self.handle, abi.lib.once_node_set_inbox(self.handle, size_))
+end
+
+-- Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range.
+function Node:set_max_peers(number_)
+  abi.check(self.handle, abi.lib.once_node_set_max_peers(self.handle, number_))
+end
+
+-- Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range.
+function Node:set_max_strangers(number_)
+  abi.check(self.handle, abi.lib.once_node_set_max_strangers(self.handle, number_))
+end
+
+-- Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range.
+function Node:set_max_per_address(number_)
+  abi.check(self.handle, abi.lib.once_node_set_max_per_address(self.handle, number_))
 end
 
 -- Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity.

@@ -187,6 +187,12 @@ export interface NodeSettings {
   outbox?: number
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. */
   inbox?: number
+  /** Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. */
+  maxPeers?: number
+  /** Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. */
+  maxStrangers?: number
+  /** Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. */
+  maxPerAddress?: number
   /** Sets who takes the node's log; without it nobody does. */
   logger?: (...args: any[]) => void
 }
@@ -270,6 +276,12 @@ export class Node extends Handle implements AsyncIterable<Event> {
   setOutbox (size: number): void
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range. */
   setInbox (size: number): void
+  /** Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range. */
+  setMaxPeers (number: number): void
+  /** Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range. */
+  setMaxStrangers (number: number): void
+  /** Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range. */
+  setMaxPerAddress (number: number): void
   /** Sets who takes the node's log; without it nobody does. */
   setLog (handler: (...args: any[]) => void): void
   /** Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity. */

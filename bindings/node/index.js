@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm878c9704327c11e8') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm67126475949d485b') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -200,6 +200,9 @@ const once_node_set_linger = abi.func('int once_node_set_linger(uint64_t self, i
 const once_node_set_max_message = abi.func('int once_node_set_max_message(uint64_t self, int64_t size)')
 const once_node_set_outbox = abi.func('int once_node_set_outbox(uint64_t self, int64_t size)')
 const once_node_set_inbox = abi.func('int once_node_set_inbox(uint64_t self, int64_t size)')
+const once_node_set_max_peers = abi.func('int once_node_set_max_peers(uint64_t self, int64_t number)')
+const once_node_set_max_strangers = abi.func('int once_node_set_max_strangers(uint64_t self, int64_t number)')
+const once_node_set_max_per_address = abi.func('int once_node_set_max_per_address(uint64_t self, int64_t number)')
 const once_node_set_log = abi.func('int once_node_set_log(uint64_t self, void *handler, void *handler_context)')
 const once_node_start = abi.func('int once_node_start(uint64_t self, int64_t timeout, uint64_t cancel)')
 const once_node_stop = abi.func('int once_node_stop(uint64_t self)')
@@ -459,6 +462,21 @@ class Node extends Source {
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range. */
   setInbox (size) {
     abi.check(this.handle, once_node_set_inbox(this.handle, abi.whole(size)))
+  }
+
+  /** Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range. */
+  setMaxPeers (number) {
+    abi.check(this.handle, once_node_set_max_peers(this.handle, abi.whole(number)))
+  }
+
+  /** Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range. */
+  setMaxStrangers (number) {
+    abi.check(this.handle, once_node_set_max_strangers(this.handle, abi.whole(number)))
+  }
+
+  /** Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range. */
+  setMaxPerAddress (number) {
+    abi.check(this.handle, once_node_set_max_per_address(this.handle, abi.whole(number)))
   }
 
   /** Sets who takes the node's log; without it nobody does. */
@@ -732,6 +750,15 @@ function set_node (self, name, value) {
       break
     case 'inbox':
       self.setInbox(value)
+      break
+    case 'maxPeers':
+      self.setMaxPeers(value)
+      break
+    case 'maxStrangers':
+      self.setMaxStrangers(value)
+      break
+    case 'maxPerAddress':
+      self.setMaxPerAddress(value)
       break
     case 'logger':
       self.setLog(value)

@@ -198,7 +198,7 @@ func (g *gate) stands(t *testing.T) {
 func TestCurveOfDebtors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(t, with(t, Config{Security: api.NodeSecuritySecure}), with(t, Config{Security: api.NodeSecuritySecure}))
-		for range FailuresBurst {
+		for range failuresBurst {
 			visit, _ := g.called.Throttle.Admit(at("10.0.0.1"), time.Now())
 			_ = visit.Afford(time.Now())
 			visit.End()

@@ -33,8 +33,12 @@ type Config struct {
 	Curve    *ecdh.PrivateKey // the key to use in place of the identity's; nil for that
 	Plain    uuid.UUID        // the id of a node without identity
 	Wall     func() time.Time // what cards are dated by
-	Log      *slog.Logger
-	Warn     func(text string) // told of what is wrong and no reason not to start
+
+	Strangers  int // that may wait at a time; 0 is the default of the model
+	PerAddress int // of one address; 0 likewise
+
+	Log  *slog.Logger
+	Warn func(text string) // told of what is wrong and no reason not to start
 }
 
 // Level is how well a node is to be protected. More is higher.
@@ -89,7 +93,7 @@ type Guard struct {
 // New settles how a node protects itself, and takes its identity for it alone until
 // Release.
 func New(c Config) (*Guard, error) {
-	g := &Guard{name: c.Name, Names: newNames(), Throttle: newThrottle(), wall: c.Wall, log: c.Log}
+	g := &Guard{name: c.Name, Names: newNames(), Throttle: newThrottle(c.Strangers, c.PerAddress), wall: c.Wall, log: c.Log}
 	if err := g.arm(&c); err != nil {
 		return nil, err
 	}

@@ -1,11 +1,14 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sjohnr/at-once/generated/go/api"
 )
 
 // What one address may cost a node. The arithmetic of keys, in a handshake of CURVE or
@@ -14,22 +17,19 @@ import (
 // once, and so much is forgiven a second; if many addresses owe, each may owe less. Who
 // goes before it has come to that owes nothing, none owes more than it may, and all
 // together not more than a second beyond that. Of the connections whose greeting has
-// not been accepted, one address may have half, and the last quarter is for addresses
-// that have none: there is room for the next unless hundreds are hostile.
+// not been accepted, one address may have as many as the settings say, half of all unless
+// they say otherwise, and the last quarter is for addresses that have none: there is room
+// for the next unless hundreds are hostile. Who may have more may owe more at once.
 const (
-	FailuresBurst = 64
 	failuresTight = 4 // while all owe failuresTotal
 	failuresTotal = 1024
 	FailuresRate  = 16 // a second, for each address
 	totalRate     = 256
-	maxOfAddress  = MaxStrangers / 2
-	maxOfMany     = MaxStrangers * 3 / 4 // of addresses that have more than one
-	maxAddresses  = 4096                 // known at a time; the rest share what one may
+	maxAddresses  = 4096 // known at a time; the rest share what one may
 )
 
-// MaxStrangers is how many connections may stand at a time whose greeting has not been
-// accepted; further ones are closed and counted.
-const MaxStrangers = 1024
+// BurstOf returns what an address may owe at once that may have so many connections.
+func BurstOf(perAddress int) float64 { return float64(perAddress) / 8 }
 
 // Throttle bounds what connections of strangers cost. Its methods, and those of the
 // visits that it lets in, are safe for concurrent use; those of one visit are not.
@@ -37,10 +37,22 @@ type Throttle struct {
 	mu        sync.Mutex
 	addresses map[netip.Prefix]*account
 	total     account
+
+	strangers, perAddress int // that may stand at a time
 }
 
-// newThrottle returns a throttle that nobody owes anything.
-func newThrottle() *Throttle { return &Throttle{addresses: map[netip.Prefix]*account{}} }
+// newThrottle returns a throttle that nobody owes anything, for so many strangers in all and
+// of an address, 0 for the defaults.
+func newThrottle(strangers, perAddress int) *Throttle {
+	return &Throttle{
+		addresses: map[netip.Prefix]*account{},
+		strangers: cmp.Or(strangers, api.DefaultNodeMaxStrangers), perAddress: cmp.Or(perAddress, api.DefaultNodeMaxPerAddress),
+	}
+}
+
+// Strangers returns how many connections may stand at a time whose greeting has not been
+// accepted; further ones are to be closed.
+func (t *Throttle) Strangers() int { return t.strangers }
 
 // ErrDebt says that an address owes too much.
 var ErrDebt = errors.New("its address has cost too much of late")
@@ -79,7 +91,7 @@ func (t *Throttle) Admit(addr net.Addr, now time.Time) (v Visit, ok bool) {
 		}
 	}
 	a.settle(now, FailuresRate)
-	if a.used >= t.burst() || a.standing >= maxOfAddress || a.standing > 0 && t.total.standing >= maxOfMany {
+	if a.used >= t.burst() || a.standing >= t.perAddress || a.standing > 0 && t.total.standing >= t.strangers*3/4 {
 		return v, false
 	}
 	a.standing++
@@ -92,7 +104,7 @@ func (t *Throttle) burst() float64 {
 	if t.total.used >= failuresTotal {
 		return failuresTight
 	}
-	return FailuresBurst
+	return BurstOf(t.perAddress)
 }
 
 // Afford has the address owe for arithmetic that the stranger is about to cause, unless

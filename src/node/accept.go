@@ -15,7 +15,7 @@ type acceptor struct{ *loop }
 
 // accept takes connections until the node stops.
 func (l acceptor) accept(listener net.Listener) {
-	link.Accept(l.ctx, listener, guard.MaxStrangers, func(conn net.Conn, known func()) {
+	link.Accept(l.ctx, listener, l.guard.Throttle.Strangers(), func(conn net.Conn, known func()) {
 		visit, refused := l.admits(conn)
 		if refused != "" {
 			l.count(refused)

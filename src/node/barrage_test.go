@@ -53,7 +53,7 @@ func TestBarrage(t *testing.T) {
 	}
 	var made, faults atomic.Int64
 	var attackers sync.WaitGroup
-	held := make(chan net.Conn, guard.MaxStrangers*addresses)
+	held := make(chan net.Conn, api.DefaultNodeMaxStrangers*addresses)
 	start := time.Now()
 	attack := func(from net.IP, silent bool) {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
@@ -66,7 +66,7 @@ func TestBarrage(t *testing.T) {
 			made.Add(1)
 			_ = conn.(*net.TCPConn).SetLinger(0)
 			_, _ = conn.Write(openings[i%len(openings)]) // the node may have closed it
-			if silent && i < guard.MaxStrangers/each {
+			if silent && i < api.DefaultNodeMaxStrangers/each {
 				held <- conn
 				continue
 			}
@@ -103,7 +103,7 @@ func TestBarrage(t *testing.T) {
 	if took > patient {
 		t.Errorf("the good peer took %v", took)
 	}
-	mayFail := int(addresses * (guard.FailuresBurst + guard.FailuresRate*lasted.Seconds() + each))
+	mayFail := int(addresses * (guard.BurstOf(api.DefaultNodeMaxPerAddress) + guard.FailuresRate*lasted.Seconds() + each))
 	if got := counts["keys computed in vain"]; got > uint64(mayFail) || got == 0 {
 		t.Errorf("keys were computed in vain %d times, of at most %d", got, mayFail)
 	}

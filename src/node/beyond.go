@@ -61,7 +61,7 @@ func (s *base) access(at *site.Site) (*wan.Access, error) {
 	c := wan.Config{
 		Servers: list, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
 		Transport: s.world.Transport, Listen: at.Anyport(), Here: at.Here(),
-		Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
+		Strangers: s.guard.Throttle.Strangers(), Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
 	}
 	if dir := who.Directory(); dir != "" {
 		pins, err := client.OpenPins(filepath.Join(dir, pinFile))

@@ -127,7 +127,7 @@ func TestFloods(t *testing.T) {
 		{"half-open", few, func(net.Conn) {}, "handshakes that failed", few},
 		{"slow loris", few, drip, "handshakes that failed", few},
 		{"no greeting", few, mute, "greetings that never came", few},
-		{"more than there may be", guard.MaxStrangers + 50, func(net.Conn) {}, "connections over the limit", 50},
+		{"more than there may be", api.DefaultNodeMaxStrangers + 50, func(net.Conn) {}, "connections over the limit", 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -169,14 +169,14 @@ func TestStrangersCostLittle(t *testing.T) {
 	ana, ben := friends(t)
 	files, octets := descriptors(t), heap()
 	var conns []net.Conn
-	for i := range guard.MaxStrangers + 10 {
+	for i := range api.DefaultNodeMaxStrangers + 10 {
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
 		conn, err := from.Dial("tcp", strings.TrimPrefix(ana.Endpoint(), "tcp://"))
 		ana.must(err)
 		conns = append(conns, conn)
 	}
 	until(t, "those over the limit are counted", func() bool { return ana.Counts()["connections over the limit"] == 10 })
-	if held := descriptors(t) - files; held > 2*guard.MaxStrangers+10 {
+	if held := descriptors(t) - files; held > 2*api.DefaultNodeMaxStrangers+10 {
 		t.Errorf("%d connections hold %d descriptors", len(conns), held)
 	}
 	if took := heap() - octets; took > memory*len(conns) {
@@ -187,7 +187,7 @@ func TestStrangersCostLittle(t *testing.T) {
 		conn.Close()
 	}
 	until(t, "no descriptor is left", func() bool { return descriptors(t) <= files })
-	until(t, "all have failed", func() bool { return ana.Counts()["handshakes that failed"] == guard.MaxStrangers })
+	until(t, "all have failed", func() bool { return ana.Counts()["handshakes that failed"] == api.DefaultNodeMaxStrangers })
 	ana.talk(ben)
 }
 

@@ -61,6 +61,6 @@ func (n *self) protection() guard.Config {
 	s := &n.settings
 	return guard.Config{
 		Identity: s.who, Chosen: s.chosen, Security: s.Security, Trust: s.Trust, Sealed: len(s.sealed) > 0, Curve: s.curve,
-		Name: n.name, Plain: n.plain, Wall: n.world.Now, Log: s.log, Warn: n.warn,
+		Name: n.name, Plain: n.plain, Strangers: s.MaxStrangers, PerAddress: s.MaxPerAddress, Wall: n.world.Now, Log: s.log, Warn: n.warn,
 	}
 }

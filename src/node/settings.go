@@ -222,6 +222,7 @@ func (s *settings) SetServer(address string) error {
 // core returns the settings of the ZRE core.
 func (s *settings) core() zre.Config {
 	return zre.Config{
+		MaxPeers: s.MaxPeers,
 		Moves:    s.moves(),
 		Headers:  wire.Pairs(s.headers),
 		Greeting: s.Greeting,

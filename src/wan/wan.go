@@ -22,7 +22,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
-	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
@@ -45,6 +44,7 @@ type Config struct {
 	Listen    string         // where to be reached, as [link.Transport] has it
 	Here      bool           // that is where this host alone connects to: no gateway is asked
 	Pins      client.Pins    // what is known of servers; nil remembers nothing
+	Strangers int            // connections that may wait to be greeted
 	Linger    time.Duration
 	Random    func(what string) float64
 	Log       *slog.Logger
@@ -185,7 +185,7 @@ func (a *Access) Run(ctx context.Context, node Node) {
 		a.work.Go(func() { a.mapping.Run(ctx) })
 	}
 	a.work.Go(func() { a.follow(ctx) })
-	link.Accept(ctx, a.listener, guard.MaxStrangers, func(conn net.Conn, over func()) {
+	link.Accept(ctx, a.listener, a.Strangers, func(conn net.Conn, over func()) {
 		node.Take(conn, conn.RemoteAddr(), ladder.RungOf(conn.RemoteAddr()), over)
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {

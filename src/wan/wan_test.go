@@ -29,7 +29,7 @@ func listen(t *testing.T) *Access {
 	}
 	a, err := Listen(t.Context(), Config{
 		Servers:  []rendezvous.Address{{Hosts: []string{"10.0.0.9:5671"}, Key: [32]byte{1}, Secret: rendezvous.Secret{2}}},
-		Identity: own, Transport: link.NewMemory(func(string, string) time.Duration { return 0 }).Host("10.0.0.1"), Listen: "tcp://*:*", Here: true,
+		Identity: own, Transport: link.NewMemory(func(string, string) time.Duration { return 0 }).Host("10.0.0.1"), Listen: "tcp://*:*", Here: true, Strangers: 10,
 		Random: func(string) float64 { return 0.5 }, Log: slog.New(slog.DiscardHandler), Count: func(string) {},
 	})
 	if err != nil {

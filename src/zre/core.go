@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
@@ -62,9 +63,10 @@ func (in Contest) take(c *Core) { c.contest(in.Group) }
 func (in Stop) take(c *Core)    { c.stop() }
 func (in Tick) take(c *Core)    { c.timers.expire(c.now, c.config.slack()) }
 
-// MaxPeers is how many peers are known at a time, half of them by sighting, so that a
-// hostile network costs bounded memory. What comes later is dropped and counted.
-const MaxPeers = 16384
+// MaxPeers is how many peers are known at a time unless the settings say otherwise, half of
+// them by sighting, so that a hostile network costs bounded memory. What comes later is
+// dropped and counted.
+const MaxPeers = api.DefaultNodeMaxPeers
 
 // Core holds what a node knows. It is not safe for concurrent use.
 type Core struct {
@@ -206,7 +208,7 @@ func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
 	switch p := c.peers[id]; {
 	case p != nil:
 		p.sighted(endpoint)
-	case len(c.peers) < MaxPeers/2:
+	case len(c.peers) < c.config.maxPeers()/2:
 		c.dial(c.meet(id, endpoint))
 	default:
 		c.count("sightings over the limit")
@@ -226,7 +228,7 @@ func (c *Core) require(id uuid.UUID, endpoint sight.Endpoint) {
 func (c *Core) miss() {
 	c.timers.set(&c.missing, time.Time{})
 	for id, endpoint := range c.required {
-		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= MaxPeers/2 {
+		if c.peers[id] == nil && id != c.config.ID && len(c.peers) >= c.config.maxPeers()/2 {
 			c.timers.set(&c.missing, c.now.Add(requireAgain))
 		} else if c.peers[id] == nil {
 			c.dial(c.meet(id, endpoint))
@@ -240,7 +242,7 @@ func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
 	if id == c.config.ID || id == uuid.Nil {
 		return nil
 	}
-	if len(c.peers) >= MaxPeers {
+	if len(c.peers) >= c.config.maxPeers() {
 		c.count("peers over the limit")
 		return nil
 	}
@@ -270,7 +272,7 @@ func (c *Core) dial(p *peer) {
 // that carries both directions, may be a stranger.
 func (c *Core) linked(in Linked) {
 	p := c.peers[in.Peer]
-	if p == nil && in.Both && len(c.peers) < MaxPeers/2 {
+	if p == nil && in.Both && len(c.peers) < c.config.maxPeers()/2 {
 		p = c.meet(in.Peer, in.Endpoint)
 	}
 	if p != nil {

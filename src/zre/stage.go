@@ -1,6 +1,7 @@
 package zre
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +19,7 @@ type Config struct {
 	Own         *Badge         // what the node itself can show, as it tells the application; nil for nothing
 	Incarnation uint64         // higher at each start of the node
 	Beacons     bool           // the node has a beacon, which says goodbye when it stops
+	MaxPeers    int            // known at a time; 0 is the default of the model
 	Greeting    time.Duration
 	Evasive     time.Duration
 	Silent      time.Duration
@@ -34,6 +36,8 @@ type Move struct {
 	About              string // the peer's id, or the group
 	State, Event, Next string
 }
+
+func (c *Config) maxPeers() int { return cmp.Or(c.MaxPeers, MaxPeers) }
 
 // slack is by how much a PING may be late, so that many go out in one go: to
 // wake up is what an idle node spends most on.

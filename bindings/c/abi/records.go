@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m878c9704327c11e8"
+	Model  = "m67126475949d485b"
 )
 
 // Codes of errors that have no name in the class models.

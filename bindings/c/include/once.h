@@ -65,7 +65,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m878c9704327c11e8"
+#define ONCE_MODEL "m67126475949d485b"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -511,6 +511,29 @@ int once_node_set_outbox (once_node_t self, int64_t size);
 //   MiB) if it is not set
 // Errors: ErrStarted.
 int once_node_set_inbox (once_node_t self, int64_t size);
+
+// Sets how many peers may be known at a time, so that a hostile network costs
+// bounded memory. Half of them may be known because they were sighted; those
+// that come later are not met, and counted. It fails if it is out of range.
+//   number: peers; 2 to 1048576; 16384 if it is not set
+// Errors: ErrStarted.
+int once_node_set_max_peers (once_node_t self, int64_t number);
+
+// Sets how many connections may stand at a time whose greeting has not been
+// accepted yet; further ones are closed, and counted. It fails if it is out of
+// range.
+//   number: connections; 16 to 65536; 1024 if it is not set
+// Errors: ErrStarted.
+int once_node_set_max_strangers (once_node_t self, int64_t number);
+
+// Sets how many of those one address may have: an IPv4 address, or a network
+// of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of
+// keys that may be in vain. Raise it where many peers are behind one NAT. It
+// is no more than set max strangers allows in all. It fails if it is out of
+// range.
+//   number: connections; 8 to 65536; 512 if it is not set
+// Errors: ErrStarted.
+int once_node_set_max_per_address (once_node_t self, int64_t number);
 
 // Sets who takes the node's log; without it nobody does.
 //   handler: takes each line

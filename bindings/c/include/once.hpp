@@ -240,6 +240,9 @@ public:
     void set_max_message (int64_t size) const; // Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range.
     void set_outbox (int64_t size) const; // Sets how many octets may wait for each peer. A message larger than that waits until the queue is empty. It fails if it is out of range.
     void set_inbox (int64_t size) const; // Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
+    void set_max_peers (int64_t number) const; // Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range.
+    void set_max_strangers (int64_t number) const; // Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range.
+    void set_max_per_address (int64_t number) const; // Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range.
     void set_log (once_node_log_fn * handler, void *context = nullptr) const; // Sets who takes the node's log; without it nobody does.
     void start (int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity.
     void stop () const; // Says goodbye to the peers, waits for at most the linger time until they have taken all that was said to them, and closes all connections. Events that wait can still be read; after the last one, recv fails. It fails if it has and peers are not known to have got what was said to them.
@@ -601,6 +604,21 @@ inline void Node::set_outbox (int64_t size) const
 inline void Node::set_inbox (int64_t size) const
 {
     check (handle (), once_node_set_inbox (handle (), size));
+}
+
+inline void Node::set_max_peers (int64_t number) const
+{
+    check (handle (), once_node_set_max_peers (handle (), number));
+}
+
+inline void Node::set_max_strangers (int64_t number) const
+{
+    check (handle (), once_node_set_max_strangers (handle (), number));
+}
+
+inline void Node::set_max_per_address (int64_t number) const
+{
+    check (handle (), once_node_set_max_per_address (handle (), number));
 }
 
 inline void Node::set_log (once_node_log_fn * handler, void *context) const

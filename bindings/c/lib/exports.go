@@ -390,6 +390,33 @@ func go_once_node_set_inbox(self C.uint64_t, size C.int64_t) C.int {
 	return C.int(e.Fail(object.SetInbox(int(size))))
 }
 
+//export go_once_node_set_max_peers
+func go_once_node_set_max_peers(self C.uint64_t, number C.int64_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetMaxPeers(int(number))))
+}
+
+//export go_once_node_set_max_strangers
+func go_once_node_set_max_strangers(self C.uint64_t, number C.int64_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetMaxStrangers(int(number))))
+}
+
+//export go_once_node_set_max_per_address
+func go_once_node_set_max_per_address(self C.uint64_t, number C.int64_t) C.int {
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	return C.int(e.Fail(object.SetMaxPerAddress(int(number))))
+}
+
 //export go_once_node_set_log
 func go_once_node_set_log(self C.uint64_t, handler *C.once_node_log_fn, handler_context unsafe.Pointer) C.int {
 	object, _, code := abi.Of[*libonce.Node](uint64(self))

@@ -393,6 +393,30 @@ once_node_set_inbox (once_node_t self, int64_t size)
 }
 
 int
+once_node_set_max_peers (once_node_t self, int64_t number)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_set_max_peers (self, number);
+}
+
+int
+once_node_set_max_strangers (once_node_t self, int64_t number)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_set_max_strangers (self, number);
+}
+
+int
+once_node_set_max_per_address (once_node_t self, int64_t number)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return go_once_node_set_max_per_address (self, number);
+}
+
+int
 once_node_set_log (once_node_t self, once_node_log_fn *handler, void *handler_context)
 {
     if (once_forked)

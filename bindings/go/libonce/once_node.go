@@ -892,6 +892,75 @@ func (n *Node) SetInbox(size int) error {
 	return n.engine.SetInbox(size)
 }
 
+// SetMaxPeers sets how many peers may be known at a time, so that a hostile
+// network costs bounded memory. Half of them may be known because they were
+// sighted; those that come later are not met, and counted.
+//
+//   - number: peers; 2 to 1048576; 16384 if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
+//
+// State: draft.
+func (n *Node) SetMaxPeers(number int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Number("SetMaxPeers", "number", number, 2, 1048576); err != nil {
+		return err
+	}
+	return n.engine.SetMaxPeers(number)
+}
+
+// SetMaxStrangers sets how many connections may stand at a time whose greeting
+// has not been accepted yet; further ones are closed, and counted.
+//
+//   - number: connections; 16 to 65536; 1024 if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
+//
+// State: draft.
+func (n *Node) SetMaxStrangers(number int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Number("SetMaxStrangers", "number", number, 16, 65536); err != nil {
+		return err
+	}
+	return n.engine.SetMaxStrangers(number)
+}
+
+// SetMaxPerAddress sets how many of those one address may have: an IPv4
+// address, or a network of IPv6 of 64 bits. An eighth as many may at a time
+// cause the arithmetic of keys that may be in vain. Raise it where many peers
+// are behind one NAT. It is no more than set max strangers allows in all.
+//
+//   - number: connections; 8 to 65536; 512 if it is not set
+//
+// It fails if it is out of range.
+//
+// Only a node that has not been started takes it.
+//
+// Errors: [ErrStarted].
+//
+// State: draft.
+func (n *Node) SetMaxPerAddress(number int) error {
+	if n == nil || n.engine == nil {
+		return api.ErrNotRunning
+	}
+	if err := check.Number("SetMaxPerAddress", "number", number, 8, 65536); err != nil {
+		return err
+	}
+	return n.engine.SetMaxPerAddress(number)
+}
+
 // SetLog sets who takes the node's log; without it nobody does.
 //
 //   - handler: takes each line

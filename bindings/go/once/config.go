@@ -98,9 +98,12 @@ type Config struct {
 	Greeting time.Duration // the longest that connecting and greeting may take; 100 ms to 10 min; default 10 s
 	Linger   time.Duration // the longest that Close waits for peers to take what was said; at most 1 h; default 1 s
 
-	MaxMessage int // octets of one message; who sends more is disconnected, unless a greeting may be as large; 64 KiB to 1 GiB; default 64 MiB
-	Outbox     int // octets that may wait for each peer; 4 KiB to 1 GiB; default 1 MiB
-	Inbox      int // octets that may wait for this program; 4 KiB to 1 GiB; default 16 MiB
+	MaxMessage    int // octets of one message; who sends more is disconnected, unless a greeting may be as large; 64 KiB to 1 GiB; default 64 MiB
+	Outbox        int // octets that may wait for each peer; 4 KiB to 1 GiB; default 1 MiB
+	Inbox         int // octets that may wait for this program; 4 KiB to 1 GiB; default 16 MiB
+	MaxPeers      int // peers that may be known at a time, half of them by sighting; 2 to 1048576; default 16384
+	MaxStrangers  int // how many connections may stand at a time whose greeting has not been accepted; 16 to 65536; default 1024
+	MaxPerAddress int // how many connections of one address may stand at a time whose greeting has not been accepted; raise it where many peers are behind one NAT; 8 to 65536; default 512
 
 	Logger *slog.Logger // takes the node's log; default: nobody does
 }
@@ -138,6 +141,9 @@ func (c *Config) apply(lib *libonce.Node) error {
 		unless("MaxMessage", c.MaxMessage == 0, lib.SetMaxMessage, c.MaxMessage),
 		unless("Outbox", c.Outbox == 0, lib.SetOutbox, c.Outbox),
 		unless("Inbox", c.Inbox == 0, lib.SetInbox, c.Inbox),
+		unless("MaxPeers", c.MaxPeers == 0, lib.SetMaxPeers, c.MaxPeers),
+		unless("MaxStrangers", c.MaxStrangers == 0, lib.SetMaxStrangers, c.MaxStrangers),
+		unless("MaxPerAddress", c.MaxPerAddress == 0, lib.SetMaxPerAddress, c.MaxPerAddress),
 	)
 }
 

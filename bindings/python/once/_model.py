@@ -14,7 +14,7 @@ from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLik
 from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
 from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
 
-if lib.once_compatible(1, b"m878c9704327c11e8"):
+if lib.once_compatible(1, b"m67126475949d485b"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -978,6 +978,12 @@ _once_node_set_outbox = lib.once_node_set_outbox
 _once_node_set_outbox.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_inbox = lib.once_node_set_inbox
 _once_node_set_inbox.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
+_once_node_set_max_peers = lib.once_node_set_max_peers
+_once_node_set_max_peers.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
+_once_node_set_max_strangers = lib.once_node_set_max_strangers
+_once_node_set_max_strangers.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
+_once_node_set_max_per_address = lib.once_node_set_max_per_address
+_once_node_set_max_per_address.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_log = lib.once_node_set_log
 _once_node_set_log.argtypes = (ctypes.c_uint64, ctypes.c_void_p, ctypes.c_void_p,)
 _once_node_start = lib.once_node_start
@@ -1040,7 +1046,7 @@ class Node(Source[Event]):
     _timed_out = TimedOutError
     _room = RoomError
 
-    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, away: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, logger: Handler | None = None) -> None:
+    def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, away: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, inbox: int | None = None, max_peers: int | None = None, max_strangers: int | None = None, max_per_address: int | None = None, logger: Handler | None = None) -> None:
         """Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID."""
         name_ = text(name)
         result = ctypes.c_uint64()
@@ -1109,6 +1115,12 @@ class Node(Source[Event]):
             self.set_outbox(outbox)
         if inbox is not None:
             self.set_inbox(inbox)
+        if max_peers is not None:
+            self.set_max_peers(max_peers)
+        if max_strangers is not None:
+            self.set_max_strangers(max_strangers)
+        if max_per_address is not None:
+            self.set_max_per_address(max_per_address)
         if logger is not None:
             self.set_log(logger)
 
@@ -1365,6 +1377,24 @@ class Node(Source[Event]):
     def set_inbox(self, size: int) -> None:
         """Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range."""
         code = _once_node_set_inbox(self._handle, whole(size))
+        if code:
+            raise fail(self._handle, code)
+
+    def set_max_peers(self, number: int) -> None:
+        """Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range."""
+        code = _once_node_set_max_peers(self._handle, whole(number))
+        if code:
+            raise fail(self._handle, code)
+
+    def set_max_strangers(self, number: int) -> None:
+        """Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range."""
+        code = _once_node_set_max_strangers(self._handle, whole(number))
+        if code:
+            raise fail(self._handle, code)
+
+    def set_max_per_address(self, number: int) -> None:
+        """Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range."""
+        code = _once_node_set_max_per_address(self._handle, whole(number))
         if code:
             raise fail(self._handle, code)
 

@@ -9,21 +9,24 @@ import (
 
 // Defaults of once_node.
 const (
-	DefaultNodeShared     = false
-	DefaultNodeBrief      = false
-	DefaultNodeSecurity   = NodeSecurityAuto
-	DefaultNodeTrust      = NodeTrustOpen
-	DefaultNodeBeaconPort = 5670
-	DefaultNodeInterval   = 1000 * time.Millisecond
-	DefaultNodeEvasive    = 5000 * time.Millisecond
-	DefaultNodeSilent     = 10000 * time.Millisecond
-	DefaultNodeExpired    = 30000 * time.Millisecond
-	DefaultNodeAway       = 300000 * time.Millisecond
-	DefaultNodeGreeting   = 10000 * time.Millisecond
-	DefaultNodeLinger     = 1000 * time.Millisecond
-	DefaultNodeMaxMessage = 67108864
-	DefaultNodeOutbox     = 1048576
-	DefaultNodeInbox      = 16777216
+	DefaultNodeShared        = false
+	DefaultNodeBrief         = false
+	DefaultNodeSecurity      = NodeSecurityAuto
+	DefaultNodeTrust         = NodeTrustOpen
+	DefaultNodeBeaconPort    = 5670
+	DefaultNodeInterval      = 1000 * time.Millisecond
+	DefaultNodeEvasive       = 5000 * time.Millisecond
+	DefaultNodeSilent        = 10000 * time.Millisecond
+	DefaultNodeExpired       = 30000 * time.Millisecond
+	DefaultNodeAway          = 300000 * time.Millisecond
+	DefaultNodeGreeting      = 10000 * time.Millisecond
+	DefaultNodeLinger        = 1000 * time.Millisecond
+	DefaultNodeMaxMessage    = 67108864
+	DefaultNodeOutbox        = 1048576
+	DefaultNodeInbox         = 16777216
+	DefaultNodeMaxPeers      = 16384
+	DefaultNodeMaxStrangers  = 1024
+	DefaultNodeMaxPerAddress = 512
 )
 
 // NodeSettings are what an application may choose before the start and the
@@ -48,37 +51,43 @@ type NodeSettings struct {
 	Trust    NodeTrust    // whom to let in
 	// BeaconPort is the UDP port on which nodes find each other; those with
 	// different ports do not. NoBeacon is for none.
-	BeaconPort int
-	Interval   time.Duration // between beacons
-	Evasive    time.Duration // silence until a peer is asked for a sign of life
-	Silent     time.Duration // silence until it is suspect, more than Evasive
-	Expired    time.Duration // silence until it is gone, more than Silent
-	Away       time.Duration // the same for a peer that is met by servers, if it has been present for as long before
-	Greeting   time.Duration // the longest that connecting and greeting may take
-	Linger     time.Duration // the longest that Close waits for peers to take what was said
-	MaxMessage int           // octets of one message; who sends more is disconnected, unless a greeting may be as large
-	Outbox     int           // octets that may wait for each peer
-	Inbox      int           // octets that may wait for this program
+	BeaconPort    int
+	Interval      time.Duration // between beacons
+	Evasive       time.Duration // silence until a peer is asked for a sign of life
+	Silent        time.Duration // silence until it is suspect, more than Evasive
+	Expired       time.Duration // silence until it is gone, more than Silent
+	Away          time.Duration // the same for a peer that is met by servers, if it has been present for as long before
+	Greeting      time.Duration // the longest that connecting and greeting may take
+	Linger        time.Duration // the longest that Close waits for peers to take what was said
+	MaxMessage    int           // octets of one message; who sends more is disconnected, unless a greeting may be as large
+	Outbox        int           // octets that may wait for each peer
+	Inbox         int           // octets that may wait for this program
+	MaxPeers      int           // peers that may be known at a time, half of them by sighting
+	MaxStrangers  int           // how many connections may stand at a time whose greeting has not been accepted
+	MaxPerAddress int           // how many connections of one address may stand at a time whose greeting has not been accepted; raise it where many peers are behind one NAT
 }
 
 // DefaultNodeSettings returns the defaults. What the engine is to choose has a value below its least.
 func DefaultNodeSettings() NodeSettings {
 	return NodeSettings{
-		Shared:     DefaultNodeShared,
-		Brief:      DefaultNodeBrief,
-		Security:   0,
-		Trust:      0,
-		BeaconPort: -1,
-		Interval:   DefaultNodeInterval,
-		Evasive:    DefaultNodeEvasive,
-		Silent:     DefaultNodeSilent,
-		Expired:    DefaultNodeExpired,
-		Away:       DefaultNodeAway,
-		Greeting:   DefaultNodeGreeting,
-		Linger:     DefaultNodeLinger,
-		MaxMessage: DefaultNodeMaxMessage,
-		Outbox:     DefaultNodeOutbox,
-		Inbox:      DefaultNodeInbox,
+		Shared:        DefaultNodeShared,
+		Brief:         DefaultNodeBrief,
+		Security:      0,
+		Trust:         0,
+		BeaconPort:    -1,
+		Interval:      DefaultNodeInterval,
+		Evasive:       DefaultNodeEvasive,
+		Silent:        DefaultNodeSilent,
+		Expired:       DefaultNodeExpired,
+		Away:          DefaultNodeAway,
+		Greeting:      DefaultNodeGreeting,
+		Linger:        DefaultNodeLinger,
+		MaxMessage:    DefaultNodeMaxMessage,
+		Outbox:        DefaultNodeOutbox,
+		Inbox:         DefaultNodeInbox,
+		MaxPeers:      DefaultNodeMaxPeers,
+		MaxStrangers:  DefaultNodeMaxStrangers,
+		MaxPerAddress: DefaultNodeMaxPerAddress,
 	}
 }
 
@@ -246,6 +255,36 @@ func (s *NodeSettings) SetOutbox(size int) error {
 func (s *NodeSettings) SetInbox(size int) error {
 	return s.Change(func() error {
 		s.Inbox = size
+		return nil
+	})
+}
+
+// SetMaxPeers sets how many peers may be known at a time, so that a hostile
+// network costs bounded memory. Half of them may be known because they were
+// sighted; those that come later are not met, and counted.
+func (s *NodeSettings) SetMaxPeers(number int) error {
+	return s.Change(func() error {
+		s.MaxPeers = number
+		return nil
+	})
+}
+
+// SetMaxStrangers sets how many connections may stand at a time whose greeting
+// has not been accepted yet; further ones are closed, and counted.
+func (s *NodeSettings) SetMaxStrangers(number int) error {
+	return s.Change(func() error {
+		s.MaxStrangers = number
+		return nil
+	})
+}
+
+// SetMaxPerAddress sets how many of those one address may have: an IPv4
+// address, or a network of IPv6 of 64 bits. An eighth as many may at a time
+// cause the arithmetic of keys that may be in vain. Raise it where many peers
+// are behind one NAT. It is no more than set max strangers allows in all.
+func (s *NodeSettings) SetMaxPerAddress(number int) error {
+	return s.Change(func() error {
+		s.MaxPerAddress = number
 		return nil
 	})
 }

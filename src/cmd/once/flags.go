@@ -211,6 +211,29 @@ func (c counting) Set(text string) error {
 	return nil
 }
 
+// within is a flag for a number that has limits.
+type within struct {
+	value       *int
+	least, most int
+}
+
+func (w within) String() string {
+	if w.value == nil || *w.value == 0 { // pflag asks a zero one too
+		return ""
+	}
+	return strconv.Itoa(*w.value)
+}
+func (w within) Type() string { return "number" }
+
+func (w within) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < w.least || n > w.most {
+		return fmt.Errorf("give a number from %d to %d", w.least, w.most)
+	}
+	*w.value = n
+	return nil
+}
+
 // checkName fails if what a flag or an argument gives can be the name of no group or peer.
 func checkName(what, text string) error {
 	if len(text) == 0 || len(text) > maxName { // groups have the limit of nodes

@@ -10,11 +10,14 @@ import (
 
 // What the program says of settings.
 const (
-	maxName           = 255
-	defaultBeaconPort = 5670
-	defaultMaxMessage = 67108864
-	defaultOutbox     = 1048576
-	defaultInbox      = 16777216
+	maxName              = 255
+	defaultBeaconPort    = 5670
+	defaultMaxMessage    = 67108864
+	defaultOutbox        = 1048576
+	defaultInbox         = 16777216
+	defaultMaxPeers      = 16384
+	defaultMaxStrangers  = 1024
+	defaultMaxPerAddress = 512
 )
 
 // flagOf has the flag that sets a field of once.Config.
@@ -34,6 +37,9 @@ var flagOf = map[string]string{
 	"GossipBind":    "gossip-bind",
 	"GossipConnect": "gossip-connect",
 	"Servers":       "server",
+	"MaxPeers":      "max-peers",
+	"MaxStrangers":  "max-strangers",
+	"MaxPerAddress": "max-per-address",
 }
 
 // settingFlags registers the flags of all commands that start a node.
@@ -53,6 +59,9 @@ func (c *common) settingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.config.GossipBind, "gossip-bind", "", "accept gossip at `tcp://ADDRESS:PORT`: who connects is told of the others")
 	flags.StringArrayVar(&c.config.GossipConnect, "gossip-connect", nil, "find others by gossip with the node bound at `tcp://ADDRESS:PORT`; may be repeated")
 	flags.StringArrayVar(&c.config.Servers, "server", nil, "find others across the internet by the rendezvous server at `ADDRESS`, as once server prints it; by those in @FILE or, by -, in standard input, a line each, which other users cannot see; or by none (default: those of the invite); may be repeated")
+	flags.Var(within{&c.config.MaxPeers, 2, 1048576}, "max-peers", "know a `NUMBER` of peers at most, half of them by sighting (default 16384)")
+	flags.Var(within{&c.config.MaxStrangers, 16, 65536}, "max-strangers", "let a `NUMBER` of connections at most wait to be greeted (default 1024)")
+	flags.Var(within{&c.config.MaxPerAddress, 8, 65536}, "max-per-address", "let one address have a `NUMBER` of those at most; raise it for many behind one NAT (default 512)")
 }
 
 // contestFlag registers a flag that only some commands have.

@@ -130,8 +130,8 @@ func (l *linter) programFlag(e *model.Element, v value, setting string) {
 	if v.kind != "enum" && !quotedValue.MatchString(e.Doc()) {
 		l.fault(e, path, "names no value: put what stands for it between backquotes")
 	}
-	if v.kind == "integer" && v.most != "65535" {
-		l.fault(e, path, "holds a number that may be other than 65535 at most: no flag does that yet")
+	if v.kind == "integer" && v.most == "" {
+		l.fault(e, path, "holds a number that has no limit: write max")
 	}
 }
 

@@ -14,7 +14,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m878c9704327c11e8");
+        Abi.compatible(1, "m67126475949d485b");
     }
 
     private Lib() {}
@@ -64,6 +64,9 @@ final class Lib {
     static native int once_node_set_max_message(long self, long size);
     static native int once_node_set_outbox(long self, long size);
     static native int once_node_set_inbox(long self, long size);
+    static native int once_node_set_max_peers(long self, long number);
+    static native int once_node_set_max_strangers(long self, long number);
+    static native int once_node_set_max_per_address(long self, long number);
     static native int once_node_set_log(long self, long handler, long handler_context);
     static native int once_node_start(long self, long timeout, long cancel);
     static native int once_node_stop(long self);

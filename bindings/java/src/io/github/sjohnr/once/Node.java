@@ -348,6 +348,24 @@ public final class Node extends Source<Event> {
         Abi.check(this, Lib.once_node_set_inbox(handle, size));
     }
 
+    /** Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range. */
+    public void setMaxPeers(long number) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_set_max_peers(handle, number));
+    }
+
+    /** Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range. */
+    public void setMaxStrangers(long number) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_set_max_strangers(handle, number));
+    }
+
+    /** Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range. */
+    public void setMaxPerAddress(long number) {
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_node_set_max_per_address(handle, number));
+    }
+
     /** Sets who takes the node's log; without it nobody does. */
     public void setLog(LogFn handler) {
         Arena a = Arena.get();
