@@ -52,7 +52,7 @@ func (c *Client) Run(ctx context.Context, _ sight.Announcement, sighted func([]s
 			break
 		}
 		began := time.Now()
-		c.fail(c.connect(ctx, &c.Address, n))
+		c.fail(c.try(ctx, &c.Address, n))
 		c.shelter(ctx, n)
 		if ctx.Err() != nil {
 			break
@@ -79,6 +79,23 @@ func (c *Client) pause(ctx context.Context, wait time.Duration) (moved bool) {
 	return false
 }
 
+// try is connect, which ends if the host's network changes before there is a conversation:
+// what was begun from where the host was may be answered by nobody.
+func (c *Client) try(ctx context.Context, to *rendezvous.Address, n int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.mu.Lock()
+	c.abandon = func() { cancel(errMoved) }
+	c.mu.Unlock()
+	err := c.connect(ctx, to, n)
+	if context.Cause(ctx) == errMoved {
+		return errMoved
+	}
+	return err
+}
+
+var errMoved = errors.New("this host's network has changed meanwhile")
+
 // Moved says that the host's network has changed. A conversation from an address that is no
 // more is over, and the next one begins at once.
 func (c *Client) Moved() {
@@ -90,6 +107,9 @@ func (c *Client) Moved() {
 	}
 	s := c.session
 	if s == nil {
+		if c.abandon != nil {
+			c.abandon()
+		}
 		return
 	}
 	addrs, err := net.InterfaceAddrs()
@@ -127,7 +147,7 @@ func (c *Client) shelter(ctx context.Context, n int) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, retry+time.Duration((1+c.Random("shelter"))*float64(maxBackoff)/2))
 	defer cancel()
-	c.fail(c.connect(ctx, to, n))
+	c.fail(c.try(ctx, to, n))
 	c.mu.Lock()
 	c.retry = max(0, retry-time.Since(began))
 	c.mu.Unlock()
