@@ -170,7 +170,7 @@ func machine(all *Node, m *model.Machine) {
 		}
 		c := n.add("state", s.Name(), s.Element, "final", "timeout")
 		for _, step := range s.Steps() {
-			to := "stays"
+			to := stays
 			if step.Moves() {
 				to = "to " + step.Next
 			}
@@ -181,6 +181,9 @@ func machine(all *Node, m *model.Machine) {
 		}
 	}
 }
+
+// stays is where a step leads that leaves the machine in its state.
+const stays = "stays"
 
 // calls are the actions of a step that send something, or the others.
 func calls(step *model.Step, sends bool) string {
