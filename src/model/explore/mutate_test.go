@@ -46,7 +46,7 @@ var mutants = []mutant{
 
 func (m *mutant) put(t *testing.T, talk *model.Talk) {
 	for _, side := range talk.Sides {
-		if side.Machine.Name() != m.machine {
+		if side.Machine == nil || side.Machine.Name() != m.machine {
 			continue
 		}
 		for _, e := range side.Machine.State(m.state).Events {
