@@ -70,7 +70,7 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 		pages = filepath.Join(filepath.Dir(project.File), filepath.FromSlash(pagesFolder))
 	}
 	if _, err := os.Stat(filepath.Join(pages, "README.md")); err != nil { // nothing is written beside other files
-		return nil, "", fmt.Errorf("%w: make generate prints the pages", err)
+		return nil, "", fmt.Errorf("%w: make generate prints the pages, and sh generate.sh those of a project of once-model init; models for zproto alone have none", err)
 	}
 	return project, pages, nil
 }

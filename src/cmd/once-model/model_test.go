@@ -91,6 +91,7 @@ func TestCommands(t *testing.T) {
 		{"explore src/model/explore/testdata/prototype/deadlock.xml", 1, "deadlock: nothing went wrong, and peer waits in waiting for what nobody says", ""},
 		{"explore --json src/model/explore/testdata/prototype/unhandled.xml", 1, `"fault": "unhandled event"`, ""},
 		{"explore --only zmtp_null --verbose", 0, "nothing is wrong\n  at most: breaks of wire: 1", ""},
+		{"explore examples/auction", 0, "auction: 13867 joint states, 58401 steps, 34 of 56 transitions taken; nothing is wrong\n", ""}, // as docs/own-protocol.md has it
 		{"explore --only nobody", 2, "", "--only nobody: there is no such conversation in project.xml"},
 		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
 		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
