@@ -35,6 +35,7 @@ type Node struct {
 	Name     string
 	Facts    []Fact
 	Children []*Node
+	first    map[[2]string]*Node // of the children, by kind and name
 }
 
 // Fact is something that an element says of itself.
@@ -55,13 +56,16 @@ func (n *Node) say(name, value string) {
 	}
 }
 
-func (n *Node) find(kind, name string) *Node {
-	for _, c := range n.Children {
-		if c.Kind == kind && c.Name == name {
-			return c
-		}
+func (n *Node) find(kind, name string) *Node { return n.first[[2]string{kind, name}] }
+
+func (n *Node) put(child *Node) {
+	if n.first == nil {
+		n.first = map[[2]string]*Node{}
 	}
-	return nil
+	if key := [2]string{child.Kind, child.Name}; n.first[key] == nil {
+		n.first[key] = child
+	}
+	n.Children = append(n.Children, child)
 }
 
 // add puts an element below another. What it says is its attributes, as far as they are named.
@@ -74,7 +78,7 @@ func (n *Node) add(kind, name string, e *model.Element, attrs ...string) *Node {
 		c.say(attr, e.Attr(attr))
 	}
 	c.say("sentence", e.Doc())
-	n.Children = append(n.Children, c)
+	n.put(c)
 	return c
 }
 
