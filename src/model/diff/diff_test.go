@@ -288,7 +288,7 @@ func TestWaivers(t *testing.T) {
 	for _, test := range []struct {
 		day    string
 		breaks bool
-	}{{"2027-03-31", false}, {"2027-04-02", true}} {
+	}{{"2027-03-31", false}, {"2027-04-01", true}} {
 		day, err := time.Parse(time.DateOnly, test.day)
 		if err != nil {
 			t.Fatal(err)
