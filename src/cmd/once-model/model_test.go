@@ -365,6 +365,14 @@ func TestHostileTree(t *testing.T) {
 			picture := dir + "/generated/doc/peer.svg"
 			return errors.Join(os.Remove(picture), os.Symlink(secret, picture))
 		}, "peer.svg: path escapes from parent"},
+		"a page that leads out": {func(dir string) error {
+			page := dir + "/generated/doc/conversation_peer.md"
+			return errors.Join(os.Remove(page), os.Symlink(secret, page))
+		}, "conversation_peer.md: path escapes from parent"},
+		"a book that leads out": {func(dir string) error {
+			page := dir + "/generated/doc/book.html"
+			return errors.Join(os.Remove(page), os.Symlink(filepath.Join(outside, "new"), page))
+		}, "book.html: path escapes from parent"},
 		"a file without end": {func(dir string) error {
 			picture := dir + "/generated/doc/peer.svg"
 			return errors.Join(os.Remove(picture), syscall.Mkfifo(picture, 0o600))
@@ -387,6 +395,10 @@ func TestHostileTree(t *testing.T) {
 		}
 		if found, err := filepath.Glob(dir + "/*.svg"); err != nil || len(found) > 0 {
 			t.Errorf("%s: %v, %v", name, found, err)
+		}
+		text, err = os.ReadFile(secret)
+		if found, listErr := os.ReadDir(outside); err != nil || string(text) != "<svg>secret</svg>" || listErr != nil || len(found) != 1 {
+			t.Errorf("%s: %q, %v, %v", name, text, found, errors.Join(err, listErr))
 		}
 	}
 }
