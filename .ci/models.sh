@@ -18,4 +18,5 @@ fi
 "$review" lock --out api/model.lock --check
 if "$review" help | grep -q '^  explore '; then
 	"$review" explore
+	"$review" explore examples/auction
 fi

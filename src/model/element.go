@@ -15,6 +15,7 @@ import (
 
 const (
 	maxFile     = 16 << 20 // octets of a model
+	maxProject  = 64 << 20 // of all models of a project
 	maxDepth    = 64       // elements within each other
 	maxAttrs    = 256      // of one element
 	maxElements = 1 << 12  // of a model

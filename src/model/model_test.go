@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // What is larger than any model is refused, before anything has to be done about it.
@@ -66,6 +67,19 @@ func TestReadFile(t *testing.T) {
 		if _, err := ReadFile(Disk{}, name); err == nil || !strings.Contains(err.Error(), "it is no regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A project that names a large model again and again is refused before it fills the memory.
+func TestProjectBound(t *testing.T) {
+	entries := strings.Repeat(`<class name = "a" api = "a.xml" />`, 9)
+	tree := fstest.MapFS{
+		"project.xml": {Data: []byte(`<project name = "a">` + entries + `</project>`)},
+		"a.xml":       {Data: []byte(`<class name = "a"><method name = "b" />` + strings.Repeat(" ", maxProject/8) + `</class>`)},
+	}
+	p, err := Load(tree, "project.xml")
+	if err != nil || len(p.Classes) != 7 || len(p.Problems) != 2 || !strings.Contains(p.Problems[0].Text, "at most 67108864 octets") {
+		t.Errorf("%d, %v, %v", len(p.Classes), p.Problems, err)
 	}
 }
 

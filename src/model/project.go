@@ -38,7 +38,8 @@ type Project struct {
 	Talks     []*Talk
 	Problems  []Problem // what could not be read
 
-	fsys fs.FS
+	fsys   fs.FS
+	octets int // that were read so far
 }
 
 // Problem is what cannot be read of a project: where it is asked for, and why not.
@@ -250,6 +251,9 @@ func (p *Project) read(name string) (*Element, error) {
 	text, err := ReadFile(p.fsys, name)
 	if err != nil {
 		return nil, err
+	}
+	if p.octets += len(text); p.octets > maxProject {
+		return nil, fmt.Errorf("the models of a project have at most %d octets, each as often as it is named", maxProject)
 	}
 	return Parse(name, text)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -46,7 +47,7 @@ pages in one file, with diagrams, links both ways and a search. It needs no othe
 			if err != nil {
 				return err
 			}
-			return model.Write(filepath.Join(pages, "book.html"), text)
+			return writePage(pages, "book.html", text)
 		},
 	}
 	c.Flags().StringVar(&pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
@@ -70,7 +71,7 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 		pages = filepath.Join(filepath.Dir(project.File), filepath.FromSlash(pagesFolder))
 	}
 	if _, err := os.Stat(filepath.Join(pages, "README.md")); err != nil { // nothing is written beside other files
-		return nil, "", fmt.Errorf("%w: make generate prints the pages", err)
+		return nil, "", fmt.Errorf("%w: make generate prints the pages, and sh generate.sh those of a project of once-model init; models for zproto alone have none", err)
 	}
 	return project, pages, nil
 }
@@ -92,6 +93,19 @@ func bookOf(project *model.Project, pages string) (*book.Book, error) {
 	return book.New(project, folder{root.FS()})
 }
 
+// writePage writes a page, unless it is there as a link that leads out of the folder.
+func writePage(pages, name, text string) error {
+	root, err := os.OpenRoot(pages)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if _, err := root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return model.Write(filepath.Join(pages, name), text)
+}
+
 // writeTalks writes the pages of conversations.
 func writeTalks(project *model.Project, pages string) error {
 	for _, talk := range project.Talks {
@@ -105,7 +119,7 @@ func writeTalks(project *model.Project, pages string) error {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			if err := model.Write(filepath.Join(pages, name), files[name]); err != nil {
+			if err := writePage(pages, name, files[name]); err != nil {
 				return err
 			}
 		}

@@ -91,6 +91,7 @@ func TestCommands(t *testing.T) {
 		{"explore src/model/explore/testdata/prototype/deadlock.xml", 1, "deadlock: nothing went wrong, and peer waits in waiting for what nobody says", ""},
 		{"explore --json src/model/explore/testdata/prototype/unhandled.xml", 1, `"fault": "unhandled event"`, ""},
 		{"explore --only zmtp_null --verbose", 0, "nothing is wrong\n  at most: breaks of wire: 1", ""},
+		{"explore examples/auction", 0, "auction: 13867 joint states, 58401 steps, 34 of 56 transitions taken; nothing is wrong\n", ""}, // as docs/own-protocol.md has it
 		{"explore --only nobody", 2, "", "--only nobody: there is no such conversation in project.xml"},
 		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
 		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
@@ -364,6 +365,14 @@ func TestHostileTree(t *testing.T) {
 			picture := dir + "/generated/doc/peer.svg"
 			return errors.Join(os.Remove(picture), os.Symlink(secret, picture))
 		}, "peer.svg: path escapes from parent"},
+		"a page that leads out": {func(dir string) error {
+			page := dir + "/generated/doc/conversation_peer.md"
+			return errors.Join(os.Remove(page), os.Symlink(secret, page))
+		}, "conversation_peer.md: path escapes from parent"},
+		"a book that leads out": {func(dir string) error {
+			page := dir + "/generated/doc/book.html"
+			return errors.Join(os.Remove(page), os.Symlink(filepath.Join(outside, "new"), page))
+		}, "book.html: path escapes from parent"},
 		"a file without end": {func(dir string) error {
 			picture := dir + "/generated/doc/peer.svg"
 			return errors.Join(os.Remove(picture), syscall.Mkfifo(picture, 0o600))
@@ -386,6 +395,10 @@ func TestHostileTree(t *testing.T) {
 		}
 		if found, err := filepath.Glob(dir + "/*.svg"); err != nil || len(found) > 0 {
 			t.Errorf("%s: %v, %v", name, found, err)
+		}
+		text, err = os.ReadFile(secret)
+		if found, listErr := os.ReadDir(outside); err != nil || string(text) != "<svg>secret</svg>" || listErr != nil || len(found) != 1 {
+			t.Errorf("%s: %q, %v, %v", name, text, found, errors.Join(err, listErr))
 		}
 	}
 }

@@ -36,7 +36,7 @@ the documents alone, and those of layouts, are in files in DIR.`,
 				return err
 			}
 			if findings := lint.Check(project, lint.Once); len(findings) > 0 {
-				return fmt.Errorf("%s; vectors need models that once-model lint --dialect once finds nothing in, and it finds %d", findings[0], len(findings))
+				return fmt.Errorf("vectors need models that once-model lint --dialect once finds nothing in: they are made from limits and examples; it finds %d, the first: %s", len(findings), findings[0])
 			}
 			for _, p := range project.Protocols {
 				if out == "" {

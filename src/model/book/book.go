@@ -110,9 +110,9 @@ func (b *Book) figure(page, file string) (string, error) {
 	return nodes.ReplaceAllStringFunc(text, func(node string) string {
 		parts := nodes.FindStringSubmatch(node)
 		for _, s := range m.States {
-			if strings.ReplaceAll(s.Name(), " ", "_") == parts[2] {
+			if strings.ReplaceAll(s.Name(), " ", "_") == html.UnescapeString(parts[2]) {
 				return fmt.Sprintf("<g id=\"%s\" class=\"node\" data-state=\"%s.%s\"><a href=\"%s%s#%s\">\n<title>%s</title>\n%s</a></g>",
-					parts[1], page, s.Name(), mark, page, slug(s.Name()), s.Name(), parts[3])
+					parts[1], html.EscapeString(page), html.EscapeString(s.Name()), mark, html.EscapeString(page), slug(s.Name()), html.EscapeString(s.Name()), parts[3])
 			}
 		}
 		return node

@@ -174,6 +174,30 @@ func TestReview(t *testing.T) {
 	}
 }
 
+// A name that no lint has seen is text in the book, and no tag.
+func TestNames(t *testing.T) {
+	const name = `a"&gt;&lt;b&gt;`
+	p, err := model.Load(fstest.MapFS{
+		"project.xml": {Data: []byte(`<project name = "p"><machine name = "m" api = "m.xml" /></project>`)},
+		"m.xml":       {Data: []byte(`<machine name = "m"><state name = "` + strings.ReplaceAll(name, `"`, "&quot;") + `" /></machine>`)},
+	}, "project.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(p, fstest.MapFS{
+		"README.md": {Data: []byte("# A\n\n[m](m.md)\n")},
+		"m.md":      {Data: []byte("# m\n\n```mermaid\n```\n\n[SVG](m.svg)\n")},
+		"m.svg":     {Data: []byte("<svg><g id=\"node1\" class=\"node\">\n<title>" + name + "</title>\n<path/></g></svg>")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := b.sections[len(b.sections)-1].body.String()
+	if !strings.Contains(drawn, `data-state="m.a&#34;&gt;&lt;b&gt;"`) || strings.Contains(drawn, "<b>") {
+		t.Error(drawn)
+	}
+}
+
 // A browser runs the book's own script and no other, whatever pictures have in them; and what is
 // printed on paper is dark on light.
 func TestBrowser(t *testing.T) {

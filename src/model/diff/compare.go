@@ -216,8 +216,22 @@ func (c *comparer) facts(was, is *Node, path string) {
 	}
 }
 
+// verbs are facts that are said with a verb, of now and of before, and with a word for none.
+var verbs = map[string]struct{ is, was, none string }{
+	"leads": {"leads", "led", "nowhere"}, "sends": {"sends", "sent", "nothing"}, "does": {"does", "did", "nothing"},
+}
+
 func changed(name, before, after string) string {
+	verb, said := verbs[name]
 	switch {
+	case said:
+		what := func(fact string) string {
+			if fact == "" || fact == stays {
+				return verb.none
+			}
+			return fact
+		}
+		return fmt.Sprintf("%s %s, and %s %s", verb.is, what(after), verb.was, what(before))
 	case name == "words":
 		return "is another"
 	case before == "":

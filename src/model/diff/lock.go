@@ -71,7 +71,7 @@ func ParseLock(file, text string) (*Node, error) {
 			return nil, &model.SyntaxError{Pos: n.Pos, Err: errors.New("is no line of a lock")}
 		}
 		parent := open[depth]
-		parent.Children = append(parent.Children, n)
+		parent.put(n)
 		open = append(open[:depth+1], n)
 	}
 	return all, nil

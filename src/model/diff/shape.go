@@ -35,6 +35,7 @@ type Node struct {
 	Name     string
 	Facts    []Fact
 	Children []*Node
+	first    map[[2]string]*Node // of the children, by kind and name
 }
 
 // Fact is something that an element says of itself.
@@ -55,13 +56,16 @@ func (n *Node) say(name, value string) {
 	}
 }
 
-func (n *Node) find(kind, name string) *Node {
-	for _, c := range n.Children {
-		if c.Kind == kind && c.Name == name {
-			return c
-		}
+func (n *Node) find(kind, name string) *Node { return n.first[[2]string{kind, name}] }
+
+func (n *Node) put(child *Node) {
+	if n.first == nil {
+		n.first = map[[2]string]*Node{}
 	}
-	return nil
+	if key := [2]string{child.Kind, child.Name}; n.first[key] == nil {
+		n.first[key] = child
+	}
+	n.Children = append(n.Children, child)
 }
 
 // add puts an element below another. What it says is its attributes, as far as they are named.
@@ -74,7 +78,7 @@ func (n *Node) add(kind, name string, e *model.Element, attrs ...string) *Node {
 		c.say(attr, e.Attr(attr))
 	}
 	c.say("sentence", e.Doc())
-	n.Children = append(n.Children, c)
+	n.put(c)
 	return c
 }
 
@@ -170,7 +174,7 @@ func machine(all *Node, m *model.Machine) {
 		}
 		c := n.add("state", s.Name(), s.Element, "final", "timeout")
 		for _, step := range s.Steps() {
-			to := "stays"
+			to := stays
 			if step.Moves() {
 				to = "to " + step.Next
 			}
@@ -181,6 +185,9 @@ func machine(all *Node, m *model.Machine) {
 		}
 	}
 }
+
+// stays is where a step leads that leaves the machine in its state.
+const stays = "stays"
 
 // calls are the actions of a step that send something, or the others.
 func calls(step *model.Step, sends bool) string {

@@ -26,7 +26,7 @@ func Waivers(p *model.Project, today time.Time) (all []*Waiver) {
 			until := e.Attr("until")
 			day, err := time.Parse(time.DateOnly, until)
 			all = append(all, &Waiver{Change: e.Attr("change"), Reason: e.Doc(), Until: until, Pos: e.Pos,
-				Expired: err != nil || today.After(day.AddDate(0, 0, 1)), model: root.Attr("name")})
+				Expired: err != nil || !today.Before(day.AddDate(0, 0, 1)), model: root.Attr("name")})
 		}
 	}
 	return all

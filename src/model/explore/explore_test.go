@@ -117,6 +117,10 @@ func TestFaults(t *testing.T) {
 			`<state name = "idle"><event name = "call"><action name = "send" message = "ANSWER" /></event><event name = "answer" /></state>`,
 			calls, ``, "",
 		},
+		"names as zproto has them": {
+			`<state name = "idle"><event name = "CALL"><action name = "send" message = "ANSWER" /></event><event name = "Answer" /></state>`,
+			calls, ``, "",
+		},
 		"deadlock": {
 			`<state name = "idle"><event name = "call" next = "busy" /></state><state name = "busy"><event name = "*" /></state>`,
 			calls, ``, "deadlock: nothing went wrong, and b waits in busy",

@@ -31,6 +31,14 @@ var mutants = []mutant{
 	{"zmtp_null", "zmtp_handshake", "null ready", "mismatch", "loses its actions", false}, // the connection is closed all the same; TestMismatchIsAnswered in src/zmtp
 	{"zmtp_curve", "zmtp_handshake", "curve welcome", "welcome", "loses its actions", true},
 	{"zmtp_curve", "zmtp_handshake", "curve initiate", "stranger", "leads nowhere", true},
+	{"rendezvous", "rendezvous_server", "challenged", "refuse", "leads nowhere", true},
+	{"rendezvous", "rendezvous_server", "challenged", "drain", "leads nowhere", true},
+	{"rendezvous", "rendezvous_server", "served", "refuse", "leads nowhere", true},
+	{"rendezvous", "rendezvous_server", "served", "drain", "leads nowhere", true},
+	{"rendezvous", "rendezvous_client", "renewing", "ok", "loses its actions", false}, // TestForgetful in src/rendezvous/server
+	{"introduction", "introduction", "asked", "answer", "leads nowhere", true},
+	{"circuit", "circuit", "ticketed", "leg", "leads nowhere", true},
+	{"ladder", "ladder", "direct", "lost", "loses its actions", false}, // TestLost in src/ladder
 	{"channel", "once_channel", "idle", "greet", "leads nowhere", true},
 	{"channel", "once_channel", "opening", "greeted", "leads nowhere", true},
 	{"channel", "once_channel", "answering", "taken", "leads nowhere", true},
@@ -46,7 +54,7 @@ var mutants = []mutant{
 
 func (m *mutant) put(t *testing.T, talk *model.Talk) {
 	for _, side := range talk.Sides {
-		if side.Machine.Name() != m.machine {
+		if side.Machine == nil || side.Machine.Name() != m.machine {
 			continue
 		}
 		for _, e := range side.Machine.State(m.state).Events {

@@ -115,8 +115,8 @@ func (c *compiler) rules(s *side) {
 	s.hears = make([]hearing, len(c.messages))
 	for id, name := range c.messages {
 		s.hears[id].event = -1
-		if event, known := s.events[strings.ToLower(strings.ReplaceAll(name, "-", " "))]; known && id >= notices {
-			s.hears[id].event = event
+		if id >= notices {
+			s.hears[id].event = slices.IndexFunc(s.names, func(event string) bool { return model.CName(event) == model.CName(name) })
 		}
 	}
 	for _, e := range c.models[s].Children {
