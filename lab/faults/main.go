@@ -2,7 +2,8 @@
 
 // Command faults holds channels to their contract: nodes in processes of their own talk over
 // TCP on loopback, through a proxy that resets, freezes, slows, cuts one way and reorders their
-// connections, and some are killed. It prints what came of it, and fails if a message was lost,
+// connections, and some are killed; and over a relay while rendezvous servers are killed and
+// swapped, forward one way only, and NATs before them forget. It prints what came of it, and fails if a message was lost,
 // doubled or out of order, if what comes back is not exactly what was not acknowledged, or if
 // the faults were not those that the contract is about. Nothing is judged by how long it takes.
 package main
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
@@ -23,11 +25,12 @@ type plan struct {
 	messages int // that each node says to each other one
 	resets   int // at least; nine of ten while both sides have something unacknowledged
 	kills    []killing
+	brief    bool // what befalls servers and takes long is left out
 }
 
 var (
 	full  = plan{messages: 1_000_000, resets: 1000, kills: []killing{quiet, unheard, wild, silent, quiet, unheard, wild}}
-	smoke = plan{messages: 10_000, resets: 25, kills: []killing{quiet, unheard, wild}}
+	smoke = plan{messages: 10_000, resets: 25, kills: []killing{quiet, unheard, wild}, brief: true}
 )
 
 // patience is how long something that has to come is waited for; it is far more than it takes.
@@ -36,21 +39,25 @@ const patience = time.Minute
 func main() {
 	short := flag.Bool("smoke", false, "take less than a minute")
 	seed := flag.Uint64("seed", 1, "what chance begins with")
+	alone := flag.Bool("servers", false, "try what befalls servers only")
 	only := flag.String("only", "", "try one `MODE` only: plain, auto or secure")
 	nodes := flag.Int("nodes", 0, "try with so many nodes only: 2 or 3")
 	verbose := flag.Bool("v", false, "tell of each fault")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if flag.Arg(0) == "peer" {
+	switch flag.Arg(0) {
+	case "peer":
 		err = serve(ctx, os.Stdin, os.Stdout)
-	} else {
+	case "server":
+		err = runServer(ctx, flag.Arg(1), flag.Arg(2), flag.Arg(3), flag.Arg(4))
+	default:
 		p := full
 		if *short {
 			p = smoke
 		}
-		err = run(ctx, p, setting{nodes: *nodes, seed: *seed, verbose: *verbose}, *only)
+		err = run(ctx, p, setting{nodes: *nodes, seed: *seed, verbose: *verbose}, *only, *alone)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
@@ -58,8 +65,26 @@ func main() {
 	}
 }
 
+// beyond tells whether something over servers is tried in a mode. Who is plain meets nobody
+// there, and a crowd is always secure.
+func (p plan) beyond(nodes int, mode once.Security, what string) bool {
+	switch {
+	case what == "crowd":
+		return nodes == 2 && mode == once.SecuritySecure
+	case p.brief:
+		return nodes == 2 && mode == once.SecurityAuto
+	}
+	return nodes == 2 && mode != once.SecurityPlain
+}
+
+// parts are what is tried.
+var parts = []struct {
+	what string
+	try  func(context.Context, setting, plan) (row, error)
+}{{"resets", resets}, {"kills", kills}, {"servers", overServers}, {"crowd", crowd}}
+
 // run tries the plan.
-func run(ctx context.Context, p plan, s setting, only string) error {
+func run(ctx context.Context, p plan, s setting, only string, servers bool) error {
 	t := table{began: time.Now()}
 	which := s.nodes
 	for _, nodes := range []int{2, 3} {
@@ -68,13 +93,14 @@ func run(ctx context.Context, p plan, s setting, only string) error {
 				continue
 			}
 			s.nodes, s.mode = nodes, mode
-			row, err := resets(ctx, s, p)
-			if t.add(row); err != nil {
-				return t.end(fmt.Errorf("%v, resets: %w", s, err))
-			}
-			row, err = kills(ctx, s, p)
-			if t.add(row); err != nil {
-				return t.end(fmt.Errorf("%v, kills: %w", s, err))
+			for _, part := range parts {
+				if over := part.what == "servers" || part.what == "crowd"; servers && !over || over && !p.beyond(nodes, mode, part.what) {
+					continue
+				}
+				row, err := part.try(ctx, s, p)
+				if t.add(row); err != nil {
+					return t.end(fmt.Errorf("%v, %s: %w", s, part.what, err))
+				}
 			}
 		}
 	}

@@ -35,8 +35,9 @@ type birth struct {
 	Dir       string // of its identity; empty for a new one
 	Security  once.Security
 	Advertise string
-	Taken     string // a file for what it has taken; empty for none
-	Short     bool   // time-outs
+	Servers   []string // by which it is found; none for who is told whom to meet
+	Taken     string   // a file for what it has taken; empty for none
+	Short     bool     // time-outs
 }
 
 // born is the answer.
@@ -160,7 +161,7 @@ func (p *player) start(ctx context.Context) (err error) {
 	}
 	config := once.Config{
 		Name: nameOf(p.Me), Groups: []string{room}, Security: p.Security, Interfaces: []string{"lo"}, BeaconPort: once.NoBeacon,
-		Endpoint: "tcp://127.0.0.1:*", Advertise: p.Advertise, Outbox: outbox, Inbox: inbox,
+		Endpoint: "tcp://127.0.0.1:*", Advertise: p.Advertise, Outbox: outbox, Inbox: inbox, Servers: p.Servers,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if p.Dir != "" {

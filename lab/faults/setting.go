@@ -164,7 +164,11 @@ func (p *play) await(what string, is func([]report) bool) error {
 
 // stacks ends all processes, and has them tell where they were, if that is wanted.
 func (p *play) stacks() {
-	for _, c := range p.proxy.live() {
+	var live []*conn
+	if p.proxy != nil {
+		live = p.proxy.live()
+	}
+	for _, c := range live {
 		for _, pipe := range c.pipes {
 			pipe.mu.Lock()
 			p.tell("connection of %d with %d: from %d: %d octets read, %d passed on, %d wait; held %v, ended %v", c.dialler, c.server, pipe.from,

@@ -167,7 +167,7 @@ func (l *Ladder) Reach(peer uuid.UUID, by Introducer, ahead []byte) {
 	defer l.mu.Unlock()
 	w := l.way(peer)
 	w.by = by
-	if w.best.Link == nil {
+	if w.best.Link == nil || w.best.Rung == Relayed && time.Since(w.best.Link.Heard()) > stale {
 		w.carry(ahead)
 	}
 	w.fire(machine.EventWant)
@@ -183,6 +183,9 @@ func (l *Ladder) Moved() {
 		}
 	}
 }
+
+// stale is how long nothing has come over a circuit that somebody may have forgotten.
+const stale = 2 * link.DialTime
 
 // LetGo says that the node wants no way to a peer any more. Links stay as they are.
 func (l *Ladder) LetGo(peer uuid.UUID) {

@@ -94,6 +94,34 @@ func TestRelayed(t *testing.T) {
 	})
 }
 
+// TestStale: who looks for a peer over whose circuit nothing has come for a while gets
+// another, and while something does, none.
+func TestStale(t *testing.T) {
+	inScene(t, func(s *scene) {
+		ana, ben := s.node("203.0.113.10"), s.node("203.0.113.20")
+		ana.set(true)
+		ben.set(true)
+		time.Sleep(time.Second)
+		circuits := func() (n int) {
+			ana.reach(ben, "")
+			time.Sleep(time.Second)
+			ana.mu.Lock()
+			defer ana.mu.Unlock()
+			for _, trial := range ana.trials {
+				if trial.Rung == Relayed && trial.Err == nil {
+					n++
+				}
+			}
+			return n
+		}
+		first, fresh := circuits(), circuits()
+		time.Sleep(2 * stale)
+		if late := circuits(); first != 1 || fresh != 1 || late != 2 {
+			s.Errorf("there is %d circuit, then %d, and when nothing has come %d", first, fresh, late)
+		}
+	})
+}
+
 // TestLetGo: who is wanted no more is dialled no more, and not remembered.
 func TestLetGo(t *testing.T) {
 	inScene(t, func(s *scene) {

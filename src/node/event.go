@@ -10,6 +10,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -29,6 +30,9 @@ func (l *loop) event(e zre.Event) {
 	case api.EventTypeSuspect:
 		l.find(id).Suspected()
 		l.work.Go(l.strained)
+		if t := l.of(id).talk; t != nil && t.over != nil && t.over.beyond { // a NAT may have forgotten the link
+			l.call(id, []sight.Endpoint{sight.Met(id)}, true)
+		}
 	case api.EventTypeRecover:
 		l.find(id).Recovered()
 	case api.EventTypeExit:

@@ -116,8 +116,11 @@ func (a *Access) Lost(l *link.Link) {
 	path, stood := a.paths[l]
 	delete(a.paths, l)
 	a.mu.Unlock()
-	if stood {
-		a.ladder.Lost(path)
+	if !stood {
+		return
+	}
+	if a.ladder.Lost(path); path.Rung == ladder.Relayed {
+		signal(a.changed) // what has ended it may have ended the conversations with servers, too
 	}
 }
 

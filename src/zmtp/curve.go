@@ -47,8 +47,7 @@ type Curve struct {
 	// needs a server that says it is one, as those of libzmq do not.
 	Tie bool
 	// Eager is set by a client that knows the far side to speak CURVE: it says HELLO without
-	// waiting for the greeting. With Tie it does so if it
-	// stays the client in any case.
+	// waiting for the greeting. With Tie it does so if it stays the client in any case.
 	Eager bool
 	// Admit is asked by a server whether to let a client in that has proved to hold
 	// key; nil lets nobody in. What an error says stays here: the client hears but

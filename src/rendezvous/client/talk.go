@@ -86,7 +86,17 @@ func refused(m *oncemsg.Nope) *RefusedError {
 	return &RefusedError{serving.Reason(m.Code), m.Text, time.Duration(m.Retry) * time.Millisecond}
 }
 
-// call asks the server for something, and returns its answer.
+// owed tells whether a server answers something by itself.
+func owed(m oncemsg.Message) bool {
+	switch m.(type) {
+	case *oncemsg.Introduce, *oncemsg.DialBack: // which wait for others
+		return false
+	}
+	return true
+}
+
+// call asks the server for something, and returns its answer. A server that owes one and
+// gives none is lost.
 func (c *Client) call(ctx context.Context, m oncemsg.Message) (*session, oncemsg.Message, error) {
 	c.mu.Lock()
 	s := c.session
@@ -103,7 +113,16 @@ func (c *Client) call(ctx context.Context, m oncemsg.Message) (*session, oncemsg
 		delete(s.calls, number)
 		c.mu.Unlock()
 	}()
+	var silent <-chan time.Time
+	if owed(m) {
+		timer := time.NewTimer(oncemsg.MaxCall * time.Millisecond)
+		defer timer.Stop()
+		silent = timer.C
+	}
 	select {
+	case <-silent:
+		s.HangUp()
+		return nil, nil, ErrAway
 	case m := <-answer:
 		if nope, ok := m.(*oncemsg.Nope); ok {
 			return nil, nil, refused(nope)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -224,6 +225,29 @@ func TestIntroductionsThatLie(t *testing.T) {
 			if m, err := ana.Introduce(s.Context(), ben.UUID()); err == nil {
 				s.Errorf("%+v is taken for ben's", m)
 			}
+		}
+		leave(ana)
+	})
+}
+
+// TestServerThatIsSilent: a server that does not answer what it answers by itself counts as
+// lost, and the next conversation begins.
+func TestServerThatIsSilent(t *testing.T) {
+	began := 0
+	beforeLiar(t, func(_ *scene, _ *raw, h heard) {
+		if _, watches := h.m.(*oncemsg.Watch); watches {
+			began++
+		}
+	}, func(s *scene) {
+		ana := s.node("10.0.0.2", "ana", someone())
+		time.Sleep(time.Second)
+		at := time.Now()
+		if _, err := ana.Circuit(s.Context(), someone().UUID(), nil, nil); !errors.Is(err, client.ErrAway) || time.Since(at) > oncemsg.MaxCall*time.Millisecond {
+			s.Errorf("a circuit: %v, after %v", err, time.Since(at))
+		}
+		time.Sleep(5 * time.Second)
+		if began < 2 {
+			s.Errorf("it has spoken with the server %d times", began)
 		}
 		leave(ana)
 	})
