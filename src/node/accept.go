@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
@@ -63,21 +64,6 @@ func (r *receiver) receive(conn net.Conn) {
 	r.loop.wan.Lost(r.link)
 }
 
-// serve reads a connection that is registered until it ends.
-func (r *receiver) serve() error {
-	r.impatient = time.AfterFunc(r.settings.Greeting/2, func() { // the peer has the other half to try again
-		if !r.proven.Load() {
-			r.count("greetings that never came")
-			_ = r.link.Close()
-		}
-	})
-	err := r.link.Serve(r.deliver)
-	r.ended(err)
-	r.isKnown()
-	r.loop.unregister(r)
-	return err
-}
-
 // shake does the handshake of a connection. It returns nil, with the connection
 // closed, if that fails or the far side is no peer.
 func (r *receiver) shake(conn net.Conn) (k *link.Link) {
@@ -112,4 +98,13 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 		r.guard.Names.Note(r.peer, name)
 	}
 	return k
+}
+
+// arrived tells whether a link that has come from beyond the LAN is of use.
+func (r *receiver) arrived() bool {
+	if !r.both {
+		r.count("connections from beyond the LAN that are not of @Once")
+		return false
+	}
+	return r.loop.wan.Arrived(ladder.Path{Peer: r.peer, Rung: r.rung, Link: r.link})
 }

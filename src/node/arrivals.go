@@ -1,7 +1,6 @@
 package node
 
 import (
-	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -67,7 +66,7 @@ func (l *loop) unregister(r *receiver) {
 		}
 	})
 	if heir != nil { // what was acknowledged over the link may be lost with it
-		r.in.acknowledgeOver(heir)
+		r.in.acknowledgeOver(&heir.inbound)
 	}
 	close(r.done)
 }
@@ -116,22 +115,4 @@ func (l *loop) finish(id, next zre.LinkID) {
 		r.link.Finish()
 		heir.decide(false, &r.inbound)
 	}
-}
-
-// shun has us not call a peer that was turned away where it says to be, and end the
-// attempt to. Somebody else may have come in its name: that counts for the host only
-// that it came from.
-func (l *loop) shun(r *receiver, where sight.Endpoint) {
-	host := sight.Of(r.link.RemoteAddr()).Host()
-	if where.Host() != host {
-		return
-	}
-	l.guard.Shuns.Add(r.peer, where, false)
-	l.do(func() {
-		p := l.of(r.peer)
-		there := p.attempt != nil && p.attempt.Host() == host || p.ours != nil && p.ours.host == host
-		if there && p.Channel == nil {
-			l.step(zre.Expelled{Peer: r.peer})
-		}
-	})
 }

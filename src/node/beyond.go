@@ -3,11 +3,8 @@ package node
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,7 +21,6 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/client"
 	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/wan"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
@@ -32,57 +28,6 @@ import (
 
 // beyond takes what comes from beyond the LAN to the loop.
 type beyond struct{ *loop }
-
-// stays returns the servers that the node stays with: those that it was given, else those that
-// its identity's invite has brought.
-func (s *base) stays() (list []rendezvous.Address, err error) {
-	who := s.guard.Identity
-	switch {
-	case len(s.rendezvous) > 0 && who == nil:
-		return nil, api.ErrNoIdentity
-	case len(s.rendezvous) > 0 || who == nil || s.homebound:
-		return s.rendezvous, nil
-	}
-	texts, err := who.Servers()
-	for _, text := range texts {
-		address, fault := rendezvous.ParseAddress(text)
-		list, err = append(list, address), errors.Join(err, fault)
-	}
-	return list, err
-}
-
-// access returns the node's access to what lies beyond its LAN, nil if it stays with no server.
-func (s *base) access(at *site.Site) (*wan.Access, error) {
-	list, err := s.stays()
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	who := s.guard.Identity
-	c := wan.Config{
-		Servers: list, Identity: who, Members: s.guard.Level.Trust == api.NodeTrustMembers,
-		Transport: s.world.Transport, Listen: at.Anyport(), Here: at.Here(),
-		Kept: wan.NewKept(), Strangers: s.guard.Throttle.Strangers(),
-		Linger: s.Linger, Random: s.world.Random, Log: s.settings.log, Count: s.count,
-	}
-	if dir := who.Directory(); dir != "" {
-		pins, err := client.OpenPins(filepath.Join(dir, pinFile))
-		if err != nil {
-			return nil, err
-		}
-		c.Pins = pins
-		if c.Kept, err = wan.OpenKept(filepath.Join(dir, keptFile)); err != nil {
-			s.warn(fmt.Sprintf("whom this node has met is not known, so it needs a server to meet them again: %v", err))
-		}
-	}
-	return wan.Listen(s.ctx, c)
-}
-
-// Where a node with a directory keeps what it knows of servers, and whom it has met beyond its
-// LAN.
-const (
-	pinFile  = "server-pins"
-	keptFile = "acquaintances"
-)
 
 // run has the node known to its servers, until it stops.
 func (l beyond) run() {
@@ -183,12 +128,6 @@ func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, erro
 	return nil, cmp.Or(n.other(peer), err, n.absent())
 }
 
-// want is a peer that is to be met though no group is shared with it. It is the loop's.
-type want struct {
-	met   chan struct{} // closed when it is present
-	calls int           // that wait
-}
-
 // Beyond returns how the node is reached beyond its LAN, as the class model has it.
 func (n *Node) Beyond() map[string]string {
 	if n.running() == nil && n.ears != nil && n.ears.wan != nil {
@@ -268,15 +207,6 @@ func (l beyond) take(conn net.Conn, from net.Addr, rung ladder.Rung, over func()
 	l.work.Go(func() { r.receive(conn) })
 }
 
-// arrived tells whether a link that has come from beyond the LAN is of use.
-func (r *receiver) arrived() bool {
-	if !r.both {
-		r.count("connections from beyond the LAN that are not of @Once")
-		return false
-	}
-	return r.loop.wan.Arrived(ladder.Path{Peer: r.peer, Rung: r.rung, Link: r.link})
-}
-
 // made serves a link that was made while nobody waits for it.
 func (l beyond) made(path ladder.Path) {
 	l.work.Go(func() {
@@ -284,52 +214,4 @@ func (l beyond) made(path ladder.Path) {
 		nonces, incarnation, name := guard.NoncesOf(path.Link)
 		c.lane(path.Link, sight.Met(path.Peer), nonces, incarnation, name)()
 	})
-}
-
-// reach makes a link to a peer that is met through servers.
-func (c *caller) reach(ctx context.Context) (*link.Link, error) {
-	if c.wan == nil {
-		return nil, wan.ErrUnknown
-	}
-	k, err := c.wan.Reach(ctx, c.to)
-	if err == nil {
-		c.wan.Lost(c.met.Swap(k)) // another link was faster than that
-	}
-	return k, err
-}
-
-// way returns what the application is told of the way that the link leads over.
-func (r *inbound) way() api.PeerWay {
-	switch r.rank() {
-	case ladder.LAN:
-		return api.PeerWayLan
-	case ladder.Relayed:
-		return api.PeerWayRelayed
-	}
-	return api.PeerWayDirect
-}
-
-// rank is the higher the better the way is that the link leads over.
-func (r *inbound) rank() ladder.Rung {
-	if r.beyond {
-		return r.rung
-	}
-	return ladder.LAN
-}
-
-// key returns the key that the far side of a link has proved, nil for none. Beyond the LAN
-// it is one of the link alone, and content is sealed in that: so all have it there, whatever
-// their LANs have.
-func (r *inbound) key() *[32]byte {
-	if r.beyond {
-		return nil
-	}
-	return linkKey(r.link)
-}
-
-// describe tells the servers what there is to say of the node now.
-func (l *loop) describe() {
-	if l.wan != nil {
-		l.wan.Describe(wan.Description{Name: l.guard.Name(), Headers: maps.Clone(l.headers), Groups: l.core.OwnGroups()})
-	}
 }

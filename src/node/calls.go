@@ -3,20 +3,18 @@ package node
 import (
 	"context"
 	"errors"
-	"net"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/wan"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -103,13 +101,6 @@ func (l *loop) hangUp(id zre.LinkID) {
 	l.with(out.peer, func(p *peer) { p.ours = nil })
 	l.closeSoon(out.Link())
 	l.unmeet(out.peer)
-}
-
-// unmeet forgets what a peer had to answer that is not present.
-func (l *loop) unmeet(id uuid.UUID) {
-	if p := l.of(id); p.challenge != nil && p.Channel == nil {
-		l.with(id, func(p *peer) { p.challenge = nil })
-	}
 }
 
 // adopt takes a connection that was made to one peer for one to another.
@@ -266,24 +257,6 @@ func (c *caller) unlinked(err error) {
 	}
 }
 
-// callback returns where a peer can reach us that we reach from an address. A
-// zone, which means something to this host only, stays here (RFC 4007, 11.2).
-func (l *loop) callbackAt(local net.Addr) sight.Endpoint {
-	if l.settings.advertised != (sight.Endpoint{}) {
-		return l.settings.advertised
-	}
-	host, _, _ := strings.Cut(sight.Of(local).Host(), "%")
-	return sight.At(host, l.site.Endpoint().Port())
-}
-
-// callback is callbackAt for who is at the end of a link that carries both directions.
-func (l *loop) callback(r *receiver) sight.Endpoint {
-	if r.beyond {
-		return sight.Met(l.guard.ID)
-	}
-	return l.callbackAt(r.link.LocalAddr())
-}
-
 // open connects to an endpoint and makes sure that it is the peer's.
 func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Link, err error) {
 	defer func() {
@@ -354,14 +327,6 @@ func shows(k *link.Link) bool {
 	return err == nil || linkKey(k) != nil
 }
 
-// linkKey returns the key that the far side of a connection has proved, or nil.
-func linkKey(k *link.Link) *[32]byte {
-	if key, ok := k.RemoteKey(); ok {
-		return &key
-	}
-	return nil
-}
-
 // refused is called with what the peer says if it does not let us in, or drops what we
 // say.
 func (c *caller) refused(reason string) {
@@ -390,13 +355,14 @@ func (c *caller) refuses(reason string) {
 	c.refusedBy(out.peer, name, endpoint, reason, func() bool { return c.of(out.peer).ours == out })
 }
 
-// refusedBy takes in what a peer says that does not let us in, or drops what we say.
-func (l *loop) refusedBy(peer uuid.UUID, name string, endpoint sight.Endpoint, reason string, counts func() bool) {
-	said, why := guard.Said(reason)
-	l.refuse(&l.guard.Meetings, peer, name, endpoint, why)
-	if said == 0 || said == api.EventRefusalSealed || !counts() {
-		return
+// reach makes a link to a peer that is met through servers.
+func (c *caller) reach(ctx context.Context) (*link.Link, error) {
+	if c.wan == nil {
+		return nil, wan.ErrUnknown
 	}
-	l.guard.Shuns.Add(peer, endpoint, true)
-	l.step(zre.TurnedAway{Peer: peer})
+	k, err := c.wan.Reach(ctx, c.to)
+	if err == nil {
+		c.wan.Lost(c.met.Swap(k)) // another link was faster than that
+	}
+	return k, err
 }

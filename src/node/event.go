@@ -98,27 +98,6 @@ func (l *loop) unreturned(messages int) {
 	}
 }
 
-// update replaces what is known of a peer, if it is present.
-func (l *loop) update(p *Peer) {
-	if c := l.find(p.UUID()); c != nil {
-		c.Update(l.by(p))
-	}
-}
-
-// by returns what is known of a peer, with the way that what we say takes to it.
-func (l *loop) by(p *Peer) *Peer {
-	t, way := l.of(p.UUID()).talk, p.Way()
-	if c := l.find(p.UUID()); t != nil && t.over != nil {
-		way = t.over.way()
-	} else if c != nil { // the latest counts
-		way = c.Peer().Way()
-	}
-	if way != p.Way() {
-		return zre.By(p, way)
-	}
-	return p
-}
-
 // signs tells the core what the connections from and to a peer tell of its life.
 func (l *loop) signs(id uuid.UUID) (s zre.Signs) {
 	p := l.of(id)

@@ -156,15 +156,17 @@ func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
 	return badge, err
 }
 
-// isKnown says, once, that the connection is no stranger's any more, or has ended.
-func (r *receiver) isKnown() {
-	if r.impatient != nil {
-		r.impatient.Stop()
-	}
-	if r.known == nil {
-		return
-	}
-	r.visit.End()
-	r.known()
-	r.known = nil
+// ask has the loop take an input that asks whether who speaks over the connection speaks
+// for the peer. The reader then waits for the answer, or for gone. Over a link that carries
+// both directions whoever is not turned away does.
+func (r *receiver) ask(l *loop, in zre.Input) *question {
+	q := &question{answer: make(chan struct{})}
+	l.do(func() {
+		r.asks = q
+		if l.step(in); r.both && !q.answered() && !r.shut {
+			l.greetedOver(r)
+			r.decide(true, nil)
+		}
+	})
+	return q
 }

@@ -5,9 +5,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -15,7 +18,6 @@ import (
 // us, or one that carries both directions.
 type inbound struct {
 	*base
-	in     *intake // which takes what comes; another once the link carries on a channel
 	id     zre.LinkID
 	peer   uuid.UUID
 	link   *link.Link
@@ -82,3 +84,58 @@ func (r *inbound) turnAway(why error) (told bool) {
 	r.shutdown(r.link, func(error) {})
 	return true
 }
+
+// way returns what the application is told of the way that the link leads over.
+func (r *inbound) way() api.PeerWay {
+	switch r.rank() {
+	case ladder.LAN:
+		return api.PeerWayLan
+	case ladder.Relayed:
+		return api.PeerWayRelayed
+	}
+	return api.PeerWayDirect
+}
+
+// rank is the higher the better the way is that the link leads over.
+func (r *inbound) rank() ladder.Rung {
+	if r.beyond {
+		return r.rung
+	}
+	return ladder.LAN
+}
+
+// key returns the key that the far side of a link has proved, nil for none. Beyond the LAN
+// it is one of the link alone, and content is sealed in that: so all have it there, whatever
+// their LANs have.
+func (r *inbound) key() *[32]byte {
+	if r.beyond {
+		return nil
+	}
+	return linkKey(r.link)
+}
+
+// linkKey returns the key that the far side of a connection has proved, or nil.
+func linkKey(k *link.Link) *[32]byte {
+	if key, ok := k.RemoteKey(); ok {
+		return &key
+	}
+	return nil
+}
+
+// say says a message of the link itself, encoded into scratch, which it returns. If there is
+// no room for it, or the link has ended, it is dropped.
+func (r *inbound) say(m oncelink.Message, tie *guard.Tie, scratch []byte) []byte {
+	head := zmtp.AppendHeader(scratch[:0], m.Size(), false)
+	frame, err := m.AppendTo(head)
+	if err != nil {
+		return scratch
+	}
+	said := frame[len(head) : len(frame)-len(guard.MAC{})]
+	mac := tie.Prove(&r.nonces, said)
+	copy(frame[len(frame)-len(mac):], mac[:])
+	_ = r.link.Say(frame)
+	return frame
+}
+
+// unproved is room for a MAC.
+var unproved [oncelink.MaxResumeMac]byte

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/onceask"
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
@@ -39,7 +40,7 @@ type intake struct {
 	excessive atomic.Bool // they are too many
 
 	mu       sync.Mutex       // guards what follows; held by who takes in, who waits for the loop alone
-	over     *receiver        // of the connection that it comes over now
+	over     *inbound         // the connection that it comes over now
 	channel  *channel.Channel // nil until the greeting is accepted
 	opens    channel.Unsealer
 	told     time.Time // when the loop was last told that the peer waits
@@ -243,7 +244,7 @@ func (r *intake) acknowledge(now bool) {
 }
 
 // acknowledgeOver tells the peer at once, over another link, how far it was received.
-func (r *intake) acknowledgeOver(link *receiver) {
+func (r *intake) acknowledgeOver(link *inbound) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = link
@@ -290,4 +291,41 @@ func (r *intake) end() {
 		r.late.Stop()
 	}
 	r.reach.End(r.budget)
+}
+
+// exchanged takes in a message of once_ask, which the content of an event is. It tells whether
+// that is a question: then the event is that.
+func (r *intake) exchanged(e *events.Facts) bool {
+	m, err := onceask.Parse(e.Content[0], e.Content[1:])
+	if err != nil || r.theirs == 0 || len(m.Frames()) == 0 {
+		r.count("questions and answers that are malformed, or in no channel")
+		return false
+	}
+	e.Content = m.Frames()
+	switch m := m.(type) {
+	case *onceask.Question:
+		if e.Asks = r.questions.add(r.channel, m.Number); e.Asks > 0 {
+			return true
+		}
+		r.count("questions over the limit")
+	case *onceask.Answer:
+		if e.Status = m.Status; r.asks.waits(r.channel, m.Number) {
+			r.answers = append(r.answers, answer{m.Number, events.Kept(*e)})
+		} else {
+			r.count("answers that nobody waits for")
+		}
+	}
+	return false
+}
+
+// answered hands on the answers that have come with a run of events, which has been queued: what
+// the peer has said before comes before.
+func (r *intake) answered() {
+	for _, a := range r.answers {
+		if !r.asks.answered(r.channel, a.number, a.event) {
+			r.count("answers that nobody waits for")
+		}
+	}
+	clear(r.answers)
+	r.answers = r.answers[:0]
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -140,4 +141,38 @@ func (l *loop) hush() {
 // latest after the linger time.
 func (l *loop) closeSoon(k *link.Link) {
 	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
+}
+
+// want is a peer that is to be met though no group is shared with it. It is the loop's.
+type want struct {
+	met   chan struct{} // closed when it is present
+	calls int           // that wait
+}
+
+// describe tells the servers what there is to say of the node now.
+func (l *loop) describe() {
+	if l.wan != nil {
+		l.wan.Describe(wan.Description{Name: l.guard.Name(), Headers: maps.Clone(l.headers), Groups: l.core.OwnGroups()})
+	}
+}
+
+// update replaces what is known of a peer, if it is present.
+func (l *loop) update(p *Peer) {
+	if c := l.find(p.UUID()); c != nil {
+		c.Update(l.by(p))
+	}
+}
+
+// by returns what is known of a peer, with the way that what we say takes to it.
+func (l *loop) by(p *Peer) *Peer {
+	t, way := l.of(p.UUID()).talk, p.Way()
+	if c := l.find(p.UUID()); t != nil && t.over != nil {
+		way = t.over.way()
+	} else if c != nil { // the latest counts
+		way = c.Peer().Way()
+	}
+	if way != p.Way() {
+		return zre.By(p, way)
+	}
+	return p
 }

@@ -171,3 +171,10 @@ func (t *table) dropLocked(group string, c *channel.Channel) {
 	}
 	t.groups[group] = members
 }
+
+// unmeet forgets what a peer had to answer that is not present.
+func (t *table) unmeet(id uuid.UUID) {
+	if p := t.of(id); p.challenge != nil && p.Channel == nil {
+		t.with(id, func(p *peer) { p.challenge = nil })
+	}
+}

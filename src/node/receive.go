@@ -4,58 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/zremsg"
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
-
-// receiver reads one connection that a peer speaks over. What it has belongs to its
-// goroutine, but for what is the loop's.
-type receiver struct {
-	inbound
-	loop      *loop
-	visit     guard.Visit
-	known     func()      // called once, when the greeting is accepted or the connection has ended
-	impatient *time.Timer // ends the connection if there is no greeting
-	spoke     bool        // without one
-	greetings guard.Allowance
-	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
-	came      uint64           // messages that came
-	proven    atomic.Bool      // the peer has shown that it is there, which the reader is yet to note
-
-	lane lane // what there is of it if it carries both directions
-}
-
-// newReceiver returns what is to read a connection.
-func newReceiver(l *loop) *receiver {
-	r := &receiver{loop: l}
-	r.base = l.base
-	r.in = &intake{base: l.base, loop: l, reach: channel.NewReach()}
-	r.in.opens.Own = l.opens
-	r.done, r.gone = make(chan struct{}), make(chan struct{})
-	return r
-}
-
-// ask has the loop take an input that asks whether who speaks over the connection speaks
-// for the peer. The reader then waits for the answer, or for gone. Over a link that carries
-// both directions whoever is not turned away does.
-func (r *receiver) ask(l *loop, in zre.Input) *question {
-	q := &question{answer: make(chan struct{})}
-	l.do(func() {
-		r.asks = q
-		if l.step(in); r.both && !q.answered() && !r.shut {
-			l.greetedOver(r)
-			r.decide(true, nil)
-		}
-	})
-	return q
-}
 
 // deliver takes the messages of one read, in the order in which they came.
 func (r *receiver) deliver(b *link.Batch) (err error) {
@@ -78,7 +34,7 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 	in.pause()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.over = r
+	in.over = &r.inbound
 	at, run, urgent := time.Now(), r.events.Batch(b), false
 	position := in.reach.Next()
 	for ; i < b.Len() && !r.away.Load(); i++ {
@@ -191,9 +147,6 @@ func (r *receiver) push(run *Batch, position, came uint64) bool {
 	return true
 }
 
-// again acknowledges over this link what was taken over others.
-func (r *receiver) again() { r.in.acknowledgeOver(r) }
-
 // fails queues what came before something that ends the connection. A second time at the
 // same place it ends the channel.
 func (r *receiver) fails(run *Batch, position uint64, why error) error {
@@ -276,4 +229,19 @@ func (r *receiver) ended(err error) {
 		r.count("messages over the limit")
 	}
 	r.log(r.peer).Debug("connection of a peer ended", "address", r.link.RemoteAddr(), "error", err)
+}
+
+// serve reads a connection that is registered until it ends.
+func (r *receiver) serve() error {
+	r.impatient = time.AfterFunc(r.settings.Greeting/2, func() { // the peer has the other half to try again
+		if !r.proven.Load() {
+			r.count("greetings that never came")
+			_ = r.link.Close()
+		}
+	})
+	err := r.link.Serve(r.deliver)
+	r.ended(err)
+	r.isKnown()
+	r.loop.unregister(r)
+	return err
 }

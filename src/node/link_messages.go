@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -9,50 +8,8 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/sight"
-	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
-
-// Errors that end a link which carries both directions.
-var (
-	errOutOfPlace = errors.New("what comes over the link does not belong there")
-	errPosition   = errors.New("the peer names a position that does not exist")
-	errUnproved   = errors.New("what is said about the link is not proved by the peer")
-)
-
-// unproved is room for a MAC.
-var unproved [oncelink.MaxResumeMac]byte
-
-// lane is a link that carries both directions; see api/protocol/once_link.xml. All but
-// begun and at is the loop's.
-type lane struct {
-	begun bool   // what comes over it has a position
-	at    uint64 // which is that of the next message
-
-	early    func() error     // takes in what the peer has shown to know before it has greeted us; nil for nothing
-	theirs   *oncelink.Resume // what the peer has begun it with; nil before
-	talk     *talk            // that it carries; nil before
-	greeted  bool             // our greeting was said over it
-	endpoint sight.Endpoint   // that it was made to; nowhere if the peer has made it
-}
-
-// shows takes in what the peer has shown to know before it has greeted us, if anything.
-func (l *lane) shows() error {
-	early := l.early
-	if l.early = nil; early == nil {
-		return nil
-	}
-	return early()
-}
-
-// owns tells whether a message is of the link itself.
-func (*lane) owns(frames [][]byte) bool {
-	if !wire.Signed(frames[0], oncelink.Signature) {
-		return false
-	}
-	_, err := oncelink.Peek(frames[0])
-	return err == nil
-}
 
 // passes looks where in the channel a message is, and tells whether it is new, and how many
 // octets it counts for. In the channel position is the next. Before a link has begun
@@ -149,35 +106,6 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 		r.loop.calls <- func() { r.loop.passed(t, r) }
 	}
 	return nil
-}
-
-// reached notes how far the peer has come, and tells whether the loop is to look at that.
-func (r *receiver) reached(t *talk, m *oncelink.Ack, said []byte) (passes bool, err error) {
-	switch in := t.heard.Load(); {
-	case !in.tie.Proves(&r.nonces, said, m.Mac):
-		return false, errUnproved
-	case m.Own != in.theirs: // it was another life of the peer that has taken this
-		return false, errOutOfPlace
-	}
-	if passes, err = t.out.Acknowledged(m.Position, m.Edge); err != nil {
-		return false, fmt.Errorf("%w: %d", errPosition, m.Position)
-	}
-	return passes, nil
-}
-
-// say says a message of the link itself, encoded into scratch, which it returns. If there is
-// no room for it, or the link has ended, it is dropped.
-func (r *receiver) say(m oncelink.Message, tie *guard.Tie, scratch []byte) []byte {
-	head := zmtp.AppendHeader(scratch[:0], m.Size(), false)
-	frame, err := m.AppendTo(head)
-	if err != nil {
-		return scratch
-	}
-	said := frame[len(head) : len(frame)-len(guard.MAC{})]
-	mac := tie.Prove(&r.nonces, said)
-	copy(frame[len(frame)-len(mac):], mac[:])
-	_ = r.link.Say(frame)
-	return frame
 }
 
 // refused is called with what the peer says if it does not let us in, or drops what we

@@ -1,36 +1,16 @@
 package node
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
 	"sync"
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/onceask"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/events"
 )
-
-// Reply answers a question, as the event that brought it numbers it. It queues the answer
-// as [Node.Whisper] does a message; after an error the question still waits, as long as the
-// peer is there.
-func (n *Node) Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error {
-	if err := n.running(); err != nil {
-		return err
-	}
-	q, waits := n.questions.take(question)
-	if !waits {
-		return api.ErrAnswered
-	}
-	_, err := n.sender.Load().Exchange(ctx, q.from, &onceask.Answer{Number: q.number, Status: status, Content: content})
-	if err != nil {
-		n.questions.put(question, q)
-	}
-	return err
-}
 
 // questions are those of peers that wait for their answers, each with a number of ours.
 type questions struct {
@@ -123,45 +103,8 @@ func (q *questions) forget(from *channel.Channel) {
 	delete(q.of, from)
 }
 
-// exchanged takes in a message of once_ask, which the content of an event is. It tells whether
-// that is a question: then the event is that.
-func (r *intake) exchanged(e *events.Facts) bool {
-	m, err := onceask.Parse(e.Content[0], e.Content[1:])
-	if err != nil || r.theirs == 0 || len(m.Frames()) == 0 {
-		r.count("questions and answers that are malformed, or in no channel")
-		return false
-	}
-	e.Content = m.Frames()
-	switch m := m.(type) {
-	case *onceask.Question:
-		if e.Asks = r.questions.add(r.channel, m.Number); e.Asks > 0 {
-			return true
-		}
-		r.count("questions over the limit")
-	case *onceask.Answer:
-		if e.Status = m.Status; r.asks.waits(r.channel, m.Number) {
-			r.answers = append(r.answers, answer{m.Number, events.Kept(*e)})
-		} else {
-			r.count("answers that nobody waits for")
-		}
-	}
-	return false
-}
-
 // answer is one that has come, to a question of some number.
 type answer struct {
 	number uint64
 	event  *events.Event
-}
-
-// answered hands on the answers that have come with a run of events, which has been queued: what
-// the peer has said before comes before.
-func (r *intake) answered() {
-	for _, a := range r.answers {
-		if !r.asks.answered(r.channel, a.number, a.event) {
-			r.count("answers that nobody waits for")
-		}
-	}
-	clear(r.answers)
-	r.answers = r.answers[:0]
 }

@@ -1,0 +1,120 @@
+package node
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// part takes a link that has ended out of its channel, which goes on over another if it has
+// one.
+func (l *loop) part(r *receiver) {
+	t := r.lane.talk
+	if t == nil || l.of(t.peer).talk != t {
+		l.unused(r)
+		return
+	}
+	t.lanes = slices.DeleteFunc(t.lanes, func(other *receiver) bool { return other == r })
+	if t.over != r {
+		return
+	}
+	if len(t.lanes) > 0 { // it is not lost
+		l.use(t, t.lanes[len(t.lanes)-1])
+		return
+	}
+	t.over = nil
+	l.with(t.peer, func(p *peer) { p.theirs = nil })
+	l.offer(t)
+	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
+	if t.in != nil {
+		l.step(zre.Muted{Peer: t.peer, Link: t.in.voice})
+	}
+}
+
+// unused takes note of the end of a link that has carried nothing: if it was to carry on a
+// channel, that needs another.
+func (l *loop) unused(r *receiver) {
+	if t := l.of(r.peer).talk; t != nil && t.over == nil && r.lane.endpoint != (sight.Endpoint{}) {
+		l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
+	}
+}
+
+// lastWord tells the peer what was taken in before we take leave of it.
+func (l *loop) lastWord(t *talk) {
+	if t.in != nil && t.over != nil {
+		m := &oncelink.Ack{Own: t.mine, Other: t.in.theirs, Position: t.in.Taken(), Edge: t.in.reach.Edge(), Mac: unproved[:]}
+		l.scratch = t.over.say(m, t.in.tie, l.scratch)
+	}
+}
+
+// drop takes a channel off the books. What its last link was says how long to wait before
+// the next.
+func (l *loop) drop(t *talk) {
+	delete(l.ours, t.out.id)
+	l.with(t.peer, func(p *peer) { p.talk, p.theirs = nil, nil })
+}
+
+// conclude ends a channel. When the node stops, what was said is written and acknowledged
+// first, if the peer does that within the linger time. What is said to a peer that is gone has
+// come back: see returns.
+func (l *loop) conclude(t *talk) {
+	l.drop(t)
+	l.wan.LetGo(t.peer)
+	l.with(t.peer, func(p *peer) { p.ours = nil })
+	lanes, over, stops := slices.Clone(t.lanes), t.over, l.core.Stopped()
+	lanes = slices.DeleteFunc(lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway
+	if over != nil && over.away.Load() {
+		over = nil
+	}
+	for _, r := range lanes {
+		r.last = true
+	}
+	l.work.Go(func() {
+		if t.in != nil { // what it says last goes before the end of the links
+			t.in.end()
+		}
+		if !stops {
+			t.out.Ends()
+		}
+		rest, err := l.linger(t.out, lanes, over)
+		l.do(func() {
+			l.rests(t.out.Link(), rest)
+			l.ends(t.out.Link(), err)
+		})
+	})
+	l.unmeet(t.peer)
+}
+
+// linger waits until all that matters is acknowledged that was said in a channel which ends,
+// for at most the linger time and as long as the link lasts that it goes over, if the peer may
+// hear it, and closes its links, which ends when the peer has read the rest. It returns what
+// is not acknowledged.
+func (l *loop) linger(out *outbound, lanes []*receiver, over *receiver) (rest channel.Amount, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.settings.Linger)
+	defer cancel()
+	if err = link.ErrClosed; over != nil {
+		lasts, lost := context.WithCancel(ctx)
+		l.work.Go(func() {
+			defer lost()
+			select {
+			case <-over.done:
+			case <-lasts.Done():
+			}
+		})
+		err = out.Linger(lasts)
+		lost()
+	}
+	rest = out.Rest()
+	out.Ends()
+	for _, r := range lanes {
+		if over == nil || r.link.Shutdown(ctx) != nil {
+			_ = r.link.Close()
+		}
+	}
+	return rest, err
+}

@@ -1,0 +1,53 @@
+package node
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/guard"
+)
+
+// receiver reads one connection that a peer speaks over. What it has belongs to its
+// goroutine, but for what is the loop's.
+type receiver struct {
+	inbound
+	in        *intake // which takes what comes; another once the link carries on a channel
+	loop      *loop
+	visit     guard.Visit
+	known     func()      // called once, when the greeting is accepted or the connection has ended
+	impatient *time.Timer // ends the connection if there is no greeting
+	spoke     bool        // without one
+	greetings guard.Allowance
+	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
+	came      uint64           // messages that came
+	proven    atomic.Bool      // the peer has shown that it is there, which the reader is yet to note
+
+	lane lane // what there is of it if it carries both directions
+}
+
+// newReceiver returns what is to read a connection.
+func newReceiver(l *loop) *receiver {
+	r := &receiver{loop: l}
+	r.base = l.base
+	r.in = &intake{base: l.base, loop: l, reach: channel.NewReach()}
+	r.in.opens.Own = l.opens
+	r.done, r.gone = make(chan struct{}), make(chan struct{})
+	return r
+}
+
+// again acknowledges over this link what was taken over others.
+func (r *receiver) again() { r.in.acknowledgeOver(&r.inbound) }
+
+// isKnown says, once, that the connection is no stranger's any more, or has ended.
+func (r *receiver) isKnown() {
+	if r.impatient != nil {
+		r.impatient.Stop()
+	}
+	if r.known == nil {
+		return
+	}
+	r.visit.End()
+	r.known()
+	r.known = nil
+}

@@ -1,0 +1,245 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// begin says the first message on a link: which channel we have with the peer, and how
+// far that was received.
+func (l *loop) begin(r *receiver) {
+	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: unproved[:]}
+	var tie *guard.Tie
+	if t := l.of(r.peer).talk; t != nil {
+		m.Own = t.mine
+		if t.in != nil {
+			tie, m.Other = t.in.tie, t.in.theirs
+			m.Expected, m.Edge = t.in.reach.Next(), t.in.reach.Edge()
+		}
+	}
+	l.scratch = r.say(&m, tie, l.scratch)
+}
+
+// open begins our direction of a channel over a link.
+func (l *loop) open(r *receiver) *talk {
+	config := l.linkConfig(zmtp.Dealer)
+	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
+	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
+	t := &talk{peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
+	r.lane.talk, r.lane.greeted = t, true
+	l.ours[out.id] = out
+	l.with(r.peer, func(p *peer) { p.ours, p.talk = out, t })
+	if r.lane.theirs != nil {
+		out.Grant(r.lane.theirs.Edge)
+	}
+	return t
+}
+
+// resume judges what the peer begins a link with.
+func (l *loop) resume(r *receiver, said []byte) error {
+	m, t := r.lane.theirs, l.of(r.peer).talk
+	switch {
+	case r.lane.talk != nil: // which our greeting went over
+		r.lane.talk.out.Grant(m.Edge)
+	case t == nil && m.Other != 0: // it knows a channel that we do not know
+		if err := r.visit.Afford(time.Now()); err != nil {
+			return err
+		}
+		l.step(zre.Linked{Peer: r.peer, Link: r.id, Callback: l.callback(r), Shown: true, Both: true})
+	case t == nil:
+	case t.in == nil && m.Other == t.mine: // its greeting follows, which shows whether it says so
+		said = slices.Clone(said)
+		m.Mac = slices.Clone(m.Mac)
+		r.lane.early = func() error { return l.knows(t, r, said) }
+		r.lane.talk, t.lanes = t, append(t.lanes, r)
+		l.leaveOldest(t)
+	case t.in == nil && t.over == nil: // neither has the other's
+		l.carries(t, r)
+	case t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
+		if err := l.knows(t, r, said); err != nil {
+			return err
+		}
+		r.in = t.in
+		r.link.Widen()
+		r.isKnown()
+	case t.in != nil && m.Own == t.in.theirs && m.Other == 0 && !t.known.Load() && guard.SameKey(t.in.badge, r.key()):
+		r.in = t.in
+		l.carries(t, r)
+	}
+	if r.lane.talk == nil {
+		l.with(r.peer, func(p *peer) { p.spare = r })
+		l.offer(t)
+	}
+	return nil
+}
+
+// knows has a link carry on a channel that the peer says to know, if that is proved.
+func (l *loop) knows(t *talk, r *receiver, said []byte) error {
+	m := r.lane.theirs
+	if m.Own != t.in.theirs || !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, r.key()) {
+		return errUnproved
+	}
+	if _, err := t.out.Acknowledged(m.Expected, m.Edge); err != nil {
+		l.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
+		return errPosition
+	}
+	met := !t.known.Swap(true)
+	t.out.Passed()
+	l.settled(t.peer, t.out.Confirmed())
+	l.carries(t, r)
+	if met {
+		l.meets(t)
+	}
+	return nil
+}
+
+// carries has a link carry on a channel.
+func (l *loop) carries(t *talk, r *receiver) {
+	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
+		t.lanes = append(t.lanes, r)
+	}
+	l.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
+	switch {
+	case t.over == nil, t.over != r && t.known.Load() && l.chooses(t) && r.rank() >= t.over.rank():
+		l.use(t, r)
+	case t.over != r && !t.known.Load() && !r.lane.greeted:
+		l.greetAgain(t, r)
+	}
+	l.leaveOldest(t)
+}
+
+// chosen takes in that the peer wants a link used.
+func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
+	t := r.lane.talk
+	if t == nil {
+		t = l.of(r.peer).talk
+	}
+	switch {
+	case t == nil || t.in == nil || m.Own != t.in.theirs || l.chooses(t) || r.lane.talk != nil && !slices.Contains(t.lanes, r):
+		return errOutOfPlace
+	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
+		return errUnproved
+	case m.Turn <= t.turn, l.of(r.peer).talk != t:
+		return nil
+	case r.lane.talk == nil:
+		l.joined(t, r)
+	}
+	if t.turn = m.Turn; t.over != r {
+		l.use(t, r)
+	}
+	return nil
+}
+
+// begins takes in where what the peer says over a link begins in its channel.
+func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
+	t := r.lane.talk
+	if t == nil {
+		t = l.of(r.peer).talk
+	}
+	switch {
+	case t == nil || t.in == nil || m.Own != t.in.theirs || m.Other != t.mine:
+		return errOutOfPlace
+	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
+		return errUnproved
+	case m.Position > t.in.reach.Next():
+		return errPosition
+	}
+	offered := r.lane.talk == nil
+	if offered {
+		l.joined(t, r)
+	}
+	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
+	l.takenBy(t, r) // who begins knows us
+	if offered && t.over != r && l.chooses(t) {
+		l.use(t, r)
+	}
+	if l.chooses(t) && t.over == r {
+		l.leaveOthers(t)
+	}
+	return nil
+}
+
+// early takes in what the peer had acknowledged over a link before it greeted us.
+func (l *loop) early(r *receiver, t *talk, m *oncelink.Ack, said []byte) error {
+	_, err := r.reached(t, m, said)
+	if err == nil {
+		r.proven.Store(true)
+		l.passed(t, r)
+	}
+	return err
+}
+
+// passed takes note of an acknowledgement that came over a link.
+func (l *loop) passed(t *talk, r *receiver) {
+	answers := t.out.Passed()
+	l.settled(t.peer, t.out.Confirmed())
+	if l.takenBy(t, r); answers {
+		l.step(zre.Confirmed{Peer: t.peer, Link: t.out.id})
+	}
+}
+
+// greetedOver takes in that the peer has greeted us over a link, which our words may go
+// over too: then the channel has begun.
+func (l *loop) greetedOver(r *receiver) {
+	t := l.of(r.peer).talk
+	if t == nil || t.in != nil {
+		return
+	}
+	t.in, r.in.ours = r.in, t.mine
+	t.heard.Store(r.in)
+	t.out.Prove(t.in.tie, t.mine, t.in.theirs)
+	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
+		t.lanes = append(t.lanes, r)
+	}
+	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
+	if t.over == nil {
+		l.use(t, r)
+	}
+	for _, r := range slices.Clone(t.lanes) {
+		if r.lane.shows() != nil {
+			r.hangUp()
+		}
+	}
+	l.merge(t)
+}
+
+// greetsAgain takes in that the peer says the greeting that a channel has begun with over
+// another of its links. It tells whether it does.
+func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
+	l.do(func() {
+		t := l.of(r.peer).talk
+		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {
+		case !again:
+			return
+		case !guard.SameKey(t.in.badge, r.key()):
+			err = errUnproved
+			return
+		}
+		r.in = t.in
+		l.carries(t, r)
+		err = r.lane.shows()
+	})
+	return again, err
+}
+
+// reached notes how far the peer has come, and tells whether the loop is to look at that.
+func (r *receiver) reached(t *talk, m *oncelink.Ack, said []byte) (passes bool, err error) {
+	switch in := t.heard.Load(); {
+	case !in.tie.Proves(&r.nonces, said, m.Mac):
+		return false, errUnproved
+	case m.Own != in.theirs: // it was another life of the peer that has taken this
+		return false, errOutOfPlace
+	}
+	if passes, err = t.out.Acknowledged(m.Position, m.Edge); err != nil {
+		return false, fmt.Errorf("%w: %d", errPosition, m.Position)
+	}
+	return passes, nil
+}
