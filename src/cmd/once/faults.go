@@ -162,3 +162,10 @@ func sayArguments(cmd *cobra.Command) {
 		}
 	}
 }
+
+// must is for errors that only a mistake in this program can cause.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -113,16 +110,4 @@ func printIdentity(w io.Writer, asJSON bool, who *once.Identity) error {
 	}
 	return printRecord(w, asJSON, r, "id", r.ID, "public key", r.PublicKey, "directory", r.Directory,
 		"network", r.Network, "name", r.Name, "roles", strings.Join(r.Roles, ", "), "member until", r.MemberUntil, "membership", r.Membership)
-}
-
-// printFields writes names and values in turn, a pair a line, without empty values.
-func printFields(w io.Writer, pairs ...string) error {
-	var text bytes.Buffer
-	for pair := range slices.Chunk(pairs, 2) {
-		if pair[1] != "" {
-			fmt.Fprintf(&text, "%-12s  %s\n", pair[0], clean(pair[1]))
-		}
-	}
-	_, err := w.Write(text.Bytes())
-	return err
 }

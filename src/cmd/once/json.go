@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -76,4 +80,39 @@ func fillNil(v reflect.Value) {
 			v.Set(reflect.MakeMap(v.Type()))
 		}
 	}
+}
+
+// printList writes a list at once: as JSON; for a terminal, as a table with a head that
+// is no wider than it; or as lines with tabs between the cells.
+func printList[T any](w io.Writer, terminal, asJSON bool, head string, list []T, cells func(T) []string) error {
+	if terminal && !asJSON {
+		t := table{head: strings.Split(head, "\t")}
+		for _, value := range list {
+			t.rows = append(t.rows, cells(value))
+		}
+		columns, _ := terminalSize(os.Stdout)
+		return t.print(w, columns)
+	}
+	var text bytes.Buffer
+	for _, value := range list {
+		if !asJSON {
+			fmt.Fprintln(&text, joined(cells(value), clean))
+		} else if err := writeJSON(&text, value); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(text.Bytes())
+	return err
+}
+
+// printFields writes names and values in turn, a pair a line, without empty values.
+func printFields(w io.Writer, pairs ...string) error {
+	var text bytes.Buffer
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			fmt.Fprintf(&text, "%-12s  %s\n", pair[0], clean(pair[1]))
+		}
+	}
+	_, err := w.Write(text.Bytes())
+	return err
 }

@@ -149,18 +149,3 @@ func helpCommand() *cobra.Command {
 		},
 	}
 }
-
-// family completes a command that only has others.
-func family(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
-	cmd.Args = cobra.NoArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(members...)
-	return cmd
-}
-
-// must is for errors that only a mistake in this program can cause.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}

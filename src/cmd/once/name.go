@@ -162,3 +162,11 @@ func quote(word string) string {
 	}
 	return strconv.Quote(word)
 }
+
+// host returns an endpoint as people know it: an address and a port, if it has them.
+func host(endpoint string) string {
+	if strings.HasPrefix(endpoint, "once://") { // and the id again
+		return "-"
+	}
+	return strings.TrimPrefix(keyless(endpoint), "tcp://")
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
-
-// cellWidth is the most characters of a cell that a terminal shows.
-const cellWidth = 40
 
 func peersCommand(with *common) *cobra.Command {
 	var wait, span time.Duration
@@ -144,20 +140,6 @@ func peerTable(records []peerRecord, columns int) table {
 	return t
 }
 
-// host returns an endpoint as people know it: an address and a port, if it has them.
-func host(endpoint string) string {
-	if strings.HasPrefix(endpoint, "once://") { // and the id again
-		return "-"
-	}
-	return strings.TrimPrefix(keyless(endpoint), "tcp://")
-}
-
-// keyless returns an endpoint without the public key that may follow it.
-func keyless(endpoint string) string {
-	address, _, _ := strings.Cut(endpoint, "|")
-	return address
-}
-
 func interfacesCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -202,29 +184,6 @@ func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Inter
 	return printList(w, terminal, asJSON, "NAME\tADDRESS\tNETWORK\tBROADCAST", interfaceRecords(interfaces), func(r interfaceRecord) []string {
 		return []string{r.Name, r.Address, r.Network, r.Broadcast}
 	})
-}
-
-// printList writes a list at once: as JSON; for a terminal, as a table with a head that
-// is no wider than it; or as lines with tabs between the cells.
-func printList[T any](w io.Writer, terminal, asJSON bool, head string, list []T, cells func(T) []string) error {
-	if terminal && !asJSON {
-		t := table{head: strings.Split(head, "\t")}
-		for _, value := range list {
-			t.rows = append(t.rows, cells(value))
-		}
-		columns, _ := terminalSize(os.Stdout)
-		return t.print(w, columns)
-	}
-	var text bytes.Buffer
-	for _, value := range list {
-		if !asJSON {
-			fmt.Fprintln(&text, joined(cells(value), clean))
-		} else if err := writeJSON(&text, value); err != nil {
-			return err
-		}
-	}
-	_, err := w.Write(text.Bytes())
-	return err
 }
 
 // joined returns cells, each in its shape, with tabs between them.

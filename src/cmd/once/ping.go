@@ -55,9 +55,6 @@ still, or the peer does not answer.`,
 	return cmd
 }
 
-// glance is how often it is looked who is known to servers, which no event tells.
-const glance = 100 * time.Millisecond
-
 // seek waits until there is one who goes by a name or an id: who is here, or who is known to
 // servers.
 func seek(ctx context.Context, node *once.Node, who string, wait time.Duration) (uuid.UUID, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -186,35 +185,6 @@ func warnOf(event once.Event) error {
 		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text)+toldAgo(e))
 	}
 	return nil
-}
-
-// await shows events until somebody is present, and then until it was quiet for
-// a moment. It fails with context.DeadlineExceeded if nobody was in time.
-func await(ctx context.Context, node *once.Node, wait time.Duration, present func() bool, show func(once.Event) error) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	last := time.Now() // when something happened that was not a message
-	for {
-		pause := wait
-		if present() {
-			pause = settle - time.Since(last)
-		}
-		quiet, stop := context.WithTimeout(ctx, max(pause, 0))
-		event, err := node.Next(quiet)
-		stop()
-		switch {
-		case err == nil:
-			if !isContent(event) {
-				last = time.Now()
-			}
-			err = show(event)
-		case errors.Is(err, context.DeadlineExceeded) && present():
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 func isContent(event once.Event) bool {

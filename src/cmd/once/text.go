@@ -117,3 +117,6 @@ func padded(s string, cells int) string {
 	s = cut(s, cells)
 	return s + strings.Repeat(" ", cells-width(s))
 }
+
+// cellWidth is the most characters of a cell that a terminal shows.
+const cellWidth = 40
