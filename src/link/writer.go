@@ -104,8 +104,9 @@ func (w *writer) say(n int, put func(b []byte)) error {
 	o := w.lock()
 	switch {
 	case w.dead != nil || w.over:
+		err := cmp.Or(w.dead, ErrClosed)
 		o.mu.Unlock()
-		return cmp.Or(w.dead, ErrClosed)
+		return err
 	case w.own.len()+n > w.config.Reserve:
 		o.mu.Unlock()
 		return ErrOverflow

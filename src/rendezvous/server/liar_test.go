@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,10 +234,10 @@ func TestIntroductionsThatLie(t *testing.T) {
 // TestServerThatIsSilent: a server that does not answer what it answers by itself counts as
 // lost, and the next conversation begins.
 func TestServerThatIsSilent(t *testing.T) {
-	began := 0
+	var began atomic.Int32
 	beforeLiar(t, func(_ *scene, _ *raw, h heard) {
 		if _, watches := h.m.(*oncemsg.Watch); watches {
-			began++
+			began.Add(1)
 		}
 	}, func(s *scene) {
 		ana := s.node("10.0.0.2", "ana", someone())
@@ -246,8 +247,8 @@ func TestServerThatIsSilent(t *testing.T) {
 			s.Errorf("a circuit: %v, after %v", err, time.Since(at))
 		}
 		time.Sleep(5 * time.Second)
-		if began < 2 {
-			s.Errorf("it has spoken with the server %d times", began)
+		if began.Load() < 2 {
+			s.Errorf("it has spoken with the server %d times", began.Load())
 		}
 		leave(ana)
 	})
