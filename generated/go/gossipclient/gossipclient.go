@@ -65,20 +65,20 @@ type Event uint8
 // The events.
 const (
 	EventStart Event = iota
+	EventChange
 	EventPublish
 	EventPong
 	EventTimeout
-	EventChange
 	EventLost
 	EventViolation
 )
 
 var eventNames = [...]string{
 	EventStart:     "start",
+	EventChange:    "change",
 	EventPublish:   "publish",
 	EventPong:      "pong",
 	EventTimeout:   "timeout",
-	EventChange:    "change",
 	EventLost:      "lost",
 	EventViolation: "violation",
 }
@@ -257,10 +257,10 @@ func stepClosed(e Event, do Actions) (State, bool) {
 
 var eventsByName = map[string]Event{
 	"start":     EventStart,
+	"change":    EventChange,
 	"publish":   EventPublish,
 	"pong":      EventPong,
 	"timeout":   EventTimeout,
-	"change":    EventChange,
 	"lost":      EventLost,
 	"violation": EventViolation,
 }

@@ -71,15 +71,15 @@ func (s State) Final() bool {
 	return s == StateGone
 }
 
-// IsKnown tells whether this is so: the application has not heard of the peer.
-func (s State) IsKnown() bool {
-	return s == StateSighted || s == StateGreeting || s == StateMeeting || s == StateGreeted
-}
-
 // IsSevered tells whether this is so: the peer is present, but our connection
 // to it is lost.
 func (s State) IsSevered() bool {
 	return s == StateRelinking || s == StateStranded
+}
+
+// IsKnown tells whether this is so: the application has not heard of the peer.
+func (s State) IsKnown() bool {
+	return s == StateSighted || s == StateGreeting || s == StateMeeting || s == StateGreeted
 }
 
 // IsPresent tells whether this is so: the application knows that the peer is
@@ -101,17 +101,17 @@ const (
 	EventWord
 	EventMuted
 	EventDoubted
-	EventSighting
 	EventRefused
 	EventDisplaced
+	EventPing
+	EventOutOfStep
+	EventSighting
 	EventTurnedAway
 	EventExpelled
 	EventGoodbye
 	EventReplaced
 	EventForgotten
 	EventStop
-	EventPing
-	EventOutOfStep
 	EventOverrun
 	EventBroken
 )
@@ -125,17 +125,17 @@ var eventNames = [...]string{
 	EventWord:       "word",
 	EventMuted:      "muted",
 	EventDoubted:    "doubted",
-	EventSighting:   "sighting",
 	EventRefused:    "refused",
 	EventDisplaced:  "displaced",
+	EventPing:       "ping",
+	EventOutOfStep:  "out of step",
+	EventSighting:   "sighting",
 	EventTurnedAway: "turned away",
 	EventExpelled:   "expelled",
 	EventGoodbye:    "goodbye",
 	EventReplaced:   "replaced",
 	EventForgotten:  "forgotten",
 	EventStop:       "stop",
-	EventPing:       "ping",
-	EventOutOfStep:  "out of step",
 	EventOverrun:    "overrun",
 	EventBroken:     "broken",
 }
@@ -277,8 +277,8 @@ type Actions interface {
 	TellSuspect()
 	// TellRecover: suspect.word.
 	TellRecover()
-	// TellExit: suspect.timeout, stranded.timeout, severed.refused,
-	// severed.displaced, present.goodbye, present.turned away,
+	// TellExit: suspect.timeout, severed.refused, severed.displaced,
+	// stranded.timeout, present.goodbye, present.turned away,
 	// present.expelled, present.replaced, present.forgotten, present.overrun,
 	// present.broken, present.stop.
 	TellExit(Reason)
@@ -968,17 +968,17 @@ var eventsByName = map[string]Event{
 	"word":        EventWord,
 	"muted":       EventMuted,
 	"doubted":     EventDoubted,
-	"sighting":    EventSighting,
 	"refused":     EventRefused,
 	"displaced":   EventDisplaced,
+	"ping":        EventPing,
+	"out of step": EventOutOfStep,
+	"sighting":    EventSighting,
 	"turned away": EventTurnedAway,
 	"expelled":    EventExpelled,
 	"goodbye":     EventGoodbye,
 	"replaced":    EventReplaced,
 	"forgotten":   EventForgotten,
 	"stop":        EventStop,
-	"ping":        EventPing,
-	"out of step": EventOutOfStep,
 	"overrun":     EventOverrun,
 	"broken":      EventBroken,
 }

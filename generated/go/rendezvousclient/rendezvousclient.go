@@ -72,13 +72,13 @@ type Event uint8
 const (
 	EventChallenge Event = iota
 	EventOK
-	EventRenew
-	EventTimeout
 	EventAnswer
 	EventDelta
 	EventIntroduction
 	EventTicket
 	EventLeave
+	EventRenew
+	EventTimeout
 	EventNope
 	EventStop
 	EventLost
@@ -88,13 +88,13 @@ const (
 var eventNames = [...]string{
 	EventChallenge:    "challenge",
 	EventOK:           "ok",
-	EventRenew:        "renew",
-	EventTimeout:      "timeout",
 	EventAnswer:       "answer",
 	EventDelta:        "delta",
 	EventIntroduction: "introduction",
 	EventTicket:       "ticket",
 	EventLeave:        "leave",
+	EventRenew:        "renew",
+	EventTimeout:      "timeout",
 	EventNope:         "nope",
 	EventStop:         "stop",
 	EventLost:         "lost",
@@ -168,12 +168,6 @@ type Actions interface {
 	Enter()
 	// SendPublish: authenticating.ok, present.renew.
 	SendPublish()
-	// Found: publishing.ok, renewing.ok.
-	Found()
-	// PutOff: publishing.renew, renewing.renew.
-	PutOff()
-	// SendRenew: present.timeout.
-	SendRenew()
 	// Settle: conversing.answer.
 	Settle()
 	// TakeDelta: conversing.delta.
@@ -184,6 +178,12 @@ type Actions interface {
 	TakeTicket()
 	// SendStop: conversing.leave.
 	SendStop()
+	// Found: publishing.ok, renewing.ok.
+	Found()
+	// PutOff: publishing.renew, renewing.renew.
+	PutOff()
+	// SendRenew: present.timeout.
+	SendRenew()
 	// NoteRefusal: external.nope.
 	NoteRefusal()
 	// HangUp: external.nope, external.stop, external.leave, external.timeout,
@@ -470,13 +470,13 @@ func stepClosed(e Event, do Actions) (State, bool) {
 var eventsByName = map[string]Event{
 	"challenge":    EventChallenge,
 	"ok":           EventOK,
-	"renew":        EventRenew,
-	"timeout":      EventTimeout,
 	"answer":       EventAnswer,
 	"delta":        EventDelta,
 	"introduction": EventIntroduction,
 	"ticket":       EventTicket,
 	"leave":        EventLeave,
+	"renew":        EventRenew,
+	"timeout":      EventTimeout,
 	"nope":         EventNope,
 	"stop":         EventStop,
 	"lost":         EventLost,

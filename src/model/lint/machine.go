@@ -109,6 +109,9 @@ func (l *linter) state(m *model.Machine, s *model.State) {
 	}
 	if inheritsFromItself(m, s) {
 		l.fault(s.Element, name, "inherits from itself")
+	} else if base, at := m.State(s.Inherit), slices.Index(m.States, s); at > 0 && base != nil && base.Has("inherit") && slices.Index(m.States, base) > at {
+		// The first state is where all begins, so nothing can stand above that.
+		l.fault(s.Element, name, "stands above %s, which inherits, too: put that first, for zproto's clients copy in the order of the file", s.Inherit)
 	}
 	if s.Has("timeout") && !has(m.Timeouts, s.Timeout) && l.once() {
 		l.fault(s.Element, name, "has timeout %s, which the model does not define", s.Timeout)

@@ -64,22 +64,22 @@ type Event uint8
 const (
 	EventPull Event = iota
 	EventLock
+	EventKnock
+	EventBurn
 	EventPush
 	EventTimeout
-	EventKnock
 	EventUnlock
-	EventBurn
 	EventKick
 )
 
 var eventNames = [...]string{
 	EventPull:    "pull",
 	EventLock:    "lock",
+	EventKnock:   "knock",
+	EventBurn:    "burn",
 	EventPush:    "push",
 	EventTimeout: "timeout",
-	EventKnock:   "knock",
 	EventUnlock:  "unlock",
-	EventBurn:    "burn",
 	EventKick:    "kick",
 }
 
@@ -151,18 +151,18 @@ type Actions interface {
 	Swing()
 	// Creak: closed.after.
 	Creak()
-	// Rattle: open.pull, locked.*.
-	Rattle()
-	// Ring: open.before.
-	Ring()
-	// SendHello: open.before, movable.knock.
+	// SendHello: movable.knock, open.before.
 	SendHello()
-	// Hush: open.after.
-	Hush()
 	// Fall: movable.burn, solid.kick, solid.burn.
 	Fall(Reason)
 	// Bang: movable.burn.
 	Bang()
+	// Rattle: open.pull, locked.*.
+	Rattle()
+	// Ring: open.before.
+	Ring()
+	// Hush: open.after.
+	Hush()
 }
 
 // Step takes the actions of an event in a state, and returns the state after
@@ -274,11 +274,11 @@ func stepBroken(e Event, do Actions) (State, bool) {
 var eventsByName = map[string]Event{
 	"pull":    EventPull,
 	"lock":    EventLock,
+	"knock":   EventKnock,
+	"burn":    EventBurn,
 	"push":    EventPush,
 	"timeout": EventTimeout,
-	"knock":   EventKnock,
 	"unlock":  EventUnlock,
-	"burn":    EventBurn,
 	"kick":    EventKick,
 }
 
