@@ -368,6 +368,9 @@ func (p *player) hear(ctx context.Context) {
 
 // takes takes in an event.
 func (p *player) takes(e once.Event) {
+	if _, notice := e.(*once.Notice); notice { // servers are away, or back
+		return
+	}
 	var from int
 	id := e.About().Peer.UUID()
 	if _, err := fmt.Sscanf(e.About().Peer.Name(), "node %d", &from); err != nil || from < 0 || from >= p.Nodes {

@@ -136,7 +136,7 @@ func alongside(t *testing.T) (ours *ourNode, z *plainNode, toUs, toZyre *ferry) 
 	t.Helper()
 	toZyre, toUs = newFerry(t), newFerry(t)
 	z = startZyre(t, zyreConfig{Name: "zyre", Address: netip.MustParsePrefix("127.0.0.1/8"), Advertise: toZyre.endpoint})
-	ours = startOurs(t, once.Config{Name: "ours", Endpoint: "tcp://127.0.0.1:*", BeaconPort: once.NoBeacon, Advertise: toUs.endpoint})
+	ours = startOurs(t, once.Config{Name: "ours", Endpoint: "tcp://127.0.0.1:*", BeaconPort: once.NoBeacon, Advertise: toUs.endpoint, Outbox: mebibyte})
 	toZyre.leads <- z.endpoint
 	toUs.leads <- ours.Endpoint()
 	must(t, ours.Connect(uuid.MustParse(z.uuid), toZyre.endpoint))
