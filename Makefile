@@ -163,6 +163,10 @@ conformance: lib python node java ## let all languages play the scenarios with e
 signals: lib python node java ## try what signals do in programs that have the library inside
 	@bash bindings/signals/run.sh
 
+.PHONY: careless
+careless: lib python node ## try what becomes of programs that are careless with their nodes
+	@bash bindings/careless/run.sh
+
 .PHONY: examples
 examples: lib python node java ## try the examples of all languages with each other; needs root
 	@$(SUDO) python3 examples/run.py

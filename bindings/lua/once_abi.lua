@@ -107,7 +107,10 @@ end
 -- An object of the library. Closing it closes what belongs to it; twice is safe.
 abi.Handle = {}
 abi.Handle.__index = abi.Handle
-function abi.Handle:close() abi.check(self.handle, lib.once_close(self.handle)) end
+function abi.Handle:close()
+  self.closed = true
+  abi.check(self.handle, lib.once_close(self.handle))
+end
 
 function abi.class(parent)
   local class = setmetatable({}, parent)
@@ -154,7 +157,7 @@ function abi.Source:events()
   return function()
     local ok, event = pcall(self.receive_one, self)
     if ok then return event end
-    if type(event) == "table" and event.code == self.ends then return nil end
+    if self.closed or type(event) == "table" and event.code == self.ends then return nil end
     error(event, 0)
   end
 end

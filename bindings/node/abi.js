@@ -70,7 +70,11 @@ function id (peer) {
   return octets
 }
 
-const octetsOf = (frame) => typeof frame === 'string' ? Buffer.from(frame) : frame
+function octetsOf (frame) {
+  if (typeof frame === 'string') return Buffer.from(frame)
+  if (!(frame instanceof Uint8Array)) throw new TypeError('a string, a Buffer or a Uint8Array is needed')
+  return frame
+}
 
 // The only frame of content, or null if there are several, or none.
 function single (frames) {
@@ -135,11 +139,33 @@ async function lingers (handle, call, args) {
   check(handle, await new Promise((resolve, reject) => call.async(handle, ...args, (error, code) => error ? reject(error) : resolve(code))))
 }
 
-const forgotten = new FinalizationRegistry((handle) => close.async(handle, () => {}))
+// What nobody has closed is closed when its object is gone, one after the other: koffi
+// refuses to run very many calls at a time.
+const lost = []
+const forgotten = new FinalizationRegistry((handle) => { if (lost.push(handle) === 1) closeLost() })
+function closeLost () {
+  try {
+    close.async(lost[0], () => {
+      lost.shift()
+      if (lost.length > 0) closeLost()
+    })
+  } catch {
+    setTimeout(closeLost, SLICE).unref()
+  }
+}
+
+// Threads that wait are those of libuv, four of them, which files, DNS and all other calls
+// that wait need too. So waits for events are in slices of milliseconds, shorter ones if
+// there are several of them.
+const SLICE = 200
+const SHORT = 20
+const BUSY = -80378
+let waits = 0
 
 /** An object of the library. */
 class Handle {
   #all = null
+  #closed = false
 
   own (handle, parent) {
     Object.defineProperty(this, 'handle', { value: handle })
@@ -158,8 +184,11 @@ class Handle {
     return this.#all
   }
 
+  isClosed () { return this.#closed }
+
   /** Closes it, and what belongs to it. Twice is safe. */
   async close () {
+    this.#closed = true
     await lingers(this.handle, close, [])
   }
 
@@ -172,19 +201,38 @@ class Source extends Handle {
   #next = 0
   #buffer = Buffer.allocUnsafeSlow(1 << 18)
   #size = [0]
+  #receiving = false
 
   // Takes what waits, or waits for it in a thread.
   async #fill (options = {}) {
+    if (this.#receiving) throw fail(this.handle, BUSY)
+    this.#receiving = true
+    try {
+      await this.#take(options)
+    } finally {
+      this.#receiving = false
+    }
+  }
+
+  async #take (options) {
     const { receive, decode } = this.constructor
+    const timeout = options.timeout === undefined ? -1 : whole(options.timeout)
+    const end = timeout < 0 ? Infinity : performance.now() + timeout
     for (;;) {
       let code = receive(this.handle, this.#buffer, this.#buffer.length, 0, 0, this.#size)
-      if (code === this.constructor.timedOut && options.timeout !== 0) {
+      const left = Math.ceil(end - performance.now())
+      if (code === this.constructor.timedOut && left > 0) {
+        const slice = Math.min(left, waits < 2 ? SLICE : SHORT)
+        waits++
         try {
-          await apart(this.handle, receive, [this.#buffer, this.#buffer.length], options, this.#size)
+          await apart(this.handle, receive, [this.#buffer, this.#buffer.length], { signal: options.signal, timeout: slice }, this.#size)
           code = 0
         } catch (error) {
+          if (error.errno === this.constructor.timedOut) continue
           if (error.errno !== this.constructor.room) throw error
           code = error.errno
+        } finally {
+          waits--
         }
       }
       if (code === this.constructor.room) {
@@ -216,7 +264,7 @@ class Source extends Handle {
     try {
       return { value: await this.receive(), done: false }
     } catch (error) {
-      if (error.errno === this.constructor.ends) return { value: undefined, done: true }
+      if (this.isClosed() || error.errno === this.constructor.ends) return { value: undefined, done: true }
       throw error
     }
   }

@@ -121,7 +121,10 @@ module Once
 
       def self.closer(handle) = ->(_) { Lib.once_close(handle) }
 
-      def close = Abi.check(handle, Lib.once_close(handle))
+      def close
+        @closed = true
+        Abi.check(handle, Lib.once_close(handle))
+      end
 
       private
 
@@ -136,9 +139,11 @@ module Once
       include Enumerable
 
       def each
-        loop { yield receive_one(nil) }
-      rescue Error => e
-        raise unless e.code == self.class.const_get(:ENDS, false)
+        return to_enum unless block_given?
+
+        while (event = receive_until_end)
+          yield event
+        end
       end
 
       # What IO.select finds readable while events wait.
@@ -151,6 +156,13 @@ module Once
       end
 
       private
+
+      # The next event, or nil at the end. What the block of each raises does not pass here.
+      def receive_until_end
+        receive_one(nil)
+      rescue Error => e
+        raise unless @closed || e.code == self.class.const_get(:ENDS, false)
+      end
 
       def receive_one(timeout)
         @waiting = receive_batch(timeout) if @waiting.nil? || @waiting.empty?

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import ctypes
 import functools
 import logging
 import os
 import struct
 import sys
+import threading
 import time
 import uuid
 import warnings
@@ -29,6 +31,7 @@ quick = ctypes.PyDLL(lib._name)  # for calls that do not wait, so that others ne
 
 _SLICE = 200  # milliseconds after which a wait looks for signals
 _BUFFER = 1 << 18
+_BUSY = -80378
 
 
 class OnceError(Exception):
@@ -179,6 +182,7 @@ class Handle:
 
     _handle = 0
     _number = b""  # the handle as C has it
+    _closed = False  # or it is being closed
     _parent: Handle | None = None
 
     @classmethod
@@ -194,6 +198,7 @@ class Handle:
 
     def close(self) -> None:
         """Closes it, and what belongs to it. A node says goodbye before."""
+        self._closed = True
         code = lib.once_close(self._handle)
         if code:
             raise fail(self._handle, code)
@@ -263,6 +268,24 @@ class Source(Handle, Generic[E]):
             self.__dict__["_size"] = ctypes.c_size_t()
         return found
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Receives in one thread at a time: what was received is not the library's any more."""
+        receiving = self.__dict__.setdefault("_receiving", threading.Lock())
+        if not receiving.acquire(blocking=False):
+            raise fail(self._handle, _BUSY)
+        try:
+            yield
+        finally:
+            receiving.release()
+
+    def close(self) -> None:
+        """Closes it, and what belongs to it. A node says goodbye before. What waits for its events ends."""
+        self._closed = True
+        for wake in list(self.__dict__.get("_wakes", ())):
+            wake()
+        super().close()
+
     def _fill(self, timeout: int, cancel: int) -> list[E]:
         """Receives events from the library, so many milliseconds long."""
         self._waiting()
@@ -292,18 +315,20 @@ class Source(Handle, Generic[E]):
                     raise
 
     def _recv_batch(self, timeout: float | None, cancel: Cancel | None) -> list[E]:
-        waiting = self._waiting()
-        if waiting:
-            events = list(waiting)
-            waiting.clear()
-            return events
-        return self._wait(timeout, cancel)
+        with self._alone():
+            waiting = self._waiting()
+            if waiting:
+                events = list(waiting)
+                waiting.clear()
+                return events
+            return self._wait(timeout, cancel)
 
     def _recv(self, timeout: float | None, cancel: Cancel | None) -> E:
-        waiting = self._waiting()
-        if not waiting:
-            waiting.extend(self._wait(timeout, cancel))
-        return waiting.popleft()
+        with self._alone():
+            waiting = self._waiting()
+            if not waiting:
+                waiting.extend(self._wait(timeout, cancel))
+            return waiting.popleft()
 
     def __iter__(self) -> Iterator[E]:
         waiting = self._waiting()
@@ -311,9 +336,12 @@ class Source(Handle, Generic[E]):
             while waiting:
                 yield waiting.popleft()
             try:
-                waiting.extend(self._wait(None, None))
-            except self._ends:
-                return
+                with self._alone():
+                    waiting.extend(self._wait(None, None))
+            except OnceError as error:
+                if self._closed or isinstance(error, self._ends):
+                    return
+                raise
 
     def fileno(self) -> int:
         """What select, poll and asyncio find readable while events wait."""
@@ -333,10 +361,14 @@ class Source(Handle, Generic[E]):
             if not there.done():
                 there.set_result(None)
 
+        wakes = self.__dict__.setdefault("_wakes", set())
+        wake = functools.partial(loop.call_soon_threadsafe, arrived)
+        wakes.add(wake)
         loop.add_reader(fd, arrived)
         try:
             await there
         finally:
+            wakes.discard(wake)
             loop.remove_reader(fd)
 
     async def __aiter__(self) -> AsyncIterator[E]:
@@ -346,11 +378,14 @@ class Source(Handle, Generic[E]):
             while waiting:
                 yield waiting.popleft()
             try:
-                waiting.extend(self._fill(0, 0))
-            except self._timed_out:
+                with self._alone():
+                    waiting.extend(self._fill(0, 0))
+            except OnceError as error:
+                if self._closed or isinstance(error, self._ends):
+                    return
+                if not isinstance(error, self._timed_out):
+                    raise
                 await self._arrival()
-            except self._ends:
-                return
 
     async def __aenter__(self: T) -> T:
         return await beside(self.__enter__)  # type: ignore[attr-defined]

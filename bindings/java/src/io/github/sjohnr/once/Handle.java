@@ -11,6 +11,7 @@ public abstract class Handle implements AutoCloseable {
     final long handle;
     private final Handle parent;
     private final Forgotten forgotten;
+    volatile boolean closed; // or it is being closed
 
     /** Closes what nobody has closed, when its object is gone. */
     private static final class Forgotten implements Runnable {
@@ -41,6 +42,7 @@ public abstract class Handle implements AutoCloseable {
 
     /** Closes it, and what belongs to it. A node says goodbye before. */
     @Override public void close() {
+        closed = true;
         Abi.check(this, Lib.once_close(handle));
     }
 }

@@ -96,7 +96,7 @@ public abstract class Source<E> extends Handle implements Iterable<E> {
         }
     }
 
-    /** Returns the events as they come; there are no more when the node has stopped. */
+    /** Returns the events as they come; there are no more when the node has stopped, or is closed. */
     @Override public Iterator<E> iterator() {
         return new Iterator<E>() {
             private E next;
@@ -106,7 +106,7 @@ public abstract class Source<E> extends Handle implements Iterable<E> {
                     try {
                         next = receiveOne(null, null);
                     } catch (OnceException e) {
-                        if (e.code() != ends()) {
+                        if (!closed && e.code() != ends()) {
                             throw e;
                         }
                     }

@@ -1,0 +1,37 @@
+// What becomes of a program in Node.js that is careless with its nodes.
+const assert = require('node:assert')
+const fs = require('node:fs/promises')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { Node } = require('at-once')
+
+const node = (name) => new Node(name, { interfaces: '127.0.0.1', beaconPort: 25672 })
+const within = (promise, what) => Promise.race([promise, sleep(5000, undefined, { ref: false }).then(() => assert.fail(`${what}: not over after 5 s`))])
+async function iterate (node) { for await (const _ of node) assert(_.type) }
+
+async function main () {
+  const nodes = Array.from({ length: 8 }, (_, i) => node(`n${i}`))
+  for (const one of nodes) await one.start()
+  const all = Promise.all(nodes.map(iterate))
+  await sleep(500)
+  await within(fs.readFile(__filename), 'files while eight nodes wait')
+  console.log('files are read while eight nodes wait: ok')
+  await assert.rejects(nodes[0].recv({ timeout: 10 }), { code: 'BUSY' })
+  await within(Promise.all(nodes.map((one) => one.close())), 'close')
+  await within(all, 'the events of what is closed')
+  console.log('events end when their nodes are closed: ok')
+  for (const content of [null, 5, new Uint16Array(3), [undefined]]) {
+    await assert.rejects(async () => node('x').whisper('00000000-0000-4000-8000-000000000000', content), TypeError)
+  }
+  console.log('content that is none is a TypeError: ok')
+  for (let i = 0; i < 1500; i++) node('forgotten')
+  for (let i = 0; i < 5; i++) {
+    global.gc()
+    await sleep(100)
+  }
+  console.log('very many nodes are forgotten at a time: ok')
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

@@ -1,0 +1,68 @@
+"""What becomes of a Python program that is careless with its nodes."""
+
+import asyncio
+import collections
+import threading
+import time
+
+import once
+
+
+def node(name: str, **settings: object) -> once.Node:
+    return once.Node(name, interfaces="127.0.0.1", beacon_port=25672, **settings)  # type: ignore[arg-type]
+
+
+def events_end_when_another_thread_closes() -> None:
+    ana = node("ana")
+    ana.start()
+    threading.Timer(0.3, ana.close).start()
+    assert all(event.type for event in ana)
+
+
+def events_end_when_a_task_closes() -> None:
+    async def iterate(ana: once.Node) -> None:
+        async for _ in ana:
+            pass
+
+    async def main() -> None:
+        async with node("ana") as ana:
+            task = asyncio.create_task(iterate(ana))
+            await asyncio.sleep(0.3)
+        await asyncio.wait_for(task, 5)
+
+    asyncio.run(main())
+
+
+def threads_that_receive_at_a_time_lose_and_double_nothing() -> None:
+    ana, ben = node("ana"), node("ben")
+    ana.start()
+    ben.start()
+    peer = ana.recv(timeout=10).peer
+    got: collections.Counter[bytes] = collections.Counter()
+    over = False
+
+    def receive() -> None:
+        while not over:
+            try:
+                got.update(event.msg[0] for event in ben.recv_batch(timeout=0.05) if event.type == once.EventType.WHISPER)
+            except (once.BusyError, once.TimedOutError):
+                pass
+
+    threads = [threading.Thread(target=receive) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for i in range(5000):
+        ana.whisper(peer, str(i))
+    ana.flush(timeout=20)
+    time.sleep(0.5)
+    over = True
+    for thread in threads:
+        thread.join()
+    ana.close()
+    ben.close()
+    assert len(got) == 5000 and set(got.values()) == {1}, (len(got), set(got.values()))
+
+
+for test in (events_end_when_another_thread_closes, events_end_when_a_task_closes, threads_that_receive_at_a_time_lose_and_double_nothing):
+    test()
+    print(test.__name__.replace("_", " ") + ": ok", flush=True)

@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+# What becomes of a Ruby program that is careless with its nodes.
+
+require "once"
+
+def node(name) = Once::Node.new(name, interfaces: "127.0.0.1", beacon_port: 25_672).tap(&:start)
+
+def test(what)
+  raise "#{what}: failed" unless yield
+
+  puts "#{what}: ok"
+end
+
+ana, ben = node("ana"), node("ben")
+test("what a block raises of another node that has stopped is not swallowed") do
+  other = node("other").tap(&:stop)
+  ana.each { other.join("room") }
+  false
+rescue Once::Error => e
+  e.name == :stopped
+end
+test("a StopIteration of a block is not swallowed") do
+  ben.each { raise StopIteration }
+  false
+rescue StopIteration
+  true
+end
+test("each without a block is an enumerator") { ana.each.is_a?(Enumerator) }
+test("events end when another thread closes") do
+  waiting = Thread.new { ana.each { nil } }
+  sleep 0.3
+  ana.close
+  waiting.join(5)
+end
+test("events end when their own block closes") { ben.each { ben.close }.nil? }
