@@ -37,13 +37,13 @@ type intake struct {
 	badge  *zre.Badge // that the peer has shown in the greeting which begins it
 	tie    *guard.Tie // proves what is said about its links; nil where nothing does
 
-	excessive atomic.Bool // they are too many
+	excessive atomic.Bool  // they are too many
+	told      atomic.Int64 // when the loop was last told that the peer waits, in nanoseconds since 1970
 
 	mu       sync.Mutex       // guards what follows; held by who takes in, who waits for the loop alone
 	over     *inbound         // the connection that it comes over now
 	channel  *channel.Channel // nil until the greeting is accepted
 	opens    channel.Unsealer
-	told     time.Time // when the loop was last told that the peer waits
 	sequence uint16
 	unopened bool           // content that was sealed did not open, which the peer is yet to be told
 	reached  uint64         // how many messages are taken in with the run that is pushed
@@ -91,8 +91,8 @@ func (r *intake) push(run *Batch, came uint64) bool {
 
 // stall tells the loop, once in a while, that what the peer says waits for the application.
 func (r *intake) stall() {
-	if now := time.Now(); now.Sub(r.told) > r.settings.Evasive/2 {
-		r.told = now
+	now, last := time.Now().UnixNano(), r.told.Load()
+	if time.Duration(now-last) > r.settings.Evasive/2 && r.told.CompareAndSwap(last, now) {
 		r.loop.later(zre.Stalled{Peer: r.peer})
 	}
 }
