@@ -17,7 +17,7 @@ type Problem struct {
 	Text string
 }
 
-func (p Problem) Error() string { return p.Pos.String() + ": " + p.Text }
+func (p Problem) Error() string { return model.OneLine(p.Pos.String() + ": " + p.Text) }
 
 // Limits of a model. Numbers are cut, or joint states would be without end.
 const (

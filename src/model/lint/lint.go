@@ -23,7 +23,7 @@ type Finding struct {
 	Text string
 }
 
-func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Pos, f.Path, f.Text) }
+func (f Finding) String() string { return model.Problem(f).String() }
 
 // Dialect is what a model must have.
 type Dialect string

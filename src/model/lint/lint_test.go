@@ -186,3 +186,20 @@ func TestTheirFaults(t *testing.T) {
 		}
 	}
 }
+
+// A name with an end of line is one line of what is printed.
+func TestOneLine(t *testing.T) {
+	p, err := model.Load(fstest.MapFS{"a.xml": {Data: []byte(`<class name = "a" signature = "1"><message name = "B&#10;::error::c&#13;" id = "1" /></class>`)}}, "a.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := lint.Check(p, lint.Zproto)
+	if len(findings) == 0 {
+		t.Error("nothing is found")
+	}
+	for _, f := range findings {
+		if strings.ContainsAny(f.String(), "\r\n") {
+			t.Errorf("%q", f)
+		}
+	}
+}
