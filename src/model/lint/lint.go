@@ -76,6 +76,7 @@ func Check(p *model.Project, dialect Dialect) []Finding {
 	}
 	l.sides()
 	l.classes()
+	l.printed()
 	for _, talk := range p.Talks {
 		l.named(talk.Element, talk.Name(), talk.Name())
 		for shows := range talk.All("shows") {

@@ -203,3 +203,35 @@ func TestOneLine(t *testing.T) {
 		}
 	}
 }
+
+// What is printed as it is written stays what it is.
+func TestPrinted(t *testing.T) {
+	const rest = `><message name = "A" id = "1">a.</message></class>`
+	desk := func(engine, title, sentence string) string {
+		return `<class name = "p_desk" state = "draft" zero = "closed" engine = "` + engine + `" title = "` + title + `">a
+			<error name = "closed">` + sentence + `</error><method name = "a">says "a" and b</method></class>`
+	}
+	for _, test := range []struct{ module, file, text, want string }{
+		{"example.org/p", "p_msg", `<class name = "p_msg" signature = "1" go_package = "../../p"` + rest, "p_msg: go_package must be"},
+		{"example.org/p", "p_msg", `<class name = "p_msg" signature = "1" go_package = "pmsg"` + rest, ""},
+		{"example.org/p", "p_msg", `<class name = "p_msg" signature = "1" title = "a&#10;var b = 1"` + rest, "p_msg: has an end of line in title"},
+		{"x&quot;; import &quot;os", "p_msg", `<class name = "p_msg" signature = "1"` + rest, "project.xml:1: p: module must be a path"},
+		{"../p", "p_msg", `<class name = "p_msg" signature = "1"` + rest, "project.xml:1: p: module must be a path"},
+		{"example.org/p", "p_desk", desk("Desk", "a", "b"), ""},
+		{"example.org/p", "p_desk", desk("Desk; a()", "a", "b"), "p_desk: engine must be a name in Go"},
+		{"example.org/p", "p_desk", desk("Desk", "a */ b", "b"), "p_desk: has */ where"},
+		{"example.org/p", "p_desk", desk("Desk", "a", `b" + c() + "d`), `p_desk.closed: has " where`},
+		{"example.org/p", "p_desk", desk("Desk", "a", `b \n`), `p_desk.closed: has \ where`},
+	} {
+		kind := map[string]string{"p_msg": "protocol", "p_desk": "class"}[test.file]
+		files := fstest.MapFS{
+			"project.xml":      {Data: []byte(`<project name = "p" script = "gsl/project.gsl" license = "MPL-2.0" module = "` + test.module + `"><` + kind + ` name = "` + test.file + `" api = "` + test.file + `.xml" /></project>`)},
+			test.file + ".xml": {Data: []byte(test.text)},
+		}
+		lines := strings.Join(found(t, files, "project.xml"), "\n")
+		clean := !strings.Contains(lines, " must be a") && !strings.Contains(lines, "has an end of line") && !strings.Contains(lines, " where ")
+		if !strings.Contains(lines, test.want) || clean != (test.want == "") {
+			t.Errorf("%s: found %s, want %s", test.text, lines, test.want)
+		}
+	}
+}
