@@ -235,3 +235,12 @@ func TestPrinted(t *testing.T) {
 		}
 	}
 }
+
+// Names that are taken only in the Go of this generator are free in models of other projects.
+func TestTheirNames(t *testing.T) {
+	const text = `<class name = "a_msg" signature = "1"><message name = "NEW"><field name = "size" type = "number" size = "4" /></message>
+		<message name = "MAX NEW" /><message name = "PEEK" /></class>`
+	if got := found(t, fstest.MapFS{"a_msg.xml": {Data: []byte(text)}}, "a_msg.xml"); got != nil {
+		t.Errorf("found %q", got)
+	}
+}
