@@ -147,7 +147,7 @@ func (e *exploring) print(w io.Writer, r *explore.Report) {
 			fmt.Fprintf(w, "  few states: %s\n", r.Few)
 		}
 		for _, step := range r.Untaken {
-			fmt.Fprintf(w, "  not taken: %s\n", step)
+			fmt.Fprintf(w, "  not taken: %s\n", model.OneLine(step))
 		}
 	}
 	r.Chart(w)
