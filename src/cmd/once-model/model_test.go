@@ -64,6 +64,8 @@ func TestCommands(t *testing.T) {
 		{"lint gsl/testdata/bad/machine_paths.xml", 1, "gsl/testdata/bad/machine_paths.xml:9: trap: has no way out", ""},
 		{"lint --json gsl/testdata/bad/machine_paths.xml", 1, `"line":9,"path":"trap"`, ""},
 		{"lint --dialect zproto gsl/testdata/bad/protocol_limits.xml", 0, "", ""},
+		{"lint --settle nowhere gsl/testdata/theirs", 1, "has no sentence: write what it is for", ""},
+		{"lint --settle nowhere --dialect zproto gsl/testdata/theirs", 2, "", "--settle writes models of the dialect once only"},
 		{"lint nowhere", 1, "", "once-model: stat nowhere: no such file or directory"},
 		{"lint lab", 1, "", "lab has no models: give a project.xml, a model, or a folder with one or the other"},
 		{"lint --dialect perl", 2, "", `--dialect is "perl": give once or zproto`},
