@@ -49,6 +49,14 @@ type Problem struct {
 	Text string
 }
 
+func (p Problem) String() string { return OneLine(fmt.Sprintf("%s: %s: %s", p.Pos, p.Path, p.Text)) }
+
+var lineEnds = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
+// OneLine is a text without ends of lines: what is in a model does not begin a line of what is
+// printed about it.
+func OneLine(text string) string { return lineEnds.Replace(text) }
+
 // Disk is the file system of this machine, for Load: names are those of the system.
 type Disk struct{}
 

@@ -70,7 +70,7 @@ gravest class that breaks something: 3 WIRE, 4 STATE, 5 API, 6 DOC.`,
 				diff.Waive(changes, waivers)
 				for _, w := range waivers {
 					if !w.Used {
-						fmt.Fprintf(cmd.ErrOrStderr(), "once-model: %s: the waiver of '%s' is for no change: remove it\n", w.Pos, w.Change)
+						fmt.Fprintf(cmd.ErrOrStderr(), "once-model: %s: the waiver of '%s' is for no change: remove it\n", w.Pos, model.OneLine(w.Change))
 					}
 				}
 			}
@@ -147,7 +147,7 @@ func shapeOf(cmd *cobra.Command, name string) (*diff.Node, *model.Project, error
 	}
 	if len(project.Problems) > 0 {
 		p := project.Problems[0]
-		return nil, nil, fmt.Errorf("%s: %s: %s; once-model lint names all that is wrong", p.Pos, p.Path, p.Text)
+		return nil, nil, fmt.Errorf("%v; once-model lint names all that is wrong", p)
 	}
 	return diff.Shape(project), project, nil
 }

@@ -62,7 +62,7 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 	}
 	if len(project.Problems) > 0 {
 		p := project.Problems[0]
-		return nil, "", fmt.Errorf("%s: %s: %s; once-model lint names all that is wrong", p.Pos, p.Path, p.Text)
+		return nil, "", fmt.Errorf("%v; once-model lint names all that is wrong", p)
 	}
 	if !project.Whole {
 		return nil, "", fmt.Errorf("%s has no project.xml: a book is of a whole project", path)

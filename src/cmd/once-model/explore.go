@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -111,7 +112,7 @@ func exploreAll(talks []*model.Talk) []found {
 // choose returns the conversations that are asked for.
 func (e *exploring) choose(project *model.Project) ([]*model.Talk, error) {
 	for _, p := range project.Problems {
-		return nil, fmt.Errorf("%s: %s %s", p.Pos, p.Path, p.Text)
+		return nil, errors.New(p.String())
 	}
 	if len(project.Talks) == 0 {
 		return nil, fmt.Errorf("%s has no conversations: project.xml names them with <conversation>", project.File)
@@ -146,7 +147,7 @@ func (e *exploring) print(w io.Writer, r *explore.Report) {
 			fmt.Fprintf(w, "  few states: %s\n", r.Few)
 		}
 		for _, step := range r.Untaken {
-			fmt.Fprintf(w, "  not taken: %s\n", step)
+			fmt.Fprintf(w, "  not taken: %s\n", model.OneLine(step))
 		}
 	}
 	r.Chart(w)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,6 +64,8 @@ func TestCommands(t *testing.T) {
 		{"lint gsl/testdata/bad/machine_paths.xml", 1, "gsl/testdata/bad/machine_paths.xml:9: trap: has no way out", ""},
 		{"lint --json gsl/testdata/bad/machine_paths.xml", 1, `"line":9,"path":"trap"`, ""},
 		{"lint --dialect zproto gsl/testdata/bad/protocol_limits.xml", 0, "", ""},
+		{"lint --settle nowhere gsl/testdata/theirs", 1, "has no sentence: write what it is for", ""},
+		{"lint --settle nowhere --dialect zproto gsl/testdata/theirs", 2, "", "--settle writes models of the dialect once only"},
 		{"lint nowhere", 1, "", "once-model: stat nowhere: no such file or directory"},
 		{"lint lab", 1, "", "lab has no models: give a project.xml, a model, or a folder with one or the other"},
 		{"lint --dialect perl", 2, "", `--dialect is "perl": give once or zproto`},
@@ -341,10 +344,61 @@ func TestServe(t *testing.T) {
 			t.Errorf("as %s: %s, want %d", host, response.Status, want)
 		}
 	}
+	for _, test := range []struct {
+		method, site, mode, dest string
+		want                     int
+	}{
+		{http.MethodGet, "none", "navigate", "document", 200},
+		{http.MethodHead, "", "", "", 200},
+		{http.MethodGet, "cross-site", "navigate", "document", 200}, // a link in a chat
+		{http.MethodGet, "cross-site", "navigate", "iframe", 403},
+		{http.MethodGet, "cross-site", "no-cors", "script", 403},
+		{http.MethodGet, "same-site", "cors", "empty", 403}, // of another port
+		{http.MethodPost, "none", "navigate", "document", 405},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), test.method, strings.TrimSpace(url), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Site": test.site, "Mode": test.mode, "Dest": test.dest} {
+			if value != "" {
+				request.Header.Set("Sec-Fetch-"+name, value)
+			}
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != test.want || test.want == 200 && response.Header.Get("X-Frame-Options") == "" {
+			t.Errorf("%v: %s, %v", test, response.Status, response.Header)
+		}
+	}
 	if err := command.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	if err := command.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTurn ends a turn whatever happens in it, and makes no book for who has gone.
+func TestTurn(t *testing.T) {
+	s := server{path: filepath.Join(tree, "project.xml"), against: "no-such-thing"}
+	for range 2 { // without a command there is no context, which looking for a revision needs
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = s.turn(t.Context(), nil)
+			t.Error("nothing happened")
+		}()
+		if !s.one.TryLock() {
+			t.Fatal("the turn has not ended")
+		}
+		s.one.Unlock()
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := s.turn(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

@@ -103,16 +103,46 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, c *cobra.Command
 		http.NotFound(w, r)
 		return
 	}
-	s.one.Lock()
-	text, err := s.book(c)
-	s.one.Unlock()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "a book is only read", http.StatusMethodNotAllowed)
+		return
+	}
+	if !opened(r) {
+		http.Error(w, "the page of a stranger asks: open this one by itself", http.StatusForbidden)
+		return
+	}
+	text, err := s.turn(r.Context(), c)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	_, _ = io.WriteString(w, text) // who has gone needs none
+}
+
+// turn makes the book when it is a reader's turn. Who has gone by then needs none.
+func (s *server) turn(ctx context.Context, c *cobra.Command) (string, error) {
+	s.one.Lock()
+	defer s.one.Unlock()
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	return s.book(c)
+}
+
+// opened tells whether a person opens the book: within the page of a stranger it is neither shown
+// nor asked for. Programs that are no browser do not say who asks.
+func opened(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return true
+	}
+	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 // meant tells whether a browser that asks a host means this server: by an address, as localhost, or

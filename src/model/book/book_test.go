@@ -229,6 +229,7 @@ func TestErrors(t *testing.T) {
 		"no heading": {"README.md": {Data: []byte("# A\n[b](#b)")}},
 		"no picture": {"README.md": {Data: []byte("# A\n```mermaid\n```\n")}},
 		"no svg":     {"README.md": {Data: []byte("# A\n```mermaid\n```\n[SVG](a.svg)")}},
+		"no name":    {"README.md": {Data: []byte(`[b](b" style="c.md)`)}, `b" style="c.md`: {Data: []byte("[b](#)")}},
 	} {
 		b, err := New(project(t), files)
 		if err == nil {
@@ -237,6 +238,50 @@ func TestErrors(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// A picture that is more than a drawing is refused: its style would be that of the whole book.
+func TestPictures(t *testing.T) {
+	for picture, good := range map[string]bool{
+		`<svg viewBox="0 0 1 1"><!-- a --><g id="b" class="node"><title>c</title><path d="M0 0"/><text x="1">d</text></g></svg>`: true,
+		`<svg><style>#changes { display: none }</style></svg>`:                                                                   false,
+		`<svg><foreignObject><meta http-equiv="refresh" content="0"/></foreignObject></svg>`:                                     false,
+		`<svg><script/></svg>`:           false,
+		`<svg><svg/></svg>`:              false,
+		`<svg><title><g/></title></svg>`: false,
+		`<svg style="position: fixed"/>`: false,
+		`<svg overflow="visible"/>`:      false,
+		`<svg onload="a()"/>`:            false,
+		`<svg><g class="review"/></svg>`: false,
+		`<svg/><svg/>`:                   false,
+		`<svg></svg></figure>`:           false,
+		`<svg><![CDATA[<style>]]></svg>`: false,
+		`<?a ><style>b</style>?><svg/>`:  false,
+		`<!a ">"><svg/>`:                 false,
+		`<!-<!-- -->- --><svg/>`:         false,
+		`<p/>`:                           false,
+	} {
+		b, err := New(project(t), fstest.MapFS{
+			"README.md": {Data: []byte("# A\n```mermaid\n```\n[SVG](a.svg)")},
+			"a.svg":     {Data: []byte(picture)},
+		})
+		if (err == nil) != good {
+			t.Errorf("%s: %v, %v", picture, b, err)
+		}
+	}
+}
+
+// A page that begins in the middle, and a file with a name that ends comments, are a book, too.
+func TestOddPages(t *testing.T) {
+	p := project(t)
+	p.File = "a--><style>/project.xml"
+	b, err := New(p, fstest.MapFS{"README.md": {Data: []byte("[api](api.md)")}, "api.md": {Data: []byte("### a\n")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := b.HTML(); err != nil || strings.Contains(text, "a-->") || !strings.Contains(text, `id="api-a"`) {
+		t.Errorf("%.200s, %v", text, err)
 	}
 }
 

@@ -109,7 +109,7 @@ func (r *reader) heading(line string) {
 	switch {
 	case s.level == 1:
 		s.id = r.page
-	case s.level == 3 && r.page == "api":
+	case s.level == 3 && r.page == "api" && s.above != nil:
 		s.id = s.above.id + "-" + name
 	default:
 		s.id = r.page + "-" + name

@@ -319,3 +319,16 @@ func TestPrints(t *testing.T) {
 		t.Errorf("json: %v\n%s", err, got)
 	}
 }
+
+// What is in a model begins no line of what is printed, and is no markup.
+func TestPrintsHostile(t *testing.T) {
+	changes := []diff.Change{{Class: diff.Wire, Model: "a", Path: "B\n::error::c", Text: "type is \\|[d](e)\r\n`f` $g$ ~h~ &lt;", Breaking: true}}
+	changes[0].Pos.File = "i`|.xml"
+	if got := diff.Text(changes); got != "WIRE: what passes between programs\n  i`|.xml: BREAKS a B\\n::error::c: type is \\|[d](e)\\r\\n`f` $g$ ~h~ &lt;\n" {
+		t.Errorf("text: %q", got)
+	}
+	const row = "| **BREAKS** | a B ::error::c | type is \\\\\\|\\[d\\](e)  \\`f\\` \\$g\\$ \\~h\\~ &amp;lt; | `i'\\|.xml` |\n"
+	if got := diff.Markdown(changes); !strings.HasSuffix(got, "|---|---|---|---|\n"+row) {
+		t.Errorf("markdown: %q", got)
+	}
+}

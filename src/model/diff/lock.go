@@ -44,7 +44,7 @@ func (n *Node) lock(b *strings.Builder, depth int) {
 
 // bare is a value without quotation marks if it needs none.
 func bare(value string) string {
-	if strings.ContainsAny(value, " \"\\=\n\t") {
+	if strings.ContainsAny(value, " \"\\=\n\r\t") {
 		return strconv.Quote(value)
 	}
 	return value

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/sjohnr/at-once/src/model"
 )
 
 // what each class is about, for people.
@@ -37,12 +39,17 @@ func Text(changes []Change) string {
 		if i == 0 || changes[i-1].Class != c.Class {
 			fmt.Fprintf(&b, "%s: %s\n", c.Class, about[c.Class])
 		}
-		fmt.Fprintf(&b, "  %s: %s%s: %s\n", c.Pos, c.note(), c.Subject(), c.Text)
+		b.WriteString("  " + model.OneLine(fmt.Sprintf("%s: %s%s: %s", c.Pos, c.note(), c.Subject(), c.Text)) + "\n")
 	}
 	return b.String()
 }
 
-var plain = strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`)
+// plain is text in a cell of a table, and no markup.
+var plain = strings.NewReplacer("\n", " ", "\r", " ", "&", "&amp;", "<", "&lt;", `\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`,
+	"`", "\\`", "[", `\[`, "]", `\]`, "~", `\~`, "$", `\$`)
+
+// code is text in a cell between backticks.
+var code = strings.NewReplacer("\n", " ", "\r", " ", "|", `\|`, "`", "'")
 
 // Markdown prints changes for a review.
 func Markdown(changes []Change) string {
@@ -55,7 +62,7 @@ func Markdown(changes []Change) string {
 		if note != "" {
 			note = "**" + plain.Replace(note) + "**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", note, plain.Replace(c.Subject()), plain.Replace(c.Text), c.Pos)
+		fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", note, plain.Replace(c.Subject()), plain.Replace(c.Text), code.Replace(c.Pos.String()))
 	}
 	return strings.TrimPrefix(b.String(), "\n")
 }

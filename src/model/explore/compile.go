@@ -17,7 +17,7 @@ type Problem struct {
 	Text string
 }
 
-func (p Problem) Error() string { return p.Pos.String() + ": " + p.Text }
+func (p Problem) Error() string { return model.OneLine(p.Pos.String() + ": " + p.Text) }
 
 // Limits of a model. Numbers are cut, or joint states would be without end.
 const (
@@ -46,6 +46,7 @@ func compile(talk *model.Talk) (*system, []Problem) {
 		machines: map[*side]*model.Machine{}, models: map[*side]*model.Element{}, opens: map[*link]*model.Element{}}
 	c.messages = []string{"", "", ""}
 	c.arity = []int{0, 0, 0}
+	c.oneLine(talk.Element)
 	if n := c.count(talk.Element, "states", mostStates, mostStates); n > 0 {
 		c.limit = n
 	}
@@ -100,6 +101,18 @@ func compile(talk *model.Talk) (*system, []Problem) {
 
 func (c *compiler) fault(at model.Pos, format string, args ...any) {
 	c.problems = append(c.problems, Problem{at, fmt.Sprintf(format, args...)})
+}
+
+// oneLine demands that what is printed in a line of a chart has no end of line. An expression may.
+func (c *compiler) oneLine(e *model.Element) {
+	for _, a := range e.Attrs {
+		if strings.ContainsAny(a.Value, "\r\n") && !slices.Contains([]string{"when", "that", "after", "open", "to"}, a.Name) {
+			c.fault(e.Pos, "has an end of line in %s: write it in one", a.Name)
+		}
+	}
+	for _, below := range e.Children {
+		c.oneLine(below)
+	}
 }
 
 // count reads an attribute that is a number from 0.

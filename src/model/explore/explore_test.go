@@ -195,6 +195,7 @@ func TestProblems(t *testing.T) {
 		does + `<hears message = "SHOUT" />`: `nobody says "SHOUT"`,
 		does + `<hears message = "CALL" fires = "ring" />`:                     `has no event "ring"`,
 		does + `<hears message = "CALL"><sing /></hears>`:                      `<sing> is nothing that happens`,
+		does + `<may name = "x&#10;y" />`:                                      `has an end of line in name`,
 		does + `<may name = "x" times = "99" />`:                               `times is a number from 0 to 8`,
 		does + `<may name = "x" when = "y" />`:                                 `nothing here is called "y"`,
 		does + `<may name = "x" when = "1 1" />`:                               `"1" is too much`,

@@ -124,7 +124,7 @@ func (c chart) line(number string, cells []string) {
 		if cell == "" {
 			cell = "|"
 		}
-		text += fmt.Sprintf("%-*s ", column-1, cell)
+		text += fmt.Sprintf("%-*s ", column-1, model.OneLine(cell))
 	}
 	fmt.Fprintln(c, strings.TrimRight(text, " "))
 }

@@ -186,3 +186,61 @@ func TestTheirFaults(t *testing.T) {
 		}
 	}
 }
+
+// A name with an end of line is one line of what is printed.
+func TestOneLine(t *testing.T) {
+	p, err := model.Load(fstest.MapFS{"a.xml": {Data: []byte(`<class name = "a" signature = "1"><message name = "B&#10;::error::c&#13;" id = "1" /></class>`)}}, "a.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := lint.Check(p, lint.Zproto)
+	if len(findings) == 0 {
+		t.Error("nothing is found")
+	}
+	for _, f := range findings {
+		if strings.ContainsAny(f.String(), "\r\n") {
+			t.Errorf("%q", f)
+		}
+	}
+}
+
+// What is printed as it is written stays what it is.
+func TestPrinted(t *testing.T) {
+	const rest = `><message name = "A" id = "1">a.</message></class>`
+	desk := func(engine, title, sentence string) string {
+		return `<class name = "p_desk" state = "draft" zero = "closed" engine = "` + engine + `" title = "` + title + `">a
+			<error name = "closed">` + sentence + `</error><method name = "a">says "a" and b</method></class>`
+	}
+	for _, test := range []struct{ module, file, text, want string }{
+		{"example.org/p", "p_msg", `<class name = "p_msg" signature = "1" go_package = "../../p"` + rest, "p_msg: go_package must be"},
+		{"example.org/p", "p_msg", `<class name = "p_msg" signature = "1" go_package = "pmsg"` + rest, ""},
+		{"example.org/p", "p_msg", `<class name = "p_msg" signature = "1" title = "a&#10;var b = 1"` + rest, "p_msg: has an end of line in title"},
+		{"x&quot;; import &quot;os", "p_msg", `<class name = "p_msg" signature = "1"` + rest, "project.xml:1: p: module must be a path"},
+		{"../p", "p_msg", `<class name = "p_msg" signature = "1"` + rest, "project.xml:1: p: module must be a path"},
+		{"example.org/p", "p_desk", desk("Desk", "a", "b"), ""},
+		{"example.org/p", "p_desk", desk("Desk; a()", "a", "b"), "p_desk: engine must be a name in Go"},
+		{"example.org/p", "p_desk", desk("Desk", "a */ b", "b"), "p_desk: has */ where"},
+		{"example.org/p", "p_desk", desk("Desk", "a", `b" + c() + "d`), `p_desk.closed: has " where`},
+		{"example.org/p", "p_desk", desk("Desk", "a", `b \n`), `p_desk.closed: has \ where`},
+	} {
+		kind := map[string]string{"p_msg": "protocol", "p_desk": "class"}[test.file]
+		files := fstest.MapFS{
+			"project.xml":      {Data: []byte(`<project name = "p" script = "gsl/project.gsl" license = "MPL-2.0" module = "` + test.module + `"><` + kind + ` name = "` + test.file + `" api = "` + test.file + `.xml" /></project>`)},
+			test.file + ".xml": {Data: []byte(test.text)},
+		}
+		lines := strings.Join(found(t, files, "project.xml"), "\n")
+		clean := !strings.Contains(lines, " must be a") && !strings.Contains(lines, "has an end of line") && !strings.Contains(lines, " where ")
+		if !strings.Contains(lines, test.want) || clean != (test.want == "") {
+			t.Errorf("%s: found %s, want %s", test.text, lines, test.want)
+		}
+	}
+}
+
+// Names that are taken only in the Go of this generator are free in models of other projects.
+func TestTheirNames(t *testing.T) {
+	const text = `<class name = "a_msg" signature = "1"><message name = "NEW"><field name = "size" type = "number" size = "4" /></message>
+		<message name = "MAX NEW" /><message name = "PEEK" /></class>`
+	if got := found(t, fstest.MapFS{"a_msg.xml": {Data: []byte(text)}}, "a_msg.xml"); got != nil {
+		t.Errorf("found %q", got)
+	}
+}

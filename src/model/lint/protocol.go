@@ -88,8 +88,10 @@ func (l *linter) message(p *model.Protocol, m *model.Message, space string, head
 	l.named(m.Element, name, name)
 	l.sentence(m.Element, name)
 	l.avoid(m.Element, "Go codec", goName, name)
-	for _, constant := range []string{goName, "ID" + goName, "Max" + goName} {
-		l.claim(m.Element, space, constant, name)
+	l.claim(m.Element, space, goName, name)
+	if l.once() {
+		l.claim(m.Element, space, "ID"+goName, name)
+		l.claim(m.Element, space, "Max"+goName, name)
 	}
 	l.id(p, m)
 	goSpace := fmt.Sprintf("Go message %s of %s", name, p.Attr("name"))

@@ -1,0 +1,77 @@
+package lint
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/sjohnr/at-once/src/model"
+)
+
+var (
+	goPackage = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	goWord    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	goType    = regexp.MustCompile(`^(\[\])?\*?[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)?$`)
+	goPath    = regexp.MustCompile(`^[A-Za-z0-9_~][-A-Za-z0-9_.~]*(/[A-Za-z0-9_~][-A-Za-z0-9_.~]*)*$`)
+)
+
+// printed demands of what is printed as it is written that it stays what it is: a name, a folder,
+// or text in a comment or between quotation marks.
+func (l *linter) printed() {
+	if !l.once() {
+		return
+	}
+	if l.project.Whole {
+		for _, name := range []string{"module", "runtime", "binding", "engine"} {
+			l.written(l.project.Element, l.project.Attr("name"), name, goPath, "a path of letters, digits, hyphens and points, which leads to nothing above")
+		}
+	}
+	for _, root := range l.project.Models() {
+		if model.KindOf(root) == model.Talks { // package explore finds that there
+			continue
+		}
+		l.printedElement(root, root.Attr("name"), model.KindOf(root) == model.Classes)
+	}
+}
+
+func (l *linter) printedElement(e *model.Element, path string, class bool) {
+	for _, a := range e.Attrs {
+		if a.Name != "example" && strings.ContainsAny(a.Value, "\r\n") {
+			l.fault(e, path, "has an end of line in %s: write it in one", a.Name)
+		}
+	}
+	l.written(e, path, "go_package", goPackage, "a name of small letters, digits and _")
+	if class {
+		l.written(e, path, "engine", goWord, "a name in Go")
+		l.written(e, path, "go_type", goType, "a type of Go")
+		l.written(e, path, "package", goPath, "a folder")
+		for _, text := range []string{e.Doc(), e.Attr("title")} {
+			l.text(e, path, text)
+		}
+	}
+	for _, c := range e.Children {
+		l.printedElement(c, path+"."+c.Name(), class)
+	}
+}
+
+// written demands that an attribute has a form, if it is there.
+func (l *linter) written(e *model.Element, path, name string, form *regexp.Regexp, what string) {
+	if value, ok := e.Lookup(name); ok && !form.MatchString(value) {
+		l.fault(e, path, "%s must be %s", name, what)
+	}
+}
+
+// text demands that a sentence of a class ends no comment and no text of a language.
+func (l *linter) text(e *model.Element, path, text string) {
+	wrong := ""
+	switch {
+	case strings.Contains(text, "*/"):
+		wrong = "*/"
+	case strings.Contains(text, `\`):
+		wrong = `\`
+	case strings.Contains(text, `"`) && (e.Tag == "error" || e.Tag == "constant"), strings.Contains(text, `"""`), strings.HasSuffix(text, `"`):
+		wrong = `"`
+	default:
+		return
+	}
+	l.fault(e, path, "has %s where that ends what it is printed into: use other words, or quote with '", wrong)
+}
