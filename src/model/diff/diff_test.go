@@ -304,6 +304,29 @@ func TestWaivers(t *testing.T) {
 	}
 }
 
+// TestWaiverOfAModel waives what is of a model itself, and nothing that is below it.
+func TestWaiverOfAModel(t *testing.T) {
+	day, err := time.Parse(time.DateOnly, "2027-03-31")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waived := load(t, "tiny_msg.xml", `<reserved`, `<waiver change = "" until = "2027-03-31">nobody has it</waiver><reserved`, `max = "300"`, `max = "200"`, `signature = "15"`, `signature = "14"`)
+	changes := diff.Compare(diff.Shape(load(t, "")), diff.Shape(waived))
+	diff.Waive(changes, diff.Waivers(waived, day))
+	broken := 0
+	for _, c := range changes {
+		if c.Breaking && c.Breaks() == (c.Path == "") {
+			t.Errorf("%q: breaks: %v", c.Path, c.Breaks())
+		}
+		if c.Breaking {
+			broken++
+		}
+	}
+	if broken < 2 {
+		t.Errorf("%d changes break something", broken)
+	}
+}
+
 func TestPrints(t *testing.T) {
 	changes := diff.Compare(diff.Shape(load(t, "")), diff.Shape(load(t, "tiny_msg.xml", `max = "300"`, `max = "200"`, ">greets.<", ">nods.<")))
 	const text = "WIRE: what passes between programs\n" +

@@ -33,12 +33,12 @@ func Waivers(p *model.Project, today time.Time) (all []*Waiver) {
 }
 
 // Waive notes which changes are waived: those of what a waiver names, and of what is below it. One
-// that names nothing is for all of its model.
+// that names nothing is for the model itself, its signature say, and for nothing below it.
 func Waive(changes []Change, waivers []*Waiver) {
 	for i, c := range changes {
 		for _, w := range waivers {
 			rest, below := strings.CutPrefix(c.Path, w.Change)
-			if c.Breaking && w.model == c.Model && below && (rest == "" || w.Change == "" || strings.ContainsAny(rest[:1], " .")) {
+			if c.Breaking && w.model == c.Model && below && (rest == "" || w.Change != "" && strings.ContainsAny(rest[:1], " .")) {
 				changes[i].Waiver, w.Used = w, true
 			}
 		}

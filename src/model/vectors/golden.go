@@ -40,7 +40,7 @@ func Cases(p *model.Protocol) (valid, malformed []Golden) {
 		for _, extreme := range []struct {
 			name string
 			text func(*model.Field) (string, bool)
-		}{{"as little as it can have", least}, {"numbers and texts at their limits", most}} {
+		}{{"as little as it can have", least}, {fmt.Sprintf("numbers, and texts of up to %d octets, at their limits", maxText), most}} {
 			if v, problems := with(m, extreme.text); len(problems) == 0 {
 				valid = append(valid, Golden{v, extreme.name, "", ""})
 			}
