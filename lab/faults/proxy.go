@@ -118,7 +118,7 @@ func (f *front) take(near *net.TCPConn) {
 	f.proxy.mu.Lock()
 	pids := slices.Clone(f.pids)
 	f.proxy.mu.Unlock()
-	from := ownerOf(near.RemoteAddr().(*net.TCPAddr).Port, pids)
+	from := ownerOf(near.RemoteAddr().(*net.TCPAddr).Port, f.port, pids)
 	if from < 0 { // it has given up
 		reset(near)
 		return

@@ -37,18 +37,18 @@ func drained(conn *net.TCPConn) (all bool) {
 	return false
 }
 
-// ownerOf returns which of some processes has a connection from a port of loopback, -1 for
-// none of them.
-func ownerOf(port int, pids []int) int {
+// ownerOf returns which of some processes has a connection from one port of loopback to
+// another, -1 for none of them. Connections that have ended may be from the same port.
+func ownerOf(from, to int, pids []int) int {
 	link := ""
 	f, err := os.Open("/proc/net/tcp")
 	if err != nil {
 		return -1
 	}
 	defer f.Close()
-	local := fmt.Sprintf("0100007F:%04X", port)
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) > 9 && fields[1] == local {
+	local, remote := fmt.Sprintf("0100007F:%04X", from), fmt.Sprintf("0100007F:%04X", to)
+	for lines := bufio.NewScanner(f); link == "" && lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) > 9 && fields[1] == local && fields[2] == remote {
 			link = "socket:[" + fields[9] + "]"
 		}
 	}
