@@ -165,7 +165,10 @@ func TestFloods(t *testing.T) {
 
 // TestStrangersCostLittle holds as many half-open TCP connections as there may be.
 func TestStrangersCostLittle(t *testing.T) {
-	const memory = 16 << 10 // octets a connection, both sides together
+	memory := 16 << 10 // octets a connection, both sides together
+	if racing {
+		memory = 24 << 10
+	}
 	ana, ben := friends(t)
 	files, octets := descriptors(t), heap()
 	var conns []net.Conn
