@@ -106,22 +106,14 @@ func (d directory) lock(name string, wait bool) (*os.File, error) {
 // write replaces a file. After a crash it has the old content or the new. The caller
 // has the lock.
 func (d directory) write(name string, mode fs.FileMode, content []byte) error {
-	path, temporary := d.path(name), d.path(name+".new")
+	path := d.path(name)
 	if d == "" {
 		return nil
 	}
 	if len(content) > maxFile {
 		return fmt.Errorf("%s: %w", path, ErrFull)
 	}
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(temporary, path)
-	}
-	return err
+	return lock.Replace(path, mode, content)
 }
 
 // establish writes a file unless it is there.

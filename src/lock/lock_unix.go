@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package lock locks files, against other processes and within this one.
+// Package lock locks files, against other processes and within this one, and replaces what
+// is in them.
 //
 // Programs import bindings/go/once: what is here may change at any time.
 package lock

@@ -23,6 +23,7 @@ import (
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/lock"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/server"
 	"github.com/sjohnr/at-once/src/rendezvous/wss"
@@ -348,9 +349,5 @@ func (d rollFiles) Save(network ed25519.PublicKey, roll []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	fresh := d.path(network) + ".new"
-	if err := os.WriteFile(fresh, roll, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(fresh, d.path(network))
+	return lock.Replace(d.path(network), 0o600, roll)
 }

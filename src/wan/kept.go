@@ -18,6 +18,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/lock"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/sight"
 )
@@ -127,9 +128,9 @@ func (p *acquaintance) octets() ([]byte, error) {
 	return m.AppendTo(nil)
 }
 
-// Write has the file have what there is, if it has not. After a crash it has that or what it
+// write has the file have what there is, if it has not. After a crash it has that or what it
 // had before.
-func (k *Kept) Write() error {
+func (k *Kept) write() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.old || k.path == "" {
@@ -145,25 +146,9 @@ func (k *Kept) Write() error {
 	}
 	text, err := json.Marshal(file)
 	if err == nil {
-		err = replace(k.path, text)
+		err = lock.Replace(k.path, 0o600, text)
 	}
 	k.old = err != nil
-	return err
-}
-
-// replace replaces a file that only its owner may read.
-func replace(path string, content []byte) error {
-	fresh, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = fresh.Chmod(0o600)
-	if err == nil {
-		_, err = fresh.Write(content)
-	}
-	if err = errors.Join(err, fresh.Sync(), fresh.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
 	return err
 }
 

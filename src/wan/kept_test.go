@@ -56,7 +56,7 @@ func TestKept(t *testing.T) {
 	again := *p // the server tells of it once more
 	again.endpoints, again.stood = []string{"tcp://192.168.1.7:1", "tcp://[2001:db8::7]:3"}, ""
 	k.take(&again)
-	if err := k.Write(); err != nil {
+	if err := k.write(); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {

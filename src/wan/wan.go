@@ -105,7 +105,7 @@ type Access struct {
 
 // Listen has a node reached, once it runs.
 func Listen(ctx context.Context, c Config) (*Access, error) {
-	listener, err := again(ctx, c)
+	listener, err := listenAgain(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -144,9 +144,9 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 	return a, nil
 }
 
-// again has the node reached where it was last, so that those who know that still reach it,
+// listenAgain has the node reached where it was last, so that those who know that still reach it,
 // or anywhere.
-func again(ctx context.Context, c Config) (net.Listener, error) {
+func listenAgain(ctx context.Context, c Config) (net.Listener, error) {
 	host, anyport := strings.CutSuffix(c.Listen, ":*")
 	if last := c.Kept.Port(); anyport && last != 0 {
 		if listener, err := c.Transport.Listen(ctx, host+":"+strconv.Itoa(int(last))); err == nil {
@@ -218,7 +218,7 @@ func (a *Access) Run(ctx context.Context, node Node) {
 
 // write has the file have what is kept.
 func (a *Access) write() {
-	if err := a.Kept.Write(); err != nil {
+	if err := a.Kept.write(); err != nil {
 		a.Log.Warn("cannot keep whom the node has met", "error", err)
 	}
 }

@@ -148,7 +148,7 @@ func (s *session) TakeDelta() {
 			s.sights = append(s.sights, p.sightings(s.observed)...)
 		case p.Record.Incarnation > s.published.incarnation:
 			s.twin(p.Seen)
-			s.work.Go(s.haunt)
+			s.work.Go(s.tellTwin)
 		}
 	}
 	if k.cursor = m.Cursor; m.More == 0 && k.anew != nil {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/lock"
 )
 
 // PinFile keeps pins in a file, which one process at a time writes.
@@ -50,11 +51,7 @@ func (p *PinFile) Keep(key [32]byte, pin Pin) error {
 	if err != nil {
 		return err
 	}
-	fresh := p.path + ".new"
-	if err := os.WriteFile(fresh, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(fresh, p.path)
+	return lock.Replace(p.path, 0o600, text)
 }
 
 // pinned returns what is known of the server whose address has a KEY, or no more than that.

@@ -20,9 +20,9 @@ func (s *session) twin(seen []string) {
 	s.sights = append(s.sights, one)
 }
 
-// haunt has the twin learn of this node: it has started later, so that the server tells of
+// tellTwin has the twin learn of this node: it has started later, so that the server tells of
 // it alone, and an introduction goes to it. Nobody is met.
-func (s *session) haunt() {
+func (s *session) tellTwin() {
 	ctx, cancel := context.WithTimeout(context.Background(), rendezvousclient.DefaultAnswer)
 	defer cancel()
 	_, err := s.Introduce(ctx, s.Identity.UUID())
