@@ -61,11 +61,11 @@ func TestForgedLinks(t *testing.T) {
 		{"what ana has said, turned around", func(_ *fork, ana *oncelink.Resume) [][]byte {
 			return [][]byte{linkFrame(&oncelink.Resume{Own: ana.Other, Other: ana.Own, Expected: ana.Expected, Edge: ana.Edge, Mac: ana.Mac})}
 		}},
-		{"what ben has said", func(f *fork, _ *oncelink.Resume) [][]byte {
-			return [][]byte{appendFrames(nil, f.s.tap.words(f.s.ben, f.s.ana)[0])}
+		{"what ben has said first on his link", func(f *fork, _ *oncelink.Resume) [][]byte {
+			return [][]byte{appendFrames(nil, f.s.ben.words(f.s.tap.between(f.s.ben, f.s.ana))[0])}
 		}},
-		{"all that ben has said", func(f *fork, _ *oncelink.Resume) (words [][]byte) {
-			for _, frames := range f.s.tap.words(f.s.ben, f.s.ana) {
+		{"all that ben has said on his link", func(f *fork, _ *oncelink.Resume) (words [][]byte) {
+			for _, frames := range f.s.ben.words(f.s.tap.between(f.s.ben, f.s.ana)) {
 				words = append(words, appendFrames(nil, frames))
 			}
 			return words

@@ -165,7 +165,7 @@ func TestInjectedWords(t *testing.T) {
 	})
 }
 
-// record returns all that ben has said to ana, and what eve adds.
+// record returns all that ben has said to ana, his greeting once and first, and what eve adds.
 func (s *scene) record() (record [][]byte) {
 	s.t.Helper()
 	s.unharmed()
@@ -173,8 +173,11 @@ func (s *scene) record() (record [][]byte) {
 	s.ana.wants(`shout ben room "x"`)
 	s.cleo.wants(`shout ben room "x"`)
 	s.rest()
+	record = append(record, frame(s.overheard(s.ana)))
 	for _, frames := range s.tap.words(s.ben, s.ana) {
-		record = append(record, appendFrames(nil, frames))
+		if !greets(frames) {
+			record = append(record, appendFrames(nil, frames))
+		}
 	}
 	return append(record, frame(&zremsg.Leave{Sequence: 8, Group: "room", Status: 2}), frame(&zremsg.Goodbye{Sequence: 9}))
 }

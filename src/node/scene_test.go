@@ -199,13 +199,19 @@ func (s *scene) prove(hello *zremsg.Hello) *zremsg.Hello {
 func (s *scene) overheard(to *actor) *zremsg.Hello {
 	hello := new(zremsg.Hello)
 	for _, frames := range s.tap.words(s.ben, to) {
-		if id, err := zremsg.Peek(frames[0]); err == nil && id == zremsg.IDHello {
+		if greets(frames) {
 			s.ana.must(hello.Decode(frames[0], nil))
 			return hello
 		}
 	}
 	s.t.Fatalf("ben has not greeted %s", to.Name())
 	return nil
+}
+
+// greets says whether a message is a HELLO.
+func greets(frames [][]byte) bool {
+	id, err := zremsg.Peek(frames[0])
+	return err == nil && id == zremsg.IDHello
 }
 
 // header returns the value of a header, to be changed.

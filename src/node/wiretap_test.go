@@ -132,19 +132,40 @@ func (w *wiretap) between(from, to *actor) (last *tapped) {
 	return last
 }
 
-// words returns the frames of each message that a node has said to another over its
-// latest connection, which is plain.
+// words returns the frames of each message that a node has said to another, over one
+// connection after the other, which are plain: two that meet may each make one, and what
+// greets need not be over the one that they talk over since.
 func (w *wiretap) words(from, to *actor) (messages [][][]byte) {
-	c := w.between(from, to)
 	w.mu.Lock()
-	said := bytes.Clone(c.said[zmtp.GreetingSize:])
+	taps := slices.Clone(w.taps)
 	w.mu.Unlock()
+	for _, c := range taps {
+		if host(c.LocalAddr()) == from.host && host(c.RemoteAddr()) == to.host {
+			messages = append(messages, from.words(c)...)
+		}
+	}
+	return messages
+}
+
+// words returns the frames of each message that a node has said over one connection.
+func (a *actor) words(c *tapped) (messages [][][]byte) {
+	c.tap.mu.Lock()
+	said := bytes.Clone(c.said)
+	c.tap.mu.Unlock()
+	if len(said) < zmtp.GreetingSize {
+		return nil
+	}
 	p, m := &zmtp.Parser{MaxMessage: 1 << 20, MaxFrames: maxFrames}, &zmtp.Messages{}
-	from.must(p.Parse(said, m))
+	a.must(p.Parse(said[zmtp.GreetingSize:], m))
 	for i := range m.Len() {
 		messages = append(messages, slices.Clone(m.Message(i)))
 	}
 	return messages
+}
+
+func host(addr net.Addr) string {
+	host, _, _ := net.SplitHostPort(addr.String())
+	return host
 }
 
 // sealed returns the latest message of once_seal with an id that a node has said to
