@@ -33,6 +33,7 @@ type network struct {
 
 func newNetwork(t *testing.T) *network {
 	memory := link.NewMemory(func(from, to string) time.Duration { return time.Millisecond })
+	t.Cleanup(func() { time.Sleep(time.Second) }) // virtual: what is under way then arrives
 	return &network{t: t, memory: memory}
 }
 

@@ -58,6 +58,7 @@ func inScene(t *testing.T, test func(s *scene)) {
 			out = os.Stderr
 		}
 		s := &scene{T: t, net: link.NewMemory(func(string, string) time.Duration { return 40 * time.Millisecond })}
+		t.Cleanup(func() { time.Sleep(time.Second) }) // virtual: what is under way then arrives
 		s.log = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		s.own = must(identity.New())
 		s.server = must(server.New(server.Config{Identity: s.own, Transport: s.net.Host(hostOfServer), Log: s.log}, server.Policy{Relays: true}))

@@ -33,6 +33,7 @@ type lan struct {
 
 func newLAN(t *testing.T) *lan {
 	delay := func(from, to string) time.Duration { return time.Millisecond }
+	t.Cleanup(func() { time.Sleep(time.Second) }) // virtual: what is under way then arrives, the end of connections too
 	return &lan{t: t, memory: link.NewMemory(delay), hub: beacon.NewHub(0)}
 }
 

@@ -50,6 +50,7 @@ type scene struct {
 func inScene(t *testing.T, delay time.Duration, policy Policy, test func(s *scene)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{T: t, policy: policy, net: link.NewMemory(func(string, string) time.Duration { return delay }), log: quiet()}
+		t.Cleanup(func() { time.Sleep(time.Second) }) // virtual: what is under way then arrives
 		s.own = must(identity.New())
 		s.run()
 		defer s.finish()
