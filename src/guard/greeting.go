@@ -187,6 +187,9 @@ func (g *Guard) Vet(peer uuid.UUID, key *[32]byte, hello *zremsg.Hello, on *Nonc
 		err = s.bring(known)
 	}
 	if err == nil {
+		if roll := g.Identity.Roll(); roll != nil {
+			badge.Roll = roll.Rank()
+		}
 		badge.Token, err = g.trust.Check(s.claim, now)
 	}
 	if err != nil {

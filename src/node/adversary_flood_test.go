@@ -84,10 +84,11 @@ func TestFloodOfKeys(t *testing.T) {
 		to := s.ben.table.find(s.ana.UUID())
 		out := to.Path()
 		s.ben.talk(s.ana)
+		his := s.tap.between(s.ben, s.ana)
 		keyFlood{
 			scene: s, from: s.ben.UUID(), session: out.Session,
-			say: func(words []byte) {
-				_, err := s.tap.between(s.ben, s.ana).inject(words)
+			say: func(words []byte) { // with a lock that his loop may wait for
+				_, err := his.inject(words)
 				s.ben.must(err)
 			},
 			seals: func(*onceseal.Key, uint64) func([]byte) []byte { // it need not open

@@ -12,21 +12,13 @@ import (
 // peer is known to have our greeting, that comes first.
 func (l *loop) use(t *talk, r *receiver) {
 	lost := t.over == nil
-	if t.over = r; !r.beyond {
+	if !r.beyond {
 		l.wan.LetGo(t.peer)
 	}
 	if t.known.Load() && l.chooses(t) {
 		l.choose(t, r)
 	}
-	if err := t.out.Move(r.link, func(from uint64) {
-		if t.in != nil && (t.known.Load() || r.lane.greeted) {
-			l.scratch = r.say(&oncelink.Begin{Own: t.mine, Other: t.in.theirs, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
-		} else {
-			l.greetAgain(t, r)
-		}
-	}); err != nil {
-		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
-	}
+	l.goOn(t, r)
 	t.out.endpoint, t.out.since = r.lane.endpoint, time.Now()
 	relinked := zre.Relinked{Peer: t.peer, Link: t.out.id, Endpoint: r.lane.endpoint}
 	if t.in != nil {
@@ -38,6 +30,20 @@ func (l *loop) use(t *talk, r *receiver) {
 	}
 	if c := l.find(t.peer); c != nil {
 		l.update(c.Peer())
+	}
+}
+
+// goOn has our words go over a link.
+func (l *loop) goOn(t *talk, r *receiver) {
+	t.over = r
+	if err := t.out.Move(r.link, func(from uint64) {
+		if t.in != nil && (t.known.Load() || r.lane.greeted) {
+			l.scratch = r.say(&oncelink.Begin{Own: t.mine, Other: t.in.theirs, Position: from, Mac: unproved[:]}, t.in.tie, l.scratch)
+		} else {
+			l.greetAgain(t, r)
+		}
+	}); err != nil {
+		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
 	}
 }
 

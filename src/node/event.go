@@ -21,6 +21,7 @@ func (l *loop) event(e zre.Event) {
 	switch e.Type {
 	case api.EventTypeEnter:
 		l.enter(e.Peer)
+		watch{l}.entered(e.Peer)
 		l.guard.Names.Forget(id)
 		l.wan.Met(id)
 		if w := l.wanted[id]; w != nil {

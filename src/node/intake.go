@@ -280,11 +280,13 @@ func (r *intake) sayReach() {
 	r.scratch = r.over.say(&m, r.tie, r.scratch)
 }
 
-// end has nothing taken in any more, and says last what was.
-func (r *intake) end() {
+// end has nothing taken in any more, and says last what was: over each link, for one may be
+// lost, with what was said there before.
+func (r *intake) end(links []*receiver) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.ended && r.reach.Owes() && r.over != nil {
+	for _, link := range links {
+		r.over = &link.inbound
 		r.sayReach()
 	}
 	if r.ended = true; r.late != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -15,19 +14,25 @@ import (
 // one.
 func (l *loop) part(r *receiver) {
 	t := r.lane.talk
-	if t == nil || l.of(t.peer).talk != t {
+	if t == nil || l.of(t.peer).talk != t && t.leave == nil {
 		l.unused(r)
 		return
 	}
 	t.lanes = slices.DeleteFunc(t.lanes, func(other *receiver) bool { return other == r })
-	if t.over != r {
+	switch left := len(t.lanes); {
+	case t.over != r:
+		return
+	case left > 0 && t.leave != nil:
+		l.goOn(t, t.lanes[left-1])
+		return
+	case left > 0: // it is not lost
+		l.use(t, t.lanes[left-1])
 		return
 	}
-	if len(t.lanes) > 0 { // it is not lost
-		l.use(t, t.lanes[len(t.lanes)-1])
+	if t.over = nil; t.leave != nil {
+		t.leave()
 		return
 	}
-	t.over = nil
 	l.with(t.peer, func(p *peer) { p.theirs = nil })
 	l.offer(t)
 	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
@@ -66,53 +71,46 @@ func (l *loop) conclude(t *talk) {
 	l.drop(t)
 	l.wan.LetGo(t.peer)
 	l.with(t.peer, func(p *peer) { p.ours = nil })
-	lanes, over, stops := slices.Clone(t.lanes), t.over, l.core.Stopped()
-	lanes = slices.DeleteFunc(lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway
+	over, last, stops := t.over, t.out.Link(), l.core.Stopped()
+	t.lanes = slices.DeleteFunc(t.lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway
 	if over != nil && over.away.Load() {
 		over = nil
 	}
+	lanes := slices.Clone(t.lanes)
 	for _, r := range lanes {
 		r.last = true
 	}
+	var lasts context.Context
+	if lasts, t.leave = context.WithCancel(context.Background()); over == nil {
+		t.leave()
+	}
 	l.work.Go(func() {
 		if t.in != nil { // what it says last goes before the end of the links
-			t.in.end()
+			t.in.end(lanes)
 		}
 		if !stops {
 			t.out.Ends()
 		}
-		rest, err := l.linger(t.out, lanes, over)
+		rest, err := l.linger(lasts, t.out, lanes)
+		t.leave()
 		l.do(func() {
-			l.rests(t.out.Link(), rest)
-			l.ends(t.out.Link(), err)
+			l.rests(last, rest)
+			l.ends(last, err)
 		})
 	})
 	l.unmeet(t.peer)
 }
 
 // linger waits until all that matters is acknowledged that was said in a channel which ends,
-// for at most the linger time and as long as the link lasts that it goes over, if the peer may
-// hear it, and closes its links, which ends when the peer has read the rest. It returns what
-// is not acknowledged.
-func (l *loop) linger(out *outbound, lanes []*receiver, over *receiver) (rest channel.Amount, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.settings.Linger)
+// for at most the linger time and as long as the channel lasts, and closes its links, which
+// ends when the peer has read the rest. It returns what is not acknowledged.
+func (l *loop) linger(lasts context.Context, out *outbound, lanes []*receiver) (rest channel.Amount, err error) {
+	ctx, cancel := context.WithTimeout(lasts, l.settings.Linger)
 	defer cancel()
-	if err = link.ErrClosed; over != nil {
-		lasts, lost := context.WithCancel(ctx)
-		l.work.Go(func() {
-			defer lost()
-			select {
-			case <-over.done:
-			case <-lasts.Done():
-			}
-		})
-		err = out.Linger(lasts)
-		lost()
-	}
-	rest = out.Rest()
+	err, rest = out.Linger(ctx), out.Rest()
 	out.Ends()
 	for _, r := range lanes {
-		if over == nil || r.link.Shutdown(ctx) != nil {
+		if r.link.Shutdown(ctx) != nil {
 			_ = r.link.Close()
 		}
 	}

@@ -599,6 +599,47 @@ func spread(t *testing.T, l *lan, network *identity.Network, security api.NodeSe
 	courier.must(courier.Stop())
 }
 
+// TestRevokedWhileItIsMet revokes a member whose greeting counts already, and that has yet to
+// take ours: it does not stay.
+func TestRevokedWhileItIsMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOfficeWith(t, with(api.NodeSecurityAuto), "ana", "dora")
+		ana := o.actors["ana"]
+		ana.must(o.actors["dora"].Stop())
+		ana.has("exit dora left", time.Second)
+		o.memory.Rate(func(from, _ string) int { // so that her words are long on their way
+			if from == ana.host {
+				return 2000
+			}
+			return 0
+		})
+		dora := o.start("dora")
+		half := func() (half bool) {
+			ana.loop.do(func() {
+				t := ana.loop.of(dora.UUID()).talk
+				half = t != nil && t.in != nil && !t.known.Load()
+			})
+			return half
+		}
+		for range 1000 {
+			if half() {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if !half() {
+			t.Fatal("ana does not wait for dora")
+		}
+		_, err := ana.Spread(t.Context(), revoke(t, o.network, "dora"), 0)
+		ana.must(err)
+		ana.has("exit dora expelled", 10*time.Second)
+		time.Sleep(10 * time.Second)
+		if peers := ana.Peers(); len(peers) > 0 {
+			t.Errorf("ana knows %d", len(peers))
+		}
+	})
+}
+
 // TestRevokedInTheOpen revokes a member at a node that lets in anybody: they go on to talk,
 // and the other has no roles any more.
 func TestRevokedInTheOpen(t *testing.T) {

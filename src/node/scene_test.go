@@ -59,6 +59,7 @@ func newScene(t *testing.T, security api.NodeSecurity, prepare ...func(*Node)) *
 			a.next(time.Minute)
 		}
 	}
+	s.rest() // until one connection is left of those that two have made to each other
 	who, err := identity.New()
 	s.ana.must(err)
 	s.eve = &guard.Guard{ID: who.UUID(), Identity: who, Secure: s.ana.guard.Secure}

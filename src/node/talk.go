@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -26,6 +27,7 @@ type talk struct {
 	known atomic.Bool            // the peer has shown that it has our greeting
 	hello *zremsg.Hello          // which begins our direction, as the core has it; nil once the peer is known to have it
 	heard atomic.Pointer[intake] // in, for who is not the loop
+	leave context.CancelFunc     // has nothing be waited for any more in a channel that is concluded; nil before
 }
 
 // maxLanes is how many links a channel may have; see api/protocol/once_link.xml.

@@ -29,6 +29,7 @@ func (l *lan) couple(rate int, prepare ...func(*Node)) (ana, ben *actor) {
 	l.t.Cleanup(func() { _, _ = ana.Stop(), ben.Stop() })
 	ana.wants("enter ben", "join ben room")
 	ben.wants("enter ana", "join ana room")
+	l.rest() // until one connection is left
 	l.memory.Rate(func(_, _ string) int { return rate })
 	return ana, ben
 }

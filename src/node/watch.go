@@ -58,18 +58,30 @@ func (l watch) renew(shown *identity.Card) *identity.Card {
 // look judges each peer that is present anew.
 func (l watch) look(now time.Time) {
 	for _, c := range l.all() {
-		p := c.Peer()
 		if err := c.Age(l.guard, now); err != nil {
-			l.log(p.UUID()).Debug("session is not replaced", "error", err)
+			l.log(c.Peer().UUID()).Debug("session is not replaced", "error", err)
 		}
-		token, err := l.guard.Recheck(p, now)
-		if err == nil && !token.Is(p.Badge().Token) {
-			l.do(func() { l.step(zre.Vouched{Peer: p.UUID(), Token: token}) })
-		}
-		if err != nil {
-			l.refuse(&l.guard.Meetings, p.UUID(), p.Name(), p.At(), guard.NotLetIn(err))
-			l.expel(p, err)
-		}
+		l.judge(c.Peer(), now)
+	}
+}
+
+// judge looks whether a peer that is present may still be, and as what.
+func (l watch) judge(p *Peer, now time.Time) {
+	token, err := l.guard.Recheck(p, now)
+	if err == nil && !token.Is(p.Badge().Token) {
+		l.do(func() { l.step(zre.Vouched{Peer: p.UUID(), Token: token}) })
+	}
+	if err != nil {
+		l.refuse(&l.guard.Meetings, p.UUID(), p.Name(), p.At(), guard.NotLetIn(err))
+		l.expel(p, err)
+	}
+}
+
+// entered has a member judged anew that is present from now on, if the roll has changed since
+// its greeting was judged: look has not seen it.
+func (l watch) entered(p *Peer) {
+	if badge := p.Badge(); l.roll != nil && badge.Token != nil && badge.Roll != l.roll.Rank() {
+		l.work.Go(func() { l.judge(p, time.Now()) })
 	}
 }
 

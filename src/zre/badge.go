@@ -16,6 +16,7 @@ type Badge struct {
 	Key       *[32]byte       // of CURVE, that the connection has proved; nil without
 	Challenge []byte          // what sessions to the peer have to answer
 	Proved    time.Time       // when the card was shown with a proof that is new, by our clock; zero if its times have to tell
+	Roll      identity.Rank   // of the roll of our network that the token was judged by; zero without
 	Greeting  uint64          // number of the greeting that showed this, higher with each; 0 if it is not signed
 }
 
