@@ -91,7 +91,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A file is replaced in one step, keeps its mode, and leaves nothing beside it; a link stays one.
+// A file is replaced in one step, keeps its mode, and leaves nothing beside it. A link is refused, and so
+// is what lies behind one that leads out of the folder.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "in", "a"), filepath.Join(dir, "in", "b")
@@ -109,8 +110,20 @@ func TestWrite(t *testing.T) {
 	if err := os.Symlink("a", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(link, "two, and more"); err != nil {
+	if err := Write(file, "two, and more"); err != nil {
 		t.Fatal(err)
+	}
+	outside := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "in", "out")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"b": "it is a link", "out": "it is a link", "out/a": "escapes"} {
+		if err := WriteIn(filepath.Dir(file), name, "three"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+	if found, err := os.ReadDir(outside); len(found) > 0 || err != nil {
+		t.Errorf("%v, %v", found, err)
 	}
 	var old string
 	if _, err := fmt.Fscan(before, &old); err != nil || old != "one" {
@@ -120,7 +133,7 @@ func TestWrite(t *testing.T) {
 	info, statErr := os.Lstat(file)
 	linked, linkErr := os.Readlink(link)
 	all, listErr := os.ReadDir(filepath.Dir(file))
-	if string(text) != "two, and more" || info.Mode().Perm() != 0o600 || linked != "a" || len(all) != 2 {
+	if string(text) != "two, and more" || info.Mode().Perm() != 0o600 || linked != "a" || len(all) != 3 {
 		t.Errorf("%q, %v, %v, %q, %v, %v, %v, %v", text, err, info, linked, all, statErr, linkErr, listErr)
 	}
 	if err := Write(dir, "a folder"); err == nil {

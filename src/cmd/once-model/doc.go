@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,7 +46,7 @@ pages in one file, with diagrams, links both ways and a search. It needs no othe
 			if err != nil {
 				return err
 			}
-			return writePage(pages, "book.html", text)
+			return model.WriteIn(pages, "book.html", text)
 		},
 	}
 	c.Flags().StringVar(&pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
@@ -93,19 +92,6 @@ func bookOf(project *model.Project, pages string) (*book.Book, error) {
 	return book.New(project, folder{root.FS()})
 }
 
-// writePage writes a page, unless it is there as a link that leads out of the folder.
-func writePage(pages, name, text string) error {
-	root, err := os.OpenRoot(pages)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if _, err := root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return model.Write(filepath.Join(pages, name), text)
-}
-
 // writeTalks writes the pages of conversations.
 func writeTalks(project *model.Project, pages string) error {
 	for _, talk := range project.Talks {
@@ -119,7 +105,7 @@ func writeTalks(project *model.Project, pages string) error {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			if err := writePage(pages, name, files[name]); err != nil {
+			if err := model.WriteIn(pages, name, files[name]); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -135,6 +136,28 @@ func TestLock(t *testing.T) {
 	} {
 		if out, said, exit := call(t, tree, test.args...); exit != test.exit || !strings.Contains(said, test.said) || exit == 0 && out+said != "" {
 			t.Errorf("%v: %d, %q, %q", test.args, exit, out, said)
+		}
+	}
+}
+
+// What is written goes where it is told to, and not where a link leads that is there.
+func TestOutIsNoLink(t *testing.T) {
+	for _, test := range []struct{ link, args string }{
+		{"model.lock", "lock --out %s/model.lock gsl/testdata/good"},
+		{"golden", "vectors --out %s gsl/testdata/good"},
+		{"tiny_msg.json", "vectors --out %s gsl/testdata/good"},
+		{"gsl", "lint --settle %s gsl/testdata/good"},
+	} {
+		dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "outside")
+		if err := os.Symlink(outside, filepath.Join(dir, test.link)); err != nil {
+			t.Fatal(err)
+		}
+		out, said, exit := call(t, tree, strings.Fields(fmt.Sprintf(test.args, dir))...)
+		if exit != 1 || out != "" || !strings.Contains(said, test.link) {
+			t.Errorf("%s: %d, %q, %q", test.args, exit, out, said)
+		}
+		if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", test.args, err)
 		}
 	}
 }
@@ -422,11 +445,11 @@ func TestHostileTree(t *testing.T) {
 		"a page that leads out": {func(dir string) error {
 			page := dir + "/generated/doc/conversation_peer.md"
 			return errors.Join(os.Remove(page), os.Symlink(secret, page))
-		}, "conversation_peer.md: path escapes from parent"},
+		}, "conversation_peer.md: it is a link"},
 		"a book that leads out": {func(dir string) error {
 			page := dir + "/generated/doc/book.html"
 			return errors.Join(os.Remove(page), os.Symlink(filepath.Join(outside, "new"), page))
-		}, "book.html: path escapes from parent"},
+		}, "book.html: it is a link"},
 		"a file without end": {func(dir string) error {
 			picture := dir + "/generated/doc/peer.svg"
 			return errors.Join(os.Remove(picture), endless(picture))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -41,9 +40,9 @@ the documents alone, and those of layouts, are in files in DIR.`,
 			for _, p := range project.Protocols {
 				if out == "" {
 					fmt.Fprint(cmd.OutOrStdout(), vectors.GoldenJSON(p))
-				} else if err := put(vectors.GoldenJSON(p), out, "golden", p.Name()); err != nil {
+				} else if err := model.WriteIn(out, "golden/"+p.Name()+".json", vectors.GoldenJSON(p)); err != nil {
 					return err
-				} else if err := put(vectors.JSON(p), out, p.Name()); err != nil {
+				} else if err := model.WriteIn(out, p.Name()+".json", vectors.JSON(p)); err != nil {
 					return err
 				}
 			}
@@ -51,7 +50,7 @@ the documents alone, and those of layouts, are in files in DIR.`,
 				if out == "" {
 					continue
 				}
-				if err := put(vectors.LayoutJSON(l), out, l.Name()); err != nil {
+				if err := model.WriteIn(out, l.Name()+".json", vectors.LayoutJSON(l)); err != nil {
 					return err
 				}
 			}
@@ -60,8 +59,4 @@ the documents alone, and those of layouts, are in files in DIR.`,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "write files into `DIR`, in place of standard output")
 	return cmd
-}
-
-func put(text string, path ...string) error {
-	return model.Write(filepath.Join(path...)+".json", text)
 }
