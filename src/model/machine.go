@@ -1,7 +1,9 @@
 package model
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 )
 
@@ -66,8 +68,12 @@ func newMachine(root *Element, read func(file string) (*Element, error)) *Machin
 	folder, _ := path.Split(root.File)
 	file := folder + root.Attr("protocol_dir") + class + ".xml"
 	protocol, err := read(path.Clean(file))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
 		m.NoProtocol = fmt.Sprintf("there is no %s", file)
+		return m
+	case err != nil:
+		m.NoProtocol = fmt.Sprintf("%s cannot be read: %v", file, err)
 		return m
 	}
 	m.Protocol = newProtocol(protocol)
