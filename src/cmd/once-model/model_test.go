@@ -228,7 +228,7 @@ func TestVectorsAreFresh(t *testing.T) {
 	}
 }
 
-// A revision of git is read as it is.
+// A revision of git is read as it was committed, whatever its attributes say about exports.
 func TestRevisions(t *testing.T) {
 	dir := t.TempDir()
 	git := func(args ...string) {
@@ -249,14 +249,35 @@ func TestRevisions(t *testing.T) {
 		}
 	}
 	write(string(text))
+	if err := os.WriteFile(filepath.Join(dir, ".gitattributes"), []byte("*.xml export-ignore export-subst text eol=crlf\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large, err := os.Create(filepath.Join(dir, "large.xml"))
+	if err == nil {
+		err = errors.Join(large.Truncate(maxBlob+1), large.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	git("init", "-q")
 	git("add", ".")
 	git("commit", "-q", "-m", "one")
 	write(strings.Replace(string(text), `max = "300"`, `max = "299"`, 1))
-	for _, args := range [][]string{{"diff", "HEAD"}, {"diff", "HEAD:tiny_msg.xml", "tiny_msg.xml"}} {
+	for _, args := range [][]string{{"diff", "HEAD:./tiny_msg.xml", "tiny_msg.xml"}, {"diff", "HEAD:tiny_msg.xml", "tiny_msg.xml"}} {
 		if out, said, exit := call(t, dir, args...); exit != 3 || !strings.Contains(out, "BREAKS tiny_msg EVERY.text: max is 299, and was 300") {
 			t.Errorf("%v: %d, %q, %q", args, exit, out, said)
 		}
+	}
+	if out, said, exit := call(t, dir, "diff", "HEAD:large.xml"); exit != 1 || out != "" || !strings.Contains(said, "it has more than 16777216 octets") {
+		t.Errorf("%d, %q, %q", exit, out, said)
+	}
+	if err := os.Remove(large.Name()); err != nil {
+		t.Fatal(err)
+	}
+	git("commit", "-q", "-a", "-m", "two")
+	write(string(text)) // what was said of the limit is taken back
+	if out, said, exit := call(t, dir, "diff", "HEAD"); exit != 0 && exit != 3 || !strings.Contains(out, "EVERY.text: max is 300, and was 299") {
+		t.Errorf("%d, %q, %q", exit, out, said)
 	}
 	if out, said, exit := call(t, dir, "diff", "HEAD:gone.xml"); exit != 1 || out != "" || !strings.Contains(said, "in revision HEAD") {
 		t.Errorf("%d, %q, %q", exit, out, said)
