@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,11 @@ hexadecimal, a hash is a list of pairs. One that is malformed has the error that
 first, which is short, trailing, signature, id, constant, limit or duplicate, and
 the field.
 
+A model of zproto alone has no examples, and few limits: then examples are derived
+from the types of fields, which the JSON says, and no limit is passed that the model
+does not have. Codecs of zproto do not mind what follows a message, or is twice in a
+hash, so no vector has that.
+
 With --out, each protocol's are in a file of its own in DIR/golden. The examples of
 the documents alone, and those of layouts, are in files in DIR.`,
 		Example: `  once-model vectors api/protocol/zre_msg.xml
@@ -34,10 +40,11 @@ the documents alone, and those of layouts, are in files in DIR.`,
 			if err != nil {
 				return err
 			}
-			if findings := lint.Check(project, lint.Once); len(findings) > 0 {
-				return fmt.Errorf("vectors need models that once-model lint --dialect once finds nothing in: they are made from limits and examples; it finds %d, the first: %s", len(findings), findings[0])
+			protocols, err := examples(project)
+			if err != nil {
+				return err
 			}
-			for _, p := range project.Protocols {
+			for _, p := range protocols {
 				if out == "" {
 					fmt.Fprint(cmd.OutOrStdout(), vectors.GoldenJSON(p))
 				} else if err := model.WriteIn(out, "golden/"+p.Name()+".json", vectors.GoldenJSON(p)); err != nil {
@@ -59,4 +66,26 @@ the documents alone, and those of layouts, are in files in DIR.`,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "write files into `DIR`, in place of standard output")
 	return cmd
+}
+
+// examples are the protocols of a project with their examples: what they state, and, for zproto
+// alone, what is derived.
+func examples(project *model.Project) ([]*model.Protocol, error) {
+	switch {
+	case len(project.Problems) > 0:
+		return nil, errors.New(project.Problems[0].String())
+	case len(project.Protocols)+len(project.Layouts) == 0:
+		return nil, fmt.Errorf("%s has no protocol: vectors are made of messages", project.File)
+	case lint.DialectOf(project) == lint.Once:
+		return project.Protocols, sound(project)
+	}
+	var all []*model.Protocol
+	for _, p := range project.Protocols {
+		derived, problems := vectors.Derived(p)
+		if len(problems) > 0 {
+			return nil, errors.New(problems[0].String())
+		}
+		all = append(all, derived)
+	}
+	return all, nil
 }
