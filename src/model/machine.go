@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 )
 
 // Machine is a set of states, and what leads from one to the other.
@@ -101,6 +102,38 @@ func newActions(owner *Element) (actions []*Action) {
 		actions = append(actions, &Action{e, e.Attr("message"), e.Attr("reason")})
 	}
 	return actions
+}
+
+// Role is which side of its protocol a machine is.
+type Role string
+
+// The roles. A machine that is Below says no message of its protocol: it makes the connection that
+// the protocol needs.
+const (
+	Both   Role = ""
+	Client Role = "client"
+	Server Role = "server"
+	Below  Role = "below"
+)
+
+// Role tells the role of a machine: it is a client or a server if it has that for its side, is
+// printed by the generator of zproto that is called so, or is called so itself; else it is both.
+func (m *Machine) Role() Role {
+	name := m.Attr("name")
+	if side, ok := m.Lookup("side"); ok {
+		name = side
+	} else if script := m.Attr("script"); strings.HasPrefix(script, "zproto_client") || strings.HasPrefix(script, "zproto_server") {
+		name = script
+	}
+	switch {
+	case strings.Contains(name, "client"):
+		return Client
+	case strings.Contains(name, "server"):
+		return Server
+	case name == string(Below):
+		return Below
+	}
+	return Both
 }
 
 // State returns the state with a name, or nil.
