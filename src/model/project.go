@@ -230,7 +230,7 @@ func (p *Project) entry(kind Kind, entry *Element) {
 	switch {
 	case err != nil:
 		p.unread(entry, file, err)
-	case root.Attr("name") != entry.Attr("name"):
+	case CName(root.Attr("name")) != CName(entry.Attr("name")): // zproject writes both
 		p.Problems = append(p.Problems, Problem{root.Pos, entry.Name(), fmt.Sprintf("is called '%s' inside: use one name", root.Attr("name"))})
 	default:
 		p.add(kind, root)
