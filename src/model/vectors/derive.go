@@ -99,6 +99,14 @@ func (d *deriver) field(of *model.Element, name, owner string) *model.Field {
 	case !constant && !e.Has("example"):
 		e.Set("example", text)
 	}
+	for _, limit := range []string{"max", "each", "sum"} {
+		if value, limited := e.Lookup(limit); limited && !isDecimal(value, math.MaxInt32) {
+			d.fault(of, owner+"."+name, "%s must be a number from 0 to %d", limit, math.MaxInt32)
+		}
+	}
+	if f.Type == "number" && !slices.Contains([]int64{1, 2, 4, 8}, f.Size) {
+		d.fault(of, owner+"."+name, "is a number of %s octets: take 1, 2, 4 or 8", e.Attr("size"))
+	}
 	if f.Type == "string" && !e.Has("max") {
 		e.Set("max", "255") // no more can be encoded
 	}

@@ -114,7 +114,8 @@ func (x *example) over(f *model.Field, value string) bool {
 func (x *example) encode(f *model.Field, text string) (octets []byte, value string) {
 	switch f.Type {
 	case "number":
-		return x.number(text, f.Size), text
+		n, _ := strconv.ParseUint(text, 10, 64) // what is no number is a problem, and 0
+		return x.number(text, f.Size), strconv.FormatUint(n, 10)
 	case "string":
 		return withLength(text), x.text(text)
 	case "longstr":
@@ -181,8 +182,8 @@ func quoted(octets []byte) string { return `"` + hex.EncodeToString(octets) + `"
 
 // text is JSON of a text, without what readers of the document would have to decode.
 func (x *example) text(text string) string {
-	if strings.ContainsAny(text, `"\`) {
-		x.fault("has an example with a quotation mark or a backslash: take another")
+	if strings.ContainsAny(text, "\"\\\t\r\n") {
+		x.fault("has an example with a quotation mark, a backslash, a tab or an end of line: take another")
 	}
 	return `"` + text + `"`
 }
