@@ -141,6 +141,9 @@ func draw(ctx context.Context, graph string) (string, error) {
 	command := exec.CommandContext(ctx, "dot", "-Tsvg")
 	command.Stdin = strings.NewReader(graph)
 	out, err := command.Output()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("it has not drawn it in %v: have fewer states, or take dot away", longestDrawing)
+	}
 	if err != nil {
 		return "", fmt.Errorf("dot: %w", err)
 	}
