@@ -1,8 +1,11 @@
 package model
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
+	"strings"
 )
 
 // Machine is a set of states, and what leads from one to the other.
@@ -66,8 +69,12 @@ func newMachine(root *Element, read func(file string) (*Element, error)) *Machin
 	folder, _ := path.Split(root.File)
 	file := folder + root.Attr("protocol_dir") + class + ".xml"
 	protocol, err := read(path.Clean(file))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
 		m.NoProtocol = fmt.Sprintf("there is no %s", file)
+		return m
+	case err != nil:
+		m.NoProtocol = fmt.Sprintf("%s cannot be read: %v", file, err)
 		return m
 	}
 	m.Protocol = newProtocol(protocol)
@@ -95,6 +102,38 @@ func newActions(owner *Element) (actions []*Action) {
 		actions = append(actions, &Action{e, e.Attr("message"), e.Attr("reason")})
 	}
 	return actions
+}
+
+// Role is which side of its protocol a machine is.
+type Role string
+
+// The roles. A machine that is Below says no message of its protocol: it makes the connection that
+// the protocol needs.
+const (
+	Both   Role = ""
+	Client Role = "client"
+	Server Role = "server"
+	Below  Role = "below"
+)
+
+// Role tells the role of a machine: it is a client or a server if it has that for its side, is
+// printed by the generator of zproto that is called so, or is called so itself; else it is both.
+func (m *Machine) Role() Role {
+	name := m.Attr("name")
+	if side, ok := m.Lookup("side"); ok {
+		name = side
+	} else if script := m.Attr("script"); strings.HasPrefix(script, "zproto_client") || strings.HasPrefix(script, "zproto_server") {
+		name = script
+	}
+	switch {
+	case strings.Contains(name, "client"):
+		return Client
+	case strings.Contains(name, "server"):
+		return Server
+	case name == string(Below):
+		return Below
+	}
+	return Both
 }
 
 // State returns the state with a name, or nil.

@@ -91,7 +91,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A file is replaced in one step, keeps its mode, and leaves nothing beside it; a link stays one.
+// A file is replaced in one step, keeps its mode, and leaves nothing beside it. A link is refused, and so
+// is what lies behind one that leads out of the folder.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "in", "a"), filepath.Join(dir, "in", "b")
@@ -109,8 +110,20 @@ func TestWrite(t *testing.T) {
 	if err := os.Symlink("a", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(link, "two, and more"); err != nil {
+	if err := Write(file, "two, and more"); err != nil {
 		t.Fatal(err)
+	}
+	outside := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "in", "out")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"b": "it is a link", "out": "it is a link", "out/a": "escapes"} {
+		if err := WriteIn(filepath.Dir(file), name, "three"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+	if found, err := os.ReadDir(outside); len(found) > 0 || err != nil {
+		t.Errorf("%v, %v", found, err)
 	}
 	var old string
 	if _, err := fmt.Fscan(before, &old); err != nil || old != "one" {
@@ -120,7 +133,7 @@ func TestWrite(t *testing.T) {
 	info, statErr := os.Lstat(file)
 	linked, linkErr := os.Readlink(link)
 	all, listErr := os.ReadDir(filepath.Dir(file))
-	if string(text) != "two, and more" || info.Mode().Perm() != 0o600 || linked != "a" || len(all) != 2 {
+	if string(text) != "two, and more" || info.Mode().Perm() != 0o600 || linked != "a" || len(all) != 3 {
 		t.Errorf("%q, %v, %v, %q, %v, %v, %v, %v", text, err, info, linked, all, statErr, linkErr, listErr)
 	}
 	if err := Write(dir, "a folder"); err == nil {
@@ -128,5 +141,54 @@ func TestWrite(t *testing.T) {
 	}
 	if err := Write(os.DevNull, "nothing"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A project has no models but those in its folder and below, whatever links are there; what is
+// elsewhere is refused where it is named.
+func TestProjectFolder(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"outside/a_msg.xml":    `<class name = "a_msg"><message name = "A" /></class>`,
+		"outside/a_server.xml": `<class name = "a_server"><state name = "a" /></class>`,
+		"p/b_msg.xml":          `<class name = "b_msg"><message name = "B" /></class>`,
+		"p/b_server.xml":       `<class name = "b_server" protocol_class = "a_msg" protocol_dir = "../outside/"><state name = "b" /></class>`,
+		"p/b_talk.xml":         `<conversation name = "b_talk" machine_dir = "../outside/"><side name = "a" machine = "a_server" /></conversation>`,
+		"p/project.xml": `<project name = "p">
+			<protocol name = "b_msg" api = "b_msg.xml" />
+			<protocol name = "a_msg" api = "../outside/a_msg.xml" />
+			<protocol name = "a_msg" api = "linked/a_msg.xml" />
+			<machine name = "b_server" api = "b_server.xml" />
+			<conversation name = "b_talk" api = "b_talk.xml" />
+		</project>`,
+	} {
+		if err := Write(filepath.Join(dir, name), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../outside", filepath.Join(dir, "p/linked")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("p", filepath.Join(dir, "q")); err != nil { // a project may be named by a link
+		t.Fatal(err)
+	}
+	for _, name := range []string{"p", "q"} {
+		p, err := Load(Disk{}, filepath.Join(dir, name))
+		if err != nil || len(p.Protocols) != 1 || len(p.Problems) != 2 || p.Problems[0].Line != 3 || p.Problems[1].Line != 4 {
+			t.Fatalf("%v, %v", p, err)
+		}
+		for _, why := range []string{p.Problems[0].Text, p.Problems[1].Text, p.Machines[0].NoProtocol, p.Talks[0].Sides[0].Err.Error()} {
+			if !strings.Contains(why, "outside of the folder of the project") {
+				t.Error(why)
+			}
+		}
+	}
+	if p, err := Load(Disk{}, filepath.Join(dir, "p/b_server.xml")); err != nil || p.Machines[0].Protocol == nil {
+		t.Errorf("a model by itself does not find its protocol: %v", err)
+	}
+	p, err := Load(fstest.MapFS{"p/project.xml": {Data: []byte(`<project name = "p"><protocol name = "a" api = "../a.xml" /></project>`)},
+		"a.xml": {Data: []byte(`<class name = "a"><message name = "A" /></class>`)}}, "p")
+	if err != nil || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Text, "outside of the folder") {
+		t.Errorf("%v, %v", p, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -68,6 +69,15 @@ func (d Disk) ReadFile(name string) ([]byte, error) { return ReadFile(d, name) }
 
 // Stat describes a file without opening it, which may take forever.
 func (Disk) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
+// Real tells what a name leads to, links and all.
+func (Disk) Real(name string) (string, error) {
+	whole, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(whole)
+}
 
 // ReadDir lists a folder.
 func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
@@ -220,7 +230,7 @@ func (p *Project) entry(kind Kind, entry *Element) {
 	switch {
 	case err != nil:
 		p.unread(entry, file, err)
-	case root.Attr("name") != entry.Attr("name"):
+	case CName(root.Attr("name")) != CName(entry.Attr("name")): // zproject writes both
 		p.Problems = append(p.Problems, Problem{root.Pos, entry.Name(), fmt.Sprintf("is called '%s' inside: use one name", root.Attr("name"))})
 	default:
 		p.add(kind, root)
@@ -255,7 +265,34 @@ func (p *Project) folder(name string) error {
 	})
 }
 
+// within returns an error for a file that is not in the folder of the project or below, links and
+// all: what is elsewhere is no part of it, and whoever only reviews a project does not mean to read
+// that. A model that is read without a project may name what is beside it.
+func (p *Project) within(name string) error {
+	if !p.Whole {
+		return nil
+	}
+	folder := path.Dir(p.File)
+	if disk, is := p.fsys.(Disk); is {
+		file, err := disk.Real(name)
+		if err != nil {
+			return err
+		}
+		name = file
+		if folder, err = disk.Real(folder); err != nil {
+			return err
+		}
+	}
+	if below, err := filepath.Rel(folder, name); err != nil || !filepath.IsLocal(below) {
+		return fmt.Errorf("%s is outside of the folder of the project: move it there, or the project above it", name)
+	}
+	return nil
+}
+
 func (p *Project) read(name string) (*Element, error) {
+	if err := p.within(name); err != nil {
+		return nil, err
+	}
 	text, err := ReadFile(p.fsys, name)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ type Protocol struct {
 	*Element
 	Header   []*Field // fields that each message begins with
 	Messages []*Message
+	Derived  bool // it is a protocol of zproto that states less: see package vectors
 }
 
 // Message is one of them.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -159,15 +160,15 @@ func loadAny(cmd *cobra.Command, name string) (*model.Project, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return project, err
 	}
-	revision, path, given := strings.Cut(name, ":")
+	revision, inside, given := strings.Cut(name, ":")
 	tree, gitErr := revisionTree(cmd.Context(), revision)
 	if gitErr != nil {
 		return nil, fmt.Errorf("%s is no file here, and no revision of git: %w", name, gitErr)
 	}
 	if !given {
-		path = "."
+		inside = "."
 	}
-	project, err = model.Load(tree, path)
+	project, err = model.Load(tree, path.Clean(inside))
 	if err != nil {
 		return nil, fmt.Errorf("in revision %s: %w", revision, err)
 	}

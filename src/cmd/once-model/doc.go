@@ -1,17 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/src/model"
 	"github.com/sjohnr/at-once/src/model/book"
+	"github.com/sjohnr/at-once/src/model/lint"
 )
 
 const pagesFolder = "generated/doc"
@@ -23,23 +29,23 @@ func docCommand() *cobra.Command {
 		Short: "make one book of the documents that the generator has printed",
 		Long: `Doc adds to the pages that gsl/project.gsl prints: a page for each conversation, with
 sequence charts that are recorded from the models, and book.html, which has all
-pages in one file, with diagrams, links both ways and a search. It needs no other file.`,
+pages in one file, with diagrams, links both ways and a search. It needs no other file.
+
+For models of zproto and zproject alone, and for a model without a project, it prints
+the pages, too, with what the models do not state; dot draws the diagrams, if it is
+there. They go into the folder with the pages, in which no file of another hand is
+replaced.`,
 		Example: `  make generate             prints the pages, and runs this
   once-model doc
-  once-model doc --pages build/doc project.xml`,
+  once-model doc --pages build/doc project.xml
+  once-model doc --pages build/doc src/zre_msg.xml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			project, pages, err := projectPages(pathOf(args), pages)
 			if err != nil {
 				return err
 			}
-			if err := sound(project); err != nil { // names become those of files
-				return err
-			}
-			if err := writeTalks(project, pages); err != nil {
-				return err
-			}
-			b, err := bookOf(project, pages)
+			b, err := makeBook(c.Context(), project, pages)
 			if err != nil {
 				return err
 			}
@@ -47,7 +53,10 @@ pages in one file, with diagrams, links both ways and a search. It needs no othe
 			if err != nil {
 				return err
 			}
-			return writePage(pages, "book.html", text)
+			for _, note := range b.Notes() {
+				fmt.Fprintln(c.ErrOrStderr(), "once-model:", note)
+			}
+			return model.WriteIn(pages, "book.html", text)
 		},
 	}
 	c.Flags().StringVar(&pages, "pages", "", "the `FOLDER` with the pages (default "+pagesFolder+" beside project.xml)")
@@ -64,16 +73,108 @@ func projectPages(path, pages string) (*model.Project, string, error) {
 		p := project.Problems[0]
 		return nil, "", fmt.Errorf("%v; once-model lint names all that is wrong", p)
 	}
-	if !project.Whole {
-		return nil, "", fmt.Errorf("%s has no project.xml: a book is of a whole project", path)
-	}
 	if pages == "" {
-		pages = filepath.Join(filepath.Dir(project.File), filepath.FromSlash(pagesFolder))
-	}
-	if _, err := os.Stat(filepath.Join(pages, "README.md")); err != nil { // nothing is written beside other files
-		return nil, "", fmt.Errorf("%w: make generate prints the pages, and sh generate.sh those of a project of once-model init; models for zproto alone have none", err)
+		folder := project.File
+		if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+			folder = filepath.Dir(folder)
+		}
+		pages = filepath.Join(folder, filepath.FromSlash(pagesFolder))
 	}
 	return project, pages, nil
+}
+
+// generated tells whether the generator prints the pages of a project: those of the dialect zproto,
+// and of models without a project, are printed here.
+func generated(project *model.Project) bool {
+	return project.Whole && lint.DialectOf(project) == lint.Once
+}
+
+// makeBook makes the book of a project, and writes the pages that the generator does not print.
+func makeBook(ctx context.Context, project *model.Project, pages string) (*book.Book, error) {
+	if !generated(project) {
+		files, err := plainPages(ctx, project)
+		if err == nil {
+			err = writePlain(pages, files)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return bookOf(project, pages)
+	}
+	if _, err := os.Stat(filepath.Join(pages, "README.md")); err != nil { // nothing is written beside other files
+		return nil, fmt.Errorf("%w: make generate prints the pages, and sh generate.sh those of a project of once-model init", err)
+	}
+	if err := sound(project); err != nil { // names become those of files
+		return nil, err
+	}
+	for _, talk := range project.Talks {
+		files, err := book.Talk(talk)
+		if err == nil {
+			err = writeAll(pages, files)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return bookOf(project, pages)
+}
+
+// plainPages are the pages of models that the generator prints none of.
+func plainPages(ctx context.Context, project *model.Project) (map[string]string, error) {
+	var findings []string
+	for _, f := range lint.Check(project, lint.DialectOf(project)) {
+		findings = append(findings, f.String())
+	}
+	return book.Plain(project, findings, func(graph string) (string, error) { return draw(ctx, graph) })
+}
+
+// longestDrawing is how long dot may take for one picture.
+const longestDrawing = 30 * time.Second
+
+// draw has dot draw a graph, if it is there.
+func draw(ctx context.Context, graph string) (string, error) {
+	if _, err := exec.LookPath("dot"); err != nil {
+		return "", nil
+	}
+	ctx, stop := context.WithTimeout(ctx, longestDrawing)
+	defer stop()
+	command := exec.CommandContext(ctx, "dot", "-Tsvg")
+	command.Stdin = strings.NewReader(graph)
+	out, err := command.Output()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("it has not drawn it in %v: have fewer states, or take dot away", longestDrawing)
+	}
+	if err != nil {
+		return "", fmt.Errorf("dot: %w", err)
+	}
+	_, svg, found := strings.Cut(string(out), "<svg")
+	if !found {
+		return "", errors.New("dot has drawn no SVG")
+	}
+	return "<svg" + svg, nil
+}
+
+// mine is how a page begins that once-model has printed.
+const mine = "<!-- Code generated by once-model"
+
+// writePlain writes pages into a folder, unless somebody else's would be lost.
+func writePlain(pages string, files map[string]string) error {
+	for _, name := range append(slices.Sorted(maps.Keys(files)), "book.html") {
+		text, err := model.Disk{}.ReadFile(filepath.Join(pages, name))
+		if err == nil && !strings.HasPrefix(string(text), mine) {
+			return fmt.Errorf("%s is there already, and was not printed by once-model: give another folder by --pages", filepath.Join(pages, name))
+		}
+	}
+	return writeAll(pages, files)
+}
+
+func writeAll(folder string, files map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := model.WriteIn(folder, name, files[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // folder is a folder with pages, which may be somebody else's: what is read is in it, regular, and
@@ -87,42 +188,8 @@ func (f folder) ReadFile(name string) ([]byte, error) { return model.ReadFile(f.
 func bookOf(project *model.Project, pages string) (*book.Book, error) {
 	root, err := os.OpenRoot(pages)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: make generate prints the pages", err)
 	}
 	defer root.Close()
 	return book.New(project, folder{root.FS()})
-}
-
-// writePage writes a page, unless it is there as a link that leads out of the folder.
-func writePage(pages, name, text string) error {
-	root, err := os.OpenRoot(pages)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if _, err := root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return model.Write(filepath.Join(pages, name), text)
-}
-
-// writeTalks writes the pages of conversations.
-func writeTalks(project *model.Project, pages string) error {
-	for _, talk := range project.Talks {
-		files, err := book.Talk(talk)
-		if err != nil {
-			return err
-		}
-		var names []string
-		for name := range files {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			if err := writePage(pages, name, files[name]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -33,8 +33,14 @@ them, and searches all their joint states for what should not happen. It prints
 the shortest way there as a sequence chart, with a column for each side: an
 arrow is a message that arrives, * is what a side does, = is where it is in the end.
 
-A conversation is a model of its own: gsl/README.md has its words. The exit
-status is 1 if there is a fault.`,
+A conversation is a model of its own: gsl/README.md has its words. Models of zproto
+have none. Then each client is explored with each server of its protocol, over one
+connection that stands: events that are no messages happen twice each, wherever a
+state knows them, but for the first of a server; terminate ends a machine; and each
+side may rest anywhere. That finds messages that a state does not handle, where an
+engine of zproto ends its program, and not those that are missing.
+
+The exit status is 1 if there is a fault.`,
 		Example: `  once-model explore
   once-model explore --verbose api/conversation/peer.xml
   once-model explore --only gossip --only peer
@@ -114,14 +120,18 @@ func (e *exploring) choose(project *model.Project) ([]*model.Talk, error) {
 	for _, p := range project.Problems {
 		return nil, errors.New(p.String())
 	}
-	if len(project.Talks) == 0 {
-		return nil, fmt.Errorf("%s has no conversations: project.xml names them with <conversation>", project.File)
+	talks := project.Talks
+	if len(talks) == 0 {
+		if talks = explore.Drafts(project); len(talks) == 0 {
+			return nil, fmt.Errorf("%s has no conversations, nor a client and a server of one protocol: project.xml names conversations with <conversation>", project.File)
+		}
+		fmt.Fprintln(os.Stderr, "once-model: the models have no conversations, so each client is explored with each server, and whatever is no message may happen; once-model explore --help says more")
 	}
 	if e.names == nil {
-		return project.Talks, nil
+		return talks, nil
 	}
 	known := map[string]*model.Talk{}
-	for _, talk := range project.Talks {
+	for _, talk := range talks {
 		known[talk.Name()] = talk
 	}
 	var chosen []*model.Talk

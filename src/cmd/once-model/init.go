@@ -80,7 +80,7 @@ func begin(name string, files map[string]string) error {
 	err = os.Chmod(fresh, 0o755)
 	for path, text := range files {
 		if err == nil {
-			err = model.Write(filepath.Join(fresh, filepath.FromSlash(path)), text)
+			err = model.WriteIn(fresh, path, text)
 		}
 	}
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,7 +89,11 @@ func TestCommands(t *testing.T) {
 		{"diff --format text -- -x", 1, "", "-x is no file here, and no revision of git: a revision does not begin with a hyphen"},
 		{"lock --check", 2, "", "--check needs the lock's name: give --out FILE"},
 		{"lock --out go.mod --check", 1, "", "go.mod is not of these models"},
-		{"vectors gsl/testdata/bad/protocol_ids.xml", 1, "", "vectors need models that once-model lint --dialect once finds nothing in"},
+		{"vectors gsl/testdata/bad/protocol_ids.xml", 1, "", "ZERO: id must be a number from 1 to 255"},
+		{"vectors gsl/testdata/bad/protocol_limits.xml", 1, "", "the models have faults, the first: "},
+		{"vectors gsl/testdata/theirs", 0, `"fields": {"sequence": 1, "nick": "x", "from host": "x", "from port": 1}, "frames": ["aaa701030001017801780001"]`, ""},
+		{"vectors gsl/testdata/theirs", 0, `"fields": {"sequence": 1, "text": "x", "body": "78"}, "frames": ["aaa7040300010000000178", "78"]`, ""},
+		{"vectors gsl/testdata/theirs/chat_room.api", 1, "", "has no protocol: vectors are made of messages"},
 		{"vectors api/protocol/zre_msg.xml", 0, `{"name": "HELLO", "case": "no id", "error": "short", "field": "signature", "frames": ["aaa1"]}`, ""},
 		{"lint src/model/explore/testdata/bad.xml", 1, `bad.xml:5: bad: the machine of peer has no action "send HELLO"`, ""},
 		{"explore src/model/explore/testdata/prototype/deadlock.xml", 1, "deadlock: nothing went wrong, and peer waits in waiting for what nobody says", ""},
@@ -96,9 +101,9 @@ func TestCommands(t *testing.T) {
 		{"explore --only zmtp_null --verbose", 0, "nothing is wrong\n  at most: breaks of wire: 1", ""},
 		{"explore examples/auction", 0, "auction: 13867 joint states, 58401 steps, 34 of 56 transitions taken; nothing is wrong\n", ""}, // as docs/own-protocol.md has it
 		{"explore --only nobody", 2, "", "--only nobody: there is no such conversation in project.xml"},
-		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations"},
+		{"explore api/machine/peer.xml", 1, "", "api/machine/peer.xml has no conversations, nor a client and a server of one protocol"},
+		{"explore gsl/testdata/theirs", 0, "chat_client and chat_server: 616 joint states", "the models have no conversations, so each client is explored with each server"},
 		{"explore src/model/explore/testdata/bad.xml", 1, "", `bad.xml:5: the machine of peer has no action`},
-		{"doc api/machine/peer.xml", 1, "", "api/machine/peer.xml has no project.xml: a book is of a whole project"},
 		{"doc --pages lab", 1, "", "lab/README.md: no such file or directory: make generate prints the pages"},
 		{"serve --listen nowhere", 1, "", "--listen nowhere: listen tcp: address nowhere: missing port in address"},
 		{"serve --against no-such-thing", 1, "", "--against no-such-thing: no-such-thing is no file here"},
@@ -135,6 +140,28 @@ func TestLock(t *testing.T) {
 	} {
 		if out, said, exit := call(t, tree, test.args...); exit != test.exit || !strings.Contains(said, test.said) || exit == 0 && out+said != "" {
 			t.Errorf("%v: %d, %q, %q", test.args, exit, out, said)
+		}
+	}
+}
+
+// What is written goes where it is told to, and not where a link leads that is there.
+func TestOutIsNoLink(t *testing.T) {
+	for _, test := range []struct{ link, args string }{
+		{"model.lock", "lock --out %s/model.lock gsl/testdata/good"},
+		{"golden", "vectors --out %s gsl/testdata/good"},
+		{"tiny_msg.json", "vectors --out %s gsl/testdata/good"},
+		{"gsl", "lint --settle %s gsl/testdata/good"},
+	} {
+		dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "outside")
+		if err := os.Symlink(outside, filepath.Join(dir, test.link)); err != nil {
+			t.Fatal(err)
+		}
+		out, said, exit := call(t, tree, strings.Fields(fmt.Sprintf(test.args, dir))...)
+		if exit != 1 || out != "" || !strings.Contains(said, test.link) {
+			t.Errorf("%s: %d, %q, %q", test.args, exit, out, said)
+		}
+		if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", test.args, err)
 		}
 	}
 }
@@ -205,7 +232,7 @@ func TestVectorsAreFresh(t *testing.T) {
 	}
 }
 
-// A revision of git is read as it is.
+// A revision of git is read as it was committed, whatever its attributes say about exports.
 func TestRevisions(t *testing.T) {
 	dir := t.TempDir()
 	git := func(args ...string) {
@@ -226,14 +253,35 @@ func TestRevisions(t *testing.T) {
 		}
 	}
 	write(string(text))
+	if err := os.WriteFile(filepath.Join(dir, ".gitattributes"), []byte("*.xml export-ignore export-subst text eol=crlf\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large, err := os.Create(filepath.Join(dir, "large.xml"))
+	if err == nil {
+		err = errors.Join(large.Truncate(maxBlob+1), large.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	git("init", "-q")
 	git("add", ".")
 	git("commit", "-q", "-m", "one")
 	write(strings.Replace(string(text), `max = "300"`, `max = "299"`, 1))
-	for _, args := range [][]string{{"diff", "HEAD"}, {"diff", "HEAD:tiny_msg.xml", "tiny_msg.xml"}} {
+	for _, args := range [][]string{{"diff", "HEAD:./tiny_msg.xml", "tiny_msg.xml"}, {"diff", "HEAD:tiny_msg.xml", "tiny_msg.xml"}} {
 		if out, said, exit := call(t, dir, args...); exit != 3 || !strings.Contains(out, "BREAKS tiny_msg EVERY.text: max is 299, and was 300") {
 			t.Errorf("%v: %d, %q, %q", args, exit, out, said)
 		}
+	}
+	if out, said, exit := call(t, dir, "diff", "HEAD:large.xml"); exit != 1 || out != "" || !strings.Contains(said, "it has more than 16777216 octets") {
+		t.Errorf("%d, %q, %q", exit, out, said)
+	}
+	if err := os.Remove(large.Name()); err != nil {
+		t.Fatal(err)
+	}
+	git("commit", "-q", "-a", "-m", "two")
+	write(string(text)) // what was said of the limit is taken back
+	if out, said, exit := call(t, dir, "diff", "HEAD"); exit != 0 && exit != 3 || !strings.Contains(out, "EVERY.text: max is 300, and was 299") {
+		t.Errorf("%d, %q, %q", exit, out, said)
 	}
 	if out, said, exit := call(t, dir, "diff", "HEAD:gone.xml"); exit != 1 || out != "" || !strings.Contains(said, "in revision HEAD") {
 		t.Errorf("%d, %q, %q", exit, out, said)
@@ -294,6 +342,53 @@ func TestDocElsewhere(t *testing.T) {
 	}
 	if found, err := os.ReadDir(pages); err != nil || len(found) > 0 {
 		t.Errorf("%v, %v", found, err)
+	}
+}
+
+// Models of zproto and zproject alone have a book, and no file of another hand is replaced.
+func TestTheirBook(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(tree+"/gsl/testdata/theirs")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{".", "chat_msg.xml", "."} { // what was printed is printed anew
+		if out, said, exit := call(t, dir, "doc", path); exit != 0 || out+said != "" {
+			t.Fatalf("%s: %d, %q, %q", path, exit, out, said)
+		}
+	}
+	for name, want := range map[string]string{"book.html": "REFUSE.why", "chat_msg.md": "aaa701030001017801780001", "api.md": "chat\\_room", "README.md": "Nothing is wrong for zproto and zproject."} {
+		if text, err := os.ReadFile(filepath.Join(dir, "generated/doc", name)); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %v, %.300s", name, err, text)
+		}
+	}
+	other := t.TempDir()
+	for _, name := range []string{"README.md", "book.html"} {
+		if err := os.WriteFile(filepath.Join(other, name), []byte("by hand"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, said, exit := call(t, dir, "doc", "--pages", other); exit != 1 || !strings.Contains(said, name+" is there already, and was not printed by once-model") {
+			t.Errorf("%d, %q", exit, said)
+		}
+		if found, err := os.ReadDir(other); err != nil || len(found) != 1 {
+			t.Errorf("%v, %v", found, err)
+		}
+		if err := os.Remove(filepath.Join(other, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := server{path: dir, against: filepath.Join(dir, "old.xml")}
+	text, err := os.ReadFile(filepath.Join(dir, "chat_msg.xml"))
+	if err == nil {
+		err = os.WriteFile(s.against, bytes.Replace(text, []byte(`<message name = "WELCOME" />`), nil, 1), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.path = filepath.Join(dir, "chat_msg.xml")
+	command := serveCommand()
+	command.SetContext(t.Context())
+	if text, err := s.book(command); err != nil || !strings.Contains(text, "BREAKS") || !strings.Contains(text, `id="chat_msg-welcome"`) {
+		t.Errorf("%v, %.300s", err, text)
 	}
 }
 
@@ -422,11 +517,11 @@ func TestHostileTree(t *testing.T) {
 		"a page that leads out": {func(dir string) error {
 			page := dir + "/generated/doc/conversation_peer.md"
 			return errors.Join(os.Remove(page), os.Symlink(secret, page))
-		}, "conversation_peer.md: path escapes from parent"},
+		}, "conversation_peer.md: it is a link"},
 		"a book that leads out": {func(dir string) error {
 			page := dir + "/generated/doc/book.html"
 			return errors.Join(os.Remove(page), os.Symlink(filepath.Join(outside, "new"), page))
-		}, "book.html: path escapes from parent"},
+		}, "book.html: it is a link"},
 		"a file without end": {func(dir string) error {
 			picture := dir + "/generated/doc/peer.svg"
 			return errors.Join(os.Remove(picture), endless(picture))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/src/model"
+	"github.com/sjohnr/at-once/src/model/book"
 	"github.com/sjohnr/at-once/src/model/diff"
+	"github.com/sjohnr/at-once/src/model/explore"
 	"github.com/sjohnr/at-once/src/model/lint"
 	"github.com/sjohnr/at-once/src/model/settle"
 	"github.com/sjohnr/at-once/src/model/vectors"
@@ -118,6 +121,7 @@ func survive(t *testing.T, old *diff.Node, tree fstest.MapFS) {
 	if locked, err := diff.ParseLock("model.lock", lock); err != nil || len(findings) == 0 && diff.Lock(locked) != lock {
 		t.Errorf("its lock is none: %v\n%s", err, lock)
 	}
+	asTheirs(t, p)
 	if len(findings) > 0 {
 		return
 	}
@@ -126,6 +130,34 @@ func survive(t *testing.T, old *diff.Node, tree fstest.MapFS) {
 		_ = vectors.JSON(m) + vectors.GoldenJSON(m)
 	}
 	if err := settle.Write(p, t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
+
+// asTheirs does with a project all that is for models of zproto alone.
+func asTheirs(t *testing.T, p *model.Project) {
+	for _, m := range p.Protocols {
+		derived, problems := vectors.Derived(m)
+		if len(problems) > 0 {
+			continue
+		}
+		if text := vectors.GoldenJSON(derived); !json.Valid([]byte(text)) {
+			t.Errorf("no JSON: %s", text)
+		}
+	}
+	for _, talk := range explore.Drafts(p) {
+		explore.Check(talk)
+	}
+	p.Talks = nil // a conversation that has faults has no page
+	files, err := book.Plain(p, nil, func(string) (string, error) { return "<svg></svg>", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := book.New(p, book.Pages(files))
+	if err == nil {
+		_, err = b.HTML()
+	}
+	if err != nil {
 		t.Error(err)
 	}
 }

@@ -162,7 +162,7 @@ func (s *server) book(c *cobra.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := bookOf(project, pages)
+	b, err := s.pagesOf(c, project, pages)
 	if err != nil {
 		return "", err
 	}
@@ -177,6 +177,18 @@ func (s *server) book(c *cobra.Command) (string, error) {
 		}
 	}
 	return b.HTML()
+}
+
+// pagesOf makes the book of the pages that are there, or of those that are printed for it alone.
+func (s *server) pagesOf(c *cobra.Command, project *model.Project, pages string) (*book.Book, error) {
+	if generated(project) {
+		return bookOf(project, pages)
+	}
+	files, err := plainPages(c.Context(), project)
+	if err != nil {
+		return nil, err
+	}
+	return book.New(project, book.Pages(files))
 }
 
 func (s *server) changes(c *cobra.Command, b *book.Book, project *model.Project) error {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +25,11 @@ hexadecimal, a hash is a list of pairs. One that is malformed has the error that
 first, which is short, trailing, signature, id, constant, limit or duplicate, and
 the field.
 
+A model of zproto alone has no examples, and few limits: then examples are derived
+from the types of fields, which the JSON says, and no limit is passed that the model
+does not have. Codecs of zproto do not mind what follows a message, or is twice in a
+hash, so no vector has that.
+
 With --out, each protocol's are in a file of its own in DIR/golden. The examples of
 the documents alone, and those of layouts, are in files in DIR.`,
 		Example: `  once-model vectors api/protocol/zre_msg.xml
@@ -35,15 +40,16 @@ the documents alone, and those of layouts, are in files in DIR.`,
 			if err != nil {
 				return err
 			}
-			if findings := lint.Check(project, lint.Once); len(findings) > 0 {
-				return fmt.Errorf("vectors need models that once-model lint --dialect once finds nothing in: they are made from limits and examples; it finds %d, the first: %s", len(findings), findings[0])
+			protocols, err := examples(project)
+			if err != nil {
+				return err
 			}
-			for _, p := range project.Protocols {
+			for _, p := range protocols {
 				if out == "" {
 					fmt.Fprint(cmd.OutOrStdout(), vectors.GoldenJSON(p))
-				} else if err := put(vectors.GoldenJSON(p), out, "golden", p.Name()); err != nil {
+				} else if err := model.WriteIn(out, "golden/"+p.Name()+".json", vectors.GoldenJSON(p)); err != nil {
 					return err
-				} else if err := put(vectors.JSON(p), out, p.Name()); err != nil {
+				} else if err := model.WriteIn(out, p.Name()+".json", vectors.JSON(p)); err != nil {
 					return err
 				}
 			}
@@ -51,7 +57,7 @@ the documents alone, and those of layouts, are in files in DIR.`,
 				if out == "" {
 					continue
 				}
-				if err := put(vectors.LayoutJSON(l), out, l.Name()); err != nil {
+				if err := model.WriteIn(out, l.Name()+".json", vectors.LayoutJSON(l)); err != nil {
 					return err
 				}
 			}
@@ -62,6 +68,24 @@ the documents alone, and those of layouts, are in files in DIR.`,
 	return cmd
 }
 
-func put(text string, path ...string) error {
-	return model.Write(filepath.Join(path...)+".json", text)
+// examples are the protocols of a project with their examples: what they state, and, for zproto
+// alone, what is derived.
+func examples(project *model.Project) ([]*model.Protocol, error) {
+	switch {
+	case len(project.Problems) > 0:
+		return nil, errors.New(project.Problems[0].String())
+	case len(project.Protocols)+len(project.Layouts) == 0:
+		return nil, fmt.Errorf("%s has no protocol: vectors are made of messages", project.File)
+	case lint.DialectOf(project) == lint.Once:
+		return project.Protocols, sound(project)
+	}
+	var all []*model.Protocol
+	for _, p := range project.Protocols {
+		derived, problems := vectors.Derived(p)
+		if len(problems) > 0 {
+			return nil, errors.New(problems[0].String())
+		}
+		all = append(all, derived)
+	}
+	return all, nil
 }

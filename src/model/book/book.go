@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html"
 	"html/template"
@@ -34,6 +35,17 @@ type Book struct {
 	visits   map[string]int // of states, by MACHINE.STATE
 	last     map[string]bool
 	stray    []Change // changes that no section is about
+	notes    []string
+}
+
+// Notes are links of the pages that lead nowhere: they stand as text. All are known when the book
+// is made.
+func (b *Book) Notes() []string { return b.notes }
+
+func (b *Book) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(b.notes, text) {
+		b.notes = append(b.notes, text)
+	}
 }
 
 // Change is something that a reviewer is to see.
@@ -53,17 +65,21 @@ func New(project *model.Project, pages fs.FS) (*Book, error) {
 	}
 	ids := map[string]bool{}
 	names := []string{"README"}
-	for _, link := range links.FindAllStringSubmatch(string(index), -1) {
+	for _, link := range links.FindAllStringSubmatch(hide(comment.ReplaceAllString(string(index), "")), -1) {
 		if name, is := strings.CutSuffix(link[2], ".md"); is && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	for _, name := range names {
 		if !pageName.MatchString(name) {
-			return nil, fmt.Errorf("README.md links to %q, which is no page that the generator prints", name+".md")
+			b.note("README.md links to %q, which is no page that the generator prints", name+".md")
+			continue
 		}
 		text, err := fs.ReadFile(pages, name+".md")
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) && !b.printed(name) {
+			b.note("README.md links to %s.md, which is not there", name)
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		r := &reader{page: name, ids: ids, anchors: b.anchors, figure: func(file string) (string, error) { return b.figure(name, file) }}
@@ -75,6 +91,13 @@ func New(project *model.Project, pages fs.FS) (*Book, error) {
 		b.sections = append(b.sections, r.sections...)
 	}
 	return b, nil
+}
+
+// printed tells whether the generator prints a page of a name.
+func (b *Book) printed(name string) bool {
+	return name == "api" || name == "README" || slices.ContainsFunc(b.project.Models(), func(e *model.Element) bool {
+		return e.Name() == name || "conversation_"+e.Name() == name
+	})
 }
 
 // Changed draws changes into the sections that they are about.
@@ -130,7 +153,7 @@ func (b *Book) figure(page, file string) (string, error) {
 
 func (b *Book) machine(name string) *model.Machine {
 	for _, m := range b.project.Machines {
-		if m.Name() == name {
+		if m.Name() == name || model.CName(m.Name()) == name {
 			return m
 		}
 	}
@@ -151,15 +174,15 @@ func (b *Book) linked(page, text string) string {
 		return text
 	}
 	state := func(name string) string {
-		if m.State(name) == nil {
+		if m.State(bare(name)) == nil {
 			return name
 		}
-		return fmt.Sprintf("[%s](#%s)", name, slug(name))
+		return fmt.Sprintf("[%s](#%s)", name, slug(bare(name)))
 	}
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		if of := inherit.FindStringSubmatch(line); of != nil {
-			line = "It inherits from " + state(of[1]) + "."
+			line = "It inherits from " + state(hide(of[1])) + "."
 		}
 		line = timeout.ReplaceAllString(line, "Its time-out is [$1](#time-outs).")
 		if !strings.HasPrefix(line, "|") {
@@ -176,10 +199,10 @@ func (b *Book) linked(page, text string) string {
 		line = "| " + strings.Join(parts, " | ") + " |"
 		lines[i] = sends.ReplaceAllStringFunc(line, func(action string) string {
 			name := strings.TrimPrefix(action, "send ")
-			if m.Protocol == nil || m.Protocol.Message(name) == nil {
+			if m.Protocol == nil || !has(b.project, m.Protocol) || m.Protocol.Message(name) == nil {
 				return action
 			}
-			return fmt.Sprintf("send [%s](%s.md#%s)", name, m.Protocol.Name(), slug(name))
+			return fmt.Sprintf("send [%s](%s.md#%s)", name, model.CName(m.Protocol.Name()), slug(name))
 		})
 	}
 	return strings.Join(lines, "\n")
@@ -196,29 +219,30 @@ func places(list string, state func(string) string) string {
 	return strings.Join(items, ", ")
 }
 
-var within = regexp.MustCompile(`href="` + mark + `([^"]*)"`)
+var within = regexp.MustCompile(`(?s)<a href="` + mark + `([^"]*)">(.*?)</a>`)
 
 // settle turns the links within the book into what they lead to, and tells each section who
 // refers to it.
-func (b *Book) settle() (map[string][]*section, error) {
+func (b *Book) settle() map[string][]*section {
 	from := map[string][]*section{}
-	var err error
 	for _, s := range b.sections {
 		body := within.ReplaceAllStringFunc(s.body.String(), func(link string) string {
-			name := within.FindStringSubmatch(link)[1]
+			parts := within.FindStringSubmatch(link)
+			name := parts[1]
 			id := b.anchors[name]
-			if id == "" && err == nil {
-				err = fmt.Errorf("%s links to %s, which is no heading", s.id, name)
+			if id == "" {
+				b.note("%s links to %s, which is no heading", s.id, html.UnescapeString(name))
+				return parts[2]
 			}
 			if id != s.id && !strings.HasPrefix(name, "README#") && s.page != "README" && !slices.Contains(from[id], s) {
 				from[id] = append(from[id], s)
 			}
-			return fmt.Sprintf(`href="#%s"`, id)
+			return fmt.Sprintf(`<a href="#%s">%s</a>`, id, parts[2])
 		})
 		s.body.Reset()
 		s.body.WriteString(body)
 	}
-	return from, err
+	return from
 }
 
 // about finds the section that a change is about: of the model's page, or of its part of the API,
@@ -245,10 +269,7 @@ func letter(c byte) bool {
 
 // HTML is the whole volume.
 func (b *Book) HTML() (string, error) {
-	from, err := b.settle()
-	if err != nil {
-		return "", err
-	}
+	from := b.settle()
 	changed := map[*section][]Change{}
 	for _, c := range b.changes {
 		if s := b.about(c); s != nil {

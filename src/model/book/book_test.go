@@ -34,8 +34,8 @@ func volumeOf(t testing.TB, change func(*Book)) string {
 	}
 	change(b)
 	text, err := b.HTML()
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(b.Notes()) > 0 {
+		t.Fatal(err, b.Notes())
 	}
 	return text
 }
@@ -225,11 +225,9 @@ func TestBrowser(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for name, files := range map[string]fstest.MapFS{
 		"no pages":   {},
-		"no page":    {"README.md": {Data: []byte("# A\n[b](b.md)")}},
-		"no heading": {"README.md": {Data: []byte("# A\n[b](#b)")}},
+		"no page":    {"README.md": {Data: []byte("# A\n[peer](peer.md)")}},
 		"no picture": {"README.md": {Data: []byte("# A\n```mermaid\n```\n")}},
 		"no svg":     {"README.md": {Data: []byte("# A\n```mermaid\n```\n[SVG](a.svg)")}},
-		"no name":    {"README.md": {Data: []byte(`[b](b" style="c.md)`)}, `b" style="c.md`: {Data: []byte("[b](#)")}},
 	} {
 		b, err := New(project(t), files)
 		if err == nil {
@@ -237,6 +235,28 @@ func TestErrors(t *testing.T) {
 		}
 		if err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// A link that leads nowhere, which a sentence of a model may have, is text, and noted.
+func TestNotes(t *testing.T) {
+	for link, want := range map[string]string{
+		"[b](b.md)":           "README.md links to b.md, which is not there",
+		"[b](#c)":             "README links to README#c, which is no heading",
+		"[b](peer.md#c)":      "README links to peer#c, which is no heading",
+		`[b](b" style="c.md)`: `README.md links to "b\" style=\"c.md", which is no page that the generator prints`,
+	} {
+		b, err := New(project(t), fstest.MapFS{"README.md": {Data: []byte("# A\n" + link)}, "peer.md": {Data: []byte("# B\n")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := b.HTML()
+		if notes := b.Notes(); err != nil || len(notes) == 0 || notes[0] != want {
+			t.Errorf("%s: %q, %v", link, notes, err)
+		}
+		if got := strings.TrimSpace(sectionOf(t, text, "README")); !strings.HasSuffix(got, "b") || strings.Contains(text, mark) {
+			t.Errorf("%s: %q", link, got)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // The pages are printed by the generator, so only the Markdown that it prints is read: headings,
 // paragraphs, lists, tables, code, and diagrams as Mermaid or as a chart, in place of which stands
-// the SVG that is named behind them.
+// the SVG that is named behind them. Whatever else a sentence of a model has stands as it is.
 
 // section is a heading with what stands below it, up to the next.
 type section struct {
@@ -35,7 +35,7 @@ type reader struct {
 var (
 	notSlug  = regexp.MustCompile(`[^a-z0-9 _-]`)
 	codes    = regexp.MustCompile("`([^`]*)`")
-	links    = regexp.MustCompile(`\[([^\]]*)\]\(([^)]*)\)`)
+	links    = regexp.MustCompile(`\[([^\]\n]*)\]\(([^)\n]*)\)`)
 	autoLink = regexp.MustCompile(`&lt;(https?://[^&\s]*)&gt;`)
 	picture  = regexp.MustCompile(`\[SVG\]\(([^)]*)\)`)
 	comment  = regexp.MustCompile(`(?s)<!--.*?-->\s*`)
@@ -47,7 +47,7 @@ func slug(heading string) string {
 }
 
 func (r *reader) read(text string) {
-	r.lines = strings.Split(comment.ReplaceAllString(text, ""), "\n")
+	r.lines = strings.Split(hide(comment.ReplaceAllString(text, "")), "\n")
 	for len(r.lines) > 0 && r.err == nil {
 		r.block()
 	}
@@ -99,7 +99,7 @@ func (r *reader) say(format string, args ...any) {
 
 func (r *reader) heading(line string) {
 	title := strings.TrimLeft(line, "#")
-	s := &section{level: len(line) - len(title), title: strings.TrimSpace(title), page: r.page}
+	s := &section{level: len(line) - len(title), title: bare(strings.TrimSpace(title)), page: r.page}
 	name := slug(s.title)
 	for i := len(r.sections) - 1; i >= 0 && s.above == nil; i-- {
 		if r.sections[i].level < s.level {
@@ -134,7 +134,7 @@ func (r *reader) code() {
 		r.next()
 	}
 	if kind != "mermaid" && kind != "chart" {
-		r.say("<pre>%s</pre>\n", html.EscapeString(strings.Join(lines, "\n")))
+		r.say("<pre>%s</pre>\n", shown(html.EscapeString(strings.Join(lines, "\n")), true))
 		return
 	}
 	named := picture.FindStringSubmatch(strings.Join(r.lines, "\n"))
@@ -148,7 +148,7 @@ func (r *reader) code() {
 }
 
 func cells(line string) []string {
-	cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+	cells := strings.Split(strings.Trim(strings.TrimSpace(hide(line)), "|"), "|")
 	for i := range cells {
 		cells[i] = strings.TrimSpace(cells[i])
 	}
@@ -205,12 +205,12 @@ func (r *reader) list() {
 // inline is text within a line. Links stay as they are written, until all pages are read.
 func (r *reader) inline(text string) string {
 	text = html.EscapeString(text)
-	text = codes.ReplaceAllString(text, "<code>$1</code>")
+	text = codes.ReplaceAllStringFunc(text, func(code string) string { return "<code>" + shown(strings.Trim(code, "`"), true) + "</code>" })
 	text = links.ReplaceAllStringFunc(text, func(link string) string {
 		parts := links.FindStringSubmatch(link)
 		return fmt.Sprintf(`<a href="%s">%s</a>`, r.target(parts[2]), parts[1])
 	})
-	return autoLink.ReplaceAllString(text, `<a href="$1">$1</a>`)
+	return shown(autoLink.ReplaceAllString(text, `<a href="$1">$1</a>`), false)
 }
 
 // target is where a link leads: to a page of the book and a heading of it, as PAGE#HEADING behind

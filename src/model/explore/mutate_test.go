@@ -27,6 +27,8 @@ var mutants = []mutant{
 	{"gossip", "gossip_server", "external", "violation", "loses its actions", false}, // its client asks for a sign of life, and learns of it then; TestOthers in src/gossip
 	{"gossip", "gossip_client", "probing", "pong", "leads nowhere", true},
 	{"gossip", "gossip_client", "probing", "timeout", "loses its actions", true},
+	{"gossip", "gossip_client", "probing", "publish", "loses its actions", true},
+	{"gossip", "gossip_client", "probing", "publish", "leads nowhere", true},
 	{"zmtp_null", "zmtp_handshake", "null ready", "ready", "leads nowhere", true},
 	{"zmtp_null", "zmtp_handshake", "null ready", "mismatch", "loses its actions", false}, // the connection is closed all the same; TestMismatchIsAnswered in src/zmtp
 	{"zmtp_curve", "zmtp_handshake", "curve welcome", "welcome", "loses its actions", true},
@@ -35,9 +37,20 @@ var mutants = []mutant{
 	{"rendezvous", "rendezvous_server", "challenged", "drain", "leads nowhere", true},
 	{"rendezvous", "rendezvous_server", "served", "refuse", "leads nowhere", true},
 	{"rendezvous", "rendezvous_server", "served", "drain", "leads nowhere", true},
-	{"rendezvous", "rendezvous_client", "renewing", "ok", "loses its actions", false}, // TestForgetful in src/rendezvous/server
+	{"rendezvous", "rendezvous_client", "renewing", "ok", "loses its actions", true},
+	{"rendezvous", "rendezvous_client", "publishing", "ok", "loses its actions", true},
+	{"rendezvous", "rendezvous_client", "publishing", "renew", "loses its actions", true},
+	{"rendezvous", "rendezvous_client", "renewing", "renew", "loses its actions", true},
+	{"rendezvous", "rendezvous_server", "challenged", "timeout", "loses its actions", true},
 	{"introduction", "introduction", "asked", "answer", "leads nowhere", true},
+	{"introduction", "introduction", "asked", "abandoned", "leads nowhere", true},
 	{"circuit", "circuit", "ticketed", "leg", "leads nowhere", true},
+	{"ladder", "ladder", "resting", "want", "leads nowhere", true},
+	{"ladder", "ladder", "meeting", "timeout", "loses its actions", true},
+	{"ladder", "ladder", "meeting", "timeout", "leads nowhere", true},
+	{"ladder", "ladder", "climbing", "answered", "loses its actions", false}, // what it dials is dialled already, but for rungs that were not known before
+	{"ladder", "ladder", "direct", "want", "leads nowhere", true},
+	{"ladder", "ladder", "direct", "lost", "leads nowhere", true},
 	{"ladder", "ladder", "direct", "lost", "loses its actions", false}, // TestLost in src/ladder
 	{"channel", "once_channel", "idle", "greet", "leads nowhere", true},
 	{"channel", "once_channel", "opening", "greeted", "leads nowhere", true},

@@ -1,6 +1,7 @@
 package lint_test
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -147,6 +148,24 @@ func TestTheirModels(t *testing.T) {
 	}
 	if p, err := model.Load(tree(t, ""), "gsl/testdata/theirs"); err != nil || len(p.Models()) != 4 || lint.DialectOf(p) != lint.Zproto {
 		t.Errorf("%d models, %v", len(p.Models()), err)
+	}
+}
+
+// A server is one by its script, too, and * may stand before what it is not for.
+func TestTheirServers(t *testing.T) {
+	files := fstest.MapFS{
+		"a_msg.xml": {Data: []byte(`<class name = "a_msg" signature = "1"><grammar>a = C:HELLO S:OK</grammar><message name = "HELLO" /><message name = "OK" /></class>`)},
+		"a.xml": {Data: []byte(`<class name = "a" script = "zproto_server_c" protocol_class = "a_msg"><state name = "start">
+			<event name = "*"><action name = "terminate" /></event><event name = "HELLO"><action name = "send" message = "OK" /></event></state></class>`)},
+		"b.xml": {Data: []byte(`<class name = "b" script = "zproto_client_c.gsl" protocol_class = "a_msg"><state name = "start">
+			<event name = "constructor"><action name = "send" message = "HELLO" /></event><event name = "OK"><action name = "terminate" /></event></state></class>`)},
+	}
+	if got := found(t, files, "."); got != nil {
+		t.Errorf("found %q", got)
+	}
+	files["b.xml"].Data = bytes.Replace(files["b.xml"].Data, []byte(`name = "OK"`), []byte(`name = "NO"`), 1)
+	if got := found(t, files, "."); len(got) != 2 || !strings.Contains(got[1], "sends OK, for which b has no event") {
+		t.Errorf("found %q", got)
 	}
 }
 

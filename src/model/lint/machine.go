@@ -141,7 +141,7 @@ func (l *linter) events(m *model.Machine, space string) {
 			path := s.Name() + "." + e.Name()
 			l.sentence(e.Element, path)
 			if e.Name() == "*" {
-				if i < len(s.Events)-1 {
+				if i < len(s.Events)-1 && l.once() { // zproto takes it for the last wherever it is
 					l.fault(e.Element, path, "stands for all other events: put it last")
 				}
 			} else if l.once() || e.Name() != "$other" {

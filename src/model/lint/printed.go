@@ -24,6 +24,7 @@ func (l *linter) printed() {
 		for _, name := range []string{"module", "runtime", "binding", "engine"} {
 			l.written(l.project.Element, l.project.Attr("name"), name, goPath, "a path of letters, digits, hyphens and points, which leads to nothing above")
 		}
+		l.markdown(l.project.Element, l.project.Attr("name"))
 	}
 	for _, root := range l.project.Models() {
 		if model.KindOf(root) == model.Talks { // package explore finds that there
@@ -48,6 +49,7 @@ func (l *linter) printedElement(e *model.Element, path string, class bool) {
 			l.text(e, path, text)
 		}
 	}
+	l.markdown(e, path)
 	for _, c := range e.Children {
 		l.printedElement(c, path+"."+c.Name(), class)
 	}
@@ -57,6 +59,32 @@ func (l *linter) printedElement(e *model.Element, path string, class bool) {
 func (l *linter) written(e *model.Element, path, name string, form *regexp.Regexp, what string) {
 	if value, ok := e.Lookup(name); ok && !form.MatchString(value) {
 		l.fault(e, path, "%s must be %s", name, what)
+	}
+}
+
+var (
+	begins     = regexp.MustCompile("^(#|```|[-+*] |[0-9]+[.)] )") // a line that is none of a paragraph
+	pageBegins = regexp.MustCompile("^(#|```)")                    // and one that takes a page apart
+)
+
+// markdown demands that a sentence of a document stays one: it stands in a line or in a cell of a
+// table. What has a page or a part of a page to itself may have lists and tables.
+func (l *linter) markdown(e *model.Element, path string) {
+	lines, wrong := []string{e.Doc()}, begins
+	switch {
+	case e.Parent == nil, e.Tag == "section", e.Tag == "scene", e.Tag == "grammar":
+		lines, wrong = strings.Split(e.Text, "\n"), pageBegins
+	case strings.Contains(e.Doc(), "|"):
+		l.fault(e, path, "has |, which parts cells of a table in the documents: use other words")
+	}
+	for _, line := range append(lines, e.Attr("title")) {
+		line = strings.TrimSpace(line)
+		if sign := wrong.FindString(line); sign != "" {
+			l.fault(e, path, "has a line that begins with '%s', which is no text in the documents: use other words", strings.TrimSpace(sign))
+		}
+		if strings.Contains(line, "<!--") {
+			l.fault(e, path, "has <!--, behind which the documents lose what follows: use other words")
+		}
 	}
 }
 

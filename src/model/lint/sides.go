@@ -11,19 +11,17 @@ import (
 // sides checks what passes between machines that speak a protocol: what one sends or the grammar
 // has, the far side has an event for, and what a machine hears in one state, it handles in each.
 //
-// A machine is a client or a server if it is called so, or has that for its side; else it is both.
-// One whose side is below says no message of its protocol: it makes the connection that the protocol
-// needs. An event is for the message of its name, or for those in its attribute takes.
+// An event is for the message of its name, or for those in its attribute takes.
 func (l *linter) sides() {
 	for _, m := range l.project.Machines {
-		if m.Protocol == nil || sideOf(m) == below {
+		if m.Protocol == nil || m.Role() == model.Below {
 			continue
 		}
 		l.takes(m)
 		if l.once() {
 			l.unhandled(m)
 		}
-		if far := l.far(m, sideOf(m)); len(far) > 0 && l.complete(m) {
+		if far := l.far(m, m.Role()); len(far) > 0 && l.complete(m) {
 			l.unheard(m, far)
 		}
 	}
@@ -34,38 +32,16 @@ func (l *linter) sides() {
 	}
 }
 
-type side string
-
-const (
-	both   side = ""
-	client side = "client"
-	server side = "server"
-	below  side = "below"
-)
-
-func sideOf(m *model.Machine) side {
-	name := or(m.Element, "side", m.Attr("name"))
-	switch {
-	case strings.Contains(name, "client"):
-		return client
-	case strings.Contains(name, "server"):
-		return server
-	case name == string(below):
-		return below
-	}
-	return both
-}
-
 // complete tells whether all machines are known that one may speak with: those of a project are,
 // and both sides of a conversation.
 func (l *linter) complete(m *model.Machine) bool {
-	return sideOf(m) != both || l.once() && l.project.Whole
+	return m.Role() != model.Both || l.once() && l.project.Whole
 }
 
 // far are the machines that one on a side may speak with.
-func (l *linter) far(of *model.Machine, from side) (far []*model.Machine) {
+func (l *linter) far(of *model.Machine, from model.Role) (far []*model.Machine) {
 	for _, m := range l.project.Machines {
-		if m.Protocol != nil && m.Protocol.File == of.Protocol.File && sideOf(m) != below && (sideOf(m) == both || sideOf(m) != from) {
+		if m.Protocol != nil && m.Protocol.File == of.Protocol.File && m.Role() != model.Below && (m.Role() == model.Both || m.Role() != from) {
 			far = append(far, m)
 		}
 	}
@@ -254,9 +230,9 @@ func around(leads map[string][]string, start string) (last []string) {
 // received checks that a message of the grammar is handled on the side that receives it, if there
 // is a machine of that side.
 func (l *linter) received(p *model.Protocol, e *model.Element, m *model.Message, sender string) {
-	from := map[string]side{"C": client, "S": server}[sender]
+	from := map[string]model.Role{"C": model.Client, "S": model.Server}[sender]
 	far := slices.DeleteFunc(slices.Clone(l.project.Machines), func(other *model.Machine) bool {
-		return other.Protocol == nil || other.Protocol.File != p.File || sideOf(other) == below || from != both && sideOf(other) == from || !l.complete(other)
+		return other.Protocol == nil || other.Protocol.File != p.File || other.Role() == model.Below || from != model.Both && other.Role() == from || !l.complete(other)
 	})
 	if len(far) > 0 && !hears(far, m.Name()) {
 		l.fault(e, "grammar", "has %s, for which %s has no event: add one, or name it in the takes of the event that it is", m.Name(), names(far))

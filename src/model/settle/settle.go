@@ -35,7 +35,7 @@ func Write(p *model.Project, folder string) error {
 		if !filepath.IsLocal(name) {
 			return fmt.Errorf("%s is outside of this folder: run this where the project is", root.File)
 		}
-		if err := model.Write(filepath.Join(folder, name), root.String()); err != nil {
+		if err := model.WriteIn(folder, name, root.String()); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,7 @@ func (x *example) fault(format string, args ...any) {
 }
 
 // Example encodes the example of a message. A number's example is decimal, or # for the place of
-// the message in the model. That of a text is the text, entries of a list and frames are parted by
+// the message in the model. That of a text or a frame is the text, entries of a list and frames are parted by
 // bars, keys stand before an equals sign. A chunk and a uuid are in hexadecimal; 0a*32 is 32 times
 // 0a.
 func Example(m *model.Message) (Vector, []model.Problem) {
@@ -80,8 +80,8 @@ func Example(m *model.Message) (Vector, []model.Problem) {
 		from := len(first)
 		first = append(first, octets...)
 		x.Parts = append(x.Parts, Part{f, from, len(first), shown(f, text)})
-		switch last := f.Type == "msg"; {
-		case int64(len(octets)) > f.Most() && !last, x.over(f, value):
+		switch {
+		case f.Has("max") && f.Type != "msg" && int64(len(octets)) > f.Most(), x.over(f, value):
 			x.fault("has an example over its own limit")
 		case f.Has("fixed") && int64(len(octets)) != f.Most():
 			x.fault("has an example that is not of its size")
@@ -103,7 +103,7 @@ func shown(f *model.Field, text string) string {
 
 // over tells whether a list's example has too many entries.
 func (x *example) over(f *model.Field, value string) bool {
-	if f.Type != "strings" && f.Type != "hash" && f.Type != "msg" {
+	if !f.Has("max") || f.Type != "strings" && f.Type != "hash" && f.Type != "msg" {
 		return false
 	}
 	var list []any
@@ -114,7 +114,8 @@ func (x *example) over(f *model.Field, value string) bool {
 func (x *example) encode(f *model.Field, text string) (octets []byte, value string) {
 	switch f.Type {
 	case "number":
-		return x.number(text, f.Size), text
+		n, _ := strconv.ParseUint(text, 10, 64) // what is no number is a problem, and 0
+		return x.number(text, f.Size), strconv.FormatUint(n, 10)
 	case "string":
 		return withLength(text), x.text(text)
 	case "longstr":
@@ -123,8 +124,13 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 		octets = x.octets(text)
 		return append(binary.BigEndian.AppendUint32(nil, uint32(len(octets))), octets...), quoted(octets)
 	case "uuid":
-		octets = x.octets(text)
+		if octets = x.octets(text); len(octets) != 16 {
+			x.fault("has an example that is no uuid: give 16 octets")
+		}
 		return octets, quoted(octets)
+	case "frame": // of its own, behind the first
+		x.Frames = append(x.Frames, []byte(text))
+		return nil, quoted([]byte(text))
 	}
 	entries := split(text)
 	octets = binary.BigEndian.AppendUint32(nil, uint32(len(entries)))
@@ -176,8 +182,8 @@ func quoted(octets []byte) string { return `"` + hex.EncodeToString(octets) + `"
 
 // text is JSON of a text, without what readers of the document would have to decode.
 func (x *example) text(text string) string {
-	if strings.ContainsAny(text, `"\`) {
-		x.fault("has an example with a quotation mark or a backslash: take another")
+	if strings.ContainsAny(text, "\"\\\t\r\n") {
+		x.fault("has an example with a quotation mark, a backslash, a tab or an end of line: take another")
 	}
 	return `"` + text + `"`
 }

@@ -32,11 +32,16 @@ type Golden struct {
 
 // Cases are what a codec of a protocol is to do: each message with its example, with as little
 // and with as much as it can have, and the example spoilt in each way there is. The model has no
-// faults.
+// faults, or is derived: then no limit is passed that it does not have, and nothing follows a
+// message, which codecs of zproto do not mind.
 func Cases(p *model.Protocol) (valid, malformed []Golden) {
 	for _, m := range p.Messages {
 		example, _ := Example(m)
-		valid = append(valid, Golden{example, "as in the document", "", ""})
+		shown := "as in the document"
+		if p.Derived {
+			shown = "as derived"
+		}
+		valid = append(valid, Golden{example, shown, "", ""})
 		for _, extreme := range []struct {
 			name string
 			text func(*model.Field) (string, bool)
@@ -46,6 +51,9 @@ func Cases(p *model.Protocol) (valid, malformed []Golden) {
 			}
 		}
 		malformed = append(malformed, spoil(m, example)...)
+	}
+	if p.Derived {
+		malformed = slices.DeleteFunc(malformed, func(g Golden) bool { return g.Error == trailing || g.Error == duplicate })
 	}
 	return valid, malformed
 }
@@ -92,7 +100,7 @@ func most(f *model.Field) (string, bool) {
 	case "uuid":
 		return "ff*16", true
 	case "string", "longstr":
-		return strings.Repeat("t", int(limit)), limit <= maxText
+		return strings.Repeat("t", int(min(limit, maxText))), limit <= maxText && f.Has("max")
 	case "chunk":
 		return fmt.Sprintf("ff*%d", limit), limit <= maxText && limit > 0
 	}
@@ -157,6 +165,9 @@ func unused(p *model.Protocol) byte {
 // over is a length over the limit of a field, whatever follows.
 func over(f *model.Field) (lead []byte, limited bool) {
 	more := f.Int("max") + 1
+	if !f.Has("max") {
+		return nil, false
+	}
 	switch f.Type {
 	case "string":
 		return []byte{byte(more)}, more <= 255
@@ -186,6 +197,9 @@ func entries(v Vector, part Part) (cases []Golden) {
 			add("a key twice in "+f.Name(), duplicate, 2, same, same)
 		}
 	}
+	if !f.Has("each") {
+		return cases
+	}
 	// As many octets as the least of one entry follow, so that it is the length that is wrong.
 	add(fmt.Sprintf("an entry of %s of %d", f.Name(), f.Int("each")+1), limit, 1, key, long)
 	return cases
@@ -212,8 +226,12 @@ func GoldenJSON(p *model.Protocol) string {
 	for _, v := range malformed {
 		wrong = append(wrong, fmt.Sprintf("    {\"name\": %s, \"case\": %s, \"error\": %s, \"field\": %s, \"frames\": [%s]}", text(v.Name), text(v.Case), text(v.Error), text(v.Field), frames(v.Vector)))
 	}
-	return fmt.Sprintf("{\n  \"protocol\": %s,\n  \"signature\": %d,\n  \"valid\": [\n%s\n  ],\n  \"malformed\": [\n%s\n  ]\n}\n",
-		text(p.Attr("name")), p.Int("signature"), strings.Join(right, ",\n"), strings.Join(wrong, ",\n"))
+	about := ""
+	if p.Derived {
+		about = "  \"derived\": \"where the model has no examples and limits, they are derived from types\",\n"
+	}
+	return fmt.Sprintf("{\n  \"protocol\": %s,\n  \"signature\": %d,\n%s  \"valid\": [\n%s\n  ],\n  \"malformed\": [\n%s\n  ]\n}\n",
+		text(p.Attr("name")), p.Int("signature"), about, strings.Join(right, ",\n"), strings.Join(wrong, ",\n"))
 }
 
 // LayoutJSON are the numbers of a layout, and the examples of its records.
