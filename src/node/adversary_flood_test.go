@@ -87,7 +87,7 @@ func TestFloodOfKeys(t *testing.T) {
 		his := s.tap.between(s.ben, s.ana)
 		keyFlood{
 			scene: s, from: s.ben.UUID(), session: out.Session,
-			say: func(words []byte) { // with a lock that his loop may wait for
+			say: func(words []byte) {
 				_, err := his.inject(words)
 				s.ben.must(err)
 			},
@@ -117,9 +117,11 @@ func (f keyFlood) run() {
 	}
 	before := settled()
 	for i := range 2 * channel.MaxKeys {
+		var words []byte
 		f.session(func(session *seal.Sender) {
-			f.say(frame(&zremsg.Whisper{Sequence: 9}, session.AppendKey(nil, key(i))))
+			words = frame(&zremsg.Whisper{Sequence: 9}, session.AppendKey(nil, key(i)))
 		})
+		f.say(words)
 	}
 	f.rest()
 	given := f.ana.holds(f.from)
@@ -132,9 +134,11 @@ func (f keyFlood) run() {
 	gap := func(i int) { // one that only who proves it can make
 		k := key(2*channel.MaxKeys - 1 - i)
 		message, digest := groupMessage(f.from, k, many, f.seals(k, many))
+		var words []byte
 		f.session(func(session *seal.Sender) {
-			f.say(frame(&zremsg.Shout{Sequence: 9, Group: k.Group}, message, session.AppendProof(nil, digest)))
+			words = frame(&zremsg.Shout{Sequence: 9, Group: k.Group}, message, session.AppendProof(nil, digest))
 		})
+		f.say(words)
 	}
 	const atOnce, ofMessage = channel.MaxMissing / many, 128 // octets for the key of a message
 	before = settled()
