@@ -33,6 +33,23 @@ def events_end_when_a_task_closes() -> None:
     asyncio.run(main())
 
 
+def tasks_that_wait_leave_asyncio_its_threads() -> None:
+    async def main(ana: once.Node, ben: once.Node) -> None:
+        peer = (await ana.recv_async(timeout=10)).peer
+        asks = [asyncio.create_task(ana.ask_async(peer, "which nobody answers")) for _ in range(40)]
+        for _ in asks:
+            while not (await ben.recv_async(timeout=10)).question:
+                pass
+        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, ana.peers), 10)
+        for ask in asks:
+            ask.cancel()
+        ends = await asyncio.wait_for(asyncio.gather(*asks, return_exceptions=True), 10)
+        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+
+    with node("ana") as ana, node("ben") as ben:
+        asyncio.run(main(ana, ben))
+
+
 def threads_that_receive_at_a_time_lose_and_double_nothing() -> None:
     ana, ben = node("ana"), node("ben")
     ana.start()
@@ -63,6 +80,6 @@ def threads_that_receive_at_a_time_lose_and_double_nothing() -> None:
     assert len(got) == 5000 and set(got.values()) == {1}, (len(got), set(got.values()))
 
 
-for test in (events_end_when_another_thread_closes, events_end_when_a_task_closes, threads_that_receive_at_a_time_lose_and_double_nothing):
+for test in (events_end_when_another_thread_closes, events_end_when_a_task_closes, tasks_that_wait_leave_asyncio_its_threads, threads_that_receive_at_a_time_lose_and_double_nothing):
     test()
     print(test.__name__.replace("_", " ") + ": ok", flush=True)

@@ -16,8 +16,8 @@ int once_node_set_identity (uint64_t self, uint64_t identity);
 int once_node_set_shared (uint64_t self, bool shared);
 int once_node_set_brief (uint64_t self, bool brief);
 int once_node_set_certificate (uint64_t self, const char *file, size_t file_size);
-int once_node_set_security (uint64_t self, uint8_t security);
-int once_node_set_trust (uint64_t self, uint8_t trust);
+int once_node_set_security (uint64_t self, int64_t security);
+int once_node_set_trust (uint64_t self, int64_t trust);
 int once_node_set_sealed (uint64_t self, const char *group, size_t group_size);
 int once_node_set_interface (uint64_t self, const char *value, size_t value_size);
 int once_node_set_port (uint64_t self, int64_t port);
@@ -136,7 +136,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m500cdb2d149360ac") ~= 0 then
+if abi.lib.once_compatible(1, "m2d1846f918cf0856") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -151,13 +151,6 @@ local names = {
   ["once_peer protection"] = {[1] = "plain", [2] = "curve", [3] = "sealed", [4] = "none", },
   ["once_peer way"] = {[1] = "lan", [2] = "direct", [3] = "relayed", [4] = "none", },
 }
-
-local function value(kind, name)
-  for number, known in pairs(names[kind]) do
-    if known == name then return number end
-  end
-  error(tostring(name) .. " is no " .. kind, 3)
-end
 
 -- Somebody who was invited to a network. It does not change, and lasts as long as something refers to it.
 local Member = {}
@@ -259,17 +252,17 @@ Node.ends = -794599
 
 local set_node = {
   groups = function(self, given)
-    for _, one in ipairs(given) do
+    for _, one in ipairs(abi.several(given, "groups")) do
       self:join(one)
     end
   end,
   contest = function(self, given)
-    for _, one in ipairs(given) do
+    for _, one in ipairs(abi.several(given, "contest")) do
       self:set_contest_in_group(one)
       self:join(one)
     end
   end,
-  headers = function(self, given) for key, one in pairs(given) do self:set_header(key, one) end end,
+  headers = function(self, given) for key, one in pairs(abi.several(given, "headers")) do self:set_header(key, one) end end,
   identity = function(self, given) self:set_identity(given) end,
   shared = function(self, given) self:set_shared(given) end,
   brief = function(self, given) self:set_brief(given) end,
@@ -277,7 +270,7 @@ local set_node = {
   security = function(self, given) self:set_security(given) end,
   trust = function(self, given) self:set_trust(given) end,
   sealed = function(self, given)
-    for _, one in ipairs(given) do
+    for _, one in ipairs(abi.several(given, "sealed")) do
       self:set_sealed(one)
     end
   end,
@@ -287,12 +280,12 @@ local set_node = {
   advertise = function(self, given) self:set_advertised_endpoint(given) end,
   gossip_bind = function(self, given) self:gossip_bind(given) end,
   gossip_connect = function(self, given)
-    for _, one in ipairs(given) do
+    for _, one in ipairs(abi.several(given, "gossip_connect")) do
       self:gossip_connect(one)
     end
   end,
   servers = function(self, given)
-    for _, one in ipairs(given) do
+    for _, one in ipairs(abi.several(given, "servers")) do
       self:set_server(one)
     end
   end,
@@ -316,7 +309,7 @@ local set_node = {
 function Node.new(name_, settings)
   name_ = name_ or ""
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_node_new(name_, #name_, result))
+  abi.check(0, abi.lib.once_node_new(abi.string(name_, "name"), #name_, result))
   local self = abi.own(Node, result[0])
   for name, given in pairs(settings or {}) do
     local set = set_node[name] or error("there is no setting " .. name, 2)
@@ -341,97 +334,97 @@ end
 
 -- Joins a group, which exists as soon as somebody is in it. Joining a group twice changes nothing. A node may be in 4096 groups, whose names have at most 262144 octets together. It fails if its greeting has no room for the group or it has stopped.
 function Node:join(group_)
-  abi.check(self.handle, abi.lib.once_node_join(self.handle, group_, #group_))
+  abi.check(self.handle, abi.lib.once_node_join(self.handle, abi.string(group_, "group"), #group_))
 end
 
 -- Leaves a group. Leaving a group that the node is not in changes nothing. It fails if it has stopped.
 function Node:leave(group_)
-  abi.check(self.handle, abi.lib.once_node_leave(self.handle, group_, #group_))
+  abi.check(self.handle, abi.lib.once_node_leave(self.handle, abi.string(group_, "group"), #group_))
 end
 
 -- Has the node contest for the leadership of a group whenever it is in the group: of the members that contest, the one with the lowest UUID leads. Events of type leader tell who does, and tell it anew when the leader has gone. Zyre nodes may be among the members. It fails if it does so in 4096 groups already or has stopped.
 function Node:set_contest_in_group(group_)
-  abi.check(self.handle, abi.lib.once_node_set_contest_in_group(self.handle, group_, #group_))
+  abi.check(self.handle, abi.lib.once_node_set_contest_in_group(self.handle, abi.string(group_, "group"), #group_))
 end
 
 -- Sets a header that each peer gets with the node's greeting. There may be 240, whose names and values have at most 65281 octets together. While the node runs, peers that are @Once nodes are greeted anew, at most once a second, and have an event of type changed. Others, as RFC 36 tells headers in HELLO only, see it when they meet the node the next time. It fails if the name is reserved, the greeting has no room for the header, or the node has stopped.
 function Node:set_header(name_, value_)
-  abi.check(self.handle, abi.lib.once_node_set_header(self.handle, name_, #name_, value_, #value_))
+  abi.check(self.handle, abi.lib.once_node_set_header(self.handle, abi.string(name_, "name"), #name_, abi.string(value_, "value"), #value_))
 end
 
 -- Takes a header away that was set. Peers are told as by set header. It fails if there is no such header or the node has stopped.
 function Node:unset_header(name_)
-  abi.check(self.handle, abi.lib.once_node_unset_header(self.handle, name_, #name_))
+  abi.check(self.handle, abi.lib.once_node_unset_header(self.handle, abi.string(name_, "name"), #name_))
 end
 
 -- Sets who the node is. Without it the node has a new identity in memory, and so another UUID each time. If the identity is a member of a network, security is secure and trust is members unless they are set. It fails if there is none.
 function Node:set_identity(identity_)
-  abi.check(self.handle, abi.lib.once_node_set_identity(self.handle, identity_.handle))
+  abi.check(self.handle, abi.lib.once_node_set_identity(self.handle, abi.handle_of(identity_, "identity", once.Identity)))
 end
 
 -- Has the node be shared with other programs of this user that set this, and an identity with the same directory: the first that starts runs the node, the others are attached to it instead of failing. An attached node has the name and all settings of the one that runs. It is not attached, and start fails with in use, where that has less of security or trust, or leaves a group unsealed, than this one asks for. It is told of all events, from an enter for each peer that is present on. What is said and has no room in its inbox is told by an event of type overrun. When the process ends that runs the node, one of those that were attached runs it, with its own settings, and the others are attached to that: peers exit and enter, an event of type network says so, and what was said and is not known to be confirmed, flush tells. To stop an attached node leaves the groups that it has joined. It fails if the node has started.
 function Node:set_shared(shared_)
-  abi.check(self.handle, abi.lib.once_node_set_shared(self.handle, shared_))
+  abi.check(self.handle, abi.lib.once_node_set_shared(self.handle, abi.flag(shared_, "shared")))
 end
 
 -- Says that the node is about to end when it has done what it is for. Others that would share it wait until it has ended: one of them runs the node then. It fails if the node has started.
 function Node:set_brief(brief_)
-  abi.check(self.handle, abi.lib.once_node_set_brief(self.handle, brief_))
+  abi.check(self.handle, abi.lib.once_node_set_brief(self.handle, abi.flag(brief_, "brief")))
 end
 
 -- Has the node use an existing certificate of CURVE in place of its identity's: connections, cards and the header X-PUBLICKEY show its public key. The file is as CZMQ's zcert saves it; as zcert_load does, the node looks for its secret key in FILE_secret, and then in FILE. Others must have no rights on that. It fails if there is no such file or it is not right.
 function Node:set_certificate(file_)
-  abi.check(self.handle, abi.lib.once_node_set_certificate(self.handle, file_, #file_))
+  abi.check(self.handle, abi.lib.once_node_set_certificate(self.handle, abi.string(file_, "file"), #file_))
 end
 
 -- Sets how the node protects what it says. It fails if there is no such security.
 function Node:set_security(security_)
-  abi.check(self.handle, abi.lib.once_node_set_security(self.handle, value("once_node security", security_)))
+  abi.check(self.handle, abi.lib.once_node_set_security(self.handle, abi.constant(security_, "security", names["once_node security"])))
 end
 
 -- Sets whom the node lets in. It fails if there is no such trust.
 function Node:set_trust(trust_)
-  abi.check(self.handle, abi.lib.once_node_set_trust(self.handle, value("once_node trust", trust_)))
+  abi.check(self.handle, abi.lib.once_node_set_trust(self.handle, abi.constant(trust_, "trust", names["once_node trust"])))
 end
 
 -- Has content to and from a group always be sealed: peers without an identity get none of it, and what they say in it is dropped. It fails if there are 4096 such groups already.
 function Node:set_sealed(group_)
-  abi.check(self.handle, abi.lib.once_node_set_sealed(self.handle, group_, #group_))
+  abi.check(self.handle, abi.lib.once_node_set_sealed(self.handle, abi.string(group_, "group"), #group_))
 end
 
 -- Names the network interfaces that the node uses. Without it the node uses all that are up, and loopback as well if none of them can broadcast. No beacons go out where there is no broadcast, as on tunnels: peers meet there by gossip. An interface that is not there yet is waited for, and an event says so. It fails if no interface can have such a name or address.
 function Node:set_interface(value_)
-  abi.check(self.handle, abi.lib.once_node_set_interface(self.handle, value_, #value_))
+  abi.check(self.handle, abi.lib.once_node_set_interface(self.handle, abi.string(value_, "value"), #value_))
 end
 
 -- Sets the UDP port on which nodes find each other; 0 for a node that neither sends nor hears beacons. Nodes with different ports do not see each other. A node that gossips has no beacon unless the port is set. It fails if the port is out of range.
 function Node:set_port(port_)
-  abi.check(self.handle, abi.lib.once_node_set_port(self.handle, port_))
+  abi.check(self.handle, abi.lib.once_node_set_port(self.handle, abi.whole(port_, "port", -2^53, 2^53)))
 end
 
 -- Sets where the node accepts connections, as tcp://ADDRESS:PORT. Port * takes one that the system chooses, FROM-TO the first free port of a range; address * means all interfaces. Without it the node listens on its interfaces, on a port that the system chooses. It fails if it is no endpoint.
 function Node:set_endpoint(endpoint_)
-  abi.check(self.handle, abi.lib.once_node_set_endpoint(self.handle, endpoint_, #endpoint_))
+  abi.check(self.handle, abi.lib.once_node_set_endpoint(self.handle, abi.string(endpoint_, "endpoint"), #endpoint_))
 end
 
 -- Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint.
 function Node:set_advertised_endpoint(endpoint_)
-  abi.check(self.handle, abi.lib.once_node_set_advertised_endpoint(self.handle, endpoint_, #endpoint_))
+  abi.check(self.handle, abi.lib.once_node_set_advertised_endpoint(self.handle, abi.string(endpoint_, "endpoint"), #endpoint_))
 end
 
 -- Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint.
 function Node:gossip_bind(endpoint_)
-  abi.check(self.handle, abi.lib.once_node_gossip_bind(self.handle, endpoint_, #endpoint_))
+  abi.check(self.handle, abi.lib.once_node_gossip_bind(self.handle, abi.string(endpoint_, "endpoint"), #endpoint_))
 end
 
 -- Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already.
 function Node:gossip_connect(endpoint_)
-  abi.check(self.handle, abi.lib.once_node_gossip_connect(self.handle, endpoint_, #endpoint_))
+  abi.check(self.handle, abi.lib.once_node_gossip_connect(self.handle, abi.string(endpoint_, "endpoint"), #endpoint_))
 end
 
 -- Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already.
 function Node:set_server(address_)
-  abi.check(self.handle, abi.lib.once_node_set_server(self.handle, address_, #address_))
+  abi.check(self.handle, abi.lib.once_node_set_server(self.handle, abi.string(address_, "address"), #address_))
 end
 
 -- Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers.
@@ -451,7 +444,7 @@ end
 -- Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why.
 function Node:tried(peer_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_node_tried(self.handle, abi.id(peer_), result))
+  abi.check(self.handle, abi.lib.once_node_tried(self.handle, abi.id(peer_, "peer"), result))
   return abi.alone(abi.entries, abi.take(result))
 end
 
@@ -471,82 +464,82 @@ end
 
 -- Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run.
 function Node:gossip_unpublish(peer_)
-  abi.check(self.handle, abi.lib.once_node_gossip_unpublish(self.handle, abi.id(peer_)))
+  abi.check(self.handle, abi.lib.once_node_gossip_unpublish(self.handle, abi.id(peer_, "peer")))
 end
 
 -- Sets how often the node sends beacons. It fails if it is out of range.
 function Node:set_interval(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_interval(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_interval(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. It fails if it is out of range.
 function Node:set_evasive_timeout(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_evasive_timeout(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_evasive_timeout(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how long a peer may be quiet until it is suspect. It must be less than the expired time-out. It fails if it is out of range.
 function Node:set_silent_timeout(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_silent_timeout(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_silent_timeout(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how long a peer may be quiet until it is gone. It fails if it is out of range.
 function Node:set_expired_timeout(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_expired_timeout(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_expired_timeout(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range.
 function Node:set_away_timeout(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_away_timeout(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_away_timeout(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range.
 function Node:set_greeting_timeout(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_greeting_timeout(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_greeting_timeout(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range.
 function Node:set_linger(interval_)
-  abi.check(self.handle, abi.lib.once_node_set_linger(self.handle, interval_ * 1000))
+  abi.check(self.handle, abi.lib.once_node_set_linger(self.handle, abi.duration(interval_, "interval", -2^53, 2^53)))
 end
 
 -- Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range.
 function Node:set_max_message(size_)
-  abi.check(self.handle, abi.lib.once_node_set_max_message(self.handle, size_))
+  abi.check(self.handle, abi.lib.once_node_set_max_message(self.handle, abi.whole(size_, "size", -2^53, 2^53)))
 end
 
 -- Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range.
 function Node:set_outbox(size_)
-  abi.check(self.handle, abi.lib.once_node_set_outbox(self.handle, size_))
+  abi.check(self.handle, abi.lib.once_node_set_outbox(self.handle, abi.whole(size_, "size", -2^53, 2^53)))
 end
 
 -- Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range.
 function Node:set_outboxes(size_)
-  abi.check(self.handle, abi.lib.once_node_set_outboxes(self.handle, size_))
+  abi.check(self.handle, abi.lib.once_node_set_outboxes(self.handle, abi.whole(size_, "size", -2^53, 2^53)))
 end
 
 -- Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
 function Node:set_inbox(size_)
-  abi.check(self.handle, abi.lib.once_node_set_inbox(self.handle, size_))
+  abi.check(self.handle, abi.lib.once_node_set_inbox(self.handle, abi.whole(size_, "size", -2^53, 2^53)))
 end
 
 -- Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range.
 function Node:set_max_peers(number_)
-  abi.check(self.handle, abi.lib.once_node_set_max_peers(self.handle, number_))
+  abi.check(self.handle, abi.lib.once_node_set_max_peers(self.handle, abi.whole(number_, "number", -2^53, 2^53)))
 end
 
 -- Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range.
 function Node:set_max_strangers(number_)
-  abi.check(self.handle, abi.lib.once_node_set_max_strangers(self.handle, number_))
+  abi.check(self.handle, abi.lib.once_node_set_max_strangers(self.handle, abi.whole(number_, "number", -2^53, 2^53)))
 end
 
 -- Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range.
 function Node:set_max_per_address(number_)
-  abi.check(self.handle, abi.lib.once_node_set_max_per_address(self.handle, number_))
+  abi.check(self.handle, abi.lib.once_node_set_max_per_address(self.handle, abi.whole(number_, "number", -2^53, 2^53)))
 end
 
 -- Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity.
 function Node:start(timeout)
-  abi.check(self.handle, abi.lib.once_node_start(self.handle, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_node_start(self.handle, slice, call) end)
 end
 
 -- Says goodbye to the peers, waits for at most the linger time until they have taken all that was said to them, and closes all connections. Events that wait can still be read; after the last one, recv fails. It fails if it has and peers are not known to have got what was said to them.
@@ -566,49 +559,49 @@ end
 
 -- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
 function Node:whisper(peer_, content_, timeout)
-  local octets, sizes, count = abi.content(content_)
-  abi.check(self.handle, abi.lib.once_node_whisper(self.handle, abi.id(peer_), octets, sizes, count, abi.millis(timeout), 0))
+  local octets, sizes, count = abi.content(content_, "content")
+  abi.wait(self.handle, timeout, true, function(slice, call) return abi.lib.once_node_whisper(self.handle, abi.id(peer_, "peer"), octets, sizes, count, slice, call) end)
 end
 
 -- Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
 function Node:shout(group_, content_, timeout)
-  local octets, sizes, count = abi.content(content_)
+  local octets, sizes, count = abi.content(content_, "content")
   local result = abi.ffi.new("uint32_t[1]")
-  abi.check(self.handle, abi.lib.once_node_shout(self.handle, group_, #group_, octets, sizes, count, abi.millis(timeout), 0, result))
+  abi.wait(self.handle, timeout, true, function(slice, call) return abi.lib.once_node_shout(self.handle, abi.string(group_, "group"), #group_, octets, sizes, count, slice, call, result) end)
   return result[0]
 end
 
 -- Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended.
 function Node:ask(peer_, content_, timeout)
-  local octets, sizes, count = abi.content(content_)
+  local octets, sizes, count = abi.content(content_, "content")
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_node_ask(self.handle, abi.id(peer_), octets, sizes, count, abi.millis(timeout), 0, result))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_node_ask(self.handle, abi.id(peer_, "peer"), octets, sizes, count, slice, call, result) end)
   local all = read_once_events(abi.take(result))
   return all[#all]
 end
 
 -- Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended.
 function Node:reply(question_, status_, content_, timeout)
-  local octets, sizes, count = abi.content(content_)
-  abi.check(self.handle, abi.lib.once_node_reply(self.handle, question_, status_, octets, sizes, count, abi.millis(timeout), 0))
+  local octets, sizes, count = abi.content(content_, "content")
+  abi.wait(self.handle, timeout, true, function(slice, call) return abi.lib.once_node_reply(self.handle, abi.whole(question_, "question", 0, 2^53), abi.whole(status_, "status", 0, 0xffffffff), octets, sizes, count, slice, call) end)
 end
 
 -- Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped.
 function Node:flush(timeout)
-  abi.check(self.handle, abi.lib.once_node_flush(self.handle, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_node_flush(self.handle, slice, call) end)
 end
 
 -- Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended.
 function Node:ping(peer_, timeout)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(self.handle, abi.lib.once_node_ping(self.handle, abi.id(peer_), abi.millis(timeout), 0, result))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_node_ping(self.handle, abi.id(peer_, "peer"), slice, call, result) end)
   return result[0]
 end
 
 -- Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
 function Node:traffic(peer_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_node_traffic(self.handle, abi.id(peer_), result))
+  abi.check(self.handle, abi.lib.once_node_traffic(self.handle, abi.id(peer_, "peer"), result))
   return abi.alone(abi.numbers, abi.take(result))
 end
 
@@ -630,7 +623,7 @@ end
 function Node:snapshot()
   local result = abi.ffi.new("uint64_t[1]")
   abi.check(self.handle, abi.lib.once_node_snapshot(self.handle, result))
-  return abi.own(View, result[0], self)
+  return abi.own(once.View, result[0], self)
 end
 
 -- Returns the peers that are present, in the order of their UUIDs.
@@ -643,7 +636,7 @@ end
 -- Returns a peer that is present. It returns the peer, or fails if it is not present.
 function Node:peer(peer_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_node_peer(self.handle, abi.id(peer_), result))
+  abi.check(self.handle, abi.lib.once_node_peer(self.handle, abi.id(peer_, "peer"), result))
   local all = read_once_peers(abi.take(result))
   return all[#all]
 end
@@ -651,7 +644,7 @@ end
 -- Returns the peers in a group, in the order of their UUIDs.
 function Node:peers_by_group(group_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_node_peers_by_group(self.handle, group_, #group_, result))
+  abi.check(self.handle, abi.lib.once_node_peers_by_group(self.handle, abi.string(group_, "group"), #group_, result))
   return read_once_peers(abi.take(result))
 end
 
@@ -671,13 +664,13 @@ end
 
 -- Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run.
 function Node:require_peer(peer_, endpoint_)
-  abi.check(self.handle, abi.lib.once_node_require_peer(self.handle, abi.id(peer_), endpoint_, #endpoint_))
+  abi.check(self.handle, abi.lib.once_node_require_peer(self.handle, abi.id(peer_, "peer"), abi.string(endpoint_, "endpoint"), #endpoint_))
 end
 
 -- Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
 function Node:spread(roll_, members_, timeout)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_node_spread(self.handle, roll_, #roll_, members_, abi.millis(timeout), 0, result))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_node_spread(self.handle, abi.string(roll_, "roll"), #roll_, abi.whole(members_, "members", -2^53, 2^53), slice, call, result) end)
   return abi.alone(abi.entries, abi.take(result))
 end
 
@@ -710,7 +703,7 @@ once.Identity = Identity
 function Identity.new(directory_)
   directory_ = directory_ or ""
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_identity_new(directory_, #directory_, result))
+  abi.check(0, abi.lib.once_identity_new(abi.string(directory_, "directory"), #directory_, result))
   local self = abi.own(Identity, result[0])
   return self
 end
@@ -746,15 +739,15 @@ end
 -- Returns the identity in a directory, and makes nothing. It returns the identity, or fails if there is none or a file is not right.
 function Identity.load(directory_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_identity_load(directory_, #directory_, result))
-  return abi.own(Identity, result[0])
+  abi.check(0, abi.lib.once_identity_load(abi.string(directory_, "directory"), #directory_, result))
+  return abi.own(once.Identity, result[0])
 end
 
 -- Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there.
 function Identity.join_at(directory_, invite_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_identity_join_at(directory_, #directory_, invite_, #invite_, result))
-  return abi.own(Identity, result[0])
+  abi.check(0, abi.lib.once_identity_join_at(abi.string(directory_, "directory"), #directory_, abi.string(invite_, "invite"), #invite_, result))
+  return abi.own(once.Identity, result[0])
 end
 
 -- Returns the addresses of the rendezvous servers that the identity's invite has brought, with their secrets. Its node stays with them unless it is told otherwise. It returns the addresses, or fails if they cannot be read.
@@ -808,12 +801,12 @@ end
 
 -- Forgets a name that was trusted on first use, so that it can be trusted anew. A node that runs with the identity takes note. It fails if there is no such name or no directory.
 function Identity:forget(name_)
-  abi.check(self.handle, abi.lib.once_identity_forget(self.handle, name_, #name_))
+  abi.check(self.handle, abi.lib.once_identity_forget(self.handle, abi.string(name_, "name"), #name_))
 end
 
 -- Takes in a roll of the identity's network. An older one than the one it has changes nothing. Nodes of the network pass it on among themselves, so that this is for what has no way to them. A node that runs with the identity takes note within a second. It fails if it is not right or of another network, or contradicts the one that the identity has.
 function Identity:adopt(roll_)
-  abi.check(self.handle, abi.lib.once_identity_adopt(self.handle, roll_, #roll_))
+  abi.check(self.handle, abi.lib.once_identity_adopt(self.handle, abi.string(roll_, "roll"), #roll_))
 end
 
 -- the secret key of a network, which makes members: Who has the directory of a network can make members of it, and take that back. Nodes check memberships without asking anybody; they need only the network's public key, which an invite brings. Each change makes another roll, which tells who is a member and who was revoked, and which the nodes of the network pass on among themselves once one of them has it: see spread of a node. All methods may be called from any thread, also of several programs at a time.
@@ -823,7 +816,7 @@ once.Network = Network
 -- Opens the network in a directory, and makes it if there is none.
 function Network.new(directory_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_network_new(directory_, #directory_, result))
+  abi.check(0, abi.lib.once_network_new(abi.string(directory_, "directory"), #directory_, result))
   local self = abi.own(Network, result[0])
   return self
 end
@@ -831,8 +824,8 @@ end
 -- Returns the network in a directory, and makes nothing. It returns the network, or fails if there is none or a file is not right.
 function Network.load_network(directory_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_network_load_network(directory_, #directory_, result))
-  return abi.own(Network, result[0])
+  abi.check(0, abi.lib.once_network_load_network(abi.string(directory_, "directory"), #directory_, result))
+  return abi.own(once.Network, result[0])
 end
 
 -- Returns the network's public key, which is of Ed25519, in Z85.
@@ -845,20 +838,20 @@ end
 -- Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down.
 function Network:invite(name_, roles_, member_, days_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_network_invite(self.handle, name_, #name_, roles_, #roles_, abi.id(member_), days_, result))
+  abi.check(self.handle, abi.lib.once_network_invite(self.handle, abi.string(name_, "name"), #name_, abi.string(roles_, "roles"), #roles_, abi.id(member_, "member"), abi.whole(days_, "days", -2^53, 2^53), result))
   return abi.take(result)
 end
 
 -- Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down.
 function Network:invite_again(name_, days_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_network_invite_again(self.handle, name_, #name_, days_, result))
+  abi.check(self.handle, abi.lib.once_network_invite_again(self.handle, abi.string(name_, "name"), #name_, abi.whole(days_, "days", -2^53, 2^53), result))
   return abi.take(result)
 end
 
 -- Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
 function Network:set_server(address_)
-  abi.check(self.handle, abi.lib.once_network_set_server(self.handle, address_, #address_))
+  abi.check(self.handle, abi.lib.once_network_set_server(self.handle, abi.string(address_, "address"), #address_))
 end
 
 -- Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read.
@@ -870,17 +863,17 @@ end
 
 -- Revokes a member. It fails if there is no such member or it cannot be written down.
 function Network:revoke(name_)
-  abi.check(self.handle, abi.lib.once_network_revoke(self.handle, name_, #name_))
+  abi.check(self.handle, abi.lib.once_network_revoke(self.handle, abi.string(name_, "name"), #name_))
 end
 
 -- Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down.
 function Network:rename(member_, name_)
-  abi.check(self.handle, abi.lib.once_network_rename(self.handle, member_, #member_, name_, #name_))
+  abi.check(self.handle, abi.lib.once_network_rename(self.handle, abi.string(member_, "member"), #member_, abi.string(name_, "name"), #name_))
 end
 
 -- Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down.
 function Network:taken(member_)
-  abi.check(self.handle, abi.lib.once_network_taken(self.handle, abi.id(member_)))
+  abi.check(self.handle, abi.lib.once_network_taken(self.handle, abi.id(member_, "member")))
 end
 
 -- Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read.
@@ -892,7 +885,7 @@ end
 
 -- Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down.
 function Network:adopt(roll_)
-  abi.check(self.handle, abi.lib.once_network_adopt(self.handle, roll_, #roll_))
+  abi.check(self.handle, abi.lib.once_network_adopt(self.handle, abi.string(roll_, "roll"), #roll_))
 end
 
 -- Returns all who were ever invited, by name, those who were revoked and those whose membership has expired too. It returns the members, or fails if they cannot be read.
@@ -906,7 +899,7 @@ end
 function Network:courier()
   local result = abi.ffi.new("uint64_t[1]")
   abi.check(self.handle, abi.lib.once_network_courier(self.handle, result))
-  return abi.own(Identity, result[0], self)
+  return abi.own(once.Identity, result[0], self)
 end
 
 -- Returns all that is in the directory, as lines of text. Who has them has the network's key. It returns the lines, or fails if a file cannot be read.
@@ -919,15 +912,15 @@ end
 -- Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right.
 function Network.restore_network(directory_, backup_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_network_restore_network(directory_, #directory_, backup_, #backup_, result))
-  return abi.own(Network, result[0])
+  abi.check(0, abi.lib.once_network_restore_network(abi.string(directory_, "directory"), #directory_, abi.string(backup_, "backup"), #backup_, result))
+  return abi.own(once.Network, result[0])
 end
 
 -- Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read.
 function Network.move_network(directory_, old_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_network_move_network(directory_, #directory_, old_, #old_, result))
-  return abi.own(Network, result[0])
+  abi.check(0, abi.lib.once_network_move_network(abi.string(directory_, "directory"), #directory_, abi.string(old_, "old"), #old_, result))
+  return abi.own(once.Network, result[0])
 end
 
 -- what a node knew at one moment: All parts of a view belong to the same moment; it does not change. Its methods may be called from any thread.
@@ -951,7 +944,7 @@ end
 -- Returns who led a group that the node was in; it may be the node itself. It returns the leader, or fails if the node knew of none.
 function View:leader(group_)
   local result = abi.ffi.new("once_data_t")
-  abi.check(self.handle, abi.lib.once_view_leader(self.handle, group_, #group_, result))
+  abi.check(self.handle, abi.lib.once_view_leader(self.handle, abi.string(group_, "group"), #group_, result))
   local all = read_once_peers(abi.take(result))
   return all[#all]
 end
@@ -963,36 +956,36 @@ once.Files = Files
 -- Begins to send and receive files for a node.
 function Files.new(owner_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_files_new(owner_.handle, result))
+  abi.check(0, abi.lib.once_files_new(abi.handle_of(owner_, "owner", once.Node), result))
   local self = abi.own(Files, result[0], owner_)
   return self
 end
 
 -- Returns true if a whisper belongs to a transfer of files, and takes it. What else is whispered it leaves alone.
 function Files:take(peer_, content_)
-  local octets, sizes, count = abi.content(content_)
+  local octets, sizes, count = abi.content(content_, "content")
   local result = abi.ffi.new("bool[1]")
-  abi.check(self.handle, abi.lib.once_files_take(self.handle, abi.id(peer_), octets, sizes, count, result))
+  abi.check(self.handle, abi.lib.once_files_take(self.handle, abi.id(peer_, "peer"), octets, sizes, count, result))
   return result[0]
 end
 
 -- Ends all transfers with a peer, which is gone.
 function Files:gone(peer_)
-  abi.check(self.handle, abi.lib.once_files_gone(self.handle, abi.id(peer_)))
+  abi.check(self.handle, abi.lib.once_files_gone(self.handle, abi.id(peer_, "peer")))
 end
 
 -- Returns a transfer to a peer: add files to it and send them.
 function Files:offer(peer_)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(self.handle, abi.lib.once_files_offer(self.handle, abi.id(peer_), result))
-  return abi.own(Transfer, result[0], self)
+  abi.check(self.handle, abi.lib.once_files_offer(self.handle, abi.id(peer_, "peer"), result))
+  return abi.own(once.Transfer, result[0], self)
 end
 
 -- Waits until a peer offers files and returns the transfer: receive them, or refuse them. It returns the transfer, or fails if the wait was ended.
 function Files:next_offer(timeout)
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(self.handle, abi.lib.once_files_next_offer(self.handle, abi.millis(timeout), 0, result))
-  return abi.own(Transfer, result[0], self)
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_files_next_offer(self.handle, slice, call, result) end)
+  return abi.own(once.Transfer, result[0], self)
 end
 
 -- Returns how often something unusual was seen, by name: messages that were malformed, that nobody has asked for, or that came too fast, and what had to be asked for anew. The names may change.
@@ -1008,7 +1001,7 @@ once.Transfer = Transfer
 
 -- Adds a file, or a folder with all that is in it. Links and special files in a folder are left out. It fails if it cannot be read, has a name that nobody takes, or is too much.
 function Transfer:add(path_)
-  abi.check(self.handle, abi.lib.once_transfer_add(self.handle, path_, #path_))
+  abi.check(self.handle, abi.lib.once_transfer_add(self.handle, abi.string(path_, "path"), #path_))
 end
 
 -- Returns the paths that were left out of folders.
@@ -1020,17 +1013,17 @@ end
 
 -- Offers what was added, and sends it when the peer takes it. It returns when all is on the peer's disk, and verified. It fails if it has not.
 function Transfer:send(timeout)
-  abi.check(self.handle, abi.lib.once_transfer_send(self.handle, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_transfer_send(self.handle, slice, call) end)
 end
 
 -- Takes the files, and puts them into a folder, which is made if it is missing, and never anywhere else. A file whose name ends in .once-partial is not complete; another transfer of the same file goes on from it. A file that is there already and is the same is left as it is. It returns when all is on the disk, and verified. It fails if it is not.
 function Transfer:receive(into_, overwrite_, timeout)
-  abi.check(self.handle, abi.lib.once_transfer_receive(self.handle, into_, #into_, overwrite_, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_transfer_receive(self.handle, abi.string(into_, "into"), #into_, abi.flag(overwrite_, "overwrite"), slice, call) end)
 end
 
 -- Refuses the files. It fails if it cannot be.
 function Transfer:refuse(reason_, timeout)
-  abi.check(self.handle, abi.lib.once_transfer_refuse(self.handle, reason_, #reason_, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_transfer_refuse(self.handle, abi.string(reason_, "reason"), #reason_, slice, call) end)
 end
 
 -- Returns the UUID of the other side.
@@ -1076,24 +1069,24 @@ once.Server = Server
 function Server.new(directory_)
   directory_ = directory_ or ""
   local result = abi.ffi.new("uint64_t[1]")
-  abi.check(0, abi.lib.once_server_new(directory_, #directory_, result))
+  abi.check(0, abi.lib.once_server_new(abi.string(directory_, "directory"), #directory_, result))
   local self = abi.own(Server, result[0])
   return self
 end
 
 -- Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value.
 function Server:set(option_, value_)
-  abi.check(self.handle, abi.lib.once_server_set(self.handle, option_, #option_, value_, #value_))
+  abi.check(self.handle, abi.lib.once_server_set(self.handle, abi.string(option_, "option"), #option_, abi.string(value_, "value"), #value_))
 end
 
 -- Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong.
 function Server:read(file_)
-  abi.check(self.handle, abi.lib.once_server_read(self.handle, file_, #file_))
+  abi.check(self.handle, abi.lib.once_server_read(self.handle, abi.string(file_, "file"), #file_))
 end
 
 -- Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that.
 function Server:start(timeout)
-  abi.check(self.handle, abi.lib.once_server_start(self.handle, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_server_start(self.handle, slice, call) end)
 end
 
 -- Returns the address that nodes need, without a SECRET; empty if the server does not run.
@@ -1126,7 +1119,7 @@ end
 
 -- Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run.
 function Server:drain(timeout)
-  abi.check(self.handle, abi.lib.once_server_drain(self.handle, abi.millis(timeout), 0))
+  abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_server_drain(self.handle, slice, call) end)
 end
 
 -- Stops the server at once.
@@ -1136,7 +1129,7 @@ end
 
 -- Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none.
 function Server.rotate(directory_)
-  abi.check(0, abi.lib.once_server_rotate(directory_, #directory_))
+  abi.check(0, abi.lib.once_server_rotate(abi.string(directory_, "directory"), #directory_))
 end
 
 return once

@@ -10,16 +10,14 @@ const char *once_error_name (int code);
 int once_close (uint64_t handle);
 int once_message (uint64_t handle, int code, once_data_t *result);
 void once_free (once_data_t *data);
+int once_call_new (int64_t timeout, uint64_t cancel, uint64_t calls, uint64_t *result);
 int once_descriptor (uint64_t node, int *result);
 ]]
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
-local abi = {ffi = ffi, lib = ffi.load(os.getenv("ONCE_LIBRARY") or here .. "libonce.so")}
+local abi = require "once_crossing"
+abi.ffi, abi.lib = ffi, ffi.load(os.getenv("ONCE_LIBRARY") or here .. "libonce.so")
 local lib = abi.lib
-
--- An error: name is the model's, such as "no peer", code the number that C has.
-abi.Error = {__tostring = function(self) return self.message end}
-abi.Error.__index = abi.Error
 
 -- Returns what the library gave, and releases it.
 function abi.take(data)
@@ -35,74 +33,23 @@ function abi.check(handle, code)
   error(setmetatable({name = name, code = code, message = message}, abi.Error), 3)
 end
 
-function abi.millis(timeout) return timeout and math.max(0, timeout * 1000) or -1 end
-
-function abi.number(data, at, octets)
-  local sum = 0
-  for i = at, at + octets - 1 do sum = sum * 256 + data:byte(i) end
-  return sum
-end
-
--- 64 bits, as LuaJIT has them.
-function abi.wide(data, at)
-  return ffi.cast("int64_t", abi.number(data, at, 4)) * 4294967296LL + abi.number(data, at + 4, 4)
-end
-
-function abi.uuid(data, at)
-  local hex = data:sub(at, at + 15):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
-  return (hex:gsub("^(........)(....)(....)(....)", "%1-%2-%3-%4-"))
-end
-
--- The octets of a peer, or of its UUID.
-function abi.id(peer)
-  local text = type(peer) == "table" and peer.uuid or peer
-  local octets = text:gsub("-", ""):gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end)
-  if #octets ~= 16 then error(text .. " is no UUID", 3) end
-  return octets
-end
-
--- Content as it crosses: one frame, or a list of them.
-function abi.content(frames)
-  if type(frames) == "string" then frames = {frames} end
-  local sizes = ffi.new("size_t[?]", math.max(1, #frames))
-  for i, frame in ipairs(frames) do sizes[i - 1] = #frame end
-  return table.concat(frames), sizes, #frames
-end
-
-function abi.text(data, at, size) return data:sub(at, at + size - 1), at + size end
-
-function abi.entries(data, at, count)
-  local list = {}
-  for i = 1, count do
-    local size = abi.number(data, at, 4)
-    list[i] = data:sub(at + 4, at + 3 + size)
-    at = at + 4 + size
+-- Makes a call that waits, in slices of 0.2 s, between which Ctrl-C is seen to. again says
+-- that what was not done in no time may be begun anew.
+function abi.wait(handle, timeout, again, call)
+  local left = abi.millis(timeout)
+  if again then
+    local code = call(0, 0)
+    if left == 0 or code ~= abi.TIMED_OUT then return abi.check(handle, code) end
   end
-  return list, at
+  local made = ffi.new("uint64_t[1]")
+  abi.check(0, lib.once_call_new(left, 0, 0, made))
+  local ok, code
+  repeat ok, code = pcall(call, 200, made[0]) until not ok or code ~= abi.PENDING
+  lib.once_close(made[0])
+  if not ok then error(code, 0) end
+  abi.check(handle, code)
 end
-
-local function pairs_of(data, at, count, turn)
-  local list, rest = abi.entries(data, at, 2 * count)
-  local map = {}
-  for i = 1, #list, 2 do map[list[i]] = turn(list[i + 1]) end
-  return map, rest
-end
-function abi.pairs(data, at, count) return pairs_of(data, at, count, tostring) end
-function abi.numbers(data, at, count)
-  return pairs_of(data, at, count, function(octets) return abi.number(octets, 1, 8) end)
-end
-
-function abi.alone(read, data) return (read(data, 5, abi.number(data, 1, 4))) end
-
--- Reads all records of a class.
-function abi.records(class, read, data)
-  local found, seen, at = {}, {}, 1
-  while at <= #data do
-    if data:byte(at) == class then found[#found + 1] = read(data, at, seen) end
-    at = at + 5 + abi.number(data, at + 1, 4)
-  end
-  return found
-end
+jit.off(abi.wait) -- what is compiled does not see to Ctrl-C
 
 -- An object of the library. Closing it closes what belongs to it; twice is safe.
 abi.Handle = {}
@@ -135,12 +82,13 @@ function abi.Source:receive_batch(timeout)
   self.size = self.size or 262144
   self.buffer = self.buffer or ffi.new("char[?]", self.size)
   local got = ffi.new("size_t[1]")
-  local code = self.receive(self.handle, self.buffer, self.size, abi.millis(timeout), 0, got)
-  if ffi.string(lib.once_error_name(code)) == "room" then
+  local function receive(slice, call)
+    local code = self.receive(self.handle, self.buffer, self.size, slice, call, got)
+    if ffi.string(lib.once_error_name(code)) ~= "room" then return code end
     self.size, self.buffer = tonumber(got[0]), ffi.new("char[?]", got[0])
-    return self:receive_batch(timeout)
+    return receive(slice, call)
   end
-  abi.check(self.handle, code)
+  abi.wait(self.handle, timeout, true, receive)
   return self.decode(ffi.string(self.buffer, got[0]))
 end
 

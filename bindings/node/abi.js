@@ -3,6 +3,8 @@
 
 const path = require('node:path')
 const koffi = require('koffi')
+const crossing = require('./crossing.js')
+const { ARGUMENT, BUSY, PENDING, refused, millis, id } = crossing
 
 const name = { darwin: 'libonce.dylib', win32: 'once.dll' }[process.platform] || 'libonce.so'
 const lib = koffi.load(process.env.ONCE_LIBRARY || path.join(__dirname, name))
@@ -12,8 +14,10 @@ const func = (declaration) => lib.func(declaration)
 const close = func('int once_close(uint64_t self)')
 const message = func('int once_message(uint64_t handle, int code, _Out_ once_data_t *result)')
 const release = func('void once_free(_Inout_ once_data_t *data)')
-const cancelNew = func('int once_cancel_new(_Out_ uint64_t *result)')
 const cancel = func('int once_cancel(uint64_t self)')
+const callNew = func('int once_call_new(int64_t timeout, uint64_t cancel, uint64_t calls, _Out_ uint64_t *result)')
+const callsNew = func('int once_calls_new(_Out_ uint64_t *result)')
+const callsNext = func('int once_calls_next(uint64_t self, int64_t timeout, uint64_t cancel, _Out_ uint64_t *result)')
 const errorName = func('const char *once_error_name(int code)')
 
 /** An error of the library; code is its name, errno the number that C has. */
@@ -29,7 +33,7 @@ class OnceError extends Error {
 function fail (handle, code) {
   const said = {}
   const text = message(handle, code, said) === 0 ? take(said).toString() : ''
-  return new OnceError(text || errorName(code), code)
+  return code === ARGUMENT ? refused(text) : new OnceError(text || errorName(code), code)
 }
 
 function check (handle, code) {
@@ -43,100 +47,74 @@ function take (data) {
   return octets
 }
 
-const whole = (value) => {
-  if (typeof value !== 'number' || Number.isNaN(value)) throw new TypeError('a number is needed')
-  return Math.max(-(2 ** 53), Math.min(Math.trunc(value), 2 ** 53))
-}
-const moment = (nanoseconds) => nanoseconds === 0 ? null : new Date(nanoseconds / 1e6)
+// Threads that wait are those of libuv, four of them, which files, DNS and all else need too.
+// So calls that wait are made without waiting (CALLS in once.h), and one thread waits for all,
+// in slices of milliseconds, after which the program can end. Calls that are under way by
+// their handles, and what goes on when one has an outcome:
+const SLICE = 200
+const underWay = new Map()
+let calls = null
+let watching = false
 
-const hex = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
-function uuid (data, at = 0) {
-  let text = ''
-  for (let i = 0; i < 16; i++) text += (i === 4 || i === 6 || i === 8 || i === 10 ? '-' : '') + hex[data[at + i]]
-  return text
-}
-
-// The octets of a peer or of its UUID; those that were asked for lately are kept.
-let known = new Map()
-function id (peer) {
-  const text = typeof peer === 'string' ? peer : peer.uuid
-  let octets = known.get(text)
-  if (octets === undefined) {
-    octets = Buffer.from(String(text).replaceAll('-', ''), 'hex')
-    if (octets.length !== 16) throw new TypeError(`${text} is no UUID`)
-    if (known.size > 4096) known = new Map()
-    known.set(text, octets)
-  }
-  return octets
+function watch () {
+  if (watching || underWay.size === 0) return
+  watching = true
+  const told = [0]
+  callsNext.async(calls, SLICE, 0, told, (error, code) => {
+    watching = false
+    while (!error && code === 0) {
+      underWay.get(told[0])?.()
+      code = callsNext(calls, 0, 0, told)
+    }
+    if (error) setTimeout(watch, SLICE) // koffi runs too many calls
+    else watch()
+  })
 }
 
-function octetsOf (frame) {
-  if (typeof frame === 'string') return Buffer.from(frame)
-  if (!(frame instanceof Uint8Array)) throw new TypeError('a string, a Buffer or a Uint8Array is needed')
-  return frame
-}
-
-// The only frame of content, or null if there are several, or none.
-function single (frames) {
-  if (!Array.isArray(frames)) return octetsOf(frames)
-  return frames.length === 1 ? octetsOf(frames[0]) : null
-}
-
-// Content as it crosses: one frame, or an array of them.
-function content (frames) {
-  const list = Array.isArray(frames) ? frames.map(octetsOf) : [octetsOf(frames)]
-  const sizes = Buffer.allocUnsafe(8 * list.length)
-  list.forEach((frame, i) => sizes.writeBigUInt64LE(BigInt(frame.length), 8 * i))
-  return { data: list.length === 1 ? list[0] : Buffer.concat(list), sizes, count: list.length }
-}
-
-function entries (data, at, count) {
-  const list = new Array(count)
-  for (let i = 0; i < count; i++) {
-    const size = data.readUInt32BE(at)
-    at += 4
-    list[i] = data.subarray(at, at + size)
-    at += size
-  }
-  return [list, at]
-}
-const frames = entries
-function texts (data, at, count) {
-  const [list, end] = entries(data, at, count)
-  return [list.map(String), end]
-}
-function pairsOf (data, at, count, turn) {
-  const [list, end] = entries(data, at, 2 * count)
-  const found = Object.create(null)
-  for (let i = 0; i < list.length; i += 2) found[list[i].toString()] = turn(list[i + 1])
-  return [found, end]
-}
-const pairs = (data, at, count) => pairsOf(data, at, count, String)
-const numbers = (data, at, count) => pairsOf(data, at, count, (octets) => Number(octets.readBigUInt64BE()))
-const alone = (read, data) => read(data, 4, data.readUInt32BE(0))[0]
-
-// Runs a call that waits in a thread of koffi's, within { timeout, signal }.
-async function apart (handle, call, args, options = {}, result = null) {
-  const token = [0]
-  const { signal, timeout } = options
+// Makes a call that waits, within { timeout, signal }. make is given a timeout and what the
+// call goes on with, and returns a code.
+async function wait (handle, make, options = {}) {
+  const { signal } = options
+  const timeout = millis(options.timeout)
   signal?.throwIfAborted()
-  check(0, signal ? cancelNew(token) : 0)
-  const abort = () => cancel(token[0])
+  if (calls === null) {
+    const made = [0]
+    check(0, callsNew(made))
+    calls = made[0]
+  }
+  const call = [0]
+  check(0, callNew(timeout, 0, calls, call))
+  const abort = () => cancel(call[0])
   signal?.addEventListener('abort', abort)
   try {
-    const code = await new Promise((resolve, reject) => call.async(handle, ...args, timeout === undefined ? -1 : whole(timeout), token[0], ...(result ? [result] : []),
-      (error, code) => error ? reject(error) : resolve(code)))
+    let code
+    while ((code = make(0, call[0])) === PENDING) {
+      await new Promise((resolve) => {
+        underWay.set(call[0], resolve)
+        watch()
+      })
+    }
     signal?.throwIfAborted()
-    check(handle, code)
+    return code
   } finally {
+    underWay.delete(call[0])
     signal?.removeEventListener('abort', abort)
-    if (signal) close(token[0])
+    close(call[0])
   }
 }
 
-// Runs a call that ends by itself in a thread.
+// Runs a call that ends by itself in a thread, at most two at a time.
+const behind = []
+let lingering = 0
 async function lingers (handle, call, args) {
-  check(handle, await new Promise((resolve, reject) => call.async(handle, ...args, (error, code) => error ? reject(error) : resolve(code))))
+  while (lingering > 1) await new Promise((resolve) => behind.push(resolve))
+  lingering++
+  try {
+    check(handle, await new Promise((resolve, reject) => call.async(handle, ...args, (error, code) => error ? reject(error) : resolve(code))))
+  } finally {
+    lingering--
+    behind.shift()?.()
+  }
 }
 
 // What nobody has closed is closed when its object is gone, one after the other: koffi
@@ -154,14 +132,6 @@ function closeLost () {
   }
 }
 
-// Threads that wait are those of libuv, four of them, which files, DNS and all other calls
-// that wait need too. So waits for events are in slices of milliseconds, shorter ones if
-// there are several of them.
-const SLICE = 200
-const SHORT = 20
-const BUSY = -80378
-let waits = 0
-
 /** An object of the library. */
 class Handle {
   #all = null
@@ -175,12 +145,12 @@ class Handle {
   }
 
   // What goes with a call that does not wait, beside a frame: the handle, whom it is to.
-  all (peer) {
+  all (peer, name) {
     if (this.#all === null) {
       this.#all = Buffer.from(new ArrayBuffer(40))
       new BigUint64Array(this.#all.buffer, this.#all.byteOffset, 1)[0] = BigInt(this.handle)
     }
-    this.#all.set(id(peer), 8)
+    this.#all.set(id(peer, name), 8)
     return this.#all
   }
 
@@ -215,35 +185,17 @@ class Source extends Handle {
   }
 
   async #take (options) {
-    const { receive, decode } = this.constructor
-    const timeout = options.timeout === undefined ? -1 : whole(options.timeout)
-    const end = timeout < 0 ? Infinity : performance.now() + timeout
-    for (;;) {
-      let code = receive(this.handle, this.#buffer, this.#buffer.length, 0, 0, this.#size)
-      const left = Math.ceil(end - performance.now())
-      if (code === this.constructor.timedOut && left > 0) {
-        const slice = Math.min(left, waits < 2 ? SLICE : SHORT)
-        waits++
-        try {
-          await apart(this.handle, receive, [this.#buffer, this.#buffer.length], { signal: options.signal, timeout: slice }, this.#size)
-          code = 0
-        } catch (error) {
-          if (error.errno === this.constructor.timedOut) continue
-          if (error.errno !== this.constructor.room) throw error
-          code = error.errno
-        } finally {
-          waits--
-        }
-      }
-      if (code === this.constructor.room) {
-        this.#buffer = Buffer.allocUnsafeSlow(Number(this.#size[0]))
-        continue
-      }
-      check(this.handle, code)
-      this.#waiting = decode(Buffer.from(this.#buffer.subarray(0, Number(this.#size[0]))))
-      this.#next = 0
-      return
+    const { receive, decode, timedOut, room } = this.constructor
+    const make = (timeout, call) => receive(this.handle, this.#buffer, this.#buffer.length, timeout, call, this.#size)
+    let code = make(0, 0)
+    while (code !== 0) {
+      if (code === room) this.#buffer = Buffer.allocUnsafeSlow(Number(this.#size[0]))
+      else if (code !== timedOut || options.timeout === 0) throw fail(this.handle, code)
+      code = code === room ? make(0, 0) : await wait(this.handle, make, options)
+      if (code === timedOut) throw fail(this.handle, code)
     }
+    this.#waiting = decode(Buffer.from(this.#buffer.subarray(0, Number(this.#size[0]))))
+    this.#next = 0
   }
 
   async receiveBatch (options) {
@@ -281,4 +233,6 @@ class Source extends Handle {
   }
 }
 
-module.exports = { koffi, func, fail, check, take, whole, moment, uuid, id, content, single, frames, texts, pairs, numbers, alone, apart, lingers, Handle, Source, OnceError, view: koffi.view }
+module.exports = {
+  ...crossing, koffi, view: koffi.view, func, fail, check, take, wait, lingers, Handle, Source, OnceError
+}

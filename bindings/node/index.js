@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm500cdb2d149360ac') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm2d1846f918cf0856') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -18,12 +18,6 @@ const names = {
   'once_event refusal': [null, 'proof', 'expired', 'name', 'member', 'fault', 'sealed', 'revoked', 'moved'],
   'once_peer protection': [null, 'plain', 'curve', 'sealed', 'none'],
   'once_peer way': [null, 'lan', 'direct', 'relayed', 'none'],
-}
-
-function valueOf (kind, name) {
-  const value = names[kind].indexOf(name)
-  if (value < 1) throw new TypeError(`${name} is none of ${names[kind].slice(1).join(', ')}`)
-  return value
 }
 
 /** Somebody who was invited to a network. It does not change, and lasts as long as something refers to it. */
@@ -174,8 +168,8 @@ const once_node_set_identity = abi.func('int once_node_set_identity(uint64_t sel
 const once_node_set_shared = abi.func('int once_node_set_shared(uint64_t self, bool shared)')
 const once_node_set_brief = abi.func('int once_node_set_brief(uint64_t self, bool brief)')
 const once_node_set_certificate = abi.func('int once_node_set_certificate(uint64_t self, const void *file, size_t file_size)')
-const once_node_set_security = abi.func('int once_node_set_security(uint64_t self, uint8_t security)')
-const once_node_set_trust = abi.func('int once_node_set_trust(uint64_t self, uint8_t trust)')
+const once_node_set_security = abi.func('int once_node_set_security(uint64_t self, int64_t security)')
+const once_node_set_trust = abi.func('int once_node_set_trust(uint64_t self, int64_t trust)')
 const once_node_set_sealed = abi.func('int once_node_set_sealed(uint64_t self, const void *group, size_t group_size)')
 const once_node_set_interface = abi.func('int once_node_set_interface(uint64_t self, const void *value, size_t value_size)')
 const once_node_set_port = abi.func('int once_node_set_port(uint64_t self, int64_t port)')
@@ -243,7 +237,7 @@ class Node extends Source {
   constructor (name = '', settings = {}) {
     super()
     if (name === made) return
-    const name_ = Buffer.from(name)
+    const name_ = abi.text(name, 'name')
     const result = [0]
     abi.check(0, once_node_new(name_, name_.length, result))
     this.own(result[0])
@@ -268,110 +262,110 @@ class Node extends Source {
 
   /** Joins a group, which exists as soon as somebody is in it. Joining a group twice changes nothing. A node may be in 4096 groups, whose names have at most 262144 octets together. It fails if its greeting has no room for the group or it has stopped. */
   join (group) {
-    const group_ = Buffer.from(group)
+    const group_ = abi.text(group, 'group')
     abi.check(this.handle, once_node_join(this.handle, group_, group_.length))
   }
 
   /** Leaves a group. Leaving a group that the node is not in changes nothing. It fails if it has stopped. */
   leave (group) {
-    const group_ = Buffer.from(group)
+    const group_ = abi.text(group, 'group')
     abi.check(this.handle, once_node_leave(this.handle, group_, group_.length))
   }
 
   /** Has the node contest for the leadership of a group whenever it is in the group: of the members that contest, the one with the lowest UUID leads. Events of type leader tell who does, and tell it anew when the leader has gone. Zyre nodes may be among the members. It fails if it does so in 4096 groups already or has stopped. */
   setContestInGroup (group) {
-    const group_ = Buffer.from(group)
+    const group_ = abi.text(group, 'group')
     abi.check(this.handle, once_node_set_contest_in_group(this.handle, group_, group_.length))
   }
 
   /** Sets a header that each peer gets with the node's greeting. There may be 240, whose names and values have at most 65281 octets together. While the node runs, peers that are @Once nodes are greeted anew, at most once a second, and have an event of type changed. Others, as RFC 36 tells headers in HELLO only, see it when they meet the node the next time. It fails if the name is reserved, the greeting has no room for the header, or the node has stopped. */
   setHeader (name, value) {
-    const name_ = Buffer.from(name)
-    const value_ = Buffer.from(value)
+    const name_ = abi.text(name, 'name')
+    const value_ = abi.text(value, 'value')
     abi.check(this.handle, once_node_set_header(this.handle, name_, name_.length, value_, value_.length))
   }
 
   /** Takes a header away that was set. Peers are told as by set header. It fails if there is no such header or the node has stopped. */
   unsetHeader (name) {
-    const name_ = Buffer.from(name)
+    const name_ = abi.text(name, 'name')
     abi.check(this.handle, once_node_unset_header(this.handle, name_, name_.length))
   }
 
   /** Sets who the node is. Without it the node has a new identity in memory, and so another UUID each time. If the identity is a member of a network, security is secure and trust is members unless they are set. It fails if there is none. */
   setIdentity (identity) {
-    abi.check(this.handle, once_node_set_identity(this.handle, identity.handle))
+    abi.check(this.handle, once_node_set_identity(this.handle, abi.handleOf(identity, 'identity', Identity)))
   }
 
   /** Has the node be shared with other programs of this user that set this, and an identity with the same directory: the first that starts runs the node, the others are attached to it instead of failing. An attached node has the name and all settings of the one that runs. It is not attached, and start fails with in use, where that has less of security or trust, or leaves a group unsealed, than this one asks for. It is told of all events, from an enter for each peer that is present on. What is said and has no room in its inbox is told by an event of type overrun. When the process ends that runs the node, one of those that were attached runs it, with its own settings, and the others are attached to that: peers exit and enter, an event of type network says so, and what was said and is not known to be confirmed, flush tells. To stop an attached node leaves the groups that it has joined. It fails if the node has started. */
   setShared (shared) {
-    abi.check(this.handle, once_node_set_shared(this.handle, shared))
+    abi.check(this.handle, once_node_set_shared(this.handle, abi.flag(shared, 'shared')))
   }
 
   /** Says that the node is about to end when it has done what it is for. Others that would share it wait until it has ended: one of them runs the node then. It fails if the node has started. */
   setBrief (brief) {
-    abi.check(this.handle, once_node_set_brief(this.handle, brief))
+    abi.check(this.handle, once_node_set_brief(this.handle, abi.flag(brief, 'brief')))
   }
 
   /** Has the node use an existing certificate of CURVE in place of its identity's: connections, cards and the header X-PUBLICKEY show its public key. The file is as CZMQ's zcert saves it; as zcert_load does, the node looks for its secret key in FILE_secret, and then in FILE. Others must have no rights on that. It fails if there is no such file or it is not right. */
   setCertificate (file) {
-    const file_ = Buffer.from(file)
+    const file_ = abi.text(file, 'file')
     abi.check(this.handle, once_node_set_certificate(this.handle, file_, file_.length))
   }
 
   /** Sets how the node protects what it says. It fails if there is no such security. */
   setSecurity (security) {
-    abi.check(this.handle, once_node_set_security(this.handle, valueOf('once_node security', security)))
+    abi.check(this.handle, once_node_set_security(this.handle, abi.constant(security, 'security', names['once_node security'])))
   }
 
   /** Sets whom the node lets in. It fails if there is no such trust. */
   setTrust (trust) {
-    abi.check(this.handle, once_node_set_trust(this.handle, valueOf('once_node trust', trust)))
+    abi.check(this.handle, once_node_set_trust(this.handle, abi.constant(trust, 'trust', names['once_node trust'])))
   }
 
   /** Has content to and from a group always be sealed: peers without an identity get none of it, and what they say in it is dropped. It fails if there are 4096 such groups already. */
   setSealed (group) {
-    const group_ = Buffer.from(group)
+    const group_ = abi.text(group, 'group')
     abi.check(this.handle, once_node_set_sealed(this.handle, group_, group_.length))
   }
 
   /** Names the network interfaces that the node uses. Without it the node uses all that are up, and loopback as well if none of them can broadcast. No beacons go out where there is no broadcast, as on tunnels: peers meet there by gossip. An interface that is not there yet is waited for, and an event says so. It fails if no interface can have such a name or address. */
   setInterface (value) {
-    const value_ = Buffer.from(value)
+    const value_ = abi.text(value, 'value')
     abi.check(this.handle, once_node_set_interface(this.handle, value_, value_.length))
   }
 
   /** Sets the UDP port on which nodes find each other; 0 for a node that neither sends nor hears beacons. Nodes with different ports do not see each other. A node that gossips has no beacon unless the port is set. It fails if the port is out of range. */
   setPort (port) {
-    abi.check(this.handle, once_node_set_port(this.handle, abi.whole(port)))
+    abi.check(this.handle, once_node_set_port(this.handle, abi.whole(port, 'port')))
   }
 
   /** Sets where the node accepts connections, as tcp://ADDRESS:PORT. Port * takes one that the system chooses, FROM-TO the first free port of a range; address * means all interfaces. Without it the node listens on its interfaces, on a port that the system chooses. It fails if it is no endpoint. */
   setEndpoint (endpoint) {
-    const endpoint_ = Buffer.from(endpoint)
+    const endpoint_ = abi.text(endpoint, 'endpoint')
     abi.check(this.handle, once_node_set_endpoint(this.handle, endpoint_, endpoint_.length))
   }
 
   /** Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint. */
   setAdvertisedEndpoint (endpoint) {
-    const endpoint_ = Buffer.from(endpoint)
+    const endpoint_ = abi.text(endpoint, 'endpoint')
     abi.check(this.handle, once_node_set_advertised_endpoint(this.handle, endpoint_, endpoint_.length))
   }
 
   /** Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint. */
   gossipBind (endpoint) {
-    const endpoint_ = Buffer.from(endpoint)
+    const endpoint_ = abi.text(endpoint, 'endpoint')
     abi.check(this.handle, once_node_gossip_bind(this.handle, endpoint_, endpoint_.length))
   }
 
   /** Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already. */
   gossipConnect (endpoint) {
-    const endpoint_ = Buffer.from(endpoint)
+    const endpoint_ = abi.text(endpoint, 'endpoint')
     abi.check(this.handle, once_node_gossip_connect(this.handle, endpoint_, endpoint_.length))
   }
 
   /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already. */
   setServer (address) {
-    const address_ = Buffer.from(address)
+    const address_ = abi.text(address, 'address')
     abi.check(this.handle, once_node_set_server(this.handle, address_, address_.length))
   }
 
@@ -392,7 +386,7 @@ class Node extends Source {
   /** Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why. */
   tried (peer) {
     const result = {}
-    abi.check(this.handle, once_node_tried(this.handle, abi.id(peer), result))
+    abi.check(this.handle, once_node_tried(this.handle, abi.id(peer, 'peer'), result))
     return abi.alone(abi.texts, abi.take(result))
   }
 
@@ -412,88 +406,89 @@ class Node extends Source {
 
   /** Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run. */
   gossipUnpublish (peer) {
-    abi.check(this.handle, once_node_gossip_unpublish(this.handle, abi.id(peer)))
+    abi.check(this.handle, once_node_gossip_unpublish(this.handle, abi.id(peer, 'peer')))
   }
 
   /** Sets how often the node sends beacons. It fails if it is out of range. */
   setInterval (interval) {
-    abi.check(this.handle, once_node_set_interval(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_interval(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. It fails if it is out of range. */
   setEvasiveTimeout (interval) {
-    abi.check(this.handle, once_node_set_evasive_timeout(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_evasive_timeout(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how long a peer may be quiet until it is suspect. It must be less than the expired time-out. It fails if it is out of range. */
   setSilentTimeout (interval) {
-    abi.check(this.handle, once_node_set_silent_timeout(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_silent_timeout(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how long a peer may be quiet until it is gone. It fails if it is out of range. */
   setExpiredTimeout (interval) {
-    abi.check(this.handle, once_node_set_expired_timeout(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_expired_timeout(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range. */
   setAwayTimeout (interval) {
-    abi.check(this.handle, once_node_set_away_timeout(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_away_timeout(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range. */
   setGreetingTimeout (interval) {
-    abi.check(this.handle, once_node_set_greeting_timeout(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_greeting_timeout(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range. */
   setLinger (interval) {
-    abi.check(this.handle, once_node_set_linger(this.handle, abi.whole(interval)))
+    abi.check(this.handle, once_node_set_linger(this.handle, abi.duration(interval, 'interval')))
   }
 
   /** Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range. */
   setMaxMessage (size) {
-    abi.check(this.handle, once_node_set_max_message(this.handle, abi.whole(size)))
+    abi.check(this.handle, once_node_set_max_message(this.handle, abi.whole(size, 'size')))
   }
 
   /** Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range. */
   setOutbox (size) {
-    abi.check(this.handle, once_node_set_outbox(this.handle, abi.whole(size)))
+    abi.check(this.handle, once_node_set_outbox(this.handle, abi.whole(size, 'size')))
   }
 
   /** Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range. */
   setOutboxes (size) {
-    abi.check(this.handle, once_node_set_outboxes(this.handle, abi.whole(size)))
+    abi.check(this.handle, once_node_set_outboxes(this.handle, abi.whole(size, 'size')))
   }
 
   /** Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range. */
   setInbox (size) {
-    abi.check(this.handle, once_node_set_inbox(this.handle, abi.whole(size)))
+    abi.check(this.handle, once_node_set_inbox(this.handle, abi.whole(size, 'size')))
   }
 
   /** Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range. */
   setMaxPeers (number) {
-    abi.check(this.handle, once_node_set_max_peers(this.handle, abi.whole(number)))
+    abi.check(this.handle, once_node_set_max_peers(this.handle, abi.whole(number, 'number')))
   }
 
   /** Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range. */
   setMaxStrangers (number) {
-    abi.check(this.handle, once_node_set_max_strangers(this.handle, abi.whole(number)))
+    abi.check(this.handle, once_node_set_max_strangers(this.handle, abi.whole(number, 'number')))
   }
 
   /** Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range. */
   setMaxPerAddress (number) {
-    abi.check(this.handle, once_node_set_max_per_address(this.handle, abi.whole(number)))
+    abi.check(this.handle, once_node_set_max_per_address(this.handle, abi.whole(number, 'number')))
   }
 
   /** Sets who takes the node's log; without it nobody does. */
   setLog (handler) {
+    abi.called(handler, 'handler')
     const handler_ = abi.koffi.register((_, level, message, message_size, attributes, attributes_size) => handler(level, Buffer.from(new Uint8Array(abi.view(message, Number(message_size)))).toString(), abi.alone(abi.pairs, Buffer.from(new Uint8Array(abi.view(attributes, Number(attributes_size)))))), abi.koffi.pointer(abi.koffi.proto('void once_node_log_fn(void *context, int64_t level, void *message, size_t message_size, void *attributes, size_t attributes_size)')))
     abi.check(this.handle, once_node_set_log(this.handle, handler_, null))
   }
 
   /** Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity. */
   async start (options) {
-    await abi.apart(this.handle, once_node_start, [], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_start(this.handle, timeout, call), options))
   }
 
   /** Says goodbye to the peers, waits for at most the linger time until they have taken all that was said to them, and closes all connections. Events that wait can still be read; after the last one, recv fails. It fails if it has and peers are not known to have got what was said to them. */
@@ -509,64 +504,64 @@ class Node extends Source {
 
   /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
   async whisper (peer, content, options) {
-    const frame = abi.single(content)
+    const frame = abi.single(content, 'content')
     if (frame !== null) {
-      const code = once_node_whisper_to(this.all(peer), frame, frame.length)
+      const code = once_node_whisper_to(this.all(peer, 'peer'), frame, frame.length)
       if (code === 0) return
       if (code !== Node.timedOut) throw abi.fail(this.handle, code)
     }
-    const content_ = abi.content(content)
-    const code = once_node_whisper(this.handle, abi.id(peer), content_.data, content_.sizes, content_.count, 0, 0)
+    const content_ = abi.content(content, 'content')
+    const code = once_node_whisper(this.handle, abi.id(peer, 'peer'), content_.data, content_.sizes, content_.count, 0, 0)
     if (code === 0) return
     if (code !== Node.timedOut) throw abi.fail(this.handle, code)
-    await abi.apart(this.handle, once_node_whisper, [abi.id(peer), content_.data, content_.sizes, content_.count], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_whisper(this.handle, abi.id(peer, 'peer'), content_.data, content_.sizes, content_.count, timeout, call), options))
   }
 
   /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
   async shout (group, content, options) {
-    const group_ = Buffer.from(group)
-    const content_ = abi.content(content)
+    const group_ = abi.text(group, 'group')
+    const content_ = abi.content(content, 'content')
     const result = [0]
     const code = once_node_shout(this.handle, group_, group_.length, content_.data, content_.sizes, content_.count, 0, 0, result)
     if (code === 0) return result[0]
     if (code !== Node.timedOut) throw abi.fail(this.handle, code)
-    await abi.apart(this.handle, once_node_shout, [group_, group_.length, content_.data, content_.sizes, content_.count], options, result)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_shout(this.handle, group_, group_.length, content_.data, content_.sizes, content_.count, timeout, call, result), options))
     return result[0]
   }
 
   /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
   async ask (peer, content, options) {
-    const content_ = abi.content(content)
+    const content_ = abi.content(content, 'content')
     const result = {}
-    await abi.apart(this.handle, once_node_ask, [abi.id(peer), content_.data, content_.sizes, content_.count], options, result)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_ask(this.handle, abi.id(peer, 'peer'), content_.data, content_.sizes, content_.count, timeout, call, result), options))
     return read_once_events(abi.take(result)).at(-1)
   }
 
   /** Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended. */
   async reply (question, status, content, options) {
-    const content_ = abi.content(content)
-    const code = once_node_reply(this.handle, question, status, content_.data, content_.sizes, content_.count, 0, 0)
+    const content_ = abi.content(content, 'content')
+    const code = once_node_reply(this.handle, abi.whole(question, 'question', 0, 0xffffffffffffffffn), abi.whole(status, 'status', 0, 0xffffffff), content_.data, content_.sizes, content_.count, 0, 0)
     if (code === 0) return
     if (code !== Node.timedOut) throw abi.fail(this.handle, code)
-    await abi.apart(this.handle, once_node_reply, [question, status, content_.data, content_.sizes, content_.count], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_reply(this.handle, abi.whole(question, 'question', 0, 0xffffffffffffffffn), abi.whole(status, 'status', 0, 0xffffffff), content_.data, content_.sizes, content_.count, timeout, call), options))
   }
 
   /** Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped. */
   async flush (options) {
-    await abi.apart(this.handle, once_node_flush, [], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_flush(this.handle, timeout, call), options))
   }
 
   /** Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended. */
   async ping (peer, options) {
     const result = [0]
-    await abi.apart(this.handle, once_node_ping, [abi.id(peer)], options, result)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_ping(this.handle, abi.id(peer, 'peer'), timeout, call, result), options))
     return BigInt(result[0])
   }
 
   /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
   traffic (peer) {
     const result = {}
-    abi.check(this.handle, once_node_traffic(this.handle, abi.id(peer), result))
+    abi.check(this.handle, once_node_traffic(this.handle, abi.id(peer, 'peer'), result))
     return abi.alone(abi.numbers, abi.take(result))
   }
 
@@ -601,13 +596,13 @@ class Node extends Source {
   /** Returns a peer that is present. It returns the peer, or fails if it is not present. */
   peer (peer) {
     const result = {}
-    abi.check(this.handle, once_node_peer(this.handle, abi.id(peer), result))
+    abi.check(this.handle, once_node_peer(this.handle, abi.id(peer, 'peer'), result))
     return read_once_peers(abi.take(result)).at(-1)
   }
 
   /** Returns the peers in a group, in the order of their UUIDs. */
   peersByGroup (group) {
-    const group_ = Buffer.from(group)
+    const group_ = abi.text(group, 'group')
     const result = {}
     abi.check(this.handle, once_node_peers_by_group(this.handle, group_, group_.length, result))
     return read_once_peers(abi.take(result))
@@ -629,15 +624,15 @@ class Node extends Source {
 
   /** Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run. */
   requirePeer (peer, endpoint) {
-    const endpoint_ = Buffer.from(endpoint)
-    abi.check(this.handle, once_node_require_peer(this.handle, abi.id(peer), endpoint_, endpoint_.length))
+    const endpoint_ = abi.text(endpoint, 'endpoint')
+    abi.check(this.handle, once_node_require_peer(this.handle, abi.id(peer, 'peer'), endpoint_, endpoint_.length))
   }
 
   /** Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
   async spread (roll, members, options) {
-    const roll_ = Buffer.from(roll)
+    const roll_ = abi.text(roll, 'roll')
     const result = {}
-    await abi.apart(this.handle, once_node_spread, [roll_, roll_.length, abi.whole(members)], options, result)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_node_spread(this.handle, roll_, roll_.length, abi.whole(members, 'members'), timeout, call, result), options))
     return abi.alone(abi.texts, abi.take(result))
   }
 
@@ -666,18 +661,18 @@ class Node extends Source {
 function set_node (self, name, value) {
   switch (name) {
     case 'groups':
-      for (const one of value) {
+      for (const one of abi.several(value, name)) {
         self.join(one)
       }
       break
     case 'contest':
-      for (const one of value) {
+      for (const one of abi.several(value, name)) {
         self.setContestInGroup(one)
         self.join(one)
       }
       break
     case 'headers':
-      for (const [key, one] of Object.entries(value)) self.setHeader(key, one)
+      for (const [key, one] of abi.mapped(value, name)) self.setHeader(key, one)
       break
     case 'identity':
       self.setIdentity(value)
@@ -698,7 +693,7 @@ function set_node (self, name, value) {
       self.setTrust(value)
       break
     case 'sealed':
-      for (const one of value) {
+      for (const one of abi.several(value, name)) {
         self.setSealed(one)
       }
       break
@@ -718,12 +713,12 @@ function set_node (self, name, value) {
       self.gossipBind(value)
       break
     case 'gossipConnect':
-      for (const one of value) {
+      for (const one of abi.several(value, name)) {
         self.gossipConnect(one)
       }
       break
     case 'servers':
-      for (const one of value) {
+      for (const one of abi.several(value, name)) {
         self.setServer(one)
       }
       break
@@ -800,7 +795,7 @@ class Identity extends Handle {
   constructor (directory = '') {
     super()
     if (directory === made) return
-    const directory_ = Buffer.from(directory)
+    const directory_ = abi.text(directory, 'directory')
     const result = [0]
     abi.check(0, once_identity_new(directory_, directory_.length, result))
     this.own(result[0])
@@ -836,7 +831,7 @@ class Identity extends Handle {
 
   /** Returns the identity in a directory, and makes nothing. It returns the identity, or fails if there is none or a file is not right. */
   static load (directory) {
-    const directory_ = Buffer.from(directory)
+    const directory_ = abi.text(directory, 'directory')
     const result = [0]
     abi.check(0, once_identity_load(directory_, directory_.length, result))
     return new Identity(made).own(result[0])
@@ -844,8 +839,8 @@ class Identity extends Handle {
 
   /** Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there. */
   static joinAt (directory, invite) {
-    const directory_ = Buffer.from(directory)
-    const invite_ = Buffer.from(invite)
+    const directory_ = abi.text(directory, 'directory')
+    const invite_ = abi.text(invite, 'invite')
     const result = [0]
     abi.check(0, once_identity_join_at(directory_, directory_.length, invite_, invite_.length, result))
     return new Identity(made).own(result[0])
@@ -902,13 +897,13 @@ class Identity extends Handle {
 
   /** Forgets a name that was trusted on first use, so that it can be trusted anew. A node that runs with the identity takes note. It fails if there is no such name or no directory. */
   forget (name) {
-    const name_ = Buffer.from(name)
+    const name_ = abi.text(name, 'name')
     abi.check(this.handle, once_identity_forget(this.handle, name_, name_.length))
   }
 
   /** Takes in a roll of the identity's network. An older one than the one it has changes nothing. Nodes of the network pass it on among themselves, so that this is for what has no way to them. A node that runs with the identity takes note within a second. It fails if it is not right or of another network, or contradicts the one that the identity has. */
   adopt (roll) {
-    const roll_ = Buffer.from(roll)
+    const roll_ = abi.text(roll, 'roll')
     abi.check(this.handle, once_identity_adopt(this.handle, roll_, roll_.length))
   }
 }
@@ -938,7 +933,7 @@ class Network extends Handle {
   constructor (directory) {
     super()
     if (directory === made) return
-    const directory_ = Buffer.from(directory)
+    const directory_ = abi.text(directory, 'directory')
     const result = [0]
     abi.check(0, once_network_new(directory_, directory_.length, result))
     this.own(result[0])
@@ -946,7 +941,7 @@ class Network extends Handle {
 
   /** Returns the network in a directory, and makes nothing. It returns the network, or fails if there is none or a file is not right. */
   static loadNetwork (directory) {
-    const directory_ = Buffer.from(directory)
+    const directory_ = abi.text(directory, 'directory')
     const result = [0]
     abi.check(0, once_network_load_network(directory_, directory_.length, result))
     return new Network(made).own(result[0])
@@ -961,24 +956,24 @@ class Network extends Handle {
 
   /** Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down. */
   invite (name, roles, member, days) {
-    const name_ = Buffer.from(name)
-    const roles_ = Buffer.from(roles)
+    const name_ = abi.text(name, 'name')
+    const roles_ = abi.text(roles, 'roles')
     const result = {}
-    abi.check(this.handle, once_network_invite(this.handle, name_, name_.length, roles_, roles_.length, abi.id(member), abi.whole(days), result))
+    abi.check(this.handle, once_network_invite(this.handle, name_, name_.length, roles_, roles_.length, abi.id(member, 'member'), abi.whole(days, 'days'), result))
     return abi.take(result).toString()
   }
 
   /** Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down. */
   inviteAgain (name, days) {
-    const name_ = Buffer.from(name)
+    const name_ = abi.text(name, 'name')
     const result = {}
-    abi.check(this.handle, once_network_invite_again(this.handle, name_, name_.length, abi.whole(days), result))
+    abi.check(this.handle, once_network_invite_again(this.handle, name_, name_.length, abi.whole(days, 'days'), result))
     return abi.take(result).toString()
   }
 
   /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
   setServer (address) {
-    const address_ = Buffer.from(address)
+    const address_ = abi.text(address, 'address')
     abi.check(this.handle, once_network_set_server(this.handle, address_, address_.length))
   }
 
@@ -991,20 +986,20 @@ class Network extends Handle {
 
   /** Revokes a member. It fails if there is no such member or it cannot be written down. */
   revoke (name) {
-    const name_ = Buffer.from(name)
+    const name_ = abi.text(name, 'name')
     abi.check(this.handle, once_network_revoke(this.handle, name_, name_.length))
   }
 
   /** Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down. */
   rename (member, name) {
-    const member_ = Buffer.from(member)
-    const name_ = Buffer.from(name)
+    const member_ = abi.text(member, 'member')
+    const name_ = abi.text(name, 'name')
     abi.check(this.handle, once_network_rename(this.handle, member_, member_.length, name_, name_.length))
   }
 
   /** Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down. */
   taken (member) {
-    abi.check(this.handle, once_network_taken(this.handle, abi.id(member)))
+    abi.check(this.handle, once_network_taken(this.handle, abi.id(member, 'member')))
   }
 
   /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read. */
@@ -1016,7 +1011,7 @@ class Network extends Handle {
 
   /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down. */
   adopt (roll) {
-    const roll_ = Buffer.from(roll)
+    const roll_ = abi.text(roll, 'roll')
     abi.check(this.handle, once_network_adopt(this.handle, roll_, roll_.length))
   }
 
@@ -1043,8 +1038,8 @@ class Network extends Handle {
 
   /** Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right. */
   static restoreNetwork (directory, backup) {
-    const directory_ = Buffer.from(directory)
-    const backup_ = Buffer.from(backup)
+    const directory_ = abi.text(directory, 'directory')
+    const backup_ = abi.text(backup, 'backup')
     const result = [0]
     abi.check(0, once_network_restore_network(directory_, directory_.length, backup_, backup_.length, result))
     return new Network(made).own(result[0])
@@ -1052,8 +1047,8 @@ class Network extends Handle {
 
   /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read. */
   static moveNetwork (directory, old) {
-    const directory_ = Buffer.from(directory)
-    const old_ = Buffer.from(old)
+    const directory_ = abi.text(directory, 'directory')
+    const old_ = abi.text(old, 'old')
     const result = [0]
     abi.check(0, once_network_move_network(directory_, directory_.length, old_, old_.length, result))
     return new Network(made).own(result[0])
@@ -1083,7 +1078,7 @@ class View extends Handle {
 
   /** Returns who led a group that the node was in; it may be the node itself. It returns the leader, or fails if the node knew of none. */
   leader (group) {
-    const group_ = Buffer.from(group)
+    const group_ = abi.text(group, 'group')
     const result = {}
     abi.check(this.handle, once_view_leader(this.handle, group_, group_.length, result))
     return read_once_peers(abi.take(result)).at(-1)
@@ -1105,34 +1100,34 @@ class Files extends Handle {
     super()
     if (owner === made) return
     const result = [0]
-    abi.check(0, once_files_new(owner.handle, result))
+    abi.check(0, once_files_new(abi.handleOf(owner, 'owner', Node), result))
     this.own(result[0], owner)
   }
 
   /** Returns true if a whisper belongs to a transfer of files, and takes it. What else is whispered it leaves alone. */
   take (peer, content) {
-    const content_ = abi.content(content)
+    const content_ = abi.content(content, 'content')
     const result = [0]
-    abi.check(this.handle, once_files_take(this.handle, abi.id(peer), content_.data, content_.sizes, content_.count, result))
+    abi.check(this.handle, once_files_take(this.handle, abi.id(peer, 'peer'), content_.data, content_.sizes, content_.count, result))
     return result[0]
   }
 
   /** Ends all transfers with a peer, which is gone. */
   gone (peer) {
-    abi.check(this.handle, once_files_gone(this.handle, abi.id(peer)))
+    abi.check(this.handle, once_files_gone(this.handle, abi.id(peer, 'peer')))
   }
 
   /** Returns a transfer to a peer: add files to it and send them. */
   offer (peer) {
     const result = [0]
-    abi.check(this.handle, once_files_offer(this.handle, abi.id(peer), result))
+    abi.check(this.handle, once_files_offer(this.handle, abi.id(peer, 'peer'), result))
     return new Transfer(made).own(result[0], this)
   }
 
   /** Waits until a peer offers files and returns the transfer: receive them, or refuse them. It returns the transfer, or fails if the wait was ended. */
   async nextOffer (options) {
     const result = [0]
-    await abi.apart(this.handle, once_files_next_offer, [], options, result)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_files_next_offer(this.handle, timeout, call, result), options))
     return new Transfer(made).own(result[0], this)
   }
 
@@ -1160,7 +1155,7 @@ class Transfer extends Handle {
 
   /** Adds a file, or a folder with all that is in it. Links and special files in a folder are left out. It fails if it cannot be read, has a name that nobody takes, or is too much. */
   add (path) {
-    const path_ = Buffer.from(path)
+    const path_ = abi.text(path, 'path')
     abi.check(this.handle, once_transfer_add(this.handle, path_, path_.length))
   }
 
@@ -1173,19 +1168,19 @@ class Transfer extends Handle {
 
   /** Offers what was added, and sends it when the peer takes it. It returns when all is on the peer's disk, and verified. It fails if it has not. */
   async send (options) {
-    await abi.apart(this.handle, once_transfer_send, [], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_transfer_send(this.handle, timeout, call), options))
   }
 
   /** Takes the files, and puts them into a folder, which is made if it is missing, and never anywhere else. A file whose name ends in .once-partial is not complete; another transfer of the same file goes on from it. A file that is there already and is the same is left as it is. It returns when all is on the disk, and verified. It fails if it is not. */
   async receive (into, overwrite, options) {
-    const into_ = Buffer.from(into)
-    await abi.apart(this.handle, once_transfer_receive, [into_, into_.length, overwrite], options)
+    const into_ = abi.text(into, 'into')
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_transfer_receive(this.handle, into_, into_.length, abi.flag(overwrite, 'overwrite'), timeout, call), options))
   }
 
   /** Refuses the files. It fails if it cannot be. */
   async refuse (reason, options) {
-    const reason_ = Buffer.from(reason)
-    await abi.apart(this.handle, once_transfer_refuse, [reason_, reason_.length], options)
+    const reason_ = abi.text(reason, 'reason')
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_transfer_refuse(this.handle, reason_, reason_.length, timeout, call), options))
   }
 
   /** Returns the UUID of the other side. */
@@ -1243,7 +1238,7 @@ class Server extends Handle {
   constructor (directory = '') {
     super()
     if (directory === made) return
-    const directory_ = Buffer.from(directory)
+    const directory_ = abi.text(directory, 'directory')
     const result = [0]
     abi.check(0, once_server_new(directory_, directory_.length, result))
     this.own(result[0])
@@ -1251,20 +1246,20 @@ class Server extends Handle {
 
   /** Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value. */
   set (option, value) {
-    const option_ = Buffer.from(option)
-    const value_ = Buffer.from(value)
+    const option_ = abi.text(option, 'option')
+    const value_ = abi.text(value, 'value')
     abi.check(this.handle, once_server_set(this.handle, option_, option_.length, value_, value_.length))
   }
 
   /** Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong. */
   read (file) {
-    const file_ = Buffer.from(file)
+    const file_ = abi.text(file, 'file')
     abi.check(this.handle, once_server_read(this.handle, file_, file_.length))
   }
 
   /** Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that. */
   async start (options) {
-    await abi.apart(this.handle, once_server_start, [], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_server_start(this.handle, timeout, call), options))
   }
 
   /** Returns the address that nodes need, without a SECRET; empty if the server does not run. */
@@ -1297,7 +1292,7 @@ class Server extends Handle {
 
   /** Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run. */
   async drain (options) {
-    await abi.apart(this.handle, once_server_drain, [], options)
+    abi.check(this.handle, await abi.wait(this.handle, (timeout, call) => once_server_drain(this.handle, timeout, call), options))
   }
 
   /** Stops the server at once. */
@@ -1307,7 +1302,7 @@ class Server extends Handle {
 
   /** Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none. */
   static rotate (directory) {
-    const directory_ = Buffer.from(directory)
+    const directory_ = abi.text(directory, 'directory')
     abi.check(0, once_server_rotate(directory_, directory_.length))
   }
 }

@@ -19,8 +19,8 @@ module Once
     attach_function :once_node_set_shared, [:uint64, :bool], :int
     attach_function :once_node_set_brief, [:uint64, :bool], :int
     attach_function :once_node_set_certificate, [:uint64, :buffer_in, :size_t], :int
-    attach_function :once_node_set_security, [:uint64, :uint8], :int
-    attach_function :once_node_set_trust, [:uint64, :uint8], :int
+    attach_function :once_node_set_security, [:uint64, :int64], :int
+    attach_function :once_node_set_trust, [:uint64, :int64], :int
     attach_function :once_node_set_sealed, [:uint64, :buffer_in, :size_t], :int
     attach_function :once_node_set_interface, [:uint64, :buffer_in, :size_t], :int
     attach_function :once_node_set_port, [:uint64, :int64], :int
@@ -139,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m500cdb2d149360ac").zero?
+  unless Lib.once_compatible(1, "m2d1846f918cf0856").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -341,23 +341,23 @@ module Once
     ENDS = -794599
     private_constant :RECEIVE, :EVENT, :ENDS
     SETTINGS = {
-      groups: ->(to, given) { given.each { |one| to.join(one) } },
-      contest: ->(to, given) { given.each { |one| to.set_contest_in_group(one); to.join(one) } },
-      headers: ->(to, given) { given.each { |key, one| to.set_header(key, one) } },
+      groups: ->(to, given) { Abi.several(given, "groups").each { |one| to.join(one) } },
+      contest: ->(to, given) { Abi.several(given, "contest").each { |one| to.set_contest_in_group(one); to.join(one) } },
+      headers: ->(to, given) { Abi.mapped(given, "headers").each { |key, one| to.set_header(key, one) } },
       identity: ->(to, given) { to.set_identity(given) },
       shared: ->(to, given) { to.set_shared(given) },
       brief: ->(to, given) { to.set_brief(given) },
       certificate: ->(to, given) { to.set_certificate(given) },
       security: ->(to, given) { to.set_security(given) },
       trust: ->(to, given) { to.set_trust(given) },
-      sealed: ->(to, given) { given.each { |one| to.set_sealed(one) } },
+      sealed: ->(to, given) { Abi.several(given, "sealed").each { |one| to.set_sealed(one) } },
       interfaces: ->(to, given) { to.set_interface(given) },
       beacon_port: ->(to, given) { to.set_port(given) },
       endpoint: ->(to, given) { to.set_endpoint(given) },
       advertise: ->(to, given) { to.set_advertised_endpoint(given) },
       gossip_bind: ->(to, given) { to.gossip_bind(given) },
-      gossip_connect: ->(to, given) { given.each { |one| to.gossip_connect(one) } },
-      servers: ->(to, given) { given.each { |one| to.set_server(one) } },
+      gossip_connect: ->(to, given) { Abi.several(given, "gossip_connect").each { |one| to.gossip_connect(one) } },
+      servers: ->(to, given) { Abi.several(given, "servers").each { |one| to.set_server(one) } },
       interval: ->(to, given) { to.set_interval(given) },
       evasive: ->(to, given) { to.set_evasive_timeout(given) },
       silent: ->(to, given) { to.set_silent_timeout(given) },
@@ -377,6 +377,7 @@ module Once
 
     # Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID.
     def initialize(name_ = "", **settings)
+      name_ = Abi.given(name_, "name")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_node_new(name_, name_.bytesize, result))
       own(result.get_uint64(0))
@@ -401,96 +402,110 @@ module Once
 
     # Joins a group, which exists as soon as somebody is in it. Joining a group twice changes nothing. A node may be in 4096 groups, whose names have at most 262144 octets together. It fails if its greeting has no room for the group or it has stopped.
     def join(group_)
+      group_ = Abi.given(group_, "group")
       Abi.check(handle, Lib.once_node_join(handle, group_, group_.bytesize))
     end
 
     # Leaves a group. Leaving a group that the node is not in changes nothing. It fails if it has stopped.
     def leave(group_)
+      group_ = Abi.given(group_, "group")
       Abi.check(handle, Lib.once_node_leave(handle, group_, group_.bytesize))
     end
 
     # Has the node contest for the leadership of a group whenever it is in the group: of the members that contest, the one with the lowest UUID leads. Events of type leader tell who does, and tell it anew when the leader has gone. Zyre nodes may be among the members. It fails if it does so in 4096 groups already or has stopped.
     def set_contest_in_group(group_)
+      group_ = Abi.given(group_, "group")
       Abi.check(handle, Lib.once_node_set_contest_in_group(handle, group_, group_.bytesize))
     end
 
     # Sets a header that each peer gets with the node's greeting. There may be 240, whose names and values have at most 65281 octets together. While the node runs, peers that are @Once nodes are greeted anew, at most once a second, and have an event of type changed. Others, as RFC 36 tells headers in HELLO only, see it when they meet the node the next time. It fails if the name is reserved, the greeting has no room for the header, or the node has stopped.
     def set_header(name_, value_)
+      name_ = Abi.given(name_, "name")
+      value_ = Abi.given(value_, "value")
       Abi.check(handle, Lib.once_node_set_header(handle, name_, name_.bytesize, value_, value_.bytesize))
     end
 
     # Takes a header away that was set. Peers are told as by set header. It fails if there is no such header or the node has stopped.
     def unset_header(name_)
+      name_ = Abi.given(name_, "name")
       Abi.check(handle, Lib.once_node_unset_header(handle, name_, name_.bytesize))
     end
 
     # Sets who the node is. Without it the node has a new identity in memory, and so another UUID each time. If the identity is a member of a network, security is secure and trust is members unless they are set. It fails if there is none.
     def set_identity(identity_)
-      Abi.check(handle, Lib.once_node_set_identity(handle, identity_.handle))
+      Abi.check(handle, Lib.once_node_set_identity(handle, Abi.handle_of(identity_, "identity", Identity)))
     end
 
     # Has the node be shared with other programs of this user that set this, and an identity with the same directory: the first that starts runs the node, the others are attached to it instead of failing. An attached node has the name and all settings of the one that runs. It is not attached, and start fails with in use, where that has less of security or trust, or leaves a group unsealed, than this one asks for. It is told of all events, from an enter for each peer that is present on. What is said and has no room in its inbox is told by an event of type overrun. When the process ends that runs the node, one of those that were attached runs it, with its own settings, and the others are attached to that: peers exit and enter, an event of type network says so, and what was said and is not known to be confirmed, flush tells. To stop an attached node leaves the groups that it has joined. It fails if the node has started.
     def set_shared(shared_)
-      Abi.check(handle, Lib.once_node_set_shared(handle, shared_))
+      Abi.check(handle, Lib.once_node_set_shared(handle, Abi.flag(shared_, "shared")))
     end
 
     # Says that the node is about to end when it has done what it is for. Others that would share it wait until it has ended: one of them runs the node then. It fails if the node has started.
     def set_brief(brief_)
-      Abi.check(handle, Lib.once_node_set_brief(handle, brief_))
+      Abi.check(handle, Lib.once_node_set_brief(handle, Abi.flag(brief_, "brief")))
     end
 
     # Has the node use an existing certificate of CURVE in place of its identity's: connections, cards and the header X-PUBLICKEY show its public key. The file is as CZMQ's zcert saves it; as zcert_load does, the node looks for its secret key in FILE_secret, and then in FILE. Others must have no rights on that. It fails if there is no such file or it is not right.
     def set_certificate(file_)
+      file_ = Abi.given(file_, "file")
       Abi.check(handle, Lib.once_node_set_certificate(handle, file_, file_.bytesize))
     end
 
     # Sets how the node protects what it says. It fails if there is no such security.
     def set_security(security_)
-      Abi.check(handle, Lib.once_node_set_security(handle, Abi.number_of(NAMES["once_node security"], security_)))
+      Abi.check(handle, Lib.once_node_set_security(handle, Abi.number_of(security_, "security", NAMES["once_node security"])))
     end
 
     # Sets whom the node lets in. It fails if there is no such trust.
     def set_trust(trust_)
-      Abi.check(handle, Lib.once_node_set_trust(handle, Abi.number_of(NAMES["once_node trust"], trust_)))
+      Abi.check(handle, Lib.once_node_set_trust(handle, Abi.number_of(trust_, "trust", NAMES["once_node trust"])))
     end
 
     # Has content to and from a group always be sealed: peers without an identity get none of it, and what they say in it is dropped. It fails if there are 4096 such groups already.
     def set_sealed(group_)
+      group_ = Abi.given(group_, "group")
       Abi.check(handle, Lib.once_node_set_sealed(handle, group_, group_.bytesize))
     end
 
     # Names the network interfaces that the node uses. Without it the node uses all that are up, and loopback as well if none of them can broadcast. No beacons go out where there is no broadcast, as on tunnels: peers meet there by gossip. An interface that is not there yet is waited for, and an event says so. It fails if no interface can have such a name or address.
     def set_interface(value_)
+      value_ = Abi.given(value_, "value")
       Abi.check(handle, Lib.once_node_set_interface(handle, value_, value_.bytesize))
     end
 
     # Sets the UDP port on which nodes find each other; 0 for a node that neither sends nor hears beacons. Nodes with different ports do not see each other. A node that gossips has no beacon unless the port is set. It fails if the port is out of range.
     def set_port(port_)
-      Abi.check(handle, Lib.once_node_set_port(handle, Abi.whole(port_)))
+      Abi.check(handle, Lib.once_node_set_port(handle, Abi.whole(port_, "port")))
     end
 
     # Sets where the node accepts connections, as tcp://ADDRESS:PORT. Port * takes one that the system chooses, FROM-TO the first free port of a range; address * means all interfaces. Without it the node listens on its interfaces, on a port that the system chooses. It fails if it is no endpoint.
     def set_endpoint(endpoint_)
+      endpoint_ = Abi.given(endpoint_, "endpoint")
       Abi.check(handle, Lib.once_node_set_endpoint(handle, endpoint_, endpoint_.bytesize))
     end
 
     # Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint.
     def set_advertised_endpoint(endpoint_)
+      endpoint_ = Abi.given(endpoint_, "endpoint")
       Abi.check(handle, Lib.once_node_set_advertised_endpoint(handle, endpoint_, endpoint_.bytesize))
     end
 
     # Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint.
     def gossip_bind(endpoint_)
+      endpoint_ = Abi.given(endpoint_, "endpoint")
       Abi.check(handle, Lib.once_node_gossip_bind(handle, endpoint_, endpoint_.bytesize))
     end
 
     # Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already.
     def gossip_connect(endpoint_)
+      endpoint_ = Abi.given(endpoint_, "endpoint")
       Abi.check(handle, Lib.once_node_gossip_connect(handle, endpoint_, endpoint_.bytesize))
     end
 
     # Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already.
     def set_server(address_)
+      address_ = Abi.given(address_, "address")
       Abi.check(handle, Lib.once_node_set_server(handle, address_, address_.bytesize))
     end
 
@@ -511,7 +526,7 @@ module Once
     # Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why.
     def tried(peer_)
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_node_tried(handle, Abi.id(peer_), result))
+      Abi.check(handle, Lib.once_node_tried(handle, Abi.id(peer_, "peer"), result))
       Abi.alone(:texts, Abi.take(result))
     end
 
@@ -531,87 +546,87 @@ module Once
 
     # Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run.
     def gossip_unpublish(peer_)
-      Abi.check(handle, Lib.once_node_gossip_unpublish(handle, Abi.id(peer_)))
+      Abi.check(handle, Lib.once_node_gossip_unpublish(handle, Abi.id(peer_, "peer")))
     end
 
     # Sets how often the node sends beacons. It fails if it is out of range.
     def set_interval(interval_)
-      Abi.check(handle, Lib.once_node_set_interval(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_interval(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. It fails if it is out of range.
     def set_evasive_timeout(interval_)
-      Abi.check(handle, Lib.once_node_set_evasive_timeout(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_evasive_timeout(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how long a peer may be quiet until it is suspect. It must be less than the expired time-out. It fails if it is out of range.
     def set_silent_timeout(interval_)
-      Abi.check(handle, Lib.once_node_set_silent_timeout(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_silent_timeout(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how long a peer may be quiet until it is gone. It fails if it is out of range.
     def set_expired_timeout(interval_)
-      Abi.check(handle, Lib.once_node_set_expired_timeout(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_expired_timeout(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range.
     def set_away_timeout(interval_)
-      Abi.check(handle, Lib.once_node_set_away_timeout(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_away_timeout(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range.
     def set_greeting_timeout(interval_)
-      Abi.check(handle, Lib.once_node_set_greeting_timeout(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_greeting_timeout(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range.
     def set_linger(interval_)
-      Abi.check(handle, Lib.once_node_set_linger(handle, Abi.whole(interval_ * 1000)))
+      Abi.check(handle, Lib.once_node_set_linger(handle, Abi.duration(interval_, "interval")))
     end
 
     # Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range.
     def set_max_message(size_)
-      Abi.check(handle, Lib.once_node_set_max_message(handle, Abi.whole(size_)))
+      Abi.check(handle, Lib.once_node_set_max_message(handle, Abi.whole(size_, "size")))
     end
 
     # Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range.
     def set_outbox(size_)
-      Abi.check(handle, Lib.once_node_set_outbox(handle, Abi.whole(size_)))
+      Abi.check(handle, Lib.once_node_set_outbox(handle, Abi.whole(size_, "size")))
     end
 
     # Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range.
     def set_outboxes(size_)
-      Abi.check(handle, Lib.once_node_set_outboxes(handle, Abi.whole(size_)))
+      Abi.check(handle, Lib.once_node_set_outboxes(handle, Abi.whole(size_, "size")))
     end
 
     # Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range.
     def set_inbox(size_)
-      Abi.check(handle, Lib.once_node_set_inbox(handle, Abi.whole(size_)))
+      Abi.check(handle, Lib.once_node_set_inbox(handle, Abi.whole(size_, "size")))
     end
 
     # Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range.
     def set_max_peers(number_)
-      Abi.check(handle, Lib.once_node_set_max_peers(handle, Abi.whole(number_)))
+      Abi.check(handle, Lib.once_node_set_max_peers(handle, Abi.whole(number_, "number")))
     end
 
     # Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range.
     def set_max_strangers(number_)
-      Abi.check(handle, Lib.once_node_set_max_strangers(handle, Abi.whole(number_)))
+      Abi.check(handle, Lib.once_node_set_max_strangers(handle, Abi.whole(number_, "number")))
     end
 
     # Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range.
     def set_max_per_address(number_)
-      Abi.check(handle, Lib.once_node_set_max_per_address(handle, Abi.whole(number_)))
+      Abi.check(handle, Lib.once_node_set_max_per_address(handle, Abi.whole(number_, "number")))
     end
 
     # Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity.
     def start(timeout: nil)
-      Abi.check(handle, Lib.once_node_start(handle, Abi.millis(timeout), 0))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_node_start(handle, slice, call) }
     end
 
     # Says goodbye to the peers, waits for at most the linger time until they have taken all that was said to them, and closes all connections. Events that wait can still be read; after the last one, recv fails. It fails if it has and peers are not known to have got what was said to them.
     def stop
-      Abi.check(handle, Lib.once_node_stop(handle))
+      Abi.linger(handle) { Lib.once_node_stop(handle) }
     end
 
     # Waits for the next event. The event, and all that it holds, is valid until the next recv or recv batch. It returns the event, or fails if the node has stopped and no events are left, or if the wait was ended.
@@ -626,44 +641,49 @@ module Once
 
     # Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
     def whisper(peer_, content_, timeout: nil)
-      Abi.check(handle, Lib.once_node_whisper(handle, Abi.id(peer_), *Abi.content(content_), Abi.millis(timeout), 0))
+      content_ = Abi.content(content_, "content")
+      Abi.wait(handle, timeout, again: true) { |slice, call| Lib.once_node_whisper(handle, Abi.id(peer_, "peer"), *content_, slice, call) }
     end
 
     # Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does.
     def shout(group_, content_, timeout: nil)
+      group_ = Abi.given(group_, "group")
+      content_ = Abi.content(content_, "content")
       result = FFI::MemoryPointer.new(4)
-      Abi.check(handle, Lib.once_node_shout(handle, group_, group_.bytesize, *Abi.content(content_), Abi.millis(timeout), 0, result))
+      Abi.wait(handle, timeout, again: true) { |slice, call| Lib.once_node_shout(handle, group_, group_.bytesize, *content_, slice, call, result) }
       result.get_uint32(0)
     end
 
     # Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended.
     def ask(peer_, content_, timeout: nil)
+      content_ = Abi.content(content_, "content")
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_node_ask(handle, Abi.id(peer_), *Abi.content(content_), Abi.millis(timeout), 0, result))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_node_ask(handle, Abi.id(peer_, "peer"), *content_, slice, call, result) }
       Abi.records(Event, Abi.take(result)).last
     end
 
     # Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended.
     def reply(question_, status_, content_, timeout: nil)
-      Abi.check(handle, Lib.once_node_reply(handle, question_, status_, *Abi.content(content_), Abi.millis(timeout), 0))
+      content_ = Abi.content(content_, "content")
+      Abi.wait(handle, timeout, again: true) { |slice, call| Lib.once_node_reply(handle, Abi.whole(question_, "question", 0, 2**64 - 1), Abi.whole(status_, "status", 0, 0xffffffff), *content_, slice, call) }
     end
 
     # Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped.
     def flush(timeout: nil)
-      Abi.check(handle, Lib.once_node_flush(handle, Abi.millis(timeout), 0))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_node_flush(handle, slice, call) }
     end
 
     # Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended.
     def ping(peer_, timeout: nil)
       result = FFI::MemoryPointer.new(8)
-      Abi.check(handle, Lib.once_node_ping(handle, Abi.id(peer_), Abi.millis(timeout), 0, result))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_node_ping(handle, Abi.id(peer_, "peer"), slice, call, result) }
       result.get_uint64(0)
     end
 
     # Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
     def traffic(peer_)
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_node_traffic(handle, Abi.id(peer_), result))
+      Abi.check(handle, Lib.once_node_traffic(handle, Abi.id(peer_, "peer"), result))
       Abi.alone(:numbers, Abi.take(result))
     end
 
@@ -698,12 +718,13 @@ module Once
     # Returns a peer that is present. It returns the peer, or fails if it is not present.
     def peer(peer_)
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_node_peer(handle, Abi.id(peer_), result))
+      Abi.check(handle, Lib.once_node_peer(handle, Abi.id(peer_, "peer"), result))
       Abi.records(Peer, Abi.take(result)).last
     end
 
     # Returns the peers in a group, in the order of their UUIDs.
     def peers_by_group(group_)
+      group_ = Abi.given(group_, "group")
       result = FFI::MemoryPointer.new(16)
       Abi.check(handle, Lib.once_node_peers_by_group(handle, group_, group_.bytesize, result))
       Abi.records(Peer, Abi.take(result))
@@ -725,13 +746,15 @@ module Once
 
     # Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run.
     def require_peer(peer_, endpoint_)
-      Abi.check(handle, Lib.once_node_require_peer(handle, Abi.id(peer_), endpoint_, endpoint_.bytesize))
+      endpoint_ = Abi.given(endpoint_, "endpoint")
+      Abi.check(handle, Lib.once_node_require_peer(handle, Abi.id(peer_, "peer"), endpoint_, endpoint_.bytesize))
     end
 
     # Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
     def spread(roll_, members_, timeout: nil)
+      roll_ = Abi.given(roll_, "roll")
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_node_spread(handle, roll_, roll_.bytesize, Abi.whole(members_), Abi.millis(timeout), 0, result))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_node_spread(handle, roll_, roll_.bytesize, Abi.whole(members_, "members"), slice, call, result) }
       Abi.alone(:texts, Abi.take(result))
     end
 
@@ -762,6 +785,7 @@ module Once
 
     # Opens the identity in a directory, and makes it if there is none.
     def initialize(directory_ = "")
+      directory_ = Abi.given(directory_, "directory")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_identity_new(directory_, directory_.bytesize, result))
       own(result.get_uint64(0))
@@ -797,6 +821,7 @@ module Once
 
     # Returns the identity in a directory, and makes nothing. It returns the identity, or fails if there is none or a file is not right.
     def self.load(directory_)
+      directory_ = Abi.given(directory_, "directory")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_identity_load(directory_, directory_.bytesize, result))
       Identity.of(result.get_uint64(0))
@@ -804,6 +829,8 @@ module Once
 
     # Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there.
     def self.join_at(directory_, invite_)
+      directory_ = Abi.given(directory_, "directory")
+      invite_ = Abi.given(invite_, "invite")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_identity_join_at(directory_, directory_.bytesize, invite_, invite_.bytesize, result))
       Identity.of(result.get_uint64(0))
@@ -860,11 +887,13 @@ module Once
 
     # Forgets a name that was trusted on first use, so that it can be trusted anew. A node that runs with the identity takes note. It fails if there is no such name or no directory.
     def forget(name_)
+      name_ = Abi.given(name_, "name")
       Abi.check(handle, Lib.once_identity_forget(handle, name_, name_.bytesize))
     end
 
     # Takes in a roll of the identity's network. An older one than the one it has changes nothing. Nodes of the network pass it on among themselves, so that this is for what has no way to them. A node that runs with the identity takes note within a second. It fails if it is not right or of another network, or contradicts the one that the identity has.
     def adopt(roll_)
+      roll_ = Abi.given(roll_, "roll")
       Abi.check(handle, Lib.once_identity_adopt(handle, roll_, roll_.bytesize))
     end
   end
@@ -874,6 +903,7 @@ module Once
 
     # Opens the network in a directory, and makes it if there is none.
     def initialize(directory_)
+      directory_ = Abi.given(directory_, "directory")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_network_new(directory_, directory_.bytesize, result))
       own(result.get_uint64(0))
@@ -881,6 +911,7 @@ module Once
 
     # Returns the network in a directory, and makes nothing. It returns the network, or fails if there is none or a file is not right.
     def self.load_network(directory_)
+      directory_ = Abi.given(directory_, "directory")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_network_load_network(directory_, directory_.bytesize, result))
       Network.of(result.get_uint64(0))
@@ -895,20 +926,24 @@ module Once
 
     # Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down.
     def invite(name_, roles_, member_, days_)
+      name_ = Abi.given(name_, "name")
+      roles_ = Abi.given(roles_, "roles")
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_network_invite(handle, name_, name_.bytesize, roles_, roles_.bytesize, Abi.id(member_), Abi.whole(days_), result))
+      Abi.check(handle, Lib.once_network_invite(handle, name_, name_.bytesize, roles_, roles_.bytesize, Abi.id(member_, "member"), Abi.whole(days_, "days"), result))
       Abi.utf8(Abi.take(result))
     end
 
     # Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down.
     def invite_again(name_, days_)
+      name_ = Abi.given(name_, "name")
       result = FFI::MemoryPointer.new(16)
-      Abi.check(handle, Lib.once_network_invite_again(handle, name_, name_.bytesize, Abi.whole(days_), result))
+      Abi.check(handle, Lib.once_network_invite_again(handle, name_, name_.bytesize, Abi.whole(days_, "days"), result))
       Abi.utf8(Abi.take(result))
     end
 
     # Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
     def set_server(address_)
+      address_ = Abi.given(address_, "address")
       Abi.check(handle, Lib.once_network_set_server(handle, address_, address_.bytesize))
     end
 
@@ -921,17 +956,20 @@ module Once
 
     # Revokes a member. It fails if there is no such member or it cannot be written down.
     def revoke(name_)
+      name_ = Abi.given(name_, "name")
       Abi.check(handle, Lib.once_network_revoke(handle, name_, name_.bytesize))
     end
 
     # Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down.
     def rename(member_, name_)
+      member_ = Abi.given(member_, "member")
+      name_ = Abi.given(name_, "name")
       Abi.check(handle, Lib.once_network_rename(handle, member_, member_.bytesize, name_, name_.bytesize))
     end
 
     # Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down.
     def taken(member_)
-      Abi.check(handle, Lib.once_network_taken(handle, Abi.id(member_)))
+      Abi.check(handle, Lib.once_network_taken(handle, Abi.id(member_, "member")))
     end
 
     # Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read.
@@ -943,6 +981,7 @@ module Once
 
     # Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down.
     def adopt(roll_)
+      roll_ = Abi.given(roll_, "roll")
       Abi.check(handle, Lib.once_network_adopt(handle, roll_, roll_.bytesize))
     end
 
@@ -969,6 +1008,8 @@ module Once
 
     # Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right.
     def self.restore_network(directory_, backup_)
+      directory_ = Abi.given(directory_, "directory")
+      backup_ = Abi.given(backup_, "backup")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_network_restore_network(directory_, directory_.bytesize, backup_, backup_.bytesize, result))
       Network.of(result.get_uint64(0))
@@ -976,6 +1017,8 @@ module Once
 
     # Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read.
     def self.move_network(directory_, old_)
+      directory_ = Abi.given(directory_, "directory")
+      old_ = Abi.given(old_, "old")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_network_move_network(directory_, directory_.bytesize, old_, old_.bytesize, result))
       Network.of(result.get_uint64(0))
@@ -1001,6 +1044,7 @@ module Once
 
     # Returns who led a group that the node was in; it may be the node itself. It returns the leader, or fails if the node knew of none.
     def leader(group_)
+      group_ = Abi.given(group_, "group")
       result = FFI::MemoryPointer.new(16)
       Abi.check(handle, Lib.once_view_leader(handle, group_, group_.bytesize, result))
       Abi.records(Peer, Abi.take(result)).last
@@ -1013,33 +1057,34 @@ module Once
     # Begins to send and receive files for a node.
     def initialize(owner_)
       result = FFI::MemoryPointer.new(8)
-      Abi.check(0, Lib.once_files_new(owner_.handle, result))
+      Abi.check(0, Lib.once_files_new(Abi.handle_of(owner_, "owner", Node), result))
       own(result.get_uint64(0), owner_)
     end
 
     # Returns true if a whisper belongs to a transfer of files, and takes it. What else is whispered it leaves alone.
     def take(peer_, content_)
+      content_ = Abi.content(content_, "content")
       result = FFI::MemoryPointer.new(1)
-      Abi.check(handle, Lib.once_files_take(handle, Abi.id(peer_), *Abi.content(content_), result))
+      Abi.check(handle, Lib.once_files_take(handle, Abi.id(peer_, "peer"), *content_, result))
       result.get_uint8(0) != 0
     end
 
     # Ends all transfers with a peer, which is gone.
     def gone(peer_)
-      Abi.check(handle, Lib.once_files_gone(handle, Abi.id(peer_)))
+      Abi.check(handle, Lib.once_files_gone(handle, Abi.id(peer_, "peer")))
     end
 
     # Returns a transfer to a peer: add files to it and send them.
     def offer(peer_)
       result = FFI::MemoryPointer.new(8)
-      Abi.check(handle, Lib.once_files_offer(handle, Abi.id(peer_), result))
+      Abi.check(handle, Lib.once_files_offer(handle, Abi.id(peer_, "peer"), result))
       Transfer.of(result.get_uint64(0), self)
     end
 
     # Waits until a peer offers files and returns the transfer: receive them, or refuse them. It returns the transfer, or fails if the wait was ended.
     def next_offer(timeout: nil)
       result = FFI::MemoryPointer.new(8)
-      Abi.check(handle, Lib.once_files_next_offer(handle, Abi.millis(timeout), 0, result))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_files_next_offer(handle, slice, call, result) }
       Transfer.of(result.get_uint64(0), self)
     end
 
@@ -1056,6 +1101,7 @@ module Once
 
     # Adds a file, or a folder with all that is in it. Links and special files in a folder are left out. It fails if it cannot be read, has a name that nobody takes, or is too much.
     def add(path_)
+      path_ = Abi.given(path_, "path")
       Abi.check(handle, Lib.once_transfer_add(handle, path_, path_.bytesize))
     end
 
@@ -1068,17 +1114,19 @@ module Once
 
     # Offers what was added, and sends it when the peer takes it. It returns when all is on the peer's disk, and verified. It fails if it has not.
     def send(timeout: nil)
-      Abi.check(handle, Lib.once_transfer_send(handle, Abi.millis(timeout), 0))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_transfer_send(handle, slice, call) }
     end
 
     # Takes the files, and puts them into a folder, which is made if it is missing, and never anywhere else. A file whose name ends in .once-partial is not complete; another transfer of the same file goes on from it. A file that is there already and is the same is left as it is. It returns when all is on the disk, and verified. It fails if it is not.
     def receive(into_, overwrite_, timeout: nil)
-      Abi.check(handle, Lib.once_transfer_receive(handle, into_, into_.bytesize, overwrite_, Abi.millis(timeout), 0))
+      into_ = Abi.given(into_, "into")
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_transfer_receive(handle, into_, into_.bytesize, Abi.flag(overwrite_, "overwrite"), slice, call) }
     end
 
     # Refuses the files. It fails if it cannot be.
     def refuse(reason_, timeout: nil)
-      Abi.check(handle, Lib.once_transfer_refuse(handle, reason_, reason_.bytesize, Abi.millis(timeout), 0))
+      reason_ = Abi.given(reason_, "reason")
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_transfer_refuse(handle, reason_, reason_.bytesize, slice, call) }
     end
 
     # Returns the UUID of the other side.
@@ -1122,6 +1170,7 @@ module Once
 
     # Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart.
     def initialize(directory_ = "")
+      directory_ = Abi.given(directory_, "directory")
       result = FFI::MemoryPointer.new(8)
       Abi.check(0, Lib.once_server_new(directory_, directory_.bytesize, result))
       own(result.get_uint64(0))
@@ -1129,17 +1178,20 @@ module Once
 
     # Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value.
     def set(option_, value_)
+      option_ = Abi.given(option_, "option")
+      value_ = Abi.given(value_, "value")
       Abi.check(handle, Lib.once_server_set(handle, option_, option_.bytesize, value_, value_.bytesize))
     end
 
     # Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong.
     def read(file_)
+      file_ = Abi.given(file_, "file")
       Abi.check(handle, Lib.once_server_read(handle, file_, file_.bytesize))
     end
 
     # Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that.
     def start(timeout: nil)
-      Abi.check(handle, Lib.once_server_start(handle, Abi.millis(timeout), 0))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_server_start(handle, slice, call) }
     end
 
     # Returns the address that nodes need, without a SECRET; empty if the server does not run.
@@ -1172,7 +1224,7 @@ module Once
 
     # Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run.
     def drain(timeout: nil)
-      Abi.check(handle, Lib.once_server_drain(handle, Abi.millis(timeout), 0))
+      Abi.wait(handle, timeout) { |slice, call| Lib.once_server_drain(handle, slice, call) }
     end
 
     # Stops the server at once.
@@ -1182,6 +1234,7 @@ module Once
 
     # Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none.
     def self.rotate(directory_)
+      directory_ = Abi.given(directory_, "directory")
       Abi.check(0, Lib.once_server_rotate(directory_, directory_.bytesize))
     end
   end

@@ -3,6 +3,7 @@
 # What the printed module stands on: the library, its errors, and how values cross.
 
 require "ffi"
+require_relative "once_crossing"
 
 module Once
   module Lib
@@ -14,6 +15,7 @@ module Once
     attach_function :once_close, [:uint64], :int, blocking: true
     attach_function :once_message, [:uint64, :int, :pointer], :int
     attach_function :once_free, [:pointer], :void
+    attach_function :once_call_new, [:int64, :uint64, :uint64, :pointer], :int
     attach_function :once_descriptor, [:uint64, :pointer], :int
   end
   private_constant :Lib
@@ -34,9 +36,36 @@ module Once
     module_function
 
     SLICE = 200 # milliseconds after which a wait looks whether its thread is to end
-    TIMED_OUT, ROOM = -74_619, -551_132
 
-    def check(handle, code) = code.zero? || raise(Error.new(handle, code))
+    # Wrong arguments are an ArgumentError, or a TypeError, as everywhere in Ruby.
+    def fail(handle, code)
+      error = Error.new(handle, code)
+      raise code == ARGUMENT ? ArgumentError.new(error.message) : error
+    end
+
+    def check(handle, code) = code.zero? || fail(handle, code)
+
+    # Makes a call that waits, in slices, after which its thread may end. again says that what
+    # was not done in no time may be begun anew.
+    def wait(handle, timeout, again: false)
+      left = millis(timeout)
+      if again
+        code = yield(0, 0)
+        return check(handle, code) if left.zero? || code != TIMED_OUT
+      end
+      made = FFI::MemoryPointer.new(8)
+      check(0, Lib.once_call_new(left, 0, 0, made))
+      call = made.get_uint64(0)
+      loop do
+        code = yield(SLICE, call)
+        return check(handle, code) unless code == PENDING
+      end
+    ensure
+      Lib.once_close(call) if call
+    end
+
+    # Makes a call that ends by itself; what comes meanwhile ends the wait for it.
+    def linger(handle) = check(handle, Thread.new { yield }.tap { |made| made.report_on_exception = false }.value)
 
     # Returns what the library gave, and releases it.
     def take(data)
@@ -46,84 +75,17 @@ module Once
       octets
     end
 
-    # A number as it crosses; one that is too large stays out of all limits.
-    def whole(value) = Integer(value.clamp(-2**63, 2**63 - 1))
-
-    def millis(timeout) = timeout ? (timeout * 1000).clamp(0, 2**40).to_i : -1
-
-    def moment(nanoseconds) = nanoseconds.zero? ? nil : Time.at(0, nanoseconds, :nsec)
-
-    def utf8(octets) = octets.force_encoding(Encoding::UTF_8)
-
-    def uuid(data, at) = data.byteslice(at, 16).unpack("H8H4H4H4H12").join("-")
-
-    def number_of(names, name) = names.key(name&.to_sym) || raise(ArgumentError, "#{name} is none of #{names.values.join(", ")}")
-
-    # The octets of a peer, or of its UUID.
-    def id(peer)
-      octets = [(peer.is_a?(String) ? peer : peer.uuid).delete("-")].pack("H*")
-      octets.bytesize == 16 ? octets : raise(ArgumentError, "#{peer} is no UUID")
-    end
-
-    # Content as it crosses: one frame, or a list of them.
-    def content(frames)
-      frames = [frames] if frames.is_a?(String)
-      sizes = frames.map(&:bytesize)
-      [frames.map(&:b).join, sizes.pack("J*"), sizes.size]
-    end
-
-    def text(data, at, size) = [utf8(data.byteslice(at, size)), at + size]
-
-    def entries(data, at, count)
-      list = Array.new(count) do
-        size = data.unpack1("N", offset: at)
-        at += 4 + size
-        data.byteslice(at - size, size)
-      end
-      [list, at]
-    end
-
-    def texts(data, at, count)
-      list, at = entries(data, at, count)
-      [list.each { |one| utf8(one) }, at]
-    end
-
-    def pairs(data, at, count)
-      list, at = texts(data, at, 2 * count)
-      [Hash[*list], at]
-    end
-
-    def numbers(data, at, count)
-      list, at = entries(data, at, 2 * count)
-      [list.each_slice(2).to_h { |key, octets| [utf8(key), octets.unpack1("Q>")] }, at]
-    end
-
-    def alone(read, data) = send(read, data, 4, data.unpack1("N")).first
-
-    # The record that begins at a place, which others may refer to as well.
-    def record(type, data, at, seen) = seen[at] ||= type.new(data, at, seen)
-
-    # All records of a class.
-    def records(type, data)
-      found, seen, at = [], {}, 0
-      while at < data.bytesize
-        found << record(type, data, at, seen) if data.getbyte(at) == type::NUMBER
-        at += 5 + data.unpack1("N", offset: at + 1)
-      end
-      found
-    end
-
     # An object of the library. Closing it closes what belongs to it; twice is safe.
     class Handle
       attr_reader :handle
 
-      def self.of(handle, parent = nil) = allocate.tap { |made| made.send(:own, handle, parent) }
+      def self.of(handle, parent = nil) = allocate.tap { |made| made.__send__(:own, handle, parent) }
 
       def self.closer(handle) = ->(_) { Lib.once_close(handle) }
 
       def close
         @closed = true
-        Abi.check(handle, Lib.once_close(handle))
+        Abi.linger(handle) { Lib.once_close(handle) }
       end
 
       private
@@ -173,27 +135,19 @@ module Once
         waiting, @waiting = @waiting, nil
         return waiting if waiting && !waiting.empty?
 
-        left = Abi.millis(timeout)
-        loop do
-          slice = left.negative? ? SLICE : [left, SLICE].min
-          code, events = fill(slice)
-          return events if code.zero?
-
-          raise Error.new(handle, code) unless code == TIMED_OUT && left != slice
-
-          left -= slice unless left.negative?
-        end
-      end
-
-      def fill(timeout)
         @buffer ||= FFI::MemoryPointer.new(1 << 18)
         size = FFI::MemoryPointer.new(:size_t)
-        code = self.class.const_get(:RECEIVE, false).call(handle, @buffer, @buffer.size, timeout, 0, size)
-        return code, Abi.records(self.class.const_get(:EVENT, false), @buffer.read_bytes(size.get_uint64(0))) if code.zero?
+        Abi.wait(handle, timeout, again: true) { |slice, call| fill(slice, call, size) }
+        Abi.records(self.class.const_get(:EVENT, false), @buffer.read_bytes(size.get_uint64(0)))
+      end
+
+      # Receives events into a buffer that has room for them.
+      def fill(slice, call, size)
+        code = self.class.const_get(:RECEIVE, false).call(handle, @buffer, @buffer.size, slice, call, size)
         return code unless code == ROOM
 
         @buffer = FFI::MemoryPointer.new(size.get_uint64(0))
-        fill(timeout)
+        fill(slice, call, size)
       end
     end
   end

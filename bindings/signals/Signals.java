@@ -15,6 +15,7 @@ final class Signals {
         "zero", "a division by zero is an exception",
         "term", "SIGTERM runs the hooks",
         "interrupt", "a thread that is interrupted ends its wait for events",
+        "answer", "a thread that is interrupted ends its wait for an answer",
         "handler", "a handler that throws leaves the node as it is");
 
     private static Node node(String name) {
@@ -100,6 +101,22 @@ final class Signals {
             waits.start();
             waits.interrupt();
             waits.join();
+            break;
+        case "answer":
+            Thread asks = new Thread(() -> {
+                try {
+                    ana.ask(ben.uuid(), "which nobody answers");
+                } catch (OnceException e) {
+                    must(e.code().name().equals("CANCELED") && Thread.currentThread().isInterrupted(), e);
+                    System.out.println("ended");
+                }
+            });
+            asks.start();
+            while (ben.recv().question() == 0) {
+                // what comes before it
+            }
+            asks.interrupt();
+            asks.join();
             break;
         default:
             must(ana.name().equals("ana"), ana.name());

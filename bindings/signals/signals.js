@@ -41,6 +41,7 @@ const tests = {
   await node.flush({ timeout: 10000 })
   console.log(seen.length, seen.filter((name) => name === 'SIGINT').length)`, 0, '1000 500'],
   'a handler runs while the program waits for events': [`
+  while (node.peers().length === 0) await turn()
   const wait = (async () => { for await (const event of node) if (event.type === 'exit') break })()
   process.on('SIGTERM', async () => {
     await other.close()

@@ -12,7 +12,7 @@ import faulthandler, os, signal, subprocess, sys, threading, time
 seen = []
 signal.signal(signal.SIGUSR1, lambda number, _: seen.append(number))  # before the library comes
 import once
-node = once.Node("ana", interfaces="127.0.0.1", beacon_port=25670)
+node = once.Node("ana", interfaces="127.0.0.1", beacon_port=25670, linger=30)
 node.start()
 other = once.Node("ben", interfaces="127.0.0.1", beacon_port=25670)
 other.start()
@@ -28,6 +28,40 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """, 0, "interrupted"),
+    "Ctrl-C ends all else that waits, as soon": ("""
+peer = next(event.peer for event in node if event.type == once.EventType.ENTER)
+files = once.Files(node)
+transfer = files.offer(peer)
+transfer.add("/etc/hostname")
+try:
+    while True:
+        node.whisper(peer, bytes(1 << 20), timeout=0.5)
+except once.TimedOutError:
+    pass  # the other has no room: it takes nothing
+def calls():
+    yield "ask", lambda: node.ask(peer, b"x")
+    yield "whisper", lambda: node.whisper(peer, bytes(1 << 20))
+    yield "whisper frames", lambda: node.whisper(peer, [bytes(1 << 20), b"x"])
+    yield "flush", lambda: node.flush()
+    yield "ping", lambda: node.ping(peer)
+    yield "recv", lambda: [node.recv() for _ in iter(int, 1)]
+    yield "batch", lambda: [node.recv_batch() for _ in iter(int, 1)]
+    yield "offer", lambda: files.next_offer()
+    yield "send", lambda: transfer.send()
+    yield "stop", lambda: node.stop()
+    yield "close", lambda: node.close()
+for name, call in calls():
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    begin = time.monotonic()
+    timer.start()
+    try:
+        call()
+        print(name, "ended by itself")
+    except KeyboardInterrupt:
+        print(name if time.monotonic() - begin < 3 else f"{name} late")
+print("all", flush=True)
+os._exit(0)
+""", 0, "ask\nwhisper\nwhisper frames\nflush\nping\nrecv\nbatch\noffer\nsend\nstop\nclose\nall"),
     "handlers run while messages flow, those set before the library came and after": ("""
 signal.signal(signal.SIGUSR2, lambda number, _: seen.append(number))
 peer = next(event.peer for event in node if event.type == once.EventType.ENTER)

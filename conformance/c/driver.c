@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -313,6 +314,48 @@ nothing (const char *where)
         wrong ("it did not fail");
 }
 
+//  Names each method of methods.txt: what is missing does not compile.
+static void
+methods (void)
+{
+#define METHOD(name) { #name, (void (*) (void)) name },
+#define FIELD(record, name) { #record "." #name, (void (*) (void)) (intptr_t) (offsetof (record ## _t, name) + 1) },
+    static const struct { const char *name; void (*there) (void); } all [] = {
+#include "methods.inc"
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!all [i].there)
+            wrong (all [i].name);
+}
+
+//  Arguments that are wrong, of types that can hold such. What the call said is noted.
+static void
+mistake (const char *argument)
+{
+    size_t one = 1;
+    int code = strcmp (argument, "security") == 0? once_node_set_security (node, 258)
+        : strcmp (argument, "port") == 0? once_node_set_port (node, INT64_MIN)
+        : strcmp (argument, "interval") == 0? once_node_set_interval (node, -1)
+        : strcmp (argument, "timeout") == 0? once_node_flush (node, ONCE_LONGEST + 1, 0)
+        : strcmp (argument, "group") == 0? once_node_join (node, NULL, 7)
+        : strcmp (argument, "contest") == 0? once_node_set_contest_in_group (node, "\xff", ONCE_TEXT)
+        : strcmp (argument, "peer") == 0? once_node_whisper (node, NULL, "x", &one, 1, 0, 0)
+        : strcmp (argument, "content") == 0? once_node_whisper (node, peer_named ("nobody"), NULL, &one, 1, 0, 0)
+        : 0;
+    once_data_t said = { 0, 0 };
+    setenv ("SAID", argument, 1);
+    if (code == 0) {
+        if (!strstr ("status groups headers shared identity", argument))
+            wrong ("it did not fail");
+        return;
+    }
+    if (code != ONCE_ERR_ARGUMENT)
+        wrong (once_error_name (code));
+    must (once_message (node, code, &said));
+    setenv ("SAID", said.data, 1);
+    once_free (&said);
+}
+
 static void
 tell (const char *word)
 {
@@ -481,6 +524,19 @@ run (char **words, int count)
     else
     if (strcmp (verb, "nothing") == 0)
         nothing (words [1]);
+    else
+    if (strcmp (verb, "methods") == 0)
+        methods ();
+    else
+    if (strcmp (verb, "ping") == 0) {
+        uint64_t took = 0;
+        must (once_node_ping (node, peer_named (words [1]), 10000, 0, &took));
+        if (took == 0)
+            wrong ("it took no time");
+    }
+    else
+    if (strcmp (verb, "wrong") == 0)
+        mistake (words [1]);
     else
     if (strcmp (verb, "die") == 0)
         kill (getpid (), SIGKILL);

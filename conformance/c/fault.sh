@@ -7,4 +7,4 @@ sed -i 's/entry->data = (const char \*) list->at + 4;/entry->data = (const char 
 grep -q 'list->at + 5;' "$into/include/once.h"
 export PKG_CONFIG_PATH=$into/lib/pkgconfig
 # shellcheck disable=SC2046
-gcc -std=gnu11 -w "$here/driver.c" -o "$into/driver" $(pkg-config --cflags --libs once) -pthread -Wl,-rpath,"$into/lib"
+gcc -std=gnu11 -w -I"$into" "$here/driver.c" -o "$into/driver" $(pkg-config --cflags --libs once) -pthread -Wl,-rpath,"$into/lib"

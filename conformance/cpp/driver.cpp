@@ -74,6 +74,9 @@ public:
         else if (has ("sethead")) node_.set_header (words [1], words [2]);
         else if (has ("whisper")) node_.whisper (peer (words [1]), frames (words, 2));
         else if (has ("nothing")) fails ("argument", {"whisper", "nobody"}, timeout);    // a vector is always there
+        else if (has ("ping")) demand (node_.ping (peer (words [1]), timeout) > 0, "it took no time");
+        else if (has ("methods")) methods ();
+        else if (has ("wrong")) wrong (words [1]);
         else if (has ("ask")) answered_ = node_.ask (peer (words [1]), frames (words, 2));
         else if (has ("answer")) demand (answered_.status == std::stoul (words [1]) && answered_.msg == frames (words, 2), "the answer is another");
         else if (has ("reply")) node_.reply (question_, static_cast<uint32_t> (std::stoul (words [1])), frames (words, 2));
@@ -168,6 +171,52 @@ private:
         catch (const once::Error &error) {
             said_ = error.what ();
             demand (name == once_error_name (error.code), said_);
+            return;
+        }
+        throw Failure ("it did not fail");
+    }
+
+    //  Names each method of methods.txt, so that what is missing does not compile, and gets
+    //  what takes no argument.
+    void methods ()
+    {
+        once::Network network (directory_ + "/network");
+        network.invite ("ben", "", once::UUID (), 1);
+        once::Files files (node_);
+        once::Transfer transfer = files.offer (peer ("ben"));
+        once::Identity identity;
+        once::Server server;
+        once::View view = node_.snapshot ();
+        demand (!once::Node::interfaces ().empty () && network.members ().size () == 1, "there are others");
+        const once::Node &node = node_;
+        using node_t = once::Node; using event_t = once::Event; using peer_t = once::Peer; using view_t = once::View;
+        using interface_t = once::Interface; using network_t = once::Network; using member_t = once::Member;
+        using identity_t = once::Identity; using files_t = once::Files; using transfer_t = once::Transfer; using server_t = once::Server;
+#define METHOD(of, name) (void) &of ## _t::name;
+#define FIELD METHOD
+#define LOOKUP METHOD
+#define SINGLETON METHOD
+#define HANDLER METHOD
+#define GET(of, name) try { of.name (); } catch (const once::Error &error) { demand (*once_error_name (error.code), #name); }
+#include "methods.inc"
+    }
+
+    void wrong (const std::string &argument)
+    {
+        said_ = argument == "contest"? "group": argument;   // what follows is of types that hold what is wrong
+        try {
+            if (argument == "security") node_.set_security (static_cast<once_node_security_t> (258));
+            else if (argument == "port") node_.set_port (INT64_MIN);
+            else if (argument == "interval") node_.set_interval (std::chrono::milliseconds (-1));
+            else if (argument == "timeout") node_.flush (-2);
+            else if (argument == "group") node_.join ("");
+            else if (argument == "contest") node_.set_contest_in_group ("\xff");
+            else if (argument == "content") node_.whisper (peer ("nobody"), std::vector<std::string> ());
+            else return;
+        }
+        catch (const once::Error &error) {
+            said_ = error.what ();
+            demand (error.code == ONCE_ERR_ARGUMENT, said_);
             return;
         }
         throw Failure ("it did not fail");

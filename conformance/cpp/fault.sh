@@ -7,4 +7,4 @@ sed -i 's/all.push_back (text_of (entry));/all.push_back (text_of (entry).erase 
 grep -q 'erase (0, 1)' "$into/include/once_base.hpp"
 export PKG_CONFIG_PATH=$into/lib/pkgconfig
 # shellcheck disable=SC2046
-g++ -std=c++17 -w "$here/driver.cpp" -o "$into/driver" $(pkg-config --cflags --libs once) -pthread -Wl,-rpath,"$into/lib"
+g++ -std=c++17 -w -I"$into" "$here/driver.cpp" -o "$into/driver" $(pkg-config --cflags --libs once) -pthread -Wl,-rpath,"$into/lib"

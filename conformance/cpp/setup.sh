@@ -8,5 +8,8 @@ for tool in g++ pkg-config; do
 done
 bash "$here/../../bindings/c/install.sh" install bin/lib '' "$into"
 export PKG_CONFIG_PATH=$into/lib/pkgconfig
+# What names each method of the list, so that one that is missing does not compile, and calls
+# what gets something.
+awk '/^once_/ { print toupper($3) " (" substr($1, 6) ", " $2 ")" }' "$here/../methods.txt" >"$into/methods.inc"
 # shellcheck disable=SC2046,SC2086
-g++ -std=c++17 -O1 -g -Wall -Wextra ${SANITIZE-} "$here/driver.cpp" -o "$into/driver" $(pkg-config --cflags --libs once) -pthread -Wl,-rpath,"$into/lib"
+g++ -std=c++17 -O1 -g -Wall -Wextra ${SANITIZE-} -I"$into" "$here/driver.cpp" -o "$into/driver" $(pkg-config --cflags --libs once) -pthread -Wl,-rpath,"$into/lib"

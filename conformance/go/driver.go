@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/bindings/go/libonce"
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
@@ -185,6 +187,65 @@ func (d *driver) fails(name string, words []string, timeout time.Duration) error
 	return nil
 }
 
+// methods fails unless libonce has each method of a list; its functions that need no object
+// are called by the package once, which would not compile.
+func methods(list string) error {
+	text, err := os.ReadFile(list)
+	if err != nil {
+		return err
+	}
+	of := map[string]reflect.Type{}
+	for _, one := range []any{
+		&libonce.Node{}, libonce.Event{}, libonce.Peer{}, &libonce.View{}, libonce.Interface{}, &libonce.Network{},
+		libonce.Member{}, &libonce.Identity{}, &libonce.Files{}, libonce.Transfer{}, &libonce.Server{},
+	} {
+		kind := reflect.TypeOf(one)
+		_, name, _ := strings.Cut(kind.String(), ".")
+		of["once_"+strings.ToLower(name)] = kind
+	}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		kind := of[words[0]]
+		if kind == nil || words[2] == "singleton" {
+			continue
+		}
+		name, found := strings.ReplaceAll(words[1], "_", ""), false
+		for i := range kind.NumMethod() {
+			found = found || strings.EqualFold(kind.Method(i).Name, name)
+		}
+		if !found {
+			return fmt.Errorf("there is no %s", line)
+		}
+	}
+	return nil
+}
+
+// wrong starts a node with a setting that is wrong; other mistakes do not compile, or are
+// seen to by the package's own tests.
+func (d *driver) wrong(argument string) error {
+	config := d.config
+	switch argument {
+	case "security":
+		config.Security = 99
+	case "port":
+		config.BeaconPort = 70000
+	case "interval":
+		config.Interval = -time.Millisecond
+	case "contest":
+		argument = "group"
+		fallthrough
+	default:
+		d.said = argument
+		return nil
+	}
+	_, err := once.Start(context.Background(), config)
+	if !errors.Is(err, once.ErrArgument) {
+		return fmt.Errorf("it failed otherwise: %w", err)
+	}
+	d.said = strings.ToLower(err.Error())
+	return nil
+}
+
 func tell(word string) error {
 	fmt.Println(word)
 	_, err := bufio.NewReader(os.Stdin).ReadString('\n')
@@ -261,6 +322,16 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 			return errors.New("it did not fail")
 		}
 		return nil
+	case "ping":
+		took, err := d.node.Ping(ctx, d.peer(args[0]))
+		if err == nil && took <= 0 {
+			return errors.New("it took no time")
+		}
+		return err
+	case "methods":
+		return methods(filepath.Join(filepath.Dir(os.Args[1]), "methods.txt"))
+	case "wrong":
+		return d.wrong(args[0])
 	case "ask":
 		return d.ask(ctx, args)
 	case "answer":

@@ -2,9 +2,14 @@ import io.github.sjohnr.once.Cancel;
 import io.github.sjohnr.once.Code;
 import io.github.sjohnr.once.Event;
 import io.github.sjohnr.once.Identity;
+import io.github.sjohnr.once.Network;
 import io.github.sjohnr.once.Node;
 import io.github.sjohnr.once.OnceException;
 import io.github.sjohnr.once.Peer;
+import io.github.sjohnr.once.Server;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +28,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class Driver {
     private static final Duration LONG = Duration.ofSeconds(10);
 
+    private final Path list; // of methods
     private final int port;
     private final String directory;
     private final Map<String, Peer> peers = new HashMap<>();
@@ -32,13 +38,14 @@ final class Driver {
     private Event answered;
     private String said = "";
 
-    private Driver(int port, String directory) {
+    private Driver(Path list, int port, String directory) {
+        this.list = list;
         this.port = port;
         this.directory = directory;
     }
 
     public static void main(String[] args) throws Exception {
-        Driver driver = new Driver(Integer.parseInt(args[3]), args[4]);
+        Driver driver = new Driver(Path.of(args[0]).resolveSibling("methods.txt"), Integer.parseInt(args[3]), args[4]);
         String now = "";
         for (String line : Files.readAllLines(Path.of(args[0]))) {
             List<String> words = Arrays.asList(line.split(" ", -1));
@@ -147,6 +154,10 @@ final class Driver {
             must(e.code().name().equals(name.toUpperCase().replace('-', '_')), e.code() + ": " + e.getMessage());
             said = e.getMessage();
             return;
+        } catch (IllegalArgumentException e) {
+            must(name.equals("argument"), e);
+            said = e.getMessage();
+            return;
         }
         throw new AssertionError(words.get(0) + " did not fail");
     }
@@ -156,6 +167,59 @@ final class Driver {
         try {
             node.whisper(where.equals("peer") ? null : peer("nobody"), content, null, null);
         } catch (NullPointerException e) {
+            return;
+        }
+        throw new AssertionError("it did not fail");
+    }
+
+    /** There is each method of the list, and what gets something gets it. */
+    private void methods(Path list) throws Exception {
+        Network network = new Network(directory + "/network");
+        network.invite("ben", "", new UUID(0, 0), 1);
+        io.github.sjohnr.once.Files files = new io.github.sjohnr.once.Files(node);
+        Map<String, Object> of = new HashMap<>();
+        for (Object one : List.of(node, node.snapshot(), last, last.peer(), Node.interfaces().get(0), network, network.members().get(0), new Identity(""), files, files.offer(last.peer()), new Server(""))) {
+            of.put(one.getClass().getSimpleName().toLowerCase(), one);
+        }
+        for (String line : Files.readAllLines(list)) {
+            String[] words = line.split(" ");
+            Object one = of.get(words[0].replace("once_", ""));
+            if (one == null) {
+                must(line.startsWith("#"), line);
+                continue;
+            }
+            String name = words[1].replace("_", "");
+            Method method = Arrays.stream(one.getClass().getDeclaredMethods()).filter(each -> Modifier.isPublic(each.getModifiers()) && each.getName().equalsIgnoreCase(name)).findFirst().orElse(null);
+            must(method != null, "there is no " + line);
+            if (words[2].equals("get")) {
+                try {
+                    method.invoke(one);
+                } catch (InvocationTargetException e) {
+                    must(e.getCause() instanceof OnceException, e.getCause());
+                }
+            }
+        }
+    }
+
+    private void wrong(String argument) throws Exception {
+        Class<? extends Exception> kind = IllegalArgumentException.class;
+        try {
+            switch (argument) {
+            case "security": kind = NullPointerException.class; node.setSecurity(null); break;
+            case "port": node.setPort(Long.MAX_VALUE); break;
+            case "status": node.reply(1, 1L << 32, "x"); break;
+            case "interval": node.setInterval(Duration.ofNanos(-1)); break;
+            case "timeout": node.flush(Duration.ofNanos(-1), null); break;
+            case "group": kind = NullPointerException.class; node.join(null); break;
+            case "contest": argument = "group"; node.setContestInGroup("\ud800"); break;
+            case "peer": kind = NullPointerException.class; node.whisper((UUID) null, "x"); break;
+            case "identity": kind = NullPointerException.class; node.setIdentity(null); break;
+            case "content": kind = NullPointerException.class; node.whisper(new UUID(0, 7), new byte[1], null); break;
+            default: said = argument; return; // which javac refuses
+            }
+        } catch (IllegalArgumentException | NullPointerException e) {
+            must(kind.isInstance(e), e);
+            said = e.getMessage();
             return;
         }
         throw new AssertionError("it did not fail");
@@ -207,6 +271,9 @@ final class Driver {
         case "sethead": node.setHeader(first, second); break;
         case "whisper": node.whisper(peer(first), frames(rest.subList(1, rest.size())), timeout, null); break;
         case "nothing": nothing(first); break;
+        case "ping": must(node.ping(peer(first), timeout, null) > 0, "it took no time"); break;
+        case "methods": methods(list); break;
+        case "wrong": wrong(first); break;
         case "ask": answered = node.ask(peer(first), frames(rest.subList(1, rest.size())), timeout, null); break;
         case "answer":
             must(answered.status() == Long.parseLong(first), answered.status());

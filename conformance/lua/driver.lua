@@ -98,6 +98,49 @@ function verbs.nothing(words)
   local who = words[1] ~= "peer" and peer("nobody") or nil
   assert(not pcall(node.whisper, node, who, content), "it did not fail")
 end
+local mistakes = {
+  security = function() node:set_security("none") end,
+  port = function() node:set_port(2^70) end,
+  status = function() node:reply(1, 2^32, "x") end,
+  interval = function() node:set_interval(-0.001) end,
+  timeout = function() node:flush(-0.001) end,
+  groups = function() make("ben", {groups = "room"}) end,
+  headers = function() make("ben", {headers = "city"}) end,
+  group = function() node:join(5) end,
+  contest = function() node:set_contest_in_group("\255") end,
+  peer = function() node:whisper("x", "x") end,
+  shared = function() node:set_shared("no") end,
+  identity = function() node:set_identity(node) end,
+  content = function() node:whisper(peer("nobody"), {5}) end,
+}
+function verbs.wrong(words)
+  local ok, err = pcall(mistakes[words[1]])
+  assert(not ok, "it did not fail")
+  assert(err.name == "argument", err)
+  said = err.message
+end
+function verbs.ping(words, timeout) assert(node:ping(peer(words[1]), timeout) > 0) end
+function verbs.methods()
+  local network = once.Network.new(directory .. "/network")
+  network:invite("ben", "", "00000000-0000-0000-0000-000000000000", 1)
+  local files = once.Files.new(node)
+  local of = {
+    once_node = node, once_view = node:snapshot(), once_event = last, once_peer = last.peer,
+    once_interface = once.Node.interfaces()[1], once_network = network, once_member = network:members()[1],
+    once_identity = once.Identity.new(), once_files = files, once_transfer = files:offer(last.peer), once_server = once.Server.new(),
+  }
+  for line in io.lines(file:match("^.*/") .. "methods.txt") do
+    local owner, name, kind = line:match("^(once_%w+) ([%w_]+) (%w+)$")
+    if owner and kind ~= "handler" then -- there are no handlers
+      -- a field that says nothing is nil
+      assert(kind == "field" or of[owner][name] ~= nil, "there is no " .. line)
+      if kind == "get" then
+        local ok, err = pcall(of[owner][name], of[owner])
+        assert(ok or type(err) == "table" and err.name, err)
+      end
+    end
+  end
+end
 function verbs.ask(words) answered = node:ask(peer(words[1]), frames(words, 2)) end
 function verbs.answer(words)
   local wanted = frames(words, 2)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the two files and the library where LuaJIT looks, and the driver beside them.
+# Puts the files and the library where LuaJIT looks, and the driver beside them.
 set -euo pipefail
 into=$1
 here=$(dirname "$(readlink -f "$0")")

@@ -62,12 +62,57 @@ async function fails (name, words, options) {
   try {
     await run(words, options)
   } catch (error) {
-    if (!(error instanceof once.OnceError)) throw error
+    if (!(error instanceof (name === 'argument' ? RangeError : once.OnceError))) throw error
     assert.equal(error.code, name.toUpperCase().replaceAll('-', '_'), error.message)
     said = error.message
     return
   }
   assert.fail(`${words[0]} did not fail`)
+}
+
+async function wrong (argument) {
+  const nobody = peer('nobody')
+  const [kind, call] = {
+    security: [RangeError, () => node.setSecurity('none')],
+    port: [RangeError, () => node.setPort(2 ** 70)],
+    status: [RangeError, () => node.reply(1n, 2 ** 32, 'x')],
+    interval: [RangeError, () => node.setInterval(-1)],
+    timeout: [RangeError, () => node.flush({ timeout: -1 })],
+    groups: [TypeError, () => make('ben', { groups: 'room' })],
+    headers: [TypeError, () => make('ben', { headers: 'city' })],
+    group: [TypeError, () => node.join(5)],
+    contest: [RangeError, () => node.setContestInGroup('\ud800')],
+    peer: [RangeError, () => node.whisper('x', 'x')],
+    shared: [TypeError, () => node.setShared('no')],
+    identity: [TypeError, () => node.setIdentity(node)],
+    content: [TypeError, () => node.whisper(nobody, [5])]
+  }[argument]
+  await assert.rejects(async () => await call(), (error) => {
+    said = error.message
+    return error instanceof kind
+  })
+}
+
+function methods () {
+  const network = new once.Network(path.join(directory, 'network'))
+  network.invite('ben', '', '00000000-0000-0000-0000-000000000000', 1)
+  const files = new once.Files(node)
+  const objects = [node, node.snapshot(), last, last.peer, once.Node.interfaces()[0], network, network.members()[0]]
+  objects.push(identity(''), files, files.offer(last.peer), new once.Server())
+  const of = new Map(objects.map((one) => [one.constructor.name, one]))
+  for (const line of fs.readFileSync(path.join(path.dirname(file), 'methods.txt'), 'utf8').split('\n')) {
+    if (line === '' || line.startsWith('#')) continue
+    const [owner, words, kind] = line.split(' ')
+    const one = of.get(owner[5].toUpperCase() + owner.slice(6))
+    const name = words.replace(/_(.)/g, (_, letter) => letter.toUpperCase())
+    assert(name in (kind === 'singleton' ? one.constructor : one), `there is no ${line}`)
+    if (kind !== 'get') continue
+    try {
+      if (typeof one[name] === 'function') one[name]()
+    } catch (error) {
+      if (!(error instanceof once.OnceError)) throw error
+    }
+  }
 }
 
 async function twice () {
@@ -103,6 +148,9 @@ async function run ([verb, ...args], options = { timeout: 10000 }) {
       const [to, content] = { peer: [null, 'x'], content: [peer('nobody'), null], frame: [peer('nobody'), [null]] }[args[0]]
       return await assert.rejects(node.whisper(to, content), TypeError)
     }
+    case 'ping': return assert(await node.ping(peer(args[0]), options) > 0n)
+    case 'methods': return methods()
+    case 'wrong': return await wrong(args[0])
     case 'ask': answered = await node.ask(peer(args[0]), args.slice(1).map(frame)); return
     case 'answer':
       assert.equal(answered.status, args[0])

@@ -13,4 +13,4 @@ npm install --silent --no-audit --no-fund "$package" >&2 || { echo "npm cannot g
 cp "$here/driver.js" .
 printf '#!/bin/sh\ncd "%s" && exec node driver.js "$@"\n' "$into" >driver
 chmod +x driver
-echo "$into/node_modules/at-once/abi.js" >decoder
+echo "$into/node_modules/at-once/crossing.js" >decoder

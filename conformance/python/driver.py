@@ -11,6 +11,12 @@ import warnings
 import once
 
 
+def listed():
+    """The methods that there must be, each with its class and kind."""
+    lines = open(os.path.join(os.path.dirname(sys.argv[1]), "methods.txt"), encoding="utf-8")
+    return [line.split() for line in lines if not line.startswith("#")]
+
+
 def frame(word):
     kind, _, value = word.partition(":")
     if kind == "fill":
@@ -89,6 +95,49 @@ class Driver:
         except TypeError:
             return
         raise AssertionError("it did not fail")
+
+    def wrong(self, argument):
+        calls = {
+            "security": (once.ArgumentError, lambda: self.own.set_security(258)),
+            "port": (once.ArgumentError, lambda: self.own.set_port(1 << 70)),
+            "status": (once.ArgumentError, lambda: self.own.reply(1, 1 << 32, b"x")),
+            "interval": (once.ArgumentError, lambda: self.own.set_interval(-0.001)),
+            "timeout": (once.ArgumentError, lambda: self.own.flush(timeout=-0.001)),
+            "groups": (TypeError, lambda: self.make("ben", groups="room")),
+            "headers": (TypeError, lambda: self.make("ben", headers="city")),
+            "group": (TypeError, lambda: self.own.join(5)),
+            "contest": (once.ArgumentError, lambda: self.own.set_contest_in_group("\udcff")),
+            "peer": (once.ArgumentError, lambda: self.own.whisper("x", b"x")),
+            "shared": (TypeError, lambda: self.own.set_shared("no")),
+            "identity": (TypeError, lambda: self.own.set_identity(self.own)),
+            "content": (TypeError, lambda: self.own.whisper(uuid.UUID(int=7), [5])),
+        }
+        kind, call = calls[argument]
+        try:
+            call()
+        except kind as error:
+            self.said = str(error)
+            return
+        raise AssertionError("it did not fail")
+
+    def ping(self, peer):
+        assert self.own.ping(self.peers[peer], timeout=10) > 0
+
+    def methods(self):
+        network = once.Network(os.path.join(self.directory, "network"))
+        network.invite("ben", "", uuid.UUID(int=0), 1)
+        files = once.Files(self.own)
+        objects = [self.own, self.own.snapshot(), self.last, self.last.peer, once.Node.interfaces()[0], network, network.members()[0]]
+        objects += [once.Identity(), files, files.offer(self.last.peer), once.Server()]
+        of = {type(one).__name__: one for one in objects}
+        for owner, name, kind in listed():
+            one = of[owner[len("once_") :].capitalize()]
+            try:
+                found = getattr(one, name)
+                if kind == "get" and callable(found):
+                    found()
+            except once.OnceError:
+                assert hasattr(type(one), name)
 
     def ask(self, peer, *frames):
         to = uuid.UUID(int=7) if peer == "nobody" else self.own.uuid if peer == "self" else self.peers[peer]

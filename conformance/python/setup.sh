@@ -8,4 +8,4 @@ python3 -m venv "$into/venv" || { echo "Python has no venv here: apt-get install
 cp "$here/driver.py" "$into"
 printf '#!/bin/sh\nexec "%s/venv/bin/python" "%s/driver.py" "$@"\n' "$into" "$into" >"$into/driver"
 chmod +x "$into/driver"
-echo "$into"/venv/lib/python3*/site-packages/once/_abi.py >"$into/decoder"
+echo "$into"/venv/lib/python3*/site-packages/once/_crossing.py >"$into/decoder"

@@ -24,6 +24,9 @@ class Driver
     when "sethead" then @node.set_header(first, rest[0])
     when "whisper" then @node.whisper(peer(first), frames(rest), timeout: timeout)
     when "nothing" then nothing(first)
+    when "ping" then must(@node.ping(peer(first), timeout: timeout).positive?, "it took no time")
+    when "methods" then methods_are_there
+    when "wrong" then wrong(first)
     when "ask" then @answered = @node.ask(peer(first), frames(rest), timeout: timeout)
     when "answer" then must(@answered.status == first.to_i && @answered.msg == frames(rest), "the answer is another")
     when "reply" then @node.reply(@last.question, first.to_i, frames(rest), timeout: timeout)
@@ -103,6 +106,9 @@ class Driver
   rescue Once::Error => e
     must(e.name == name.tr("-", "_").to_sym, e)
     @said = e.message
+  rescue ArgumentError => e
+    must(name == "argument", e)
+    @said = e.message
   else
     raise "it did not fail"
   end
@@ -110,8 +116,50 @@ class Driver
   def nothing(where)
     content = { "content" => nil, "frame" => [nil] }.fetch(where, "x")
     @node.whisper(where == "peer" ? nil : NOBODY, content)
-  rescue NoMethodError
+  rescue TypeError
     nil
+  else
+    raise "it did not fail"
+  end
+
+  def methods_are_there
+    network = Once::Network.new(File.join(@directory, "network"))
+    network.invite("ben", "", "00000000-0000-0000-0000-000000000000", 1)
+    files = Once::Files.new(@node)
+    objects = [@node, @node.snapshot, @last, @last.peer, Once::Node.interfaces[0], network, network.members[0]]
+    objects += [Once::Identity.new, files, files.offer(@last.peer), Once::Server.new]
+    of = objects.to_h { |one| [one.class.name, one] }
+    File.foreach(File.join(File.dirname(ARGV[0]), "methods.txt"), chomp: true) do |line|
+      owner, name, kind = line.split
+      next if owner == "#" || kind == "handler"
+
+      one = of.fetch("Once::#{owner.delete_prefix("once_").capitalize}")
+      must((kind == "singleton" ? one.class.singleton_class : one.class).method_defined?(name, false), "there is no #{line}")
+      one.public_send(name) if kind == "get"
+    rescue Once::Error
+      nil
+    end
+  end
+
+  def wrong(argument)
+    kind, call = {
+      "security" => [ArgumentError, -> { @node.set_security(:none) }],
+      "port" => [ArgumentError, -> { @node.set_port(2**70) }],
+      "status" => [ArgumentError, -> { @node.reply(1, 2**32, "x") }],
+      "interval" => [ArgumentError, -> { @node.set_interval(-0.001) }],
+      "timeout" => [ArgumentError, -> { @node.flush(timeout: -0.001) }],
+      "groups" => [TypeError, -> { make("ben", groups: "room") }],
+      "headers" => [TypeError, -> { make("ben", headers: "city") }],
+      "group" => [TypeError, -> { @node.join(5) }],
+      "contest" => [ArgumentError, -> { @node.set_contest_in_group("\xff") }],
+      "peer" => [ArgumentError, -> { @node.whisper("x", "x") }],
+      "shared" => [TypeError, -> { @node.set_shared("no") }],
+      "identity" => [TypeError, -> { @node.set_identity(@node) }],
+      "content" => [TypeError, -> { @node.whisper(NOBODY, [5]) }],
+    }.fetch(argument)
+    call.call
+  rescue kind => e
+    @said = e.message
   else
     raise "it did not fail"
   end

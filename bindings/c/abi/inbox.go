@@ -27,9 +27,11 @@ type Inbox struct {
 	brisk   bool // events came soon after they were last waited for
 	writer  Writer
 
-	mu   sync.Mutex
-	pump *pump // once there is a descriptor
-	done bool
+	mu      sync.Mutex
+	pump    *pump   // once there is a descriptor
+	by      *Call   // that waits for events, or nil
+	arrived *Events // what it has brought, and nobody has had yet
+	done    bool
 }
 
 // NewInbox returns the inbox of a node whose events receive returns.
@@ -86,22 +88,58 @@ func (e *Entry) ReadOne(timeout int64, cancel uint64) ([]byte, int) {
 	return w.buf, 0
 }
 
-// fill sees to it that there is an event to hand out. A thread of C that Go puts to sleep
-// takes long to wake, and so does setting a clock: it looks out for events for a while
-// first, if it had not to wait for long the last time.
+// fill sees to it that there is an event to hand out.
 func (e *Entry) fill(timeout int64, cancel uint64) int {
-	if _, _, code := Of[*Cancel](cancel); code != 0 && cancel != 0 {
+	if code := e.within(timeout); code != 0 {
 		return code
 	}
 	in := e.Inbox
+	if c := CallOf(cancel); c != nil {
+		return e.fillBy(c, timeout)
+	}
+	if _, _, code := Of[*Cancel](cancel); code != 0 && cancel != 0 {
+		return code
+	}
 	if in.next < in.rest.Size {
 		return 0
 	}
-	receive := in.receive
-	if p := in.pumped(); p != nil {
-		receive = p.take
+	receive, by := in.source()
+	if events := in.claim(); events != nil {
+		return e.filled(*events, nil)
 	}
-	begin := time.Now()
+	if by != nil {
+		return CodeBusy
+	}
+	return e.await(receive, timeout, cancel)
+}
+
+// fillBy is fill for a call, which receives what it waits for on behalf of all.
+func (e *Entry) fillBy(c *Call, timeout int64) int {
+	in := e.Inbox
+	for in.next >= in.rest.Size {
+		if events := in.claim(); events != nil {
+			return e.filled(*events, nil)
+		}
+		receive, by := in.source()
+		if by != nil && by != c {
+			return CodeBusy
+		}
+		_, code := c.Go(e, "recv", timeout, func() func(context.Context) (any, error) {
+			in.wait(c)
+			return func(ctx context.Context) (any, error) { return nil, in.arrive(receive(ctx)) }
+		})
+		if code != 0 {
+			return code
+		}
+	}
+	return 0
+}
+
+// await waits for events. A thread of C that Go puts to sleep takes long to wake, and so
+// does setting a clock: it looks out for events for a while first, if it had not to wait
+// for long the last time.
+func (e *Entry) await(receive func(context.Context) (Events, error), timeout int64, cancel uint64) int {
+	in, begin := e.Inbox, time.Now()
 	for in.brisk && timeout != 0 && time.Since(begin) < lookout {
 		if events, err := receive(expired); !errors.Is(err, context.DeadlineExceeded) {
 			return e.filled(events, err)
@@ -118,6 +156,43 @@ func (e *Entry) fill(timeout int64, cancel uint64) int {
 	events, err := receive(ctx)
 	in.brisk = time.Since(begin) < 4*lookout
 	return e.filled(events, err)
+}
+
+// source returns where events come from, and the call that waits for them, if any.
+func (in *Inbox) source() (func(context.Context) (Events, error), *Call) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.pump != nil {
+		return in.pump.take, in.by
+	}
+	return in.receive, in.by
+}
+
+// wait notes that a call waits for events; what the one before it has brought stays.
+func (in *Inbox) wait(c *Call) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.by = c
+}
+
+// arrive keeps what a call has received until somebody has it, or returns why it has not.
+func (in *Inbox) arrive(events Events, err error) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.by = nil
+	if err == nil {
+		in.arrived = &events
+	}
+	return err
+}
+
+// claim returns what a call has brought, once, or nil.
+func (in *Inbox) claim() *Events {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	events := in.arrived
+	in.arrived = nil
+	return events
 }
 
 func (e *Entry) filled(events Events, err error) int {
@@ -155,11 +230,11 @@ func (e *Entry) Descriptor() (int, int) {
 		return -1, CodeHandle
 	}
 	if in.pump == nil {
-		if !in.reading.TryLock() { // the reader would wait for what the pump takes
+		if in.by != nil || !in.reading.TryLock() { // the reader would wait for what the pump takes
 			return -1, CodeBusy
 		}
 		defer in.reading.Unlock()
-		p, err := newPump(e.ctx, in.receive, in.next < in.rest.Size)
+		p, err := newPump(e.ctx, in.receive, in.next < in.rest.Size || in.arrived != nil)
 		if err != nil {
 			return -1, e.Fail(err)
 		}

@@ -3,7 +3,9 @@ package abi
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -35,6 +37,13 @@ func (w *Writer) Reset(buf []byte) {
 	if w.refs == nil {
 		w.refs = map[any]uint32{}
 	}
+}
+
+// One returns a record, and what it refers to, which comes before it.
+func One[T any](put func(*Writer, T) uint32, v T) []byte {
+	w := NewWriter()
+	put(w, v)
+	return w.buf
 }
 
 // Bytes returns what was written.
@@ -151,7 +160,16 @@ func (w *Writer) UUID(v uuid.UUID) {
 	}
 }
 
+// utf8Of returns a text with U+FFFD in place of what is no UTF-8: peers may say such.
+func utf8Of(v string) string {
+	if utf8.ValidString(v) {
+		return v
+	}
+	return strings.ToValidUTF8(v, "\ufffd")
+}
+
 func (w *Writer) Text(v string) {
+	v = utf8Of(v)
 	w.Uint32(uint32(len(v)))
 	copy(w.room(len(v)), v)
 }
@@ -166,7 +184,7 @@ func entry[T string | []byte](w *Writer, v T) {
 func (w *Writer) Texts(v []string) {
 	w.Uint32(uint32(len(v)))
 	for _, text := range v {
-		entry(w, text)
+		entry(w, utf8Of(text))
 	}
 }
 
@@ -181,8 +199,8 @@ func (w *Writer) Frames(v [][]byte) {
 func (w *Writer) Map(v map[string]string) {
 	w.Uint32(uint32(len(v)))
 	for _, key := range sorted(v) {
-		entry(w, key)
-		entry(w, v[key])
+		entry(w, utf8Of(key))
+		entry(w, utf8Of(v[key]))
 	}
 }
 
@@ -190,7 +208,7 @@ func (w *Writer) Map(v map[string]string) {
 func (w *Writer) Numbers(v map[string]uint64) {
 	w.Uint32(uint32(len(v)))
 	for _, key := range sorted(v) {
-		entry(w, key)
+		entry(w, utf8Of(key))
 		var number [8]byte
 		binary.BigEndian.PutUint64(number[:], v[key])
 		entry(w, number[:])

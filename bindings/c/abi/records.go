@@ -7,14 +7,18 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m500cdb2d149360ac"
+	Model  = "m2d1846f918cf0856"
 )
+
+// Longest is the longest timeout, in milliseconds.
+const Longest = 1099511627776
 
 // Codes of errors that have no name in the class models.
 const (
 	CodeFailed   = -981162 // something else went wrong; the message says what
 	CodeTimedOut = -74619  // the wait was over before that was done
 	CodeCanceled = -510448 // the wait was canceled, or what was waited for was closed
+	CodePending  = -506252 // the call goes on, and has no outcome yet: call again with what it was given
 	CodeHandle   = -381935 // the handle is of nothing, of something else, or closed
 	CodeBusy     = -80378  // another thread receives from this node: receive in one thread at a time
 	CodeRoom     = -551132 // the buffer has no room for the next event: call again with as much as is said
@@ -81,6 +85,7 @@ var Texts = map[int]string{
 	-981162: "something else went wrong; the message says what",
 	-74619:  "the wait was over before that was done",
 	-510448: "the wait was canceled, or what was waited for was closed",
+	-506252: "the call goes on, and has no outcome yet: call again with what it was given",
 	-381935: "the handle is of nothing, of something else, or closed",
 	-80378:  "another thread receives from this node: receive in one thread at a time",
 	-551132: "the buffer has no room for the next event: call again with as much as is said",

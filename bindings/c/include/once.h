@@ -25,16 +25,38 @@
 // What events in a buffer of the caller point to is in that buffer.
 //
 // TEXTS. A text is UTF-8, with its size in octets, or ONCE_TEXT if it ends in
-// a zero. A null pointer is an empty text.
+// a zero. A null pointer is an empty text. One that is no UTF-8 is refused,
+// with ONCE_ERR_ARGUMENT. RFC 36 does not ask that the names of nodes, groups
+// and headers be UTF-8: where a peer's are not, the library gives U+FFFD in
+// place of what is none. Such a group cannot be joined from here, and all else
+// works: a peer goes by its UUID. The content of messages is octets.
 //
 // CONTENT. Content of a message is its frames one after the other, their sizes
 // in octets, and how many there are.
 //
-// WAITS. A call that may wait has a timeout in milliseconds, ONCE_FOREVER for
-// none, and something that cancels it, from once_cancel_new, or 0 for nothing.
-// once_cancel ends all calls that wait with it, now and from then on. A thread
-// that waits for events stays awake for up to 50 microseconds if those before
-// came soon, and then sleeps.
+// WAITS. A call that may wait has a timeout in milliseconds, at most
+// ONCE_LONGEST, or ONCE_FOREVER for none, and something that cancels it, from
+// once_cancel_new, or 0 for nothing. once_cancel ends all calls that wait with
+// it, now and from then on. A thread that waits for events stays awake for up
+// to 50 microseconds if those before came soon, and then sleeps.
+//
+// CALLS. A call that may wait need not hold a thread: give it what
+// once_call_new makes in place of what cancels it. It copies its arguments,
+// and if it has no outcome when its timeout is over, which may be 0, it
+// returns ONCE_ERR_PENDING and goes on. Make the same call again, with the
+// same arguments, to wait further; nothing is done twice. Or take from
+// once_calls_next, in one thread for all calls, which of them has an outcome,
+// and make the same call again with a timeout of 0. It may return
+// ONCE_ERR_PENDING even then, and is told anew. When it has returned anything
+// else, another call may begin. The call ends when the timeout of
+// once_call_new is over, and by once_cancel. once_close ends it, too, and
+// waits for that; an outcome that nobody has taken is lost then, but for
+// events, which the next call receives.
+//
+// ARGUMENTS. An argument that is out of the limits that its function states is
+// refused, with ONCE_ERR_ARGUMENT, and once_message names it: a number or a
+// time out of its range, a value that its enumeration does not have, a text or
+// content that is too long, or is not there.
 //
 // THREADS. All functions may be called from any thread. Nothing calls the
 // program back from another thread, but for the handlers that it sets itself.
@@ -67,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m500cdb2d149360ac"
+#define ONCE_MODEL "m2d1846f918cf0856"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -75,12 +97,16 @@ extern "C" {
 // The timeout of a wait without one.
 #define ONCE_FOREVER ((int64_t) -1)
 
+// The longest timeout, in milliseconds.
+#define ONCE_LONGEST ((int64_t) 1099511627776)
+
 // Codes of errors.
 enum {
     ONCE_OK = 0,
     ONCE_ERR_FAILED = -981162, // something else went wrong; the message says what
     ONCE_ERR_TIMED_OUT = -74619, // the wait was over before that was done
     ONCE_ERR_CANCELED = -510448, // the wait was canceled, or what was waited for was closed
+    ONCE_ERR_PENDING = -506252, // the call goes on, and has no outcome yet: call again with what it was given
     ONCE_ERR_HANDLE = -381935, // the handle is of nothing, of something else, or closed
     ONCE_ERR_BUSY = -80378, // another thread receives from this node: receive in one thread at a time
     ONCE_ERR_ROOM = -551132, // the buffer has no room for the next event: call again with as much as is said
@@ -150,6 +176,7 @@ typedef struct { const char *data; size_t size; } once_text_t;
 typedef struct { const uint8_t *at; const uint8_t *end; uint32_t count; } once_list_t;
 
 typedef uint64_t once_cancel_t;
+typedef uint64_t once_calls_t; // calls that have an outcome
 typedef uint64_t once_node_t; // a node in an @Once network
 typedef uint64_t once_identity_t; // who a node is
 typedef uint64_t once_network_t; // the secret key of a network, which makes members
@@ -186,6 +213,18 @@ int once_cancel_new (once_cancel_t *result);
 // Ends all calls that wait with this, now and from then on; they return
 // ONCE_ERR_CANCELED.
 int once_cancel (once_cancel_t self);
+
+// Makes what a call goes on with while nobody waits for it: see CALLS above. It is given in
+// place of what cancels a call, which ends when timeout is over; cancel, from
+// once_cancel_new, cancels it too. When it has an outcome, once_calls_next of calls tells
+// that. Both may be 0.
+int once_call_new (int64_t timeout, once_cancel_t cancel, once_calls_t calls, once_cancel_t *result);
+
+// Makes a queue of calls that have an outcome; close it with once_close.
+int once_calls_new (once_calls_t *result);
+
+// Waits for the next call that has an outcome, and gives what was made for it.
+int once_calls_next (once_calls_t self, int64_t timeout, once_cancel_t cancel, once_cancel_t *result);
 
 // Gives what poll, epoll, kqueue and select find readable while events of a node wait. It
 // belongs to the node. ONCE_ERR_BUSY if another thread receives at the moment.
@@ -321,12 +360,12 @@ int once_node_set_certificate (once_node_t self, const char *file, size_t file_s
 // security.
 //   security: how; auto if it is not set
 // Errors: ErrStarted.
-int once_node_set_security (once_node_t self, uint8_t security);
+int once_node_set_security (once_node_t self, int64_t security);
 
 // Sets whom the node lets in. It fails if there is no such trust.
 //   trust: whom; open if it is not set
 // Errors: ErrStarted.
-int once_node_set_trust (once_node_t self, uint8_t trust);
+int once_node_set_trust (once_node_t self, int64_t trust);
 
 // Has content to and from a group always be sealed: peers without an identity
 // get none of it, and what they say in it is dropped. It fails if there are

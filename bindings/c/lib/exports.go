@@ -32,7 +32,11 @@ func openNode(object *libonce.Node, parent *abi.Entry, result *C.once_node_t) C.
 
 //export go_once_node_new
 func go_once_node_new(name *C.char, name_size C.size_t, result *C.once_node_t) C.int {
-	value, err := libonce.NewNode(text(name, name_size))
+	value_name, err := text("NewNode", "name", name, name_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NewNode(value_name)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -67,7 +71,11 @@ func go_once_node_join(self C.uint64_t, group *C.char, group_size C.size_t) C.in
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Join(text(group, group_size))))
+	value_group, err := text("Join", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Join(value_group)))
 }
 
 //export go_once_node_leave
@@ -76,7 +84,11 @@ func go_once_node_leave(self C.uint64_t, group *C.char, group_size C.size_t) C.i
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Leave(text(group, group_size))))
+	value_group, err := text("Leave", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Leave(value_group)))
 }
 
 //export go_once_node_set_contest_in_group
@@ -85,7 +97,11 @@ func go_once_node_set_contest_in_group(self C.uint64_t, group *C.char, group_siz
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetContestInGroup(text(group, group_size))))
+	value_group, err := text("SetContestInGroup", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetContestInGroup(value_group)))
 }
 
 //export go_once_node_set_header
@@ -94,7 +110,15 @@ func go_once_node_set_header(self C.uint64_t, name *C.char, name_size C.size_t, 
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetHeader(text(name, name_size), text(value, value_size))))
+	value_name, err := text("SetHeader", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_value, err := text("SetHeader", "value", value, value_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetHeader(value_name, value_value)))
 }
 
 //export go_once_node_unset_header
@@ -103,7 +127,11 @@ func go_once_node_unset_header(self C.uint64_t, name *C.char, name_size C.size_t
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.UnsetHeader(text(name, name_size))))
+	value_name, err := text("UnsetHeader", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.UnsetHeader(value_name)))
 }
 
 //export go_once_node_set_identity
@@ -143,25 +171,29 @@ func go_once_node_set_certificate(self C.uint64_t, file *C.char, file_size C.siz
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetCertificate(text(file, file_size))))
+	value_file, err := text("SetCertificate", "file", file, file_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetCertificate(value_file)))
 }
 
 //export go_once_node_set_security
-func go_once_node_set_security(self C.uint64_t, security C.uint8_t) C.int {
+func go_once_node_set_security(self C.uint64_t, security C.int64_t) C.int {
 	object, e, code := abi.Of[*libonce.Node](uint64(self))
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetSecurity(libonce.NodeSecurity(security))))
+	return C.int(e.Fail(object.SetSecurity(libonce.NodeSecurity(constant(security)))))
 }
 
 //export go_once_node_set_trust
-func go_once_node_set_trust(self C.uint64_t, trust C.uint8_t) C.int {
+func go_once_node_set_trust(self C.uint64_t, trust C.int64_t) C.int {
 	object, e, code := abi.Of[*libonce.Node](uint64(self))
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetTrust(libonce.NodeTrust(trust))))
+	return C.int(e.Fail(object.SetTrust(libonce.NodeTrust(constant(trust)))))
 }
 
 //export go_once_node_set_sealed
@@ -170,7 +202,11 @@ func go_once_node_set_sealed(self C.uint64_t, group *C.char, group_size C.size_t
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetSealed(text(group, group_size))))
+	value_group, err := text("SetSealed", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetSealed(value_group)))
 }
 
 //export go_once_node_set_interface
@@ -179,7 +215,11 @@ func go_once_node_set_interface(self C.uint64_t, value *C.char, value_size C.siz
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetInterface(text(value, value_size))))
+	value_value, err := text("SetInterface", "value", value, value_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetInterface(value_value)))
 }
 
 //export go_once_node_set_port
@@ -197,7 +237,11 @@ func go_once_node_set_endpoint(self C.uint64_t, endpoint *C.char, endpoint_size 
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetEndpoint(text(endpoint, endpoint_size))))
+	value_endpoint, err := text("SetEndpoint", "endpoint", endpoint, endpoint_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetEndpoint(value_endpoint)))
 }
 
 //export go_once_node_set_advertised_endpoint
@@ -206,7 +250,11 @@ func go_once_node_set_advertised_endpoint(self C.uint64_t, endpoint *C.char, end
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetAdvertisedEndpoint(text(endpoint, endpoint_size))))
+	value_endpoint, err := text("SetAdvertisedEndpoint", "endpoint", endpoint, endpoint_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetAdvertisedEndpoint(value_endpoint)))
 }
 
 //export go_once_node_gossip_bind
@@ -215,7 +263,11 @@ func go_once_node_gossip_bind(self C.uint64_t, endpoint *C.char, endpoint_size C
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.GossipBind(text(endpoint, endpoint_size))))
+	value_endpoint, err := text("GossipBind", "endpoint", endpoint, endpoint_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.GossipBind(value_endpoint)))
 }
 
 //export go_once_node_gossip_connect
@@ -224,7 +276,11 @@ func go_once_node_gossip_connect(self C.uint64_t, endpoint *C.char, endpoint_siz
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.GossipConnect(text(endpoint, endpoint_size))))
+	value_endpoint, err := text("GossipConnect", "endpoint", endpoint, endpoint_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.GossipConnect(value_endpoint)))
 }
 
 //export go_once_node_set_server
@@ -233,7 +289,11 @@ func go_once_node_set_server(self C.uint64_t, address *C.char, address_size C.si
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetServer(text(address, address_size))))
+	value_address, err := text("SetServer", "address", address, address_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetServer(value_address)))
 }
 
 //export go_once_node_servers
@@ -260,11 +320,15 @@ func go_once_node_beyond(self C.uint64_t, result *C.once_data_t) C.int {
 
 //export go_once_node_tried
 func go_once_node_tried(self C.uint64_t, peer *C.once_uuid_t, result *C.once_data_t) C.int {
-	object, _, code := abi.Of[*libonce.Node](uint64(self))
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
 	if code != 0 {
 		return C.int(code)
 	}
-	value := object.Tried(id(peer))
+	value_peer, err := id("Tried", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value := object.Tried(value_peer)
 	give(result, abi.Alone((*abi.Writer).Texts, value))
 	return 0
 }
@@ -297,7 +361,11 @@ func go_once_node_gossip_unpublish(self C.uint64_t, peer *C.once_uuid_t) C.int {
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.GossipUnpublish(id(peer))))
+	value_peer, err := id("GossipUnpublish", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.GossipUnpublish(value_peer)))
 }
 
 //export go_once_node_set_interval
@@ -443,6 +511,12 @@ func go_once_node_start(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t) C
 	if code != 0 {
 		return C.int(code)
 	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_node_start", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Start(ctx) }
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
@@ -490,17 +564,28 @@ func go_once_node_whisper(self C.uint64_t, peer *C.once_uuid_t, content unsafe.P
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, err := frames(content, content_sizes, content_count, 65536)
+	value_peer, err := id("Whisper", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_content, err := frames("Whisper", "content", content, content_sizes, content_count, 65536)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
 	defer release(value_content)
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_node_whisper", int64(timeout), func() func(context.Context) (any, error) {
+			content := copied(*value_content)
+			return func(ctx context.Context) (any, error) { return nil, object.Whisper(ctx, value_peer, content) }
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	return C.int(e.Fail(object.Whisper(ctx, id(peer), *value_content)))
+	return C.int(e.Fail(object.Whisper(ctx, value_peer, *value_content)))
 }
 
 //export go_once_node_shout
@@ -509,17 +594,31 @@ func go_once_node_shout(self C.uint64_t, group *C.char, group_size C.size_t, con
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, err := frames(content, content_sizes, content_count, 65536)
+	value_group, err := text("Shout", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_content, err := frames("Shout", "content", content, content_sizes, content_count, 65536)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
 	defer release(value_content)
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		outcome, code := call.Go(e, "once_node_shout", int64(timeout), func() func(context.Context) (any, error) {
+			content := copied(*value_content)
+			return func(ctx context.Context) (any, error) { return object.Shout(ctx, value_group, content) }
+		})
+		if code == 0 {
+			*result = C.uint32_t(outcome.(uint32))
+		}
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	value, err := object.Shout(ctx, text(group, group_size), *value_content)
+	value, err := object.Shout(ctx, value_group, *value_content)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -533,17 +632,31 @@ func go_once_node_ask(self C.uint64_t, peer *C.once_uuid_t, content unsafe.Point
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, err := frames(content, content_sizes, content_count, 65534)
+	value_peer, err := id("Ask", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_content, err := frames("Ask", "content", content, content_sizes, content_count, 65534)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
 	defer release(value_content)
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		outcome, code := call.Go(e, "once_node_ask", int64(timeout), func() func(context.Context) (any, error) {
+			content := copied(*value_content)
+			return func(ctx context.Context) (any, error) { return object.Ask(ctx, value_peer, content) }
+		})
+		if code == 0 {
+			give(result, abi.One(abi.PutEvent, outcome.(libonce.Event)))
+		}
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	value, err := object.Ask(ctx, id(peer), *value_content)
+	value, err := object.Ask(ctx, value_peer, *value_content)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -559,11 +672,20 @@ func go_once_node_reply(self C.uint64_t, question C.uint64_t, status C.uint32_t,
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, err := frames(content, content_sizes, content_count, 65534)
+	value_content, err := frames("Reply", "content", content, content_sizes, content_count, 65534)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
 	defer release(value_content)
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_node_reply", int64(timeout), func() func(context.Context) (any, error) {
+			content := copied(*value_content)
+			return func(ctx context.Context) (any, error) {
+				return nil, object.Reply(ctx, uint64(question), uint32(status), content)
+			}
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
@@ -576,6 +698,12 @@ func go_once_node_reply(self C.uint64_t, question C.uint64_t, status C.uint32_t,
 func go_once_node_flush(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t) C.int {
 	object, e, code := abi.Of[*libonce.Node](uint64(self))
 	if code != 0 {
+		return C.int(code)
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_node_flush", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Flush(ctx) }
+		})
 		return C.int(code)
 	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
@@ -592,12 +720,25 @@ func go_once_node_ping(self C.uint64_t, peer *C.once_uuid_t, timeout C.int64_t, 
 	if code != 0 {
 		return C.int(code)
 	}
+	value_peer, err := id("Ping", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		outcome, code := call.Go(e, "once_node_ping", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return object.Ping(ctx, value_peer) }
+		})
+		if code == 0 {
+			*result = C.uint64_t(outcome.(uint64))
+		}
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	value, err := object.Ping(ctx, id(peer))
+	value, err := object.Ping(ctx, value_peer)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -611,7 +752,11 @@ func go_once_node_traffic(self C.uint64_t, peer *C.once_uuid_t, result *C.once_d
 	if code != 0 {
 		return C.int(code)
 	}
-	value, err := object.Traffic(id(peer))
+	value_peer, err := id("Traffic", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value, err := object.Traffic(value_peer)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -673,7 +818,11 @@ func go_once_node_peer(self C.uint64_t, peer *C.once_uuid_t, result *C.once_data
 	if code != 0 {
 		return C.int(code)
 	}
-	value, err := object.Peer(id(peer))
+	value_peer, err := id("Peer", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value, err := object.Peer(value_peer)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -685,11 +834,15 @@ func go_once_node_peer(self C.uint64_t, peer *C.once_uuid_t, result *C.once_data
 
 //export go_once_node_peers_by_group
 func go_once_node_peers_by_group(self C.uint64_t, group *C.char, group_size C.size_t, result *C.once_data_t) C.int {
-	object, _, code := abi.Of[*libonce.Node](uint64(self))
+	object, e, code := abi.Of[*libonce.Node](uint64(self))
 	if code != 0 {
 		return C.int(code)
 	}
-	value := object.PeersByGroup(text(group, group_size))
+	value_group, err := text("PeersByGroup", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value := object.PeersByGroup(value_group)
 	w := abi.NewWriter()
 	abi.PutPeers(w, value)
 	give(result, w.Bytes())
@@ -724,7 +877,15 @@ func go_once_node_require_peer(self C.uint64_t, peer *C.once_uuid_t, endpoint *C
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.RequirePeer(id(peer), text(endpoint, endpoint_size))))
+	value_peer, err := id("RequirePeer", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_endpoint, err := text("RequirePeer", "endpoint", endpoint, endpoint_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.RequirePeer(value_peer, value_endpoint)))
 }
 
 //export go_once_node_spread
@@ -733,12 +894,25 @@ func go_once_node_spread(self C.uint64_t, roll *C.char, roll_size C.size_t, memb
 	if code != 0 {
 		return C.int(code)
 	}
+	value_roll, err := text("Spread", "roll", roll, roll_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		outcome, code := call.Go(e, "once_node_spread", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return object.Spread(ctx, value_roll, int(members)) }
+		})
+		if code == 0 {
+			give(result, abi.Alone((*abi.Writer).Texts, outcome.([]string)))
+		}
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	value, err := object.Spread(ctx, text(roll, roll_size), int(members))
+	value, err := object.Spread(ctx, value_roll, int(members))
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -805,7 +979,11 @@ func openIdentity(object *libonce.Identity, parent *abi.Entry, result *C.once_id
 
 //export go_once_identity_new
 func go_once_identity_new(directory *C.char, directory_size C.size_t, result *C.once_identity_t) C.int {
-	value, err := libonce.NewIdentity(text(directory, directory_size))
+	value_directory, err := text("NewIdentity", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NewIdentity(value_directory)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -858,7 +1036,11 @@ func go_once_identity_certificate(self C.uint64_t, result *C.once_data_t) C.int 
 
 //export go_once_identity_load
 func go_once_identity_load(directory *C.char, directory_size C.size_t, result *C.once_identity_t) C.int {
-	value, err := libonce.IdentityLoad(text(directory, directory_size))
+	value_directory, err := text("IdentityLoad", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.IdentityLoad(value_directory)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -867,7 +1049,15 @@ func go_once_identity_load(directory *C.char, directory_size C.size_t, result *C
 
 //export go_once_identity_join_at
 func go_once_identity_join_at(directory *C.char, directory_size C.size_t, invite *C.char, invite_size C.size_t, result *C.once_identity_t) C.int {
-	value, err := libonce.IdentityJoinAt(text(directory, directory_size), text(invite, invite_size))
+	value_directory, err := text("IdentityJoinAt", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value_invite, err := text("IdentityJoinAt", "invite", invite, invite_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.IdentityJoinAt(value_directory, value_invite)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -963,7 +1153,11 @@ func go_once_identity_forget(self C.uint64_t, name *C.char, name_size C.size_t) 
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Forget(text(name, name_size))))
+	value_name, err := text("Forget", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Forget(value_name)))
 }
 
 //export go_once_identity_adopt
@@ -972,7 +1166,11 @@ func go_once_identity_adopt(self C.uint64_t, roll *C.char, roll_size C.size_t) C
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Adopt(text(roll, roll_size))))
+	value_roll, err := text("Adopt", "roll", roll, roll_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Adopt(value_roll)))
 }
 
 func openNetwork(object *libonce.Network, parent *abi.Entry, result *C.once_network_t) C.int {
@@ -986,7 +1184,11 @@ func openNetwork(object *libonce.Network, parent *abi.Entry, result *C.once_netw
 
 //export go_once_network_new
 func go_once_network_new(directory *C.char, directory_size C.size_t, result *C.once_network_t) C.int {
-	value, err := libonce.NewNetwork(text(directory, directory_size))
+	value_directory, err := text("NewNetwork", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NewNetwork(value_directory)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -995,7 +1197,11 @@ func go_once_network_new(directory *C.char, directory_size C.size_t, result *C.o
 
 //export go_once_network_load_network
 func go_once_network_load_network(directory *C.char, directory_size C.size_t, result *C.once_network_t) C.int {
-	value, err := libonce.NetworkLoadNetwork(text(directory, directory_size))
+	value_directory, err := text("NetworkLoadNetwork", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NetworkLoadNetwork(value_directory)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -1019,7 +1225,19 @@ func go_once_network_invite(self C.uint64_t, name *C.char, name_size C.size_t, r
 	if code != 0 {
 		return C.int(code)
 	}
-	value, err := object.Invite(text(name, name_size), text(roles, roles_size), id(member), int(days))
+	value_name, err := text("Invite", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_roles, err := text("Invite", "roles", roles, roles_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_member, err := id("Invite", "member", member)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value, err := object.Invite(value_name, value_roles, value_member, int(days))
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -1033,7 +1251,11 @@ func go_once_network_invite_again(self C.uint64_t, name *C.char, name_size C.siz
 	if code != 0 {
 		return C.int(code)
 	}
-	value, err := object.InviteAgain(text(name, name_size), int(days))
+	value_name, err := text("InviteAgain", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value, err := object.InviteAgain(value_name, int(days))
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -1047,7 +1269,11 @@ func go_once_network_set_server(self C.uint64_t, address *C.char, address_size C
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.SetServer(text(address, address_size))))
+	value_address, err := text("SetServer", "address", address, address_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.SetServer(value_address)))
 }
 
 //export go_once_network_servers
@@ -1070,7 +1296,11 @@ func go_once_network_revoke(self C.uint64_t, name *C.char, name_size C.size_t) C
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Revoke(text(name, name_size))))
+	value_name, err := text("Revoke", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Revoke(value_name)))
 }
 
 //export go_once_network_rename
@@ -1079,7 +1309,15 @@ func go_once_network_rename(self C.uint64_t, member *C.char, member_size C.size_
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Rename(text(member, member_size), text(name, name_size))))
+	value_member, err := text("Rename", "member", member, member_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_name, err := text("Rename", "name", name, name_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Rename(value_member, value_name)))
 }
 
 //export go_once_network_taken
@@ -1088,7 +1326,11 @@ func go_once_network_taken(self C.uint64_t, member *C.once_uuid_t) C.int {
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Taken(id(member))))
+	value_member, err := id("Taken", "member", member)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Taken(value_member)))
 }
 
 //export go_once_network_roll
@@ -1111,7 +1353,11 @@ func go_once_network_adopt(self C.uint64_t, roll *C.char, roll_size C.size_t) C.
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Adopt(text(roll, roll_size))))
+	value_roll, err := text("Adopt", "roll", roll, roll_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Adopt(value_roll)))
 }
 
 //export go_once_network_members
@@ -1159,7 +1405,15 @@ func go_once_network_backup(self C.uint64_t, result *C.once_data_t) C.int {
 
 //export go_once_network_restore_network
 func go_once_network_restore_network(directory *C.char, directory_size C.size_t, backup *C.char, backup_size C.size_t, result *C.once_network_t) C.int {
-	value, err := libonce.NetworkRestoreNetwork(text(directory, directory_size), text(backup, backup_size))
+	value_directory, err := text("NetworkRestoreNetwork", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value_backup, err := text("NetworkRestoreNetwork", "backup", backup, backup_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NetworkRestoreNetwork(value_directory, value_backup)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -1168,7 +1422,15 @@ func go_once_network_restore_network(directory *C.char, directory_size C.size_t,
 
 //export go_once_network_move_network
 func go_once_network_move_network(directory *C.char, directory_size C.size_t, old *C.char, old_size C.size_t, result *C.once_network_t) C.int {
-	value, err := libonce.NetworkMoveNetwork(text(directory, directory_size), text(old, old_size))
+	value_directory, err := text("NetworkMoveNetwork", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value_old, err := text("NetworkMoveNetwork", "old", old, old_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NetworkMoveNetwork(value_directory, value_old)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -1214,7 +1476,11 @@ func go_once_view_leader(self C.uint64_t, group *C.char, group_size C.size_t, re
 	if code != 0 {
 		return C.int(code)
 	}
-	value, err := object.Leader(text(group, group_size))
+	value_group, err := text("Leader", "group", group, group_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value, err := object.Leader(value_group)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
@@ -1252,23 +1518,31 @@ func go_once_files_take(self C.uint64_t, peer *C.once_uuid_t, content unsafe.Poi
 	if code != 0 {
 		return C.int(code)
 	}
-	value_content, err := frames(content, content_sizes, content_count, 65536)
+	value_peer, err := id("Take", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_content, err := frames("Take", "content", content, content_sizes, content_count, 65536)
 	if err != nil {
 		return C.int(e.Fail(err))
 	}
 	defer release(value_content)
-	value := object.Take(id(peer), *value_content)
+	value := object.Take(value_peer, *value_content)
 	*result = C.bool(value)
 	return 0
 }
 
 //export go_once_files_gone
 func go_once_files_gone(self C.uint64_t, peer *C.once_uuid_t) C.int {
-	object, _, code := abi.Of[*libonce.Files](uint64(self))
+	object, e, code := abi.Of[*libonce.Files](uint64(self))
 	if code != 0 {
 		return C.int(code)
 	}
-	object.Gone(id(peer))
+	value_peer, err := id("Gone", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	object.Gone(value_peer)
 	return 0
 }
 
@@ -1278,7 +1552,11 @@ func go_once_files_offer(self C.uint64_t, peer *C.once_uuid_t, result *C.once_tr
 	if code != 0 {
 		return C.int(code)
 	}
-	value := object.Offer(id(peer))
+	value_peer, err := id("Offer", "peer", peer)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value := object.Offer(value_peer)
 	return openTransfer(value, e, result)
 }
 
@@ -1286,6 +1564,15 @@ func go_once_files_offer(self C.uint64_t, peer *C.once_uuid_t, result *C.once_tr
 func go_once_files_next_offer(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t, result *C.once_transfer_t) C.int {
 	object, e, code := abi.Of[*libonce.Files](uint64(self))
 	if code != 0 {
+		return C.int(code)
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		outcome, code := call.Go(e, "once_files_next_offer", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return object.NextOffer(ctx) }
+		})
+		if code == 0 {
+			return openTransfer(outcome.(libonce.Transfer), e, result)
+		}
 		return C.int(code)
 	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
@@ -1326,7 +1613,11 @@ func go_once_transfer_add(self C.uint64_t, path *C.char, path_size C.size_t) C.i
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Add(text(path, path_size))))
+	value_path, err := text("Add", "path", path, path_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Add(value_path)))
 }
 
 //export go_once_transfer_left_out
@@ -1346,6 +1637,12 @@ func go_once_transfer_send(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t
 	if code != 0 {
 		return C.int(code)
 	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_transfer_send", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Send(ctx) }
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
@@ -1360,12 +1657,22 @@ func go_once_transfer_receive(self C.uint64_t, into *C.char, into_size C.size_t,
 	if code != 0 {
 		return C.int(code)
 	}
+	value_into, err := text("Receive", "into", into, into_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_transfer_receive", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Receive(ctx, value_into, bool(overwrite)) }
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	return C.int(e.Fail(object.Receive(ctx, text(into, into_size), bool(overwrite))))
+	return C.int(e.Fail(object.Receive(ctx, value_into, bool(overwrite))))
 }
 
 //export go_once_transfer_refuse
@@ -1374,12 +1681,22 @@ func go_once_transfer_refuse(self C.uint64_t, reason *C.char, reason_size C.size
 	if code != 0 {
 		return C.int(code)
 	}
+	value_reason, err := text("Refuse", "reason", reason, reason_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_transfer_refuse", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Refuse(ctx, value_reason) }
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
 	}
 	defer done()
-	return C.int(e.Fail(object.Refuse(ctx, text(reason, reason_size))))
+	return C.int(e.Fail(object.Refuse(ctx, value_reason)))
 }
 
 //export go_once_transfer_peer
@@ -1448,7 +1765,11 @@ func openServer(object *libonce.Server, parent *abi.Entry, result *C.once_server
 
 //export go_once_server_new
 func go_once_server_new(directory *C.char, directory_size C.size_t, result *C.once_server_t) C.int {
-	value, err := libonce.NewServer(text(directory, directory_size))
+	value_directory, err := text("NewServer", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	value, err := libonce.NewServer(value_directory)
 	if err != nil {
 		return C.int(abi.FailLoose(err))
 	}
@@ -1461,7 +1782,15 @@ func go_once_server_set(self C.uint64_t, option *C.char, option_size C.size_t, v
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Set(text(option, option_size), text(value, value_size))))
+	value_option, err := text("Set", "option", option, option_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value_value, err := text("Set", "value", value, value_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Set(value_option, value_value)))
 }
 
 //export go_once_server_read
@@ -1470,13 +1799,23 @@ func go_once_server_read(self C.uint64_t, file *C.char, file_size C.size_t) C.in
 	if code != 0 {
 		return C.int(code)
 	}
-	return C.int(e.Fail(object.Read(text(file, file_size))))
+	value_file, err := text("Read", "file", file, file_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return C.int(e.Fail(object.Read(value_file)))
 }
 
 //export go_once_server_start
 func go_once_server_start(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t) C.int {
 	object, e, code := abi.Of[*libonce.Server](uint64(self))
 	if code != 0 {
+		return C.int(code)
+	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_server_start", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Start(ctx) }
+		})
 		return C.int(code)
 	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
@@ -1546,6 +1885,12 @@ func go_once_server_drain(self C.uint64_t, timeout C.int64_t, cancel C.uint64_t)
 	if code != 0 {
 		return C.int(code)
 	}
+	if call := abi.CallOf(uint64(cancel)); call != nil {
+		_, code := call.Go(e, "once_server_drain", int64(timeout), func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { return nil, object.Drain(ctx) }
+		})
+		return C.int(code)
+	}
 	ctx, done, code := e.Wait(int64(timeout), uint64(cancel))
 	if code != 0 {
 		return C.int(code)
@@ -1566,5 +1911,9 @@ func go_once_server_stop(self C.uint64_t) C.int {
 
 //export go_once_server_rotate
 func go_once_server_rotate(directory *C.char, directory_size C.size_t) C.int {
-	return C.int(abi.FailLoose(libonce.ServerRotate(text(directory, directory_size))))
+	value_directory, err := text("ServerRotate", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(abi.FailLoose(err))
+	}
+	return C.int(abi.FailLoose(libonce.ServerRotate(value_directory)))
 }

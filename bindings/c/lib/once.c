@@ -73,6 +73,30 @@ once_cancel (once_cancel_t self)
 }
 
 int
+once_call_new (int64_t timeout, once_cancel_t cancel, once_calls_t calls, once_cancel_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return result? go_once_call_new (timeout, cancel, calls, result): ONCE_ERR_ARGUMENT;
+}
+
+int
+once_calls_new (once_calls_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return result? go_once_calls_new (result): ONCE_ERR_ARGUMENT;
+}
+
+int
+once_calls_next (once_calls_t self, int64_t timeout, once_cancel_t cancel, once_cancel_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    return result? go_once_calls_next (self, timeout, cancel, result): ONCE_ERR_ARGUMENT;
+}
+
+int
 once_descriptor (uint64_t node, int *result)
 {
     if (once_forked)

@@ -1,5 +1,6 @@
 """@Once: real-time, peer-to-peer communication; see Node."""
 
-from ._abi import Cancel, OnceError
+from ._abi import Cancel
+from ._crossing import OnceError
 from ._model import *
 from ._model import __version__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import ctypes
 import functools
@@ -13,13 +14,11 @@ import struct
 import sys
 import threading
 import time
-import uuid
 import warnings
-from datetime import datetime, timezone
-from typing import Any, AsyncIterator, Callable, Generic, Iterator, Sequence, TypeVar, Union
+from typing import Any, AsyncIterator, Callable, Generic, Iterator, TypeVar, Union
 
-Content = Union[bytes, bytearray, str, Sequence[Union[bytes, bytearray, str]]]
-PeerLike = Union[uuid.UUID, str, Any]
+from ._crossing import BUSY, PENDING, TIMED_OUT, OnceError, errors, handle, millis
+
 Handler = Union[Callable[..., None], logging.Logger]
 T = TypeVar("T")
 E = TypeVar("E")
@@ -31,13 +30,7 @@ quick = ctypes.PyDLL(lib._name)  # for calls that do not wait, so that others ne
 
 _SLICE = 200  # milliseconds after which a wait looks for signals
 _BUFFER = 1 << 18
-_BUSY = -80378
-
-
-class OnceError(Exception):
-    """An error of the library. code tells what it is, for programs."""
-
-    code = 0
+_MAIN = threading.main_thread()  # where signals are seen to
 
 
 class Data(ctypes.Structure):
@@ -56,10 +49,8 @@ lib.once_compatible.argtypes = (ctypes.c_int, ctypes.c_char_p)
 lib.once_version.restype = ctypes.c_char_p
 lib.once_cancel_new.argtypes = (ctypes.POINTER(ctypes.c_uint64),)
 lib.once_cancel.argtypes = (ctypes.c_uint64,)
+quick.once_call_new.argtypes = (ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64))
 lib.once_descriptor.argtypes = (ctypes.c_uint64, ctypes.POINTER(ctypes.c_int))
-
-errors: dict[int, type[OnceError]] = {}
-
 
 def fail(handle: int, code: int) -> OnceError:
     """Returns the exception for a code that a call on a handle returned."""
@@ -78,103 +69,6 @@ def take(data: Data) -> bytes:
     octets = ctypes.string_at(data.data, data.size) if data.size else b""
     lib.once_free(ctypes.byref(data))
     return octets
-
-
-def millis(timeout: float | None) -> int:
-    """A timeout in seconds as it crosses."""
-    return -1 if timeout is None else max(0, min(int(timeout * 1000), 1 << 40))
-
-
-def whole(value: int) -> int:
-    """A number as it crosses; one that is too large stays out of all limits."""
-    return max(-(1 << 63), min(int(value), (1 << 63) - 1))
-
-
-def duration(seconds: float) -> int:
-    """A duration in seconds as it crosses."""
-    return whole(int(seconds * 1000))
-
-
-def text(value: str) -> bytes:
-    return value.encode()
-
-
-def octets(peer: PeerLike) -> bytes:
-    """The 16 octets of a peer, its UUID, or that as text."""
-    found = getattr(peer, "_octets", None)
-    if found is not None:
-        return found  # type: ignore[no-any-return]
-    if isinstance(peer, uuid.UUID):
-        return peer.bytes
-    if isinstance(peer, str):
-        return uuid.UUID(peer).bytes
-    found = getattr(peer, "uuid", None)
-    if not isinstance(found, uuid.UUID):
-        raise TypeError("a peer, a UUID or its text is needed")
-    return found.bytes
-
-
-_one = struct.Struct("N").pack
-_size = struct.Struct(">I").unpack_from
-NOW = struct.pack("qQ", 0, 0)  # a timeout and a cancel, where nothing waits
-
-
-def records(data: bytes, number: int) -> list[int]:
-    """Where the fields of the records of a class begin."""
-    found, at, end = [], 5, len(data)
-    while at <= end:
-        if data[at - 5] == number:
-            found.append(at)
-        at += 5 + _size(data, at - 4)[0]
-    return found
-
-
-def frames(content: Content) -> tuple[bytes, bytes, int]:
-    """Content as it crosses: the frames one after the other, their sizes, how many."""
-    if type(content) is bytes:
-        return content, _one(len(content)), 1
-    if isinstance(content, str):
-        content = content.encode()
-    if isinstance(content, (bytes, bytearray)):
-        return bytes(content), _one(len(content)), 1
-    parts = [part.encode() if isinstance(part, str) else bytes(part) for part in content]
-    return b"".join(parts), struct.pack(f"{len(parts)}N", *map(len, parts)), len(parts)
-
-
-def entries(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
-    """Reads so many entries of a list, and tells where they end."""
-    found = []
-    for _ in range(count):
-        end = at + 4 + _size(data, at)[0]
-        found.append(data[at + 4 : end])
-        at = end
-    return found, at
-
-
-def texts(data: bytes, at: int, count: int) -> tuple[list[str], int]:
-    found, at = entries(data, at, count)
-    return [entry.decode(errors="replace") for entry in found], at
-
-
-def pairs(data: bytes, at: int, count: int) -> tuple[dict[str, str], int]:
-    found, at = texts(data, at, 2 * count)
-    return dict(zip(found[::2], found[1::2])), at
-
-
-def numbers(data: bytes, at: int, count: int) -> tuple[dict[str, int], int]:
-    found, at = entries(data, at, 2 * count)
-    return {k.decode(): int.from_bytes(v, "big") for k, v in zip(found[::2], found[1::2])}, at
-
-
-def alone(read: Callable[[bytes, int, int], tuple[T, int]], data: bytes) -> T:
-    """Reads a list that is no field of a record: its count comes first."""
-    return read(data, 4, int.from_bytes(data[:4], "big"))[0]
-
-
-def moment(nanoseconds: int) -> datetime | None:
-    if nanoseconds == 0:
-        return None
-    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
 
 
 class Handle:
@@ -199,7 +93,7 @@ class Handle:
     def close(self) -> None:
         """Closes it, and what belongs to it. A node says goodbye before."""
         self._closed = True
-        code = lib.once_close(self._handle)
+        code = linger(lib.once_close, self._handle)
         if code:
             raise fail(self._handle, code)
 
@@ -229,11 +123,52 @@ class Cancel(Handle):
         lib.once_cancel(self._handle)
 
 
+def wait(call: Callable[[int, int], Any], timeout: float | None, cancel: Cancel | None, again: bool) -> Any:
+    """Makes a call that waits so long, unless cancel ends it. In the main thread it waits in
+    slices, between which signals are seen to, and in any other without. again says that what
+    was not done in no time may be begun anew."""
+    left = millis(timeout)
+    token = handle(cancel, "cancel", Cancel) if cancel is not None else 0
+    if again:
+        code = call(0, token)
+        if left == 0 or code != TIMED_OUT:
+            return code
+    if threading.current_thread() is not _MAIN:
+        return call(left, token)
+    made = ctypes.c_uint64()
+    code = int(quick.once_call_new(left, token, 0, ctypes.byref(made))) or PENDING
+    try:
+        while code == PENDING:
+            code = call(_SLICE, made.value)
+        return code
+    finally:
+        lib.once_close(made.value)
+
+
+def linger(call: Callable[[int], Any], number: int) -> Any:
+    """Makes a call that takes a while, and ends by itself, so that signals are seen to: what
+    they raise ends the wait for it and not the call."""
+    if threading.current_thread() is not _MAIN:
+        return call(number)
+    code: list[int] = []
+    thread = threading.Thread(target=lambda: code.append(call(number)), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter ends, and begins no threads
+        return call(number)
+    thread.join()
+    return code[0]
+
+
+# Threads of calls that tasks wait for: those of asyncio are few, and others need them too.
+_threads = concurrent.futures.ThreadPoolExecutor(1024, "once")
+
+
 async def apart(call: Callable[..., T], *args: Any, timeout: float | None) -> T:
     """Runs a call that waits in a thread; it ends when the task is cancelled."""
     cancel = Cancel()
     loop = asyncio.get_running_loop()
-    done = loop.run_in_executor(None, functools.partial(call, *args, timeout=timeout, cancel=cancel))
+    done = loop.run_in_executor(_threads, functools.partial(call, *args, timeout=timeout, cancel=cancel))
     try:
         return await asyncio.shield(done)
     except asyncio.CancelledError:
@@ -248,7 +183,7 @@ async def apart(call: Callable[..., T], *args: Any, timeout: float | None) -> T:
 
 async def beside(call: Callable[..., T], *args: Any) -> T:
     """Runs a call that ends by itself in a thread."""
-    return await asyncio.get_running_loop().run_in_executor(None, call, *args)
+    return await asyncio.get_running_loop().run_in_executor(_threads, call, *args)
 
 
 class Source(Handle, Generic[E]):
@@ -273,7 +208,7 @@ class Source(Handle, Generic[E]):
         """Receives in one thread at a time: what was received is not the library's any more."""
         receiving = self.__dict__.setdefault("_receiving", threading.Lock())
         if not receiving.acquire(blocking=False):
-            raise fail(self._handle, _BUSY)
+            raise fail(self._handle, BUSY)
         try:
             yield
         finally:
@@ -303,11 +238,11 @@ class Source(Handle, Generic[E]):
 
     def _wait(self, timeout: float | None, cancel: Cancel | None) -> list[E]:
         """Waits in slices, between which signals are seen to."""
-        end = None if timeout is None else time.monotonic() + timeout
-        token, left = cancel._handle if cancel else 0, _SLICE
+        end = None if timeout is None else time.monotonic() + millis(timeout) / 1000
+        token, left = handle(cancel, "cancel", Cancel) if cancel is not None else 0, _SLICE
         while True:
             if end is not None:
-                left = min(_SLICE, millis(end - time.monotonic()))
+                left = min(_SLICE, max(0, int((end - time.monotonic()) * 1000)))
             try:
                 return self._fill(left, token)
             except self._timed_out:

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import logging
 import struct
 from datetime import datetime
 from typing import Any, Iterable, Mapping
 from uuid import UUID
 
-from ._abi import Cancel, Content, Data, Handle, Handler, Id, OnceError, PeerLike, Source, lib
-from ._abi import alone, apart, beside, entries, errors, fail, frames, guarded
-from ._abi import NOW, duration, millis, moment, numbers, octets, pairs, quick, records, take, text, texts, whole
+from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail, guarded, lib, linger, quick, take, wait
+from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
+from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"m500cdb2d149360ac"):
+if lib.once_compatible(1, b"m2d1846f918cf0856"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -38,6 +39,12 @@ class CanceledError(OnceError):
     """the wait was canceled, or what was waited for was closed"""
 
     code = -510448
+
+
+class PendingError(OnceError):
+    """the call goes on, and has no outcome yet: call again with what it was given"""
+
+    code = -506252
 
 
 class HandleError(OnceError):
@@ -927,9 +934,9 @@ _once_node_set_brief.argtypes = (ctypes.c_uint64, ctypes.c_bool,)
 _once_node_set_certificate = lib.once_node_set_certificate
 _once_node_set_certificate.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
 _once_node_set_security = lib.once_node_set_security
-_once_node_set_security.argtypes = (ctypes.c_uint64, ctypes.c_uint8,)
+_once_node_set_security.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_trust = lib.once_node_set_trust
-_once_node_set_trust.argtypes = (ctypes.c_uint64, ctypes.c_uint8,)
+_once_node_set_trust.argtypes = (ctypes.c_uint64, ctypes.c_int64,)
 _once_node_set_sealed = lib.once_node_set_sealed
 _once_node_set_sealed.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t,)
 _once_node_set_interface = lib.once_node_set_interface
@@ -1050,21 +1057,21 @@ class Node(Source[Event]):
 
     def __init__(self, name: str = "", *, groups: Iterable[str] | None = None, contest: Iterable[str] | None = None, headers: Mapping[str, str] | None = None, identity: Identity | None = None, shared: bool | None = None, brief: bool | None = None, certificate: str | None = None, security: NodeSecurity | None = None, trust: NodeTrust | None = None, sealed: Iterable[str] | None = None, interfaces: str | None = None, beacon_port: int | None = None, endpoint: str | None = None, advertise: str | None = None, gossip_bind: str | None = None, gossip_connect: Iterable[str] | None = None, servers: Iterable[str] | None = None, interval: float | None = None, evasive: float | None = None, silent: float | None = None, expired: float | None = None, away: float | None = None, greeting: float | None = None, linger: float | None = None, max_message: int | None = None, outbox: int | None = None, outboxes: int | None = None, inbox: int | None = None, max_peers: int | None = None, max_strangers: int | None = None, max_per_address: int | None = None, logger: Handler | None = None) -> None:
         """Creates a node that does nothing yet. Without a name it takes the first six digits of its UUID."""
-        name_ = text(name)
+        name_ = text(name, "name")
         result = ctypes.c_uint64()
         code = _once_node_new(name_, len(name_), ctypes.byref(result))
         if code:
             raise fail(0, code)
         self._own(result.value)
         if groups is not None:
-            for value in groups:
+            for value in several(groups, "groups"):
                 self.join(value)
         if contest is not None:
-            for value in contest:
+            for value in several(contest, "contest"):
                 self.set_contest_in_group(value)
                 self.join(value)
         if headers is not None:
-            for key, value in headers.items():
+            for key, value in mapped(headers, "headers"):
                 self.set_header(key, value)
         if identity is not None:
             self.set_identity(identity)
@@ -1079,7 +1086,7 @@ class Node(Source[Event]):
         if trust is not None:
             self.set_trust(trust)
         if sealed is not None:
-            for value in sealed:
+            for value in several(sealed, "sealed"):
                 self.set_sealed(value)
         if interfaces is not None:
             self.set_interface(interfaces)
@@ -1092,10 +1099,10 @@ class Node(Source[Event]):
         if gossip_bind is not None:
             self.gossip_bind(gossip_bind)
         if gossip_connect is not None:
-            for value in gossip_connect:
+            for value in several(gossip_connect, "gossip_connect"):
                 self.gossip_connect(value)
         if servers is not None:
-            for value in servers:
+            for value in several(servers, "servers"):
                 self.set_server(value)
         if interval is not None:
             self.set_interval(interval)
@@ -1152,128 +1159,128 @@ class Node(Source[Event]):
 
     def join(self, group: str) -> None:
         """Joins a group, which exists as soon as somebody is in it. Joining a group twice changes nothing. A node may be in 4096 groups, whose names have at most 262144 octets together. It fails if its greeting has no room for the group or it has stopped."""
-        group_ = text(group)
+        group_ = text(group, "group")
         code = _once_node_join(self._handle, group_, len(group_))
         if code:
             raise fail(self._handle, code)
 
     def leave(self, group: str) -> None:
         """Leaves a group. Leaving a group that the node is not in changes nothing. It fails if it has stopped."""
-        group_ = text(group)
+        group_ = text(group, "group")
         code = _once_node_leave(self._handle, group_, len(group_))
         if code:
             raise fail(self._handle, code)
 
     def set_contest_in_group(self, group: str) -> None:
         """Has the node contest for the leadership of a group whenever it is in the group: of the members that contest, the one with the lowest UUID leads. Events of type leader tell who does, and tell it anew when the leader has gone. Zyre nodes may be among the members. It fails if it does so in 4096 groups already or has stopped."""
-        group_ = text(group)
+        group_ = text(group, "group")
         code = _once_node_set_contest_in_group(self._handle, group_, len(group_))
         if code:
             raise fail(self._handle, code)
 
     def set_header(self, name: str, value: str) -> None:
         """Sets a header that each peer gets with the node's greeting. There may be 240, whose names and values have at most 65281 octets together. While the node runs, peers that are @Once nodes are greeted anew, at most once a second, and have an event of type changed. Others, as RFC 36 tells headers in HELLO only, see it when they meet the node the next time. It fails if the name is reserved, the greeting has no room for the header, or the node has stopped."""
-        name_ = text(name)
-        value_ = text(value)
+        name_ = text(name, "name")
+        value_ = text(value, "value")
         code = _once_node_set_header(self._handle, name_, len(name_), value_, len(value_))
         if code:
             raise fail(self._handle, code)
 
     def unset_header(self, name: str) -> None:
         """Takes a header away that was set. Peers are told as by set header. It fails if there is no such header or the node has stopped."""
-        name_ = text(name)
+        name_ = text(name, "name")
         code = _once_node_unset_header(self._handle, name_, len(name_))
         if code:
             raise fail(self._handle, code)
 
     def set_identity(self, identity: Identity) -> None:
         """Sets who the node is. Without it the node has a new identity in memory, and so another UUID each time. If the identity is a member of a network, security is secure and trust is members unless they are set. It fails if there is none."""
-        code = _once_node_set_identity(self._handle, identity._handle)
+        code = _once_node_set_identity(self._handle, handle(identity, "identity", Identity))
         if code:
             raise fail(self._handle, code)
 
     def set_shared(self, shared: bool) -> None:
         """Has the node be shared with other programs of this user that set this, and an identity with the same directory: the first that starts runs the node, the others are attached to it instead of failing. An attached node has the name and all settings of the one that runs. It is not attached, and start fails with in use, where that has less of security or trust, or leaves a group unsealed, than this one asks for. It is told of all events, from an enter for each peer that is present on. What is said and has no room in its inbox is told by an event of type overrun. When the process ends that runs the node, one of those that were attached runs it, with its own settings, and the others are attached to that: peers exit and enter, an event of type network says so, and what was said and is not known to be confirmed, flush tells. To stop an attached node leaves the groups that it has joined. It fails if the node has started."""
-        code = _once_node_set_shared(self._handle, shared)
+        code = _once_node_set_shared(self._handle, flag(shared, "shared"))
         if code:
             raise fail(self._handle, code)
 
     def set_brief(self, brief: bool) -> None:
         """Says that the node is about to end when it has done what it is for. Others that would share it wait until it has ended: one of them runs the node then. It fails if the node has started."""
-        code = _once_node_set_brief(self._handle, brief)
+        code = _once_node_set_brief(self._handle, flag(brief, "brief"))
         if code:
             raise fail(self._handle, code)
 
     def set_certificate(self, file: str) -> None:
         """Has the node use an existing certificate of CURVE in place of its identity's: connections, cards and the header X-PUBLICKEY show its public key. The file is as CZMQ's zcert saves it; as zcert_load does, the node looks for its secret key in FILE_secret, and then in FILE. Others must have no rights on that. It fails if there is no such file or it is not right."""
-        file_ = text(file)
+        file_ = text(file, "file")
         code = _once_node_set_certificate(self._handle, file_, len(file_))
         if code:
             raise fail(self._handle, code)
 
     def set_security(self, security: NodeSecurity) -> None:
         """Sets how the node protects what it says. It fails if there is no such security."""
-        code = _once_node_set_security(self._handle, security)
+        code = _once_node_set_security(self._handle, constant(security, "security", NodeSecurity))
         if code:
             raise fail(self._handle, code)
 
     def set_trust(self, trust: NodeTrust) -> None:
         """Sets whom the node lets in. It fails if there is no such trust."""
-        code = _once_node_set_trust(self._handle, trust)
+        code = _once_node_set_trust(self._handle, constant(trust, "trust", NodeTrust))
         if code:
             raise fail(self._handle, code)
 
     def set_sealed(self, group: str) -> None:
         """Has content to and from a group always be sealed: peers without an identity get none of it, and what they say in it is dropped. It fails if there are 4096 such groups already."""
-        group_ = text(group)
+        group_ = text(group, "group")
         code = _once_node_set_sealed(self._handle, group_, len(group_))
         if code:
             raise fail(self._handle, code)
 
     def set_interface(self, value: str) -> None:
         """Names the network interfaces that the node uses. Without it the node uses all that are up, and loopback as well if none of them can broadcast. No beacons go out where there is no broadcast, as on tunnels: peers meet there by gossip. An interface that is not there yet is waited for, and an event says so. It fails if no interface can have such a name or address."""
-        value_ = text(value)
+        value_ = text(value, "value")
         code = _once_node_set_interface(self._handle, value_, len(value_))
         if code:
             raise fail(self._handle, code)
 
     def set_port(self, port: int) -> None:
         """Sets the UDP port on which nodes find each other; 0 for a node that neither sends nor hears beacons. Nodes with different ports do not see each other. A node that gossips has no beacon unless the port is set. It fails if the port is out of range."""
-        code = _once_node_set_port(self._handle, whole(port))
+        code = _once_node_set_port(self._handle, whole(port, "port", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_endpoint(self, endpoint: str) -> None:
         """Sets where the node accepts connections, as tcp://ADDRESS:PORT. Port * takes one that the system chooses, FROM-TO the first free port of a range; address * means all interfaces. Without it the node listens on its interfaces, on a port that the system chooses. It fails if it is no endpoint."""
-        endpoint_ = text(endpoint)
+        endpoint_ = text(endpoint, "endpoint")
         code = _once_node_set_endpoint(self._handle, endpoint_, len(endpoint_))
         if code:
             raise fail(self._handle, code)
 
     def set_advertised_endpoint(self, endpoint: str) -> None:
         """Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint."""
-        endpoint_ = text(endpoint)
+        endpoint_ = text(endpoint, "endpoint")
         code = _once_node_set_advertised_endpoint(self._handle, endpoint_, len(endpoint_))
         if code:
             raise fail(self._handle, code)
 
     def gossip_bind(self, endpoint: str) -> None:
         """Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint."""
-        endpoint_ = text(endpoint)
+        endpoint_ = text(endpoint, "endpoint")
         code = _once_node_gossip_bind(self._handle, endpoint_, len(endpoint_))
         if code:
             raise fail(self._handle, code)
 
     def gossip_connect(self, endpoint: str) -> None:
         """Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already."""
-        endpoint_ = text(endpoint)
+        endpoint_ = text(endpoint, "endpoint")
         code = _once_node_gossip_connect(self._handle, endpoint_, len(endpoint_))
         if code:
             raise fail(self._handle, code)
 
     def set_server(self, address: str) -> None:
         """Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already."""
-        address_ = text(address)
+        address_ = text(address, "address")
         code = _once_node_set_server(self._handle, address_, len(address_))
         if code:
             raise fail(self._handle, code)
@@ -1297,7 +1304,7 @@ class Node(Source[Event]):
     def tried(self, peer: PeerLike) -> list[str]:
         """Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why."""
         result = Data()
-        code = _once_node_tried(self._handle, octets(peer), ctypes.byref(result))
+        code = _once_node_tried(self._handle, octets(peer, "peer"), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return alone(texts, take(result))
@@ -1320,96 +1327,98 @@ class Node(Source[Event]):
 
     def gossip_unpublish(self, peer: PeerLike) -> None:
         """Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run."""
-        code = _once_node_gossip_unpublish(self._handle, octets(peer))
+        code = _once_node_gossip_unpublish(self._handle, octets(peer, "peer"))
         if code:
             raise fail(self._handle, code)
 
     def set_interval(self, interval: float) -> None:
         """Sets how often the node sends beacons. It fails if it is out of range."""
-        code = _once_node_set_interval(self._handle, duration(interval))
+        code = _once_node_set_interval(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_evasive_timeout(self, interval: float) -> None:
         """Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. It fails if it is out of range."""
-        code = _once_node_set_evasive_timeout(self._handle, duration(interval))
+        code = _once_node_set_evasive_timeout(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_silent_timeout(self, interval: float) -> None:
         """Sets how long a peer may be quiet until it is suspect. It must be less than the expired time-out. It fails if it is out of range."""
-        code = _once_node_set_silent_timeout(self._handle, duration(interval))
+        code = _once_node_set_silent_timeout(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_expired_timeout(self, interval: float) -> None:
         """Sets how long a peer may be quiet until it is gone. It fails if it is out of range."""
-        code = _once_node_set_expired_timeout(self._handle, duration(interval))
+        code = _once_node_set_expired_timeout(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_away_timeout(self, interval: float) -> None:
         """Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range."""
-        code = _once_node_set_away_timeout(self._handle, duration(interval))
+        code = _once_node_set_away_timeout(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_greeting_timeout(self, interval: float) -> None:
         """Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range."""
-        code = _once_node_set_greeting_timeout(self._handle, duration(interval))
+        code = _once_node_set_greeting_timeout(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_linger(self, interval: float) -> None:
         """Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range."""
-        code = _once_node_set_linger(self._handle, duration(interval))
+        code = _once_node_set_linger(self._handle, duration(interval, "interval"))
         if code:
             raise fail(self._handle, code)
 
     def set_max_message(self, size: int) -> None:
         """Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range."""
-        code = _once_node_set_max_message(self._handle, whole(size))
+        code = _once_node_set_max_message(self._handle, whole(size, "size", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_outbox(self, size: int) -> None:
         """Sets how many octets may wait for each peer: of what is queued, and of what the peer has yet to confirm. A message larger than that waits until the queue is empty. It fails if it is out of range."""
-        code = _once_node_set_outbox(self._handle, whole(size))
+        code = _once_node_set_outbox(self._handle, whole(size, "size", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_outboxes(self, size: int) -> None:
         """Sets how many octets of memory may be taken by what waits for all peers together, and by what has come back and was not read. Of that no queue may take more than it leaves to the others, so that peers who are slow leave room for those who are not; and peers that are suspect may have an eighth of it, beyond which the one that was suspect first is gone, for the reason overrun. Who says more waits, as for a queue that is full. Beside that an empty queue has room for 4096 octets, and one of them at a time for any message. It fails if it is out of range."""
-        code = _once_node_set_outboxes(self._handle, whole(size))
+        code = _once_node_set_outboxes(self._handle, whole(size, "size", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_inbox(self, size: int) -> None:
         """Sets how many octets of memory may be taken by content that waits for the application. When they are, peers that send more are held back; who comes and goes is told all the same. It fails if it is out of range."""
-        code = _once_node_set_inbox(self._handle, whole(size))
+        code = _once_node_set_inbox(self._handle, whole(size, "size", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_max_peers(self, number: int) -> None:
         """Sets how many peers may be known at a time, so that a hostile network costs bounded memory. Half of them may be known because they were sighted; those that come later are not met, and counted. It fails if it is out of range."""
-        code = _once_node_set_max_peers(self._handle, whole(number))
+        code = _once_node_set_max_peers(self._handle, whole(number, "number", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_max_strangers(self, number: int) -> None:
         """Sets how many connections may stand at a time whose greeting has not been accepted yet; further ones are closed, and counted. It fails if it is out of range."""
-        code = _once_node_set_max_strangers(self._handle, whole(number))
+        code = _once_node_set_max_strangers(self._handle, whole(number, "number", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_max_per_address(self, number: int) -> None:
         """Sets how many of those one address may have: an IPv4 address, or a network of IPv6 of 64 bits. An eighth as many may at a time cause the arithmetic of keys that may be in vain. Raise it where many peers are behind one NAT. It is no more than set max strangers allows in all. It fails if it is out of range."""
-        code = _once_node_set_max_per_address(self._handle, whole(number))
+        code = _once_node_set_max_per_address(self._handle, whole(number, "number", -1 << 63, (1 << 63) - 1))
         if code:
             raise fail(self._handle, code)
 
     def set_log(self, handler: Handler) -> None:
         """Sets who takes the node's log; without it nobody does."""
+        if not callable(handler) and not isinstance(handler, logging.Logger):
+            raise needed("handler", "a function or a logger", handler)
         call = _once_node_log_fn(lambda _, *args: guarded(handler)(*_once_node_log_fn_args(*args)))
         self.__dict__["_once_node_log_fn"] = call
         code = _once_node_set_log(self._handle, call, None)
@@ -1418,7 +1427,7 @@ class Node(Source[Event]):
 
     def start(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity."""
-        code = _once_node_start(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        code = wait(lambda left, token: _once_node_start(self._handle, left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -1428,7 +1437,7 @@ class Node(Source[Event]):
 
     def stop(self) -> None:
         """Says goodbye to the peers, waits for at most the linger time until they have taken all that was said to them, and closes all connections. Events that wait can still be read; after the last one, recv fails. It fails if it has and peers are not known to have got what was said to them."""
-        code = _once_node_stop(self._handle)
+        code = linger(_once_node_stop, self._handle)
         if code:
             raise fail(self._handle, code)
 
@@ -1457,15 +1466,15 @@ class Node(Source[Event]):
         if type(content) is list and len(content) == 1:
             content = content[0]
         if type(content) is str:
-            content = content.encode()
+            content = text(content, "content")
         if type(content) is bytes and len(content) < 65536:
-            code = _once_node_whisper_to(self._number + octets(peer) + NOW, content, len(content))
+            code = _once_node_whisper_to(self._number + octets(peer, "peer") + NOW, content, len(content))
             if code == 0:
                 return
             if code != TimedOutError.code or timeout == 0:
                 raise fail(self._handle, code)
-        parts = frames(content)
-        code = _once_node_whisper(self._handle, octets(peer), *parts, millis(timeout), cancel._handle if cancel else 0)
+        parts = frames(content, "content")
+        code = wait(lambda left, token: _once_node_whisper(self._handle, octets(peer, "peer"), *parts, left, token), timeout, cancel, True)
         if code:
             raise fail(self._handle, code)
 
@@ -1475,10 +1484,10 @@ class Node(Source[Event]):
 
     def shout(self, group: str, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> int:
         """Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does."""
-        group_ = text(group)
-        parts = frames(content)
+        group_ = text(group, "group")
+        parts = frames(content, "content")
         result = ctypes.c_uint32()
-        code = _once_node_shout(self._handle, group_, len(group_), *parts, millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        code = wait(lambda left, token: _once_node_shout(self._handle, group_, len(group_), *parts, left, token, ctypes.byref(result)), timeout, cancel, True)
         if code:
             raise fail(self._handle, code)
         return int(result.value)
@@ -1489,9 +1498,9 @@ class Node(Source[Event]):
 
     def ask(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> Event:
         """Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended."""
-        parts = frames(content)
+        parts = frames(content, "content")
         result = Data()
-        code = _once_node_ask(self._handle, octets(peer), *parts, millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        code = wait(lambda left, token: _once_node_ask(self._handle, octets(peer, "peer"), *parts, left, token, ctypes.byref(result)), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
         return _read_once_events(take(result))[-1]
@@ -1502,8 +1511,8 @@ class Node(Source[Event]):
 
     def reply(self, question: int, status: int, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended."""
-        parts = frames(content)
-        code = _once_node_reply(self._handle, question, status, *parts, millis(timeout), cancel._handle if cancel else 0)
+        parts = frames(content, "content")
+        code = wait(lambda left, token: _once_node_reply(self._handle, whole(question, "question", 0, (1 << 64) - 1), whole(status, "status", 0, 0xFFFFFFFF), *parts, left, token), timeout, cancel, True)
         if code:
             raise fail(self._handle, code)
 
@@ -1513,7 +1522,7 @@ class Node(Source[Event]):
 
     def flush(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped."""
-        code = _once_node_flush(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        code = wait(lambda left, token: _once_node_flush(self._handle, left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -1524,7 +1533,7 @@ class Node(Source[Event]):
     def ping(self, peer: PeerLike, timeout: float | None = None, cancel: Cancel | None = None) -> int:
         """Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended."""
         result = ctypes.c_uint64()
-        code = _once_node_ping(self._handle, octets(peer), millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        code = wait(lambda left, token: _once_node_ping(self._handle, octets(peer, "peer"), left, token, ctypes.byref(result)), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
         return int(result.value)
@@ -1536,7 +1545,7 @@ class Node(Source[Event]):
     def traffic(self, peer: PeerLike) -> dict[str, int]:
         """Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present."""
         result = Data()
-        code = _once_node_traffic(self._handle, octets(peer), ctypes.byref(result))
+        code = _once_node_traffic(self._handle, octets(peer, "peer"), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return alone(numbers, take(result))
@@ -1578,14 +1587,14 @@ class Node(Source[Event]):
     def peer(self, peer: PeerLike) -> Peer:
         """Returns a peer that is present. It returns the peer, or fails if it is not present."""
         result = Data()
-        code = _once_node_peer(self._handle, octets(peer), ctypes.byref(result))
+        code = _once_node_peer(self._handle, octets(peer, "peer"), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return _read_once_peers(take(result))[-1]
 
     def peers_by_group(self, group: str) -> list[Peer]:
         """Returns the peers in a group, in the order of their UUIDs."""
-        group_ = text(group)
+        group_ = text(group, "group")
         result = Data()
         code = _once_node_peers_by_group(self._handle, group_, len(group_), ctypes.byref(result))
         if code:
@@ -1610,16 +1619,16 @@ class Node(Source[Event]):
 
     def require_peer(self, peer: PeerLike, endpoint: str) -> None:
         """Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run."""
-        endpoint_ = text(endpoint)
-        code = _once_node_require_peer(self._handle, octets(peer), endpoint_, len(endpoint_))
+        endpoint_ = text(endpoint, "endpoint")
+        code = _once_node_require_peer(self._handle, octets(peer, "peer"), endpoint_, len(endpoint_))
         if code:
             raise fail(self._handle, code)
 
     def spread(self, roll: str, members: int, timeout: float | None = None, cancel: Cancel | None = None) -> list[str]:
         """Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network."""
-        roll_ = text(roll)
+        roll_ = text(roll, "roll")
         result = Data()
-        code = _once_node_spread(self._handle, roll_, len(roll_), whole(members), millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        code = wait(lambda left, token: _once_node_spread(self._handle, roll_, len(roll_), whole(members, "members", -1 << 63, (1 << 63) - 1), left, token, ctypes.byref(result)), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
         return alone(texts, take(result))
@@ -1691,7 +1700,7 @@ class Identity(Handle):
 
     def __init__(self, directory: str = "") -> None:
         """Opens the identity in a directory, and makes it if there is none."""
-        directory_ = text(directory)
+        directory_ = text(directory, "directory")
         result = ctypes.c_uint64()
         code = _once_identity_new(directory_, len(directory_), ctypes.byref(result))
         if code:
@@ -1737,7 +1746,7 @@ class Identity(Handle):
     @staticmethod
     def load(directory: str) -> Identity:
         """Returns the identity in a directory, and makes nothing. It returns the identity, or fails if there is none or a file is not right."""
-        directory_ = text(directory)
+        directory_ = text(directory, "directory")
         result = ctypes.c_uint64()
         code = _once_identity_load(directory_, len(directory_), ctypes.byref(result))
         if code:
@@ -1747,8 +1756,8 @@ class Identity(Handle):
     @staticmethod
     def join_at(directory: str, invite: str) -> Identity:
         """Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there."""
-        directory_ = text(directory)
-        invite_ = text(invite)
+        directory_ = text(directory, "directory")
+        invite_ = text(invite, "invite")
         result = ctypes.c_uint64()
         code = _once_identity_join_at(directory_, len(directory_), invite_, len(invite_), ctypes.byref(result))
         if code:
@@ -1817,14 +1826,14 @@ class Identity(Handle):
 
     def forget(self, name: str) -> None:
         """Forgets a name that was trusted on first use, so that it can be trusted anew. A node that runs with the identity takes note. It fails if there is no such name or no directory."""
-        name_ = text(name)
+        name_ = text(name, "name")
         code = _once_identity_forget(self._handle, name_, len(name_))
         if code:
             raise fail(self._handle, code)
 
     def adopt(self, roll: str) -> None:
         """Takes in a roll of the identity's network. An older one than the one it has changes nothing. Nodes of the network pass it on among themselves, so that this is for what has no way to them. A node that runs with the identity takes note within a second. It fails if it is not right or of another network, or contradicts the one that the identity has."""
-        roll_ = text(roll)
+        roll_ = text(roll, "roll")
         code = _once_identity_adopt(self._handle, roll_, len(roll_))
         if code:
             raise fail(self._handle, code)
@@ -1869,7 +1878,7 @@ class Network(Handle):
 
     def __init__(self, directory: str) -> None:
         """Opens the network in a directory, and makes it if there is none."""
-        directory_ = text(directory)
+        directory_ = text(directory, "directory")
         result = ctypes.c_uint64()
         code = _once_network_new(directory_, len(directory_), ctypes.byref(result))
         if code:
@@ -1879,7 +1888,7 @@ class Network(Handle):
     @staticmethod
     def load_network(directory: str) -> Network:
         """Returns the network in a directory, and makes nothing. It returns the network, or fails if there is none or a file is not right."""
-        directory_ = text(directory)
+        directory_ = text(directory, "directory")
         result = ctypes.c_uint64()
         code = _once_network_load_network(directory_, len(directory_), ctypes.byref(result))
         if code:
@@ -1897,26 +1906,26 @@ class Network(Handle):
 
     def invite(self, name: str, roles: str, member: PeerLike, days: int) -> str:
         """Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down."""
-        name_ = text(name)
-        roles_ = text(roles)
+        name_ = text(name, "name")
+        roles_ = text(roles, "roles")
         result = Data()
-        code = _once_network_invite(self._handle, name_, len(name_), roles_, len(roles_), octets(member), whole(days), ctypes.byref(result))
+        code = _once_network_invite(self._handle, name_, len(name_), roles_, len(roles_), octets(member, "member"), whole(days, "days", -1 << 63, (1 << 63) - 1), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return take(result).decode(errors="replace")
 
     def invite_again(self, name: str, days: int) -> str:
         """Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down."""
-        name_ = text(name)
+        name_ = text(name, "name")
         result = Data()
-        code = _once_network_invite_again(self._handle, name_, len(name_), whole(days), ctypes.byref(result))
+        code = _once_network_invite_again(self._handle, name_, len(name_), whole(days, "days", -1 << 63, (1 << 63) - 1), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return take(result).decode(errors="replace")
 
     def set_server(self, address: str) -> None:
         """Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down."""
-        address_ = text(address)
+        address_ = text(address, "address")
         code = _once_network_set_server(self._handle, address_, len(address_))
         if code:
             raise fail(self._handle, code)
@@ -1931,22 +1940,22 @@ class Network(Handle):
 
     def revoke(self, name: str) -> None:
         """Revokes a member. It fails if there is no such member or it cannot be written down."""
-        name_ = text(name)
+        name_ = text(name, "name")
         code = _once_network_revoke(self._handle, name_, len(name_))
         if code:
             raise fail(self._handle, code)
 
     def rename(self, member: str, name: str) -> None:
         """Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down."""
-        member_ = text(member)
-        name_ = text(name)
+        member_ = text(member, "member")
+        name_ = text(name, "name")
         code = _once_network_rename(self._handle, member_, len(member_), name_, len(name_))
         if code:
             raise fail(self._handle, code)
 
     def taken(self, member: PeerLike) -> None:
         """Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down."""
-        code = _once_network_taken(self._handle, octets(member))
+        code = _once_network_taken(self._handle, octets(member, "member"))
         if code:
             raise fail(self._handle, code)
 
@@ -1960,7 +1969,7 @@ class Network(Handle):
 
     def adopt(self, roll: str) -> None:
         """Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down."""
-        roll_ = text(roll)
+        roll_ = text(roll, "roll")
         code = _once_network_adopt(self._handle, roll_, len(roll_))
         if code:
             raise fail(self._handle, code)
@@ -1992,8 +2001,8 @@ class Network(Handle):
     @staticmethod
     def restore_network(directory: str, backup: str) -> Network:
         """Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right."""
-        directory_ = text(directory)
-        backup_ = text(backup)
+        directory_ = text(directory, "directory")
+        backup_ = text(backup, "backup")
         result = ctypes.c_uint64()
         code = _once_network_restore_network(directory_, len(directory_), backup_, len(backup_), ctypes.byref(result))
         if code:
@@ -2003,8 +2012,8 @@ class Network(Handle):
     @staticmethod
     def move_network(directory: str, old: str) -> Network:
         """Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read."""
-        directory_ = text(directory)
-        old_ = text(old)
+        directory_ = text(directory, "directory")
+        old_ = text(old, "old")
         result = ctypes.c_uint64()
         code = _once_network_move_network(directory_, len(directory_), old_, len(old_), ctypes.byref(result))
         if code:
@@ -2040,7 +2049,7 @@ class View(Handle):
 
     def leader(self, group: str) -> Peer:
         """Returns who led a group that the node was in; it may be the node itself. It returns the leader, or fails if the node knew of none."""
-        group_ = text(group)
+        group_ = text(group, "group")
         result = Data()
         code = _once_view_leader(self._handle, group_, len(group_), ctypes.byref(result))
         if code:
@@ -2066,7 +2075,7 @@ class Files(Handle):
     def __init__(self, owner: Node) -> None:
         """Begins to send and receive files for a node."""
         result = ctypes.c_uint64()
-        code = _once_files_new(owner._handle, ctypes.byref(result))
+        code = _once_files_new(handle(owner, "owner", Node), ctypes.byref(result))
         if code:
             raise fail(0, code)
         self._own(result.value)
@@ -2074,23 +2083,23 @@ class Files(Handle):
 
     def take(self, peer: PeerLike, content: Content) -> bool:
         """Returns true if a whisper belongs to a transfer of files, and takes it. What else is whispered it leaves alone."""
-        parts = frames(content)
+        parts = frames(content, "content")
         result = ctypes.c_bool()
-        code = _once_files_take(self._handle, octets(peer), *parts, ctypes.byref(result))
+        code = _once_files_take(self._handle, octets(peer, "peer"), *parts, ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return bool(result.value)
 
     def gone(self, peer: PeerLike) -> None:
         """Ends all transfers with a peer, which is gone."""
-        code = _once_files_gone(self._handle, octets(peer))
+        code = _once_files_gone(self._handle, octets(peer, "peer"))
         if code:
             raise fail(self._handle, code)
 
     def offer(self, peer: PeerLike) -> Transfer:
         """Returns a transfer to a peer: add files to it and send them."""
         result = ctypes.c_uint64()
-        code = _once_files_offer(self._handle, octets(peer), ctypes.byref(result))
+        code = _once_files_offer(self._handle, octets(peer, "peer"), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return Transfer._of(result.value, self)
@@ -2098,7 +2107,7 @@ class Files(Handle):
     def next_offer(self, timeout: float | None = None, cancel: Cancel | None = None) -> Transfer:
         """Waits until a peer offers files and returns the transfer: receive them, or refuse them. It returns the transfer, or fails if the wait was ended."""
         result = ctypes.c_uint64()
-        code = _once_files_next_offer(self._handle, millis(timeout), cancel._handle if cancel else 0, ctypes.byref(result))
+        code = wait(lambda left, token: _once_files_next_offer(self._handle, left, token, ctypes.byref(result)), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
         return Transfer._of(result.value, self)
@@ -2141,7 +2150,7 @@ class Transfer(Handle):
 
     def add(self, path: str) -> None:
         """Adds a file, or a folder with all that is in it. Links and special files in a folder are left out. It fails if it cannot be read, has a name that nobody takes, or is too much."""
-        path_ = text(path)
+        path_ = text(path, "path")
         code = _once_transfer_add(self._handle, path_, len(path_))
         if code:
             raise fail(self._handle, code)
@@ -2156,7 +2165,7 @@ class Transfer(Handle):
 
     def send(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Offers what was added, and sends it when the peer takes it. It returns when all is on the peer's disk, and verified. It fails if it has not."""
-        code = _once_transfer_send(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        code = wait(lambda left, token: _once_transfer_send(self._handle, left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -2166,8 +2175,8 @@ class Transfer(Handle):
 
     def receive(self, into: str, overwrite: bool, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Takes the files, and puts them into a folder, which is made if it is missing, and never anywhere else. A file whose name ends in .once-partial is not complete; another transfer of the same file goes on from it. A file that is there already and is the same is left as it is. It returns when all is on the disk, and verified. It fails if it is not."""
-        into_ = text(into)
-        code = _once_transfer_receive(self._handle, into_, len(into_), overwrite, millis(timeout), cancel._handle if cancel else 0)
+        into_ = text(into, "into")
+        code = wait(lambda left, token: _once_transfer_receive(self._handle, into_, len(into_), flag(overwrite, "overwrite"), left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -2177,8 +2186,8 @@ class Transfer(Handle):
 
     def refuse(self, reason: str, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Refuses the files. It fails if it cannot be."""
-        reason_ = text(reason)
-        code = _once_transfer_refuse(self._handle, reason_, len(reason_), millis(timeout), cancel._handle if cancel else 0)
+        reason_ = text(reason, "reason")
+        code = wait(lambda left, token: _once_transfer_refuse(self._handle, reason_, len(reason_), left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -2259,7 +2268,7 @@ class Server(Handle):
 
     def __init__(self, directory: str = "") -> None:
         """Creates a server that does nothing yet. Its directory has its identity, and what it has to know after a restart."""
-        directory_ = text(directory)
+        directory_ = text(directory, "directory")
         result = ctypes.c_uint64()
         code = _once_server_new(directory_, len(directory_), ctypes.byref(result))
         if code:
@@ -2272,22 +2281,22 @@ class Server(Handle):
 
     def set(self, option: str, value: str) -> None:
         """Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value."""
-        option_ = text(option)
-        value_ = text(value)
+        option_ = text(option, "option")
+        value_ = text(value, "value")
         code = _once_server_set(self._handle, option_, len(option_), value_, len(value_))
         if code:
             raise fail(self._handle, code)
 
     def read(self, file: str) -> None:
         """Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong."""
-        file_ = text(file)
+        file_ = text(file, "file")
         code = _once_server_read(self._handle, file_, len(file_))
         if code:
             raise fail(self._handle, code)
 
     def start(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that."""
-        code = _once_server_start(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        code = wait(lambda left, token: _once_server_start(self._handle, left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -2330,7 +2339,7 @@ class Server(Handle):
 
     def drain(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run."""
-        code = _once_server_drain(self._handle, millis(timeout), cancel._handle if cancel else 0)
+        code = wait(lambda left, token: _once_server_drain(self._handle, left, token), timeout, cancel, False)
         if code:
             raise fail(self._handle, code)
 
@@ -2347,7 +2356,7 @@ class Server(Handle):
     @staticmethod
     def rotate(directory: str) -> None:
         """Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none."""
-        directory_ = text(directory)
+        directory_ = text(directory, "directory")
         code = _once_server_rotate(directory_, len(directory_))
         if code:
             raise fail(0, code)

@@ -4,9 +4,9 @@ import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 
 /**
@@ -55,8 +55,8 @@ final class Arena {
     private long at; // of what had room last
 
     /** Puts a text, which then ends in a zero, and returns its address; size is its size. */
-    long text(String text) {
-        byte[] octets = text.getBytes(StandardCharsets.UTF_8);
+    long text(String text, String name) {
+        byte[] octets = Abi.utf8(text, name);
         size = octets.length;
         room(size + 1).put(octets).put((byte) 0);
         return at;
@@ -89,6 +89,7 @@ final class Arena {
         sizes = at;
         long total = 0;
         for (byte[] frame : frames) {
+            Objects.requireNonNull(frame, "content");
             to.putLong(frame.length);
             total += frame.length;
         }

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** What an error is, for programs. */
@@ -18,6 +19,8 @@ public enum Code {
     TIMED_OUT(-74619),
     /** the wait was canceled, or what was waited for was closed */
     CANCELED(-510448),
+    /** the call goes on, and has no outcome yet: call again with what it was given */
+    PENDING(-506252),
     /** the handle is of nothing, of something else, or closed */
     HANDLE(-381935),
     /** another thread receives from this node: receive in one thread at a time */

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** Files go from one node to another as whispers (see once_files in the protocols), which the other side must have asked for: give each whisper that the node receives to take, and whoever is gone to gone. Beside that the node is free for everything else. All methods may be called from any thread. */
@@ -23,6 +24,7 @@ public final class Files extends Handle {
     }
 
     private static long open(Node owner) {
+        Objects.requireNonNull(owner, "owner");
         Arena a = Arena.get();
         Abi.check(null, Lib.once_files_new(owner.handle, a.result()));
         return a.number();
@@ -30,6 +32,8 @@ public final class Files extends Handle {
 
     /** Returns true if a whisper belongs to a transfer of files, and takes it. What else is whispered it leaves alone. */
     public boolean take(UUID peer, byte[][] content) {
+        Objects.requireNonNull(peer, "peer");
+        Objects.requireNonNull(content, "content");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_files_take(handle, a.id(peer), a.content(content), a.sizes(), content.length, a.result()));
         return a.octet() != 0;
@@ -52,6 +56,7 @@ public final class Files extends Handle {
 
     /** Ends all transfers with a peer, which is gone. */
     public void gone(UUID peer) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_files_gone(handle, a.id(peer)));
     }
@@ -63,6 +68,7 @@ public final class Files extends Handle {
 
     /** Returns a transfer to a peer: add files to it and send them. */
     public Transfer offer(UUID peer) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_files_offer(handle, a.id(peer), a.result()));
         return new Transfer(a.number(), this);
@@ -76,7 +82,7 @@ public final class Files extends Handle {
     /** Waits until a peer offers files and returns the transfer: receive them, or refuse them. It returns the transfer, or fails if the wait was ended. */
     public Transfer nextOffer(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_files_next_offer(handle, Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_files_next_offer(handle, left, token, a.result()));
         return new Transfer(a.number(), this);
     }
 

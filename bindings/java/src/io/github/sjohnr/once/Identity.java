@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** An identity is a secret key that a node's UUID is made of, and what goes with it: a key for CURVE, the membership of a network, and the names that this node has come to trust. It may live in a directory, so that the node is the same each time it starts, or in memory only. One node at a time runs with an identity, or with its directory: two would be taken for each other. All methods may be called from any thread. */
@@ -23,8 +24,9 @@ public final class Identity extends Handle {
     }
 
     private static long open(String directory) {
+        Objects.requireNonNull(directory, "directory");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_identity_new(a.text(directory), a.size(), a.result()));
+        Abi.check(null, Lib.once_identity_new(a.text(directory, "directory"), a.size(), a.result()));
         return a.number();
     }
 
@@ -58,15 +60,18 @@ public final class Identity extends Handle {
 
     /** Returns the identity in a directory, and makes nothing. It returns the identity, or fails if there is none or a file is not right. */
     public static Identity load(String directory) {
+        Objects.requireNonNull(directory, "directory");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_identity_load(a.text(directory), a.size(), a.result()));
+        Abi.check(null, Lib.once_identity_load(a.text(directory, "directory"), a.size(), a.result()));
         return new Identity(a.number(), null);
     }
 
     /** Takes an invite with the identity that it brings, or with the one in the directory. It returns the identity, or fails if the invite is not right, has expired or is for somebody else, or if another identity lives there. */
     public static Identity joinAt(String directory, String invite) {
+        Objects.requireNonNull(directory, "directory");
+        Objects.requireNonNull(invite, "invite");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_identity_join_at(a.text(directory), a.size(), a.text(invite), a.size(), a.result()));
+        Abi.check(null, Lib.once_identity_join_at(a.text(directory, "directory"), a.size(), a.text(invite, "invite"), a.size(), a.result()));
         return new Identity(a.number(), null);
     }
 
@@ -121,13 +126,15 @@ public final class Identity extends Handle {
 
     /** Forgets a name that was trusted on first use, so that it can be trusted anew. A node that runs with the identity takes note. It fails if there is no such name or no directory. */
     public void forget(String name) {
+        Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_identity_forget(handle, a.text(name), a.size()));
+        Abi.check(this, Lib.once_identity_forget(handle, a.text(name, "name"), a.size()));
     }
 
     /** Takes in a roll of the identity's network. An older one than the one it has changes nothing. Nodes of the network pass it on among themselves, so that this is for what has no way to them. A node that runs with the identity takes note within a second. It fails if it is not right or of another network, or contradicts the one that the identity has. */
     public void adopt(String roll) {
+        Objects.requireNonNull(roll, "roll");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_identity_adopt(handle, a.text(roll), a.size()));
+        Abi.check(this, Lib.once_identity_adopt(handle, a.text(roll, "roll"), a.size()));
     }
 }

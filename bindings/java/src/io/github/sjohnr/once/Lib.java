@@ -8,13 +8,14 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** What the library has: see once.h. */
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m500cdb2d149360ac");
+        Abi.compatible(1, "m2d1846f918cf0856");
     }
 
     private Lib() {}
@@ -26,6 +27,7 @@ final class Lib {
     static native void once_free(long data);
     static native int once_cancel_new(long result);
     static native int once_cancel(long self);
+    static native int once_call_new(long timeout, long cancel, long calls, long result);
     static native int once_node_new(long name, long name_size, long result);
     static native int once_node_uuid(long self, long result);
     static native int once_node_name(long self, long result);
@@ -38,8 +40,8 @@ final class Lib {
     static native int once_node_set_shared(long self, byte shared);
     static native int once_node_set_brief(long self, byte brief);
     static native int once_node_set_certificate(long self, long file, long file_size);
-    static native int once_node_set_security(long self, byte security);
-    static native int once_node_set_trust(long self, byte trust);
+    static native int once_node_set_security(long self, long security);
+    static native int once_node_set_trust(long self, long trust);
     static native int once_node_set_sealed(long self, long group, long group_size);
     static native int once_node_set_interface(long self, long value, long value_size);
     static native int once_node_set_port(long self, long port);

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** Who has the directory of a network can make members of it, and take that back. Nodes check memberships without asking anybody; they need only the network's public key, which an invite brings. Each change makes another roll, which tells who is a member and who was revoked, and which the nodes of the network pass on among themselves once one of them has it: see spread of a node. All methods may be called from any thread, also of several programs at a time. */
@@ -23,15 +24,17 @@ public final class Network extends Handle {
     }
 
     private static long open(String directory) {
+        Objects.requireNonNull(directory, "directory");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_network_new(a.text(directory), a.size(), a.result()));
+        Abi.check(null, Lib.once_network_new(a.text(directory, "directory"), a.size(), a.result()));
         return a.number();
     }
 
     /** Returns the network in a directory, and makes nothing. It returns the network, or fails if there is none or a file is not right. */
     public static Network loadNetwork(String directory) {
+        Objects.requireNonNull(directory, "directory");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_network_load_network(a.text(directory), a.size(), a.result()));
+        Abi.check(null, Lib.once_network_load_network(a.text(directory, "directory"), a.size(), a.result()));
         return new Network(a.number(), null);
     }
 
@@ -44,8 +47,11 @@ public final class Network extends Handle {
 
     /** Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down. */
     public String invite(String name, String roles, UUID member, long days) {
+        Objects.requireNonNull(name, "name");
+        Objects.requireNonNull(roles, "roles");
+        Objects.requireNonNull(member, "member");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_network_invite(handle, a.text(name), a.size(), a.text(roles), a.size(), a.id(member), days, a.result()));
+        Abi.check(this, Lib.once_network_invite(handle, a.text(name, "name"), a.size(), a.text(roles, "roles"), a.size(), a.id(member), days, a.result()));
         return a.taken();
     }
 
@@ -56,15 +62,17 @@ public final class Network extends Handle {
 
     /** Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down. */
     public String inviteAgain(String name, long days) {
+        Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_network_invite_again(handle, a.text(name), a.size(), days, a.result()));
+        Abi.check(this, Lib.once_network_invite_again(handle, a.text(name, "name"), a.size(), days, a.result()));
         return a.taken();
     }
 
     /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
     public void setServer(String address) {
+        Objects.requireNonNull(address, "address");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_network_set_server(handle, a.text(address), a.size()));
+        Abi.check(this, Lib.once_network_set_server(handle, a.text(address, "address"), a.size()));
     }
 
     /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
@@ -76,18 +84,22 @@ public final class Network extends Handle {
 
     /** Revokes a member. It fails if there is no such member or it cannot be written down. */
     public void revoke(String name) {
+        Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_network_revoke(handle, a.text(name), a.size()));
+        Abi.check(this, Lib.once_network_revoke(handle, a.text(name, "name"), a.size()));
     }
 
     /** Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down. */
     public void rename(String member, String name) {
+        Objects.requireNonNull(member, "member");
+        Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_network_rename(handle, a.text(member), a.size(), a.text(name), a.size()));
+        Abi.check(this, Lib.once_network_rename(handle, a.text(member, "member"), a.size(), a.text(name, "name"), a.size()));
     }
 
     /** Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down. */
     public void taken(UUID member) {
+        Objects.requireNonNull(member, "member");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_network_taken(handle, a.id(member)));
     }
@@ -106,8 +118,9 @@ public final class Network extends Handle {
 
     /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down. */
     public void adopt(String roll) {
+        Objects.requireNonNull(roll, "roll");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_network_adopt(handle, a.text(roll), a.size()));
+        Abi.check(this, Lib.once_network_adopt(handle, a.text(roll, "roll"), a.size()));
     }
 
     /** Returns all who were ever invited, by name, those who were revoked and those whose membership has expired too. It returns the members, or fails if they cannot be read. */
@@ -133,15 +146,19 @@ public final class Network extends Handle {
 
     /** Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right. */
     public static Network restoreNetwork(String directory, String backup) {
+        Objects.requireNonNull(directory, "directory");
+        Objects.requireNonNull(backup, "backup");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_network_restore_network(a.text(directory), a.size(), a.text(backup), a.size(), a.result()));
+        Abi.check(null, Lib.once_network_restore_network(a.text(directory, "directory"), a.size(), a.text(backup, "backup"), a.size(), a.result()));
         return new Network(a.number(), null);
     }
 
     /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read. */
     public static Network moveNetwork(String directory, String old) {
+        Objects.requireNonNull(directory, "directory");
+        Objects.requireNonNull(old, "old");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_network_move_network(a.text(directory), a.size(), a.text(old), a.size(), a.result()));
+        Abi.check(null, Lib.once_network_move_network(a.text(directory, "directory"), a.size(), a.text(old, "old"), a.size(), a.result()));
         return new Network(a.number(), null);
     }
 }

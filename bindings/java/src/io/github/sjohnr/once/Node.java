@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** A node finds other nodes on the network, tells who comes and goes, forms groups with them, and exchanges messages with one peer (whisper) or with a group (shout). Set it up, start it, read its events, stop it. All methods may be called from any thread; recv and recv batch from one thread at a time. */
@@ -92,8 +93,9 @@ public final class Node extends Source<Event> {
     }
 
     private static long open(String name) {
+        Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_node_new(a.text(name), a.size(), a.result()));
+        Abi.check(null, Lib.once_node_new(a.text(name, "name"), a.size(), a.result()));
         return a.number();
     }
 
@@ -125,36 +127,43 @@ public final class Node extends Source<Event> {
 
     /** Joins a group, which exists as soon as somebody is in it. Joining a group twice changes nothing. A node may be in 4096 groups, whose names have at most 262144 octets together. It fails if its greeting has no room for the group or it has stopped. */
     public void join(String group) {
+        Objects.requireNonNull(group, "group");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_join(handle, a.text(group), a.size()));
+        Abi.check(this, Lib.once_node_join(handle, a.text(group, "group"), a.size()));
     }
 
     /** Leaves a group. Leaving a group that the node is not in changes nothing. It fails if it has stopped. */
     public void leave(String group) {
+        Objects.requireNonNull(group, "group");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_leave(handle, a.text(group), a.size()));
+        Abi.check(this, Lib.once_node_leave(handle, a.text(group, "group"), a.size()));
     }
 
     /** Has the node contest for the leadership of a group whenever it is in the group: of the members that contest, the one with the lowest UUID leads. Events of type leader tell who does, and tell it anew when the leader has gone. Zyre nodes may be among the members. It fails if it does so in 4096 groups already or has stopped. */
     public void setContestInGroup(String group) {
+        Objects.requireNonNull(group, "group");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_contest_in_group(handle, a.text(group), a.size()));
+        Abi.check(this, Lib.once_node_set_contest_in_group(handle, a.text(group, "group"), a.size()));
     }
 
     /** Sets a header that each peer gets with the node's greeting. There may be 240, whose names and values have at most 65281 octets together. While the node runs, peers that are @Once nodes are greeted anew, at most once a second, and have an event of type changed. Others, as RFC 36 tells headers in HELLO only, see it when they meet the node the next time. It fails if the name is reserved, the greeting has no room for the header, or the node has stopped. */
     public void setHeader(String name, String value) {
+        Objects.requireNonNull(name, "name");
+        Objects.requireNonNull(value, "value");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_header(handle, a.text(name), a.size(), a.text(value), a.size()));
+        Abi.check(this, Lib.once_node_set_header(handle, a.text(name, "name"), a.size(), a.text(value, "value"), a.size()));
     }
 
     /** Takes a header away that was set. Peers are told as by set header. It fails if there is no such header or the node has stopped. */
     public void unsetHeader(String name) {
+        Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_unset_header(handle, a.text(name), a.size()));
+        Abi.check(this, Lib.once_node_unset_header(handle, a.text(name, "name"), a.size()));
     }
 
     /** Sets who the node is. Without it the node has a new identity in memory, and so another UUID each time. If the identity is a member of a network, security is secure and trust is members unless they are set. It fails if there is none. */
     public void setIdentity(Identity identity) {
+        Objects.requireNonNull(identity, "identity");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_set_identity(handle, identity.handle));
     }
@@ -173,32 +182,37 @@ public final class Node extends Source<Event> {
 
     /** Has the node use an existing certificate of CURVE in place of its identity's: connections, cards and the header X-PUBLICKEY show its public key. The file is as CZMQ's zcert saves it; as zcert_load does, the node looks for its secret key in FILE_secret, and then in FILE. Others must have no rights on that. It fails if there is no such file or it is not right. */
     public void setCertificate(String file) {
+        Objects.requireNonNull(file, "file");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_certificate(handle, a.text(file), a.size()));
+        Abi.check(this, Lib.once_node_set_certificate(handle, a.text(file, "file"), a.size()));
     }
 
     /** Sets how the node protects what it says. It fails if there is no such security. */
     public void setSecurity(Node.Security security) {
+        Objects.requireNonNull(security, "security");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_set_security(handle, security.value));
     }
 
     /** Sets whom the node lets in. It fails if there is no such trust. */
     public void setTrust(Node.Trust trust) {
+        Objects.requireNonNull(trust, "trust");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_set_trust(handle, trust.value));
     }
 
     /** Has content to and from a group always be sealed: peers without an identity get none of it, and what they say in it is dropped. It fails if there are 4096 such groups already. */
     public void setSealed(String group) {
+        Objects.requireNonNull(group, "group");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_sealed(handle, a.text(group), a.size()));
+        Abi.check(this, Lib.once_node_set_sealed(handle, a.text(group, "group"), a.size()));
     }
 
     /** Names the network interfaces that the node uses. Without it the node uses all that are up, and loopback as well if none of them can broadcast. No beacons go out where there is no broadcast, as on tunnels: peers meet there by gossip. An interface that is not there yet is waited for, and an event says so. It fails if no interface can have such a name or address. */
     public void setInterface(String value) {
+        Objects.requireNonNull(value, "value");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_interface(handle, a.text(value), a.size()));
+        Abi.check(this, Lib.once_node_set_interface(handle, a.text(value, "value"), a.size()));
     }
 
     /** Sets the UDP port on which nodes find each other; 0 for a node that neither sends nor hears beacons. Nodes with different ports do not see each other. A node that gossips has no beacon unless the port is set. It fails if the port is out of range. */
@@ -209,32 +223,37 @@ public final class Node extends Source<Event> {
 
     /** Sets where the node accepts connections, as tcp://ADDRESS:PORT. Port * takes one that the system chooses, FROM-TO the first free port of a range; address * means all interfaces. Without it the node listens on its interfaces, on a port that the system chooses. It fails if it is no endpoint. */
     public void setEndpoint(String endpoint) {
+        Objects.requireNonNull(endpoint, "endpoint");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_endpoint(handle, a.text(endpoint), a.size()));
+        Abi.check(this, Lib.once_node_set_endpoint(handle, a.text(endpoint, "endpoint"), a.size()));
     }
 
     /** Sets what peers are told of where to reach the node, if that is not where it accepts connections: it may be behind a router, say. It is the address or name of one host, and a port. It goes out with greetings and by gossip; beacons tell where the node listens. It fails if it is no endpoint. */
     public void setAdvertisedEndpoint(String endpoint) {
+        Objects.requireNonNull(endpoint, "endpoint");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_advertised_endpoint(handle, a.text(endpoint), a.size()));
+        Abi.check(this, Lib.once_node_set_advertised_endpoint(handle, a.text(endpoint, "endpoint"), a.size()));
     }
 
     /** Makes the node a server of gossip: nodes that connect to the endpoint are told of each other. It speaks CZMQ's zgossip, as Zyre does, and may be both bound and connected. It fails if it is no endpoint. */
     public void gossipBind(String endpoint) {
+        Objects.requireNonNull(endpoint, "endpoint");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_gossip_bind(handle, a.text(endpoint), a.size()));
+        Abi.check(this, Lib.once_node_gossip_bind(handle, a.text(endpoint, "endpoint"), a.size()));
     }
 
     /** Makes the node a client of a server of gossip. It may be called again for further servers, up to 64. A server that is not there is tried again for as long as the node runs. It fails if it is no endpoint or there are 64 already. */
     public void gossipConnect(String endpoint) {
+        Objects.requireNonNull(endpoint, "endpoint");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_gossip_connect(handle, a.text(endpoint), a.size()));
+        Abi.check(this, Lib.once_node_gossip_connect(handle, a.text(endpoint, "endpoint"), a.size()));
     }
 
     /** Has the node be found across the internet, and find others, by a rendezvous server. It may be called again for further servers, up to 8: the node stays with each of them, so that the others do when one is lost. One that is not there is tried again for as long as the node runs. Who has the whole address can find the node and the groups that it is in; the server itself sees ids, addresses and times, and no content. A node whose identity's invite has brought servers stays with those if it is given none; the word none has it stay with no server at all. It fails if it is no such address or there are 8 already. */
     public void setServer(String address) {
+        Objects.requireNonNull(address, "address");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_server(handle, a.text(address), a.size()));
+        Abi.check(this, Lib.once_node_set_server(handle, a.text(address, "address"), a.size()));
     }
 
     /** Returns the rendezvous servers that the node stays with, by their addresses without SECRET, each with what is wrong with it at the moment, for people: an empty string if it answers. */
@@ -253,6 +272,7 @@ public final class Node extends Source<Event> {
 
     /** Returns what was tried of late to reach a peer beyond the LAN, the latest last, for people: each way, whether it stands, and if not, why. */
     public List<String> tried(UUID peer) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_tried(handle, a.id(peer), a.result()));
         return a.list().texts();
@@ -279,6 +299,7 @@ public final class Node extends Source<Event> {
 
     /** Has the node tell no more of a peer, until the peer publishes itself anew. Other nodes may still tell of it. It fails if the node does not run. */
     public void gossipUnpublish(UUID peer) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_gossip_unpublish(handle, a.id(peer)));
     }
@@ -290,44 +311,51 @@ public final class Node extends Source<Event> {
 
     /** Sets how often the node sends beacons. It fails if it is out of range. */
     public void setInterval(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_interval(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_interval(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how long a peer may be quiet until it is asked for a sign of life. It must be less than the silent time-out. It fails if it is out of range. */
     public void setEvasiveTimeout(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_evasive_timeout(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_evasive_timeout(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how long a peer may be quiet until it is suspect. It must be less than the expired time-out. It fails if it is out of range. */
     public void setSilentTimeout(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_silent_timeout(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_silent_timeout(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how long a peer may be quiet until it is gone. It fails if it is out of range. */
     public void setExpiredTimeout(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_expired_timeout(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_expired_timeout(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how long a peer that is met by rendezvous servers may be quiet until it is gone, if it has been present for as long before: a laptop may be closed for a while, or change its network. It is at least the expired time-out. It fails if it is out of range. */
     public void setAwayTimeout(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_away_timeout(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_away_timeout(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how long a peer that was sighted may take until it and the node have connected and greeted each other. One that takes longer is told of by an event of type unreachable, and forgotten until it is sighted again. It fails if it is out of range. */
     public void setGreetingTimeout(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_greeting_timeout(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_greeting_timeout(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how long stopping the node waits for peers to take what is queued for them. It fails if it is out of range. */
     public void setLinger(Duration interval) {
+        Objects.requireNonNull(interval, "interval");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_set_linger(handle, Abi.millis(interval)));
+        Abi.check(this, Lib.once_node_set_linger(handle, Abi.duration(interval, "interval")));
     }
 
     /** Sets how large one message may be, all its frames together. A peer that sends a larger one is disconnected, unless a greeting may be as large. It fails if it is out of range. */
@@ -374,6 +402,7 @@ public final class Node extends Source<Event> {
 
     /** Sets who takes the node's log; without it nobody does. */
     public void setLog(LogFn handler) {
+        Objects.requireNonNull(handler, "handler");
         Arena a = Arena.get();
         LogFnCall call = call(handler);
         keep(call);
@@ -383,7 +412,7 @@ public final class Node extends Source<Event> {
     /** Starts the node: it listens, announces itself and connects to those it sights. A node starts once, and goes on until it is stopped. It fails if it cannot listen, if its settings contradict each other, or if another node runs with the identity. */
     public void start(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_start(handle, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_node_start(handle, left, token));
     }
 
     /** The same, however long it takes. */
@@ -419,12 +448,17 @@ public final class Node extends Source<Event> {
 
     /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
     public void whisper(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(peer, "peer");
+        Objects.requireNonNull(content, "content");
         Arena a = Arena.get();
         if (content.length == 1) {
-            Abi.check(this, Lib.once_node_whisper_to(a.all(handle, peer, Abi.millis(timeout), Cancel.of(cancel)), a.content(content), content[0].length));
-            return;
+            int code = Lib.once_node_whisper_to(a.all(handle, peer, 0, Cancel.of(cancel)), a.content(content), content[0].length);
+            if (code != Code.TIMED_OUT.number || Abi.millis(timeout) == 0) {
+                Abi.check(this, code);
+                return;
+            }
         }
-        Abi.check(this, Lib.once_node_whisper(handle, a.id(peer), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, true, (left, token) -> Lib.once_node_whisper(handle, a.id(peer), a.content(content), a.sizes(), content.length, left, token));
     }
 
     /** The same, however long it takes. */
@@ -449,8 +483,10 @@ public final class Node extends Source<Event> {
 
     /** Sends a message to all peers in a group; the node itself need not be in it. It is queued for each of them; the call waits until all queues have room, except for those of peers that are suspect. If such a queue has no room, the peer is gone, for the reason overrun: all that it has not confirmed comes back, and this message with it. To a plain peer that is suspect it is not sent then, nor is what cannot be sealed for a peer, and flush says so. It returns for how many peers it is queued, which may be none; fails as whisper does. */
     public long shout(String group, byte[][] content, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(group, "group");
+        Objects.requireNonNull(content, "content");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_shout(handle, a.text(group), a.size(), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        Abi.wait(this, timeout, cancel, true, (left, token) -> Lib.once_node_shout(handle, a.text(group, "group"), a.size(), a.content(content), a.sizes(), content.length, left, token, a.result()));
         return a.number() & 0xffffffffL;
     }
 
@@ -466,8 +502,10 @@ public final class Node extends Source<Event> {
 
     /** Asks one peer something, and waits for the answer. The question is queued for the peer as a whisper is, and the peer's program gets it as an event of type whisper that has a question. There is one answer, or an error, which says whether the peer has the question: no answer if it has; undelivered, or that the wait was over or the node has stopped, if that is not known; after other errors it never gets it. Questions end with the peer's exit, and with the wait. At most 1024 may wait for one peer, and 16384 for all. It returns the answer as an event of type whisper, which stays valid for ever, or fails if there is none, if it fails as whisper does, or if the wait was ended. */
     public Event ask(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(peer, "peer");
+        Objects.requireNonNull(content, "content");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_ask(handle, a.id(peer), a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_node_ask(handle, a.id(peer), a.content(content), a.sizes(), content.length, left, token, a.result()));
         return Abi.last(Event.all(a.take()));
     }
 
@@ -493,8 +531,9 @@ public final class Node extends Source<Event> {
 
     /** Answers a question of a peer, once. The answer is queued for the peer as a whisper is. If that fails, it may be tried again while the peer is there. Of the programs that share a node, the first that replies answers. It fails if no such question waits, if it fails as whisper does, or if the wait was ended. */
     public void reply(long question, long status, byte[][] content, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(content, "content");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_reply(handle, question, (int) status, a.content(content), a.sizes(), content.length, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, true, (left, token) -> Lib.once_node_reply(handle, question, (int) Abi.range(status, "status", 0xffffffffL), a.content(content), a.sizes(), content.length, left, token));
     }
 
     /** The same, however long it takes. */
@@ -510,7 +549,7 @@ public final class Node extends Source<Event> {
     /** Waits until each peer has confirmed all that was said to it before. The peer has all of that in its own queue of events then, where it can still be lost if its program ends before it reads it. A peer also confirms what it drops: what is sealed and does not open, and, where it takes only what is sealed, what is plain. An event of type refused tells of the latter. What was said to a peer that is gone, or over a connection that was lost, is not known to be delivered, and what a shout had no room for is not: who that is and how much is in the error, once. What a peer has not confirmed when the wait is ended is in the error too, and the next flush waits for it again. It fails if something is not, if the wait was ended, or if the node has stopped. */
     public void flush(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_flush(handle, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_node_flush(handle, left, token));
     }
 
     /** The same, however long it takes. */
@@ -520,8 +559,9 @@ public final class Node extends Source<Event> {
 
     /** Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended. */
     public long ping(UUID peer, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_ping(handle, a.id(peer), Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_node_ping(handle, a.id(peer), left, token, a.result()));
         return a.number();
     }
 
@@ -537,6 +577,7 @@ public final class Node extends Source<Event> {
 
     /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
     public Map<String, Long> traffic(UUID peer) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_traffic(handle, a.id(peer), a.result()));
         return a.list().numbers();
@@ -577,6 +618,7 @@ public final class Node extends Source<Event> {
 
     /** Returns a peer that is present. It returns the peer, or fails if it is not present. */
     public Peer peer(UUID peer) {
+        Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_node_peer(handle, a.id(peer), a.result()));
         return Abi.last(Peer.all(a.take()));
@@ -589,8 +631,9 @@ public final class Node extends Source<Event> {
 
     /** Returns the peers in a group, in the order of their UUIDs. */
     public List<Peer> peersByGroup(String group) {
+        Objects.requireNonNull(group, "group");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_peers_by_group(handle, a.text(group), a.size(), a.result()));
+        Abi.check(this, Lib.once_node_peers_by_group(handle, a.text(group, "group"), a.size(), a.result()));
         return Peer.all(a.take());
     }
 
@@ -610,8 +653,10 @@ public final class Node extends Source<Event> {
 
     /** Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run. */
     public void requirePeer(UUID peer, String endpoint) {
+        Objects.requireNonNull(peer, "peer");
+        Objects.requireNonNull(endpoint, "endpoint");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_require_peer(handle, a.id(peer), a.text(endpoint), a.size()));
+        Abi.check(this, Lib.once_node_require_peer(handle, a.id(peer), a.text(endpoint, "endpoint"), a.size()));
     }
 
     /** The same, of something with a UUID. */
@@ -621,8 +666,9 @@ public final class Node extends Source<Event> {
 
     /** Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
     public List<String> spread(String roll, long members, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(roll, "roll");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_node_spread(handle, a.text(roll), a.size(), members, Abi.millis(timeout), Cancel.of(cancel), a.result()));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_node_spread(handle, a.text(roll, "roll"), a.size(), members, left, token, a.result()));
         return a.list().texts();
     }
 

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** Nodes that are not on one network find each other through a rendezvous server. It sees who is there, from where and when, and none of what they say; what they say to each other goes on without it. Set it up by its options, start it, stop it. All methods may be called from any thread. */
@@ -23,27 +24,31 @@ public final class Server extends Handle {
     }
 
     private static long open(String directory) {
+        Objects.requireNonNull(directory, "directory");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_server_new(a.text(directory), a.size(), a.result()));
+        Abi.check(null, Lib.once_server_new(a.text(directory, "directory"), a.size(), a.result()));
         return a.number();
     }
 
     /** Gives an option a value; one that may have several, another. While the server runs, it counts from the next reload on. It fails if there is no such option or it takes no such value. */
     public void set(String option, String value) {
+        Objects.requireNonNull(option, "option");
+        Objects.requireNonNull(value, "value");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_server_set(handle, a.text(option), a.size(), a.text(value), a.size()));
+        Abi.check(this, Lib.once_server_set(handle, a.text(option, "option"), a.size(), a.text(value, "value"), a.size()));
     }
 
     /** Takes options from a file that were not set: a line is NAME = VALUE, or a comment that begins with #. It fails if it is not there or something in it is wrong. */
     public void read(String file) {
+        Objects.requireNonNull(file, "file");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_server_read(handle, a.text(file), a.size()));
+        Abi.check(this, Lib.once_server_read(handle, a.text(file, "file"), a.size()));
     }
 
     /** Starts the server. It starts once. It fails if it cannot listen, something in its directory is not right, or another process has that. */
     public void start(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_server_start(handle, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_server_start(handle, left, token));
     }
 
     /** The same, however long it takes. */
@@ -82,7 +87,7 @@ public final class Server extends Handle {
     /** Tells nodes that the server ends, when to come back and where they may go meanwhile, and waits until they have gone. It fails if some have not or the server does not run. */
     public void drain(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_server_drain(handle, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_server_drain(handle, left, token));
     }
 
     /** The same, however long it takes. */
@@ -98,7 +103,8 @@ public final class Server extends Handle {
 
     /** Gives a server that does not run another key from its next start on. The one that it has is served too, until the next rotate. It fails if it runs or there is none. */
     public static void rotate(String directory) {
+        Objects.requireNonNull(directory, "directory");
         Arena a = Arena.get();
-        Abi.check(null, Lib.once_server_rotate(a.text(directory), a.size()));
+        Abi.check(null, Lib.once_server_rotate(a.text(directory, "directory"), a.size()));
     }
 }

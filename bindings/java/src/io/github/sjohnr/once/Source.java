@@ -16,8 +16,6 @@ import java.util.concurrent.locks.ReentrantLock;
  * and stays interrupted.
  */
 public abstract class Source<E> extends Handle implements Iterable<E> {
-    private static final long SLICE = 200; // milliseconds after which a wait looks for interrupts
-
     private final ReentrantLock receiving = new ReentrantLock();
     private final ArrayDeque<E> waiting = new ArrayDeque<>();
     private final Memory size = new Memory(8);
@@ -61,12 +59,10 @@ public abstract class Source<E> extends Handle implements Iterable<E> {
         long millis = Abi.millis(timeout);
         long end = millis < 0 ? 0 : System.nanoTime() + millis * 1_000_000;
         while (waiting.isEmpty()) {
-            if (Thread.currentThread().isInterrupted()) {
-                throw new OnceException(Code.CANCELED, "the thread that waits was interrupted");
-            }
-            long now = millis < 0 ? SLICE : Math.max(0, Math.min(SLICE, (end - System.nanoTime()) / 1_000_000));
+            Abi.interrupted();
+            long now = millis < 0 ? Abi.SLICE : Math.max(0, Math.min(Abi.SLICE, (end - System.nanoTime()) / 1_000_000));
             int code = receive(now, Cancel.of(cancel));
-            if (code != 0 && (code != Code.TIMED_OUT.number || now < SLICE)) {
+            if (code != 0 && (code != Code.TIMED_OUT.number || now < Abi.SLICE)) {
                 throw Abi.fail(this, code);
             }
         }

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** Who sends adds files and sends them, and again if that fails; who receives them receives or refuses them, once. Its other methods may be called from any thread, also meanwhile. */
@@ -19,8 +20,9 @@ public final class Transfer extends Handle {
 
     /** Adds a file, or a folder with all that is in it. Links and special files in a folder are left out. It fails if it cannot be read, has a name that nobody takes, or is too much. */
     public void add(String path) {
+        Objects.requireNonNull(path, "path");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_transfer_add(handle, a.text(path), a.size()));
+        Abi.check(this, Lib.once_transfer_add(handle, a.text(path, "path"), a.size()));
     }
 
     /** Returns the paths that were left out of folders. */
@@ -33,7 +35,7 @@ public final class Transfer extends Handle {
     /** Offers what was added, and sends it when the peer takes it. It returns when all is on the peer's disk, and verified. It fails if it has not. */
     public void send(Duration timeout, Cancel cancel) {
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_transfer_send(handle, Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_transfer_send(handle, left, token));
     }
 
     /** The same, however long it takes. */
@@ -43,8 +45,9 @@ public final class Transfer extends Handle {
 
     /** Takes the files, and puts them into a folder, which is made if it is missing, and never anywhere else. A file whose name ends in .once-partial is not complete; another transfer of the same file goes on from it. A file that is there already and is the same is left as it is. It returns when all is on the disk, and verified. It fails if it is not. */
     public void receive(String into, boolean overwrite, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(into, "into");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_transfer_receive(handle, a.text(into), a.size(), (byte) (overwrite ? 1 : 0), Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_transfer_receive(handle, a.text(into, "into"), a.size(), (byte) (overwrite ? 1 : 0), left, token));
     }
 
     /** The same, however long it takes. */
@@ -54,8 +57,9 @@ public final class Transfer extends Handle {
 
     /** Refuses the files. It fails if it cannot be. */
     public void refuse(String reason, Duration timeout, Cancel cancel) {
+        Objects.requireNonNull(reason, "reason");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_transfer_refuse(handle, a.text(reason), a.size(), Abi.millis(timeout), Cancel.of(cancel)));
+        Abi.wait(this, timeout, cancel, false, (left, token) -> Lib.once_transfer_refuse(handle, a.text(reason, "reason"), a.size(), left, token));
     }
 
     /** The same, however long it takes. */

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 
 /** All parts of a view belong to the same moment; it does not change. Its methods may be called from any thread. */
@@ -33,8 +34,9 @@ public final class View extends Handle {
 
     /** Returns who led a group that the node was in; it may be the node itself. It returns the leader, or fails if the node knew of none. */
     public Peer leader(String group) {
+        Objects.requireNonNull(group, "group");
         Arena a = Arena.get();
-        Abi.check(this, Lib.once_view_leader(handle, a.text(group), a.size(), a.result()));
+        Abi.check(this, Lib.once_view_leader(handle, a.text(group, "group"), a.size(), a.result()));
         return Abi.last(Peer.all(a.take()));
     }
 }
