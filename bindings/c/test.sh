@@ -30,6 +30,19 @@ if command -v valgrind >/dev/null; then
 		echo "valgrind has found the above" >&2
 		exit 1
 	fi
+	echo "valgrind, of Python with the library, but for what is Go's:"
+	cat >"$into/used.py" <<-PY
+		import once
+		for _ in range(5):
+		    with once.Node("ana", interfaces="127.0.0.1", beacon_port=25675, groups=["room"]) as node:
+		        assert node.own_groups() == ["room"] and node.counts() is not None
+	PY
+	PYTHONDONTWRITEBYTECODE=1 PYTHONMALLOC=malloc PYTHONPATH=bindings/python ONCE_LIBRARY=$into/lib/libonce.so \
+		valgrind --leak-check=full --show-leak-kinds=definite --suppressions=bindings/c/once.supp --log-file="$into/python" python3 "$into/used.py"
+	if grep -hE 'Invalid (read|write|free)|definitely lost: [1-9]' "$into/python"; then
+		echo "valgrind has found the above in Python" >&2
+		exit 1
+	fi
 else
 	echo "valgrind: skipped: apt-get install valgrind"
 fi
