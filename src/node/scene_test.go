@@ -158,7 +158,7 @@ func (s *scene) confront(id uuid.UUID, change func(*link.Config), words ...[]byt
 	endpoint := parsed(s.ana.Endpoint()).Bare()
 	conn, err := s.memory.Host(outside).Dial(s.t.Context(), endpoint)
 	s.ana.must(err)
-	c := &tapped{Conn: conn, tap: new(wiretap)}
+	c := new(wiretap).add(conn)
 	config := s.config(zmtp.Dealer, s.ana)
 	config.Identity = routingID(id)
 	if change != nil {
