@@ -71,7 +71,7 @@ func (w *wiretap) add(conn net.Conn) *tapped {
 type tapped struct {
 	net.Conn
 	tap         *wiretap
-	said, heard []byte // guarded by tap.mu
+	said, heard []byte        // guarded by tap.mu
 	writing     chan struct{} // has one while somebody writes; no mutex, for time has to pass then
 }
 
