@@ -15,7 +15,8 @@ var encodings = map[string]string{
 	"longstr": "four octets with the length, then the text", "strings": "four octets with the count, then each as a longstr",
 	"hash": "four octets with the count, then each key as a string and its value as a longstr", "dictionary": "as a hash",
 	"chunk": "four octets with the length, then the octets", "uuid": "16 octets",
-	"frame": "a frame of its own behind the first", "msg": "all frames that follow",
+	"octets": "as they are",
+	"frame":  "a frame of its own behind the first", "msg": "all frames that follow",
 }
 
 func plainProtocol(m *model.Protocol) string {
@@ -87,6 +88,10 @@ func (p *page) fields(m *model.Protocol, fields []*model.Field, owner string, op
 				open.add("No size of a number, so it has one octet", path)
 			}
 			kind = "number of " + plain(size)
+		case f.Type == "octets" && !f.Has("size"):
+			open.add("No size of octets, which zproto needs", path)
+		case f.Type == "octets":
+			kind = plain(f.Attr("size")) + " octets"
 		case f.Has("max"):
 			how += ", " + plain(f.Says())
 		case f.Type == "string":

@@ -54,6 +54,7 @@ func TestPlain(t *testing.T) {
 	for id, want := range map[string]string{
 		"README-what-lint-finds":                    "a|b",
 		"chat_msg-login":                            "aaa701030001017801780001",
+		"chat_msg-pong":                             "seal 4 octets as they are",
 		"chat_msg-header":                           "CHAT_VERSION",
 		"chat_msg-type-place":                       "number of 2",
 		"chat_msg-what-the-model-does-not-state":    "No limit: whoever reads it has to set one: REFUSE.why, SAY.text, SAID.text, SAID.seen.",

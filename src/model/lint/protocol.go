@@ -163,7 +163,9 @@ func (l *linter) field(p *model.Protocol, f *model.Field, owner string) (path st
 	case f.Type == "number" && !sizes[or(f.Element, "size", "1")]:
 		l.fault(f.Element, path, "is a number of %s octets: take 1, 2, 4 or 8", f.Attr("size"))
 	case !theirTypes[f.Type] && p.Find("type", f.Type) == nil:
-		l.fault(f.Element, path, "has unknown type '%s': take number, string, longstr, strings, hash, chunk, frame, msg or uuid", f.Type)
+		l.fault(f.Element, path, "has unknown type '%s': take number, octets, string, longstr, strings, hash, chunk, frame, msg or uuid", f.Type)
+	case f.Type == "octets" && !f.Has("size"):
+		l.fault(f.Element, path, "is of octets: write how many as its size")
 	}
 	space := "types of " + p.Attr("name")
 	if known, ok := l.claims[space][model.CName(name)]; !ok {

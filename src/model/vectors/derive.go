@@ -87,9 +87,15 @@ func (d *deriver) field(of *model.Element, name, owner string) *model.Field {
 		e.Set("size", "1")
 	}
 	text, known := derived[f.Type]
+	if f.Type == "octets" {
+		text, known = fmt.Sprintf("00*%d", f.Size), true
+		if f.Size < 1 || f.Size > maxOctets {
+			d.fault(of, owner+"."+name, "has size '%s': write how many octets it has, at most %d", e.Attr("size"), maxOctets)
+		}
+	}
 	switch value, constant := e.Lookup("value"); {
 	case !known:
-		d.fault(of, owner+"."+name, "has type '%s', of which nothing can be derived: take number, string, longstr, strings, hash, chunk, frame, msg or uuid", f.Type)
+		d.fault(of, owner+"."+name, "has type '%s', of which nothing can be derived: take number, octets, string, longstr, strings, hash, chunk, frame, msg or uuid", f.Type)
 	case f.Type == "number" && constant && !isDecimal(value, math.MaxUint64):
 		number, defined := d.constants[model.CName(value)]
 		if !defined || !isDecimal(number, math.MaxUint64) {

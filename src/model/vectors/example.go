@@ -128,6 +128,11 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 			x.fault("has an example that is no uuid: give 16 octets")
 		}
 		return octets, quoted(octets)
+	case "octets":
+		if octets = x.octets(text); int64(len(octets)) != f.Size {
+			x.fault("has an example that is not of its size")
+		}
+		return octets, quoted(octets)
 	case "frame": // of its own, behind the first
 		x.Frames = append(x.Frames, []byte(text))
 		return nil, quoted([]byte(text))

@@ -86,6 +86,8 @@ func least(f *model.Field) (string, bool) {
 		return "0", true
 	case "uuid":
 		return "00*16", true
+	case "octets":
+		return fmt.Sprintf("00*%d", f.Size), true
 	}
 	return "", !f.Has("fixed")
 }
@@ -99,6 +101,8 @@ func most(f *model.Field) (string, bool) {
 		return strconv.FormatUint(1<<(8*f.Size)-1, 10), f.Size < 8
 	case "uuid":
 		return "ff*16", true
+	case "octets":
+		return fmt.Sprintf("ff*%d", f.Size), true
 	case "string", "longstr":
 		return strings.Repeat("t", int(min(limit, maxText))), limit <= maxText && f.Has("max")
 	case "chunk":
