@@ -29,11 +29,14 @@ func TestDerived(t *testing.T) {
 		`<field name = "a" type = "uuid" example = "01" />`:                    "a.xml:1: A.a: has an example that is no uuid",
 		`<field name = "a" type = "octets" size = "2" />`:                      `"a": "ffff"}, "frames": ["aaa001ffff"]`,
 		`<field name = "a" type = "octets" />`:                                 "a.xml:1: A.a: has size '': write how many octets it has",
+		`<field name = "a" type = "octets" size = "20000" />`:                  "a.xml:1: A.a: has size '20000': write how many octets it has",
 		`<field name = "a" type = "octets" size = "2" example = "01" />`:       "a.xml:1: A.a: has an example that is not of its size",
 		`<field name = "a" type = "pair" />`:                                   `"a left": 1, "a right": "x"}, "frames": ["aaa00100010000000178"]`,
 		`<field name = "a" type = "frame" /><field name = "b" type = "msg" />`: `"a": "78", "b": ["78", "79"]}, "frames": ["aaa001", "78", "78", "79"]`,
 		`<field name = "a" type = "money" />`:                                  "a.xml:1: A.a: has type 'money', of which nothing can be derived",
-		`</message><message name = "B" id = "256">`:                            "a.xml:1: B: id must be a number from 1 to 255",
+		`<field name = "a" type = "chunk" example = "00*9000" /><field name = "b" type = "frame" example = "` + strings.Repeat("x", 9000) + `" />`: "a.xml:1: A.b: has an example that makes the message larger than 16384 octets",
+		`<field name = "a" type = "chunk" example = "00*9000 01*9000" />`:                                                                          "a.xml:1: A.a: has an example of more than 16384 octets: '01*9000'",
+		`</message><message name = "B" id = "256">`:                                                                                                "a.xml:1: B: id must be a number from 1 to 255",
 	} {
 		p, err := model.Load(fstest.MapFS{"a.xml": {Data: []byte(`<class name = "a_msg"><define name = "the_limit" value = "258" />` +
 			`<type name = "pair"><field name = "left" type = "number" size = "2" /><field name = "right" type = "longstr" /></type>` +

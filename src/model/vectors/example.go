@@ -44,6 +44,7 @@ type example struct {
 	Vector
 	at       *model.Field
 	path     string
+	size     int // of all fields so far, in octets
 	problems []model.Problem
 }
 
@@ -77,6 +78,10 @@ func Example(m *model.Message) (Vector, []model.Problem) {
 			continue
 		}
 		octets, value := x.encode(f, text)
+		if x.size += len(octets); x.size > maxOctets {
+			x.fault("has an example that makes the message larger than %d octets: take a shorter one", maxOctets)
+			break
+		}
 		from := len(first)
 		first = append(first, octets...)
 		x.Parts = append(x.Parts, Part{f, from, len(first), shown(f, text)})
@@ -134,7 +139,7 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 		}
 		return octets, quoted(octets)
 	case "frame": // of its own, behind the first
-		x.Frames = append(x.Frames, []byte(text))
+		x.frame(text)
 		return nil, quoted([]byte(text))
 	}
 	entries := split(text)
@@ -150,7 +155,7 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 			octets = append(append(octets, withLength(key)...), long(content)...)
 			shown = append(shown, "["+x.text(key)+", "+x.text(content)+"]")
 		default: // msg
-			x.Frames = append(x.Frames, []byte(entry))
+			x.frame(entry)
 			shown = append(shown, quoted([]byte(entry)))
 		}
 	}
@@ -158,6 +163,12 @@ func (x *example) encode(f *model.Field, text string) (octets []byte, value stri
 		octets = nil
 	}
 	return octets, "[" + strings.Join(shown, ", ") + "]"
+}
+
+// frame adds a frame behind the first.
+func (x *example) frame(text string) {
+	x.Frames = append(x.Frames, []byte(text))
+	x.size += len(text)
 }
 
 // split parts the entries of a list: none if there is nothing.
@@ -195,8 +206,8 @@ func (x *example) text(text string) string {
 
 var octetsForm = regexp.MustCompile(`^(([0-9a-f][0-9a-f])+)(?:\*([0-9]+))?$`)
 
-// maxOctets bounds what a repetition in an example may make.
-const maxOctets = 1 << 20
+// maxOctets bounds the examples of a message, which is printed once for each way to spoil it.
+const maxOctets = 1 << 14
 
 // octets are those of a text in hexadecimal: "01 02*3" is 01020202.
 func (x *example) octets(text string) (octets []byte) {
@@ -210,11 +221,14 @@ func (x *example) octets(text string) (octets []byte) {
 		times := 1
 		if form[3] != "" {
 			n, err := strconv.Atoi(form[3])
-			if err != nil || n*len(once) > maxOctets {
-				x.fault("has an example of more than %d octets: '%s'", maxOctets, part)
-				return octets
+			if err != nil || n > maxOctets {
+				n = maxOctets + 1
 			}
 			times = n
+		}
+		if len(octets)+times*len(once) > maxOctets {
+			x.fault("has an example of more than %d octets: '%s'", maxOctets, part)
+			return octets
 		}
 		for range times {
 			octets = append(octets, once...)
