@@ -176,6 +176,7 @@ func TestTheirFaults(t *testing.T) {
 		{"chat_msg.xml", `size = "2" />~    </header>`, `size = "3" />~    </header>`, ":15: header.sequence: is a number of 3 octets: take 1, 2, 4 or 8"},
 		{"chat_msg.xml", `name = "why" type = "longstr"`, `name = "why" type = "text"`, ":24: REFUSE.why: has unknown type 'text': take number, octets, string, longstr, strings, hash, chunk, frame, msg or uuid"},
 		{"chat_msg.xml", `name = "PONG"><field`, `name = "PONG"><field name = "port" type = "number" size = "4" /><field name = "from port" type = "octets" /><field`, ":28: PONG.from port: is of octets: write how many as its size"},
+		{"chat_msg.xml", `name = "WELCOME" />`, `name = "WELCOME"><field name = "count" type = "number" size = "4" /></message>`, ":28: PONG.count: is of type number of 1, elsewhere number of 4: one name, one type"},
 		{"chat_msg.xml", `name = "text" type = "longstr" /><field name = "seen"`, `name = "text" type = "string" /><field name = "seen"`, ":26: SAID.text: is of type string, elsewhere longstr: one name, one type"},
 		{"chat_msg.xml", `name = "PONG">`, `name = "PONG" id = "6">`, ":28: PONG: has id 6, and so has PING IT: each message needs its own"},
 		{"chat_msg.xml", `S:REFUSE )`, `S:REFUSED )`, ":9: grammar: has S:REFUSED, which is no message of chat_msg"},

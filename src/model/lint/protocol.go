@@ -166,6 +166,8 @@ func (l *linter) field(p *model.Protocol, f *model.Field, owner string) (path st
 		l.fault(f.Element, path, "has unknown type '%s': take number, octets, string, longstr, strings, hash, chunk, frame, msg or uuid", f.Type)
 	case f.Type == "octets" && !f.Has("size"):
 		l.fault(f.Element, path, "is of octets: write how many as its size")
+	case f.Type == "number" || f.Type == "octets": // C has room for the first field of a name
+		title = f.Type + " of " + or(f.Element, "size", "1")
 	}
 	space := "types of " + p.Attr("name")
 	if known, ok := l.claims[space][model.CName(name)]; !ok {
