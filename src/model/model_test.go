@@ -83,6 +83,28 @@ func TestProjectBound(t *testing.T) {
 	}
 }
 
+// What cannot be read in a folder is a problem where it is, and the others are read.
+func TestFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(filepath.Join(dir, "a_msg.xml"), `<class name = "a_msg"><message name = "A" /></class>`); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"gone.xml": "nowhere", "loop.xml": "loop.xml"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := Load(Disk{}, dir)
+	if err != nil || len(p.Protocols) != 1 || len(p.Problems) != 2 {
+		t.Fatalf("%v, %v", p, err)
+	}
+	for i, want := range []string{"cannot be read: there is no " + filepath.Join(dir, "gone.xml"), "cannot be read: "} {
+		if got := p.Problems[i].Text; !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // An element's text is its own, in one piece, however often comments and elements stand in it.
 func TestText(t *testing.T) {
 	root, err := Parse("a.xml", []byte("<class>a<!-- -->b<message>c<field>d</field>e</message>f</class>"))

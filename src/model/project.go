@@ -250,16 +250,10 @@ func (p *Project) folder(name string) error {
 			return nil
 		}
 		root, err := p.read(file)
-		var syntax *SyntaxError
-		switch {
-		case errors.As(err, &syntax):
-			p.Problems = append(p.Problems, Problem{syntax.Pos, path.Base(file), "cannot be read: " + syntax.Err.Error()})
-		case err != nil:
-			return err
-		default:
-			if kind := KindOf(root); kind != Unknown {
-				p.add(kind, root)
-			}
+		if err != nil {
+			p.unread(&Element{Pos: Pos{File: file}, Attrs: []Attr{{"name", path.Base(file)}}}, file, err)
+		} else if kind := KindOf(root); kind != Unknown {
+			p.add(kind, root)
 		}
 		return nil
 	})
