@@ -9,7 +9,9 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Kind is what a model describes.
@@ -52,11 +54,19 @@ type Problem struct {
 
 func (p Problem) String() string { return OneLine(fmt.Sprintf("%s: %s: %s", p.Pos, p.Path, p.Text)) }
 
-var lineEnds = strings.NewReplacer("\n", `\n`, "\r", `\r`)
-
-// OneLine is a text without ends of lines: what is in a model does not begin a line of what is
-// printed about it.
-func OneLine(text string) string { return lineEnds.Replace(text) }
+// OneLine is a text without ends of lines, and what nobody sees: what is in a model, and the name of
+// its file, neither begins a line of what is printed about it, nor directs a terminal.
+func OneLine(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) || unseen(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
 
 // Disk is the file system of this machine, for Load: names are those of the system.
 type Disk struct{}

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sjohnr/at-once/src/model"
 )
 
 // The exit statuses that all commands share.
@@ -41,7 +43,11 @@ func run(args []string) int {
 	case errors.As(err, &found):
 		return int(found)
 	}
-	fmt.Fprintln(os.Stderr, "once-model:", err)
+	text := err.Error()
+	if begun { // what is wrong with a command line has several lines
+		text = model.OneLine(text)
+	}
+	fmt.Fprintln(os.Stderr, "once-model:", text)
 	if !begun || errors.As(err, new(usageError)) {
 		fmt.Fprintf(os.Stderr, "once-model: '%s --help' tells how to use it\n", command.CommandPath())
 		return exitUsage

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -548,6 +549,33 @@ func TestHostileTree(t *testing.T) {
 		text, err = os.ReadFile(secret)
 		if found, listErr := os.ReadDir(outside); err != nil || string(text) != "<svg>secret</svg>" || listErr != nil || len(found) != 1 {
 			t.Errorf("%s: %q, %v, %v", name, text, found, errors.Join(err, listErr))
+		}
+	}
+}
+
+// The name of a file, which whoever sends a tree has chosen, does not direct the terminal of who reviews it.
+func TestHiddenName(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a name on Windows has no such character")
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"in/\x1b[31ma.xml": `<class name = "a" signature = "99"><message name = "A" /></class>`,
+		"b.xml":            `<class name = "b" signature = "1"><message name = "B" /></class>`,
+	} {
+		if err := model.Write(filepath.Join(dir, name), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range []string{"lint in", "lint in/\x1b[31ma.xml/b", "diff in b.xml", "diff --format markdown in b.xml", "diff b.xml in", "vectors in", "explore in", "lock in", "doc --pages pages in"} {
+		out, said, exit := call(t, dir, strings.Fields(args)...)
+		if strings.Contains(out+said, "\x1b") || exit == 0 && args[:3] != "doc" {
+			t.Errorf("%s: %q, %q, %d", args, out, said, exit)
+		}
+	}
+	for _, name := range []string{"README.md", "a.md", "book.html"} {
+		if text, err := os.ReadFile(filepath.Join(dir, "pages", name)); err != nil || bytes.Contains(text, []byte("\x1b")) || !bytes.Contains(text, []byte(`x1b[31ma.xml`)) && name != "README.md" {
+			t.Errorf("%s: %v: %s", name, err, text)
 		}
 	}
 }

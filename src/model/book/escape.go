@@ -5,6 +5,8 @@ import (
 	"html"
 	"regexp"
 	"strings"
+
+	"github.com/sjohnr/at-once/src/model"
 )
 
 // In Markdown a backslash takes its meaning from the punctuation behind it. While a page is read,
@@ -37,13 +39,13 @@ func bare(text string) string {
 }
 
 var (
-	marks = regexp.MustCompile("[\\\\`*_\\[\\]<>|#~!]")
+	marks = regexp.MustCompile("[\\\\`*_\\[\\]<>|#~!&$]")
 	first = regexp.MustCompile(`^(\d*)([-+.=)])`)
 )
 
 // plain is a text as Markdown that means nothing else, in one line.
 func plain(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = model.OneLine(strings.Join(strings.Fields(text), " "))
 	return first.ReplaceAllString(marks.ReplaceAllString(text, `\$0`), `$1\$2`)
 }
 

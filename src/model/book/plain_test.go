@@ -181,16 +181,19 @@ func FuzzSentences(f *testing.F) {
 
 // A sentence stands in a page as it was written.
 func TestSentence(t *testing.T) {
-	const text = "1. a | [b](c.md) `d` <e> \\| # f <!-- g --> _h_ *i*"
+	const text = "1. a | [b](c.md) `d` <e> \\| # f <!-- g --> _h_ *i* &lt; $j$"
 	p := theirs(t)
 	p.Protocols[0].Text = text
-	b, _ := bookOf(t, p)
+	b, files := bookOf(t, p)
 	whole, err := b.HTML()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := sectionOf(t, whole, "chat_msg"); !strings.Contains(got, text) {
 		t.Errorf("%s, want %s", got, text)
+	}
+	if page := files["chat_msg.md"]; !strings.Contains(page, `\&lt; \$j\$`) { // what GitHub reads as it was written
+		t.Error(page)
 	}
 }
 

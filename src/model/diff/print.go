@@ -62,7 +62,7 @@ func Markdown(changes []Change) string {
 		if note != "" {
 			note = "**" + plain.Replace(note) + "**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", note, plain.Replace(c.Subject()), plain.Replace(c.Text), code.Replace(c.Pos.String()))
+		fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", note, plain.Replace(c.Subject()), plain.Replace(c.Text), code.Replace(model.OneLine(c.Pos.String())))
 	}
 	return strings.TrimPrefix(b.String(), "\n")
 }
