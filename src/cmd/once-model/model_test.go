@@ -236,12 +236,14 @@ func TestVectorsAreFresh(t *testing.T) {
 // A revision of git is read as it was committed, whatever its attributes say about exports.
 func TestRevisions(t *testing.T) {
 	dir := t.TempDir()
-	git := func(args ...string) {
+	git := func(args ...string) string {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@b", "-C", dir}, args...)...)
-		if text, err := command.CombinedOutput(); err != nil {
+		text, err := command.CombinedOutput()
+		if err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, text)
 		}
+		return strings.TrimSpace(string(text))
 	}
 	text, err := os.ReadFile(tree + "/gsl/testdata/good/tiny_msg.xml")
 	if err != nil {
@@ -257,15 +259,22 @@ func TestRevisions(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ".gitattributes"), []byte("*.xml export-ignore export-subst text eol=crlf\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	large, err := os.Create(filepath.Join(dir, "large.xml"))
-	if err == nil {
-		err = errors.Join(large.Truncate(maxBlob+1), large.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
+	large := filepath.Join(dir, "large.xml")
+	for name, size := range map[string]int64{large: maxBlob + 1, filepath.Join(dir, "film"): maxBlob} {
+		file, err := os.Create(name)
+		if err == nil {
+			err = errors.Join(file.Truncate(size), file.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	git("init", "-q")
 	git("add", ".")
+	film := git("rev-parse", ":film")
+	for i := range 20 { // whatever else is there is not read
+		git("update-index", "--add", "--cacheinfo", fmt.Sprintf("100644,%s,films/%d", film, i))
+	}
 	git("commit", "-q", "-m", "one")
 	write(strings.Replace(string(text), `max = "300"`, `max = "299"`, 1))
 	for _, args := range [][]string{{"diff", "HEAD:./tiny_msg.xml", "tiny_msg.xml"}, {"diff", "HEAD:tiny_msg.xml", "tiny_msg.xml"}} {
@@ -276,7 +285,7 @@ func TestRevisions(t *testing.T) {
 	if out, said, exit := call(t, dir, "diff", "HEAD:large.xml"); exit != 1 || out != "" || !strings.Contains(said, "it has more than 16777216 octets") {
 		t.Errorf("%d, %q, %q", exit, out, said)
 	}
-	if err := os.Remove(large.Name()); err != nil {
+	if err := os.Remove(large); err != nil {
 		t.Fatal(err)
 	}
 	git("commit", "-q", "-a", "-m", "two")
@@ -286,6 +295,15 @@ func TestRevisions(t *testing.T) {
 	}
 	if out, said, exit := call(t, dir, "diff", "HEAD:gone.xml"); exit != 1 || out != "" || !strings.Contains(said, "in revision HEAD") {
 		t.Errorf("%d, %q, %q", exit, out, said)
+	}
+}
+
+// A tree that git would not check out, for its names lead out of the folder, is refused.
+func TestNoNames(t *testing.T) {
+	for _, name := range []string{"../a.xml", "/a.xml", "a/../../b.xml", ""} {
+		if blobs, err := parseTree("100644 blob 0 5\t" + name + "\x00"); err == nil || !strings.Contains(err.Error(), "which is no name in a folder") {
+			t.Errorf("%q: %v, %v", name, blobs, err)
+		}
 	}
 }
 
