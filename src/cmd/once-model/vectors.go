@@ -30,6 +30,8 @@ from the types of fields, which the JSON says, and no limit is passed that the m
 does not have. Codecs of zproto do not mind what follows a message, or is twice in a
 hash, so no vector has that.
 
+The examples of a message have at most 16384 octets together.
+
 With --out, each protocol's are in a file of its own in DIR/golden. The examples of
 the documents alone, and those of layouts, are in files in DIR.`,
 		Example: `  once-model vectors api/protocol/zre_msg.xml
