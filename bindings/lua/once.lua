@@ -136,7 +136,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m2d1846f918cf0856") ~= 0 then
+if abi.lib.once_compatible(1, "m9c566852ba3a71f2") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -916,7 +916,7 @@ function Network.restore_network(directory_, backup_)
   return abi.own(once.Network, result[0])
 end
 
--- Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read.
+-- Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved.
 function Network.move_network(directory_, old_)
   local result = abi.ffi.new("uint64_t[1]")
   abi.check(0, abi.lib.once_network_move_network(abi.string(directory_, "directory"), #directory_, abi.string(old_, "old"), #old_, result))

@@ -408,7 +408,7 @@ export class Network extends Handle {
   backup (): string
   /** Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right. */
   static restoreNetwork (directory: string, backup: string): Network
-  /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read. */
+  /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved. */
   static moveNetwork (directory: string, old: string): Network
 }
 

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm2d1846f918cf0856') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm9c566852ba3a71f2') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -1045,7 +1045,7 @@ class Network extends Handle {
     return new Network(made).own(result[0])
   }
 
-  /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read. */
+  /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved. */
   static moveNetwork (directory, old) {
     const directory_ = abi.text(directory, 'directory')
     const old_ = abi.text(old, 'old')

@@ -139,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m2d1846f918cf0856").zero?
+  unless Lib.once_compatible(1, "m9c566852ba3a71f2").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -1015,7 +1015,7 @@ module Once
       Network.of(result.get_uint64(0))
     end
 
-    # Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read.
+    # Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved.
     def self.move_network(directory_, old_)
       directory_ = Abi.given(directory_, "directory")
       old_ = Abi.given(old_, "old")

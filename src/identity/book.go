@@ -121,14 +121,23 @@ func (n *Network) with(do func(*book) error) error {
 // change changes what the directory has, and publishes the next roll.
 func (n *Network) change(now time.Time, do func(*book) error) error {
 	return n.with(func(b *book) error {
-		if key, err := read(n.dir, fileMoved, ofTrusted, func(text string) (string, error) { return text, nil }); key != "" || err != nil {
-			return errors.Join(err, fmt.Errorf("the network has the key %s now: use the directory of that", strings.TrimSpace(key)))
+		if err := n.stays(); err != nil {
+			return err
 		}
 		if err := do(b); err != nil {
 			return err
 		}
 		return b.publish(now)
 	})
+}
+
+// stays fails if the network has moved from the directory.
+func (n *Network) stays() error {
+	key, err := read(n.dir, fileMoved, ofTrusted, func(text string) (string, error) { return text, nil })
+	if err == nil && key != "" {
+		err = fmt.Errorf("the network has the key %s now: use the directory of that", strings.TrimSpace(key))
+	}
+	return err
 }
 
 // due returns the next roll, unsigned, with the tokens that count.
@@ -231,13 +240,16 @@ func makeNetwork(dir string, seed []byte) (*Network, error) {
 
 // MoveNetwork makes the network in a directory one with a new key, in a directory that has
 // none yet. It takes all members along that were not revoked. The old directory makes no
-// members any more.
+// members any more, and is not moved again: members follow one move of a key only.
 func MoveNetwork(dir, old string) (n *Network, err error) {
 	was, err := LoadNetwork(old)
 	if err != nil {
 		return nil, err
 	}
 	err = was.with(func(b *book) error {
+		if err := was.stays(); err != nil {
+			return err
+		}
 		if n, err = b.move(dir, time.Now()); err == nil {
 			err = was.dir.write(fileMoved, 0o644, []byte(n.PublicKey()+"\n"))
 		}

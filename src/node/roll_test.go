@@ -540,6 +540,9 @@ func TestNetworkMoves(t *testing.T) {
 				if err := o.network.Revoke("ana"); err == nil {
 					t.Error("the old directory still revokes")
 				}
+				if _, err := identity.MoveNetwork(t.TempDir(), o.dir); err == nil {
+					t.Error("the old directory moves again")
+				}
 				one, other := []string{"ana", "ben", "dora"}, []string{"cleo"}
 				o.part(true, one, other)
 				spread(t, o.lan, moved, security, ana, ben)

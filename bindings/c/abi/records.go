@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m2d1846f918cf0856"
+	Model  = "m9c566852ba3a71f2"
 )
 
 // Longest is the longest timeout, in milliseconds.

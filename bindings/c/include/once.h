@@ -89,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m2d1846f918cf0856"
+#define ONCE_MODEL "m9c566852ba3a71f2"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -1032,8 +1032,9 @@ int once_network_restore_network (const char *directory, size_t directory_size, 
 // Makes a network with a new key that goes on where another ends: the old key
 // signs that, and members of the old network who see it become those of the
 // new. Who was revoked, or has expired, is not taken along. Each member
-// follows the first move that it sees, and no other. It returns the network,
-// or fails if there is one already or the old one cannot be read.
+// follows the first move that it sees, and no other, and so a directory is
+// moved once. It returns the network, or fails if there is one already or the
+// old one cannot be read or has moved.
 //   directory: the directory, in which there is no network; 1 to 4096 octets
 //   old: the directory of the old network, which makes no members from then
 //   on; 1 to 4096 octets

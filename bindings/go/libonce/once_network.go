@@ -348,7 +348,8 @@ func NetworkRestoreNetwork(directory string, backup string) (*Network, error) {
 // NetworkMoveNetwork makes a network with a new key that goes on where another
 // ends: the old key signs that, and members of the old network who see it
 // become those of the new. Who was revoked, or has expired, is not taken
-// along. Each member follows the first move that it sees, and no other.
+// along. Each member follows the first move that it sees, and no other, and so
+// a directory is moved once.
 //
 //   - directory: the directory, in which there is no network; 1 to 4096
 //     octets
@@ -356,7 +357,7 @@ func NetworkRestoreNetwork(directory string, backup string) (*Network, error) {
 //     then on; 1 to 4096 octets
 //
 // It returns the network, or fails if there is one already or the old one
-// cannot be read.
+// cannot be read or has moved.
 //
 // Errors: [ErrExists], [ErrMode], [ErrMalformed].
 //

@@ -54,7 +54,7 @@ func RestoreNetwork(directory, backup string) (*NetworkKey, error) {
 
 // MoveNetwork makes a network with a new key that goes on where that in the directory old
 // ends. Members of the old network who see it become those of the new. It fails with
-// [ErrExists] if there is a network, and as [LoadNetwork] does.
+// [ErrExists] if there is a network, if old has moved before, and as [LoadNetwork] does.
 func MoveNetwork(directory, old string) (*NetworkKey, error) {
 	n, err := libonce.NetworkMoveNetwork(directory, old)
 	return (*NetworkKey)(n), named("MoveNetwork", err)

@@ -15,7 +15,7 @@ from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail
 from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
 from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"m2d1846f918cf0856"):
+if lib.once_compatible(1, b"m9c566852ba3a71f2"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -2011,7 +2011,7 @@ class Network(Handle):
 
     @staticmethod
     def move_network(directory: str, old: str) -> Network:
-        """Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read."""
+        """Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved."""
         directory_ = text(directory, "directory")
         old_ = text(old, "old")
         result = ctypes.c_uint64()

@@ -128,7 +128,8 @@ func moveCommand(with *common, dir *string) *cobra.Command {
 		Long: `Move makes a network in DIR with a new key, in place of the one in OLD, and
 tells the members. They follow: each goes on as a member of the new network,
 under its name and with its roles. Who was revoked or has expired is left
-behind. OLD invites nobody any more; keep it until all have followed.
+behind. OLD invites nobody any more, and is not moved again; keep it until all
+have followed.
 
 Do this when somebody else may have the key. Who has it can do it too, so do
 it first: each member follows the first move that it sees, and never another

@@ -237,6 +237,7 @@ type spreading struct {
 	wait    time.Duration
 	offline bool
 	asJSON  bool
+	astray  bool // a member has followed another move of the network's old key
 }
 
 // register registers the flags of a command that changes a network.
@@ -281,7 +282,7 @@ func (s *spreading) spread(ctx context.Context, with *common, network *once.Netw
 		if len(names) == 0 {
 			return who, nil
 		}
-		holders, rolls, err := s.meet(ctx, with, network, roll, len(names))
+		holders, rolls, err := s.meet(ctx, with, network, roll, names)
 		if err != nil {
 			return who, err
 		}
@@ -301,9 +302,9 @@ func (s *spreading) spread(ctx context.Context, with *common, network *once.Netw
 	return who, fmt.Errorf("the network is changed elsewhere at the same time: try again")
 }
 
-// meet runs a node until so many members have a roll, and returns which, and what rolls it
-// came across.
-func (s *spreading) meet(ctx context.Context, with *common, network *once.NetworkKey, roll string, members int) (holders, rolls []string, err error) {
+// meet runs a node until the members with some ids have a roll, and returns which have, and
+// what rolls it came across. It tells of those that have gone astray.
+func (s *spreading) meet(ctx context.Context, with *common, network *once.NetworkKey, roll string, members map[string]string) (holders, rolls []string, err error) {
 	node, err := messenger(ctx, with, network)
 	if err != nil {
 		return nil, nil, err
@@ -311,8 +312,15 @@ func (s *spreading) meet(ctx context.Context, with *common, network *once.Networ
 	defer node.Close()
 	waiting, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
-	if holders, err = node.Spread(waiting, roll, members); err == nil {
+	if holders, err = node.Spread(waiting, roll, len(members)); err == nil {
 		rolls = node.Rolls()
+	}
+	_ = node.Close()
+	for event := range node.Events(context.Background()) { // which ends, as the node has
+		if e, ok := event.(*once.Refusal); ok && e.Why == once.WhyMoved && members[e.Peer.UUID().String()] != "" {
+			s.astray = true
+			_ = warnOf(e)
+		}
 	}
 	return holders, rolls, cmp.Or(err, ctx.Err())
 }
@@ -351,7 +359,11 @@ func (s *spreading) report(ctx context.Context, with *common, network *once.Netw
 	} else {
 		_, err = fmt.Println(who)
 	}
-	if err == nil && who.Number > 0 && len(who.Have) == 0 {
+	switch {
+	case err != nil:
+	case s.astray:
+		err = fmt.Errorf("somebody else has the network's old key, and moved it first for those who refuse: once network move --help says what to do")
+	case who.Number > 0 && len(who.Have) == 0:
 		err = fmt.Errorf("no member was met, so nobody knows of it yet: try once network spread where members are")
 	}
 	return err

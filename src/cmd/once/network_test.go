@@ -177,11 +177,18 @@ func TestStolenNetwork(t *testing.T) {
 	p = h.start(h.office("invite", "dan")...)
 	p.exits(1)
 	p.complains(`the network has the key ` + regexp.QuoteMeta(key) + ` now`)
+	p = h.start("network", "move", h.path("office"), h.path("newer"))
+	p.exits(1)
+	p.complains(`the network has the key ` + regexp.QuoteMeta(key) + ` now`)
+	if found, _ := filepath.Glob(h.path("newer")); len(found) > 0 {
+		t.Error("the network has moved twice from one directory")
+	}
 
 	p = h.start("network", "move", h.path("stolen"), h.path("thief"), "--wait", "3s")
 	p.sees(`^\S{40}$`)
 	p.sees(`^0 of 3 members have it`)
 	p.exits(1)
+	p.complains(`it does not let this node in: the network's old key has moved it to another key(?s:.*)\nonce: somebody else has the network's old key`)
 	ana.sees(`"type":"refused".*somebody else has that key too`)
 	ben.interrupt()
 	ben.exits(0)

@@ -15,7 +15,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m2d1846f918cf0856");
+        Abi.compatible(1, "m9c566852ba3a71f2");
     }
 
     private Lib() {}

@@ -153,7 +153,7 @@ public final class Network extends Handle {
         return new Network(a.number(), null);
     }
 
-    /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other. It returns the network, or fails if there is one already or the old one cannot be read. */
+    /** Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved. */
     public static Network moveNetwork(String directory, String old) {
         Objects.requireNonNull(directory, "directory");
         Objects.requireNonNull(old, "old");
