@@ -239,6 +239,14 @@ func (s *Service) Status() Status {
 // maxStatus is how many octets the word of a running server may have.
 const maxStatus = 1 << 20
 
+// idle is an error: no server runs in a directory.
+type idle string
+
+func (dir idle) Error() string {
+	return "no server runs in " + string(dir) + ": once server starts one"
+}
+func (idle) Unwrap() error { return api.ErrNotRunning }
+
 // Ask returns what there is to say of the server that runs in a directory, in JSON.
 func Ask(ctx context.Context, dir string) (status string, err error) {
 	client := http.Client{Transport: &http.Transport{
@@ -250,8 +258,10 @@ func Ask(ctx context.Context, dir string) (status string, err error) {
 		return status, err
 	}
 	response, err := client.Do(request)
-	if err != nil {
-		return status, fmt.Errorf("no server runs in %s: %w: %w", dir, api.ErrNotRunning, err)
+	if errors.Is(err, control.ErrAbsent) {
+		return status, idle(dir)
+	} else if err != nil {
+		return status, fmt.Errorf("the server in %s does not answer: %w", dir, errors.Unwrap(err)) // without a URL that nobody knows
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxStatus))

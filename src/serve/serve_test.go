@@ -243,7 +243,7 @@ func TestLife(t *testing.T) {
 	}
 	await(ill)
 	s.Close()
-	if _, err := Ask(t.Context(), dir); err == nil {
+	if _, err := Ask(t.Context(), dir); !errors.Is(err, api.ErrNotRunning) || strings.Contains(err.Error(), "http") {
 		t.Error("a server that has ended answers")
 	}
 	again := start(t, config(t, dir))

@@ -64,7 +64,7 @@ func TestServer(t *testing.T) {
 	p.ends(0, syscall.SIGTERM)
 	n.complains(t, `--max-peers "many": give a number`, exitUsage, "server", "--identity", dir, "--max-peers", "many")
 	n.complains(t, `tls-cert "cert.pem": it means nothing without wss`, exitUsage, "server", "--identity", dir, "--tls-cert", "cert.pem")
-	n.complains(t, "no server runs in", exitFailed, "server", "status", "--identity", dir)
+	n.complains(t, "no server runs in "+dir+": once server starts one\n", exitFailed, "server", "status", "--identity", dir)
 }
 
 // output returns what the program says, which must do what it is asked for.
