@@ -10,7 +10,11 @@ func TestWriteJSONIsRegular(t *testing.T) {
 	type inner struct {
 		Roles []string `json:"roles"`
 	}
+	type part struct {
+		Names []string `json:"names"`
+	}
 	type record struct {
+		part
 		Name    string            `json:"name,omitempty"`
 		Headers map[string]string `json:"headers"`
 		Groups  []string          `json:"groups"`
@@ -22,7 +26,7 @@ func TestWriteJSONIsRegular(t *testing.T) {
 	if err := writeJSON(&text, record{Inners: theirs}); err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"headers":{},"groups":[],"inner":{"roles":[]},"inners":[{"roles":[]},{"roles":["\u001b<"]}]}` + "\n"
+	const want = `{"names":[],"headers":{},"groups":[],"inner":{"roles":[]},"inners":[{"roles":[]},{"roles":["\u001b<"]}]}` + "\n"
 	if text.String() != want || theirs[0].Roles != nil {
 		t.Errorf("wrote %s and changed %v, want %s", text.String(), theirs, want)
 	}
