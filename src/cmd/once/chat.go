@@ -181,7 +181,11 @@ func (c *chat) show(event once.Event) error {
 		if files.Is(e) { // for once receive, if it shares the node
 			return nil
 		}
-		return c.said(e.About(), "", " whispers", e.Content)
+		does := " whispers"
+		if e.Question != once.NoQuestion { // a program waits for an answer, which chat has none for
+			does = " asks"
+		}
+		return c.said(e.About(), "", does, e.Content)
 	case *once.Join:
 		if !c.in(e.Group) {
 			return nil

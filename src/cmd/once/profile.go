@@ -88,8 +88,12 @@ func (c *common) startNode(ctx context.Context, w io.Writer) (*once.Node, error)
 		}
 	})
 	if len(ignored) > 0 {
-		fmt.Fprintf(w, "once: the node runs already, as %s in process %s, and goes on as it is: %s changes nothing; --identity none is for a node apart\n",
-			clean(node.Name()), clean(node.Holder()), strings.Join(ignored, ", "))
+		change := "changes"
+		if len(ignored) > 1 {
+			change = "change"
+		}
+		fmt.Fprintf(w, "once: the node runs already, as %s in process %s, and goes on as it is: %s %s nothing; --identity none is for a node apart\n",
+			clean(node.Name()), clean(node.Holder()), strings.Join(ignored, ", "), change)
 	}
 	return node, nil
 }

@@ -110,6 +110,9 @@ func TestCommandsGoThroughTheNode(t *testing.T) {
 	ben.sees(`^ana whispers: psst$`)
 	u.does(0, "shout", "--group", "room", "--name", "zoe", "lunch").complains(`runs already, as ana in ` + who + `.*: --name changes nothing`)
 	ben.sees(`^ana: lunch$`)
+	u.does(0, "whisper", "ben", "--name", "zoe", "--max-peers", "9", "hm").complains(`: --max-peers, --name change nothing`)
+	u.does(1, "ask", "--timeout", "100ms", "ben", "why?").complains(`ben has the question`)
+	ben.sees(`^ana asks: why\?$`)
 	u.does(1, "shout", "--group", "room", "--sealed", "room", "secret").complains(`does not keep the group "room" sealed, as this program asks for`)
 	u.does(1, "whisper", "--security", "secure", "ben", "secret").complains(`runs with security auto, and this program asks for secure`)
 	if seen := u.does(0, "peers", "--wait", "1s").seen; len(seen) != 1 || !strings.Contains(seen[0], "ben") {
