@@ -256,6 +256,7 @@ type spreadRecord struct {
 	Number int      `json:"members"` // how many there are
 	Have   []string `json:"have"`    // names of those that have said that they have it
 	Lack   []string `json:"lack"`
+	astray bool     // some of those have followed another move of the network's old key
 }
 
 // maxRounds is how often a roll is made anew because members know more.
@@ -289,6 +290,7 @@ func (s *spreading) spread(ctx context.Context, with *common, network *once.Netw
 		if who, err = taken(network, names, holders); err != nil {
 			return who, err
 		}
+		who.astray = s.astray
 		for _, other := range rolls {
 			if other != roll {
 				err = cmp.Or(err, network.Adopt(other))
@@ -327,7 +329,7 @@ func (s *spreading) meet(ctx context.Context, with *common, network *once.Networ
 
 // taken notes which members were met, and returns who has a roll and who lacks it.
 func taken(network *once.NetworkKey, names map[string]string, holders []string) (who spreadRecord, err error) {
-	who = spreadRecord{len(names), []string{}, []string{}}
+	who = spreadRecord{Number: len(names)}
 	for _, id := range holders {
 		if name := names[id]; name != "" {
 			who.Have = append(who.Have, name)
@@ -361,7 +363,7 @@ func (s *spreading) report(ctx context.Context, with *common, network *once.Netw
 	}
 	switch {
 	case err != nil:
-	case s.astray:
+	case who.astray:
 		err = fmt.Errorf("somebody else has the network's old key, and moved it first for those who refuse: once network move --help says what to do")
 	case who.Number > 0 && len(who.Have) == 0:
 		err = fmt.Errorf("no member was met, so nobody knows of it yet: try once network spread where members are")
@@ -379,7 +381,10 @@ func (r spreadRecord) String() string {
 		text += ": " + clean(strings.Join(r.Have, ", "))
 	}
 	if len(r.Lack) > 0 {
-		text += "; not yet: " + clean(strings.Join(r.Lack, ", ")) + ", who take it from the first of the others that they meet"
+		text += "; not yet: " + clean(strings.Join(r.Lack, ", "))
+		if !r.astray {
+			text += ", who take it from the first of the others that they meet"
+		}
 	}
 	return text
 }

@@ -186,7 +186,7 @@ func TestStolenNetwork(t *testing.T) {
 
 	p = h.start("network", "move", h.path("stolen"), h.path("thief"), "--wait", "3s")
 	p.sees(`^\S{40}$`)
-	p.sees(`^0 of 3 members have it`)
+	p.sees(`^0 of 3 members have it; not yet: ana, ben, cleo$`)
 	p.exits(1)
 	p.complains(`it does not let this node in: the network's old key has moved it to another key(?s:.*)\nonce: somebody else has the network's old key`)
 	ana.sees(`"type":"refused".*somebody else has that key too`)
