@@ -136,7 +136,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m9c566852ba3a71f2") ~= 0 then
+if abi.lib.once_compatible(1, "m2a228dfeb17a7317") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -876,7 +876,7 @@ function Network:taken(member_)
   abi.check(self.handle, abi.lib.once_network_taken(self.handle, abi.id(member_, "member")))
 end
 
--- Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read.
+-- Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved.
 function Network:roll()
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_network_roll(self.handle, result))

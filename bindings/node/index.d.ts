@@ -396,7 +396,7 @@ export class Network extends Handle {
   rename (member: string, name: string): void
   /** Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down. */
   taken (member: PeerLike): void
-  /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read. */
+  /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved. */
   roll (): string
   /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down. */
   adopt (roll: string): void

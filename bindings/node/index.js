@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm9c566852ba3a71f2') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm2a228dfeb17a7317') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -1002,7 +1002,7 @@ class Network extends Handle {
     abi.check(this.handle, once_network_taken(this.handle, abi.id(member, 'member')))
   }
 
-  /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read. */
+  /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved. */
   roll () {
     const result = {}
     abi.check(this.handle, once_network_roll(this.handle, result))

@@ -139,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m9c566852ba3a71f2").zero?
+  unless Lib.once_compatible(1, "m2a228dfeb17a7317").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -972,7 +972,7 @@ module Once
       Abi.check(handle, Lib.once_network_taken(handle, Abi.id(member_, "member")))
     end
 
-    # Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read.
+    # Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved.
     def roll
       result = FFI::MemoryPointer.new(16)
       Abi.check(handle, Lib.once_network_roll(handle, result))

@@ -126,8 +126,12 @@ func (n *Network) Taken(member uuid.UUID) error {
 	})
 }
 
-// Roll returns the network's latest roll, empty if there is none yet.
+// Roll returns the network's latest roll, empty if there is none yet. It fails if the
+// network has moved: then that of the new key counts.
 func (n *Network) Roll() (string, error) {
+	if err := n.stays(); err != nil {
+		return "", err
+	}
 	b, err := n.read()
 	if err != nil || b.latest.Number == 0 {
 		return "", err

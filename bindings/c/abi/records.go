@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m9c566852ba3a71f2"
+	Model  = "m2a228dfeb17a7317"
 )
 
 // Longest is the longest timeout, in milliseconds.

@@ -89,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m9c566852ba3a71f2"
+#define ONCE_MODEL "m2a228dfeb17a7317"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -989,7 +989,7 @@ int once_network_taken (once_network_t self, const once_uuid_t *member);
 
 // Returns the network's roll, one line of text. It is no secret, but it has
 // the names of all members. It returns the roll, empty if nobody was invited
-// yet, or fails if it cannot be read.
+// yet, or fails if it cannot be read or the network has moved.
 // Errors: ErrMode, ErrMalformed.
 int once_network_roll (once_network_t self, once_data_t *result);
 

@@ -328,7 +328,7 @@ public:
     void revoke (const std::string & name) const; // Revokes a member. It fails if there is no such member or it cannot be written down.
     void rename (const std::string & member, const std::string & name) const; // Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down.
     void taken (const UUID & member) const; // Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down.
-    std::string roll () const; // Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read.
+    std::string roll () const; // Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved.
     void adopt (const std::string & roll) const; // Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down.
     std::vector<Member> members () const; // Returns all who were ever invited, by name, those who were revoked and those whose membership has expired too. It returns the members, or fails if they cannot be read.
     Identity courier () const; // Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read.

@@ -272,7 +272,7 @@ func (n *NetworkKey) Taken(member uuid.UUID) error {
 // has the names of all members.
 //
 // It returns the roll, empty if nobody was invited yet, or fails if it cannot
-// be read.
+// be read or the network has moved.
 //
 // Errors: [ErrMode], [ErrMalformed].
 func (n *NetworkKey) Roll() (string, error) {

@@ -15,7 +15,7 @@ from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail
 from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
 from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"m9c566852ba3a71f2"):
+if lib.once_compatible(1, b"m2a228dfeb17a7317"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1960,7 +1960,7 @@ class Network(Handle):
             raise fail(self._handle, code)
 
     def roll(self) -> str:
-        """Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read."""
+        """Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved."""
         result = Data()
         code = _once_network_roll(self._handle, ctypes.byref(result))
         if code:

@@ -144,6 +144,9 @@ invite with a secret.`,
 			if !asJSON {
 				fmt.Fprintln(os.Stderr, "once: public key", network.PublicKey())
 			}
+			if _, moved := network.Roll(); moved != nil {
+				fmt.Fprintln(os.Stderr, "once:", moved)
+			}
 			return printList(os.Stdout, isTerminal(os.Stdout), asJSON, "NAME\tMEMBERSHIP\tUNTIL\tID\tROLES", records, func(r memberRecord) []string {
 				return []string{r.Name, r.State, r.Until, r.ID, cmp.Or(strings.Join(r.Roles, ","), "-")}
 			})

@@ -109,7 +109,7 @@ public final class Network extends Handle {
         taken(member.uuid());
     }
 
-    /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read. */
+    /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved. */
     public String roll() {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_network_roll(handle, a.result()));
