@@ -136,7 +136,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m2a228dfeb17a7317") ~= 0 then
+if abi.lib.once_compatible(1, "m99fee906bb040ab1") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -598,7 +598,7 @@ function Node:ping(peer_, timeout)
   return result[0]
 end
 
--- Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
+-- Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets"; and "waiting octets", how much of it waits here because the peer has not acknowledged it or, if that is a plain peer, because the system has not taken it. Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
 function Node:traffic(peer_)
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_node_traffic(self.handle, abi.id(peer_, "peer"), result))

@@ -308,7 +308,7 @@ export class Node extends Handle implements AsyncIterable<Event> {
   flush (options?: Wait): Promise<void>
   /** Asks a peer to confirm what was said to it before, and waits until it has. That is the way to the peer and back, and what the peer's program takes to read what came before; a plain peer answers without that. If the connection is lost meanwhile, the node asks anew over the next. It returns how many microseconds that took; fails if the peer is not present, or if the wait was ended. */
   ping (peer: PeerLike, options?: Wait): Promise<bigint>
-  /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
+  /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets"; and "waiting octets", how much of it waits here because the peer has not acknowledged it or, if that is a plain peer, because the system has not taken it. Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
   traffic (peer: PeerLike): Record<string, number>
   /** Returns the process that runs the node, its number and on which host, if it is another than this; else an empty string. */
   readonly holder: string

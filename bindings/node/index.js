@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm2a228dfeb17a7317') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm99fee906bb040ab1') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -558,7 +558,7 @@ class Node extends Source {
     return BigInt(result[0])
   }
 
-  /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
+  /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets"; and "waiting octets", how much of it waits here because the peer has not acknowledged it or, if that is a plain peer, because the system has not taken it. Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
   traffic (peer) {
     const result = {}
     abi.check(this.handle, once_node_traffic(this.handle, abi.id(peer, 'peer'), result))

@@ -139,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m2a228dfeb17a7317").zero?
+  unless Lib.once_compatible(1, "m99fee906bb040ab1").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -680,7 +680,7 @@ module Once
       result.get_uint64(0)
     end
 
-    # Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
+    # Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets"; and "waiting octets", how much of it waits here because the peer has not acknowledged it or, if that is a plain peer, because the system has not taken it. Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present.
     def traffic(peer_)
       result = FFI::MemoryPointer.new(16)
       Abi.check(handle, Lib.once_node_traffic(handle, Abi.id(peer_, "peer"), result))

@@ -92,6 +92,14 @@ func (c *Channel) Traffic() (sent, received Amount) {
 	return sent.Plus(c.sent.amount()), c.received.amount()
 }
 
+// Waiting returns how many octets of what was said wait for the peer.
+func (c *Channel) Waiting() int {
+	if p := c.Path(); p != nil {
+		return p.Queued()
+	}
+	return 0
+}
+
 // End tells those who wait that the peer is gone. It is the loop's.
 func (c *Channel) End() { c.Relink(nil) }
 

@@ -41,7 +41,8 @@ func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 	return 0, ctx.Err()
 }
 
-// Traffic returns what was said between the node and a peer since the peer came.
+// Traffic returns what was said between the node and a peer since the peer came, and what of
+// it waits for the peer.
 func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
 	c := n.table.find(peer)
 	if c == nil {
@@ -51,5 +52,6 @@ func (n *Node) Traffic(peer uuid.UUID) (map[string]uint64, error) {
 	return map[string]uint64{
 		"sent messages": sent.Messages, "sent octets": sent.Octets,
 		"received messages": received.Messages, "received octets": received.Octets,
+		"waiting octets": uint64(c.Waiting()),
 	}, nil
 }

@@ -86,6 +86,14 @@ func TestTraffic(t *testing.T) {
 		if err != nil || came["received messages"] != 4 || came["received octets"] < 4000 || came["received octets"] > 5000 || came["sent octets"] != 0 {
 			t.Errorf("to ben came %v, %v", came, err)
 		}
+		if said["waiting octets"] != 0 {
+			t.Errorf("%d octets wait that ben has", said["waiting octets"])
+		}
+		l.memory.Partition(ana.host, ben.host, true)
+		ana.must(ana.Whisper(t.Context(), ben.UUID(), [][]byte{make([]byte, 1000)}))
+		if said, err = ana.Traffic(ben.UUID()); err != nil || said["waiting octets"] < 1000 || said["waiting octets"] > 2000 {
+			t.Errorf("what ben cannot get waits as %v, %v", said, err)
+		}
 		if _, err := ana.Traffic(uuid.New()); !errors.Is(err, api.ErrNoPeer) {
 			t.Errorf("traffic with nobody: %v", err)
 		}

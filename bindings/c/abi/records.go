@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m2a228dfeb17a7317"
+	Model  = "m99fee906bb040ab1"
 )
 
 // Longest is the longest timeout, in milliseconds.

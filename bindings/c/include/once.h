@@ -89,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m2a228dfeb17a7317"
+#define ONCE_MODEL "m99fee906bb040ab1"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -717,9 +717,11 @@ int once_node_flush (once_node_t self, int64_t timeout, once_cancel_t cancel);
 int once_node_ping (once_node_t self, const once_uuid_t *peer, int64_t timeout, once_cancel_t cancel, uint64_t *result);
 
 // Returns what was said between the node and a peer since the peer came: "sent
-// messages", "sent octets", "received messages" and "received octets". Octets
-// are as they are on the wire; what the node drops does not count. It returns
-// how much, or fails if the peer is not present.
+// messages", "sent octets", "received messages" and "received octets"; and
+// "waiting octets", how much of it waits here because the peer has not
+// acknowledged it or, if that is a plain peer, because the system has not
+// taken it. Octets are as they are on the wire; what the node drops does not
+// count. It returns how much, or fails if the peer is not present.
 //   peer: the peer's UUID
 // The result is a list: read it with once_list_of.
 // Errors: ErrNoPeer, ErrStopped, ErrNotRunning.

@@ -1288,8 +1288,10 @@ func (n *Node) Ping(ctx context.Context, peer uuid.UUID) (uint64, error) {
 
 // Traffic returns what was said between the node and a peer since the peer
 // came: "sent messages", "sent octets", "received messages" and "received
-// octets". Octets are as they are on the wire; what the node drops does not
-// count.
+// octets"; and "waiting octets", how much of it waits here because the peer
+// has not acknowledged it or, if that is a plain peer, because the system has
+// not taken it. Octets are as they are on the wire; what the node drops does
+// not count.
 //
 //   - peer: the peer's UUID
 //

@@ -293,6 +293,7 @@ type Traffic struct {
 	SentOctets       uint64 // octets of those
 	ReceivedMessages uint64 // messages of the peer that were queued for the program
 	ReceivedOctets   uint64 // octets of those
+	WaitingOctets    uint64 // octets that wait here: the peer has not acknowledged them or, if it is plain, the system has not taken them
 }
 
 // Traffic returns what was said between this node and a peer. It fails with [ErrNoPeer], or
@@ -300,7 +301,7 @@ type Traffic struct {
 func (n *Node) Traffic(peer uuid.UUID) (Traffic, error) {
 	amounts, err := n.engine().Traffic(peer)
 	return Traffic{amounts["sent messages"], amounts["sent octets"],
-		amounts["received messages"], amounts["received octets"]}, err
+		amounts["received messages"], amounts["received octets"], amounts["waiting octets"]}, err
 }
 
 // Spread takes in a roll of the network that the node is a member of (see

@@ -15,7 +15,7 @@ from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail
 from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
 from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"m2a228dfeb17a7317"):
+if lib.once_compatible(1, b"m99fee906bb040ab1"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1543,7 +1543,7 @@ class Node(Source[Event]):
         return await apart(self.ping, peer, timeout=timeout)
 
     def traffic(self, peer: PeerLike) -> dict[str, int]:
-        """Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present."""
+        """Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets"; and "waiting octets", how much of it waits here because the peer has not acknowledged it or, if that is a plain peer, because the system has not taken it. Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present."""
         result = Data()
         code = _once_node_traffic(self._handle, octets(peer, "peer"), ctypes.byref(result))
         if code:

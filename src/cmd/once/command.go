@@ -101,7 +101,7 @@ func (c *chat) listPeers(context.Context, string) error {
 	if len(peers) == 0 {
 		return c.note("nobody else is here")
 	}
-	return printPeers(c, c.terminal, false, peers, c.node.Known())
+	return printPeers(c, c.terminal, false, false, peerRecords(peers, c.node.Known()))
 }
 
 func (c *chat) listGroups(context.Context, string) error {

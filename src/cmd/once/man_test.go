@@ -48,7 +48,13 @@ func TestManual(t *testing.T) {
 				says(roff(line))
 			}
 		}
-		flag := func(f *pflag.Flag) { says(`\fB` + roff("--"+f.Name) + `\fI`) }
+		flag := func(f *pflag.Flag) {
+			name := "--" + f.Name
+			if f.Shorthand != "" {
+				name = "-" + f.Shorthand + ", " + name
+			}
+			says(`\fB` + roff(name) + `\fI`)
+		}
 		command.LocalFlags().VisitAll(flag)
 		command.InheritedFlags().VisitAll(flag)
 		for _, member := range command.Commands() {

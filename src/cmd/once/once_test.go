@@ -255,10 +255,16 @@ func TestPeers(t *testing.T) {
 	alone.complains("^once: nobody is here: are all on the same --interface")
 	one := n.start("listen", "--group", "b", "--group", "a", "--name", "tab\there", "--header", "k=v")
 	plain := n.start("peers", "--wait", "1500ms")
+	verbose := n.start("peers", "--wait", "1500ms", "-v")
 	asJSON := n.start("peers", "--wait", "1500ms", "--json", "--name", "second")
+	all := n.start("peers", "--wait", "1500ms", "--json", "-v")
 	id := one.sees(`\tenter\t(\S+)\tsecond`)[1]
 	match := plain.sees(`^tab\\there\t([0-9a-f-]{36})\ttcp://127\.0\.0\.1:\d+\tsealed\tlan\ta,b$`)
 	plain.exits(0)
+	verbose.sees(`^tab\\there\t[0-9a-f-]{36}\t\S+\tsealed\tlan\ta,b\t[0-9.]+[µm]s\t0$`)
+	verbose.exits(0)
+	all.sees(`"name":"tab\\there".*"round_trip":[0-9.]+,"waiting_octets":0}`)
+	all.exits(0)
 
 	var got peerRecord
 	if err := json.Unmarshal([]byte(asJSON.sees(`.*tab.*`)[0]), &got); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,9 +23,9 @@ import (
 func peersCommand(with *common) *cobra.Command {
 	var wait, span time.Duration
 	var groups []string
-	var asJSON, watching bool
+	var asJSON, watching, verbose bool
 	cmd := &cobra.Command{
-		Use:   "peers [--wait 2s | --watch [--group GROUP]... [--for 1h]] [--json]",
+		Use:   "peers [-v] [--wait 2s | --watch [--group GROUP]... [--for 1h]] [--json]",
 		Short: "list who is on the network",
 		Long: `Peers greets all who are there and lists them after a while: name, id, endpoint,
 protection and groups. The exit status is 1 if nobody is there. A name may
@@ -36,6 +39,11 @@ servers tell of and nothing was said to yet. JSON has the public keys as
 well, that of CURVE after the endpoint and that of the identity, and the peer's
 roles.
 
+With -v each peer is asked to confirm what was said to it: the list has how long
+that takes, how many octets wait here until the peer has acknowledged them, and,
+for those beyond the LAN, the ways that were tried of late. Where a node of this
+profile runs, it is what that node has said.
+
 With --watch it goes on until interrupted: a terminal shows a table that is kept
 up to date and what has changed of late; else each change is a line, as listen
 has it. The table has how long each peer takes to confirm that it has what was
@@ -43,6 +51,7 @@ said to it, asked each second, and how much comes from it and goes to it: what
 is said to groups comes only if they are joined, with --group. The key q ends
 it, as Ctrl-C does, and so does --for.`,
 		Example: `  once peers
+  once peers -v
   once peers --watch
   once peers --watch --group room
   once peers --wait 5s --json | jq -r .name`,
@@ -74,14 +83,20 @@ it, as Ctrl-C does, and so does --for.`,
 			if len(peers) == 0 && len(node.Known()) == 0 {
 				return fmt.Errorf("nobody is here: %s", advice(node))
 			}
-			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, peers, node.Known())
+			records := peerRecords(peers, node.Known())
+			if verbose {
+				measurePeers(ctx, node, peers, records)
+			}
+			return printPeers(os.Stdout, isTerminal(os.Stdout), asJSON, verbose, records)
 		}),
 	}
 	waitFlag(cmd.Flags(), &wait, 2*time.Second, "how long to look for peers")
 	cmd.Flags().BoolVar(&watching, "watch", false, "go on and show what changes, until interrupted")
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join; may be repeated")
 	cmd.Flags().Var(waiting{&span}, "for", "end the watch after this `TIME`")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell how long peers take to answer, what waits for them, and how they are reached")
 	cmd.MarkFlagsMutuallyExclusive("wait", "watch")
+	cmd.MarkFlagsMutuallyExclusive("verbose", "watch")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
 }
@@ -97,41 +112,118 @@ type peerRecord struct {
 	Roles      []string          `json:"roles"`
 	Groups     []string          `json:"groups"`
 	Headers    map[string]string `json:"headers"`
+	*measurement
 }
 
-func printPeers(w io.Writer, terminal, asJSON bool, peers []once.Peer, absent map[uuid.UUID]string) error {
+// measurement is what is known of a peer that was asked.
+type measurement struct {
+	RoundTrip *float64 `json:"round_trip,omitempty"` // in milliseconds; nil without an answer in time
+	Waiting   uint64   `json:"waiting_octets"`
+	Tried     []string `json:"tried,omitempty"` // beyond the LAN
+}
+
+// trip returns the round trip for people.
+func (m *measurement) trip() string {
+	if m.RoundTrip == nil {
+		return "no answer"
+	}
+	trip := time.Duration(*m.RoundTrip * float64(time.Millisecond))
+	return trip.Round(roundTo(trip)).String()
+}
+
+// measurePeers asks peers, which come first among the records, and notes in those what it sees.
+func measurePeers(ctx context.Context, node *once.Node, peers []once.Peer, records []peerRecord) {
+	m := newMeter(node)
+	for range len(peers)/maxAsked + 1 {
+		var work sync.WaitGroup
+		m.measure(ctx, &work)
+		work.Wait()
+	}
+	for i, p := range peers {
+		of := m.peers[p.UUID()]
+		if of == nil { // it has gone
+			continue
+		}
+		records[i].measurement = &measurement{Waiting: of.traffic.WaitingOctets}
+		if of.trip > 0 {
+			milliseconds := float64(of.trip.Microseconds()) / 1000
+			records[i].RoundTrip = &milliseconds
+		}
+		if p.Way() != once.WayLan {
+			records[i].Tried = node.Tried(p.UUID())
+		}
+	}
+}
+
+// peerRecords returns those who are present, in their order, and then those who are known.
+func peerRecords(peers []once.Peer, absent map[uuid.UUID]string) []peerRecord {
 	records := make([]peerRecord, len(peers))
 	for i, p := range peers {
 		records[i] = peerRecord{p.UUID().String(), p.Name(), p.Endpoint(), p.Protection().String(),
-			p.Way().String(), p.Identity(), p.Roles(), p.Groups(), p.Headers()}
+			p.Way().String(), p.Identity(), p.Roles(), p.Groups(), p.Headers(), nil}
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(absent), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }) {
 		records = append(records, peerRecord{Peer: id.String(), Name: absent[id], Protection: once.ProtectionNone.String(),
 			Way: once.WayNone.String(), Roles: []string{}, Groups: []string{}, Headers: map[string]string{}})
 	}
+	return records
+}
+
+func printPeers(w io.Writer, terminal, asJSON, verbose bool, records []peerRecord) error {
 	if !terminal || asJSON {
 		return printList(w, terminal, asJSON, "", records, func(r peerRecord) []string {
-			return []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, r.Way, strings.Join(r.Groups, ",")}
+			cells := []string{r.Name, r.Peer, keyless(r.Endpoint), r.Protection, r.Way, strings.Join(r.Groups, ",")}
+			if verbose {
+				cells = append(cells, r.figures()...)
+			}
+			return cells
 		})
 	}
 	columns, _ := terminalSize(os.Stdout)
-	return peerTable(records, columns).print(w, columns)
+	if err := peerTable(records, columns, verbose).print(w, columns); err != nil {
+		return err
+	}
+	var ways strings.Builder
+	for _, r := range records {
+		if r.measurement != nil && len(r.Tried) > 0 {
+			fmt.Fprintf(&ways, "\n%s was tried to be reached:\n", clean(cmp.Or(r.Name, r.Peer)))
+			for _, line := range r.Tried {
+				fmt.Fprintf(&ways, "  %s\n", clean(line))
+			}
+		}
+	}
+	_, err := io.WriteString(w, ways.String())
+	return err
+}
+
+// figures returns what a record has of a peer that was asked: nothing of others.
+func (r peerRecord) figures() []string {
+	if r.measurement == nil {
+		return []string{"", ""}
+	}
+	return []string{r.trip(), strconv.FormatUint(r.Waiting, 10)}
 }
 
 // wideEnough is how many columns a terminal has that shows addresses too.
 const wideEnough = 60
 
 // peerTable returns a table of peers for a terminal of so many columns.
-func peerTable(records []peerRecord, columns int) table {
+func peerTable(records []peerRecord, columns int, verbose bool) table {
 	t := table{head: []string{"NAME", "ID", "ADDRESS", "PROTECTION", "WAY", "GROUPS"}}
+	if verbose {
+		t.head = append(t.head, "ROUND TRIP", "WAITING")
+	}
 	all := make([]known, len(records))
 	for i, r := range records {
 		all[i] = known{id: uuid.MustParse(r.Peer)}
 	}
 	for i, r := range records {
 		t.rows = append(t.rows, []string{r.Name, all[i].digits(all), host(r.Endpoint), r.Protection, r.Way, strings.Join(r.Groups, ",")})
+		if verbose {
+			t.rows[i] = append(t.rows[i], r.figures()...)
+		}
 	}
-	if !slices.ContainsFunc(records, func(r peerRecord) bool { return r.Way != once.WayLan.String() }) {
+	if !verbose && !slices.ContainsFunc(records, func(r peerRecord) bool { return r.Way != once.WayLan.String() }) {
 		t.drop("WAY")
 	}
 	if columns < wideEnough {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +118,9 @@ func TestCommandsGoThroughTheNode(t *testing.T) {
 	u.does(1, "whisper", "--security", "secure", "ben", "secret").complains(`runs with security auto, and this program asks for secure`)
 	if seen := u.does(0, "peers", "--wait", "1s").seen; len(seen) != 1 || !strings.Contains(seen[0], "ben") {
 		t.Errorf("peers are %q", seen)
+	}
+	if seen := u.does(0, "peers", "-v", "--wait", "1s").seen; len(seen) != 1 || !regexp.MustCompile(`\troom\t[0-9.]+[µm]s\t\d+$`).MatchString(seen[0]) {
+		t.Errorf("peers are %q, when asked", seen)
 	}
 	u.does(1, "whisper", "--wait", "500ms", "cleo", "x").complains(`peer "cleo": nobody there within 500ms, of 1 peers seen`)
 

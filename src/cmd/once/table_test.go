@@ -17,7 +17,7 @@ func TestTableFits(t *testing.T) {
 			{Peer: ben2.id.String(), Endpoint: "tcp://127.0.0.1:1", Protection: "curve"},
 		}
 		var text strings.Builder
-		if err := peerTable(records, columns).print(&text, columns); err != nil {
+		if err := peerTable(records, columns, false).print(&text, columns); err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")

@@ -15,7 +15,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m2a228dfeb17a7317");
+        Abi.compatible(1, "m99fee906bb040ab1");
     }
 
     private Lib() {}

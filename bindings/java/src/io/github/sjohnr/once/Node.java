@@ -575,7 +575,7 @@ public final class Node extends Source<Event> {
         return ping(peer.uuid());
     }
 
-    /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets". Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
+    /** Returns what was said between the node and a peer since the peer came: "sent messages", "sent octets", "received messages" and "received octets"; and "waiting octets", how much of it waits here because the peer has not acknowledged it or, if that is a plain peer, because the system has not taken it. Octets are as they are on the wire; what the node drops does not count. It returns how much, or fails if the peer is not present. */
     public Map<String, Long> traffic(UUID peer) {
         Objects.requireNonNull(peer, "peer");
         Arena a = Arena.get();
