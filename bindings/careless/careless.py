@@ -2,6 +2,8 @@
 
 import asyncio
 import collections
+import subprocess
+import sys
 import threading
 import time
 
@@ -50,6 +52,54 @@ def tasks_that_wait_leave_asyncio_its_threads() -> None:
         asyncio.run(main(ana, ben))
 
 
+def many_tasks_wait_and_others_go_on() -> None:
+    async def main() -> None:
+        async with node("ana") as ana, node("ben") as ben:
+            peer = (await ana.recv_async(timeout=10)).peer
+            asks = [asyncio.create_task(ana.ask_async(peer, "which nobody answers")) for _ in range(1030)]
+            while (ended := sum(ask.done() for ask in asks)) < 6:  # one peer takes 1024 questions
+                await asyncio.sleep(0.05)
+            assert ended == 6, ended
+            await asyncio.wait_for(ana.ping_async(peer), 20)
+            await asyncio.wait_for(ana.stop_async(), 20)
+            ends = await asyncio.wait_for(asyncio.gather(*asks, return_exceptions=True), 20)
+            assert all(isinstance(end, once.OnceError) for end in ends), ends
+
+    asyncio.run(main())
+
+
+def a_task_that_is_cancelled_leaves_a_stop_to_go_on() -> None:
+    async def main() -> None:
+        failed: list[object] = []
+        threading.excepthook = failed.append
+        ana = node("ana")
+        ana.start()
+        stop = asyncio.create_task(ana.stop_async())
+        await asyncio.sleep(0)
+        stop.cancel()
+        await asyncio.wait([stop])
+        while any(thread.name == "once" for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+        threading.excepthook = threading.__excepthook__
+        assert stop.cancelled() and not failed, failed
+
+    asyncio.run(main())
+
+
+def a_program_ends_whose_tasks_wait() -> None:
+    program = """
+import asyncio, once
+async def main():
+    ana = once.Node("ana", interfaces="127.0.0.1", beacon_port=25672)
+    ana.start()
+    waiting = asyncio.ensure_future(ana.recv_async())
+    await asyncio.sleep(0.3)
+    return waiting
+kept = asyncio.new_event_loop().run_until_complete(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20, stderr=subprocess.DEVNULL)
+
+
 def threads_that_receive_at_a_time_lose_and_double_nothing() -> None:
     ana, ben = node("ana"), node("ben")
     ana.start()
@@ -80,6 +130,6 @@ def threads_that_receive_at_a_time_lose_and_double_nothing() -> None:
     assert len(got) == 5000 and set(got.values()) == {1}, (len(got), set(got.values()))
 
 
-for test in (events_end_when_another_thread_closes, events_end_when_a_task_closes, tasks_that_wait_leave_asyncio_its_threads, threads_that_receive_at_a_time_lose_and_double_nothing):
+for test in (events_end_when_another_thread_closes, events_end_when_a_task_closes, tasks_that_wait_leave_asyncio_its_threads, many_tasks_wait_and_others_go_on, a_task_that_is_cancelled_leaves_a_stop_to_go_on, a_program_ends_whose_tasks_wait, threads_that_receive_at_a_time_lose_and_double_nothing):
     test()
     print(test.__name__.replace("_", " ") + ": ok", flush=True)

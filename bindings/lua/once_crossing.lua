@@ -78,9 +78,9 @@ end
 -- The octets of a peer, or of its UUID.
 function abi.id(peer, name)
   local text = needed(name, type(peer) == "table" and peer.uuid or peer, "string")
-  local octets = text:gsub("-", ""):gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end)
-  if #octets ~= 16 then wrong(name, text, "a UUID") end
-  return octets
+  local digits = text:gsub("-", "")
+  if #digits ~= 32 or digits:find("%X") then wrong(name, text, "a UUID") end
+  return (digits:gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end))
 end
 
 -- Content as it crosses: one frame, or a list of them.

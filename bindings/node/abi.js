@@ -58,17 +58,20 @@ let watching = false
 
 function watch () {
   if (watching || underWay.size === 0) return
-  watching = true
   const told = [0]
-  callsNext.async(calls, SLICE, 0, told, (error, code) => {
-    watching = false
-    while (!error && code === 0) {
-      underWay.get(told[0])?.()
-      code = callsNext(calls, 0, 0, told)
-    }
-    if (error) setTimeout(watch, SLICE) // koffi runs too many calls
-    else watch()
-  })
+  try {
+    callsNext.async(calls, SLICE, 0, told, (error, code) => {
+      watching = false
+      while (!error && code === 0) {
+        underWay.get(told[0])?.()
+        code = callsNext(calls, 0, 0, told)
+      }
+      watch()
+    })
+    watching = true
+  } catch {
+    setTimeout(watch, SLICE) // the program makes as many calls as koffi runs at a time
+  }
 }
 
 // Makes a call that waits, within { timeout, signal }. make is given a timeout and what the

@@ -79,8 +79,9 @@ function id (peer, name) {
   let octets = known.get(text)
   if (octets === undefined) {
     if (typeof text !== 'string') throw needed(name, 'a peer or its UUID')
-    octets = Buffer.from(text.replaceAll('-', ''), 'hex')
-    if (octets.length !== 16) throw refused(`${name}: ${text} given, a UUID allowed`)
+    const digits = text.replaceAll('-', '')
+    if (!/^[0-9a-f]{32}$/i.test(digits)) throw refused(`${name}: ${text} given, a UUID allowed`)
+    octets = Buffer.from(digits, 'hex')
     if (known.size > 4096) known = new Map()
     known.set(text, octets)
   }

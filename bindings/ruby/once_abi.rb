@@ -127,11 +127,31 @@ module Once
       end
 
       def receive_one(timeout)
-        @waiting = receive_batch(timeout) if @waiting.nil? || @waiting.empty?
-        @waiting.shift
+        alone do
+          @waiting = taken(timeout) if @waiting.nil? || @waiting.empty?
+          @waiting.shift
+        end
       end
 
-      def receive_batch(timeout)
+      def receive_batch(timeout) = alone { taken(timeout) }
+
+      # Receives in one thread at a time: what was received is not the library's any more.
+      def alone
+        Abi.fail(handle, BUSY) unless @receiving.try_lock
+        begin
+          yield
+        ensure
+          @receiving.unlock
+        end
+      end
+
+      def own(handle, parent = nil)
+        @receiving = Mutex.new
+        super
+      end
+
+      # What was received and not handed out, or what comes.
+      def taken(timeout)
         waiting, @waiting = @waiting, nil
         return waiting if waiting && !waiting.empty?
 

@@ -70,8 +70,8 @@ module Once
     def id(peer, name)
       text = peer.respond_to?(:uuid) ? peer.uuid : peer
       needed(name, "a peer or its UUID", peer) unless text.is_a?(String)
-      octets = [text.delete("-")].pack("H*")
-      octets.bytesize == 16 ? octets : refused(name, text, "a UUID")
+      digits = text.delete("-")
+      digits.match?(/\A\h{32}\z/) ? [digits].pack("H*") : refused(name, text, "a UUID")
     end
 
     # Content as it crosses: one frame, or a list of them.

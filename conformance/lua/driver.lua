@@ -108,7 +108,7 @@ local mistakes = {
   headers = function() make("ben", {headers = "city"}) end,
   group = function() node:join(5) end,
   contest = function() node:set_contest_in_group("\255") end,
-  peer = function() node:whisper("x", "x") end,
+  peer = function() node:whisper(("x"):rep(16), "x") end,
   shared = function() node:set_shared("no") end,
   identity = function() node:set_identity(node) end,
   content = function() node:whisper(peer("nobody"), {5}) end,

@@ -82,7 +82,7 @@ async function wrong (argument) {
     headers: [TypeError, () => make('ben', { headers: 'city' })],
     group: [TypeError, () => node.join(5)],
     contest: [RangeError, () => node.setContestInGroup('\ud800')],
-    peer: [RangeError, () => node.whisper('x', 'x')],
+    peer: [RangeError, () => node.whisper(`${peer('nobody')}x`, 'x')],
     shared: [TypeError, () => node.setShared('no')],
     identity: [TypeError, () => node.setIdentity(node)],
     content: [TypeError, () => node.whisper(nobody, [5])]

@@ -152,7 +152,7 @@ class Driver
       "headers" => [TypeError, -> { make("ben", headers: "city") }],
       "group" => [TypeError, -> { @node.join(5) }],
       "contest" => [ArgumentError, -> { @node.set_contest_in_group("\xff") }],
-      "peer" => [ArgumentError, -> { @node.whisper("x", "x") }],
+      "peer" => [ArgumentError, -> { @node.whisper("x" * 32, "x") }],
       "shared" => [TypeError, -> { @node.set_shared("no") }],
       "identity" => [TypeError, -> { @node.set_identity(@node) }],
       "content" => [TypeError, -> { @node.whisper(NOBODY, [5]) }],

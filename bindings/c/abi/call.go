@@ -2,6 +2,7 @@ package abi
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,18 +15,19 @@ type Call struct {
 	handle uint64 // of the call; set before anybody can know it
 	calls  *Calls // where it is told that there is an outcome, or nil
 
-	mu    sync.Mutex
-	of    *Entry        // what it was begun on, nil while there is none
-	name  string        // the function
-	done  chan struct{} // closed when there is an outcome
-	value any           // which is this
-	err   error
+	mu     sync.Mutex
+	closed bool
+	of     *Entry        // what it was begun on, nil while there is none
+	name   string        // the function
+	done   chan struct{} // closed when there is an outcome
+	value  any           // which is this
+	err    error
 }
 
-// Calls are those that have an outcome, in order.
+// Calls are those that have an outcome which nobody has taken, in order.
 type Calls struct {
 	mu    sync.Mutex
-	over  []uint64
+	over  []*Call
 	there chan struct{} // has room for one; not empty if there are any
 }
 
@@ -107,6 +109,12 @@ func (c *Call) Go(e *Entry, name string, timeout int64, prepare func() func(cont
 func (c *Call) begin(e *Entry, name string, prepare func() func(context.Context) (any, error)) (chan struct{}, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil, CodeHandle
+	}
+	if c.of != nil && c.of != e && c.of.ctx.Err() != nil {
+		_ = c.drop() // what it was begun on is closed, and so nobody can take its outcome
+	}
 	if c.of != nil {
 		if c.of != e || c.name != name {
 			return nil, CodeBusy
@@ -122,7 +130,11 @@ func (c *Call) begin(e *Entry, name string, prepare func() func(context.Context)
 		stop()
 		end()
 		close(done)
-		c.calls.tell(c.handle)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.done == done {
+			c.calls.tell(c)
+		}
 	}()
 	return done, 0
 }
@@ -135,34 +147,57 @@ func (c *Call) take(e *Entry, done chan struct{}) (any, int) {
 		return nil, CodeBusy // another thread was sooner
 	}
 	value, err := c.value, c.err
-	c.of, c.done, c.value, c.err = nil, nil, nil, nil
+	c.clear()
 	return value, e.Fail(err)
+}
+
+// clear makes room for another call.
+func (c *Call) clear() {
+	c.calls.forget(c)
+	c.of, c.done, c.value, c.err = nil, nil, nil, nil
+}
+
+// drop waits for the outcome, which comes soon, and releases it.
+func (c *Call) drop() error {
+	<-c.done
+	value := c.value
+	c.clear()
+	return closeObject(value)
 }
 
 // Close ends the call, waits until it has ended, and releases an outcome that nobody took.
 func (c *Call) Close() error {
 	c.end()
 	c.mu.Lock()
-	done := c.done
-	c.mu.Unlock()
-	if done == nil {
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.of == nil {
 		return nil
 	}
-	<-done
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return closeObject(c.value)
+	return c.drop()
 }
 
 // tell notes that a call has an outcome.
-func (q *Calls) tell(call uint64) {
+func (q *Calls) tell(call *Call) {
 	if q == nil {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.over = append(q.over, call) // each call once until its outcome is taken
+	q.over = append(q.over, call)
 	q.signal()
+}
+
+// forget leaves out a call whose outcome is taken, or lost.
+func (q *Calls) forget(call *Call) {
+	if q == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.over, call); i >= 0 {
+		q.over = slices.Delete(q.over, i, i+1)
+	}
 }
 
 func (q *Calls) signal() {
@@ -202,8 +237,9 @@ func (q *Calls) take() (uint64, bool) {
 		return 0, false
 	}
 	call := q.over[0]
-	if q.over = q.over[1:]; len(q.over) > 0 {
+	q.over = slices.Delete(q.over, 0, 1)
+	if len(q.over) > 0 {
 		q.signal() // another thread may wait for that
 	}
-	return call, true
+	return call.handle, true
 }

@@ -100,6 +100,63 @@ func TestCallEnds(t *testing.T) {
 	})
 }
 
+// Calls whose outcome was taken, or that were closed, are told no more and take no room.
+func TestCallsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, begun, release := NewCalls(), 0, make(chan int, 1)
+		defer Close(calls)
+		q, _, _ := Of[*Calls](calls)
+		for i := range 100 {
+			c, e, handle := newCall(t, Forever, 0, calls)
+			release <- i
+			if _, code := c.Go(e, "ask", Forever, waiting(release, &begun)); code != 0 {
+				t.Fatal(code)
+			}
+			if _, code := c.Go(e, "ask", 0, waiting(release, &begun)); code != CodePending {
+				t.Fatal(code)
+			}
+			release <- i
+			synctest.Wait()
+			if len(q.over) != 1 || q.over[0] != c {
+				t.Fatalf("%d calls have an outcome", len(q.over))
+			}
+			Close(handle)
+			synctest.Wait()
+		}
+		if told, code := NextCall(calls, 0, 0); code != CodeTimedOut {
+			t.Errorf("told of call %d, code %d", told, code)
+		}
+	})
+}
+
+// A call whose object is closed has nothing under way, and may begin another.
+func TestCallOutlivesObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, begun, release := NewCalls(), 0, make(chan int, 1)
+		defer Close(calls)
+		c, e, handle := newCall(t, Forever, 0, calls)
+		_, other, _ := newCall(t, Forever, 0, 0)
+		lost := &object{}
+		if _, code := c.Go(e, "ask", 0, func() func(context.Context) (any, error) {
+			return func(ctx context.Context) (any, error) { <-ctx.Done(); return lost, nil }
+		}); code != CodePending {
+			t.Fatal(code)
+		}
+		Close(e.handle)
+		release <- 7
+		if got, code := c.Go(other, "ask", Forever, waiting(release, &begun)); code != 0 || got != 7 {
+			t.Errorf("another call: %v, code %d", got, code)
+		}
+		if lost.closed != 1 {
+			t.Errorf("an outcome that nobody can take is closed %d times", lost.closed)
+		}
+		Close(handle)
+		if _, code := c.Go(other, "ask", 0, waiting(release, &begun)); code != CodeHandle {
+			t.Errorf("a call that is closed begins: code %d", code)
+		}
+	})
+}
+
 // A close waits for the end of the call.
 func TestCallIsClosed(t *testing.T) {
 	c, e, handle := newCall(t, Forever, 0, 0)

@@ -45,7 +45,9 @@ func go_once_cancel(handle C.uint64_t) C.int { return C.int(abi.EndWaits(uint64(
 //export go_once_call_new
 func go_once_call_new(timeout C.int64_t, cancel, calls C.uint64_t, result *C.once_cancel_t) C.int {
 	handle, code := abi.NewCall(int64(timeout), uint64(cancel), uint64(calls))
-	*result = C.once_cancel_t(handle)
+	if code == 0 {
+		*result = C.once_cancel_t(handle)
+	}
 	return C.int(code)
 }
 

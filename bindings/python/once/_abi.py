@@ -150,40 +150,48 @@ def linger(call: Callable[[int], Any], number: int) -> Any:
     they raise ends the wait for it and not the call."""
     if threading.current_thread() is not _MAIN:
         return call(number)
-    code: list[int] = []
-    thread = threading.Thread(target=lambda: code.append(call(number)), daemon=True)
     try:
-        thread.start()
+        made = behind(call, number)
     except RuntimeError:  # the interpreter ends, and begins no threads
         return call(number)
-    thread.join()
-    return code[0]
+    return made.result()
 
 
-# Threads of calls that tasks wait for: those of asyncio are few, and others need them too.
-_threads = concurrent.futures.ThreadPoolExecutor(1024, "once")
+def behind(call: Callable[..., T], *args: Any) -> concurrent.futures.Future[T]:
+    """Makes a call in a thread of its own, which does not hold up the end of the program: the
+    threads of asyncio are few, others need them too, and they do."""
+    made: concurrent.futures.Future[T] = concurrent.futures.Future()
+    made.set_running_or_notify_cancel()  # a task that is cancelled gives up the wait alone
+
+    def run() -> None:
+        try:
+            made.set_result(call(*args))
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, name="once", daemon=True).start()
+    return made
 
 
 async def apart(call: Callable[..., T], *args: Any, timeout: float | None) -> T:
     """Runs a call that waits in a thread; it ends when the task is cancelled."""
     cancel = Cancel()
-    loop = asyncio.get_running_loop()
-    done = loop.run_in_executor(_threads, functools.partial(call, *args, timeout=timeout, cancel=cancel))
     try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        cancel.cancel()
-        await asyncio.wait([done])
-        if not done.cancelled():
+        done = asyncio.wrap_future(behind(functools.partial(call, *args, timeout=timeout, cancel=cancel)))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            cancel.cancel()
+            await asyncio.wait([done])
             done.exception()
-        raise
+            raise
     finally:
         cancel.close()
 
 
 async def beside(call: Callable[..., T], *args: Any) -> T:
     """Runs a call that ends by itself in a thread."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, call, *args)
+    return await asyncio.wrap_future(behind(call, *args))
 
 
 class Source(Handle, Generic[E]):
