@@ -42,7 +42,7 @@ func (l *loop) goOn(t *talk, r *receiver) {
 		} else {
 			l.greetAgain(t, r)
 		}
-	}); err != nil {
+	}); err != nil && t.leave == nil { // else nothing of it is waited for any more
 		l.settings.log.Error("a channel does not go on", "peer", t.peer, "error", err)
 	}
 }
