@@ -136,10 +136,13 @@ misuse (void)
     DEMAND (once_call_new (0, 0, node, &call) == ONCE_ERR_HANDLE);
     DEMAND (once_call_new (ONCE_FOREVER, 0, calls, &call) == 0);
     DEMAND (once_node_flush (node, 0, calls) == ONCE_ERR_HANDLE);
-    DEMAND (once_node_flush (node, ONCE_FOREVER, call) == ONCE_ERR_NOT_RUNNING);
     DEMAND (once_calls_next (calls, ONCE_FOREVER, 0, NULL) == ONCE_ERR_ARGUMENT);
+    DEMAND (once_node_recv (node, 0, call, &data) == ONCE_ERR_PENDING && once_cancel (call) == 0);
     once_cancel_t told;
-    DEMAND (once_calls_next (calls, ONCE_FOREVER, 0, &told) == 0 && told == call);
+    DEMAND (once_calls_next (calls, 20000, 0, &told) == 0 && told == call);
+    DEMAND (once_node_recv (node, 0, call, &data) == ONCE_ERR_CANCELED);
+    DEMAND (once_node_flush (node, ONCE_FOREVER, call) == ONCE_ERR_NOT_RUNNING);
+    DEMAND (once_calls_next (calls, 0, 0, &told) == ONCE_ERR_TIMED_OUT);    // it is taken already
     DEMAND (once_calls_next (node, 0, 0, &told) == ONCE_ERR_HANDLE);
     DEMAND (once_close (call) == 0 && once_close (call) == 0 && once_close (calls) == 0);
     DEMAND (once_node_set_linger (node, INT64_MAX) == ONCE_ERR_ARGUMENT);

@@ -136,7 +136,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m99fee906bb040ab1") ~= 0 then
+if abi.lib.once_compatible(1, "m2b35298737fa5d74") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())

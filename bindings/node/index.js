@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm99fee906bb040ab1') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm2b35298737fa5d74') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 

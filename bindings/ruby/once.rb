@@ -139,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m99fee906bb040ab1").zero?
+  unless Lib.once_compatible(1, "m2b35298737fa5d74").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version

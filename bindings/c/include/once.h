@@ -45,13 +45,13 @@
 // and if it has no outcome when its timeout is over, which may be 0, it
 // returns ONCE_ERR_PENDING and goes on. Make the same call again, with the
 // same arguments, to wait further; nothing is done twice. Or take from
-// once_calls_next, in one thread for all calls, which of them has an outcome,
-// and make the same call again with a timeout of 0. It may return
-// ONCE_ERR_PENDING even then, and is told anew. When it has returned anything
-// else, another call may begin. The call ends when the timeout of
-// once_call_new is over, and by once_cancel. once_close ends it, too, and
-// waits for that; an outcome that nobody has taken is lost then, but for
-// events, which the next call receives.
+// once_calls_next, in one thread for all calls, which of them has an outcome
+// that nobody has taken, and make the same call again with a timeout of 0. It
+// may return ONCE_ERR_PENDING even then, and is told anew. When it has
+// returned anything else, another call may begin. The call ends when the
+// timeout of once_call_new is over, and by once_cancel. once_close ends it,
+// too, and waits for that; an outcome that nobody has taken is lost then, but
+// for events, which the next call receives.
 //
 // ARGUMENTS. An argument that is out of the limits that its function states is
 // refused, with ONCE_ERR_ARGUMENT, and once_message names it: a number or a
@@ -89,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m99fee906bb040ab1"
+#define ONCE_MODEL "m2b35298737fa5d74"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)

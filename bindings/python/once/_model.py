@@ -15,7 +15,7 @@ from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail
 from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
 from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"m99fee906bb040ab1"):
+if lib.once_compatible(1, b"m2b35298737fa5d74"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()

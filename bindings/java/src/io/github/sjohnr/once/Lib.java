@@ -15,7 +15,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m99fee906bb040ab1");
+        Abi.compatible(1, "m2b35298737fa5d74");
     }
 
     private Lib() {}
