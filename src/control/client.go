@@ -104,8 +104,11 @@ func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, err
 	}
 	number, greeting := c.begin()
 	c.work.Go(c.serve)
-	if err = say(ctx, l, number, &wire.Hello{Lowest: wire.Version, Highest: wire.Version}); err == nil {
+	switch err = say(ctx, l, number, &wire.Hello{Lowest: wire.Version, Highest: wire.Version}); {
+	case err == nil:
 		err = greeting.over(ctx)
+	case ctx.Err() == nil:
+		err = fmt.Errorf("%w: %w", ErrAbsent, err) // it has ended meanwhile
 	}
 	if err == nil {
 		err = faultOf(ctx, greeting.said, errUnanswered)

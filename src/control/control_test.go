@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -291,6 +292,35 @@ func TestProcessThatDoesNotAnswer(t *testing.T) {
 	if _, err := Connect(t.Context(), dir, events.New(1)); !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrAbsent) {
 		t.Errorf("connecting: %v after %v", err, time.Since(began))
 	}
+}
+
+// TestProcessThatEnds connects to one that ends while it is greeted: it is as if nobody
+// listened any more, whenever that is.
+func TestProcessThatEnds(t *testing.T) {
+	dir := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(dir, socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for i := 0; ; i++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if k, err := link.Open(t.Context(), conn, linkConfig(zmtp.Router, 1<<10)); err == nil {
+				time.AfterFunc(time.Duration(i)*time.Microsecond/2, func() { _ = k.Close() })
+			}
+		}
+	})
+	for range 500 {
+		if _, err := Connect(t.Context(), dir, events.New(1)); !errors.Is(err, ErrAbsent) && !errors.Is(err, api.ErrStopped) {
+			t.Errorf("connecting: %v", err)
+		}
+	}
+	_ = listener.Close()
+	ended.Wait()
 }
 
 // TestStaleSocketIsReplaced listens where a process was killed that did.

@@ -67,7 +67,10 @@ func (s *seat) runOrAttach(ctx context.Context, with node.Outset) error {
 		far, absent := control.Connect(ctx, s.front.Directory, s.front.Events)
 		if absent == nil {
 			if absent = protects(ctx, far, &s.front); absent == nil {
-				return s.attach(far, with.Groups)
+				absent = s.attach(far, with.Groups)
+			}
+			if absent == nil {
+				return nil
 			}
 			far.Close()
 		}
@@ -100,11 +103,10 @@ func (s *seat) welcome() {
 	s.node.Open(control.Serve(listener, host{s.node, &s.front}, s.front.Log, s.front.Count))
 }
 
-// attach shares a node that another process runs. The caller has the lock.
+// attach shares a node that another process runs, unless that ends. The caller has the lock.
 func (s *seat) attach(far *control.Client, groups []string) error {
 	for _, group := range groups {
 		if err := far.Join(group); err != nil {
-			far.Close()
 			return err
 		}
 	}

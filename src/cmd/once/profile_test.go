@@ -226,10 +226,11 @@ func TestManyStarters(t *testing.T) {
 		p.closeInput()
 		all = append(all, p)
 	}
-	ben.seesAll("word 0", "word 1", "word 2", "word 3", "word 4", "word 5")
 	for _, p := range all {
 		p.exits(0)
+		p.complains("^$")
 	}
+	ben.seesAll("word 0", "word 1", "word 2", "word 3", "word 4", "word 5")
 }
 
 // TestBriefOnesAreWaitedFor starts a command that goes on while one runs that ends soon.
