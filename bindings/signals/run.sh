@@ -2,6 +2,9 @@
 # Tries what signals do in all languages but C, C++ and Go, with the packages as installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+if [[ -z ${ONCE_SIGNALS:-} ]]; then # a shell may have had this ignore SIGINT, as what it runs behind it
+	ONCE_SIGNALS=default exec env --default-signal=INT bash bindings/signals/run.sh
+fi
 root=$PWD
 into=$(mktemp -d)
 trap 'rm -rf "$into"' EXIT
