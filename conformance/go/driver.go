@@ -220,8 +220,7 @@ func methods(list string) error {
 	return nil
 }
 
-// wrong starts a node with a setting that is wrong; other mistakes do not compile, or are
-// seen to by the package's own tests.
+// wrong starts a node with a setting that is wrong; other mistakes do not compile.
 func (d *driver) wrong(argument string) error {
 	config := d.config
 	switch argument {
@@ -231,10 +230,13 @@ func (d *driver) wrong(argument string) error {
 		config.BeaconPort = 70000
 	case "interval":
 		config.Interval = -time.Millisecond
+	case "group":
+		config.Groups = []string{""}
+	case "headers":
+		config.Headers = map[string]string{"": ""}
 	case "contest":
-		argument = "group"
-		fallthrough
-	default:
+		config.Contest = []string{""}
+	default: // it would not compile
 		d.said = argument
 		return nil
 	}
@@ -242,7 +244,9 @@ func (d *driver) wrong(argument string) error {
 	if !errors.Is(err, once.ErrArgument) {
 		return fmt.Errorf("it failed otherwise: %w", err)
 	}
-	d.said = strings.ToLower(err.Error())
+	if d.said = strings.ToLower(err.Error()); argument == "contest" {
+		d.said = strings.ReplaceAll(d.said, argument, "group") // which the class has it called
+	}
 	return nil
 }
 

@@ -81,6 +81,16 @@ func (e *Element) Set(name, value string) {
 	e.Attrs = append(e.Attrs, Attr{name, value})
 }
 
+// Add puts a child behind the others, with names and values of attributes in turn, and returns it.
+func (e *Element) Add(tag string, attrs ...string) *Element {
+	child := &Element{Pos: e.Pos, Tag: tag, Parent: e}
+	for i := 0; i < len(attrs); i += 2 {
+		child.Set(attrs[i], attrs[i+1])
+	}
+	e.Children = append(e.Children, child)
+	return child
+}
+
 // Name returns the attribute name. An element without one goes by its place among those of its
 // tag, as #2.
 func (e *Element) Name() string {

@@ -134,7 +134,7 @@ func (m *measurement) trip() string {
 // measurePeers asks peers, which come first among the records, and notes in those what it sees.
 func measurePeers(ctx context.Context, node *once.Node, peers []once.Peer, records []peerRecord) {
 	m := newMeter(node)
-	for range len(peers)/maxAsked + 1 {
+	for range (len(peers) + maxAsked - 1) / maxAsked {
 		var work sync.WaitGroup
 		m.measure(ctx, &work)
 		work.Wait()

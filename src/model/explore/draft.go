@@ -28,8 +28,8 @@ func Drafts(p *model.Project) (talks []*model.Talk) {
 func draft(client, server *model.Machine) *model.Talk {
 	t := &model.Talk{Element: &model.Element{Pos: client.Pos, Tag: "conversation"}}
 	t.Set("name", client.Name()+" and "+server.Name())
-	add(t.Element, "few").Text = "It is a draft."
-	link := add(t.Element, "link", "name", "wire", "between", "client, server", "stands", "1")
+	t.Add("few").Text = "It is a draft."
+	link := t.Add("link", "name", "wire", "between", "client, server", "stands", "1")
 	link.Set("breaks", "0")
 	link.Set("holds", fmt.Sprint(mostHolds))
 	t.Sides = []*model.Side{draftSide(t.Element, client, "client"), draftSide(t.Element, server, "server")}
@@ -38,7 +38,7 @@ func draft(client, server *model.Machine) *model.Talk {
 
 func draftSide(talk *model.Element, m *model.Machine, name string) *model.Side {
 	m = whole(m)
-	side := &model.Side{Element: add(talk, "side", "name", name), Machine: m}
+	side := &model.Side{Element: talk.Add("side", "name", name), Machine: m}
 	var rests []string
 	actions := map[string]*model.Action{}
 	outside := map[string]bool{}
@@ -57,30 +57,21 @@ func draftSide(talk *model.Element, m *model.Machine, name string) *model.Side {
 				if name == "server" { // an engine of zproto has no client before it has heard of one
 					when += " and state != '" + m.States[0].Name() + "'"
 				}
-				add(side.Element, "may", "fires", e.Name(), "times", "2", "when", when)
+				side.Add("may", "fires", e.Name(), "times", "2", "when", when)
 			}
 		}
 	}
 	side.Set("rests", strings.Join(rests, ", "))
 	for _, does := range sorted(actions) {
 		a := actions[does]
-		e := add(side.Element, "does", "action", does)
+		e := side.Add("does", "action", does)
 		if to := messageOf(m.Protocol, a.Message); to != nil {
-			add(e, "send", "message", to.Name())
+			e.Add("send", "message", to.Name())
 		} else if a.Name() == "terminate" {
-			add(e, "end")
+			e.Add("end")
 		}
 	}
 	return side
-}
-
-func add(parent *model.Element, tag string, attrs ...string) *model.Element {
-	e := &model.Element{Pos: parent.Pos, Tag: tag, Parent: parent}
-	for i := 0; i < len(attrs); i += 2 {
-		e.Set(attrs[i], attrs[i+1])
-	}
-	parent.Children = append(parent.Children, e)
-	return e
 }
 
 func gather(actions map[string]*model.Action, list []*model.Action) {

@@ -42,22 +42,12 @@ func Write(p *model.Project, folder string) error {
 	return nil
 }
 
-// add puts an element behind the others of its parent.
-func add(parent *model.Element, tag string, attrs ...string) *model.Element {
-	e := &model.Element{Pos: parent.Pos, Tag: tag, Parent: parent}
-	for i := 0; i < len(attrs); i += 2 {
-		e.Set(attrs[i], attrs[i+1])
-	}
-	parent.Children = append(parent.Children, e)
-	return e
-}
-
 // protocol adds the lines of each message's example.
 func protocol(p *model.Protocol) {
 	for _, m := range p.Messages {
 		v, _ := vectors.Example(m)
-		add(m.Element, "line", "octets", hex.EncodeToString(v.Frames[0][:2]), "text", "signature")
-		add(m.Element, "line", "octets", hex.EncodeToString(v.Frames[0][2:3]), "text", "id")
+		m.Add("line", "octets", hex.EncodeToString(v.Frames[0][:2]), "text", "signature")
+		m.Add("line", "octets", hex.EncodeToString(v.Frames[0][2:3]), "text", "id")
 		lines(m.Element, v, ", a frame of its own")
 	}
 }
@@ -68,7 +58,7 @@ func lines(e *model.Element, v vectors.Vector, frame string) {
 	for _, part := range v.Parts {
 		if part.Field.Type == "msg" {
 			for _, f := range v.Frames[1:] {
-				add(e, "line", "octets", hex.EncodeToString(f), "text", part.Field.Name()+frame+": "+string(f))
+				e.Add("line", "octets", hex.EncodeToString(f), "text", part.Field.Name()+frame+": "+string(f))
 			}
 			continue
 		}
@@ -76,7 +66,7 @@ func lines(e *model.Element, v vectors.Vector, frame string) {
 		if part.Shown != "" {
 			text += ": " + part.Shown
 		}
-		add(e, "line", "octets", shown(v.Frames[0][part.From:part.To]), "text", text)
+		e.Add("line", "octets", shown(v.Frames[0][part.From:part.To]), "text", text)
 	}
 }
 
@@ -96,7 +86,7 @@ func machine(m *model.Machine) {
 		for _, e := range s.Events {
 			if e.Name() != "*" && !inputs[e.Name()] {
 				inputs[e.Name()] = true
-				add(m.Element, "input", "name", e.Name(), "go_name", model.GoName(e.Name()))
+				m.Add("input", "name", e.Name(), "go_name", model.GoName(e.Name()))
 			}
 			effect(m, effects, e.Actions, s.Name()+"."+e.Name())
 		}
@@ -108,16 +98,16 @@ func machine(m *model.Machine) {
 			continue
 		}
 		for _, above := range s.Ancestors() {
-			add(s.Element, "ancestor", "name", above.Name())
+			s.Add("ancestor", "name", above.Name())
 		}
 		for _, step := range s.Steps() {
-			to := add(s.Element, "step", "name", step.Name(), "go_name", model.GoName(step.Name()), "doc", step.Doc(),
+			to := s.Add("step", "name", step.Name(), "go_name", model.GoName(step.Name()), "doc", step.Doc(),
 				"origin", step.State.Name(), "next", step.To.Name(), "next_go_name", model.GoName(step.To.Name()))
 			if step.Moves() {
 				to.Set("moves", "1")
 			}
 			for _, a := range step.Calls {
-				add(to, "call", "text", call(a))
+				to.Add("call", "text", call(a))
 			}
 		}
 	}
@@ -134,7 +124,7 @@ func effect(m *model.Machine, effects map[string]*model.Element, actions []*mode
 		if a.Has("reason") {
 			argument = "Reason"
 		}
-		effects[name] = add(m.Element, "effect", "name", name, "go_name", model.GoName(name), "argument", argument, "places", place)
+		effects[name] = m.Add("effect", "name", name, "go_name", model.GoName(name), "argument", argument, "places", place)
 	}
 }
 
