@@ -15,8 +15,8 @@ import (
 // rooms are the files of src/node from the top down. Each uses what is declared in lower ones,
 // but for what backs says.
 var rooms = []string{
-	"front.go", "figures.go", "visitor.go", "send.go", "ask.go", "query.go",
-	"spread.go", "start.go", "beyond.go", "carry.go", "messages.go", "accept.go",
+	"front.go", "figures.go", "visitor.go", "send.go", "ahead.go", "ask.go", "query.go",
+	"spread.go", "start.go", "beyond.go", "ahead_taken.go", "carry.go", "messages.go", "accept.go",
 	"event.go", "watch.go", "calls.go", "receive.go", "arrivals.go", "parting.go",
 	"link_messages.go", "greeting.go", "refusals.go", "resume.go", "carrying.go", "talk.go",
 	"callback.go", "view.go", "node.go", "driver.go", "sighted.go", "self.go",

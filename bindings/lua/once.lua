@@ -136,7 +136,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "m2b35298737fa5d74") ~= 0 then
+if abi.lib.once_compatible(1, "mb67589e604608326") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -557,7 +557,7 @@ function Node:recv_batch(timeout)
   return self:receive_batch(timeout)
 end
 
--- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
+-- Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. A peer that is not present, and that a rendezvous server tells of, is met first, within the greeting time-out. Up to 32 KiB do not wait for that: they go with the request for a way to the peer, so that after an error they may have arrived. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
 function Node:whisper(peer_, content_, timeout)
   local octets, sizes, count = abi.content(content_, "content")
   abi.wait(self.handle, timeout, true, function(slice, call) return abi.lib.once_node_whisper(self.handle, abi.id(peer_, "peer"), octets, sizes, count, slice, call) end)

@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm2b35298737fa5d74') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mb67589e604608326') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -502,7 +502,7 @@ class Node extends Source {
   /** Waits for events and returns all that wait. The batch, and all that it holds, is valid until the next recv or recv batch. It returns the events, or fails if the node has stopped and no events are left, or if the wait was ended. */
   async recvBatch (options) { return this.receiveBatch(options) }
 
-  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
+  /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. A peer that is not present, and that a rendezvous server tells of, is met first, within the greeting time-out. Up to 32 KiB do not wait for that: they go with the request for a way to the peer, so that after an error they may have arrived. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
   async whisper (peer, content, options) {
     const frame = abi.single(content, 'content')
     if (frame !== null) {

@@ -139,7 +139,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "m2b35298737fa5d74").zero?
+  unless Lib.once_compatible(1, "mb67589e604608326").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -639,7 +639,7 @@ module Once
       receive_batch(timeout)
     end
 
-    # Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
+    # Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. A peer that is not present, and that a rendezvous server tells of, is met first, within the greeting time-out. Up to 32 KiB do not wait for that: they go with the request for a way to the peer, so that after an error they may have arrived. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped.
     def whisper(peer_, content_, timeout: nil)
       content_ = Abi.content(content_, "content")
       Abi.wait(handle, timeout, again: true) { |slice, call| Lib.once_node_whisper(handle, Abi.id(peer_, "peer"), *content_, slice, call) }

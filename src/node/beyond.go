@@ -31,7 +31,7 @@ type beyond struct{ *loop }
 
 // run has the node known to its servers, until it stops.
 func (l beyond) run() {
-	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Twin: l.twin, Refused: l.refused, Told: l.told, Open: l.open, Take: l.take, Made: l.made})
+	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Ahead: l.ahead, Twin: l.twin, Refused: l.refused, Told: l.told, Open: l.open, Take: l.take, Made: l.made})
 }
 
 // twin is told of another node with this node's identity.

@@ -230,7 +230,7 @@ func (c *caller) joins(r *receiver, incarnation uint64, name string) {
 	c.admitted(r)
 	c.begin(r)
 	if t := c.of(c.to).talk; t != nil {
-		if t.over == nil {
+		if t.lacks(r) {
 			t.out.host, t.out.waited, t.out.since = host, waited, time.Now()
 		}
 		return

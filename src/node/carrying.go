@@ -11,7 +11,7 @@ import (
 // use has our words go over a link, and, if it is for us to choose, the peer's. Before the
 // peer is known to have our greeting, that comes first.
 func (l *loop) use(t *talk, r *receiver) {
-	lost := t.over == nil
+	last := t.over
 	if !r.beyond {
 		l.wan.LetGo(t.peer)
 	}
@@ -25,8 +25,10 @@ func (l *loop) use(t *talk, r *receiver) {
 		relinked.Voice = t.in.voice
 		l.with(t.peer, func(p *peer) { p.theirs = r })
 	}
-	if lost {
+	if last == nil {
 		l.step(relinked)
+	} else if last.ahead {
+		last.hangUp()
 	}
 	if c := l.find(t.peer); c != nil {
 		l.update(c.Peer())
@@ -60,7 +62,7 @@ func (l *loop) offer(t *talk) {
 	if t == nil || t.in == nil || !t.known.Load() || !l.chooses(t) {
 		return
 	}
-	if spare := l.of(t.peer).spare; spare != nil && spare.lane.talk == nil && (t.over == nil || spare.rank() > t.over.rank()) {
+	if spare := l.of(t.peer).spare; spare != nil && spare.lane.talk == nil && (t.lacks(spare) || spare.rank() > t.over.rank()) {
 		l.choose(t, spare)
 	}
 }

@@ -24,6 +24,7 @@ type inbound struct {
 	nonces guard.Nonces
 	both   bool          // it carries both directions
 	beyond bool          // it leads beyond the LAN
+	ahead  bool          // it leads to nobody: see ahead.go
 	rung   ladder.Rung   // of what kind it is then
 	away   atomic.Bool   // the peer is not let in, and has been told
 	done   chan struct{} // closed when the connection has ended, and the core knows

@@ -9,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // passes looks where in the channel a message is, and tells whether it is new, and how many
@@ -70,9 +71,15 @@ func (r *receiver) ofLink(frames [][]byte) error {
 }
 
 // enters tells whether the peer is present, as it is once it speaks: then it has taken our
-// greeting.
+// greeting, or speaks ahead of that.
 func (r *receiver) enters() bool {
-	r.loop.do(func() { r.loop.takenBy(r.lane.talk, r) })
+	r.loop.do(func() {
+		if t := r.lane.talk; r.ahead && t != nil { // it gets that over the first link
+			r.loop.step(zre.Taken{Peer: r.peer, Link: t.out.id})
+			return
+		}
+		r.loop.takenBy(r.lane.talk, r)
+	})
 	r.in.channel = r.loop.find(r.peer)
 	return r.in.channel != nil
 }

@@ -214,7 +214,10 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID, frames [][]byte) 
 		}
 		return nil
 	}
-	if r.in.sequence = sequence; r.in.channel == nil { // a stranger's greeting may wait for long
+	if r.lane.begun || r.in.theirs == 0 { // else the channel goes on where it is
+		r.in.sequence = sequence
+	}
+	if r.in.channel == nil { // a stranger's greeting may wait for long
 		b.Drop(i + 1)
 	}
 	return r.greeted(message.(*zremsg.Hello))

@@ -61,7 +61,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		r.lane.early = func() error { return l.knows(t, r, said) }
 		r.lane.talk, t.lanes = t, append(t.lanes, r)
 		l.leaveOldest(t)
-	case t.in == nil && t.over == nil: // neither has the other's
+	case t.in == nil && t.lacks(r): // neither has the other's
 		l.carries(t, r)
 	case t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
 		if err := l.knows(t, r, said); err != nil {
@@ -108,7 +108,7 @@ func (l *loop) carries(t *talk, r *receiver) {
 	}
 	l.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
 	switch {
-	case t.over == nil, t.over != r && t.known.Load() && l.chooses(t) && r.rank() >= t.over.rank():
+	case t.lacks(r), t.over != r && t.known.Load() && l.chooses(t) && r.rank() >= t.over.rank():
 		l.use(t, r)
 	case t.over != r && !t.known.Load() && !r.lane.greeted:
 		l.greetAgain(t, r)
@@ -200,7 +200,7 @@ func (l *loop) greetedOver(r *receiver) {
 		t.lanes = append(t.lanes, r)
 	}
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
-	if t.over == nil {
+	if t.lacks(r) {
 		l.use(t, r)
 	}
 	for _, r := range slices.Clone(t.lanes) {

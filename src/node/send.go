@@ -12,9 +12,13 @@ import (
 
 // Whisper queues a message for one peer. It copies the content, and waits while
 // the peer's queue is full, and until one is present whom servers tell of.
+// Then what is said need not wait for that: if the peer is not met in time, it may have arrived.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content [][]byte) error {
 	c := n.table.find(peer)
 	if c == nil {
+		if said, err := n.whisperAhead(ctx, peer, content); said || err != nil {
+			return err
+		}
 		var err error
 		if c, err = n.meet(ctx, peer); err != nil {
 			return err

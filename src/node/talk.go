@@ -30,6 +30,10 @@ type talk struct {
 	leave context.CancelFunc     // has nothing be waited for any more in a channel that is concluded; nil before
 }
 
+// lacks tells whether what is said goes over no link, or ahead of the first, so that it is to go
+// over this one.
+func (t *talk) lacks(r *receiver) bool { return t.over == nil || t.over.ahead && t.over != r }
+
 // maxLanes is how many links a channel may have; see api/protocol/once_link.xml.
 const maxLanes = 4
 

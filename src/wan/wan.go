@@ -64,6 +64,9 @@ type Node struct {
 	// is counted under. It counts as a stranger's until over is called, once. The node is to
 	// ask Arrived what to do with the link.
 	Take func(conn net.Conn, from net.Addr, rung ladder.Rung, over func())
+	// Ahead takes what a peer has said before there is a link with it, if it can be opened; the
+	// cost of that is counted under an address.
+	Ahead func(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahead, error))
 	// Twin is told of another node with the node's identity, and where a server has seen it.
 	Twin func(at sight.Endpoint)
 	// Refused is told of a server that does not let the node in, again and again, and why.
@@ -179,7 +182,7 @@ func (a *Access) client(address rendezvous.Address, transport link.Transport) *c
 			a.mapping.Moved()
 		},
 		Turned:   func() { signal(a.turned) },
-		Describe: a.describe, Willing: a.ladder.Willing, Met: a.ladder.Met, Lent: a.ladder.Lent,
+		Describe: a.describe, Willing: a.ladder.Willing, Met: a.ladder.Met, Lent: a.lent,
 		Linger: a.Linger, Log: a.Log, Random: a.Random, Count: a.Count,
 	})
 }

@@ -89,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "m2b35298737fa5d74"
+#define ONCE_MODEL "mb67589e604608326"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -631,9 +631,12 @@ int once_node_recv_batch (once_node_t self, void *buffer, size_t buffer_size, in
 // Sends a message to one peer. It is queued for the peer; if the peer's queue
 // is full, or those of all peers together are, the call waits until there is
 // room. It waits up to 5 seconds, too, for the key to seal with, in case the
-// peer has yet to bring it. It fails if there is no such peer, if its key does
-// not come, if it is the node itself, if the message is larger than the limit,
-// if the wait was ended or if the node has stopped.
+// peer has yet to bring it. A peer that is not present, and that a rendezvous
+// server tells of, is met first, within the greeting time-out. Up to 32 KiB do
+// not wait for that: they go with the request for a way to the peer, so that
+// after an error they may have arrived. It fails if there is no such peer, if
+// its key does not come, if it is the node itself, if the message is larger
+// than the limit, if the wait was ended or if the node has stopped.
 //   peer: the peer's UUID
 //   content: the frames of the message; they are copied; 1 to 65536 frames
 // It may wait: until timeout (ONCE_ERR_TIMED_OUT), cancel or close (ONCE_ERR_CANCELED).

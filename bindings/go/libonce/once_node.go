@@ -1097,7 +1097,10 @@ func (n *Node) RecvBatch(ctx context.Context) (Batch, error) {
 // Whisper sends a message to one peer. It is queued for the peer; if the
 // peer's queue is full, or those of all peers together are, the call waits
 // until there is room. It waits up to 5 seconds, too, for the key to seal
-// with, in case the peer has yet to bring it.
+// with, in case the peer has yet to bring it. A peer that is not present, and
+// that a rendezvous server tells of, is met first, within the greeting
+// time-out. Up to 32 KiB do not wait for that: they go with the request for a
+// way to the peer, so that after an error they may have arrived.
 //
 //   - peer: the peer's UUID
 //   - content: the frames of the message; they are copied; 1 to 65536 frames

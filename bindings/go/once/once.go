@@ -241,7 +241,9 @@ func (n *Node) GossipUnpublish(peer uuid.UUID) error { return n.engine().GossipU
 // fails with [ErrNoPeer] if the peer is not present, [ErrNoKey] if what is for it is sealed
 // and it has not brought the key for that within 5 seconds, [ErrSelf] if it is the node itself,
 // [ErrTooLarge], [ErrArgument] unless there are 1 to 65536 frames, [ErrStopped], or ctx's
-// error; nothing was queued then. A message holds up all that is said to the peer after it:
+// error; nothing was queued then. A peer that is not present, and that a rendezvous server tells
+// of, is met first, within the greeting time-out: up to 32 KiB do not wait for that, but go with
+// the request for a way to it, so that after an error they may have arrived. A message holds up all that is said to the peer after it:
 // package files is for what has more than 64 KiB.
 func (n *Node) Whisper(ctx context.Context, peer uuid.UUID, content ...[]byte) error {
 	return named("Whisper", n.engine().Whisper(ctx, peer, content))

@@ -15,7 +15,7 @@ from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail
 from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
 from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"m2b35298737fa5d74"):
+if lib.once_compatible(1, b"mb67589e604608326"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1462,7 +1462,7 @@ class Node(Source[Event]):
         return await apart(self.recv_batch, timeout=timeout)
 
     def whisper(self, peer: PeerLike, content: Content, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
+        """Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. A peer that is not present, and that a rendezvous server tells of, is met first, within the greeting time-out. Up to 32 KiB do not wait for that: they go with the request for a way to the peer, so that after an error they may have arrived. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped."""
         if type(content) is list and len(content) == 1:
             content = content[0]
         if type(content) is str:

@@ -1291,8 +1291,8 @@ type Circuit struct {
 	// ids of the relays on the way so far, of 16 octets each; at most 128
 	// octets
 	Passed []byte
-	// sealed content that does not wait for the circuit, or nothing; at most
-	// 65536 octets
+	// an [AHEAD](once_record.md#ahead), which does not wait for the circuit,
+	// or nothing; at most 65536 octets
 	Ahead []byte
 }
 
@@ -1341,8 +1341,8 @@ type Ticket struct {
 	Ticket []byte
 	// ids of the relays on the way, this one too; at most 128 octets
 	Passed []byte
-	// sealed content of the peer, if it is the peer that has asked; at most
-	// 65536 octets
+	// the AHEAD of the peer, if it is the peer that has asked; at most 65536
+	// octets
 	Ahead []byte
 }
 

@@ -7,9 +7,10 @@
 // and can neither make nor read. A RECORD says in public that an identity is
 // there; its INSIDE is sealed for those who have the network's SECRET. A
 // MEETING is sealed for one receiver. An ENTRY and a GONE are the server's own
-// words, which prove nothing.
+// words, which prove nothing. An AHEAD is what a node says to another before
+// there is a link between them.
 //
-//	once-record = ENTRY / GONE / RECORD / INSIDE / MEETING / ACQUAINTANCE
+//	once-record = ENTRY / GONE / RECORD / INSIDE / MEETING / ACQUAINTANCE / AHEAD
 //
 // A message may be used by one goroutine at a time.
 //
@@ -67,12 +68,17 @@ const (
 	MaxAcquaintanceEndpointsOctets = 512
 	MaxAcquaintanceGroups          = 63
 	MaxAcquaintanceGroupsOctets    = 2048
+	MaxAhead                       = 71696
+	MaxAheadCard                   = 4096
+	MaxAheadOpen                   = 2048
+	MaxAheadSealed                 = 65536
 )
 
 // Limits of what the messages say together.
 const (
-	MaxKept = 512 // acquaintances that a node keeps; whom it has met longest ago goes first
-	MaxLook = 600 // seconds from one time that a node looks for an acquaintance whom no server tells of to the next; at first it is 5, and twice as long each time
+	MaxAheads = 4096 // senders whose AHEADs a node takes under one challenge
+	MaxKept   = 512  // acquaintances that a node keeps; whom it has met longest ago goes first
+	MaxLook   = 600  // seconds from one time that a node looks for an acquaintance whom no server tells of to the next; at first it is 5, and twice as long each time
 )
 
 // ID tells the messages apart.
@@ -86,6 +92,7 @@ const (
 	IDInside       ID = 4 // is what only the network is to know of a node.
 	IDMeeting      ID = 5 // asks a node to meet, or answers that.
 	IDAcquaintance ID = 6 // is what a node keeps of one that it has met.
+	IDAhead        ID = 7 // says something before there is a link.
 )
 
 var names = [...]string{
@@ -95,6 +102,7 @@ var names = [...]string{
 	IDInside:       "INSIDE",
 	IDMeeting:      "MEETING",
 	IDAcquaintance: "ACQUAINTANCE",
+	IDAhead:        "AHEAD",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -455,6 +463,52 @@ func (m *Acquaintance) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Ahead says something before there is a link.
+type Ahead struct {
+	// the sender's CARD; the octets of this example are none; at most 4096
+	// octets
+	Card []byte
+	// the OPEN of the session; the octets of this example are none; at most
+	// 2048 octets
+	Open []byte
+	// the SEALED with what is said; the octets of this example are none; at
+	// most 65536 octets
+	Sealed []byte
+}
+
+// ID returns IDAhead.
+func (*Ahead) ID() ID { return IDAhead }
+
+// Size returns the length of the first frame in octets.
+func (m *Ahead) Size() int {
+	return 4 + wire.SizeBytes(m.Card) + wire.SizeBytes(m.Open) + wire.SizeBytes(m.Sealed)
+}
+
+// Frames returns the frames of content, which follow the first.
+func (*Ahead) Frames() [][]byte { return nil }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Ahead) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("AHEAD", b)
+	w.Header(Signature, uint8(IDAhead))
+	w.Uint8(Version)
+	w.Bytes("card", m.Card, 4096)
+	w.Bytes("open", m.Open, 2048)
+	w.Bytes("sealed", m.Sealed, 65536)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Ahead) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("AHEAD", frame, content)
+	r.Header(Signature, uint8(IDAhead))
+	r.Constant("version", 1, Version)
+	r.Bytes("card", &m.Card, 4096)
+	r.Bytes("open", &m.Open, 2048)
+	r.Bytes("sealed", &m.Sealed, 65536)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -492,6 +546,8 @@ func New(id ID) Message {
 		return new(Meeting)
 	case IDAcquaintance:
 		return new(Acquaintance)
+	case IDAhead:
+		return new(Ahead)
 	}
 	return nil
 }

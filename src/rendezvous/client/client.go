@@ -30,7 +30,7 @@ import (
 
 // New returns a client that does nothing yet.
 func New(c Config) *Client {
-	return &Client{Config: c, moved: make(chan struct{}, 1), trouble: "it has not answered yet", known: newKnown(), nonces: nonces{}, pins: map[[32]byte]Pin{}}
+	return &Client{Config: c, moved: make(chan struct{}, 1), trouble: "it has not answered yet", known: newKnown(), nonces: nonces{}, aheads: aheads{}, pins: map[[32]byte]Pin{}}
 }
 
 func (c *Client) String() string { return "rendezvous" }

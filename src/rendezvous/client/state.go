@@ -112,6 +112,7 @@ type Client struct {
 	elsewhere *rendezvous.Address // where the server has said to go until it is back
 	known     known
 	nonces    nonces
+	aheads    aheads
 	abandon   func() // ends the attempt to connect; nil before the first
 	server    uuid.UUID
 	trouble   string        // why there is no session; nothing if there is

@@ -15,7 +15,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "m2b35298737fa5d74");
+        Abi.compatible(1, "mb67589e604608326");
     }
 
     private Lib() {}

@@ -446,7 +446,7 @@ public final class Node extends Source<Event> {
         return recvBatch(null, null);
     }
 
-    /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
+    /** Sends a message to one peer. It is queued for the peer; if the peer's queue is full, or those of all peers together are, the call waits until there is room. It waits up to 5 seconds, too, for the key to seal with, in case the peer has yet to bring it. A peer that is not present, and that a rendezvous server tells of, is met first, within the greeting time-out. Up to 32 KiB do not wait for that: they go with the request for a way to the peer, so that after an error they may have arrived. It fails if there is no such peer, if its key does not come, if it is the node itself, if the message is larger than the limit, if the wait was ended or if the node has stopped. */
     public void whisper(UUID peer, byte[][] content, Duration timeout, Cancel cancel) {
         Objects.requireNonNull(peer, "peer");
         Objects.requireNonNull(content, "content");

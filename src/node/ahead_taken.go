@@ -1,0 +1,57 @@
+package node
+
+import (
+	"net"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/zmtp"
+)
+
+// ahead takes what a peer has said before there is a link with it. It waits for the next link
+// for as long as one takes to make.
+func (l *loop) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahead, error)) {
+	visit, ok := l.guard.Throttle.Admit(from, time.Now())
+	if !ok {
+		l.count("words ahead of a link over the limit of their address")
+		return
+	}
+	l.work.Go(func() {
+		r := newReceiver(l)
+		r.visit, r.known = visit, func() {}
+		defer r.isKnown()
+		said, err := r.openAhead(open)
+		if err != nil {
+			l.count("words ahead of a link that are not right")
+			l.log(peer).Debug("what was said ahead of a link is not right", "error", err)
+			return
+		}
+		r.peer, r.both, r.beyond, r.rung, r.ahead = peer, true, true, ladder.Relayed, true
+		copy(r.nonces.Own[:], said.Challenge)
+		copy(r.nonces.Far[:], said.Nonce)
+		if r.link, err = link.Open(l.ctx, link.ToNobody(said.Said), l.linkConfig(zmtp.Router)); err != nil {
+			return // the node stops
+		}
+		defer r.link.Close()
+		over := time.AfterFunc(link.DialTime, func() { _ = r.link.Close() })
+		defer over.Stop()
+		if l.register(r) {
+			_ = r.serve()
+		}
+	})
+}
+
+// openAhead returns what was said, at the cost of the visit.
+func (r *receiver) openAhead(open func() (*rendezvous.Ahead, error)) (said *rendezvous.Ahead, err error) {
+	if err := r.visit.Afford(time.Now()); err != nil {
+		return nil, err
+	}
+	if r.apart(func() { said, err = open() }); err == nil {
+		r.visit.Refund()
+	}
+	return said, err
+}

@@ -1,0 +1,69 @@
+package wan
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/client"
+)
+
+// Ahead returns what is known of a peer to whom something can be said before there is a link: a
+// server that lends circuits tells of it, and of its sealing key. It is nil for others.
+func (a *Access) Ahead(ctx context.Context, peer uuid.UUID) *client.Peer {
+	if a == nil {
+		return nil
+	}
+	by := a.tells(peer)
+	if by == nil || !by.State().Relays {
+		return nil
+	}
+	who := by.Peer(peer)
+	if who == nil || who.Inside == nil {
+		return nil
+	}
+	if who.Card.Sealing.Key() == nil {
+		if err := by.FetchKey(ctx, who.Card); err != nil {
+			a.Log.Debug("nothing is said ahead of a link", "peer", peer, "error", err)
+			return nil
+		}
+	}
+	return who
+}
+
+// SayAhead looks for a way to a peer, of which nobody waits, and has a server tell it meanwhile what was
+// sealed for it by [rendezvous.SealAhead]. What is made the node is given; see Node.Made.
+func (a *Access) SayAhead(peer uuid.UUID, sealed []byte) { a.ladder.Reach(peer, guide{a}, sealed) }
+
+// lent takes a circuit that somebody has asked for, and what that has sent ahead.
+func (a *Access) lent(c *client.Circuit) {
+	if len(c.Ahead) > 0 {
+		a.node.Ahead(addressOf(c.Peer), c.Peer, func() (*rendezvous.Ahead, error) { return a.openAhead(c) })
+	}
+	a.ladder.Lent(c)
+}
+
+// openAhead opens what was sent ahead in answer to any of the node's records: there may be
+// several ways to one server.
+func (a *Access) openAhead(c *client.Circuit) (said *rendezvous.Ahead, err error) {
+	for _, by := range a.clients {
+		if said, err = by.OpenAhead(c.Peer, c.Ahead); err == nil || errors.Is(err, client.ErrRepeated) {
+			break
+		}
+	}
+	return said, err
+}
+
+// Challenges returns what sessions may answer that others open to the node before they know
+// what it wants answered in a channel.
+func (a *Access) Challenges() (list [][]byte) {
+	if a == nil {
+		return nil
+	}
+	for _, c := range a.clients {
+		list = append(list, c.Challenges()...)
+	}
+	return list
+}
