@@ -2,6 +2,8 @@ package link
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"sync"
 
@@ -43,7 +45,11 @@ func (n *Nobody) Read(b []byte) (int, error) {
 	if got > 0 || len(b) == 0 {
 		return got, nil
 	}
-	return n.Conn.Read(b)
+	got, err := n.Conn.Read(b)
+	if errors.Is(err, io.ErrClosedPipe) {
+		err = net.ErrClosed
+	}
+	return got, err
 }
 
 // Write keeps what is written, if nobody has taken that.
@@ -68,6 +74,7 @@ func (n *Nobody) Take() []byte {
 // Close ends the connection.
 func (n *Nobody) Close() error {
 	n.Take()
-	_ = n.far.Close()
-	return n.Conn.Close()
+	err := n.Conn.Close()
+	_ = n.far.Close() // of a pipe, which never fails
+	return err
 }
