@@ -54,6 +54,9 @@ func TestAhead(t *testing.T) {
 	}
 	one := publish(1)
 	first := sealed(one, 5)
+	if bytes.Contains(first, []byte("frames")) || !bytes.Contains(first, ana.Card().Octets()) {
+		t.Error("a server reads what was sealed, or the search finds nothing")
+	}
 	opens(ana.UUID(), first, nil)
 	opens(ana.UUID(), first, ErrRepeated)
 	opens(ana.UUID(), sealed(one, 4), ErrRepeated)
