@@ -30,7 +30,8 @@ const maxAhead = oncemsg.MaxCircuitAhead / 2
 // whisperAhead is Whisper to a peer that is not present: it has the request for the first way to
 // it bring the message. It tells whether it has said it: if not, the peer is to be met first.
 func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byte) (said bool, err error) {
-	if octets, _ := channel.SizeOf(0, content); octets > maxAhead || n.running() != nil || n.guard.Identity == nil || n.table.find(peer) != nil {
+	strange := false
+	if octets, _ := channel.SizeOf(0, content); octets > maxAhead || n.while(func(l *loop) { strange = l.strange(peer) }) != nil || !strange {
 		return false, nil
 	}
 	who := n.ears.wan.Ahead(ctx, peer)
@@ -90,12 +91,18 @@ func (s *base) openAhead(ctx context.Context, to *client.Peer) (a *ahead, err er
 	return a, err
 }
 
-// begin begins a channel with the peer, unless there is more with it by now, and gives what is
+// strange tells whether there is nothing with a peer that may be met beyond the LAN.
+func (l *loop) strange(id uuid.UUID) bool {
+	alone, _ := l.guard.Shuns.Of(id, sight.Met(id))
+	p := l.of(id)
+	return l.wan != nil && !alone && !l.core.Stopped() && p.Channel == nil && p.talk == nil && p.attempt == nil && p.theirs == nil
+}
+
+// begin begins a channel with the peer, if there is still nothing with it, and gives what is
 // said to it the path of that. It tells whether it does. It is the loop's.
 func (a *ahead) begin(l *loop, to *channel.Channel) bool {
 	id := a.to.ID
-	alone, _ := l.guard.Shuns.Of(id, sight.Met(id))
-	if p := l.of(id); alone || l.core.Stopped() || p.Channel != nil || p.talk != nil || p.attempt != nil || p.theirs != nil {
+	if !l.strange(id) {
 		return false
 	}
 	r := newReceiver(l)
