@@ -185,6 +185,26 @@ func (c *Client) turn() {
 	}
 }
 
+// Doubt has the server be asked for something, so that a conversation ends that it is not in
+// any more.
+func (c *Client) Doubt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.session
+	if s == nil || s.doubted {
+		return
+	}
+	s.doubted = true
+	own := c.Identity.UUID()
+	s.work.Go(func() {
+		_, _, err := c.call(context.Background(), &oncemsg.GetEndpoints{Ids: own[:]}) // which ends by itself
+		c.Log.Debug("a server was asked for a sign of life", "server", s.at, "error", err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.doubted = false
+	})
+}
+
 // Renew implements [sight.Source]: what there is to say of the node, or whom it watches, has
 // changed.
 func (c *Client) Renew() {

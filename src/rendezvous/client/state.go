@@ -147,6 +147,7 @@ type session struct {
 	challenge *oncemsg.Challenge
 	entries   []*Peer // of a DELTA, that were found to be right
 	putOff    bool
+	doubted   bool // it is asked for a sign of life
 	fault     error
 	watched   string // the tags of the latest WATCH
 	told      *identity.Card
