@@ -248,7 +248,7 @@ func (s *session) note() {
 func (s *session) Found() {
 	s.note()
 	if s.trouble != "" {
-		s.trouble, s.away, s.refused = "", false, nil
+		s.trouble, s.away, s.refused, s.found = "", false, nil, time.Now()
 		s.turn()
 	}
 	if s.at == &s.Address {
