@@ -214,6 +214,8 @@ load: ## hold once server to its promises with 18,000 nodes; LOAD=-smoke for a s
 
 .PHONY: faults
 faults: ## hold channels to their contract over 6,000 resets and kills; FAULTS=-smoke for a short run
+	@CGO_ENABLED=0 go run ./lab/skew bin/skew
+	@CGO_ENABLED=0 go build -overlay bin/skew/overlay.json -o bin/skew/ ./lab/faults ./src/cmd/once
 	@CGO_ENABLED=0 go build -o bin/faults ./lab/faults && bin/faults $(FAULTS)
 
 .PHONY: natlab

@@ -2,10 +2,11 @@
 
 // Command faults holds channels to their contract: nodes in processes of their own talk over
 // TCP on loopback, through a proxy that resets, freezes, slows, cuts one way and reorders their
-// connections, and some are killed; and over a relay while rendezvous servers are killed and
-// swapped, forward one way only, and NATs before them forget. It prints what came of it, and fails if a message was lost,
-// doubled or out of order, if what comes back is not exactly what was not acknowledged, or if
-// the faults were not those that the contract is about. Nothing is judged by how long it takes.
+// connections, and some are killed; over a relay while rendezvous servers are killed and
+// swapped, forward one way only, and NATs before them forget; and with clocks that are an hour
+// off. It prints what came of it, and fails if a message was lost, doubled or out of order, if
+// what comes back is not exactly what was not acknowledged, or if the faults were not those that
+// the contract is about. Nothing is judged by how long it takes.
 package main
 
 import (
@@ -39,7 +40,7 @@ const patience = time.Minute
 func main() {
 	short := flag.Bool("smoke", false, "take less than a minute")
 	seed := flag.Uint64("seed", 1, "what chance begins with")
-	alone := flag.Bool("servers", false, "try what befalls servers only")
+	part := flag.String("part", "", "try one `PART` only: resets, kills, servers, clocks or crowd")
 	only := flag.String("only", "", "try one `MODE` only: plain, auto or secure")
 	nodes := flag.Int("nodes", 0, "try with so many nodes only: 2 or 3")
 	verbose := flag.Bool("v", false, "tell of each fault")
@@ -57,7 +58,7 @@ func main() {
 		if *short {
 			p = smoke
 		}
-		err = run(ctx, p, setting{nodes: *nodes, seed: *seed, verbose: *verbose}, *only, *alone)
+		err = run(ctx, p, setting{nodes: *nodes, seed: *seed, verbose: *verbose}, *only, *part)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
@@ -80,11 +81,12 @@ func (p plan) beyond(nodes int, mode once.Security, what string) bool {
 // parts are what is tried.
 var parts = []struct {
 	what string
+	over bool // servers
 	try  func(context.Context, setting, plan) (row, error)
-}{{"resets", resets}, {"kills", kills}, {"servers", overServers}, {"crowd", crowd}}
+}{{"resets", false, resets}, {"kills", false, kills}, {"servers", true, overServers}, {"clocks", true, clocks}, {"crowd", true, crowd}}
 
 // run tries the plan.
-func run(ctx context.Context, p plan, s setting, only string, servers bool) error {
+func run(ctx context.Context, p plan, s setting, only, alone string) error {
 	t := table{began: time.Now()}
 	which := s.nodes
 	for _, nodes := range []int{2, 3} {
@@ -94,7 +96,7 @@ func run(ctx context.Context, p plan, s setting, only string, servers bool) erro
 			}
 			s.nodes, s.mode = nodes, mode
 			for _, part := range parts {
-				if over := part.what == "servers" || part.what == "crowd"; servers && !over || over && !p.beyond(nodes, mode, part.what) {
+				if alone != "" && alone != part.what || part.over && !p.beyond(nodes, mode, part.what) {
 					continue
 				}
 				row, err := part.try(ctx, s, p)
