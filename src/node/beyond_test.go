@@ -367,6 +367,34 @@ func TestTwinsBeyond(t *testing.T) {
 	})
 }
 
+// TestTwinComesBack has a node be cut off from its server while another starts with its identity:
+// when it is back, each is told of the other.
+func TestTwinComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer func() { s.server.Close() }()
+		one := copies(t)
+		ana := s.node("ana", s.found, alone, one)
+		defer ana.Stop()
+		ana.idle(time.Minute)
+		s.memory.Divide([]string{ana.host}, []string{hostOfServer})
+		time.Sleep(5 * time.Minute) // so that it is forgotten
+		twin := s.node("twin", s.found, alone, one)
+		defer twin.Stop()
+		time.Sleep(time.Minute)
+		if got, _ := twin.twins(); len(got) > 0 {
+			t.Errorf("there is none yet, and %q are told of", got)
+		}
+		s.memory.Divide()
+		time.Sleep(3 * time.Minute)
+		for _, a := range []struct{ self, other *actor }{{ana, twin}, {twin, ana}} {
+			if got, _ := a.self.twins(); len(got) != 1 || !strings.HasPrefix(got[0], "tcp://"+a.other.host+":") {
+				t.Errorf("%s has heard of the twins %q", a.self.Name(), got)
+			}
+		}
+	})
+}
+
 // TestRevokedBeyond has a server tell a member why it is let in no more, as members do.
 func TestRevokedBeyond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

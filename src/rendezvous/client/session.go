@@ -139,6 +139,8 @@ func (s *session) check(number uint32, m oncemsg.Message) (machine.Event, error)
 			return machine.EventAnswer, nil
 		case number != s.step && number != 0:
 			return machine.EventAnswer, nil
+		case no && nope.Code == uint8(serving.ReasonTwin) && s.state == machine.StatePublishing:
+			return machine.EventTwin, nil
 		case no:
 			return machine.EventNope, nil
 		}

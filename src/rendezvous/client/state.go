@@ -114,6 +114,7 @@ type Client struct {
 	nonces    nonces
 	abandon   func() // ends the attempt to connect; nil before the first
 	server    uuid.UUID
+	outshone  time.Time     // when a twin was told last that has started later
 	found     time.Time     // since when the latest session is of use; zero for none
 	trouble   string        // why there is no session; nothing if there is
 	away      bool          // the latest attempt has failed
