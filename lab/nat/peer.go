@@ -32,7 +32,7 @@ import (
 
 // report is a line that a peer prints, of what has happened at a time.
 type report struct {
-	What string    `json:"what"` // here, knows, mapped, reach, found, ahead, message, tried, or fault
+	What string    `json:"what"` // here, knows, mapped, reach, found, ahead, message, tried, exit, or fault
 	Peer uuid.UUID `json:"peer"`
 	Rung string    `json:"rung,omitempty"`
 	Text string    `json:"text,omitempty"`
@@ -42,6 +42,7 @@ type report struct {
 // order is a line that a peer reads: whom to look for, as if it had not been before.
 type order struct {
 	Reach uuid.UUID `json:"reach"`
+	Times int       `json:"times,omitempty"` // that it is said hello, by a node
 }
 
 // peer is a program that meets others over a server, and says hello to each on every link.

@@ -404,7 +404,7 @@ func (p pair) hasten() (took time.Duration, ok bool) {
 		if took = first.Time.Sub(began.Time); arrived && took <= strangers {
 			return took, true
 		}
-		if json.NewEncoder(p.a.input).Encode(order{p.b.id}) != nil {
+		if json.NewEncoder(p.a.input).Encode(order{Reach: p.b.id}) != nil {
 			return took, false
 		}
 		p.a.await(patience, func(r report) bool { return r.What == "reach" && r.Peer == p.b.id && r.Time.After(began.Time) })
@@ -451,7 +451,7 @@ func (p pair) meet() (line string, ok bool) {
 			return fault(side.a.kind.name + " is not told of the other")
 		}
 	}
-	if err := json.NewEncoder(p.a.input).Encode(order{p.b.id}); err != nil {
+	if err := json.NewEncoder(p.a.input).Encode(order{Reach: p.b.id}); err != nil {
 		return fault(err.Error())
 	}
 	began, ok := p.a.await(patience, about("reach", p.b))

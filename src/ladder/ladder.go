@@ -174,14 +174,16 @@ func (l *Ladder) Reach(peer uuid.UUID, by Introducer, ahead []byte) {
 }
 
 // Doubt says that a peer gives no sign of life: of the links to it those are closed over which
-// nothing comes.
-func (l *Ladder) Doubt(peer uuid.UUID) {
+// nothing comes. It tells whether there were any.
+func (l *Ladder) Doubt(peer uuid.UUID) (closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.ways[peer]
 	for w != nil && w.best.Link != nil && time.Since(w.best.Link.Heard()) >= oncemsg.MaxQuiet*time.Millisecond {
 		w.abandon()
+		closed = true
 	}
+	return closed
 }
 
 // Moved says that the node's network has changed: there may be better ways to all peers.

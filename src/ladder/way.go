@@ -192,6 +192,7 @@ func (w *way) lose(p Path) {
 func (w *way) abandon() {
 	quiet := w.best.Link
 	w.lose(w.best)
+	quiet.Spoil() // so that the system forgets it at once, and the same two addresses may be tried
 	w.ladder.work.Go(func() { _ = quiet.Close() })
 }
 

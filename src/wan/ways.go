@@ -131,10 +131,11 @@ func (a *Access) Rung(l *link.Link) ladder.Rung {
 	return a.paths[l].Rung
 }
 
-// Doubt says that a peer gives no sign of life: see [ladder.Ladder.Doubt].
+// Doubt says that a peer gives no sign of life: see [ladder.Ladder.Doubt]. What has forgotten a
+// link to it may have forgotten the connections to servers, too.
 func (a *Access) Doubt(peer uuid.UUID) {
-	if a != nil {
-		a.ladder.Doubt(peer)
+	if a != nil && a.ladder.Doubt(peer) {
+		signal(a.doubts)
 	}
 }
 
