@@ -342,6 +342,9 @@ func (p *player) said(step, to int) {
 }
 
 func (a *acquaintance) said(step int) {
+	if step == a.SaidLast { // and came back meanwhile
+		return
+	}
 	if a.SaidFirst < 0 {
 		a.SaidFirst = step
 	}
@@ -472,6 +475,9 @@ func (p *player) back(a *acquaintance, from int, e *once.Undelivered) {
 	case !ok, l.life != p.Life, int(l.from) != p.Me, (what == shouts) != (e.Group == room), !p.meant(l.step, from),
 		a.BackLast >= 0 && l.step != p.nextContent(a.BackLast+1, from):
 		a.BackWrong++
+	}
+	if what == shouts && l.step > a.SaidLast { // a channel without room has ended with it, and Shout does not count it
+		a.said(l.step)
 	}
 	a.Back++
 	a.BackLast = l.step
