@@ -302,7 +302,7 @@ func (p *play) befalls(what string, do func() error) error {
 		return err
 	}
 	err := p.settle()
-	fmt.Printf("  %s: all is heard after %v\n", what, time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%v: %s: all is heard after %v\n", p.setting, what, time.Since(began).Round(time.Millisecond))
 	return err
 }
 

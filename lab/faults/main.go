@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -85,9 +86,17 @@ var parts = []struct {
 	try  func(context.Context, setting, plan) (row, error)
 }{{"resets", false, resets}, {"kills", false, kills}, {"servers", true, overServers}, {"clocks", true, clocks}, {"crowd", true, crowd}}
 
-// run tries the plan.
-func run(ctx context.Context, p plan, s setting, only, alone string) error {
-	t := table{began: time.Now()}
+// trial is a part in a setting, and what came of it.
+type trial struct {
+	setting
+	what  string
+	try   func(context.Context, setting, plan) (row, error)
+	row   row
+	ended bool
+}
+
+// trials returns what is tried of the plan.
+func trials(p plan, s setting, only, alone string) (list []*trial) {
 	which := s.nodes
 	for _, nodes := range []int{2, 3} {
 		for _, mode := range []once.Security{once.SecurityPlain, once.SecurityAuto, once.SecuritySecure} {
@@ -99,12 +108,40 @@ func run(ctx context.Context, p plan, s setting, only, alone string) error {
 				if alone != "" && alone != part.what || part.over && !p.beyond(nodes, mode, part.what) {
 					continue
 				}
-				row, err := part.try(ctx, s, p)
-				if t.add(row); err != nil {
-					return t.end(fmt.Errorf("%v, %s: %w", s, part.what, err))
-				}
+				list = append(list, &trial{setting: s, what: part.what, try: part.try})
 			}
 		}
 	}
-	return t.end(nil)
+	return list
+}
+
+// abreast is how many are tried at a time: each waits most of its time.
+const abreast = 2
+
+// run tries the plan, until something cannot be tried.
+func run(ctx context.Context, p plan, s setting, only, alone string) error {
+	t := table{began: time.Now(), trials: trials(p, s, only, alone)}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan *trial, len(t.trials))
+	for _, one := range t.trials {
+		next <- one
+	}
+	close(next)
+	var work sync.WaitGroup
+	for range abreast {
+		work.Go(func() {
+			for one := range next {
+				if ctx.Err() != nil {
+					return
+				}
+				row, err := one.try(ctx, one.setting, p)
+				if t.add(one, row); err != nil {
+					cancel(fmt.Errorf("%v, %s: %w", one.setting, one.what, err))
+				}
+			}
+		})
+	}
+	work.Wait()
+	return t.end(context.Cause(ctx))
 }
