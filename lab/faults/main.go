@@ -39,7 +39,7 @@ var (
 const patience = time.Minute
 
 func main() {
-	short := flag.Bool("smoke", false, "take less than a minute")
+	short := flag.Bool("smoke", false, "take about a minute")
 	seed := flag.Uint64("seed", 1, "what chance begins with")
 	part := flag.String("part", "", "try one `PART` only: resets, kills, servers, clocks or crowd")
 	only := flag.String("only", "", "try one `MODE` only: plain, auto or secure")
