@@ -181,3 +181,40 @@ func TestRelayDies(t *testing.T) {
 		})
 	}
 }
+
+// TestNotForgotten has a way stay over which the peer's application is slow to take what
+// comes, and one over which a large message takes long.
+func TestNotForgotten(t *testing.T) {
+	for _, slow := range []bool{true, false} {
+		t.Run(fmt.Sprint("slow application: ", slow), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newRendezvous(t)
+				defer s.server.Close()
+				f := new(forgetful)
+				ana, ben := s.node("ana", s.found, alone, in("room"), between(f)), s.node("ben", s.found, alone, in("room"), tight)
+				ana.wants("enter ben", "join ben room")
+				ben.wants("enter ana", "join ana room")
+				time.Sleep(10 * time.Minute)
+				before := f.made()
+				if slow {
+					stop, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+					defer cancel()
+					for ana.Whisper(stop, ben.UUID(), [][]byte{make([]byte, 2000)}) == nil {
+					}
+				} else {
+					s.memory.Rate(func(string, string) int { return 20_000 })
+					ana.must(ana.Whisper(t.Context(), ben.UUID(), [][]byte{make([]byte, 900_000)})) // takes 45 s
+					ana.must(ana.Flush(t.Context()))
+				}
+				if after := f.made(); after != before {
+					t.Errorf("%d connections were made", after-before)
+				}
+				ana.Stop()
+				ben.Stop()
+			})
+		})
+	}
+}
+
+// made returns how many connections were made.
+func (f *forgetful) made() int { f.mu.Lock(); defer f.mu.Unlock(); return len(f.conns) }
