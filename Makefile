@@ -217,7 +217,7 @@ faults: ## hold channels to their contract over 6,000 resets and kills; FAULTS=-
 	@CGO_ENABLED=0 go run ./lab/skew bin/skew
 	@CGO_ENABLED=0 go build -overlay bin/skew/overlay.json -o bin/skew/ ./lab/faults ./src/cmd/once
 	@CGO_ENABLED=0 go build -o bin/faults ./lab/faults && bin/faults $(FAULTS)
-	@CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat && bin/natlab --forget
+	@$(if $(FAULTS),,CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat && bin/natlab --forget)
 
 .PHONY: natlab
 natlab: ## let peers behind NATs of all kinds find each other; NATLAB="--short" for a short run
