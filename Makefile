@@ -214,13 +214,17 @@ load: ## hold once server to its promises with 18,000 nodes; LOAD=-smoke for a s
 
 .PHONY: faults
 faults: ## hold channels to their contract over 6,000 resets and kills; FAULTS=-smoke for a short run
+	@CGO_ENABLED=0 go run ./lab/skew bin/skew
+	@CGO_ENABLED=0 go build -overlay bin/skew/overlay.json -o bin/skew/ ./lab/faults ./src/cmd/once
 	@CGO_ENABLED=0 go build -o bin/faults ./lab/faults && bin/faults $(FAULTS)
+	@$(if $(FAULTS),,CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat && bin/natlab --forget)
 
 .PHONY: natlab
 natlab: ## let peers behind NATs of all kinds find each other; NATLAB="--short" for a short run
 	CGO_ENABLED=0 go build -trimpath -o bin/natlab ./lab/nat
 	@bash lab/nat/miniupnpd.sh bin/miniupnpd || echo "natlab: without sites of miniupnpd, which cannot be had"
 	bin/natlab $$([ ! -x bin/miniupnpd/usr/sbin/miniupnpd ] || echo --miniupnpd bin/miniupnpd/usr/sbin/miniupnpd) $(NATLAB)
+	bin/natlab --forget
 
 .PHONY: bench
 bench: deps ## measure beside goczmq and Zyre; BENCH="-smoke" for a short run

@@ -268,10 +268,30 @@ func (d *driver) ask(ctx context.Context, args []string) error {
 	return err
 }
 
+// run does what a line says.
 func (d *driver) run(words []string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	switch verb, args := words[0], words[1:]; verb {
+	for _, does := range []func(context.Context, string, []string) error{d.lives, d.speaks, d.looks} {
+		if err := does(ctx, words[0], words[1:]); err != errVerb {
+			return err
+		}
+	}
+	switch args := words[1:]; words[0] {
+	case "error":
+		return d.fails(args[0], args[1:], timeout)
+	case "timeout":
+		return d.fails("timed-out", args, 100*time.Millisecond)
+	}
+	return fmt.Errorf("there is no verb %s", words[0])
+}
+
+// errVerb says that a verb is of another kind.
+var errVerb = errors.New("it is another's verb")
+
+// lives does what begins and ends nodes and processes.
+func (d *driver) lives(ctx context.Context, verb string, args []string) error {
+	switch verb {
 	case "node":
 		return d.make(args)
 	case "start":
@@ -283,14 +303,6 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 		return err
 	case "stop", "close":
 		return d.node.Close()
-	case "flush":
-		return d.node.Flush(ctx)
-	case "recv":
-		for {
-			if _, err := d.node.Next(ctx); err != nil {
-				return err
-			}
-		}
 	case "second":
 		config := d.config
 		identity, err := once.OpenIdentity(filepath.Join(d.directory, args[0]))
@@ -300,6 +312,23 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 		config.Identity = identity
 		_, err = once.Start(ctx, config)
 		return err
+	case "die":
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			return err
+		}
+		return self.Kill()
+	case "kill", "stall", "awaitstall":
+		return tell(verb)
+	}
+	return errVerb
+}
+
+// speaks does what a node says to others.
+func (d *driver) speaks(ctx context.Context, verb string, args []string) error {
+	switch verb {
+	case "flush":
+		return d.node.Flush(ctx)
 	case "join":
 		if strings.Contains(args[0], ":") {
 			return d.node.Join(string(frame(args[0])))
@@ -332,14 +361,8 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 			return errors.New("it took no time")
 		}
 		return err
-	case "methods":
-		return methods(filepath.Join(filepath.Dir(os.Args[1]), "methods.txt"))
-	case "wrong":
-		return d.wrong(args[0])
 	case "ask":
 		return d.ask(ctx, args)
-	case "answer":
-		return same(d.answered, fmt.Sprint(args[0], " ", frames(args[1:])))
 	case "reply":
 		status, err := strconv.ParseUint(args[0], 10, 32)
 		if err != nil {
@@ -352,6 +375,25 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 	case "shout":
 		_, err := d.node.Shout(ctx, args[0], frames(args[1:])...)
 		return err
+	}
+	return errVerb
+}
+
+// looks does what looks at what a node has heard, and at the binding.
+func (d *driver) looks(ctx context.Context, verb string, args []string) error {
+	switch verb {
+	case "recv":
+		for {
+			if _, err := d.node.Next(ctx); err != nil {
+				return err
+			}
+		}
+	case "methods":
+		return methods(filepath.Join(filepath.Dir(os.Args[1]), "methods.txt"))
+	case "wrong":
+		return d.wrong(args[0])
+	case "answer":
+		return same(d.answered, fmt.Sprint(args[0], " ", frames(args[1:])))
 	case "expect":
 		return d.expect(args)
 	case "peers":
@@ -364,10 +406,6 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 		return same(d.last.String(), args[0])
 	case "text":
 		return same(d.config.Name, args[1])
-	case "error":
-		return d.fails(args[0], args[1:], timeout)
-	case "timeout":
-		return d.fails("timed-out", args, 100*time.Millisecond)
 	case "message":
 		if !strings.Contains(d.said, args[0]) {
 			return errors.New(d.said)
@@ -377,16 +415,8 @@ func (d *driver) run(words []string, timeout time.Duration) error {
 		return nil // Node.Next may be called from several goroutines
 	case "logged":
 		return same(d.lines.Load() > 0, true)
-	case "die":
-		self, err := os.FindProcess(os.Getpid())
-		if err != nil {
-			return err
-		}
-		return self.Kill()
-	case "kill", "stall", "awaitstall":
-		return tell(verb)
 	}
-	return fmt.Errorf("there is no verb %s", words[0])
+	return errVerb
 }
 
 func main() {

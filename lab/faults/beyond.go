@@ -97,6 +97,13 @@ func (h *host) start() error {
 	return err
 }
 
+// bare returns the address by which nodes reach the server itself, and not by what lies before it.
+func (h *host) bare() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Replace(h.address, h.ferry.String(), h.to, 1)
+}
+
 // host starts a server that lends circuits, or not.
 func (p *play) host(relays string) (*host, error) {
 	f, err := newFerry()
@@ -216,8 +223,13 @@ func (p *play) talks(wait time.Duration) error {
 	return rest(p.ctx, wait)
 }
 
-// perFault is how many messages each node says while and after something befalls it.
-const perFault = 2000
+// perFault is how many messages each node says while and after something befalls it. Before that
+// all is calm for a while: who has just come is not waited for, and who has just lost a server is
+// in no hurry to be back there.
+const (
+	perFault = 2000
+	calm     = 5500 * time.Millisecond
+)
 
 // overServers has nodes talk over a relay while servers and what lies before them fail.
 func overServers(ctx context.Context, s setting, plan plan) (r row, err error) {
@@ -262,12 +274,12 @@ func overServers(ctx context.Context, s setting, plan plan) (r row, err error) {
 	if err := p.settle(); err != nil {
 		return r, err
 	}
-	if err := rest(p.ctx, 5*time.Second); err != nil { // who has just come is not waited for
-		return r, err
-	}
 	for _, b := range beyond {
 		if b.long && plan.brief {
 			continue
+		}
+		if err := rest(p.ctx, calm); err != nil {
+			return r, err
 		}
 		if err := p.befalls(b.name, func() error { return b.do(p, hosts[0], hosts[1]) }); err != nil {
 			return r, fmt.Errorf("%s: %w", b.name, err)
@@ -290,7 +302,7 @@ func (p *play) befalls(what string, do func() error) error {
 		return err
 	}
 	err := p.settle()
-	p.tell("%s: all is heard after %v", what, time.Since(began).Round(time.Millisecond))
+	fmt.Printf("%v: %s: all is heard after %v\n", p.setting, what, time.Since(began).Round(time.Millisecond))
 	return err
 }
 

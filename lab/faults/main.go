@@ -2,10 +2,11 @@
 
 // Command faults holds channels to their contract: nodes in processes of their own talk over
 // TCP on loopback, through a proxy that resets, freezes, slows, cuts one way and reorders their
-// connections, and some are killed; and over a relay while rendezvous servers are killed and
-// swapped, forward one way only, and NATs before them forget. It prints what came of it, and fails if a message was lost,
-// doubled or out of order, if what comes back is not exactly what was not acknowledged, or if
-// the faults were not those that the contract is about. Nothing is judged by how long it takes.
+// connections, and some are killed; over a relay while rendezvous servers are killed and
+// swapped, forward one way only, and NATs before them forget; and with clocks that are an hour
+// off. It prints what came of it, and fails if a message was lost, doubled or out of order, if
+// what comes back is not exactly what was not acknowledged, or if the faults were not those that
+// the contract is about. Nothing is judged by how long it takes.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,9 +39,9 @@ var (
 const patience = time.Minute
 
 func main() {
-	short := flag.Bool("smoke", false, "take less than a minute")
+	short := flag.Bool("smoke", false, "take about a minute")
 	seed := flag.Uint64("seed", 1, "what chance begins with")
-	alone := flag.Bool("servers", false, "try what befalls servers only")
+	part := flag.String("part", "", "try one `PART` only: resets, kills, servers, clocks or crowd")
 	only := flag.String("only", "", "try one `MODE` only: plain, auto or secure")
 	nodes := flag.Int("nodes", 0, "try with so many nodes only: 2 or 3")
 	verbose := flag.Bool("v", false, "tell of each fault")
@@ -57,7 +59,7 @@ func main() {
 		if *short {
 			p = smoke
 		}
-		err = run(ctx, p, setting{nodes: *nodes, seed: *seed, verbose: *verbose}, *only, *alone)
+		err = run(ctx, p, setting{nodes: *nodes, seed: *seed, verbose: *verbose}, *only, *part)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
@@ -80,12 +82,21 @@ func (p plan) beyond(nodes int, mode once.Security, what string) bool {
 // parts are what is tried.
 var parts = []struct {
 	what string
+	over bool // servers
 	try  func(context.Context, setting, plan) (row, error)
-}{{"resets", resets}, {"kills", kills}, {"servers", overServers}, {"crowd", crowd}}
+}{{"resets", false, resets}, {"kills", false, kills}, {"servers", true, overServers}, {"clocks", true, clocks}, {"crowd", true, crowd}}
 
-// run tries the plan.
-func run(ctx context.Context, p plan, s setting, only string, servers bool) error {
-	t := table{began: time.Now()}
+// trial is a part in a setting, and what came of it.
+type trial struct {
+	setting
+	what  string
+	try   func(context.Context, setting, plan) (row, error)
+	row   row
+	ended bool
+}
+
+// trials returns what is tried of the plan.
+func trials(p plan, s setting, only, alone string) (list []*trial) {
 	which := s.nodes
 	for _, nodes := range []int{2, 3} {
 		for _, mode := range []once.Security{once.SecurityPlain, once.SecurityAuto, once.SecuritySecure} {
@@ -94,15 +105,43 @@ func run(ctx context.Context, p plan, s setting, only string, servers bool) erro
 			}
 			s.nodes, s.mode = nodes, mode
 			for _, part := range parts {
-				if over := part.what == "servers" || part.what == "crowd"; servers && !over || over && !p.beyond(nodes, mode, part.what) {
+				if alone != "" && alone != part.what || part.over && !p.beyond(nodes, mode, part.what) {
 					continue
 				}
-				row, err := part.try(ctx, s, p)
-				if t.add(row); err != nil {
-					return t.end(fmt.Errorf("%v, %s: %w", s, part.what, err))
-				}
+				list = append(list, &trial{setting: s, what: part.what, try: part.try})
 			}
 		}
 	}
-	return t.end(nil)
+	return list
+}
+
+// abreast is how many are tried at a time: each waits most of its time.
+const abreast = 2
+
+// run tries the plan, until something cannot be tried.
+func run(ctx context.Context, p plan, s setting, only, alone string) error {
+	t := table{began: time.Now(), trials: trials(p, s, only, alone)}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan *trial, len(t.trials))
+	for _, one := range t.trials {
+		next <- one
+	}
+	close(next)
+	var work sync.WaitGroup
+	for range abreast {
+		work.Go(func() {
+			for one := range next {
+				if ctx.Err() != nil {
+					return
+				}
+				row, err := one.try(ctx, one.setting, p)
+				if t.add(one, row); err != nil {
+					cancel(fmt.Errorf("%v, %s: %w", one.setting, one.what, err))
+				}
+			}
+		})
+	}
+	work.Wait()
+	return t.end(context.Cause(ctx))
 }

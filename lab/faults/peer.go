@@ -35,9 +35,11 @@ type birth struct {
 	Dir       string // of its identity; empty for a new one
 	Security  once.Security
 	Advertise string
-	Servers   []string // by which it is found; none for who is told whom to meet
-	Taken     string   // a file for what it has taken; empty for none
-	Short     bool     // time-outs
+	Servers   []string      // by which it is found; none for who is told whom to meet
+	Taken     string        // a file for what it has taken; empty for none
+	Short     bool          // time-outs
+	Parent    time.Time     // when it is started, by the clock of who does so
+	Ahead     time.Duration // by how much its clock is wrong
 }
 
 // born is the answer.
@@ -61,7 +63,8 @@ type report struct {
 	Peers  []acquaintance // by number; one's own is empty
 	Live   uint64         // octets that are in use, after collect
 	Counts map[string]uint64
-	Fault  string // what nobody should see
+	Clock  time.Duration // by how much it was ahead when the process was started, or a little more
+	Fault  string        // what nobody should see
 }
 
 // acquaintance is what a process knows of a peer.
@@ -72,6 +75,7 @@ type acquaintance struct {
 	Enters, Exits int
 	Suspects      int
 	Reason        once.Reason // of the latest exit
+	Way           string      // that it is reached on
 
 	First, Next                    int // step that was heard first, and that is heard next
 	Taken                          int // messages that were read
@@ -92,6 +96,7 @@ type player struct {
 	birth
 	node  *once.Node
 	taken *os.File
+	clock time.Duration // see report
 
 	mu     sync.Mutex // guards what follows
 	change sync.Cond
@@ -114,6 +119,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := orders.Decode(&p.birth); err != nil {
 		return err
 	}
+	p.clock = time.Since(p.Parent)
 	if err := p.start(ctx); err != nil {
 		return err
 	}
@@ -230,9 +236,12 @@ func (p *player) obey(ctx context.Context, o order) (r report, err error) {
 			if t, err := p.node.Traffic(a.UUID); err == nil { // else it has just gone
 				a.Queued = t.ReceivedMessages
 			}
+			if other, err := p.node.Peer(a.UUID); err == nil { // the same
+				a.Way = other.Way().String()
+			}
 		}
 	}
-	r.Counts = p.node.Counts()
+	r.Counts, r.Clock = p.node.Counts(), p.clock
 	return r, err
 }
 
@@ -333,6 +342,9 @@ func (p *player) said(step, to int) {
 }
 
 func (a *acquaintance) said(step int) {
+	if step == a.SaidLast { // and came back meanwhile
+		return
+	}
 	if a.SaidFirst < 0 {
 		a.SaidFirst = step
 	}
@@ -463,6 +475,9 @@ func (p *player) back(a *acquaintance, from int, e *once.Undelivered) {
 	case !ok, l.life != p.Life, int(l.from) != p.Me, (what == shouts) != (e.Group == room), !p.meant(l.step, from),
 		a.BackLast >= 0 && l.step != p.nextContent(a.BackLast+1, from):
 		a.BackWrong++
+	}
+	if what == shouts && l.step > a.SaidLast { // a channel without room has ended with it, and Shout does not count it
+		a.said(l.step)
 	}
 	a.Back++
 	a.BackLast = l.step

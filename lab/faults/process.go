@@ -29,10 +29,17 @@ type process struct {
 // startProcess starts this program once more, as a node.
 func startProcess(ctx context.Context, b birth) (*process, error) {
 	own, err := os.Executable()
+	if b.Ahead != 0 {
+		own, err = skewed("faults")
+	}
 	if err != nil {
 		return nil, err
 	}
 	p := &process{birth: b, command: exec.CommandContext(ctx, own, "peer")}
+	if b.Ahead != 0 {
+		p.command.Env = skewedBy(b.Ahead)
+	}
+	b.Parent = time.Now()
 	p.command.Stderr = &p.faults
 	if p.in, err = p.command.StdinPipe(); err != nil {
 		return nil, err

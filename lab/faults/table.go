@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -35,13 +36,16 @@ func (r *row) needs(is bool, format string, args ...any) {
 
 // table is what came of all.
 type table struct {
-	began time.Time
-	rows  []row
+	began  time.Time
+	trials []*trial
+	mu     sync.Mutex // guards their rows
 }
 
-func (t *table) add(r row) {
-	t.rows = append(t.rows, r)
-	fmt.Printf("%s: %v\n", r.what, r.took.Round(time.Second/10))
+func (t *table) add(of *trial, r row) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	of.row, of.ended = r, true
+	fmt.Printf("%v, %s: %v\n", of.setting, of.what, r.took.Round(time.Second/10))
 	for _, one := range r.broken {
 		fmt.Println("  BROKEN:", one)
 	}
@@ -52,13 +56,17 @@ func (t *table) end(err error) error {
 	const head = "%-22s %10s %7s %7s %7s %6s %6s %6s %6s %7s %8s %12s %6s %6s %5s %5s %5s %7s %7s %7s %7s\n"
 	fmt.Printf("\n"+head, "", "messages", "resets", "inside", "both", "early", "frozen", "slowed", "1-way", "crossed",
 		"again", "octets again", "kills", "back", "lost", "twice", "order", "unacked", "unread", "in use", "peak")
-	for _, r := range t.rows {
+	for _, of := range t.trials {
+		if !of.ended {
+			continue
+		}
+		r := of.row
 		mib := func(octets int) string { return fmt.Sprintf("%.1fM", float64(octets)/(1<<20)) }
 		fmt.Printf("%-22s %10d %7d %7d %7d %6d %6d %6d %6d %7d %8d %12d %6d %6d %5d %5d %5d %7s %7s %7s %7s\n", r.what, r.messages, r.resets,
 			r.inside, r.both, r.early, r.frozen, r.slowed, r.oneway, r.reordered, r.again, r.octets, r.kills, r.back,
 			r.lost, r.doubled, r.disorder+r.wrong, mib(r.unacknowledged), mib(r.unread), mib(r.all), mib(r.peak))
 		for _, one := range r.broken {
-			err = errors.Join(err, fmt.Errorf("%s: %s", r.what, one))
+			err = errors.Join(err, fmt.Errorf("%v, %s: %s", of.setting, of.what, one))
 		}
 	}
 	fmt.Println("in all:", time.Since(t.began).Round(time.Second))

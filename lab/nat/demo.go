@@ -75,7 +75,7 @@ func (s *stage) meetAgain(ana, ben *actor) error {
 		}
 	}
 	fmt.Println("demo: both are started again")
-	if err := json.NewEncoder(twins[1].input).Encode(order{ana.id}); err != nil {
+	if err := json.NewEncoder(twins[1].input).Encode(order{Reach: ana.id}); err != nil {
 		return err
 	}
 	talk := conversation{ana: twins[0], ben: twins[1]}
@@ -91,7 +91,7 @@ type conversation struct {
 // say has ana say hello, and tells how soon ben has heard that.
 func (c *conversation) say(what string) error {
 	began := time.Now()
-	if err := json.NewEncoder(c.ana.input).Encode(order{c.ben.id}); err != nil {
+	if err := json.NewEncoder(c.ana.input).Encode(order{Reach: c.ben.id}); err != nil {
 		return err
 	}
 	c.said++

@@ -96,6 +96,7 @@ func runLab(args []string) error {
 	keep := flags.String("logs", "", "`directory` where to leave what the peers log")
 	miniupnpd := flags.String("miniupnpd", "", "`program` that maps ports for further sites")
 	demo := flags.Bool("demo", false, "let two nodes behind NATs talk while their server is killed, and meet again without one, and no more")
+	forget := flags.Bool("forget", false, "have NATs forget what they have mapped while two nodes talk, and no more")
 	cast := flags.String("cast", "", "only with peers that are `nodes` of the library, or ladders without one; default both")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -117,8 +118,11 @@ func runLab(args []string) error {
 	if *trip >= 0 {
 		trips = []time.Duration{*trip}
 	}
-	if *demo {
+	switch {
+	case *demo:
 		return show(*keep)
+	case *forget:
+		return forgets(*keep)
 	}
 	chosen, err := choose(*short, *only, *miniupnpd)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -67,10 +68,28 @@ func runNode(directory string, addresses []string) error {
 		}
 		m.locked(func() { m.say(report{What: "reach", Peer: o.Reach}) })
 		work.Go(func() {
-			if err := node.Whisper(ctx, o.Reach, []byte(greeting)); err != nil {
+			if err := m.talk(ctx, o); err != nil {
 				m.locked(func() { m.say(report{What: "fault", Peer: o.Reach, Text: err.Error()}) })
 			}
 		})
+	}
+	return nil
+}
+
+// pace is how long a node waits from one of several words to the next.
+const pace = 20 * time.Millisecond
+
+// talk says hello, so often as it is told to, with the numbers.
+func (m *member) talk(ctx context.Context, o order) error {
+	ticks := time.NewTicker(pace)
+	defer ticks.Stop()
+	for i := range max(1, o.Times) {
+		if err := m.Whisper(ctx, o.Reach, []byte(greeting), []byte(strconv.Itoa(i))); err != nil {
+			return err
+		}
+		if i+1 < o.Times {
+			<-ticks.C
+		}
 	}
 	return nil
 }
@@ -81,11 +100,18 @@ func (m *member) locked(do func()) {
 	do()
 }
 
-// hear reports who says hello.
+// hear reports who says hello, and who is gone.
 func (m *member) hear(ctx context.Context) {
 	for event := range m.Events(ctx) {
-		if w, ok := event.(*once.Whisper); ok && string(w.Content[0]) == greeting {
-			m.locked(func() { m.say(report{What: "message", Peer: w.Peer.UUID(), Rung: w.Peer.Way().String()}) })
+		switch e := event.(type) {
+		case *once.Whisper:
+			if string(e.Content[0]) == greeting {
+				m.locked(func() {
+					m.say(report{What: "message", Peer: e.Peer.UUID(), Rung: e.Peer.Way().String(), Text: string(e.Content[1])})
+				})
+			}
+		case *once.Exit:
+			m.locked(func() { m.say(report{What: "exit", Peer: e.Peer.UUID(), Text: string(e.Reason)}) })
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -32,7 +33,7 @@ import (
 
 // report is a line that a peer prints, of what has happened at a time.
 type report struct {
-	What string    `json:"what"` // here, knows, mapped, reach, found, ahead, message, tried, or fault
+	What string    `json:"what"` // here, knows, mapped, reach, found, ahead, message, tried, exit, or fault
 	Peer uuid.UUID `json:"peer"`
 	Rung string    `json:"rung,omitempty"`
 	Text string    `json:"text,omitempty"`
@@ -42,6 +43,7 @@ type report struct {
 // order is a line that a peer reads: whom to look for, as if it had not been before.
 type order struct {
 	Reach uuid.UUID `json:"reach"`
+	Times int       `json:"times,omitempty"` // that it is said hello, by a node
 }
 
 // peer is a program that meets others over a server, and says hello to each on every link.
@@ -51,6 +53,7 @@ type peer struct {
 	clients []*client.Client
 	ladder  *ladder.Ladder
 	mapping *mapping.Keeper
+	log     *slog.Logger
 	work    sync.WaitGroup
 	ctx     context.Context
 
@@ -69,27 +72,78 @@ func (p *peer) say(r report) {
 func runPeer(addresses []string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	own, err := identity.New()
+	p, listener, err := newPeer(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := own.Issue(uint64(time.Now().UnixNano()), time.Now()); err != nil {
+	for _, text := range addresses {
+		address, err := rendezvous.ParseAddress(text)
+		if err != nil {
+			return err
+		}
+		p.clients = append(p.clients, p.client(text, address, link.Port{At: listener.Addr(), Else: true}))
+	}
+	for _, c := range p.clients {
+		p.work.Go(func() { _ = c.Run(ctx, sight.Announcement{}, p.knows) })
+	}
+	p.work.Go(func() { p.mapping.Run(ctx) })
+	p.work.Go(func() {
+		link.Accept(ctx, listener, 1024, func(conn net.Conn, over func()) {
+			p.work.Go(func() { defer over(); p.accepted(conn, ladder.RungOf(conn.RemoteAddr())) })
+		}, func(err error) { p.log.Warn("listener", "error", err) })
+	})
+	p.say(report{What: "here", Peer: p.own.UUID()})
+	if err := p.obey(os.Stdin); err != nil {
 		return err
+	}
+	cancel()
+	p.ladder.Close()
+	p.work.Wait()
+	return nil
+}
+
+// newPeer returns a peer of no server, and where it listens.
+func newPeer(ctx context.Context) (*peer, net.Listener, error) {
+	own, err := identity.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := own.Issue(uint64(time.Now().UnixNano()), time.Now()); err != nil {
+		return nil, nil, err
 	}
 	listener, err := link.TCP{}.Listen(ctx, "tcp://*:*")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := link.Share(listener); err != nil {
-		return err
+		return nil, nil, err
 	}
-	port := sight.Of(listener.Addr()).Port()
-	p := &peer{own: own, ctx: ctx, links: map[*link.Link]uuid.UUID{}, at: ladder.Candidates{Port: port}}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	count := func(what string) { log.Info("unusual", "what", what) }
-	random := func(string) float64 { return rand.Float64() }
-	p.ladder = ladder.New(ladder.Config{
-		ID: own.UUID(), Near: link.TCP{}, Far: link.Port{At: listener.Addr()}, Dials: new(client.Dials), Random: random, Log: log, Count: count,
+	p := &peer{
+		own: own, ctx: ctx, links: map[*link.Link]uuid.UUID{}, at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port()},
+		log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	p.ladder = p.newLadder(link.Port{At: listener.Addr()})
+	p.mapping = mapping.New(mapping.Keeper{
+		Port: p.at.Port, Find: mapping.Find, Log: p.log,
+		Check: func(ctx context.Context, outer uint16) (string, error) { return p.clients[0].DialBack(ctx, outer) },
+		Put: func(endpoint string) {
+			if p.at.Put(p.mapping, endpoint) {
+				p.say(report{What: "mapped", Text: endpoint})
+				p.renew()
+			}
+		},
+	})
+	return p, listener, nil
+}
+
+func random(string) float64 { return rand.Float64() }
+
+func (p *peer) count(what string) { p.log.Info("unusual", "what", what) }
+
+// newLadder returns the ladder of a peer, which says hello on each link that is used.
+func (p *peer) newLadder(far link.Transport) *ladder.Ladder {
+	return ladder.New(ladder.Config{
+		ID: p.own.UUID(), Near: link.TCP{}, Far: far, Dials: new(client.Dials), Random: random, Log: p.log, Count: p.count,
 		Open: p.open,
 		Take: func(conn net.Conn, c *client.Circuit) {
 			p.work.Go(func() { p.accepted(conn, ladder.Relayed) })
@@ -103,59 +157,41 @@ func runPeer(addresses []string) error {
 			p.say(report{What: "tried", Peer: t.Peer, Rung: t.Rung.String(), Text: fmt.Sprintf("%s %v: %v", t.Endpoint, t.Took.Round(time.Millisecond), t.Err)})
 		},
 	})
-	p.mapping = mapping.New(mapping.Keeper{
-		Port: port, Find: mapping.Find, Log: log,
-		Check: func(ctx context.Context, outer uint16) (string, error) { return p.clients[0].DialBack(ctx, outer) },
-		Put: func(endpoint string) {
-			if p.at.Put(p.mapping, endpoint) {
-				p.say(report{What: "mapped", Text: endpoint})
-				p.renew()
+}
+
+// client returns what stays with the server at an address.
+func (p *peer) client(text string, address rendezvous.Address, transport link.Transport) *client.Client {
+	return client.New(client.Config{
+		Address: address, Identity: p.own, Transport: transport, WSS: wss.Dial,
+		Observed: func(local net.Addr, at string) {
+			if p.at.Observed(text, local, at) {
+				p.work.Go(p.renew)
 			}
+			p.mapping.Moved()
 		},
+		Describe: func() client.Description {
+			list, err := p.at.List()
+			if err != nil {
+				p.log.Warn("no addresses", "error", err)
+			}
+			return client.Description{Name: "peer", Candidates: list}
+		},
+		Lent:    func(c *client.Circuit) { p.ahead(c); p.ladder.Lent(c) },
+		Willing: p.ladder.Willing, Met: p.ladder.Met,
+		Linger: time.Second, Log: p.log, Random: random, Count: p.count,
 	})
-	for _, text := range addresses {
-		address, err := rendezvous.ParseAddress(text)
-		if err != nil {
-			return err
-		}
-		c := client.New(client.Config{
-			Address: address, Identity: own, Transport: link.Port{At: listener.Addr(), Else: true}, WSS: wss.Dial,
-			Observed: func(local net.Addr, at string) {
-				if p.at.Observed(text, local, at) {
-					p.work.Go(p.renew)
-				}
-				p.mapping.Moved()
-			},
-			Describe: func() client.Description {
-				list, err := p.at.List()
-				if err != nil {
-					log.Warn("no addresses", "error", err)
-				}
-				return client.Description{Name: "peer", Candidates: list}
-			},
-			Lent:    func(c *client.Circuit) { p.ahead(c); p.ladder.Lent(c) },
-			Willing: p.ladder.Willing, Met: p.ladder.Met,
-			Linger: time.Second, Log: log, Random: random, Count: count,
-		})
-		p.clients = append(p.clients, c)
+}
+
+// knows reports whom a server tells of.
+func (p *peer) knows(list []sight.Sighting) {
+	for _, s := range list {
+		p.say(report{What: "knows", Peer: s.ID})
 	}
-	for _, c := range p.clients {
-		p.work.Go(func() {
-			_ = c.Run(ctx, sight.Announcement{}, func(list []sight.Sighting) {
-				for _, s := range list {
-					p.say(report{What: "knows", Peer: s.ID})
-				}
-			})
-		})
-	}
-	p.work.Go(func() { p.mapping.Run(ctx) })
-	p.work.Go(func() {
-		link.Accept(ctx, listener, 1024, func(conn net.Conn, over func()) {
-			p.work.Go(func() { defer over(); p.accepted(conn, ladder.RungOf(conn.RemoteAddr())) })
-		}, func(err error) { log.Warn("listener", "error", err) })
-	})
-	p.say(report{What: "here", Peer: own.UUID()})
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+}
+
+// obey looks for whom it is told to, until there are no more orders.
+func (p *peer) obey(orders io.Reader) error {
+	for lines := bufio.NewScanner(orders); lines.Scan(); {
 		var o order
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 			return err
@@ -168,9 +204,6 @@ func runPeer(addresses []string) error {
 		p.say(report{What: "reach", Peer: o.Reach})
 		p.ladder.Reach(o.Reach, p.clients[0], ahead)
 	}
-	cancel()
-	p.ladder.Close()
-	p.work.Wait()
 	return nil
 }
 

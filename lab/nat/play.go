@@ -411,7 +411,7 @@ func (p pair) hasten(tries int) (took time.Duration, ok bool) {
 	for try := range tries {
 		began, _ := p.a.last(p.b.id, "reach")
 		if try > 0 {
-			if json.NewEncoder(p.a.input).Encode(order{p.b.id}) != nil {
+			if json.NewEncoder(p.a.input).Encode(order{Reach: p.b.id}) != nil {
 				break
 			}
 			last := began.Time
@@ -466,7 +466,7 @@ func (p pair) meet() (line string, ok bool) {
 			return fault(side.a.kind.name + " is not told of the other")
 		}
 	}
-	if err := json.NewEncoder(p.a.input).Encode(order{p.b.id}); err != nil {
+	if err := json.NewEncoder(p.a.input).Encode(order{Reach: p.b.id}); err != nil {
 		return fault(err.Error())
 	}
 	began, ok := p.a.await(patience, about("reach", p.b))

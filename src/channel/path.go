@@ -50,6 +50,7 @@ type Path struct {
 	asks      atomic.Int64 // how many there are of asked
 	taken     uint64       // octets that the peer had taken when last looked
 	owes      bool         // and there were some that it had not
+	looked    Amount       // what was said when Busy was last called
 	returns   bool         // its content is being taken back
 	asked     []*Question  // that the peer has not answered
 	answers   int
@@ -366,6 +367,16 @@ func (p *Path) forget() Amount {
 	}
 	p.confirmed, p.asked, p.answers = said, nil, 0
 	return what
+}
+
+// Busy tells, of a path that lasts, whether content was said since the last call, or is not
+// acknowledged. It is the loop's.
+func (p *Path) Busy() (busy bool) {
+	p.Locked(func() {
+		busy = p.lasts && (p.said != p.looked || !p.allLocked())
+		p.looked = p.said
+	})
+	return busy
 }
 
 // Signs tells whether the peer has taken octets since the last call that it owed then, and

@@ -173,26 +173,6 @@ func (l *Ladder) syn(ctx context.Context, e sight.Endpoint) (net.Conn, error) {
 	return conn, err
 }
 
-// circuit makes a link over a circuit. What is sent ahead is sent once.
-func (l *Ladder) circuit(ctx context.Context, w *way, by Introducer, ahead *[]byte) (*link.Link, error) {
-	p, err := by.Look(ctx, w.peer)
-	if err != nil {
-		return nil, err
-	}
-	c, err := by.Circuit(ctx, w.peer, nil, *ahead)
-	if err != nil {
-		return nil, err
-	}
-	*ahead = nil
-	ctx, cancel := context.WithTimeout(ctx, link.DialTime)
-	defer cancel()
-	conn, err := c.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return l.Open(ctx, conn, p.Card, false)
-}
-
 // ordered returns endpoints, the best first, each once.
 func ordered(list []sight.Endpoint) []sight.Endpoint {
 	list = slices.Clone(list)

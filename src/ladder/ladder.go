@@ -167,10 +167,23 @@ func (l *Ladder) Reach(peer uuid.UUID, by Introducer, ahead []byte) {
 	defer l.mu.Unlock()
 	w := l.way(peer)
 	w.by = by
-	if w.best.Link == nil || w.best.Rung == Relayed && time.Since(w.best.Link.Heard()) > stale {
+	if w.best.Link == nil {
 		w.carry(ahead)
 	}
 	w.fire(machine.EventWant)
+}
+
+// Doubt says that a peer gives no sign of life: of the links to it those are closed over which
+// nothing comes. It tells whether there were any.
+func (l *Ladder) Doubt(peer uuid.UUID) (closed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.ways[peer]
+	for w != nil && w.best.Link != nil && time.Since(w.best.Link.Heard()) >= oncemsg.MaxQuiet*time.Millisecond {
+		w.abandon()
+		closed = true
+	}
+	return closed
 }
 
 // Moved says that the node's network has changed: there may be better ways to all peers.
@@ -184,8 +197,17 @@ func (l *Ladder) Moved() {
 	}
 }
 
-// stale is how long nothing has come over a circuit that somebody may have forgotten.
-const stale = 2 * link.DialTime
+// Hasten says that somebody answers again who may lend circuits: those that are asked for are
+// asked for now.
+func (l *Ladder) Hasten() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.ways {
+		if w.carried != nil {
+			w.carried.hasten()
+		}
+	}
+}
 
 // LetGo says that the node wants no way to a peer any more. Links stay as they are.
 func (l *Ladder) LetGo(peer uuid.UUID) {

@@ -94,8 +94,8 @@ func TestRelayed(t *testing.T) {
 	})
 }
 
-// TestStale: who looks for a peer over whose circuit nothing has come for a while gets
-// another, and while something does, none.
+// TestStale: where a peer is doubted over whose circuit nothing has come for a while that is
+// closed, and there is another; while something comes it stays.
 func TestStale(t *testing.T) {
 	inScene(t, func(s *scene) {
 		ana, ben := s.node("203.0.113.10"), s.node("203.0.113.20")
@@ -103,6 +103,7 @@ func TestStale(t *testing.T) {
 		ben.set(true)
 		time.Sleep(time.Second)
 		circuits := func() (n int) {
+			ana.Doubt(ben.own.UUID())
 			ana.reach(ben, "")
 			time.Sleep(time.Second)
 			ana.mu.Lock()
@@ -115,7 +116,7 @@ func TestStale(t *testing.T) {
 			return n
 		}
 		first, fresh := circuits(), circuits()
-		time.Sleep(2 * stale)
+		time.Sleep(2 * oncemsg.MaxQuiet * time.Millisecond)
 		if late := circuits(); first != 1 || fresh != 1 || late != 2 {
 			s.Errorf("there is %d circuit, then %d, and when nothing has come %d", first, fresh, late)
 		}

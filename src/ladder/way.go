@@ -33,9 +33,9 @@ type way struct {
 	rests  int           // in a row
 	retry  time.Duration // after which the server may be asked again, if it says so
 
-	meeting *client.Meeting    // the latest
-	climb   *climb             // nil if nothing is dialled
-	carried context.CancelFunc // nil if no circuit is asked for
+	meeting *client.Meeting // the latest
+	climb   *climb          // nil if nothing is dialled
+	carried *carriage       // nil if no circuit is asked for
 
 	best    Path
 	stood   time.Time     // since when it does
@@ -107,14 +107,6 @@ func (w *way) due() {
 	}
 	if w.state != machine.StateResting || w.by != nil {
 		w.fire(machine.EventTimeout)
-	}
-}
-
-// endCircuit asks for no circuit any more.
-func (w *way) endCircuit() {
-	if w.carried != nil {
-		w.carried()
-		w.carried = nil
 	}
 }
 
@@ -196,41 +188,12 @@ func (w *way) lose(p Path) {
 	w.fire(machine.EventLost)
 }
 
-// carry asks for a circuit until there is one, or a better way.
-func (w *way) carry(ahead []byte) {
-	l := w.ladder
-	if w.carried != nil || w.state.Final() {
-		return
-	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	w.carried = cancel
-	by, wait := w.by, w.pause
-	l.work.Go(func() {
-		defer cancel()
-		for ; link.Pause(ctx, link.Vary(wait, l.Random("circuit"))); wait = link.Longer(wait) {
-			began := time.Now()
-			found, err := l.circuit(ctx, w, by, &ahead)
-			if ctx.Err() != nil {
-				break
-			}
-			l.tell(Trial{Peer: w.peer, Rung: Relayed, Took: time.Since(began), Err: err})
-			if err == nil {
-				l.took(w, Path{w.peer, Relayed, found})
-				break
-			}
-			if no := new(client.RefusedError); errors.As(err, &no) {
-				if no.Retry == 0 {
-					break
-				}
-				wait = max(wait, no.Retry)
-			}
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if ctx.Err() == nil {
-			w.carried = nil
-		}
-	})
+// abandon closes the link that is used, and over which nothing comes any more.
+func (w *way) abandon() {
+	quiet := w.best.Link
+	w.lose(w.best)
+	quiet.Spoil() // so that the system forgets it at once, and the same two addresses may be tried
+	w.ladder.work.Go(func() { _ = quiet.Close() })
 }
 
 // The actions of the machine.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
@@ -25,6 +26,7 @@ type pulse struct {
 	missed  int           // periods of silence
 	taken   uint64        // octets that the far side had taken at the latest look
 	owes    bool          // and there were some that it had not
+	part    time.Duration // from opened to when the message began to come that has not come whole, or to our latest sign of life since; 0 for none
 }
 
 func (p *pulse) open(c *carrier, w *writer) {
@@ -98,6 +100,20 @@ func (p *pulse) pong(data []byte) error {
 		return p.rearm()
 	}
 	return nil
+}
+
+// partly notes whether a message has come in part. While it does the far side hears from us,
+// which may wait for nothing but that we have all of it.
+func (p *pulse) partly(is bool) {
+	switch now := time.Since(p.opened); {
+	case !is:
+		p.part = 0
+	case p.part == 0:
+		p.part = now
+	case now-p.part >= oncelink.MaxPart*time.Millisecond && p.remote.Minor > 0:
+		p.part = now
+		p.writer.command(zmtp.Ping, []byte{0, 0})
+	}
 }
 
 // rearm has reading interrupted one period after the far side was last heard.

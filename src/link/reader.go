@@ -163,6 +163,9 @@ func (i *reader) cycle(deliver func(*Batch) error) error {
 			return err
 		}
 		if i.stranger == stranger || i.in == nil {
+			if broken == nil && !i.stranger {
+				i.pulse.partly(i.in != nil && len(i.in.in.b) > 0)
+			}
 			return broken
 		}
 		// Deliver has called Widen: other limits hold for what is left.

@@ -25,6 +25,10 @@ const gather = 32 << 10
 // larger is encrypted alone.
 const coverSize = 128 << 10
 
+// seenSize is how many octets are written at a time where the operating system does not tell
+// what arrives: that they were is a sign of life, which is not to take long on a slow way.
+const seenSize = 16 << 10
+
 // writer is the sending half of a link: it writes what the link itself has to say, and what
 // is in the outbox that is attached to it. All but the first three is guarded by the lock
 // of that outbox; see lock.
@@ -321,7 +325,7 @@ func (w *writer) send(j *job) (err error) {
 // system does not tell what arrives, it does so in portions, so that a large message is
 // seen to make its way. A connection with a ZMTP of its own gets whole messages.
 func (w *writer) sendAll(j *job, b []byte, more int) error {
-	portion := coverSize
+	portion := seenSize
 	if _, own := w.conn.(Shaker); own || w.raw != nil && arrivalsKnown {
 		portion = len(b)
 	}

@@ -28,6 +28,7 @@ const hostOfServer = "10.0.9.9"
 type rendezvousScene struct {
 	*lan
 	own    *identity.Identity
+	at     string // the host of the server
 	server *server.Server
 }
 
@@ -43,11 +44,15 @@ func newRendezvous(t *testing.T) *rendezvousScene {
 }
 
 // run starts the server, again if it has run.
-func (s *rendezvousScene) run() {
+func (s *rendezvousScene) run() { s.serve(hostOfServer, true) }
+
+// serve starts the server on a host, which lends circuits or not.
+func (s *rendezvousScene) serve(host string, lends bool) {
 	s.t.Helper()
-	at := s.memory.Host(hostOfServer)
+	s.at = host
+	at := s.memory.Host(host)
 	one, err := server.New(server.Config{Identity: s.own, Transport: at, Log: slog.New(slog.DiscardHandler)}, server.Policy{
-		MaxPeers: 100, AcceptRate: 100, Burst: 100, PerAddress: 100, Requests: 100, Relays: true,
+		MaxPeers: 100, AcceptRate: 100, Burst: 100, PerAddress: 100, Requests: 100, Relays: lends,
 		Circuits: lend.Limits{Circuits: 100, PerID: 100, PerAddress: 100, Rate: 1 << 30, TotalRate: 1 << 30},
 	})
 	if err != nil {
@@ -64,7 +69,7 @@ func (s *rendezvousScene) run() {
 // found has a node be found by the server.
 func (s *rendezvousScene) found(n *Node) {
 	a := rendezvous.Address{
-		Hosts: []string{fmt.Sprintf("%s:%d", hostOfServer, rendezvous.Port)},
+		Hosts: []string{fmt.Sprintf("%s:%d", s.at, rendezvous.Port)},
 		Key:   [32]byte(s.own.Transport().PublicKey().Bytes()), Secret: rendezvous.Secret{1, 31: 2},
 	}
 	if err := n.SetServer(a.String()); err != nil {
@@ -169,7 +174,7 @@ func TestKnown(t *testing.T) {
 		}
 		s.memory.Crash(ben.host)
 		began := time.Now()
-		ana.wants("enter ben", "suspect ben", "exit ben expired")
+		ana.wants("enter ben", "suspect ben", "exit ben network")
 		if err := ana.Whisper(t.Context(), ben.UUID(), text("hi")); !errors.Is(err, api.ErrNoPeer) || time.Since(began) > 2*time.Minute {
 			t.Errorf("to one who has gone: %v after %v", err, time.Since(began))
 		}
@@ -244,7 +249,7 @@ func TestAway(t *testing.T) {
 		ana.must(ana.Flush(t.Context()))
 		for _, d := range []time.Duration{6 * time.Minute, time.Minute} {
 			away(d)
-			ana.wants("suspect ben", "exit ben expired")
+			ana.wants("suspect ben", "exit ben network")
 			got := ana.after(time.Minute)
 			for strings.HasPrefix(got, "unreachable a server tells of it") {
 				got = ana.after(time.Minute)
@@ -354,6 +359,34 @@ func TestTwinsBeyond(t *testing.T) {
 		twin := s.node("twin", s.found, alone, one)
 		defer twin.Stop()
 		time.Sleep(time.Minute)
+		for _, a := range []struct{ self, other *actor }{{ana, twin}, {twin, ana}} {
+			if got, _ := a.self.twins(); len(got) != 1 || !strings.HasPrefix(got[0], "tcp://"+a.other.host+":") {
+				t.Errorf("%s has heard of the twins %q", a.self.Name(), got)
+			}
+		}
+	})
+}
+
+// TestTwinComesBack has a node be cut off from its server while another starts with its identity:
+// when it is back, each is told of the other.
+func TestTwinComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newRendezvous(t)
+		defer func() { s.server.Close() }()
+		one := copies(t)
+		ana := s.node("ana", s.found, alone, one)
+		defer ana.Stop()
+		ana.idle(time.Minute)
+		s.memory.Divide([]string{ana.host}, []string{hostOfServer})
+		time.Sleep(5 * time.Minute) // so that it is forgotten
+		twin := s.node("twin", s.found, alone, one)
+		defer twin.Stop()
+		time.Sleep(time.Minute)
+		if got, _ := twin.twins(); len(got) > 0 {
+			t.Errorf("there is none yet, and %q are told of", got)
+		}
+		s.memory.Divide()
+		time.Sleep(3 * time.Minute)
 		for _, a := range []struct{ self, other *actor }{{ana, twin}, {twin, ana}} {
 			if got, _ := a.self.twins(); len(got) != 1 || !strings.HasPrefix(got[0], "tcp://"+a.other.host+":") {
 				t.Errorf("%s has heard of the twins %q", a.self.Name(), got)

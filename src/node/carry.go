@@ -7,6 +7,8 @@ func (l *loop) carryOut(out zre.Output) {
 	switch out := out.(type) {
 	case zre.Connect:
 		l.call(out.Peer, out.Endpoints, out.Urgent)
+	case zre.Doubt:
+		l.wan.Doubt(out.Peer)
 	case zre.Withdraw:
 		l.withdraw(out.Peer)
 		l.unmeet(out.Peer)

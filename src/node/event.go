@@ -107,7 +107,7 @@ func (l *loop) signs(id uuid.UUID) (s zre.Signs) {
 	}
 	if out := p.ours; out != nil {
 		s.Took, s.Owes = out.Signs()
-		s.Unsure = out.Unsure()
+		s.Unsure, s.Busy = out.Unsure(), out.Busy()
 	}
 	return s
 }

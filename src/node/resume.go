@@ -157,6 +157,7 @@ func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 		l.joined(t, r)
 	}
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
+	r.link.Widen()  // the peer may have greeted us over another
 	l.takenBy(t, r) // who begins knows us
 	if offered && t.over != r && l.chooses(t) {
 		l.use(t, r)

@@ -1,7 +1,9 @@
 package wan
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -70,38 +72,52 @@ func (g guide) ask(ctx context.Context, peer uuid.UUID, hasty bool) (*client.Mee
 	return by.Introduce(ctx, peer)
 }
 
-// Circuit asks a server for a circuit.
+// Circuit asks one server after the other for a circuit, those first that are there and lend
+// some. If none does, the error is of one that may do so later, if there is any.
 func (g guide) Circuit(ctx context.Context, peer uuid.UUID, passed, ahead []byte) (*client.Circuit, error) {
-	by := g.tells(peer)
-	if by == nil {
-		return nil, client.ErrAway
+	why := error(nil)
+	for _, by := range g.tellers(peer) {
+		c, err := by.Circuit(ctx, peer, passed, ahead)
+		if err == nil {
+			return c, nil
+		}
+		if why == nil || client.Away(err) && !client.Away(why) {
+			why = err
+		}
 	}
-	return by.Circuit(ctx, peer, passed, ahead)
+	return nil, cmp.Or(why, client.ErrAway)
 }
 
 // Told tells whether a server tells of a peer.
 func (a *Access) Told(peer uuid.UUID) bool { return a != nil && a.tells(peer) != nil }
 
-// tells returns a client whose server tells of a peer, nil for none. One that is there comes
-// first, and of those one that lends circuits.
-func (a *Access) tells(peer uuid.UUID) (by *client.Client) {
-	best := -1
+// tells returns the first of those whose servers tell of a peer, nil for none.
+func (a *Access) tells(peer uuid.UUID) *client.Client {
+	if list := a.tellers(peer); len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// tellers returns the clients whose servers tell of a peer. Those that are there come first,
+// and of those the ones that lend circuits.
+func (a *Access) tellers(peer uuid.UUID) (list []*client.Client) {
+	worth := map[*client.Client]int{}
 	for _, c := range a.clients {
 		if c.Peer(peer) == nil {
 			continue
 		}
-		state, worth := c.State(), 0
+		state := c.State()
 		if state.Trouble == "" {
-			worth = 2
+			worth[c] = 2
 		}
 		if state.Relays {
-			worth++
+			worth[c]++
 		}
-		if worth > best {
-			by, best = c, worth
-		}
+		list = append(list, c)
 	}
-	return by
+	slices.SortStableFunc(list, func(a, b *client.Client) int { return worth[b] - worth[a] })
+	return list
 }
 
 // networks returns the numbers of the networks that the node is in.

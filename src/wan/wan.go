@@ -98,6 +98,7 @@ type Access struct {
 	changed  chan struct{} // something is to be told to the servers
 	moved    chan struct{} // the host's network has changed
 	turned   chan struct{} // a server answers, or does not
+	doubts   chan struct{} // servers may not be there any more
 
 	mu    sync.Mutex // guards what follows; nothing else is locked under it
 	what  Description
@@ -113,7 +114,7 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		return nil, err
 	}
 	a := &Access{
-		Config: c, listener: listener, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), turned: make(chan struct{}, 1), waits: map[uuid.UUID]chan ladder.Path{},
+		Config: c, listener: listener, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), turned: make(chan struct{}, 1), doubts: make(chan struct{}, 1), waits: map[uuid.UUID]chan ladder.Path{},
 		paths: map[*link.Link]ladder.Path{}, tried: map[uuid.UUID][]ladder.Trial{},
 		at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port(), Here: c.Here},
 	}
@@ -278,6 +279,12 @@ func (a *Access) follow(ctx context.Context) {
 		select {
 		case <-a.turned:
 			away = a.stand(away)
+			a.ladder.Hasten()
+			continue
+		case <-a.doubts:
+			for _, c := range a.clients {
+				c.Doubt()
+			}
 			continue
 		case <-again.C:
 		case <-a.moved:

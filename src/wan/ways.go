@@ -120,7 +120,7 @@ func (a *Access) Lost(l *link.Link) {
 		return
 	}
 	if a.ladder.Lost(path); path.Rung == ladder.Relayed {
-		signal(a.changed) // what has ended it may have ended the conversations with servers, too
+		signal(a.doubts) // what has ended it may have ended the conversations with servers, too
 	}
 }
 
@@ -129,6 +129,14 @@ func (a *Access) Rung(l *link.Link) ladder.Rung {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.paths[l].Rung
+}
+
+// Doubt says that a peer gives no sign of life: see [ladder.Ladder.Doubt]. What has forgotten a
+// link to it may have forgotten the connections to servers, too.
+func (a *Access) Doubt(peer uuid.UUID) {
+	if a != nil && a.ladder.Doubt(peer) {
+		signal(a.doubts)
+	}
 }
 
 // LetGo says that the node wants no way to a peer any more. Links stay as they are.

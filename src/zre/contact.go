@@ -35,7 +35,7 @@ type contact struct {
 
 // schedule puts the peer's timer where it belongs.
 func (c *contact) schedule() {
-	c.pulse.timer.early = c.state == peermachine.StateReady && c.greetings.due.IsZero() && !c.pulse.stalls
+	c.pulse.timer.early = c.state == peermachine.StateReady && c.greetings.due.IsZero() && !c.pulse.stalls && !(c.pulse.beyond && c.pulse.busy)
 	c.timers.set(&c.pulse.timer, c.next())
 }
 

@@ -310,6 +310,10 @@ func (p *peer) due() {
 	case p.present() && !p.state.IsSevered() && p.alive():
 	case stalled && p.next().After(p.now): // our application takes again what the peer says
 		p.schedule()
+	case !p.pulse.seeks(p.state, &p.config).IsZero():
+		p.pulse.sought = true
+		p.emit(Doubt{p.id})
+		p.schedule()
 	default:
 		was := p.state
 		if p.fire(peermachine.EventTimeout); was == peermachine.StateProbing && p.state == peermachine.StateSuspect {
@@ -342,6 +346,7 @@ func (p *peer) suspected() {
 	s := p.config.Signs(p.id)
 	switch rival := p.rival(); {
 	case p.line.both:
+		p.emit(Doubt{p.id})
 		p.Dial()
 	case rival != nil && !p.line.shown:
 		p.yield(rival)

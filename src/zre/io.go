@@ -24,6 +24,7 @@ type Signs struct {
 	Took    bool      // it has taken octets from our connection since it was last asked for
 	Owes    bool      // it has yet to take some
 	Unsure  bool      // content was sent, and no PING after it
+	Busy    bool      // in a channel: content was said since it was last asked for, or is yet to be acknowledged
 }
 
 // The inputs: what happened to the node.
@@ -162,6 +163,9 @@ type (
 	}
 	// Withdraw ends the attempt to connect to a peer, if there is one.
 	Withdraw struct{ Peer uuid.UUID }
+	// Doubt says that a peer gives no sign of life: a link to it over which nothing comes is of
+	// no use.
+	Doubt struct{ Peer uuid.UUID }
 	// Disconnect asks that our connection to a peer be ended when what is queued
 	// for it has gone out.
 	Disconnect struct{ Link LinkID }
@@ -236,6 +240,7 @@ type (
 
 func (Connect) isOutput()     {}
 func (Withdraw) isOutput()    {}
+func (Doubt) isOutput()       {}
 func (Disconnect) isOutput()  {}
 func (Send) isOutput()        {}
 func (Admit) isOutput()       {}

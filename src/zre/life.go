@@ -40,6 +40,7 @@ func (p *peer) fire(e peermachine.Event) {
 		if next.Timeout() != p.state.Timeout() || !p.present() { // else the clock goes on
 			p.pulse.since = p.now
 		}
+		p.pulse.sought = false
 		if p.state = next; next.Final() {
 			p.end()
 		}

@@ -12,6 +12,8 @@ type pulse struct {
 	since     time.Time // of the present state
 	entered   time.Time // when the peer was present first
 	beyond    bool      // it is met by servers
+	busy      bool      // when last looked one of us was saying something to the other
+	sought    bool      // another way was looked for since it was asked for a sign of life
 	heard     time.Time // the latest sign of life that we know of
 	took      time.Time // when it was last found to have taken what we sent
 	sightedAt time.Time // the latest
@@ -33,7 +35,7 @@ func (p *pulse) hears(s Signs, now time.Time, config *Config) bool {
 	if s.Waiting || s.Took || s.Owes && p.sightedAt.After(p.since) && now.Sub(p.took) < config.Silent {
 		heard = now
 	}
-	p.stalls = s.Waiting
+	p.stalls, p.busy = s.Waiting, s.Busy || s.Heard.After(p.heard)
 	if !heard.After(p.heard) {
 		return false
 	}
@@ -49,6 +51,20 @@ func (p *pulse) expired(config *Config) time.Duration {
 	return max(config.Expired, min(config.Away, p.since.Sub(p.entered)))
 }
 
+// hasty is how long a peer beyond the LAN may be quiet that we are talking with, until it is
+// asked for a sign of life.
+func (c *Config) hasty() time.Duration { return c.Evasive / 4 }
+
+// seeks returns when the way to a peer beyond the LAN is doubted that was asked for a sign of
+// life and has given none: what lies between may have forgotten it, and nobody told. It is
+// zero for never.
+func (p *pulse) seeks(state peermachine.State, config *Config) (at time.Time) {
+	if state == peermachine.StateProbing && p.beyond && !p.sought {
+		at = p.since.Add(config.Evasive / 2)
+	}
+	return at
+}
+
 // due returns when a state's time is over, or zero if it has no end. Each time-out but
 // the first runs from the entry of its state, so that a node that slept asks before it
 // suspects and suspects before it gives up. Only one of two nodes, the first, asks the
@@ -59,11 +75,17 @@ func (p *pulse) due(state peermachine.State, first bool, config *Config) (at tim
 		at = p.since.Add(config.Greeting)
 	case peermachine.TimeoutEvasive:
 		at = p.heard.Add(config.Evasive + config.slack())
-		if !first {
+		switch {
+		case p.beyond && p.busy:
+			at = p.heard.Add(config.hasty())
+		case !first:
 			at = at.Add(config.slack())
 		}
 	case peermachine.TimeoutSilent:
 		at = p.since.Add(config.Silent - config.Evasive)
+		if seeks := p.seeks(state, config); !seeks.IsZero() && seeks.Before(at) {
+			at = seeks
+		}
 	case peermachine.TimeoutExpired:
 		at = p.since.Add(p.expired(config) - config.Silent)
 	}

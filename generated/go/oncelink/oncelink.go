@@ -41,6 +41,11 @@ const (
 	MaxUseMac    = 16
 )
 
+// Limits of what the messages say together.
+const (
+	MaxPart = 1000 // milliseconds from one PING of ZMTP to the next of who receives a message that comes in part: it is acknowledged when it is whole, and until then nothing else tells that it arrives
+)
+
 // ID tells the messages apart.
 type ID uint8
 

@@ -131,7 +131,8 @@ const (
 	MaxLife         = 7200   // seconds for which a record is valid
 	MaxLease        = 90000  // milliseconds from the last PUBLISH or RENEW until a node is gone
 	MaxTurn         = 45000  // milliseconds from when a connection stands until it is its turn: until then the server answers the HELLO of CURVE with nothing, and what has greeted is waited for
-	MaxCall         = 5000   // milliseconds after which a server counts as lost that has not answered what it answers by itself: a connection may be forgotten on the way, and nobody told
+	MaxCall         = 3000   // milliseconds after which a server counts as lost that has not answered what it answers by itself: a connection may be forgotten on the way, and nobody told
+	MaxQuiet        = 3000   // milliseconds after which a link over which nothing comes counts as lost to a node that looks for its peer: what lies between may have forgotten it, and nobody told
 	MaxGather       = 100    // milliseconds for which changes are gathered before watchers are told
 	MaxHops         = 8      // relays that a circuit goes through
 	MaxDialsAddress = 8      // dials of one address in a minute on the word of servers, for all peers together

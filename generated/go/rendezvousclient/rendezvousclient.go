@@ -29,6 +29,9 @@ const (
 	StateAuthenticating
 	// The node has said what there is to know of it.
 	StatePublishing
+	// A node with the same identity that has started later is there. It is
+	// told of this one.
+	StateOutshone
 	// The node is there, and others can find it.
 	StatePresent
 	// The node has said that it is still there.
@@ -41,6 +44,7 @@ var stateNames = [...]string{
 	StateLinked:         "linked",
 	StateAuthenticating: "authenticating",
 	StatePublishing:     "publishing",
+	StateOutshone:       "outshone",
 	StatePresent:        "present",
 	StateRenewing:       "renewing",
 	StateClosed:         "closed",
@@ -57,12 +61,12 @@ func (s State) Final() bool {
 // IsConversing tells whether this is so: the server answers, and tells of
 // others.
 func (s State) IsConversing() bool {
-	return s == StatePublishing || s == StatePresent || s == StateRenewing
+	return s == StatePublishing || s == StateOutshone || s == StatePresent || s == StateRenewing
 }
 
 // IsExternal tells whether this is so: the server may speak.
 func (s State) IsExternal() bool {
-	return s == StateLinked || s == StateAuthenticating || s == StatePublishing || s == StatePresent || s == StateRenewing
+	return s == StateLinked || s == StateAuthenticating || s == StatePublishing || s == StateOutshone || s == StatePresent || s == StateRenewing
 }
 
 // Event is something that happens to a machine.
@@ -77,7 +81,9 @@ const (
 	EventIntroduction
 	EventTicket
 	EventLeave
+	EventTwin
 	EventRenew
+	EventTold
 	EventTimeout
 	EventNope
 	EventStop
@@ -93,7 +99,9 @@ var eventNames = [...]string{
 	EventIntroduction: "introduction",
 	EventTicket:       "ticket",
 	EventLeave:        "leave",
+	EventTwin:         "twin",
 	EventRenew:        "renew",
+	EventTold:         "told",
 	EventTimeout:      "timeout",
 	EventNope:         "nope",
 	EventStop:         "stop",
@@ -151,6 +159,8 @@ func (s State) Timeout() Timeout {
 		return TimeoutAnswer
 	case StatePublishing:
 		return TimeoutAnswer
+	case StateOutshone:
+		return TimeoutAnswer
 	case StatePresent:
 		return TimeoutRenew
 	case StateRenewing:
@@ -180,15 +190,17 @@ type Actions interface {
 	SendStop()
 	// Found: publishing.ok, renewing.ok.
 	Found()
+	// NoteRefusal: publishing.twin, external.nope.
+	NoteRefusal()
+	// TellTwin: publishing.twin.
+	TellTwin()
 	// PutOff: publishing.renew, renewing.renew.
 	PutOff()
+	// HangUp: outshone.told, external.nope, external.stop, external.leave,
+	// external.timeout, external.violation, external.*.
+	HangUp()
 	// SendRenew: present.timeout.
 	SendRenew()
-	// NoteRefusal: external.nope.
-	NoteRefusal()
-	// HangUp: external.nope, external.stop, external.leave, external.timeout,
-	// external.violation, external.*.
-	HangUp()
 	// NoteStop: external.stop.
 	NoteStop()
 }
@@ -204,6 +216,8 @@ func Step(s State, e Event, do Actions) (next State, ok bool) {
 		return stepAuthenticating(e, do)
 	case StatePublishing:
 		return stepPublishing(e, do)
+	case StateOutshone:
+		return stepOutshone(e, do)
 	case StatePresent:
 		return stepPresent(e, do)
 	case StateRenewing:
@@ -301,6 +315,11 @@ func stepPublishing(e Event, do Actions) (State, bool) {
 		// Others are told.
 		do.Found()
 		return StatePresent, true
+	case EventTwin:
+		// They are told of another node with the same identity.
+		do.NoteRefusal()
+		do.TellTwin()
+		return StateOutshone, true
 	case EventRenew:
 		// There is something newer to say, after this.
 		do.PutOff()
@@ -335,6 +354,62 @@ func stepPublishing(e Event, do Actions) (State, bool) {
 		do.NoteStop()
 		do.HangUp()
 		return StateClosed, true
+	case EventTimeout:
+		// The server is silent.
+		do.HangUp()
+		return StateClosed, true
+	case EventLost:
+		// The connection is gone.
+		return StateClosed, true
+	case EventViolation:
+		// The server has said what no server says.
+		do.HangUp()
+		return StateClosed, true
+	}
+	// All other words are out of turn.
+	do.HangUp()
+	return StateClosed, true
+}
+
+func stepOutshone(e Event, do Actions) (State, bool) {
+	switch e {
+	case EventTold:
+		// It was, or cannot be.
+		do.HangUp()
+		return StateClosed, true
+	case EventAnswer:
+		// It answers a request.
+		do.Settle()
+		return StateOutshone, true
+	case EventDelta:
+		// Others have come, gone or changed.
+		do.TakeDelta()
+		return StateOutshone, true
+	case EventIntroduction:
+		// Somebody would meet.
+		do.Meet()
+		return StateOutshone, true
+	case EventTicket:
+		// Somebody has asked for a circuit.
+		do.TakeTicket()
+		return StateOutshone, true
+	case EventLeave:
+		// The node stops.
+		do.SendStop()
+		return StateClosed, true
+	case EventNope:
+		// The server does not do what the conversation cannot do without.
+		do.NoteRefusal()
+		do.HangUp()
+		return StateClosed, true
+	case EventStop:
+		// The server is about to end.
+		do.NoteStop()
+		do.HangUp()
+		return StateClosed, true
+	case EventRenew:
+		// What there is to say will be said when the node publishes.
+		return StateOutshone, true
 	case EventTimeout:
 		// The server is silent.
 		do.HangUp()
@@ -475,7 +550,9 @@ var eventsByName = map[string]Event{
 	"introduction": EventIntroduction,
 	"ticket":       EventTicket,
 	"leave":        EventLeave,
+	"twin":         EventTwin,
 	"renew":        EventRenew,
+	"told":         EventTold,
 	"timeout":      EventTimeout,
 	"nope":         EventNope,
 	"stop":         EventStop,

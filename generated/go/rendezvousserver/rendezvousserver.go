@@ -112,6 +112,7 @@ const (
 	ReasonStale                         // the server has a newer record, or the record expires too late or too soon
 	ReasonUnanswered                    // the peer has not answered
 	ReasonUnwilling                     // the peer would not meet
+	ReasonTwin                          // a node with the same identity that has started later is there
 )
 
 var reasonNames = [...]string{
@@ -133,6 +134,7 @@ var reasonNames = [...]string{
 	ReasonStale:       "stale",
 	ReasonUnanswered:  "unanswered",
 	ReasonUnwilling:   "unwilling",
+	ReasonTwin:        "twin",
 }
 
 // String returns the reason's name, which is empty for none.

@@ -38,31 +38,50 @@ func (c *Client) String() string { return "rendezvous" }
 // Run implements [sight.Source]: it stays with the server until ctx ends.
 func (c *Client) Run(ctx context.Context, _ sight.Announcement, sighted func([]sight.Sighting)) error {
 	c.see = sighted
-	var backoff time.Duration
+	since := time.Now() // there is no server, or it was not of use for long
 	for n := 0; ; n++ {
 		// Full jitter, so that those who lost a server together come back apart.
-		wait := time.Duration(c.Random("backoff") * float64(backoff))
+		wait := time.Duration(c.Random("backoff") * float64(backoff(n, time.Since(since))))
 		c.mu.Lock()
 		wait, c.retry = wait+c.retry, 0
 		c.mu.Unlock()
 		if c.pause(ctx, wait) {
-			backoff = firstBackoff
+			since = time.Now()
 		}
 		if ctx.Err() != nil {
 			break
 		}
-		began := time.Now()
 		c.fail(c.try(ctx, &c.Address, n))
+		stood := c.stood()
 		c.shelter(ctx, n)
 		if ctx.Err() != nil {
 			break
 		}
-		if backoff = min(2*max(backoff, firstBackoff/2), maxBackoff); time.Since(began) > maxBackoff {
-			backoff = firstBackoff
+		if away := time.Since(since) - stood; stood > max(enough, min(away, maxBackoff)) {
+			since = time.Now()
 		}
 	}
 	c.work.Wait()
 	return nil
+}
+
+// backoff returns how long to wait at most after so many tries, since the first of which it is
+// so long: about as long as the server is away already.
+func backoff(tries int, away time.Duration) time.Duration {
+	if tries == 0 {
+		return 0
+	}
+	return min(max(away, firstBackoff), maxBackoff)
+}
+
+// stood returns for how long the server was of use in a conversation that has just ended.
+func (c *Client) stood() (stood time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.found.IsZero() {
+		stood = time.Since(c.found)
+	}
+	return stood
 }
 
 // pause waits for so long, or until ctx ends or the host's network has changed, and tells
@@ -85,7 +104,7 @@ func (c *Client) try(ctx context.Context, to *rendezvous.Address, n int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.mu.Lock()
-	c.abandon = func() { cancel(errMoved) }
+	c.abandon, c.found = func() { cancel(errMoved) }, time.Time{}
 	c.mu.Unlock()
 	err := c.connect(ctx, to, n)
 	if context.Cause(ctx) == errMoved {
@@ -183,6 +202,26 @@ func (c *Client) turn() {
 	if c.Turned != nil {
 		c.Turned()
 	}
+}
+
+// Doubt has the server be asked for something, so that a conversation ends that it is not in
+// any more.
+func (c *Client) Doubt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.session
+	if s == nil || s.doubted {
+		return
+	}
+	s.doubted = true
+	own := c.Identity.UUID()
+	s.work.Go(func() {
+		_, _, err := c.call(context.Background(), &oncemsg.GetEndpoints{Ids: own[:]}) // which ends by itself
+		c.Log.Debug("a server was asked for a sign of life", "server", s.at, "error", err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.doubted = false
+	})
 }
 
 // Renew implements [sight.Source]: what there is to say of the node, or whom it watches, has

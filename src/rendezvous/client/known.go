@@ -10,6 +10,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	"github.com/sjohnr/at-once/generated/go/oncerecord"
+	machine "github.com/sjohnr/at-once/generated/go/rendezvousclient"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/sight"
@@ -148,7 +149,11 @@ func (s *session) TakeDelta() {
 			s.sights = append(s.sights, p.sightings(s.observed)...)
 		case p.Record.Incarnation > s.published.incarnation:
 			s.twin(p.Seen)
-			s.work.Go(s.tellTwin)
+			s.work.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), machine.DefaultAnswer)
+				defer cancel()
+				s.tellTwin(ctx)
+			})
 		}
 	}
 	if k.cursor = m.Cursor; m.More == 0 && k.anew != nil {
@@ -223,6 +228,11 @@ func (c *Client) Look(ctx context.Context, peer uuid.UUID) (*Peer, error) {
 	if p := c.Peer(peer); p != nil {
 		return p, nil
 	}
+	return c.lookUp(ctx, peer)
+}
+
+// lookUp returns what the server has of a peer now.
+func (c *Client) lookUp(ctx context.Context, peer uuid.UUID) (*Peer, error) {
 	s, m, err := c.call(ctx, &oncemsg.GetEndpoints{Ids: peer[:]})
 	if err != nil {
 		return nil, err

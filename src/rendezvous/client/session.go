@@ -139,6 +139,8 @@ func (s *session) check(number uint32, m oncemsg.Message) (machine.Event, error)
 			return machine.EventAnswer, nil
 		case number != s.step && number != 0:
 			return machine.EventAnswer, nil
+		case no && nope.Code == uint8(serving.ReasonTwin) && s.state == machine.StatePublishing:
+			return machine.EventTwin, nil
 		case no:
 			return machine.EventNope, nil
 		}
@@ -248,7 +250,7 @@ func (s *session) note() {
 func (s *session) Found() {
 	s.note()
 	if s.trouble != "" {
-		s.trouble, s.away, s.refused = "", false, nil
+		s.trouble, s.away, s.refused, s.found = "", false, nil, time.Now()
 		s.turn()
 	}
 	if s.at == &s.Address {

@@ -115,6 +115,8 @@ type Client struct {
 	aheads    aheads
 	abandon   func() // ends the attempt to connect; nil before the first
 	server    uuid.UUID
+	outshone  time.Time     // when a twin was told last that has started later
+	found     time.Time     // since when the latest session is of use; zero for none
 	trouble   string        // why there is no session; nothing if there is
 	away      bool          // the latest attempt has failed
 	refused   *RefusedError // by which it has; nil if that was not it
@@ -148,6 +150,7 @@ type session struct {
 	challenge *oncemsg.Challenge
 	entries   []*Peer // of a DELTA, that were found to be right
 	putOff    bool
+	doubted   bool // it is asked for a sign of life
 	fault     error
 	watched   string // the tags of the latest WATCH
 	told      *identity.Card

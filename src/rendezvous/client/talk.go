@@ -13,10 +13,13 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous"
 )
 
-// maxBackoff is the longest that a client waits after something that has failed.
+// maxBackoff is the longest that a client waits after something that has failed. It begins
+// anew with firstBackoff after a conversation that was of use for long enough, and for longer
+// than there was none before: a server that fails again and again is left alone ever longer.
 const (
 	firstBackoff = 500 * time.Millisecond
 	maxBackoff   = time.Minute
+	enough       = 5 * time.Second
 )
 
 // waits is how long the machine waits in a state.

@@ -22,7 +22,7 @@ import (
 func (c *session) other(id uuid.UUID) (*session, *refusal) {
 	p := c.server.peers[peerKey{c.network, id}]
 	switch {
-	case c.peer == nil:
+	case c.peer == nil && id != c.id:
 		return nil, refuse(serving.ReasonTurn, "publish first")
 	case p == nil || len(p.sessions) == 0 || p.sessions[len(p.sessions)-1] == c:
 		return nil, refuse(serving.ReasonUnknown, "no such node is there")
@@ -43,7 +43,11 @@ func (c *session) introduce(m *oncemsg.Introduce) *refusal {
 	for s.last++; s.last == 0 || s.meetings[s.last] != nil; s.last++ {
 	}
 	i := &meeting{server: s, number: s.last, asks: c, call: c.number, asked: asked, until: time.Now().Add(machine.DefaultAnswer)}
-	if !asked.say(i.number, &oncemsg.Introduction{Peer: c.id, Seen: c.peer.addresses(c), Meeting: m.Meeting}) {
+	seen := []string{c.at.String()}
+	if c.peer != nil {
+		seen = c.peer.addresses(c)
+	}
+	if !asked.say(i.number, &oncemsg.Introduction{Peer: c.id, Seen: seen, Meeting: m.Meeting}) {
 		return refuse(serving.ReasonBusy, "the node takes no more now").after(time.Second)
 	}
 	c.asks++

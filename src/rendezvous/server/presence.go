@@ -76,8 +76,10 @@ func (c *session) publish(m *published) *refusal {
 	newer := m.record.Newer(p.record)
 	elsewhere := slices.ContainsFunc(p.sessions, func(other *session) bool { return other != c })
 	switch old := !newer && (m.record.Incarnation != p.record.Incarnation || m.record.Serial != p.record.Serial); {
+	case old && m.record.Incarnation != p.record.Incarnation && elsewhere:
+		return refuse(serving.ReasonTwin, "a node with this identity that has started later is there")
 	case old && m.record.Incarnation != p.record.Incarnation:
-		return refuse(serving.ReasonStale, "a node with this identity that has started later is there, or was of late")
+		return refuse(serving.ReasonStale, "a node with this identity that has started later was there of late")
 	case old && !elsewhere:
 		return refuse(serving.ReasonStale, "there is a newer record of the node")
 	case old: // it has come by another connection, and stays
