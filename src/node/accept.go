@@ -68,7 +68,7 @@ func (r *receiver) receive(conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	config := r.linkConfig(zmtp.Router)
-	config.Refused = r.refused
+	config.Refused, config.Held = r.refused, !r.beyond
 	r.guard.Freshen()
 	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.beyond, r.refuseFrom), r.guard.Introduction(r.beyond)
 	var err error

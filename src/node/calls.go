@@ -208,6 +208,8 @@ func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces
 	return func() {
 		if wanted {
 			_ = r.serve()
+		} else {
+			k.Release() // the peer's handshake has not failed
 		}
 		_ = k.Close()
 		if r.beyond {
@@ -268,7 +270,7 @@ func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Lin
 		return c.reach(ctx)
 	}
 	config := c.linkConfig(zmtp.Dealer)
-	config.Refused = c.refused
+	config.Refused, config.Held = c.refused, true
 	if config.Curve, err = c.guard.CurveTo(c.to, endpoint.KeyOf(), c.refuseFrom); err != nil {
 		return nil, err
 	}
