@@ -24,8 +24,11 @@ func (l acceptor) accept(listener net.Listener) {
 			known()
 			return
 		}
-		r := newReceiver(l.loop)
-		r.visit, r.known = visit, known
+		r, over := newReceiver(l.loop), l.dialer.Knock()
+		r.visit, r.known = visit, func() {
+			over(r.in.badge != nil)
+			known()
+		}
 		l.work.Go(func() { r.receive(conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {

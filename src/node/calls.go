@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ func (l *loop) call(id uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 		return
 	}
 	c := &caller{loop: l, to: id, attempt: dial.NewAttempt(l.ctx, id.String())}
+	c.attempt.Second = l.expects(id) && !slices.ContainsFunc(endpoints, sight.Endpoint.Met)
 	c.attempt.Try(endpoints, urgent)
 	if last := p.ours; last != nil { // the connection that stood was lost
 		if c.attempt.Wait = l.again(p); c.attempt.Wait >= turnedAway {
