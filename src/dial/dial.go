@@ -8,6 +8,7 @@ package dial
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,12 +33,14 @@ type Dialer struct {
 	random func(whom string) float64
 	lines  lines
 	slots  chan struct{} // holds a token for each attempt to connect to who is only sighted
+	second chan struct{} // holds a token while it is not the turn of the next of those that come second
+	door   door
 }
 
 // NewDialer returns a dialer whose waits vary by chance: random is at least 0, and less than
 // 1, for whom an attempt is to reach.
 func NewDialer(random func(whom string) float64) *Dialer {
-	return &Dialer{random: random, lines: lines{at: map[string]chan struct{}{}}, slots: make(chan struct{}, Most)}
+	return &Dialer{random: random, lines: lines{at: map[string]chan struct{}{}}, slots: make(chan struct{}, Most), second: make(chan struct{}, 1)}
 }
 
 // Leave says that a link to an endpoint has ended: another may be made. It is called once
@@ -51,18 +54,23 @@ type Open func(ctx context.Context, endpoint sight.Endpoint) (*link.Link, error)
 // Attempt is an attempt to connect to a peer. Its methods but Run belong to one goroutine.
 type Attempt struct {
 	Wait time.Duration // before the first try; set before Run
+	// Second says that the peer dials us, too, if it has sighted us, and that its connection is
+	// the one that stays: while it is only sighted, those who may be the peer and have connected
+	// to us come first. It is set before Run.
+	Second bool
 
 	whom      string
 	endpoints atomic.Pointer[[]sight.Endpoint]
 	urgent    chan struct{} // closed when the peer is more than sighted
 	hurried   bool          // that is so
+	needless  chan struct{} // closed when there is a connection
 	ctx       context.Context
 	cancel    context.CancelFunc
 }
 
 // NewAttempt returns an attempt to reach a peer that lasts until ctx ends.
 func NewAttempt(ctx context.Context, whom string) *Attempt {
-	a := &Attempt{whom: whom, urgent: make(chan struct{})}
+	a := &Attempt{whom: whom, urgent: make(chan struct{}), needless: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	return a
 }
@@ -91,19 +99,25 @@ func (a *Attempt) Host() string {
 // Cancel ends the attempt: Run returns soon.
 func (a *Attempt) Cancel() { a.cancel() }
 
+// Spare ends the attempt where it waits: the peer has connected to us. A try that is under
+// way goes on, and Run returns what becomes of that. It is called once.
+func (a *Attempt) Spare() { close(a.needless) }
+
 // Run tries the endpoints until one accepts, and returns the link and where it leads, or
 // nil if the attempt has ended. Refused is called each time that all of them have refused.
 func (a *Attempt) Run(d *Dialer, open Open, refused func()) (*link.Link, sight.Endpoint) {
 	defer a.cancel()
 	for wait := a.Wait; ; wait = link.Longer(wait) {
-		if !link.Pause(a.ctx, link.Vary(wait, d.random(a.whom))) {
+		if !link.Pause(a.ctx, link.Vary(wait, d.random(a.whom))) || closed(a.needless) {
 			return nil, sight.Endpoint{}
 		}
 		won, all := a.round(d, open)
-		if won.link != nil {
+		switch {
+		case won.link != nil:
 			return won.link, won.endpoint
-		}
-		if all {
+		case closed(a.needless):
+			return nil, sight.Endpoint{}
+		case all:
 			refused()
 		}
 	}
@@ -113,11 +127,11 @@ func (a *Attempt) Run(d *Dialer, open Open, refused func()) (*link.Link, sight.E
 // first that accepts. It tells whether all have refused. Peers that are only sighted wait
 // until it is their turn.
 func (a *Attempt) round(d *Dialer, open Open) (won dialled, refused bool) {
-	if took, ok := a.turn(d); !ok {
+	over := a.turn(d)
+	if over == nil {
 		return won, false
-	} else if took {
-		defer func() { <-d.slots }()
 	}
+	defer over()
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
 	results := make(chan dialled)
@@ -159,21 +173,57 @@ func (a *Attempt) round(d *Dialer, open Open) (won dialled, refused bool) {
 	return won, refusals == len(tried)
 }
 
-// turn waits until it is the attempt's turn, and tells whether it took one of those that
-// there are for who is only sighted. It is not ok if the attempt has ended.
-func (a *Attempt) turn(d *Dialer) (took, ok bool) {
-	select {
-	case <-a.urgent:
-		return false, true
-	default:
+// turn waits until it is the attempt's turn, and returns what is to be called when that is
+// over, or nil if the attempt has ended.
+func (a *Attempt) turn(d *Dialer) (over func()) {
+	if !a.Second {
+		return a.take(d.slots)
+	}
+	began := time.Now()
+	next := a.take(d.second)
+	if next == nil {
+		return nil
+	}
+	var leave func()
+	if a.lets(&d.door, began) {
+		leave = a.take(d.slots)
+	}
+	if leave == nil {
+		next()
+		return nil
+	}
+	late := time.AfterFunc(alone, next)
+	return func() {
+		late.Stop()
+		next()
+		leave()
+	}
+}
+
+// take takes one of the places that there are for who is only sighted, and returns what gives
+// it back, which is more than once nothing; or nil if the attempt has ended. Others need none.
+func (a *Attempt) take(places chan struct{}) (leave func()) {
+	if closed(a.urgent) {
+		return func() {}
 	}
 	select {
 	case <-a.urgent:
-		return false, true
-	case d.slots <- struct{}{}:
-		return true, true
+		return func() {}
+	case places <- struct{}{}:
+		return sync.OnceFunc(func() { <-places })
+	case <-a.needless:
 	case <-a.ctx.Done():
-		return false, false
+	}
+	return nil
+}
+
+// closed tells whether a gate is.
+func closed(gate <-chan struct{}) bool {
+	select {
+	case <-gate:
+		return true
+	default:
+		return false
 	}
 }
 

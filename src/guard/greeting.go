@@ -57,13 +57,13 @@ func (g *Guard) Present(hello *zremsg.Hello, to uuid.UUID, on *Nonces, challenge
 	if g.Identity == nil {
 		return nil
 	}
-	card, text := g.Identity.CardText()
+	card, text, sealing := g.Identity.CardText()
 	if !identity.Owned(to) {
 		return card
 	}
 	say(HeaderCard, text)
 	if (!g.Secure || beyond) && (shown == nil || shown.Sealing.Digest() != card.Sealing.Digest()) {
-		say(HeaderSealing, identity.Base64(card.Sealing.Key()))
+		say(HeaderSealing, sealing)
 	}
 	say(HeaderChallenge, identity.Base64(challenge))
 	if token, roll := g.Identity.Membership(); token != nil {

@@ -56,7 +56,9 @@ func (n *Names) Note(peer uuid.UUID, name string) {
 func (n *Names) Forget(peer uuid.UUID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.of, peer)
+	if delete(n.of, peer); len(n.of) == 0 {
+		n.of = map[uuid.UUID]string{} // what held those of a crowd never shrinks
+	}
 }
 
 // note keeps the name that the far side of a handshake has shown.

@@ -81,11 +81,27 @@ func (t *Tie) ProvesAt(at Place, said, mac []byte) bool {
 	return hmac.Equal(right[:], mac)
 }
 
+// mac returns a part of HMAC-SHA-256 (RFC 2104). Package hmac would allocate its state each
+// time, and there are several for each link that is made.
 func (t *Tie) mac(from, to uuid.UUID, its, others [NonceSize]byte, said []byte) (mac MAC) {
-	h := hmac.New(sha256.New, t.key)
+	var room [4 * sha256.BlockSize]byte
+	b := t.pad(room[:0], 0x36)
 	for _, part := range [][]byte{from[:], to[:], its[:], others[:], said} {
-		h.Write(part)
+		b = append(b, part...)
 	}
-	copy(mac[:], h.Sum(nil))
+	inner := sha256.Sum256(b)
+	outer := sha256.Sum256(append(t.pad(room[:0], 0x5c), inner[:]...))
+	copy(mac[:], outer[:])
 	return mac
+}
+
+// pad appends the block of HMAC that has the key.
+func (t *Tie) pad(b []byte, with byte) []byte {
+	from := len(b)
+	b = append(b, make([]byte, sha256.BlockSize)...)
+	copy(b[from:], t.key)
+	for i := range b[from:] {
+		b[from+i] ^= with
+	}
+	return b
 }

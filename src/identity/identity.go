@@ -48,6 +48,7 @@ type Identity struct {
 	sealing     []sealingKey     // the latest first
 	card        *Card            // nil before the first Issue
 	text        string           // of the card, which many greetings show
+	sealingText string           // of the key that it names, likewise
 	incarnation uint64           // the latest
 	held        bool             // a node runs with it
 	lent        *ecdh.PrivateKey // that the node uses in place of transport; nil for none
@@ -118,7 +119,7 @@ func (i *Identity) issue(sealing hpke.PrivateKey, incarnation uint64, now time.T
 	card.Sealing.key = public
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.card, i.text = card, Base64(octets)
+	i.card, i.text, i.sealingText = card, Base64(octets), Base64(card.Sealing.Key())
 	i.sealing = append([]sealingKey{{sealing, card}}, i.sealing[:min(len(i.sealing), keptKeys-1)]...)
 	return card, nil
 }
@@ -144,11 +145,11 @@ func (i *Identity) Card() *Card {
 	return i.card
 }
 
-// CardText returns the latest card, and the same in [Base64].
-func (i *Identity) CardText() (*Card, string) {
+// CardText returns the latest card, and it and the sealing key that it names in [Base64].
+func (i *Identity) CardText() (card *Card, text, sealing string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.card, i.text
+	return i.card, i.text, i.sealingText
 }
 
 // SealingKey returns the secret key of the one of the latest cards that [Card.Short] names,

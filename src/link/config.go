@@ -25,6 +25,7 @@ type Config struct {
 	Heartbeat  time.Duration // silence after which the far side is asked for a sign of life; 0 is never
 	Pool       *Pool         // where buffers come from; default is a pool that all links share
 	Greeted    bool          // the far side has had [Greet]
+	Held       bool          // what is said first goes out together, with the end of the handshake; see [Link.Release]
 	Curve      *zmtp.Curve   // our side of the CURVE mechanism; nil is NULL, without security
 	// Refused is told by Serve what the far side says with ERROR on an open link, where it
 	// does not end the link: whoever has said it closes it, or not. With nil it does, and

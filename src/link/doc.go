@@ -20,6 +20,12 @@
 // buffer. A deliver function that blocks stops the reading, and TCP then slows
 // the far side down.
 //
+// # The beginning
+//
+// The handshake reads all that is there, and writes before it waits for more. What has come
+// with its end, Serve delivers. With Config.Held what is said first goes out together with
+// that end, when there is nothing more to read.
+//
 // # Security
 //
 // With Config.Curve a link opens only to a far side that holds the key that it has

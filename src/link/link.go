@@ -37,7 +37,7 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 		conn.Close()
 		return nil, err
 	}
-	remote, err := shake(ctx, conn, &c)
+	remote, o, err := shake(ctx, conn, &c)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -46,6 +46,10 @@ func Open(ctx context.Context, conn net.Conn, c Config) (*Link, error) {
 	l.conn, l.raw, l.remote, l.opened = conn, rawConn(conn), remote, time.Now()
 	l.pulse.open(&l.carrier, &l.writer)
 	l.reader.open(&l.carrier, &l.pulse)
+	if o != nil {
+		l.early = o.rest()
+		l.first, l.held = o.said, c.Held
+	}
 	return l, nil
 }
 
@@ -129,6 +133,7 @@ func (l *Link) hangUp() (err error) {
 func (l *Link) Shutdown(ctx context.Context) error {
 	defer l.Close()
 	l.stop(nil)
+	l.Release()
 	if err := l.settle(ctx); err != nil {
 		return err
 	}

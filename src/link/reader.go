@@ -32,12 +32,14 @@ type reader struct {
 	*carrier
 	pulse  *pulse // of the link, which sees the commands that come and the silence
 	parser zmtp.Parser
-	in     *Batch // what is being read; nil while nothing of a message is there
-	size   int    // of the next buffer
-	limit  int    // of size
-	leans  int    // small reads in a row
+	early  *buffer // what was read beyond the handshake; nil for nothing
+	in     *Batch  // what is being read; nil while nothing of a message is there
+	size   int     // of the next buffer
+	limit  int     // of size
+	leans  int     // small reads in a row
 
 	stranger  bool          // Config.Greeting holds
+	released  bool          // what was held is out
 	paused    bool          // nothing came in the latest drainTime
 	finishing atomic.Bool   // only what has come already is wanted
 	drained   int           // octets read since
@@ -68,6 +70,7 @@ func (i *reader) open(c *carrier, p *pulse) {
 		i.pulled, i.pullErr = tryRead(fd, i.space())
 		if i.pullErr == syscall.EAGAIN {
 			i.park()
+			i.release()
 			return false
 		}
 		return true
@@ -190,12 +193,19 @@ func (i *reader) drain() (n int, err error) {
 
 // read reads into the free part of i.in, which it provides. 0 octets are the end.
 func (i *reader) read() (int, error) {
+	if early := i.early; early != nil {
+		i.early = nil
+		n := copy(i.space(), early.b) // which has room for all: see opening
+		i.config.Pool.put(early)
+		return n, nil
+	}
 	if i.raw != nil {
 		if err := i.raw.Read(i.pull); err != nil {
 			return 0, err
 		}
 		return i.pulled, os.NewSyscallError("read", i.pullErr)
 	}
+	i.release() // nothing tells whether there is something to read
 	if c, ok := i.conn.(interface{ awaitRead() error }); ok && i.in == nil {
 		if err := c.awaitRead(); err != nil { // simulations have many links, most of them idle
 			return 0, err
@@ -206,6 +216,14 @@ func (i *reader) read() (int, error) {
 		return n, nil
 	}
 	return 0, err
+}
+
+// release has go out what was held until there is nothing more to read.
+func (i *reader) release() {
+	if !i.released {
+		i.released = true
+		i.pulse.writer.Release()
+	}
 }
 
 // space returns room to read into. A message that is larger than its buffer gets

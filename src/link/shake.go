@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -42,13 +43,15 @@ func Prolong(ctx context.Context, conn net.Conn, wait time.Duration) error {
 	return context.Cause(ctx) // which may have set a deadline before
 }
 
-// shake does the handshake within ctx and c.Handshake.
-func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) {
+// shake does the handshake within ctx and c.Handshake. What it returns beside the result has
+// what was said and read last, and is nil for a connection that brings its own.
+func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, *opening, error) {
 	if own, ok := conn.(Shaker); ok {
-		return delegate(ctx, own, c)
+		remote, err := delegate(ctx, own, c)
+		return remote, nil, err
 	}
 	if err := conn.SetDeadline(time.Now().Add(c.Handshake)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	local := zmtp.Metadata{Type: c.Type, Identity: c.Identity, Others: c.Properties}
@@ -59,12 +62,16 @@ func shake(ctx context.Context, conn net.Conn, c *Config) (*zmtp.Result, error) 
 	if c.Greeted {
 		handshake.Outgoing()
 	}
-	remote, err := handshake.Run(conn)
+	o := &opening{Conn: conn, raw: rawConn(conn), pool: c.Pool}
+	remote, err := handshake.Run(o)
+	if err != nil || !c.Held {
+		err = cmp.Or(err, o.flush())
+	}
 	if !stop() {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return remote, conn.SetDeadline(time.Time{})
+	return remote, o, conn.SetDeadline(time.Time{})
 }

@@ -38,6 +38,8 @@ type writer struct {
 	writes   sync.WaitGroup // the end of write
 	own      *buffer        // commands and messages of the link itself, whole; may be nil
 	left     job            // what was written in part, and goes first
+	first    []byte         // the end of the handshake, which goes out with what is said first; nil once it has
+	held     bool           // nothing is written yet
 	writing  bool           // write runs
 	over     bool           // the link takes nothing more to say, and writes nothing more of an outbox that keeps
 	run      func()         // write
@@ -130,6 +132,14 @@ func (w *writer) Say(frames []byte) error {
 	return w.say(len(frames), func(b []byte) { copy(b, frames) })
 }
 
+// Release has go out what Config.Held holds. Serve does so when there is nothing more to
+// read, and Shutdown; who waits for anything else before that, or does not call Serve, calls it.
+func (w *writer) Release() {
+	o := w.lock()
+	w.held = false
+	w.commit(o)
+}
+
 // command sends a command of the link itself, if there is room.
 func (w *writer) command(name string, data []byte) {
 	_ = w.say(zmtp.CommandSize(name, len(data)), func(b []byte) { zmtp.AppendCommand(b[:0], name, data) })
@@ -169,7 +179,7 @@ func (w *writer) start(o *Outbox) {
 
 // due tells whether there is something that the link has to write, and can.
 func (w *writer) due(o *Outbox) bool {
-	return w.dead == nil && (w.left.b != nil || w.own != nil || o.behind() > 0 && o.next < o.edge && !(w.over && o.keeps))
+	return w.dead == nil && !w.held && (w.left.b != nil || w.first != nil || w.own != nil || o.behind() > 0 && o.next < o.edge && !(w.over && o.keeps))
 }
 
 // job takes what is to be written next, which is due.
@@ -177,6 +187,8 @@ func (w *writer) job(o *Outbox) (j job) {
 	switch {
 	case w.left.b != nil:
 		j, w.left = w.left, job{}
+	case w.first != nil:
+		j = w.begins()
 	case w.own != nil:
 		j = job{b: w.own.b, hold: w.own, covered: w.remote.Cipher == nil}
 		w.own = nil
@@ -185,6 +197,24 @@ func (w *writer) job(o *Outbox) (j job) {
 		j = job{b, hold, true, w.remote.Cipher == nil, o, o.next + uint64(len(b)), o.moves}
 	}
 	return j
+}
+
+// begins takes the end of the handshake, and what the link itself has to say.
+func (w *writer) begins() job {
+	var own []byte
+	if w.own != nil {
+		own = w.own.b
+		defer w.config.Pool.put(w.own)
+	}
+	_, size := zmtp.Portion(own, math.MaxInt)
+	hold := w.config.Pool.get(len(w.first) + size)
+	if hold.b = append(hold.b, w.first...); w.remote.Cipher == nil {
+		hold.b = append(hold.b, own...)
+	} else {
+		hold.b = w.remote.Cipher.Seal(hold.b, own)
+	}
+	w.first, w.own = nil, nil
+	return job{b: hold.b, hold: hold, covered: true}
 }
 
 // free gives back what holds the octets of a job. The caller holds the lock of where they
@@ -281,7 +311,7 @@ func (w *writer) write() {
 // first; and who adds to it at this moment is left alone with the lock for a while. It
 // unlocks the outbox meanwhile, and returns the one that is attached then, locked.
 func (w *writer) gathered(o *Outbox) *Outbox {
-	little := func() bool { return w.left.b == nil && w.own == nil && o.behind() < gather }
+	little := func() bool { return w.left.b == nil && w.first == nil && w.own == nil && o.behind() < gather }
 	if !little() {
 		return o
 	}

@@ -24,8 +24,11 @@ func (l acceptor) accept(listener net.Listener) {
 			known()
 			return
 		}
-		r := newReceiver(l.loop)
-		r.visit, r.known = visit, known
+		r, over := newReceiver(l.loop), l.dialer.Knock()
+		r.visit, r.known = visit, func() {
+			over(r.in.badge != nil)
+			known()
+		}
 		l.work.Go(func() { r.receive(conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
@@ -68,7 +71,7 @@ func (r *receiver) receive(conn net.Conn) {
 // closed, if that fails or the far side is no peer.
 func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	config := r.linkConfig(zmtp.Router)
-	config.Refused = r.refused
+	config.Refused, config.Held = r.refused, !r.beyond
 	r.guard.Freshen()
 	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.beyond, r.refuseFrom), r.guard.Introduction(r.beyond)
 	var err error

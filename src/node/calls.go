@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ func (l *loop) call(id uuid.UUID, endpoints []sight.Endpoint, urgent bool) {
 		return
 	}
 	c := &caller{loop: l, to: id, attempt: dial.NewAttempt(l.ctx, id.String())}
+	c.attempt.Second = l.expects(id) && !slices.ContainsFunc(endpoints, sight.Endpoint.Met)
 	c.attempt.Try(endpoints, urgent)
 	if last := p.ours; last != nil { // the connection that stood was lost
 		if c.attempt.Wait = l.again(p); c.attempt.Wait >= turnedAway {
@@ -208,6 +210,8 @@ func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces
 	return func() {
 		if wanted {
 			_ = r.serve()
+		} else {
+			k.Release() // the peer's handshake has not failed
 		}
 		_ = k.Close()
 		if r.beyond {
@@ -268,7 +272,7 @@ func (c *caller) open(ctx context.Context, endpoint sight.Endpoint) (k *link.Lin
 		return c.reach(ctx)
 	}
 	config := c.linkConfig(zmtp.Dealer)
-	config.Refused = c.refused
+	config.Refused, config.Held = c.refused, true
 	if config.Curve, err = c.guard.CurveTo(c.to, endpoint.KeyOf(), c.refuseFrom); err != nil {
 		return nil, err
 	}

@@ -46,6 +46,9 @@ func (r *receiver) speaks(in zre.Input) bool {
 		if _, resumes := in.(zre.Resumed); resumes && !q.answered() {
 			return false
 		}
+		if !r.both || !q.answered() {
+			r.link.Release()
+		}
 		select {
 		case <-q.answer:
 		case <-r.gone:

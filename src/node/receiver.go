@@ -43,6 +43,7 @@ func (r *receiver) again() { r.in.acknowledgeOver(&r.inbound) }
 func (r *receiver) isKnown() {
 	if r.impatient != nil {
 		r.impatient.Stop()
+		r.impatient = nil
 	}
 	if r.known == nil {
 		return

@@ -204,6 +204,9 @@ func (l *loop) greetedOver(r *receiver) {
 	if t.lacks(r) {
 		l.use(t, r)
 	}
+	if !r.lane.endpoint.Dialable() && !r.beyond {
+		l.spare(t.peer)
+	}
 	for _, r := range slices.Clone(t.lanes) {
 		if r.lane.shows() != nil {
 			r.hangUp()

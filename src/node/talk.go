@@ -10,6 +10,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
@@ -39,6 +40,20 @@ const maxLanes = 4
 
 // chooses tells whether it is for us to choose the link that is used.
 func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.peer[:]) < 0 }
+
+// expects tells whether a peer that has sighted us dials us, and its link is the one that
+// stays. A plain peer of a node with an identity has a connection each way.
+func (l *loop) expects(id uuid.UUID) bool {
+	return bytes.Compare(id[:], l.guard.ID[:]) < 0 && identity.Owned(id) == identity.Owned(l.guard.ID)
+}
+
+// spare ends the attempt to connect to a peer whose link has come that was expected.
+func (l *loop) spare(id uuid.UUID) {
+	if p := l.of(id); p.attempt != nil && l.expects(id) {
+		p.attempt.Spare()
+		l.with(id, func(p *peer) { p.attempt = nil })
+	}
+}
 
 // lane is a link that carries both directions; see api/protocol/once_link.xml. All but
 // begun and at is the loop's.

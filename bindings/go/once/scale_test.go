@@ -83,7 +83,7 @@ func spent(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestIdleConnectionIsSmall checks what an idle connection costs. What the process
+// TestIdleConnectionIsSmall checks what an idle connection costs each side. What the process
 // does beside it can only add to that, so the least of three counts.
 func TestIdleConnectionIsSmall(t *testing.T) {
 	limits := map[once.Security]int{once.SecurityPlain: 16 << 10, once.SecurityAuto: 18 << 10, once.SecuritySecure: 18 << 10}
@@ -101,8 +101,8 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	}
 }
 
-// idle returns how many octets an idle connection takes on both sides together, with
-// all that the two nodes keep because of it: of two peers, each has one to the other.
+// idle returns how many octets each side of an idle connection takes, with all that its node
+// keeps because of it: two peers have one, both ways.
 func idle(t *testing.T, security once.Security) int {
 	const peers = 200
 	hub := quiet(t, "hub", security)
