@@ -86,7 +86,7 @@ func (a *Access) Told(peer uuid.UUID) bool { return a != nil && a.tells(peer) !=
 // first, and of those one that lends circuits.
 func (a *Access) tells(peer uuid.UUID) (by *client.Client) {
 	best := -1
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		if c.Peer(peer) == nil {
 			continue
 		}
@@ -98,7 +98,7 @@ func (a *Access) tells(peer uuid.UUID) (by *client.Client) {
 			worth++
 		}
 		if worth > best {
-			by, best = c, worth
+			by, best = c.Client, worth
 		}
 	}
 	return by
@@ -106,7 +106,7 @@ func (a *Access) tells(peer uuid.UUID) (by *client.Client) {
 
 // networks returns the numbers of the networks that the node is in.
 func (a *Access) networks() (list []rendezvous.Number) {
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		if number, known := c.Network(); known {
 			list = append(list, number)
 		}
