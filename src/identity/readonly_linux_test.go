@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // makeReadOnly keeps this goroutine from changing a directory. To root, modes mean
@@ -58,5 +60,27 @@ func TestReadOnly(t *testing.T) {
 				t.Errorf("a change: %v, want what to do", err)
 			}
 		})
+	}
+}
+
+// TestRollReadOnly has a member whose directory cannot be changed go by a roll that it is shown
+// until it ends, and say so.
+func TestRollReadOnly(t *testing.T) {
+	n, err := OpenNetwork(t.TempDir())
+	must(t, err)
+	invite, err := n.Invite("ana", "", uuid.Nil, 1)
+	must(t, err)
+	who, err := JoinAt(t.TempDir(), invite)
+	must(t, err)
+	text, err := n.Roll()
+	must(t, err)
+	r, err := RollIn(text)
+	must(t, err)
+	makeReadOnly(t, who.Directory())
+	if taken, err := who.Take(r); !taken || !readOnly(err) || who.Roll() != r {
+		t.Errorf("taken: %v, %v", taken, err)
+	}
+	if taken, err := who.Take(r); taken || err != nil {
+		t.Errorf("again: %v, %v", taken, err)
 	}
 }
