@@ -1,9 +1,11 @@
 package identity
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,5 +84,29 @@ func TestRollReadOnly(t *testing.T) {
 	}
 	if taken, err := who.Take(r); taken || err != nil {
 		t.Errorf("again: %v, %v", taken, err)
+	}
+}
+
+// TestServersReadOnly has a member whose directory cannot be changed go by the addresses that it
+// is brought until it ends, and say so.
+func TestServersReadOnly(t *testing.T) {
+	n, _, who := serving(t, publicOne+"#"+Base64(newSeed()))
+	before := list(t, who)
+	must(t, n.Revoke(gone))
+	makeReadOnly(t, who.Directory())
+	if taken, err := who.Take(latest(t, n)); !taken || !readOnly(err) {
+		t.Fatalf("%v, %v", taken, err)
+	}
+	if err := who.TakeServers(before); !errors.Is(err, ErrForged) {
+		t.Errorf("what the roll does not vouch for: %v", err)
+	}
+	if err := who.TakeServers(list(t, n)); !readOnly(err) {
+		t.Errorf("it says %v", err)
+	}
+	if got, lacks, err := who.Listed(); !slices.Equal(got, list(t, n)) || lacks || err != nil {
+		t.Errorf("it has %v, %v, %v", got, lacks, err)
+	}
+	if again := load(t, who.Directory()); !slices.Equal(list(t, again), before) {
+		t.Errorf("another time it has %v", list(t, again))
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/registry"
 	lend "github.com/sjohnr/at-once/src/rendezvous/relay"
 	"github.com/sjohnr/at-once/src/rendezvous/server"
 )
@@ -27,8 +28,9 @@ const hostOfServer = "10.0.9.9"
 // beacons, and cannot dial each other but by circuits.
 type rendezvousScene struct {
 	*lan
-	own    *identity.Identity
-	server *server.Server
+	own      *identity.Identity
+	server   *server.Server
+	registry *registry.Memory // what the server knows
 }
 
 func newRendezvous(t *testing.T) *rendezvousScene {
@@ -46,7 +48,8 @@ func newRendezvous(t *testing.T) *rendezvousScene {
 func (s *rendezvousScene) run() {
 	s.t.Helper()
 	at := s.memory.Host(hostOfServer)
-	one, err := server.New(server.Config{Identity: s.own, Transport: at, Log: slog.New(slog.DiscardHandler)}, server.Policy{
+	s.registry = registry.NewMemory()
+	one, err := server.New(server.Config{Identity: s.own, Transport: at, Registry: s.registry, Log: slog.New(slog.DiscardHandler)}, server.Policy{
 		MaxPeers: 100, AcceptRate: 100, Burst: 100, PerAddress: 100, Requests: 100, Relays: true,
 		Circuits: lend.Limits{Circuits: 100, PerID: 100, PerAddress: 100, Rate: 1 << 30, TotalRate: 1 << 30},
 	})
@@ -61,13 +64,17 @@ func (s *rendezvousScene) run() {
 	one.Serve(listener)
 }
 
-// found has a node be found by the server.
-func (s *rendezvousScene) found(n *Node) {
-	a := rendezvous.Address{
+// address returns where the server is, and a network there.
+func (s *rendezvousScene) address() rendezvous.Address {
+	return rendezvous.Address{
 		Hosts: []string{fmt.Sprintf("%s:%d", hostOfServer, rendezvous.Port)},
 		Key:   [32]byte(s.own.Transport().PublicKey().Bytes()), Secret: rendezvous.Secret{1, 31: 2},
 	}
-	if err := n.SetServer(a.String()); err != nil {
+}
+
+// found has a node be found by the server.
+func (s *rendezvousScene) found(n *Node) {
+	if err := n.SetServer(s.address().String()); err != nil {
 		s.t.Fatal(err)
 	}
 }

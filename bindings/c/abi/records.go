@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "m2b35298737fa5d74"
+	Model  = "m16e2676837c81583"
 )
 
 // Longest is the longest timeout, in milliseconds.
