@@ -21,7 +21,7 @@ var rooms = []string{
 	"link_messages.go", "greeting.go", "refusals.go", "resume.go", "carrying.go", "talk.go",
 	"callback.go", "view.go", "node.go", "driver.go", "sighted.go", "self.go",
 	"sealing.go", "intake.go", "headers.go", "groups.go", "life.go", "ears.go",
-	"abandon.go", "loop.go", "servers.go", "changes.go", "rolls.go", "books.go",
+	"addresses.go", "abandon.go", "loop.go", "servers.go", "changes.go", "rolls.go", "books.go",
 	"ledger.go", "undelivered.go", "turns.go", "peer.go", "holding.go", "receiver.go",
 	"inbound.go", "base.go", "settings.go", "asks.go", "counters.go", "log.go",
 	"questions.go", "outbound.go",

@@ -101,6 +101,7 @@ int once_network_roll (uint64_t self, void *result);
 int once_network_adopt (uint64_t self, const char *roll, size_t roll_size);
 int once_network_members (uint64_t self, void *result);
 int once_network_courier (uint64_t self, void *result);
+int once_network_inform (uint64_t self, const char *directory, size_t directory_size, void *result);
 int once_network_backup (uint64_t self, void *result);
 int once_network_restore_network (const char *directory, size_t directory_size, const char *backup, size_t backup_size, void *result);
 int once_network_move_network (const char *directory, size_t directory_size, const char *old, size_t old_size, void *result);
@@ -136,7 +137,7 @@ int once_server_stop (uint64_t self);
 int once_server_rotate (const char *directory, size_t directory_size);
 ]]
 
-if abi.lib.once_compatible(1, "mb67589e604608326") ~= 0 then
+if abi.lib.once_compatible(1, "m232c6e31654f56c1") ~= 0 then
   error("this package and its libonce are of different models: install the same version of both")
 end
 once.version = abi.ffi.string(abi.lib.once_version())
@@ -667,7 +668,7 @@ function Node:require_peer(peer_, endpoint_)
   abi.check(self.handle, abi.lib.once_node_require_peer(self.handle, abi.id(peer_, "peer"), abi.string(endpoint_, "endpoint"), #endpoint_))
 end
 
--- Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
+-- Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
 function Node:spread(roll_, members_, timeout)
   local result = abi.ffi.new("once_data_t")
   abi.wait(self.handle, timeout, false, function(slice, call) return abi.lib.once_node_spread(self.handle, abi.string(roll_, "roll"), #roll_, abi.whole(members_, "members", -2^53, 2^53), slice, call, result) end)
@@ -849,19 +850,19 @@ function Network:invite_again(name_, days_)
   return abi.take(result)
 end
 
--- Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
+-- Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down.
 function Network:set_server(address_)
   abi.check(self.handle, abi.lib.once_network_set_server(self.handle, abi.string(address_, "address"), #address_))
 end
 
--- Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read.
+-- Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read.
 function Network:servers()
   local result = abi.ffi.new("once_data_t")
   abi.check(self.handle, abi.lib.once_network_servers(self.handle, result))
   return abi.alone(abi.entries, abi.take(result))
 end
 
--- Revokes a member. It fails if there is no such member or it cannot be written down.
+-- Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down.
 function Network:revoke(name_)
   abi.check(self.handle, abi.lib.once_network_revoke(self.handle, abi.string(name_, "name"), #name_))
 end
@@ -883,7 +884,7 @@ function Network:roll()
   return abi.take(result)
 end
 
--- Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down.
+-- Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down.
 function Network:adopt(roll_)
   abi.check(self.handle, abi.lib.once_network_adopt(self.handle, abi.string(roll_, "roll"), #roll_))
 end
@@ -895,10 +896,17 @@ function Network:members()
   return read_once_members(abi.take(result))
 end
 
--- Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read.
+-- Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read.
 function Network:courier()
   local result = abi.ffi.new("uint64_t[1]")
   abi.check(self.handle, abi.lib.once_network_courier(self.handle, result))
+  return abi.own(once.Identity, result[0], self)
+end
+
+-- Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept.
+function Network:inform(directory_)
+  local result = abi.ffi.new("uint64_t[1]")
+  abi.check(self.handle, abi.lib.once_network_inform(self.handle, abi.string(directory_, "directory"), #directory_, result))
   return abi.own(once.Identity, result[0], self)
 end
 

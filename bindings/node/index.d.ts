@@ -328,7 +328,7 @@ export class Node extends Handle implements AsyncIterable<Event> {
   peerGroups (): string[]
   /** Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run. */
   requirePeer (peer: PeerLike, endpoint: string): void
-  /** Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
+  /** Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
   spread (roll: string, members: number, options?: Wait): Promise<string[]>
   /** Returns the roll of the node's network that counts here, and after it one that a member has shown and that contradicts it, if there is one. */
   rolls (): string[]
@@ -386,11 +386,11 @@ export class Network extends Handle {
   invite (name: string, roles: string, member: PeerLike, days: number): string
   /** Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down. */
   inviteAgain (name: string, days: number): string
-  /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
+  /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down. */
   setServer (address: string): void
-  /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
+  /** Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read. */
   servers (): string[]
-  /** Revokes a member. It fails if there is no such member or it cannot be written down. */
+  /** Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down. */
   revoke (name: string): void
   /** Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down. */
   rename (member: string, name: string): void
@@ -398,12 +398,14 @@ export class Network extends Handle {
   taken (member: PeerLike): void
   /** Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved. */
   roll (): string
-  /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down. */
+  /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down. */
   adopt (roll: string): void
   /** Returns all who were ever invited, by name, those who were revoked and those whose membership has expired too. It returns the members, or fails if they cannot be read. */
   members (): Member[]
-  /** Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read. */
+  /** Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read. */
   courier (): Identity
+  /** Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept. */
+  inform (directory: string): Identity
   /** Returns all that is in the directory, as lines of text. Who has them has the network's key. It returns the lines, or fails if a file cannot be read. */
   backup (): string
   /** Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right. */

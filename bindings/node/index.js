@@ -4,7 +4,7 @@
 const abi = require('./abi.js')
 const { Handle, OnceError, Source } = abi
 
-if (abi.func('int once_compatible(int abi, const char *model)')(1, 'mb67589e604608326') !== 0) {
+if (abi.func('int once_compatible(int abi, const char *model)')(1, 'm232c6e31654f56c1') !== 0) {
   throw new Error('this package and its libonce are of different models: install the same version of both')
 }
 
@@ -628,7 +628,7 @@ class Node extends Source {
     abi.check(this.handle, once_node_require_peer(this.handle, abi.id(peer, 'peer'), endpoint_, endpoint_.length))
   }
 
-  /** Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
+  /** Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
   async spread (roll, members, options) {
     const roll_ = abi.text(roll, 'roll')
     const result = {}
@@ -922,6 +922,7 @@ const once_network_roll = abi.func('int once_network_roll(uint64_t self, _Out_ o
 const once_network_adopt = abi.func('int once_network_adopt(uint64_t self, const void *roll, size_t roll_size)')
 const once_network_members = abi.func('int once_network_members(uint64_t self, _Out_ once_data_t *result)')
 const once_network_courier = abi.func('int once_network_courier(uint64_t self, _Out_ uint64_t *result)')
+const once_network_inform = abi.func('int once_network_inform(uint64_t self, const void *directory, size_t directory_size, _Out_ uint64_t *result)')
 const once_network_backup = abi.func('int once_network_backup(uint64_t self, _Out_ once_data_t *result)')
 const once_network_restore_network = abi.func('int once_network_restore_network(const void *directory, size_t directory_size, const void *backup, size_t backup_size, _Out_ uint64_t *result)')
 const once_network_move_network = abi.func('int once_network_move_network(const void *directory, size_t directory_size, const void *old, size_t old_size, _Out_ uint64_t *result)')
@@ -971,20 +972,20 @@ class Network extends Handle {
     return abi.take(result).toString()
   }
 
-  /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
+  /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down. */
   setServer (address) {
     const address_ = abi.text(address, 'address')
     abi.check(this.handle, once_network_set_server(this.handle, address_, address_.length))
   }
 
-  /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
+  /** Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read. */
   servers () {
     const result = {}
     abi.check(this.handle, once_network_servers(this.handle, result))
     return abi.alone(abi.texts, abi.take(result))
   }
 
-  /** Revokes a member. It fails if there is no such member or it cannot be written down. */
+  /** Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down. */
   revoke (name) {
     const name_ = abi.text(name, 'name')
     abi.check(this.handle, once_network_revoke(this.handle, name_, name_.length))
@@ -1009,7 +1010,7 @@ class Network extends Handle {
     return abi.take(result).toString()
   }
 
-  /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down. */
+  /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down. */
   adopt (roll) {
     const roll_ = abi.text(roll, 'roll')
     abi.check(this.handle, once_network_adopt(this.handle, roll_, roll_.length))
@@ -1022,10 +1023,18 @@ class Network extends Handle {
     return read_once_members(abi.take(result))
   }
 
-  /** Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read. */
+  /** Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read. */
   courier () {
     const result = [0]
     abi.check(this.handle, once_network_courier(this.handle, result))
+    return new Identity(made).own(result[0], this)
+  }
+
+  /** Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept. */
+  inform (directory) {
+    const directory_ = abi.text(directory, 'directory')
+    const result = [0]
+    abi.check(this.handle, once_network_inform(this.handle, directory_, directory_.length, result))
     return new Identity(made).own(result[0], this)
   }
 

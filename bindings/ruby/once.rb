@@ -104,6 +104,7 @@ module Once
     attach_function :once_network_adopt, [:uint64, :buffer_in, :size_t], :int
     attach_function :once_network_members, [:uint64, :pointer], :int
     attach_function :once_network_courier, [:uint64, :pointer], :int
+    attach_function :once_network_inform, [:uint64, :buffer_in, :size_t, :pointer], :int
     attach_function :once_network_backup, [:uint64, :pointer], :int
     attach_function :once_network_restore_network, [:buffer_in, :size_t, :buffer_in, :size_t, :pointer], :int
     attach_function :once_network_move_network, [:buffer_in, :size_t, :buffer_in, :size_t, :pointer], :int
@@ -139,7 +140,7 @@ module Once
     attach_function :once_server_rotate, [:buffer_in, :size_t], :int
   end
 
-  unless Lib.once_compatible(1, "mb67589e604608326").zero?
+  unless Lib.once_compatible(1, "m232c6e31654f56c1").zero?
     raise LoadError, "this package and its libonce are of different models: install the same version of both"
   end
   VERSION = Lib.once_version
@@ -750,7 +751,7 @@ module Once
       Abi.check(handle, Lib.once_node_require_peer(handle, Abi.id(peer_, "peer"), endpoint_, endpoint_.bytesize))
     end
 
-    # Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
+    # Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
     def spread(roll_, members_, timeout: nil)
       roll_ = Abi.given(roll_, "roll")
       result = FFI::MemoryPointer.new(16)
@@ -941,20 +942,20 @@ module Once
       Abi.utf8(Abi.take(result))
     end
 
-    # Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
+    # Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down.
     def set_server(address_)
       address_ = Abi.given(address_, "address")
       Abi.check(handle, Lib.once_network_set_server(handle, address_, address_.bytesize))
     end
 
-    # Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read.
+    # Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read.
     def servers
       result = FFI::MemoryPointer.new(16)
       Abi.check(handle, Lib.once_network_servers(handle, result))
       Abi.alone(:texts, Abi.take(result))
     end
 
-    # Revokes a member. It fails if there is no such member or it cannot be written down.
+    # Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down.
     def revoke(name_)
       name_ = Abi.given(name_, "name")
       Abi.check(handle, Lib.once_network_revoke(handle, name_, name_.bytesize))
@@ -979,7 +980,7 @@ module Once
       Abi.utf8(Abi.take(result))
     end
 
-    # Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down.
+    # Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down.
     def adopt(roll_)
       roll_ = Abi.given(roll_, "roll")
       Abi.check(handle, Lib.once_network_adopt(handle, roll_, roll_.bytesize))
@@ -992,10 +993,18 @@ module Once
       Abi.records(Member, Abi.take(result))
     end
 
-    # Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read.
+    # Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read.
     def courier
       result = FFI::MemoryPointer.new(8)
       Abi.check(handle, Lib.once_network_courier(handle, result))
+      Identity.of(result.get_uint64(0), self)
+    end
+
+    # Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept.
+    def inform(directory_)
+      directory_ = Abi.given(directory_, "directory")
+      result = FFI::MemoryPointer.new(8)
+      Abi.check(handle, Lib.once_network_inform(handle, directory_, directory_.bytesize, result))
       Identity.of(result.get_uint64(0), self)
     end
 

@@ -21,9 +21,10 @@ import (
 // book is what the directory of a network has, while that is read or changed.
 type book struct {
 	*Network
-	latest *Roll                // that was published
-	next   Roll                 // what the one after it builds on, and the latest token of each who ever was a member
-	seeds  map[uuid.UUID][]byte // of members whose invites may not have been taken
+	latest  *Roll                // that was published
+	next    Roll                 // what the one after it builds on, and the latest token of each who ever was a member
+	seeds   map[uuid.UUID][]byte // of members whose invites may not have been taken
+	servers addresses            // that invites bring
 }
 
 // read returns what the directory has.
@@ -35,7 +36,8 @@ func (n *Network) read() (*book, error) {
 	return b, err
 }
 
-// parse returns the book that a text is: in each line a roll, a token, or a seed.
+// parse returns the book that a text is: in each line a roll, a token, the address of a server,
+// or a seed.
 func (n *Network) parse(text string) (*book, error) {
 	b := &book{Network: n, next: Roll{Tokens: map[uuid.UUID]*Token{}}, seeds: map[uuid.UUID][]byte{}}
 	b.follow(noRoll(publicOf(b.key)))
@@ -56,6 +58,10 @@ func (n *Network) parse(text string) (*book, error) {
 				return nil, err
 			}
 			b.add(t)
+		case isServer(line):
+			if err := b.servers.add(line); err != nil {
+				return nil, err
+			}
 		default:
 			seed, err := z85.Key(line)
 			if err != nil {
@@ -86,7 +92,7 @@ func (b *book) text() string {
 		lines = append(lines, z85.Encode(seed)+"\n")
 	}
 	slices.Sort(lines)
-	return strings.Join(lines, "")
+	return strings.Join(lines, "") + b.servers.text()
 }
 
 // save writes down what there is, and which roll is the latest. The caller has the lock.
@@ -144,6 +150,7 @@ func (n *Network) stays() error {
 func (b *book) due(now time.Time) *Roll {
 	r := b.next
 	r.Number++
+	r.Vouched = vouched(b.servers.now)
 	r.Tokens = maps.Clone(r.Tokens)
 	maps.DeleteFunc(r.Tokens, func(_ uuid.UUID, t *Token) bool { return r.Voids(t) || !now.Add(-skew).Before(t.Expiry) })
 	return &r
@@ -219,11 +226,7 @@ func (b *book) invite(name string, roles []string, member uuid.UUID, seed []byte
 	if seed != nil {
 		b.seeds[member] = seed
 	}
-	servers, err := b.Servers()
-	if err != nil {
-		return "", nil, err
-	}
-	octets, err := (&oncecard.Invite{Seed: seed, Token: token.octets, Servers: servers}).AppendTo(nil)
+	octets, err := (&oncecard.Invite{Seed: seed, Token: token.octets, Servers: b.servers.now}).AppendTo(nil)
 	return written(wordInvite, octets), token, err
 }
 
@@ -272,7 +275,7 @@ func (b *book) move(dir string, now time.Time) (*Network, error) {
 		return nil, err
 	}
 	return n, n.with(func(to *book) (err error) {
-		to.next.Moves, to.seeds = slices.Concat(b.latest.Moves, move), b.seeds
+		to.next.Moves, to.seeds, to.servers = slices.Concat(b.latest.Moves, move), b.seeds, b.servers
 		for id, t := range b.next.Tokens {
 			if b.next.Voids(t) || !now.Before(t.Expiry) {
 				continue

@@ -45,6 +45,8 @@ type Identity struct {
 	mu          sync.Mutex
 	token       *Token           // nil if it is in no network
 	roll        *Roll            // of that; nil if it is in none
+	errand      []string         // former addresses by which it finds those to whom it brings a roll
+	list        *addresses       // of servers, if no directory keeps them; nil for none
 	sealing     []sealingKey     // the latest first
 	card        *Card            // nil before the first Issue
 	text        string           // of the card, which many greetings show

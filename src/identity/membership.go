@@ -128,8 +128,8 @@ func (i *Identity) Take(r *Roll) (taken bool, err error) {
 		}
 		return errors.Join(i.dir.write(fileRoll, 0o644, []byte(r.Text()+"\n")), i.follow(r))
 	})
-	if !taken && readOnly(err) && judge() == nil && taken {
-		err = errors.Join(err, i.follow(r))
+	if unkept := err; !taken && readOnly(unkept) && judge() == nil && taken {
+		err = errors.Join(unkept, i.follow(r))
 	}
 	return taken, err
 }

@@ -84,7 +84,8 @@ func (n *Network) InviteAgain(nameOrID string, days int) (invite string, err err
 	return invite, err
 }
 
-// Revoke revokes the member with a name or an id.
+// Revoke revokes the member with a name or an id, who knows the SECRETs that the network has at
+// its servers: each gets another one.
 func (n *Network) Revoke(nameOrID string) error {
 	now := time.Now()
 	return n.change(now, func(b *book) error {
@@ -95,6 +96,7 @@ func (n *Network) Revoke(nameOrID string) error {
 			return err
 		}
 		b.revoke(id, now)
+		b.servers = b.servers.redrawn()
 		return nil
 	})
 }
@@ -160,12 +162,15 @@ func (n *Network) Adopt(text string) error {
 			}
 		}
 		b.next.Number = max(b.next.Number, r.Number)
-		now := time.Now()
-		due, latest := b.due(now), b.latest
+		now, latest := time.Now(), b.latest
 		if r.rank.Compare(latest.rank) > 0 {
 			latest = r
 		}
-		if !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts((*Token).Octets), latest.texts((*Token).Octets)) {
+		if latest == r && len(r.Vouched) > 0 && !bytes.Equal(r.Vouched, vouched(b.servers.now)) {
+			b.servers = b.servers.redrawn() // a SECRET that was replaced since is not to count again
+		}
+		due := b.due(now)
+		if !bytes.Equal(due.Vouched, latest.Vouched) || !slices.Equal(due.pairs(), latest.pairs()) || !slices.Equal(due.texts((*Token).Octets), latest.texts((*Token).Octets)) {
 			return b.publish(now)
 		}
 		return b.save(latest)
@@ -202,7 +207,7 @@ func (n *Network) Members() ([]*Member, error) {
 }
 
 // Courier returns an identity in memory that is a member for an hour: it brings the roll
-// to the others.
+// and the addresses of servers to the others, those too who know only former ones.
 func (n *Network) Courier() (*Identity, error) {
 	b, err := n.read()
 	if err != nil {
@@ -213,7 +218,7 @@ func (n *Network) Courier() (*Identity, error) {
 		return nil, err
 	}
 	now := time.Now()
-	i.roll = b.latest
+	i.roll, i.list, i.errand = b.latest, &b.servers, b.servers.former
 	i.token, err = newToken(n.key, "once-"+i.id.String()[:6], nil, i.id, now, now.Add(time.Hour))
 	return i, err
 }

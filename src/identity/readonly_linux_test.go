@@ -1,12 +1,16 @@
 package identity
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // makeReadOnly keeps this goroutine from changing a directory. To root, modes mean
@@ -58,5 +62,51 @@ func TestReadOnly(t *testing.T) {
 				t.Errorf("a change: %v, want what to do", err)
 			}
 		})
+	}
+}
+
+// TestRollReadOnly has a member whose directory cannot be changed go by a roll that it is shown
+// until it ends, and say so.
+func TestRollReadOnly(t *testing.T) {
+	n, err := OpenNetwork(t.TempDir())
+	must(t, err)
+	invite, err := n.Invite("ana", "", uuid.Nil, 1)
+	must(t, err)
+	who, err := JoinAt(t.TempDir(), invite)
+	must(t, err)
+	text, err := n.Roll()
+	must(t, err)
+	r, err := RollIn(text)
+	must(t, err)
+	makeReadOnly(t, who.Directory())
+	if taken, err := who.Take(r); !taken || !readOnly(err) || who.Roll() != r {
+		t.Errorf("taken: %v, %v", taken, err)
+	}
+	if taken, err := who.Take(r); taken || err != nil {
+		t.Errorf("again: %v, %v", taken, err)
+	}
+}
+
+// TestServersReadOnly has a member whose directory cannot be changed go by the addresses that it
+// is brought until it ends, and say so.
+func TestServersReadOnly(t *testing.T) {
+	n, _, who := serving(t, publicOne+"#"+Base64(newSeed()))
+	before := list(t, who)
+	must(t, n.Revoke(gone))
+	makeReadOnly(t, who.Directory())
+	if taken, err := who.Take(latest(t, n)); !taken || !readOnly(err) {
+		t.Fatalf("%v, %v", taken, err)
+	}
+	if err := who.TakeServers(before); !errors.Is(err, ErrForged) {
+		t.Errorf("what the roll does not vouch for: %v", err)
+	}
+	if err := who.TakeServers(list(t, n)); !readOnly(err) {
+		t.Errorf("it says %v", err)
+	}
+	if got, lacks, err := who.Listed(); !slices.Equal(got, list(t, n)) || lacks || err != nil {
+		t.Errorf("it has %v, %v, %v", got, lacks, err)
+	}
+	if again := load(t, who.Directory()); !slices.Equal(list(t, again), before) {
+		t.Errorf("another time it has %v", list(t, again))
 	}
 }

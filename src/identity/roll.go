@@ -146,6 +146,7 @@ type Roll struct {
 	Revoked map[uuid.UUID]time.Time // until when what tokens became valid is void
 	Tokens  map[uuid.UUID]*Token    // the latest of each member that is not void
 	Moves   []byte                  // how the network came to its key
+	Vouched []byte                  // the digest of the addresses of its servers; nil if it has none
 	keys    former
 	octets  []byte
 	bare    []byte // what the proof is over
@@ -275,7 +276,7 @@ func parseRoll(octets []byte, detailed bool) (r *Roll, err error) {
 // rollOf returns the roll that a message is and octets encode, and bare without details.
 func rollOf(m *oncecard.Roll, octets, bare []byte) (*Roll, error) {
 	r := &Roll{
-		Network: m.Network, Number: m.Number, Moves: m.Moves, octets: octets, bare: bare,
+		Network: m.Network, Number: m.Number, Moves: m.Moves, Vouched: m.Vouched, octets: octets, bare: bare,
 		Revoked: make(map[uuid.UUID]time.Time, len(m.Revoked)), Tokens: make(map[uuid.UUID]*Token, len(m.Tokens)),
 	}
 	for _, pair := range m.Revoked {
@@ -304,6 +305,9 @@ func rollOf(m *oncecard.Roll, octets, bare []byte) (*Roll, error) {
 	if !slices.Equal(m.Revoked, r.pairs()) || !slices.Equal(m.Tokens, r.texts((*Token).Bare)) || len(m.Details) > 0 && !slices.Equal(m.Details, r.texts((*Token).details)) {
 		return nil, fmt.Errorf("%w: members", ErrMalformed)
 	}
+	if n := len(m.Vouched); n != 0 && n != sha256.Size {
+		return nil, fmt.Errorf("%w: servers", ErrMalformed)
+	}
 	var err error
 	r.keys, err = keysOf(m.Moves, m.Network)
 	r.rank = Rank{uint8(len(r.keys)), r.Number, sha256.Sum256(bare)}
@@ -330,7 +334,7 @@ func (r *Roll) texts(part func(*Token) []byte) []string {
 
 // signed returns the roll as the network's key makes it one.
 func (r *Roll) signed(network ed25519.PrivateKey) (*Roll, error) {
-	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Revoked: r.pairs(), Tokens: r.texts((*Token).Bare)}
+	m := oncecard.Roll{Network: publicOf(network), Number: r.Number, Moves: r.Moves, Vouched: r.Vouched, Revoked: r.pairs(), Tokens: r.texts((*Token).Bare)}
 	octets, err := prove(network, cardPurpose, nil, &m, &m.Proof)
 	if err == nil {
 		m.Details = r.texts((*Token).details)

@@ -29,6 +29,7 @@ type vectors struct {
 	IdentitySeed, TransportKey, SealingSeed, NetworkSeed hexed
 	ID                                                   uuid.UUID
 	SealingKey, Card, Token, Details, Move, Roll, Invite hexed
+	Servers                                              []string
 	InviteText, RollText                                 string
 }
 
@@ -61,8 +62,9 @@ func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
 	must(t, err)
 	v.Move, err = moved(ed25519.NewKeyFromSeed(seed(5)), publicOf(network), start)
 	must(t, err)
+	v.Servers = []string{"once://192.0.2.1/?key=" + Base64(seed(8)) + "#" + Base64(seed(7)), "once://[2001:db8::1]:4711/?key=" + Base64(seed(10)) + "#" + Base64(seed(9))}
 	r, err := (&Roll{
-		Number: 9, Moves: v.Move, Tokens: map[uuid.UUID]*Token{own.id: own.token},
+		Number: 9, Moves: v.Move, Vouched: vouched(v.Servers), Tokens: map[uuid.UUID]*Token{own.id: own.token},
 		Revoked: map[uuid.UUID]time.Time{{15: 2}: start, {15: 1}: start.Add(time.Second)},
 	}).signed(network)
 	must(t, err)
@@ -119,7 +121,7 @@ func TestVectors(t *testing.T) {
 	}
 	r, err := RollIn(v.RollText)
 	if err != nil || !r.Network.Equal(publicOf(network)) || r.Number != 9 || len(r.Revoked) != 2 || !r.Revoked[uuid.UUID{15: 2}].Equal(start) ||
-		!reflect.DeepEqual(r.Tokens[own.id], own.token) || len(r.keys) != 1 {
+		!reflect.DeepEqual(r.Tokens[own.id], own.token) || len(r.keys) != 1 || !bytes.Equal(r.Vouched, vouched(v.Servers)) {
 		t.Errorf("roll: %+v, %v", r, err)
 	}
 	m, token, err := parseInvite(v.InviteText, start)

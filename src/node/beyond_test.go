@@ -17,6 +17,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/registry"
 	lend "github.com/sjohnr/at-once/src/rendezvous/relay"
 	"github.com/sjohnr/at-once/src/rendezvous/server"
 )
@@ -27,9 +28,10 @@ const hostOfServer = "10.0.9.9"
 // beacons, and cannot dial each other but by circuits.
 type rendezvousScene struct {
 	*lan
-	own    *identity.Identity
-	at     string // the host of the server
-	server *server.Server
+	own      *identity.Identity
+	at       string // the host of the server
+	server   *server.Server
+	registry *registry.Memory // what the server knows
 }
 
 func newRendezvous(t *testing.T) *rendezvousScene {
@@ -49,9 +51,9 @@ func (s *rendezvousScene) run() { s.serve(hostOfServer, true) }
 // serve starts the server on a host, which lends circuits or not.
 func (s *rendezvousScene) serve(host string, lends bool) {
 	s.t.Helper()
-	s.at = host
+	s.at, s.registry = host, registry.NewMemory()
 	at := s.memory.Host(host)
-	one, err := server.New(server.Config{Identity: s.own, Transport: at, Log: slog.New(slog.DiscardHandler)}, server.Policy{
+	one, err := server.New(server.Config{Identity: s.own, Transport: at, Registry: s.registry, Log: slog.New(slog.DiscardHandler)}, server.Policy{
 		MaxPeers: 100, AcceptRate: 100, Burst: 100, PerAddress: 100, Requests: 100, Relays: lends,
 		Circuits: lend.Limits{Circuits: 100, PerID: 100, PerAddress: 100, Rate: 1 << 30, TotalRate: 1 << 30},
 	})
@@ -66,13 +68,17 @@ func (s *rendezvousScene) serve(host string, lends bool) {
 	one.Serve(listener)
 }
 
-// found has a node be found by the server.
-func (s *rendezvousScene) found(n *Node) {
-	a := rendezvous.Address{
+// address returns where the server is, and a network there.
+func (s *rendezvousScene) address() rendezvous.Address {
+	return rendezvous.Address{
 		Hosts: []string{fmt.Sprintf("%s:%d", s.at, rendezvous.Port)},
 		Key:   [32]byte(s.own.Transport().PublicKey().Bytes()), Secret: rendezvous.Secret{1, 31: 2},
 	}
-	if err := n.SetServer(a.String()); err != nil {
+}
+
+// found has a node be found by the server.
+func (s *rendezvousScene) found(n *Node) {
+	if err := n.SetServer(s.address().String()); err != nil {
 		s.t.Fatal(err)
 	}
 }

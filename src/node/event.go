@@ -47,6 +47,7 @@ func (l *loop) event(e zre.Event) {
 		l.returns(e, path)
 		l.questions.forget(gone)
 		l.fetch()
+		l.seek()
 		l.sender.Forget(e.Peer.Groups()...)
 		p := l.of(id)
 		switch {

@@ -296,7 +296,7 @@ func (r *intake) end(links []*receiver) {
 }
 
 // exchanged takes in a message of once_ask, which the content of an event is. It tells whether
-// that is a question: then the event is that.
+// that is a question: then the event is that. It is called by who waits for the loop alone.
 func (r *intake) exchanged(e *events.Facts) bool {
 	m, err := onceask.Parse(e.Content[0], e.Content[1:])
 	if err != nil || r.theirs == 0 || len(m.Frames()) == 0 {
@@ -310,6 +310,8 @@ func (r *intake) exchanged(e *events.Facts) bool {
 			return true
 		}
 		r.count("questions over the limit")
+	case *onceask.Servers:
+		r.loop.serves(r.peer, m)
 	case *onceask.Answer:
 		if e.Status = m.Status; r.asks.waits(r.channel, m.Number) {
 			r.answers = append(r.answers, answer{m.Number, events.Kept(*e)})

@@ -200,7 +200,12 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID, frames [][]byte) 
 		}
 		switch id {
 		case zremsg.IDHolds, zremsg.IDAsk, zremsg.IDRoll:
-			r.loop.ofRoll(r.peer, message)
+			if r.loop.ofRoll(r.peer, message); id == zremsg.IDHolds {
+				r.loop.do(r.loop.seek)
+			}
+			return nil
+		case zremsg.IDAskServers:
+			r.loop.serve(r.peer)
 			return nil
 		case zremsg.IDAskSealing, zremsg.IDSealing:
 			r.ofSealing(message)

@@ -34,16 +34,30 @@ type rolls struct {
 	token   *identity.Token
 	other   *identity.Roll // that a member has shown, and that contradicts it
 	asked   map[uuid.UUID]time.Time
-	turned  chan struct{} // closed, and made anew, when a member has said what it has
-	stirred chan struct{} // has one when the roll may have changed
+	served  bool                // we have the addresses of servers that the roll vouches for
+	lacks   bool                // we have not, and may
+	sought  map[uuid.UUID]quest // who was asked for them
+	turned  chan struct{}       // closed, and made anew, when a member has said what it has
+	stirred chan struct{}       // has one when the roll may have changed
 }
 
 func newRolls(s *base, of *books, t *turns, send func(zre.LinkID, zremsg.Message)) rolls {
-	r := rolls{base: s, books: of, turns: t, send: send, asked: map[uuid.UUID]time.Time{}, turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
+	r := rolls{base: s, books: of, turns: t, send: send, asked: map[uuid.UUID]time.Time{}, sought: map[uuid.UUID]quest{}, turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
 	if r.roll = s.guard.Roll(); r.roll != nil {
 		r.token = s.guard.Identity.Token()
+		r.served, r.lacks = r.listed()
 	}
 	return r
+}
+
+// listed tells whether the node has the addresses that its roll vouches for, and if not,
+// whether it lacks them. Others than the loop may call it.
+func (r *rolls) listed() (served, lacks bool) {
+	list, lacks, err := r.guard.Identity.Listed()
+	if err != nil {
+		r.settings.log.Error("the addresses of the network's servers cannot be read", "error", err)
+	}
+	return list != nil, lacks
 }
 
 // stir has the watch follow the roll.
@@ -86,13 +100,18 @@ func (l *rolls) say(to uuid.UUID, m zremsg.Message) {
 func (l *rolls) tellHolds(to uuid.UUID) {
 	if l.member(to) != nil {
 		rank := l.roll.Rank()
-		l.say(to, &zremsg.Holds{Moves: rank.Moves, Number: rank.Number, Digest: rank.Digest[:]})
+		m := &zremsg.Holds{Moves: rank.Moves, Number: rank.Number, Digest: rank.Digest[:]}
+		if l.served {
+			m.Servers = 1
+		}
+		l.say(to, m)
 	}
 }
 
-// hears takes in which roll a member has.
-func (l *rolls) hears(h *holding, rank identity.Rank) {
-	h.rank, h.offers = rank, rank.Compare(l.roll.Rank()) > 0
+// hears takes in which roll a member has, and whether it has the addresses that this vouches
+// for.
+func (l *rolls) hears(h *holding, rank identity.Rank, served bool) {
+	h.rank, h.offers, h.served = rank, rank.Compare(l.roll.Rank()) > 0, served
 	l.turn()
 	if h.offers {
 		l.fetch()
@@ -169,7 +188,7 @@ func (l *rolls) ofRoll(from uuid.UUID, message zremsg.Message) {
 		case h == nil:
 			l.count("words about a roll that mean nothing")
 		case holds:
-			l.hears(h, identity.Rank{Moves: m.Moves, Number: m.Number, Digest: [sha256.Size]byte(m.Digest)})
+			l.hears(h, identity.Rank{Moves: m.Moves, Number: m.Number, Digest: [sha256.Size]byte(m.Digest)}, m.Servers == 1)
 		default:
 			l.give(from)
 		}
@@ -211,7 +230,9 @@ func (l *rolls) brought(from uuid.UUID, roll *identity.Roll, taken bool, err err
 		if err == nil && (taken || asked && roll.Rank().Compare(h.rank) >= 0) {
 			h.brought.Refund(1) // it is what we asked for: only what is of no use is limited
 		}
-		h.rank = roll.Rank()
+		if h.rank != roll.Rank() {
+			h.rank, h.served = roll.Rank(), false
+		}
 	}
 	switch {
 	case taken:
@@ -248,11 +269,12 @@ func (l *rolls) remind(roll *identity.Roll) {
 	}
 }
 
-// holders returns which members that a roll names are known to have it.
+// holders returns which members that a roll names are known to have it, and the addresses that
+// it vouches for, if the node can bring them those.
 func (l *rolls) holders(roll *identity.Roll) (holders []string) {
 	for id := range roll.Tokens {
 		h := l.books.of(id).holds
-		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() {
+		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() && (h.served || !l.served) {
 			holders = append(holders, id.String())
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/rendezvous"
@@ -13,16 +15,38 @@ import (
 )
 
 // stays returns the servers that the node stays with: those that it was given, else those that
-// its identity's invite has brought.
+// its identity has from other members. Of what it was given an address counts no more whose
+// SECRET the network has replaced.
 func (s *base) stays() (list []rendezvous.Address, err error) {
 	who := s.guard.Identity
 	switch {
 	case len(s.rendezvous) > 0 && who == nil:
 		return nil, api.ErrNoIdentity
-	case len(s.rendezvous) > 0 || who == nil || s.homebound:
+	case who == nil || s.homebound:
 		return s.rendezvous, nil
 	}
-	texts, err := who.Servers()
+	former, err := addressesOf(who.FormerServers())
+	for _, given := range s.rendezvous {
+		if slices.ContainsFunc(former, func(a rendezvous.Address) bool { return a.Key == given.Key && a.Secret == given.Secret }) {
+			s.warn("the address of " + strings.Join(given.Hosts, ",") + " that this node was given has a secret that the network has replaced: the node goes by what the network has now")
+			continue
+		}
+		list = append(list, given)
+	}
+	if len(list) == len(s.rendezvous) && len(list) > 0 {
+		return list, err
+	}
+	own, fault := addressesOf(who.Meets())
+	for _, address := range own {
+		if !slices.ContainsFunc(list, func(a rendezvous.Address) bool { return a.Key == address.Key && a.Secret == address.Secret }) {
+			list = append(list, address)
+		}
+	}
+	return list, errors.Join(err, fault)
+}
+
+// addressesOf returns the addresses that texts are.
+func addressesOf(texts []string, err error) (list []rendezvous.Address, _ error) {
 	for _, text := range texts {
 		address, fault := rendezvous.ParseAddress(text)
 		list, err = append(list, address), errors.Join(err, fault)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/sjohnr/at-once/src/guard"
@@ -39,6 +40,7 @@ func (l watch) keep() {
 			l.do(func() {
 				shown = l.renew(shown)
 				l.tire(now)
+				l.despair(now)
 			})
 			l.look(now)
 		}
@@ -97,19 +99,25 @@ func (l watch) expel(p *Peer, why error) {
 }
 
 // follow has a roll that is another than before take effect: members are told of it, those
-// who were revoked are let in no more, and the node shows its latest token.
+// who were revoked are let in no more, the node shows its latest token, and lacks the addresses
+// of servers that the roll vouches for until it has them.
 func (l watch) follow() {
 	roll, token := l.guard.Roll(), l.guard.Identity.Token()
 	if roll == nil {
 		return
 	}
 	was := rolls{}
+	l.do(func() { was = l.rolls })
+	same := was.roll == nil || was.roll.Rank() == roll.Rank() && token.Is(was.token)
+	if same && !was.lacks {
+		return
+	}
+	served, lacks := l.listed()
+	if same && lacks {
+		return
+	}
 	l.do(func() {
-		was = l.rolls
-		if was.roll == nil || was.roll.Rank() == roll.Rank() && token.Is(was.token) {
-			return
-		}
-		l.roll, l.token = roll, token
+		l.roll, l.token, l.served, l.lacks = roll, token, served, lacks
 		for _, note := range l.changes(&was) {
 			l.notice(note)
 		}
@@ -122,7 +130,11 @@ func (l watch) follow() {
 			}
 		}
 		l.turn()
+		l.seek()
 	})
+	if served != was.served || !bytes.Equal(roll.Vouched, was.roll.Vouched) || !token.Is(was.token) {
+		l.stay()
+	}
 	if was.roll != nil && was.roll.Rank() != roll.Rank() {
 		l.look(time.Now())
 	}

@@ -7,6 +7,12 @@
 // ids, addresses, times, sizes, and which tags coincide; of members also what is in their
 // tokens and roll, as their names.
 //
+// Who was a member knows SECRET. A revocation has the others go by another one, which none of
+// them tells a revoked one, nor anybody in the clear; see api/protocol/once_card.xml. Until a
+// member has it, and for as long as a lease lasts from then on, who knows the old one sees it at
+// the server, unless only members come in there and the server turns away whom they have revoked.
+// Then all under the old one is gone; what was seen before stays known.
+//
 // Programs import bindings/go/once: what is here may change at any time.
 package rendezvous
 

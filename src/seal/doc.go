@@ -46,6 +46,8 @@
 //
 // # What is not
 //
+//   - Who was a member keeps what it was told, and SECRETs of servers with it: package
+//     rendezvous says what it sees by those until the others go by new ones.
 //   - Sizes, times, and who talks with whom. A group's name is in SHOUT beside the
 //     sealed content, and presence, names and headers are not sealed at all.
 //   - Delivery: a relay can keep messages back, or change their order within the

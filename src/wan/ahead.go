@@ -48,7 +48,7 @@ func (a *Access) lent(c *client.Circuit) {
 // openAhead opens what was sent ahead in answer to any of the node's records: there may be
 // several ways to one server.
 func (a *Access) openAhead(c *client.Circuit) (said *rendezvous.Ahead, err error) {
-	for _, by := range a.clients {
+	for _, by := range a.clients() {
 		if said, err = by.OpenAhead(c.Peer, c.Ahead); err == nil || errors.Is(err, client.ErrRepeated) {
 			break
 		}
@@ -62,7 +62,7 @@ func (a *Access) Challenges() (list [][]byte) {
 	if a == nil {
 		return nil
 	}
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		list = append(list, c.Challenges()...)
 	}
 	return list

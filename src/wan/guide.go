@@ -103,18 +103,18 @@ func (a *Access) tells(peer uuid.UUID) *client.Client {
 // and of those the ones that lend circuits.
 func (a *Access) tellers(peer uuid.UUID) (list []*client.Client) {
 	worth := map[*client.Client]int{}
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		if c.Peer(peer) == nil {
 			continue
 		}
 		state := c.State()
 		if state.Trouble == "" {
-			worth[c] = 2
+			worth[c.Client] = 2
 		}
 		if state.Relays {
-			worth[c]++
+			worth[c.Client]++
 		}
-		list = append(list, c)
+		list = append(list, c.Client)
 	}
 	slices.SortStableFunc(list, func(a, b *client.Client) int { return worth[b] - worth[a] })
 	return list
@@ -122,7 +122,7 @@ func (a *Access) tellers(peer uuid.UUID) (list []*client.Client) {
 
 // networks returns the numbers of the networks that the node is in.
 func (a *Access) networks() (list []rendezvous.Number) {
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		if number, known := c.Network(); known {
 			list = append(list, number)
 		}

@@ -90,7 +90,7 @@ type Access struct {
 	Config
 	listener net.Listener
 	at       ladder.Candidates
-	clients  []*client.Client
+	serving  link.Transport // over which servers are reached
 	ladder   *ladder.Ladder
 	mapping  *mapping.Keeper
 	work     sync.WaitGroup
@@ -100,7 +100,10 @@ type Access struct {
 	turned   chan struct{} // a server answers, or does not
 	doubts   chan struct{} // servers may not be there any more
 
-	mu    sync.Mutex // guards what follows; nothing else is locked under it
+	mu    sync.Mutex  // guards what follows; nothing else is locked under it
+	with  []*stay     // the servers, replaced as a whole
+	begin func(*stay) // has the node be with one; nil before it runs
+	over  bool        // it runs no more
 	what  Description
 	waits map[uuid.UUID]chan ladder.Path // of Reach
 	paths map[*link.Link]ladder.Path     // that stand
@@ -118,9 +121,10 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		paths: map[*link.Link]ladder.Path{}, tried: map[uuid.UUID][]ladder.Trial{},
 		at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port(), Here: c.Here},
 	}
-	far, serving := c.Transport, c.Transport
+	far := c.Transport
+	a.serving = far
 	if err := link.Share(listener); err == nil {
-		far, serving = link.Port{At: listener.Addr()}, link.Port{At: listener.Addr(), Else: true}
+		far, a.serving = link.Port{At: listener.Addr()}, link.Port{At: listener.Addr(), Else: true}
 	} else {
 		c.Log.Info("no connections are made from the port beyond the LAN", "error", err)
 	}
@@ -135,7 +139,7 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		Made: a.made, Found: func(ladder.Path) {}, Tried: a.note,
 	})
 	for _, address := range c.Servers {
-		a.clients = append(a.clients, a.client(address, serving))
+		a.with = append(a.with, a.stay(address))
 	}
 	a.mapping = mapping.New(mapping.Keeper{
 		Port: a.at.Port, Find: mapping.Find, Log: c.Log, Check: a.dialBack,
@@ -171,13 +175,12 @@ func addressOf(id uuid.UUID) net.Addr {
 	return &net.TCPAddr{IP: append(local, make([]byte, 8)...)}
 }
 
-// client returns what stays with a server.
-func (a *Access) client(address rendezvous.Address, transport link.Transport) *client.Client {
-	by := new(byte) // who observes
+// client returns what is with a server, and is told where that observes the node.
+func (a *Access) client(s *stay, address rendezvous.Address) *client.Client {
 	return client.New(client.Config{
-		Address: address, Identity: a.Identity, Members: a.Members, Transport: transport, WSS: wss.Dial, Pins: a.Pins,
+		Address: address, Identity: a.Identity, Members: a.Members, Transport: a.serving, WSS: wss.Dial, Pins: a.Pins,
 		Observed: func(local net.Addr, at string) {
-			if a.at.Observed(by, local, at) {
+			if a.at.Observed(s, local, at) {
 				signal(a.changed)
 			}
 			a.mapping.Moved()
@@ -199,9 +202,7 @@ func (a *Access) Run(ctx context.Context, node Node) {
 		}
 		a.look()
 	}
-	for _, c := range a.clients {
-		a.work.Go(func() { _ = c.Run(ctx, sight.Announcement{}, look) }) // which ends with ctx only
-	}
+	a.enter(ctx, look)
 	if !a.Here {
 		a.work.Go(func() { a.mapping.Run(ctx) })
 	}
@@ -216,6 +217,7 @@ func (a *Access) Run(ctx context.Context, node Node) {
 		}
 	})
 	a.ladder.Close()
+	a.close()
 	a.work.Wait()
 	a.write()
 }
@@ -282,13 +284,13 @@ func (a *Access) follow(ctx context.Context) {
 			a.ladder.Hasten()
 			continue
 		case <-a.doubts:
-			for _, c := range a.clients {
+			for _, c := range a.clients() {
 				c.Doubt()
 			}
 			continue
 		case <-again.C:
 		case <-a.moved:
-			for _, c := range a.clients {
+			for _, c := range a.clients() {
 				c.Moved()
 			}
 			a.renew()
@@ -308,7 +310,7 @@ func (a *Access) follow(ctx context.Context) {
 func (a *Access) stand(away bool) bool {
 	var troubles []string
 	back := ""
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		state := c.State()
 		switch hosts := strings.Join(c.Address.Hosts, ","); {
 		case state.Trouble == "":
@@ -321,7 +323,7 @@ func (a *Access) stand(away bool) bool {
 		}
 	}
 	switch {
-	case !away && len(troubles) == len(a.clients):
+	case !away && len(troubles) == len(a.clients()):
 		a.node.Told("no rendezvous server is of use now, and who is not met yet is not found across the internet: "+strings.Join(troubles, "; "), true)
 		return true
 	case away && back != "":
@@ -332,7 +334,7 @@ func (a *Access) stand(away bool) bool {
 }
 
 func (a *Access) renew() {
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		c.Renew()
 	}
 }
@@ -361,7 +363,7 @@ func (a *Access) look() {
 // Known returns those whom the servers tell of and the network's SECRET shows, each once, in
 // the order of their ids.
 func (a *Access) Known() (list []*client.Peer) {
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		for _, p := range c.Peers() {
 			if p.Inside != nil {
 				list = append(list, p)
@@ -375,7 +377,7 @@ func (a *Access) Known() (list []*client.Peer) {
 // States returns how things stand with each server, by its public address.
 func (a *Access) States() map[string]client.State {
 	states := map[string]client.State{}
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		states[c.Address.Public()] = c.State()
 	}
 	return states
@@ -406,7 +408,7 @@ func (a *Access) Facts() map[string]string {
 // dialBack has a server connect to a port of the network's address.
 func (a *Access) dialBack(ctx context.Context, port uint16) (endpoint string, err error) {
 	err = client.ErrAway
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		if at, fault := c.DialBack(ctx, port); fault == nil {
 			return at, nil
 		} else if !errors.Is(fault, client.ErrAway) {

@@ -58,7 +58,7 @@ func (a *Access) Met(peer uuid.UUID) {
 	if a == nil {
 		return
 	}
-	for _, c := range a.clients {
+	for _, c := range a.clients() {
 		p := c.Peer(peer)
 		if p == nil || p.Inside == nil {
 			continue

@@ -7,7 +7,7 @@ import "github.com/sjohnr/at-once/bindings/go/libonce"
 // Number is that of the ABI, Model tells the models apart from any others.
 const (
 	Number = 1
-	Model  = "mb67589e604608326"
+	Model  = "m232c6e31654f56c1"
 )
 
 // Longest is the longest timeout, in milliseconds.

@@ -89,7 +89,7 @@ extern "C" {
 
 #define ONCE_VERSION "0.1.0"
 #define ONCE_ABI 1
-#define ONCE_MODEL "mb67589e604608326"
+#define ONCE_MODEL "m232c6e31654f56c1"
 
 // The size of a text that ends in a zero.
 #define ONCE_TEXT ((size_t) -1)
@@ -784,11 +784,13 @@ int once_node_peer_groups (once_node_t self, once_data_t *result);
 int once_node_require_peer (once_node_t self, const once_uuid_t *peer, const char *endpoint, size_t endpoint_size);
 
 // Takes in a roll of the network that the node is a member of, and passes it
-// on. It waits until so many of the members that the roll names have said that
-// they have it, or until it is cancelled, which is no failure. It does not
-// wait if a member has a later roll, or one that contradicts it; see rolls. It
-// returns the UUIDs of the members that have said that they have it, sorted,
-// the node itself too, or fails if it is not right or of another network.
+// on, beyond the LAN to all members that servers tell of. It waits until so
+// many of the members that the roll names have said that they have it, and the
+// addresses of servers that it vouches for if the node has those, or until it
+// is cancelled, which is no failure. It does not wait if a member has a later
+// roll, or one that contradicts it; see rolls. It returns the UUIDs of the
+// members that have said that they have it, sorted, the node itself too, or
+// fails if it is not right or of another network.
 //   roll: the roll, as the network's roll returned it; 1 to 1048576 octets
 //   members: for how many members to wait, the node itself included if it is
 //   named; at most 16384
@@ -957,23 +959,27 @@ int once_network_invite_again (once_network_t self, const char *name, size_t nam
 
 // Has further invites bring a rendezvous server along, by which the members
 // find each other across the internet; who takes one goes there by itself.
-// Such invites are secrets. An empty address has them bring none any more. It
-// fails if it is no such address, there are 8 already, or it cannot be written
-// down.
+// Such invites are secrets, and members are brought the address by each other.
+// An empty address has invites bring none any more. An address whose secret a
+// revocation has replaced stands for the one that has come in its place. It
+// fails if it is no such address or one whose secret was replaced, there are 8
+// already, or it cannot be written down.
 //   address: the server and the network there, as
 //   once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; at most 2048
 //   octets
 // Errors: ErrRendezvous, ErrMode, ErrMalformed.
 int once_network_set_server (once_network_t self, const char *address, size_t address_size);
 
-// Returns the addresses of the servers that invites bring, with their secrets.
-// It returns the addresses, or fails if they cannot be read.
+// Returns the addresses of the servers that invites bring, with their secrets:
+// those that the latest revocation has drawn. It returns the addresses, or
+// fails if they cannot be read.
 // The result is a list: read it with once_list_of.
 // Errors: ErrMode, ErrMalformed.
 int once_network_servers (once_network_t self, once_data_t *result);
 
-// Revokes a member. It fails if there is no such member or it cannot be
-// written down.
+// Revokes a member, and draws another secret for each server, by which the
+// others find each other from then on. It fails if there is no such member or
+// it cannot be written down.
 //   name: the member's name or UUID; 1 to 255 octets
 // Errors: ErrUnknown.
 int once_network_revoke (once_network_t self, const char *name, size_t name_size);
@@ -999,8 +1005,10 @@ int once_network_taken (once_network_t self, const once_uuid_t *member);
 int once_network_roll (once_network_t self, once_data_t *result);
 
 // Takes in what a roll of the network says that the directory does not know:
-// it was restored from a backup, or the key is used in two places. It fails if
-// it is not right, of another network, or cannot be written down.
+// it was restored from a backup, or the key is used in two places. If the roll
+// is later, and of other servers than the directory knows, each server gets
+// another secret. It fails if it is not right, of another network, or cannot
+// be written down.
 //   roll: the roll, as a node has it; 1 to 1048576 octets
 // Errors: ErrMalformed, ErrForged, ErrNetwork.
 int once_network_adopt (once_network_t self, const char *roll, size_t roll_size);
@@ -1013,11 +1021,24 @@ int once_network_adopt (once_network_t self, const char *roll, size_t roll_size)
 int once_network_members (once_network_t self, once_data_t *result);
 
 // Returns an identity in memory that is a member of the network for an hour. A
-// node with it can spread the network's roll. It returns the identity, or
-// fails if the roll cannot be read.
+// node with it can spread the network's roll. It is found by the servers as
+// they are, and as they were before the latest revocations, so that it meets
+// members who do not know of those. It returns the identity, or fails if the
+// roll cannot be read.
 // The handle is the caller's to close; it belongs to what it comes from, and is closed with it.
 // Errors: ErrMode, ErrMalformed.
 int once_network_courier (once_network_t self, once_identity_t *result);
+
+// Has the identity in a directory, which is a member, keep the network's roll,
+// and the addresses of its servers, as if a member had brought them, and
+// returns it. One that has a later roll, or one that contradicts it, is left
+// as it is. A node with what is returned is found as one with a courier is. It
+// returns the identity, or fails if it is no member, or what it is told cannot
+// be read or kept.
+//   directory: the directory of the identity; 1 to 4096 octets
+// The handle is the caller's to close; it belongs to what it comes from, and is closed with it.
+// Errors: ErrMode, ErrMalformed, ErrNetwork.
+int once_network_inform (once_network_t self, const char *directory, size_t directory_size, once_identity_t *result);
 
 // Returns all that is in the directory, as lines of text. Who has them has the
 // network's key. It returns the lines, or fails if a file cannot be read.

@@ -265,7 +265,7 @@ public:
     std::vector<std::string> own_groups () const; // Returns the groups that the node is in, sorted.
     std::vector<std::string> peer_groups () const; // Returns the groups that some peer is in, sorted.
     void require_peer (const UUID & peer, const std::string & endpoint) const; // Connects to a peer that no beacon tells of, and stays with it: if it is lost, the node connects again. It fails if it is no endpoint, if the peer is the node itself, or if the node does not run.
-    std::vector<std::string> spread (const std::string & roll, int64_t members, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
+    std::vector<std::string> spread (const std::string & roll, int64_t members, int64_t timeout = ONCE_FOREVER, once_cancel_t cancel = 0) const; // Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network.
     std::vector<std::string> rolls () const; // Returns the roll of the node's network that counts here, and after it one that a member has shown and that contradicts it, if there is one.
     std::map<std::string, uint64_t> counts () const; // Returns how often something unusual was seen since the node began, by name, and how many beacons were heard. The names may change.
     static std::vector<Interface> interfaces (); // Returns the networks that a node can use, in the order in which the system lists them. It returns the networks, or fails if the system does not tell.
@@ -323,15 +323,16 @@ public:
     std::string public_key () const; // Returns the network's public key, which is of Ed25519, in Z85.
     std::string invite (const std::string & name, const std::string & roles, const UUID & member, int64_t days) const; // Returns an invite, one line of text, that makes a member of who takes it. Without a UUID it brings a new identity along, and is a secret until it is taken. It returns the invite, or fails if the name is taken or cannot be written down.
     std::string invite_again (const std::string & name, int64_t days) const; // Renews the membership of a member, with its name and its roles, and returns the invite: the same as before, if that was not taken yet, else one for who has the member's identity, and no secret. A member that a node of the network can reach has no need of it. It returns the invite, or fails if there is no such member or it cannot be written down.
-    void set_server (const std::string & address) const; // Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down.
-    std::vector<std::string> servers () const; // Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read.
-    void revoke (const std::string & name) const; // Revokes a member. It fails if there is no such member or it cannot be written down.
+    void set_server (const std::string & address) const; // Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down.
+    std::vector<std::string> servers () const; // Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read.
+    void revoke (const std::string & name) const; // Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down.
     void rename (const std::string & member, const std::string & name) const; // Gives a member another name. It fails if there is no such member, the name is taken, or it cannot be written down.
     void taken (const UUID & member) const; // Forgets the secret in the invite of a member, which has taken it: it was met. It fails if that cannot be written down.
     std::string roll () const; // Returns the network's roll, one line of text. It is no secret, but it has the names of all members. It returns the roll, empty if nobody was invited yet, or fails if it cannot be read or the network has moved.
-    void adopt (const std::string & roll) const; // Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down.
+    void adopt (const std::string & roll) const; // Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down.
     std::vector<Member> members () const; // Returns all who were ever invited, by name, those who were revoked and those whose membership has expired too. It returns the members, or fails if they cannot be read.
-    Identity courier () const; // Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read.
+    Identity courier () const; // Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read.
+    Identity inform (const std::string & directory) const; // Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept.
     std::string backup () const; // Returns all that is in the directory, as lines of text. Who has them has the network's key. It returns the lines, or fails if a file cannot be read.
     static Network restore_network (const std::string & directory, const std::string & backup); // Makes a directory what it was when it was backed up. What was changed since then is to be taken in with adopt, from a member, before the next change. It returns the network, or fails if there is one already or the lines are not right.
     static Network move_network (const std::string & directory, const std::string & old); // Makes a network with a new key that goes on where another ends: the old key signs that, and members of the old network who see it become those of the new. Who was revoked, or has expired, is not taken along. Each member follows the first move that it sees, and no other, and so a directory is moved once. It returns the network, or fails if there is one already or the old one cannot be read or has moved.
@@ -974,6 +975,13 @@ inline Identity Network::courier () const
 {
     once_identity_t result;
     check (handle (), once_network_courier (handle (), &result));
+    return Identity (result);
+}
+
+inline Identity Network::inform (const std::string & directory) const
+{
+    once_identity_t result;
+    check (handle (), once_network_inform (handle (), directory.data (), directory.size (), &result));
     return Identity (result);
 }
 

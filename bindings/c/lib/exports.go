@@ -1389,6 +1389,23 @@ func go_once_network_courier(self C.uint64_t, result *C.once_identity_t) C.int {
 	return openIdentity(value, e, result)
 }
 
+//export go_once_network_inform
+func go_once_network_inform(self C.uint64_t, directory *C.char, directory_size C.size_t, result *C.once_identity_t) C.int {
+	object, e, code := abi.Of[*libonce.Network](uint64(self))
+	if code != 0 {
+		return C.int(code)
+	}
+	value_directory, err := text("Inform", "directory", directory, directory_size)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	value, err := object.Inform(value_directory)
+	if err != nil {
+		return C.int(e.Fail(err))
+	}
+	return openIdentity(value, e, result)
+}
+
 //export go_once_network_backup
 func go_once_network_backup(self C.uint64_t, result *C.once_data_t) C.int {
 	object, e, code := abi.Of[*libonce.Network](uint64(self))

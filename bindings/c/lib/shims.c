@@ -954,6 +954,16 @@ once_network_courier (once_network_t self, once_identity_t *result)
 }
 
 int
+once_network_inform (once_network_t self, const char *directory, size_t directory_size, once_identity_t *result)
+{
+    if (once_forked)
+        return ONCE_ERR_FORKED;
+    if (!result)
+        return ONCE_ERR_ARGUMENT;
+    return go_once_network_inform (self, (char *) directory, once_size (directory, directory_size), result);
+}
+
+int
 once_network_backup (once_network_t self, once_data_t *result)
 {
     if (once_forked)

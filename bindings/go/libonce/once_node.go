@@ -1445,10 +1445,11 @@ func (n *Node) RequirePeer(peer uuid.UUID, endpoint string) error {
 }
 
 // Spread takes in a roll of the network that the node is a member of, and
-// passes it on. It waits until so many of the members that the roll names have
-// said that they have it, or until it is cancelled, which is no failure. It
-// does not wait if a member has a later roll, or one that contradicts it; see
-// rolls.
+// passes it on, beyond the LAN to all members that servers tell of. It waits
+// until so many of the members that the roll names have said that they have
+// it, and the addresses of servers that it vouches for if the node has those,
+// or until it is cancelled, which is no failure. It does not wait if a member
+// has a later roll, or one that contradicts it; see rolls.
 //
 //   - roll: the roll, as the network's roll returned it; 1 to 1048576 octets
 //   - members: for how many members to wait, the node itself included if it

@@ -205,15 +205,17 @@ func (n *NetworkKey) InviteAgain(name string, days int) (string, error) {
 
 // SetServer has further invites bring a rendezvous server along, by which the
 // members find each other across the internet; who takes one goes there by
-// itself. Such invites are secrets. An empty address has them bring none any
-// more.
+// itself. Such invites are secrets, and members are brought the address by
+// each other. An empty address has invites bring none any more. An address
+// whose secret a revocation has replaced stands for the one that has come in
+// its place.
 //
 //   - address: the server and the network there, as
 //     once://HOST[:PORT][,HOST...]/?key=KEY[&wss=URL]#SECRET; at most 2048
 //     octets
 //
-// It fails if it is no such address, there are 8 already, or it cannot be
-// written down.
+// It fails if it is no such address or one whose secret was replaced, there
+// are 8 already, or it cannot be written down.
 //
 // Errors: [ErrRendezvous], [ErrMode], [ErrMalformed].
 func (n *NetworkKey) SetServer(address string) error {
@@ -221,7 +223,7 @@ func (n *NetworkKey) SetServer(address string) error {
 }
 
 // Servers returns the addresses of the servers that invites bring, with their
-// secrets.
+// secrets: those that the latest revocation has drawn.
 //
 // It returns the addresses, or fails if they cannot be read.
 //
@@ -231,7 +233,8 @@ func (n *NetworkKey) Servers() ([]string, error) {
 	return result, named("Servers", err)
 }
 
-// Revoke revokes a member.
+// Revoke revokes a member, and draws another secret for each server, by which
+// the others find each other from then on.
 //
 //   - name: the member's name or UUID; 1 to 255 octets
 //
@@ -281,7 +284,9 @@ func (n *NetworkKey) Roll() (string, error) {
 }
 
 // Adopt takes in what a roll of the network says that the directory does not
-// know: it was restored from a backup, or the key is used in two places.
+// know: it was restored from a backup, or the key is used in two places. If
+// the roll is later, and of other servers than the directory knows, each
+// server gets another secret.
 //
 //   - roll: the roll, as a node has it; 1 to 1048576 octets
 //
@@ -304,7 +309,9 @@ func (n *NetworkKey) Members() ([]Member, error) {
 }
 
 // Courier returns an identity in memory that is a member of the network for an
-// hour. A node with it can spread the network's roll.
+// hour. A node with it can spread the network's roll. It is found by the
+// servers as they are, and as they were before the latest revocations, so that
+// it meets members who do not know of those.
 //
 // It returns the identity, or fails if the roll cannot be read.
 //
@@ -312,6 +319,23 @@ func (n *NetworkKey) Members() ([]Member, error) {
 func (n *NetworkKey) Courier() (*Identity, error) {
 	result, err := (*libonce.Network)(n).Courier()
 	return (*Identity)(result), named("Courier", err)
+}
+
+// Inform has the identity in a directory, which is a member, keep the
+// network's roll, and the addresses of its servers, as if a member had brought
+// them, and returns it. One that has a later roll, or one that contradicts it,
+// is left as it is. A node with what is returned is found as one with a
+// courier is.
+//
+//   - directory: the directory of the identity; 1 to 4096 octets
+//
+// It returns the identity, or fails if it is no member, or what it is told
+// cannot be read or kept.
+//
+// Errors: [ErrMode], [ErrMalformed], [ErrNetwork].
+func (n *NetworkKey) Inform(directory string) (*Identity, error) {
+	result, err := (*libonce.Network)(n).Inform(directory)
+	return (*Identity)(result), named("Inform", err)
 }
 
 // Backup returns all that is in the directory, as lines of text. Who has them

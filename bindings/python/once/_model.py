@@ -15,7 +15,7 @@ from ._abi import Cancel, Data, Handle, Handler, Id, Source, apart, beside, fail
 from ._crossing import NOW, Content, OnceError, PeerLike, alone, constant, duration, entries, errors, flag, frames, handle
 from ._crossing import mapped, moment, needed, numbers, octets, pairs, records, several, text, texts, whole
 
-if lib.once_compatible(1, b"mb67589e604608326"):
+if lib.once_compatible(1, b"m232c6e31654f56c1"):
     raise ImportError(f"{lib._name} is of version {lib.once_version().decode()} and other models: install the same version of both")
 
 __version__ = lib.once_version().decode()
@@ -1625,7 +1625,7 @@ class Node(Source[Event]):
             raise fail(self._handle, code)
 
     def spread(self, roll: str, members: int, timeout: float | None = None, cancel: Cancel | None = None) -> list[str]:
-        """Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network."""
+        """Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network."""
         roll_ = text(roll, "roll")
         result = Data()
         code = wait(lambda left, token: _once_node_spread(self._handle, roll_, len(roll_), whole(members, "members", -1 << 63, (1 << 63) - 1), left, token, ctypes.byref(result)), timeout, cancel, False)
@@ -1865,6 +1865,8 @@ _once_network_members = lib.once_network_members
 _once_network_members.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_network_courier = lib.once_network_courier
 _once_network_courier.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
+_once_network_inform = lib.once_network_inform
+_once_network_inform.argtypes = (ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,)
 _once_network_backup = lib.once_network_backup
 _once_network_backup.argtypes = (ctypes.c_uint64, ctypes.c_void_p,)
 _once_network_restore_network = lib.once_network_restore_network
@@ -1924,14 +1926,14 @@ class Network(Handle):
         return take(result).decode(errors="replace")
 
     def set_server(self, address: str) -> None:
-        """Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down."""
+        """Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down."""
         address_ = text(address, "address")
         code = _once_network_set_server(self._handle, address_, len(address_))
         if code:
             raise fail(self._handle, code)
 
     def servers(self) -> list[str]:
-        """Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read."""
+        """Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read."""
         result = Data()
         code = _once_network_servers(self._handle, ctypes.byref(result))
         if code:
@@ -1939,7 +1941,7 @@ class Network(Handle):
         return alone(texts, take(result))
 
     def revoke(self, name: str) -> None:
-        """Revokes a member. It fails if there is no such member or it cannot be written down."""
+        """Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down."""
         name_ = text(name, "name")
         code = _once_network_revoke(self._handle, name_, len(name_))
         if code:
@@ -1968,7 +1970,7 @@ class Network(Handle):
         return take(result).decode(errors="replace")
 
     def adopt(self, roll: str) -> None:
-        """Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down."""
+        """Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down."""
         roll_ = text(roll, "roll")
         code = _once_network_adopt(self._handle, roll_, len(roll_))
         if code:
@@ -1983,9 +1985,18 @@ class Network(Handle):
         return _read_once_members(take(result))
 
     def courier(self) -> Identity:
-        """Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read."""
+        """Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read."""
         result = ctypes.c_uint64()
         code = _once_network_courier(self._handle, ctypes.byref(result))
+        if code:
+            raise fail(self._handle, code)
+        return Identity._of(result.value, self)
+
+    def inform(self, directory: str) -> Identity:
+        """Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept."""
+        directory_ = text(directory, "directory")
+        result = ctypes.c_uint64()
+        code = _once_network_inform(self._handle, directory_, len(directory_), ctypes.byref(result))
         if code:
             raise fail(self._handle, code)
         return Identity._of(result.value, self)

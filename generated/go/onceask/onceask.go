@@ -2,7 +2,8 @@
 
 // Package onceask is the codec of once_ask: Questions and answers of @Once, version 1.
 //
-// How one node asks another something, and has its answer. Each message is the
+// How one node asks another something, and has its answer, and how members of
+// a network bring each other what is for members only. Each message is the
 // whole content of an EXCHANGE: of [zre_msg](zre_msg.md) where content is not
 // sealed, else of [once_seal](once_seal.md), in a SEALED that travels in a
 // WHISPER like any other. So it is protected, counted and said again over the
@@ -14,9 +15,11 @@
 // ANSWER counts if its number is that of a QUESTION that was asked of its
 // sender since that was there last, and waits. Others are dropped and counted.
 // Who asks waits as long as it likes. If the other is gone meanwhile, it has
-// the question if it had acknowledged it, and else may have it or not.
+// the question if it had acknowledged it, and else may have it or not. SERVERS
+// answers an ASK-SERVERS, as [zre_msg](zre_msg.md#servers) says. It is no
+// answer to a QUESTION.
 //
-//	once-ask  = *( C:QUESTION [ S:ANSWER ] )
+//	once-ask  = *( C:QUESTION [ S:ANSWER ] / S:SERVERS )
 //
 // A message may be used by one goroutine at a time.
 //
@@ -44,6 +47,8 @@ const (
 	MaxQuestionContent = 65534
 	MaxAnswer          = 16
 	MaxAnswerContent   = 65534
+	MaxServers         = 12
+	MaxServersContent  = 8
 )
 
 // Limits of what the messages say together.
@@ -59,11 +64,13 @@ type ID uint8
 const (
 	IDQuestion ID = 1 // asks the receiver something.
 	IDAnswer   ID = 2 // answers a QUESTION.
+	IDServers  ID = 3 // brings the addresses of a network's rendezvous servers.
 )
 
 var names = [...]string{
 	IDQuestion: "QUESTION",
 	IDAnswer:   "ANSWER",
+	IDServers:  "SERVERS",
 }
 
 // String returns the name of the message, or an empty string for an unknown id.
@@ -101,7 +108,7 @@ type Message interface {
 
 // Question asks the receiver something.
 type Question struct {
-	// number of the question
+	// number of the question; of SERVERS that of the ROLL
 	Number uint64
 	// frames of the application, at least one; at most 65534 frames
 	Content [][]byte
@@ -140,7 +147,7 @@ func (m *Question) Decode(frame []byte, content [][]byte) error {
 
 // Answer answers a QUESTION.
 type Answer struct {
-	// number of the question
+	// number of the question; of SERVERS that of the ROLL
 	Number uint64
 	// 0 for an answer; else what is wrong, as the application has it
 	Status uint32
@@ -181,6 +188,46 @@ func (m *Answer) Decode(frame []byte, content [][]byte) error {
 	return r.End()
 }
 
+// Servers brings the addresses of a network's rendezvous servers.
+type Servers struct {
+	// number of the question; of SERVERS that of the ROLL
+	Number uint64
+	// whole addresses, a frame each, which the ROLL vouches for; at most 8
+	// frames
+	Content [][]byte
+}
+
+// ID returns IDServers.
+func (*Servers) ID() ID { return IDServers }
+
+// Size returns the length of the first frame in octets.
+func (m *Servers) Size() int {
+	return 12
+}
+
+// Frames returns the frames of content, which follow the first.
+func (m *Servers) Frames() [][]byte { return m.Content }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *Servers) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("SERVERS", b)
+	w.Header(Signature, uint8(IDServers))
+	w.Uint8(Version)
+	w.Uint64(m.Number)
+	w.Frames("content", m.Content, 8)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *Servers) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("SERVERS", frame, content)
+	r.Header(Signature, uint8(IDServers))
+	r.Constant("version", 1, Version)
+	r.Uint64("number", &m.Number)
+	r.Frames("content", &m.Content, 8)
+	return r.End()
+}
+
 // Peek returns which message a first frame holds. It checks the signature, the
 // id and the header's fields of fixed place, not what comes after them.
 func Peek(frame []byte) (ID, error) {
@@ -211,6 +258,8 @@ func New(id ID) Message {
 		return new(Question)
 	case IDAnswer:
 		return new(Answer)
+	case IDServers:
+		return new(Servers)
 	}
 	return nil
 }

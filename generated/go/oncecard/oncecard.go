@@ -8,7 +8,8 @@
 // vouches for an id, and DETAILS say by what name. An INVITE carries a token
 // to a node that is to become a member, and may carry a new identity, too. A
 // ROLL is what a network says of all its members: which token of each is the
-// latest, and whose tokens are void. A MOVE gives a network another key.
+// latest, whose tokens are void, and which addresses of rendezvous servers the
+// network has. A MOVE gives a network another key.
 //
 //	once-card = CARD / TOKEN [ DETAILS ] / ROLL / INVITE / MOVE
 //
@@ -42,9 +43,10 @@ const (
 	MaxTokenNetwork        = 32
 	MaxTokenDigest         = 32
 	MaxTokenProof          = 64
-	MaxRoll                = 478532
+	MaxRoll                = 478568
 	MaxRollNetwork         = 32
 	MaxRollMoves           = 1216
+	MaxRollVouched         = 32
 	MaxRollRevoked         = 2048
 	MaxRollRevokedOctets   = 114688
 	MaxRollTokens          = 1024
@@ -256,6 +258,10 @@ type Roll struct {
 	// oldest first; at most 8; the octets of this example are none; at most
 	// 1216 octets
 	Moves []byte
+	// SHA-256 of the addresses of the network's [rendezvous
+	// servers](#servers), with their SECRETs; empty if it has none; at most 32
+	// octets
+	Vouched []byte
 	// ids of members in lower case with hyphens, sorted; the value is a
 	// decimal time: tokens that became valid up to then are void; at most 2048
 	// entries; keys of at most 255 octets, values of at most 20 octets,
@@ -278,7 +284,7 @@ func (*Roll) ID() ID { return IDRoll }
 
 // Size returns the length of the first frame in octets.
 func (m *Roll) Size() int {
-	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Moves) + wire.SizePairs(m.Revoked) + wire.SizeStrings(m.Tokens) + wire.SizeStrings(m.Details) + wire.SizeBytes(m.Proof)
+	return 12 + wire.SizeBytes(m.Network) + wire.SizeBytes(m.Moves) + wire.SizeBytes(m.Vouched) + wire.SizePairs(m.Revoked) + wire.SizeStrings(m.Tokens) + wire.SizeStrings(m.Details) + wire.SizeBytes(m.Proof)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -292,6 +298,7 @@ func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w.Bytes("network", m.Network, 32)
 	w.Uint64(m.Number)
 	w.Bytes("moves", m.Moves, 1216)
+	w.Bytes("vouched", m.Vouched, 32)
 	w.Pairs("revoked", m.Revoked, 2048, 20, 114688)
 	w.Strings("tokens", m.Tokens, 1024, 240, 245760)
 	w.Strings("details", m.Details, 1024, 2048, 98304)
@@ -308,6 +315,7 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	r.Exactly("network", m.Network, 32)
 	r.Uint64("number", &m.Number)
 	r.Bytes("moves", &m.Moves, 1216)
+	r.Bytes("vouched", &m.Vouched, 32)
 	r.Pairs("revoked", &m.Revoked, 2048, 20, 114688)
 	r.Strings("tokens", &m.Tokens, 1024, 240, 245760)
 	r.Strings("details", &m.Details, 1024, 2048, 98304)

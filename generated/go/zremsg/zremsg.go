@@ -7,13 +7,13 @@
 // frame; the frames of the content follow it in WHISPER and SHOUT. RFC 36 has
 // the messages up to PING-OK. Zyre has sent ELECT, LEADER and GOODBYE since
 // 2017. CONFIRM, CONFIRMED, TAKEN, ASK-SEALING, SEALING and EXCHANGE pass
-// between @Once nodes only, HOLDS, ASK and ROLL only between nodes that have
-// shown each other that they are members of one network.
+// between @Once nodes only, HOLDS, ASK, ROLL and ASK-SERVERS only between
+// nodes that have shown each other that they are members of one network.
 //
 //	zre       = greeting *traffic [ goodbye ]
 //	greeting  = HELLO
 //	traffic   = WHISPER / SHOUT / JOIN / LEAVE / PING / PING-OK / election / HELLO
-//	          / CONFIRM / CONFIRMED / HOLDS / ASK / ROLL
+//	          / CONFIRM / CONFIRMED / HOLDS / ASK / ROLL / ASK-SERVERS
 //	          / ASK-SEALING / SEALING / EXCHANGE
 //	election  = ELECT / LEADER
 //	goodbye   = [ TAKEN ] GOODBYE
@@ -70,11 +70,12 @@ const (
 	MaxConfirm            = 22
 	MaxConfirmed          = 22
 	MaxTaken              = 22
-	MaxHolds              = 51
+	MaxHolds              = 52
 	MaxHoldsDigest        = 32
 	MaxAsk                = 6
-	MaxRoll               = 478542
-	MaxRollRoll           = 478532
+	MaxRoll               = 478578
+	MaxRollRoll           = 478568
+	MaxAskServers         = 6
 	MaxAskSealing         = 42
 	MaxAskSealingDigest   = 32
 	MaxSealing            = 1226
@@ -91,6 +92,7 @@ const (
 	MaxAsked              = 2         // peers that are asked for a ROLL at a time
 	MaxAnswered           = 4         // ASKs of a peer that are answered at once, if they are for what it was brought last; one more a minute
 	MaxRolls              = 8         // ROLLs of a peer that are taken in at once, if they were not asked for or are not right; one more in ten seconds
+	MaxServersAnswered    = 4         // ASK-SERVERS of a peer that are answered at once; one more a minute
 	MaxSuspects           = 8         // of what may wait for all peers together, suspect ones may have one part in so many; beyond that the one that was suspect first is gone
 	MaxSealingWait        = 5         // seconds that what is to be sealed waits for the peer's sealing key
 	MaxSealingAnswered    = 4         // ASK-SEALINGs over a connection that are answered at once; one more a minute
@@ -117,6 +119,7 @@ const (
 	IDHolds      ID = 14 // says which ROLL of the network the sender has.
 	IDAsk        ID = 15 // asks for the ROLL that the receiver has.
 	IDRoll       ID = 16 // brings the ROLL that the sender has.
+	IDAskServers ID = 20 // asks for the addresses of servers that the receiver's ROLL vouches for.
 	IDAskSealing ID = 17 // asks for the sealing key that the receiver's card names.
 	IDSealing    ID = 18 // brings the sealing key that the sender was asked for.
 	IDExchange   ID = 19 // carries a question to one peer, or the answer to one, in a [channel](once_link.md#channels) in which content is not sealed.
@@ -139,6 +142,7 @@ var names = [...]string{
 	IDHolds:      "HOLDS",
 	IDAsk:        "ASK",
 	IDRoll:       "ROLL",
+	IDAskServers: "ASK-SERVERS",
 	IDAskSealing: "ASK-SEALING",
 	IDSealing:    "SEALING",
 	IDExchange:   "EXCHANGE",
@@ -754,6 +758,8 @@ type Holds struct {
 	Number uint64
 	// its SHA-256; always 32 octets
 	Digest []byte
+	// 1 if the sender has the addresses that the ROLL vouches for, else 0
+	Servers uint8
 }
 
 // ID returns IDHolds.
@@ -761,7 +767,7 @@ func (*Holds) ID() ID { return IDHolds }
 
 // Size returns the length of the first frame in octets.
 func (m *Holds) Size() int {
-	return 15 + wire.SizeBytes(m.Digest)
+	return 16 + wire.SizeBytes(m.Digest)
 }
 
 // Frames returns the frames of content, which follow the first.
@@ -776,6 +782,7 @@ func (m *Holds) AppendTo(b []byte) ([]byte, error) {
 	w.Uint8(m.Moves)
 	w.Uint64(m.Number)
 	w.Bytes("digest", m.Digest, 32)
+	w.Uint8(m.Servers)
 	return w.End()
 }
 
@@ -789,6 +796,7 @@ func (m *Holds) Decode(frame []byte, content [][]byte) error {
 	r.Uint64("number", &m.Number)
 	r.Bytes("digest", &m.Digest, 32)
 	r.Exactly("digest", m.Digest, 32)
+	r.Uint8("servers", &m.Servers)
 	return r.End()
 }
 
@@ -834,7 +842,7 @@ type Roll struct {
 	// more
 	Sequence uint16
 	// the ROLL of once_card; the octets of this example are none; at most
-	// 478532 octets
+	// 478568 octets
 	Roll []byte
 }
 
@@ -855,7 +863,7 @@ func (m *Roll) AppendTo(b []byte) ([]byte, error) {
 	w.Header(Signature, uint8(IDRoll))
 	w.Uint8(Version)
 	w.Uint16(m.Sequence)
-	w.Bytes("roll", m.Roll, 478532)
+	w.Bytes("roll", m.Roll, 478568)
 	return w.End()
 }
 
@@ -865,7 +873,44 @@ func (m *Roll) Decode(frame []byte, content [][]byte) error {
 	r.Header(Signature, uint8(IDRoll))
 	r.Constant("version", 1, Version)
 	r.Uint16("sequence", &m.Sequence)
-	r.Bytes("roll", &m.Roll, 478532)
+	r.Bytes("roll", &m.Roll, 478568)
+	return r.End()
+}
+
+// AskServers asks for the addresses of servers that the receiver's ROLL
+// vouches for.
+type AskServers struct {
+	// cyclic number of the message; HELLO carries 1, each later message one
+	// more
+	Sequence uint16
+}
+
+// ID returns IDAskServers.
+func (*AskServers) ID() ID { return IDAskServers }
+
+// Size returns the length of the first frame in octets.
+func (m *AskServers) Size() int {
+	return 6
+}
+
+// Frames returns the frames of content, which follow the first.
+func (*AskServers) Frames() [][]byte { return nil }
+
+// AppendTo appends the first frame to b; see [Message].
+func (m *AskServers) AppendTo(b []byte) ([]byte, error) {
+	w := wire.NewWriter("ASK-SERVERS", b)
+	w.Header(Signature, uint8(IDAskServers))
+	w.Uint8(Version)
+	w.Uint16(m.Sequence)
+	return w.End()
+}
+
+// Decode takes the message from its frames; see [Message].
+func (m *AskServers) Decode(frame []byte, content [][]byte) error {
+	r := wire.NewReader("ASK-SERVERS", frame, content)
+	r.Header(Signature, uint8(IDAskServers))
+	r.Constant("version", 1, Version)
+	r.Uint16("sequence", &m.Sequence)
 	return r.End()
 }
 
@@ -1051,6 +1096,8 @@ func New(id ID) Message {
 		return new(Ask)
 	case IDRoll:
 		return new(Roll)
+	case IDAskServers:
+		return new(AskServers)
 	case IDAskSealing:
 		return new(AskSealing)
 	case IDSealing:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -49,4 +50,56 @@ func TestAddressesOutOfSight(t *testing.T) {
 	p.closeInput()
 	p.exits(exitUsage)
 	p.complains("there is no address")
+}
+
+// TestNewSecretOfServers revokes one whom a server alone brings together with others: they are
+// told there, and meet there from then on under another SECRET, also one who is invited later
+// with the address of before.
+func TestNewSecretOfServers(t *testing.T) {
+	h := newHome(t)
+	server := h.start("server", "--identity", h.path("server"), "--listen", h.server())
+	address := server.sees(`^once://127\.0\.0\.1:\d+/\?key=[-\w]{43}#[-\w]{43}$`)[0]
+	public, secret, _ := strings.Cut(address, "#")
+	if err := os.WriteFile(h.path("address"), []byte(address), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.answer("", "network", "new", h.path("office"))
+	join := func(name string) {
+		t.Helper()
+		invite := h.answer("", h.office("invite", name, "--offline", "--server", "@"+h.path("address"))...)
+		h.answer(invite, "join", "-", h.path(name))
+	}
+	listen := func(name string) *process {
+		join(name)
+		return h.start("listen", "--json", "--port", "0", "--group", "room", "--identity", h.path(name))
+	}
+	ana, ben, cleo := listen("ana"), listen("ben"), listen("cleo")
+	join("olga") // who has the network, and runs no node
+	ana.seesAll(`"type":"enter".*"name":"ben"`, `"type":"enter".*"name":"cleo"`)
+	ben.sees(`"type":"enter".*"name":"cleo"`)
+
+	p := h.start(h.office("revoke", "cleo", "--port", "0", "--identity", h.path("olga"), "--wait", "30s")...)
+	p.sees(`^3 of 3 members have it: ana, ben, olga$`)
+	p.exits(0)
+	p.complains(`once: the network has a new secret at its servers, which members bring each other`)
+	for _, p := range []*process{ana, ben} {
+		p.sees(`"type":"network".*the network has a new secret at its servers`)
+	}
+	cleo.sees(`the network has revoked this node's membership`)
+	if list, err := os.ReadFile(h.path("cleo") + "/servers"); err != nil || string(list) != address+"\n" {
+		t.Errorf("who was revoked has %q, %v", list, err)
+	}
+	for _, name := range []string{"ben", "olga"} {
+		list, err := os.ReadFile(h.path(name) + "/servers")
+		if now, _, _ := strings.Cut(string(list), "\n"); err != nil || !strings.HasPrefix(now, public+"#") || strings.Contains(now, secret) {
+			t.Errorf("%s has %q, %v", name, list, err)
+		}
+	}
+
+	dora := listen("dora")
+	dora.sees(`"type":"enter".*"name":"(ana|ben)"`)
+	p = h.start(h.office("network", "show")...)
+	p.sees(`^ana\s+member`)
+	p.exits(0)
+	p.complains(`once: server ` + regexp.QuoteMeta(public) + "\n")
 }

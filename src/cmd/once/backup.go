@@ -30,8 +30,9 @@ func backupCommand(dir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE|-",
 		Short: "write all that restores a network",
-		Long: `Backup writes the network's key, who was invited and who was revoked, and the
-invites that were not taken yet. Who has the file has the network, so it is
+		Long: `Backup writes the network's key, who was invited and who was revoked, the
+addresses of its servers with their SECRETs, and the invites that were not
+taken yet. Who has the file has the network, so it is
 written for this user alone, and under a passphrase if one is given; it is
 then a file of age (age-encryption.org), which "age --decrypt" opens too. Make
 another after each change that is not to be lost; after an older one the
@@ -93,7 +94,10 @@ func restoreCommand(with *common, dir *string) *cobra.Command {
 network backup has written. Then it looks for members, and takes in what they
 know and the backup does not: who was invited and revoked since. If none is
 met, do that with once network spread before you change anything: members do
-not let a change take back what they know.`,
+not let a change take back what they know. If somebody was revoked since, the
+network gets another SECRET at its servers once more, because the one that was
+drawn then is not in the backup; members that are met are brought it, others
+need another invite.`,
 		Example: "  once network restore office.backup",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -41,8 +41,9 @@ whose ADDRESS once server prints. The network remembers it: this invite and
 all later ones bring it along, and who takes one has nothing to set. The
 address has the network's SECRET, and so the invite is a secret then; who is
 on the same host can see command lines, and so @FILE, or - for standard input,
-is better than the address itself. The word none has the network forget its
-servers.
+is better than the address itself. Members that are there already are brought
+it by each other. The word none has the network forget its servers: members
+stay with those that they have.
 
 With --again a member is invited once more, and its membership renewed: the
 invite is the same as before if nobody has met the member yet, because it may
@@ -162,7 +163,17 @@ Until a member has heard of it, it talks with the revoked one as before; who
 is cut off from all others hears of it when that ends. What the revoked one
 was told before it still has, and invites and files that it had are worth
 nothing to it. Plain nodes, and nodes with another --trust than members, talk
-with whom they like.`,
+with whom they like.
+
+If the network has rendezvous servers, by once invite --server, the revoked
+one knows its SECRET there, and sees by that who is there when. So another is
+drawn for each server. Members bring it each other, sealed, and leave the old
+one within two minutes; nobody has to set anything, and an address that was
+given to a node by --server, and has the old SECRET, counts no more. A member
+that is away meanwhile finds nobody by the old one. It is brought the new one
+when it meets another member on a LAN, by once network spread while it is
+there, or by another invite (once invite NAME --again, which it takes with
+once join).`,
 		Example: `  once revoke ben
   once revoke ben --wait 1m --json`,
 		Args: cobra.ExactArgs(1),
@@ -175,7 +186,9 @@ with whom they like.`,
 			if err != nil {
 				return err
 			}
-			err = network.Revoke(name)
+			if err = network.Revoke(name); err == nil {
+				err = tellSecret(network)
+			}
 			if errors.Is(err, once.ErrUnknown) && wasRevoked(network, args[0]) {
 				tell("%s was revoked before; the members are told again", clean(args[0]))
 				err = nil
@@ -190,6 +203,15 @@ with whom they like.`,
 	to.register(with, cmd.Flags())
 	jsonFlag(cmd.Flags(), &to.asJSON)
 	return cmd
+}
+
+// tellSecret says what a revocation has changed at the network's servers.
+func tellSecret(network *once.NetworkKey) error {
+	servers, err := network.Servers()
+	if len(servers) > 0 {
+		tell("the network has a new secret at its servers, which members bring each other; who is away gets it on a LAN, by once network spread, or by once invite NAME --again")
+	}
+	return err
 }
 
 func joinCommand(with *common) *cobra.Command {

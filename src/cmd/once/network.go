@@ -130,10 +130,11 @@ func showNetworkCommand(dir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [--json] [DIR]",
 		Short: "tell the public key, and who was invited",
-		Long: `Show tells the public key on standard error, and a line for each who was ever
-invited: the name, what has become of the membership, until when it lasts, the
-id and the roles. "invited" is who has not been met yet, and may still hold an
-invite with a secret.`,
+		Long: `Show tells the public key on standard error, and the servers that invites
+bring, without the SECRETs that each revocation draws anew; and a line for
+each who was ever invited: the name, what has become of the membership, until
+when it lasts, the id and the roles. "invited" is who has not been met yet, and
+may still hold an invite with a secret.`,
 		Example: "  once network show\n  once network show --json ./office | jq -r 'select(.state == \"expired\").name'",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: inDirectory("network", dir, once.LoadNetwork, func(network *once.NetworkKey) error {
@@ -143,6 +144,14 @@ invite with a secret.`,
 			}
 			if !asJSON {
 				fmt.Fprintln(os.Stderr, "once: public key", network.PublicKey())
+				servers, err := network.Servers()
+				if err != nil {
+					return err
+				}
+				for _, address := range servers {
+					public, _, _ := strings.Cut(address, "#")
+					fmt.Fprintln(os.Stderr, "once: server", clean(public))
+				}
 			}
 			if _, moved := network.Roll(); moved != nil {
 				fmt.Fprintln(os.Stderr, "once:", moved)
@@ -193,7 +202,9 @@ func spreadCommand(with *common, dir *string) *cobra.Command {
 		Long: `Spread gives the network's roll to the members that can be reached, who pass
 it on to others when they meet them, and says who has it. If members know of a
 change that the directory does not, because it was restored from a backup,
-that is taken in.`,
+that is taken in. Members are looked for on this host's networks and at the
+network's servers, there also by the SECRETs that revocations have replaced:
+who comes back by an old one is brought the new one while spread waits.`,
 		Example: "  once network spread\n  once network spread --wait 1m --interface eth1",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -213,15 +224,12 @@ that is taken in.`,
 // the user is, if that is a member, else one that is so for an hour.
 func messenger(ctx context.Context, with *common, network *once.NetworkKey) (*once.Node, error) {
 	node := *with
-	node.brief = true
-	servers, err := network.Servers()
-	if err != nil {
-		return nil, err
-	}
-	node.config.Servers = servers
+	node.brief, node.config.Servers = true, nil // it goes by those of the network
 	who, err := load("identity", once.LoadIdentity, with.identity)
 	if err != nil || who.Network() != network.PublicKey() || who.Revoked() {
 		who, err = network.Courier()
+	} else {
+		who, err = network.Inform(who.Directory())
 	}
 	if node.as = who; err != nil {
 		return nil, err

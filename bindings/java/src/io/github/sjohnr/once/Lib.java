@@ -15,7 +15,7 @@ import java.util.UUID;
 final class Lib {
     static {
         Abi.load(Lib.class);
-        Abi.compatible(1, "mb67589e604608326");
+        Abi.compatible(1, "m232c6e31654f56c1");
     }
 
     private Lib() {}
@@ -126,6 +126,7 @@ final class Lib {
     static native int once_network_adopt(long self, long roll, long roll_size);
     static native int once_network_members(long self, long result);
     static native int once_network_courier(long self, long result);
+    static native int once_network_inform(long self, long directory, long directory_size, long result);
     static native int once_network_backup(long self, long result);
     static native int once_network_restore_network(long directory, long directory_size, long backup, long backup_size, long result);
     static native int once_network_move_network(long directory, long directory_size, long old, long old_size, long result);

@@ -68,21 +68,21 @@ public final class Network extends Handle {
         return a.taken();
     }
 
-    /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets. An empty address has them bring none any more. It fails if it is no such address, there are 8 already, or it cannot be written down. */
+    /** Has further invites bring a rendezvous server along, by which the members find each other across the internet; who takes one goes there by itself. Such invites are secrets, and members are brought the address by each other. An empty address has invites bring none any more. An address whose secret a revocation has replaced stands for the one that has come in its place. It fails if it is no such address or one whose secret was replaced, there are 8 already, or it cannot be written down. */
     public void setServer(String address) {
         Objects.requireNonNull(address, "address");
         Arena a = Arena.get();
         Abi.check(this, Lib.once_network_set_server(handle, a.text(address, "address"), a.size()));
     }
 
-    /** Returns the addresses of the servers that invites bring, with their secrets. It returns the addresses, or fails if they cannot be read. */
+    /** Returns the addresses of the servers that invites bring, with their secrets: those that the latest revocation has drawn. It returns the addresses, or fails if they cannot be read. */
     public List<String> servers() {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_network_servers(handle, a.result()));
         return a.list().texts();
     }
 
-    /** Revokes a member. It fails if there is no such member or it cannot be written down. */
+    /** Revokes a member, and draws another secret for each server, by which the others find each other from then on. It fails if there is no such member or it cannot be written down. */
     public void revoke(String name) {
         Objects.requireNonNull(name, "name");
         Arena a = Arena.get();
@@ -116,7 +116,7 @@ public final class Network extends Handle {
         return a.taken();
     }
 
-    /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. It fails if it is not right, of another network, or cannot be written down. */
+    /** Takes in what a roll of the network says that the directory does not know: it was restored from a backup, or the key is used in two places. If the roll is later, and of other servers than the directory knows, each server gets another secret. It fails if it is not right, of another network, or cannot be written down. */
     public void adopt(String roll) {
         Objects.requireNonNull(roll, "roll");
         Arena a = Arena.get();
@@ -130,10 +130,18 @@ public final class Network extends Handle {
         return Member.all(a.take());
     }
 
-    /** Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It returns the identity, or fails if the roll cannot be read. */
+    /** Returns an identity in memory that is a member of the network for an hour. A node with it can spread the network's roll. It is found by the servers as they are, and as they were before the latest revocations, so that it meets members who do not know of those. It returns the identity, or fails if the roll cannot be read. */
     public Identity courier() {
         Arena a = Arena.get();
         Abi.check(this, Lib.once_network_courier(handle, a.result()));
+        return new Identity(a.number(), this);
+    }
+
+    /** Has the identity in a directory, which is a member, keep the network's roll, and the addresses of its servers, as if a member had brought them, and returns it. One that has a later roll, or one that contradicts it, is left as it is. A node with what is returned is found as one with a courier is. It returns the identity, or fails if it is no member, or what it is told cannot be read or kept. */
+    public Identity inform(String directory) {
+        Objects.requireNonNull(directory, "directory");
+        Arena a = Arena.get();
+        Abi.check(this, Lib.once_network_inform(handle, a.text(directory, "directory"), a.size(), a.result()));
         return new Identity(a.number(), this);
     }
 

@@ -664,7 +664,7 @@ public final class Node extends Source<Event> {
         requirePeer(peer.uuid(), endpoint);
     }
 
-    /** Takes in a roll of the network that the node is a member of, and passes it on. It waits until so many of the members that the roll names have said that they have it, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
+    /** Takes in a roll of the network that the node is a member of, and passes it on, beyond the LAN to all members that servers tell of. It waits until so many of the members that the roll names have said that they have it, and the addresses of servers that it vouches for if the node has those, or until it is cancelled, which is no failure. It does not wait if a member has a later roll, or one that contradicts it; see rolls. It returns the UUIDs of the members that have said that they have it, sorted, the node itself too, or fails if it is not right or of another network. */
     public List<String> spread(String roll, long members, Duration timeout, Cancel cancel) {
         Objects.requireNonNull(roll, "roll");
         Arena a = Arena.get();

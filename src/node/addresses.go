@@ -1,0 +1,178 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/onceask"
+	"github.com/sjohnr/at-once/generated/go/zremsg"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/rendezvous"
+)
+
+// How members bring each other the addresses of their network's servers, whose SECRETs a
+// revocation has drawn; api/protocol/zre_msg.xml has the rules. A peer is asked for them so
+// often, and has as long to bring them as it has for a roll.
+const (
+	soughtRate  = rollsRate
+	broughtRate = answeredRate
+)
+
+// closed tells whether nothing is said in the clear between the node and a peer.
+func (l *loop) closed(id uuid.UUID) bool {
+	c := l.find(id)
+	return c != nil && c.Peer().Protection() != api.PeerProtectionPlain
+}
+
+// seek asks those who have the addresses, if the node lacks them, not too many at once.
+func (l *loop) seek() {
+	for id, q := range l.sought {
+		if !l.lacks || l.find(id) == nil || q.rank != l.roll.Rank() {
+			delete(l.sought, id)
+		}
+	}
+	for id, p := range l.peers {
+		if !l.lacks || len(l.sought) >= zremsg.MaxAsked {
+			return
+		}
+		h := p.holds
+		if _, asked := l.sought[id]; asked || h == nil || !h.served || h.rank != l.roll.Rank() || !l.closed(id) {
+			continue
+		}
+		if now := time.Now(); h.sought.Use(1, now, zremsg.MaxRolls, soughtRate) {
+			l.sought[id] = quest{h.rank, now}
+			l.say(id, &zremsg.AskServers{})
+		}
+	}
+}
+
+// despair waits no longer for those who have not brought the addresses in time.
+func (l *loop) despair(now time.Time) {
+	for id, q := range l.sought {
+		if now.Sub(q.at) >= askedLife {
+			l.count("servers that were not brought")
+			l.denies(id)
+		}
+	}
+	l.seek()
+}
+
+// denies notes that a peer does not bring the addresses, until it says anew that it has them.
+func (l *loop) denies(id uuid.UUID) {
+	delete(l.sought, id)
+	if h := l.of(id).holds; h != nil {
+		h.served = false
+	}
+}
+
+// serve brings a member the addresses, unless it has asked too often for the same ones. Others
+// than the loop call it.
+func (l *loop) serve(to uuid.UUID) {
+	l.do(func() {
+		h := l.member(to)
+		switch {
+		case h == nil || !l.served || l.roll.Tokens[to] == nil || !l.closed(to):
+			l.count("servers asked for that are not for who asks, or not here")
+			return
+		case !h.servings.Use(1, time.Now(), zremsg.MaxServersAnswered, broughtRate) && h.serving == l.roll.Rank():
+			l.count("servers asked for too often")
+			return
+		}
+		h.serving = l.roll.Rank()
+		roll, c := l.roll, l.find(to)
+		l.work.Go(func() {
+			if err := l.bring(c, roll); err != nil {
+				l.count("servers that could not be brought")
+				l.log(to).Debug("the network's servers are not brought", "error", err)
+			}
+		})
+	})
+}
+
+// bring tells a peer the addresses that a roll vouches for. If another roll counts by now, the
+// peer asks again when it has that.
+func (l *loop) bring(to *channel.Channel, roll *identity.Roll) error {
+	list, _, err := l.guard.Identity.Listed()
+	if err != nil || list == nil || l.guard.Identity.Roll().Rank() != roll.Rank() {
+		return err
+	}
+	m := &onceask.Servers{Number: roll.Number}
+	for _, address := range list {
+		m.Content = append(m.Content, []byte(address))
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, askedLife)
+	defer cancel()
+	_, err = l.sender.Exchange(ctx, to, m)
+	return err
+}
+
+// serves takes what a peer says that the addresses are. Only what the roll vouches for is
+// kept, of those that were asked. Others than the loop call it.
+func (l *loop) serves(from uuid.UUID, m *onceask.Servers) {
+	var q quest
+	wanted := false
+	l.do(func() {
+		q, wanted = l.sought[from]
+		wanted = wanted && l.member(from) != nil && l.closed(from) && q.rank == l.roll.Rank() && m.Number == l.roll.Number
+		if wanted {
+			delete(l.sought, from)
+		}
+	})
+	if !wanted {
+		l.count("servers that nobody wants")
+		return
+	}
+	var list []string
+	for _, frame := range m.Content {
+		list = append(list, string(frame))
+	}
+	var err error
+	l.apart(func() { err = l.guard.Identity.TakeServers(list) })
+	wrong := errors.Is(err, identity.ErrForged) || errors.Is(err, identity.ErrMalformed)
+	switch {
+	case wrong && l.guard.Identity.Roll().Rank() == q.rank: // else a later roll counts by now
+		l.count("servers that are not right")
+		l.log(from).Debug("the network's servers are not right", "error", err)
+		l.do(func() {
+			l.denies(from)
+			l.seek()
+		})
+	case err != nil && !wrong:
+		l.warn("the new addresses of the network's servers cannot be kept: " + err.Error())
+	}
+	l.stir()
+}
+
+// stay has the node stay with the servers that are its own now.
+func (l *loop) stay() {
+	list, err := l.stays()
+	switch {
+	case err != nil:
+		l.warn("the addresses of the network's servers cannot be used: " + err.Error())
+	case len(list) == 0:
+	case l.wan == nil:
+		l.notice("the network has rendezvous servers now: this node is found by them when it is started again")
+	default:
+		entered := l.wan.Stay(list)
+		if len(entered) > 0 {
+			l.notice("the network has a new secret at its servers, or other servers: this node is found by " + hosts(entered) + " under that now, and leaves what was before")
+		}
+	}
+}
+
+// hosts returns where servers are.
+func hosts(list []rendezvous.Address) string {
+	var all []string
+	for _, a := range list {
+		all = append(all, strings.Join(a.Hosts, ","))
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " and ")
+}
