@@ -577,6 +577,7 @@ func TestNetworkMoves(t *testing.T) {
 				cleo.must(cleo.Stop())
 				cleo = o.start("cleo")
 				ana.has("enter cleo", time.Minute)
+				time.Sleep(10 * time.Second) // until ben has come, too
 				ana.lines()
 				cleo.lines()
 				ana.talk(cleo)
