@@ -97,7 +97,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 		kept := false
 		r.loop.do(func() {
 			if kept = t.in == nil; kept {
-				r.lane.early = func() error { return r.loop.early(r, t, early, said) }
+				r.lane.later(t, func() error { return r.loop.early(r, t, early, said) })
 			}
 		})
 		if kept {

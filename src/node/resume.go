@@ -58,7 +58,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 	case t.in == nil && m.Other == t.mine: // its greeting follows, which shows whether it says so
 		said = slices.Clone(said)
 		m.Mac = slices.Clone(m.Mac)
-		r.lane.early = func() error { return l.knows(t, r, said) }
+		r.lane.later(t, func() error { return l.knows(t, r, said) })
 		r.lane.talk, t.lanes = t, append(t.lanes, r)
 		l.leaveOldest(t)
 	case t.in == nil && t.lacks(r): // neither has the other's
@@ -204,7 +204,7 @@ func (l *loop) greetedOver(r *receiver) {
 		l.use(t, r)
 	}
 	for _, r := range slices.Clone(t.lanes) {
-		if r.lane.shows() != nil {
+		if r.lane.shows(t) != nil {
 			r.hangUp()
 		}
 	}
@@ -225,7 +225,7 @@ func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 		}
 		r.in = t.in
 		l.carries(t, r)
-		err = r.lane.shows()
+		err = r.lane.shows(t)
 	})
 	return again, err
 }
