@@ -129,6 +129,9 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
 		return errRejected
 	}
+	if r.both && !r.ahead {
+		r.loop.wan.Began(r.peer, r.in.theirs)
+	}
 	r.lane.begun = r.both
 	return nil
 }
@@ -166,6 +169,7 @@ func (r *receiver) ask(l *loop, in zre.Input) *question {
 		if l.step(in); r.both && !q.answered() && !r.shut {
 			l.greetedOver(r)
 			r.decide(true, nil)
+			l.overAgain(r)
 		}
 	})
 	return q

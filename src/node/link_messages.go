@@ -70,15 +70,13 @@ func (r *receiver) ofLink(frames [][]byte) error {
 	return err
 }
 
-// enters tells whether the peer is present, as it is once it speaks: then it has taken our
-// greeting, or speaks ahead of that.
+// enters tells whether the peer is present, as it is once it speaks. That does not show that it
+// has our greeting: it may speak ahead of that.
 func (r *receiver) enters() bool {
 	r.loop.do(func() {
-		if t := r.lane.talk; r.ahead && t != nil { // it gets that over the first link
+		if t := r.lane.talk; t != nil {
 			r.loop.step(zre.Taken{Peer: r.peer, Link: t.out.id})
-			return
 		}
-		r.loop.takenBy(r.lane.talk, r)
 	})
 	r.in.channel = r.loop.find(r.peer)
 	return r.in.channel != nil

@@ -74,7 +74,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		r.in = t.in
 		l.carries(t, r)
 	}
-	if r.lane.talk == nil {
+	if r.lane.talk == nil && !r.ahead {
 		l.with(r.peer, func(p *peer) { p.spare = r })
 		l.offer(t)
 	}
@@ -218,6 +218,9 @@ func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 		t := l.of(r.peer).talk
 		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {
 		case !again:
+			return
+		case r.ahead: // it comes late: all of that is said over the links that there are
+			err = errOutOfPlace
 			return
 		case !guard.SameKey(t.in.badge, r.key()):
 			err = errUnproved
