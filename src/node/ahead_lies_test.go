@@ -162,14 +162,24 @@ func pinned(t *testing.T, node, other string) func(*Node) {
 
 // TestAheadToNoFriend has one be spoken to whom the other would not let in: it hears nothing.
 func TestAheadToNoFriend(t *testing.T) {
-	inStrangersWith(t, pinned(t, "ana", "ben"), func(s *strangers) {
-		if err := <-s.says(s.ana, s.ben, "hi"); !errors.Is(err, api.ErrNoPeer) {
-			s.t.Error(err)
-		}
-		if heard := s.ben.all(); slices.Contains(heard, "enter ana") {
-			s.t.Errorf("ben hears %q", heard)
-		}
-	})
+	for refusing, refused := range map[string]string{"ana": "ben", "ben": "ana"} {
+		t.Run(refusing, func(t *testing.T) {
+			inStrangersWith(t, pinned(t, refusing, refused), func(s *strangers) {
+				for range 2 {
+					if err := <-s.says(s.ana, s.ben, "hi"); !errors.Is(err, api.ErrNoPeer) {
+						s.t.Error(err)
+					}
+				}
+				why := map[string]string{refusing: "this node does not let it in", refused: "it does not let this node in"}
+				for _, a := range []*actor{s.ana, s.ben} {
+					if told := a.all(); len(told) != 1 || !strings.Contains(told[0], why[a.Name()]) {
+						s.t.Errorf("%s is told %q", a.Name(), told)
+					}
+				}
+				s.nothing()
+			})
+		})
+	}
 }
 
 // nothing expects that nothing is left of what the two have tried.

@@ -76,6 +76,9 @@ func (r *receiver) speaks(in zre.Input) bool {
 // the peer is present or turned away.
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	endpoint, _ := sight.Parse(hello.Endpoint)
+	if r.beyond {
+		endpoint = sight.Met(r.peer)
+	}
 	if _, theirs := r.guard.Shuns.Of(r.peer, endpoint); theirs && r.loop.find(r.peer) == nil {
 		r.count("greetings of who does not let us in")
 		return errRejected

@@ -124,6 +124,10 @@ func (r *receiver) refused(reason string) {
 		if p.Channel != nil {
 			name = p.Peer().Name()
 		}
-		r.loop.refusedBy(r.peer, name, sight.Of(r.link.RemoteAddr()), reason, func() bool { return true })
+		endpoint := sight.Of(r.link.RemoteAddr())
+		if r.beyond {
+			endpoint = sight.Met(r.peer)
+		}
+		r.loop.refusedBy(r.peer, name, endpoint, reason, func() bool { return true })
 	})
 }
