@@ -51,11 +51,15 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 		ID: peer, Name: who.Inside.Name, Endpoint: sight.Met(peer), Badge: &zre.Badge{Card: who.Card, Challenge: who.Inside.Challenge},
 	}), nil)
 	if err := n.while(func(l *loop) { said = a.begin(l, to) }); err != nil || !said {
+		a.ends()
 		_ = a.Close()
 		return false, err
 	}
-	err = n.sender.Load().Whisper(ctx, to, content)
-	sealed := n.sealAhead(ctx, a, to.Path())
+	err = n.sender.Load().Whisper(a.stands, to, content)
+	if err != nil && ctx.Err() == nil && a.stands.Err() != nil { // it has ended before that was said
+		return false, nil
+	}
+	sealed := n.sealAhead(a.stands, a, to.Path())
 	_ = n.while(func(l *loop) { // nobody is spoken to when it has stopped
 		if t := l.of(peer).talk; t == a.talk && t.over != nil && t.over.ahead {
 			l.wan.SayAhead(peer, sealed)
@@ -99,14 +103,19 @@ type ahead struct {
 	nonces guard.Nonces
 	to     *client.Peer
 	talk   *talk // that it has begun; nil before
+	stands context.Context
+	ends   context.CancelFunc
 }
 
 // openAhead returns a link on which a peer has shown what the challenge in its record stands for.
 func (s *base) openAhead(ctx context.Context, to *client.Peer) (a *ahead, err error) {
 	a = &ahead{conn: link.ToNobody(nil), to: to}
+	a.stands, a.ends = context.WithCancel(ctx)
 	copy(a.nonces.Own[:], guard.NewNonce())
 	copy(a.nonces.Far[:], to.Inside.Challenge)
-	a.Link, err = link.Open(ctx, a.conn, s.linkConfig(zmtp.Dealer))
+	if a.Link, err = link.Open(ctx, a.conn, s.linkConfig(zmtp.Dealer)); err != nil {
+		a.ends()
+	}
 	return a, err
 }
 
@@ -142,6 +151,7 @@ func (a *ahead) begin(l *loop, to *channel.Channel) bool {
 	to.Relink(t.out.Path)
 	l.work.Go(func() {
 		_ = r.serve()
+		a.ends()
 		_ = a.Close()
 	})
 	return true
