@@ -198,6 +198,13 @@ func (g *Guard) Vet(peer uuid.UUID, key *[32]byte, hello *zremsg.Hello, on *Nonc
 	return badge, nil
 }
 
+// Befriends tells why a peer would not be let in that goes by a name, and shows a card and a token,
+// if so.
+func (g *Guard) Befriends(name string, card *identity.Card, token []byte) error {
+	_, err := g.trust.Check(identity.Claim{ID: card.ID, Name: name, Card: card, Token: token}, time.Now())
+	return err
+}
+
 // bring has the card that is shown have the sealing key, if that is brought, or was known
 // by the card of before: cards that name the same key share it.
 func (s *shown) bring(known *zre.Badge) error {

@@ -91,7 +91,7 @@ func (t *Throttle) Admit(addr net.Addr, now time.Time) (v Visit, ok bool) {
 		}
 	}
 	a.settle(now, FailuresRate)
-	if a.used >= t.burst() || a.standing >= t.perAddress || a.standing > 0 && t.total.standing >= t.strangers*3/4 {
+	if a.used >= t.burst() || a.standing >= t.perAddress || a.standing > 0 && !t.roomyLocked() {
 		return v, false
 	}
 	a.standing++
@@ -166,6 +166,15 @@ func (t *Throttle) Standing() int {
 	defer t.mu.Unlock()
 	return t.total.standing
 }
+
+// Roomy tells whether there is room for what may come from as many addresses as somebody likes.
+func (t *Throttle) Roomy() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.roomyLocked()
+}
+
+func (t *Throttle) roomyLocked() bool { return t.total.standing < t.strangers*3/4 }
 
 // forget drops the addresses that have nothing against them.
 func (t *Throttle) forget(now time.Time) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
@@ -38,6 +39,10 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 	if who == nil {
 		return false, nil
 	}
+	if err := n.guard.Befriends(who.Inside.Name, who.Card, who.Inside.Token); err != nil { // it would hear what is said
+		n.log(peer).Debug("nothing is said ahead of a link", "error", err)
+		return false, nil
+	}
 	a, err := n.openAhead(ctx, who)
 	if err != nil {
 		return false, err
@@ -46,15 +51,32 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 		ID: peer, Name: who.Inside.Name, Endpoint: sight.Met(peer), Badge: &zre.Badge{Card: who.Card, Challenge: who.Inside.Challenge},
 	}), nil)
 	if err := n.while(func(l *loop) { said = a.begin(l, to) }); err != nil || !said {
+		a.ends()
 		_ = a.Close()
 		return false, err
 	}
-	err = n.sender.Load().Whisper(ctx, to, content)
-	n.ears.wan.SayAhead(peer, n.sealAhead(ctx, a, to.Path()))
+	err = n.sender.Load().Whisper(a.stands, to, content)
+	if err != nil && ctx.Err() == nil && a.stands.Err() != nil { // it has ended before that was said
+		return false, nil
+	}
+	sealed := n.sealAhead(a.stands, a, to.Path())
+	_ = n.while(func(l *loop) { // nobody is spoken to when it has stopped
+		if t := l.of(peer).talk; t == a.talk && t.over != nil && t.over.ahead {
+			l.wan.SayAhead(peer, sealed)
+		}
+	})
 	if err != nil {
 		return true, err
 	}
-	if _, err = n.meet(ctx, peer); err != nil {
+	if _, err = n.meet(ctx, peer); err == nil {
+		err = n.try(func(l *loop) error { // what was said in another channel is not said again
+			if l.of(peer).talk != a.talk {
+				return api.ErrNoPeer
+			}
+			return nil
+		})
+	}
+	if err != nil {
 		err = fmt.Errorf("%w; what was said to it may have arrived", err)
 	}
 	return true, err
@@ -65,7 +87,7 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 func (s *base) sealAhead(ctx context.Context, a *ahead, path *channel.Path) (octets []byte) {
 	err := path.Write(ctx, 0)
 	if err == nil {
-		octets, err = rendezvous.SealAhead(s.guard.Identity, a.to.Card, a.to.Inside.Challenge, s.guard.Serial(), a.nonces.Own[:], a.conn.Take())
+		octets, err = rendezvous.SealAhead(s.guard.Identity, a.to.Card, a.to.Inside.Challenge, a.talk.mine, a.nonces.Own[:], a.conn.Take())
 	}
 	if err != nil || len(octets) > oncemsg.MaxCircuitAhead {
 		s.log(a.to.ID).Debug("nothing is said ahead of a link", "octets", len(octets), "error", err)
@@ -80,14 +102,20 @@ type ahead struct {
 	conn   *link.Nobody
 	nonces guard.Nonces
 	to     *client.Peer
+	talk   *talk // that it has begun; nil before
+	stands context.Context
+	ends   context.CancelFunc
 }
 
 // openAhead returns a link on which a peer has shown what the challenge in its record stands for.
 func (s *base) openAhead(ctx context.Context, to *client.Peer) (a *ahead, err error) {
 	a = &ahead{conn: link.ToNobody(nil), to: to}
+	a.stands, a.ends = context.WithCancel(ctx)
 	copy(a.nonces.Own[:], guard.NewNonce())
 	copy(a.nonces.Far[:], to.Inside.Challenge)
-	a.Link, err = link.Open(ctx, a.conn, s.linkConfig(zmtp.Dealer))
+	if a.Link, err = link.Open(ctx, a.conn, s.linkConfig(zmtp.Dealer)); err != nil {
+		a.ends()
+	}
 	return a, err
 }
 
@@ -118,10 +146,12 @@ func (a *ahead) begin(l *loop, to *channel.Channel) bool {
 		delete(l.theirs, r.id)
 		return false
 	}
+	a.talk = t
 	t.out.Grant(channel.FirstWindow)
 	to.Relink(t.out.Path)
 	l.work.Go(func() {
 		_ = r.serve()
+		a.ends()
 		_ = a.Close()
 	})
 	return true

@@ -23,14 +23,17 @@ type strangers struct {
 	ana, ben *actor
 }
 
-func inStrangers(t *testing.T, play func(s *strangers)) {
+func inStrangers(t *testing.T, play func(s *strangers)) { inStrangersWith(t, func(*Node) {}, play) }
+
+// inStrangersWith is inStrangers with nodes that are prepared.
+func inStrangersWith(t *testing.T, prepare func(*Node), play func(s *strangers)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &strangers{rendezvousScene: newRendezvous(t)}
 		s.server.Close()
 		s.memory = link.NewMemory(func(string, string) time.Duration { return trip / 2 })
 		s.run()
 		defer func() { s.server.Close() }()
-		s.ana, s.ben = s.node("ana", s.found, alone), s.node("ben", s.found, alone)
+		s.ana, s.ben = s.node("ana", s.found, alone, prepare), s.node("ben", s.found, alone, prepare)
 		time.Sleep(5 * time.Second)
 		play(s)
 		_ = s.ana.Stop()

@@ -176,14 +176,15 @@ func (n *Node) Known() map[string]string {
 // open makes a connection that was dialled a link with who has a card.
 func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
 	config := l.linkConfig(zmtp.Dealer)
+	var k *link.Link
+	config.Refused = func(reason string) { l.refusedOver(k, reason) }
 	var err error
 	if config.Curve, err = l.guard.CurveBeyond(to, tie, l.refuseFrom); err != nil {
 		return nil, err
 	}
 	l.guard.Freshen()
 	config.Properties = l.guard.Introduction(true)
-	k, err := link.Open(ctx, conn, config)
-	if err != nil {
+	if k, err = link.Open(ctx, conn, config); err != nil {
 		return nil, err
 	}
 	if there, err := guard.PeerOf(k.RemoteIdentity()); err != nil || there != to.ID || !guard.Shows(k) {

@@ -8,6 +8,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // TestCrossed has eve make a second link to ana before either knows of the other what she
@@ -59,4 +60,26 @@ func TestCrossed(t *testing.T) {
 	if len(chosen) < 2 {
 		t.Fatal("one and the same always has the lower id")
 	}
+}
+
+// TestShownOfAnother has eve say over a link that she knows a channel in which she has not greeted
+// ana, and greet her over it when ana has given that channel up: what she has shown is of no other.
+func TestShownOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		one, id := s.fork(s.eve.Identity.UUID()), s.eve.Identity.UUID()
+		one.says(&oncelink.Resume{Own: 7, Other: 7, Edge: channel.FirstWindow, Mac: unproved[:]})
+		s.rest()
+		mine := one.greeted()
+		if mine == 0 {
+			t.Fatal("ana does not greet eve")
+		}
+		other := s.fork(id)
+		other.says(&oncelink.Resume{Own: 7, Other: mine, Edge: channel.FirstWindow, Mac: unproved[:]})
+		s.rest()
+		s.ana.loop.do(func() { s.ana.loop.step(zre.Expelled{Peer: id}) })
+		other.say(other.hello(7))
+		s.rest()
+		s.unharmed()
+	})
 }

@@ -79,6 +79,9 @@ func (r *receiver) speaks(in zre.Input) bool {
 // the peer is present or turned away.
 func (r *receiver) greeted(hello *zremsg.Hello) error {
 	endpoint, _ := sight.Parse(hello.Endpoint)
+	if r.beyond {
+		endpoint = sight.Met(r.peer)
+	}
 	if _, theirs := r.guard.Shuns.Of(r.peer, endpoint); theirs && r.loop.find(r.peer) == nil {
 		r.count("greetings of who does not let us in")
 		return errRejected
@@ -132,6 +135,9 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		_ = r.visit.Afford(time.Now()) // it may be one that was overheard: it is in vain
 		return errRejected
 	}
+	if r.both && !r.ahead {
+		r.loop.wan.Began(r.peer, r.in.theirs)
+	}
 	r.lane.begun = r.both
 	return nil
 }
@@ -169,6 +175,7 @@ func (r *receiver) ask(l *loop, in zre.Input) *question {
 		if l.step(in); r.both && !q.answered() && !r.shut {
 			l.greetedOver(r)
 			r.decide(true, nil)
+			l.overAgain(r)
 		}
 	})
 	return q

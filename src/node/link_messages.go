@@ -70,15 +70,13 @@ func (r *receiver) ofLink(frames [][]byte) error {
 	return err
 }
 
-// enters tells whether the peer is present, as it is once it speaks: then it has taken our
-// greeting, or speaks ahead of that.
+// enters tells whether the peer is present, as it is once it speaks. That does not show that it
+// has our greeting: it may speak ahead of that.
 func (r *receiver) enters() bool {
 	r.loop.do(func() {
-		if t := r.lane.talk; r.ahead && t != nil { // it gets that over the first link
+		if t := r.lane.talk; t != nil {
 			r.loop.step(zre.Taken{Peer: r.peer, Link: t.out.id})
-			return
 		}
-		r.loop.takenBy(r.lane.talk, r)
 	})
 	r.in.channel = r.loop.find(r.peer)
 	return r.in.channel != nil
@@ -97,7 +95,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 		kept := false
 		r.loop.do(func() {
 			if kept = t.in == nil; kept {
-				r.lane.early = func() error { return r.loop.early(r, t, early, said) }
+				r.lane.later(t, func() error { return r.loop.early(r, t, early, said) })
 			}
 		})
 		if kept {
@@ -126,6 +124,10 @@ func (r *receiver) refused(reason string) {
 		if p.Channel != nil {
 			name = p.Peer().Name()
 		}
-		r.loop.refusedBy(r.peer, name, sight.Of(r.link.RemoteAddr()), reason, func() bool { return true })
+		endpoint := sight.Of(r.link.RemoteAddr())
+		if r.beyond {
+			endpoint = sight.Met(r.peer)
+		}
+		r.loop.refusedBy(r.peer, name, endpoint, reason, func() bool { return true })
 	})
 }

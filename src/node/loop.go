@@ -29,6 +29,7 @@ type loop struct {
 	wanted map[uuid.UUID]*want // who is to be met though no group is shared
 
 	theirs   map[zre.LinkID]*receiver // the connections that peers speak over
+	bygones  map[uuid.UUID]uint64     // the peers' numbers of channels that they may go on with: see overAgain
 	opens    *channel.Own             // with which what is said over them is opened
 	links    zre.LinkID               // the latest number
 	full     func(*link.Link)         // called by who finds that a peer takes nothing at all, and is not the loop

@@ -61,7 +61,10 @@ func (l *loop) lastWord(t *talk) {
 // the next.
 func (l *loop) drop(t *talk) {
 	delete(l.ours, t.out.id)
-	l.with(t.peer, func(p *peer) { p.talk, p.theirs = nil, nil })
+	l.with(t.peer, func(p *peer) { p.talk, p.ours, p.theirs = nil, nil, nil })
+	if t.in != nil && t.in.reach.Next() > 0 && !t.known.Load() {
+		l.bygone(t)
+	}
 }
 
 // conclude ends a channel. When the node stops, what was said is written and acknowledged
@@ -70,7 +73,6 @@ func (l *loop) drop(t *talk) {
 func (l *loop) conclude(t *talk) {
 	l.drop(t)
 	l.wan.LetGo(t.peer)
-	l.with(t.peer, func(p *peer) { p.ours = nil })
 	over, last, stops := t.over, t.out.Link(), l.core.Stopped()
 	t.lanes = slices.DeleteFunc(t.lanes, func(r *receiver) bool { return r.away.Load() }) // see turnAway
 	if over != nil && over.away.Load() {

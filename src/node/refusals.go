@@ -5,6 +5,7 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -20,18 +21,34 @@ func (l *loop) refusedBy(peer uuid.UUID, name string, endpoint sight.Endpoint, r
 	l.step(zre.TurnedAway{Peer: peer})
 }
 
+// refusedOver is called with what a peer says over a link that was made to it beyond the LAN, if it
+// does not let us in, or drops what we say.
+func (l *loop) refusedOver(k *link.Link, reason string) {
+	var over *receiver
+	l.do(func() {
+		for _, r := range l.theirs {
+			if r.link == k {
+				over = r
+			}
+		}
+	})
+	if over != nil {
+		over.refused(reason)
+	}
+}
+
 // shun has us not call a peer that was turned away where it says to be, and end the
-// attempt to. Somebody else may have come in its name: that counts for the host only
-// that it came from.
+// attempt to. Somebody else may have come in its name, but beyond the LAN: that counts for the
+// host only that it came from.
 func (l *loop) shun(r *receiver, where sight.Endpoint) {
 	host := sight.Of(r.link.RemoteAddr()).Host()
-	if where.Host() != host {
+	if !r.beyond && where.Host() != host {
 		return
 	}
 	l.guard.Shuns.Add(r.peer, where, false)
 	l.do(func() {
 		p := l.of(r.peer)
-		there := p.attempt != nil && p.attempt.Host() == host || p.ours != nil && p.ours.host == host
+		there := r.beyond || p.attempt != nil && p.attempt.Host() == host || p.ours != nil && p.ours.host == host
 		if there && p.Channel == nil {
 			l.step(zre.Expelled{Peer: r.peer})
 		}

@@ -58,7 +58,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 	case t.in == nil && m.Other == t.mine: // its greeting follows, which shows whether it says so
 		said = slices.Clone(said)
 		m.Mac = slices.Clone(m.Mac)
-		r.lane.early = func() error { return l.knows(t, r, said) }
+		r.lane.later(t, func() error { return l.knows(t, r, said) })
 		r.lane.talk, t.lanes = t, append(t.lanes, r)
 		l.leaveOldest(t)
 	case t.in == nil && t.lacks(r): // neither has the other's
@@ -74,7 +74,7 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		r.in = t.in
 		l.carries(t, r)
 	}
-	if r.lane.talk == nil {
+	if r.lane.talk == nil && !r.ahead {
 		l.with(r.peer, func(p *peer) { p.spare = r })
 		l.offer(t)
 	}
@@ -208,7 +208,7 @@ func (l *loop) greetedOver(r *receiver) {
 		l.spare(t.peer)
 	}
 	for _, r := range slices.Clone(t.lanes) {
-		if r.lane.shows() != nil {
+		if r.lane.shows(t) != nil {
 			r.hangUp()
 		}
 	}
@@ -223,13 +223,16 @@ func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {
 		case !again:
 			return
+		case r.ahead: // it comes late: all of that is said over the links that there are
+			err = errOutOfPlace
+			return
 		case !guard.SameKey(t.in.badge, r.key()):
 			err = errUnproved
 			return
 		}
 		r.in = t.in
 		l.carries(t, r)
-		err = r.lane.shows()
+		err = r.lane.shows(t)
 	})
 	return again, err
 }

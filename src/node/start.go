@@ -150,7 +150,7 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
 		dialer: dial.NewDialer(s.world.Random),
 		site:   at,
-		theirs: map[zre.LinkID]*receiver{},
+		theirs: map[zre.LinkID]*receiver{}, bygones: map[uuid.UUID]uint64{},
 		wanted: map[uuid.UUID]*want{},
 	}
 	l.rolls = newRolls(s, &l.books, &l.turns, l.send)

@@ -61,20 +61,31 @@ type lane struct {
 	begun bool   // what comes over it has a position
 	at    uint64 // which is that of the next message
 
-	early    func() error     // takes in what the peer has shown to know before it has greeted us; nil for nothing
-	theirs   *oncelink.Resume // what the peer has begun it with; nil before
-	talk     *talk            // that it carries; nil before
-	greeted  bool             // our greeting was said over it
-	endpoint sight.Endpoint   // that it was made to; nowhere if the peer has made it
+	early    func(*talk) error // takes in what the peer has shown to know of a channel before it has greeted us; nil for nothing
+	theirs   *oncelink.Resume  // what the peer has begun it with; nil before
+	talk     *talk             // that it carries; nil before
+	greeted  bool              // our greeting was said over it
+	endpoint sight.Endpoint    // that it was made to; nowhere if the peer has made it
 }
 
-// shows takes in what the peer has shown to know before it has greeted us, if anything.
-func (l *lane) shows() error {
+// shows takes in what the peer has shown to know before it has greeted us, if anything: of the
+// channel that it has begun now.
+func (l *lane) shows(begun *talk) error {
 	early := l.early
 	if l.early = nil; early == nil {
 		return nil
 	}
-	return early()
+	return early(begun)
+}
+
+// later keeps what the peer has shown to know of a channel until it has begun that.
+func (l *lane) later(t *talk, take func() error) {
+	l.early = func(begun *talk) error {
+		if begun != t {
+			return errOutOfPlace
+		}
+		return take()
+	}
 }
 
 // owns tells whether a message is of the link itself.

@@ -40,20 +40,31 @@ func (a *Access) SayAhead(peer uuid.UUID, sealed []byte) { a.ladder.Reach(peer, 
 // lent takes a circuit that somebody has asked for, and what that has sent ahead.
 func (a *Access) lent(c *client.Circuit) {
 	if len(c.Ahead) > 0 {
-		a.node.Ahead(addressOf(c.Peer), c.Peer, func() (*rendezvous.Ahead, error) { return a.openAhead(c) })
+		a.node.Ahead(addressOf(c.Peer), c.Peer, func() (*rendezvous.Ahead, error) { return a.OpenAhead(c.Peer, c.Ahead) })
 	}
 	a.ladder.Lent(c)
 }
 
-// openAhead opens what was sent ahead in answer to any of the node's records: there may be
+// OpenAhead opens what a peer has sent ahead in answer to any of the node's records: there may be
 // several ways to one server.
-func (a *Access) openAhead(c *client.Circuit) (said *rendezvous.Ahead, err error) {
+func (a *Access) OpenAhead(from uuid.UUID, octets []byte) (said *rendezvous.Ahead, err error) {
 	for _, by := range a.clients() {
-		if said, err = by.OpenAhead(c.Peer, c.Ahead); err == nil || errors.Is(err, client.ErrRepeated) {
+		if said, err = by.OpenAhead(from, octets); err == nil || errors.Is(err, client.ErrRepeated) {
 			break
 		}
 	}
 	return said, err
+}
+
+// Began notes that a peer has begun a channel of a number over a link: what it has sent ahead in
+// that, or before, comes too late from then on.
+func (a *Access) Began(peer uuid.UUID, channel uint64) {
+	if a == nil {
+		return
+	}
+	for _, c := range a.clients() {
+		c.Began(peer, channel)
+	}
 }
 
 // Challenges returns what sessions may answer that others open to the node before they know

@@ -33,6 +33,14 @@ func (c *Client) OpenAhead(from uuid.UUID, octets []byte) (*rendezvous.Ahead, er
 	return nil, err
 }
 
+// Began notes that a node has begun a channel of a number over a link: what it has sent ahead in
+// that, or before, comes too late from then on.
+func (c *Client) Began(from uuid.UUID, channel uint64) {
+	for _, challenge := range c.Challenges() {
+		_ = c.first(from, challenge, channel) // who cannot be noted sends nothing ahead
+	}
+}
+
 // first notes the number of what a node has sent ahead in answer to a challenge. The error is
 // ErrRepeated unless it is higher than all before.
 func (c *Client) first(from uuid.UUID, challenge []byte, number uint64) error {
