@@ -18,7 +18,7 @@ var rooms = []string{
 	"front.go", "figures.go", "visitor.go", "send.go", "ahead.go", "ask.go", "query.go",
 	"spread.go", "start.go", "beyond.go", "ahead_taken.go", "carry.go", "messages.go", "accept.go",
 	"event.go", "watch.go", "calls.go", "receive.go", "arrivals.go", "parting.go",
-	"link_messages.go", "greeting.go", "refusals.go", "resume.go", "carrying.go", "talk.go",
+	"link_messages.go", "greeting.go", "refusals.go", "resume.go", "carrying.go", "bygones.go", "talk.go",
 	"callback.go", "view.go", "node.go", "driver.go", "sighted.go", "self.go",
 	"sealing.go", "intake.go", "headers.go", "groups.go", "life.go", "ears.go",
 	"addresses.go", "abandon.go", "loop.go", "servers.go", "changes.go", "rolls.go", "books.go",

@@ -6,12 +6,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	"github.com/sjohnr/at-once/src/ladder"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/zmtp"
-	"github.com/sjohnr/at-once/src/zre"
 )
 
 // ahead takes what a peer has said before there is a link with it. It waits for the next link
@@ -62,28 +60,4 @@ func (r *receiver) openAhead(open func() (*rendezvous.Ahead, error)) (said *rend
 		r.visit.Refund()
 	}
 	return said, err
-}
-
-// bygone notes a channel that has ended here, and that the peer may go on to begin.
-func (l *loop) bygone(t *talk) {
-	if len(l.bygones) >= oncerecord.MaxAheads {
-		for id := range l.bygones { // any, for who has ended so many is hostile
-			delete(l.bygones, id)
-			l.count("channels that may begin twice")
-			break
-		}
-	}
-	l.bygones[t.peer] = t.in.theirs
-}
-
-// overAgain ends a channel that has just begun, if it has begun before, and ended here when something
-// had come in it and the peer did not have our greeting: what it says there may have come before.
-func (l *loop) overAgain(r *receiver) {
-	switch last, is := l.bygones[r.peer]; {
-	case !is:
-	case last == r.in.theirs:
-		l.step(zre.Expelled{Peer: r.peer})
-	default:
-		delete(l.bygones, r.peer)
-	}
 }

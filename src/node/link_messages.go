@@ -7,6 +7,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
@@ -130,4 +131,20 @@ func (r *receiver) refused(reason string) {
 		}
 		r.loop.refusedBy(r.peer, name, endpoint, reason, func() bool { return true })
 	})
+}
+
+// refusedOver is called with what a peer says over a link that was made to it beyond the LAN, if it
+// does not let us in, or drops what we say.
+func (l *loop) refusedOver(k *link.Link, reason string) {
+	var over *receiver
+	l.do(func() {
+		for _, r := range l.theirs {
+			if r.link == k {
+				over = r
+			}
+		}
+	})
+	if over != nil {
+		over.refused(reason)
+	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/guard"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -19,22 +18,6 @@ func (l *loop) refusedBy(peer uuid.UUID, name string, endpoint sight.Endpoint, r
 	}
 	l.guard.Shuns.Add(peer, endpoint, true)
 	l.step(zre.TurnedAway{Peer: peer})
-}
-
-// refusedOver is called with what a peer says over a link that was made to it beyond the LAN, if it
-// does not let us in, or drops what we say.
-func (l *loop) refusedOver(k *link.Link, reason string) {
-	var over *receiver
-	l.do(func() {
-		for _, r := range l.theirs {
-			if r.link == k {
-				over = r
-			}
-		}
-	})
-	if over != nil {
-		over.refused(reason)
-	}
 }
 
 // shun has us not call a peer that was turned away where it says to be, and end the
