@@ -24,7 +24,7 @@ func TestHeaderFaults(t *testing.T) {
 		{"signature of another protocol", "aaa006020005", wire.ErrSignature, wire.ErrSignature},
 		{"id of another message", "aaa107020005", wire.ErrID, nil},
 		{"id 0", "aaa100020005", wire.ErrID, wire.ErrID},
-		{"id after the last", "aaa114020005", wire.ErrID, wire.ErrID},
+		{"id after the last", "aaa115020005", wire.ErrID, wire.ErrID},
 		{"highest id", "aaa1ff020005", wire.ErrID, wire.ErrID},
 		{"version 1", "aaa106010005", wire.ErrConstant, wire.ErrConstant},
 		{"version 3", "aaa106030005", wire.ErrConstant, wire.ErrConstant},
