@@ -408,3 +408,30 @@ func TestInjectedAboutTheLink(t *testing.T) {
 		})
 	}
 }
+
+// TestWordsBeforeEntering has eve say what is only said to who is present as soon as ana has
+// greeted her, and before she shows that she has that: she is present then.
+func TestWordsBeforeEntering(t *testing.T) {
+	key := make([]byte, zremsg.MaxSealingKey)
+	for _, m := range []zremsg.Message{
+		&zremsg.Sealing{Sequence: 2, Key: key}, &zremsg.AskSealing{Sequence: 2, Digest: make([]byte, 32)},
+		&zremsg.Holds{Sequence: 2, Digest: make([]byte, 32)}, &zremsg.Ask{Sequence: 2}, &zremsg.Roll{Sequence: 2}, &zremsg.AskServers{Sequence: 2},
+		&zremsg.Ping{Sequence: 2}, &zremsg.PingOK{Sequence: 2}, &zremsg.Confirm{Sequence: 2}, &zremsg.Elect{Sequence: 2, Group: "room"},
+	} {
+		t.Run(m.ID().String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				f := s.fork(s.eve.Identity.UUID())
+				f.say(resume())
+				f.say(f.hello(7))
+				s.rest()
+				f.say(f.word(0, m))
+				s.ana.wants("enter eve")
+				if !f.stands() {
+					t.Error("her link ends")
+				}
+				s.unharmed()
+			})
+		})
+	}
+}

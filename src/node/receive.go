@@ -108,7 +108,13 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 }
 
 // meant tells whether a message is said only to who is present.
-func meant(id zremsg.ID) bool { return says(id) || id == zremsg.IDPing }
+func meant(id zremsg.ID) bool {
+	switch id {
+	case zremsg.IDHello, zremsg.IDJoin, zremsg.IDLeave, zremsg.IDGoodbye:
+		return false
+	}
+	return true
+}
 
 // says tells whether a message is content.
 func says(id zremsg.ID) bool {
