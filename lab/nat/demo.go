@@ -10,34 +10,43 @@ import (
 	"time"
 )
 
-// demoTrip is the time there and back between the hosts of the demo.
-const demoTrip = 80 * time.Millisecond
+// raiseNodes has nodes in sites of some kinds, with slowTrip there and back between hosts, which
+// prepare has prepared. In the end over is called, whatever the error is.
+func raiseNodes(names, logs string, prepare func(l *lab, sites map[string][]string)) (l *lab, s *stage, over func(), err error) {
+	over = func() {}
+	chosen, err := choose(false, names, "")
+	if err != nil {
+		return nil, nil, over, err
+	}
+	if logs == "" {
+		if logs, err = os.MkdirTemp("", "natlab"); err != nil {
+			return nil, nil, over, err
+		}
+		over = func() { _ = os.RemoveAll(logs) } // what is left is the system's to remove
+	}
+	l, sites, err := build(chosen, "")
+	if err != nil {
+		return nil, nil, over, err
+	}
+	l.wire.delay.Store(int64(slowTrip / 2))
+	if prepare(l, sites); l.err != nil {
+		return nil, nil, over, l.err
+	}
+	s, err = l.raise(chosen, sites, "nodes", logs)
+	last := over
+	return l, s, func() { s.end(); last() }, err
+}
 
 // show has two nodes behind NATs find each other through a server that is then killed while
 // they talk; and once more when both were started again, and no server is there.
 func show(logs string) error {
-	chosen, err := choose(false, "pr,prr", "")
-	if err != nil {
-		return err
-	}
-	if logs == "" {
-		if logs, err = os.MkdirTemp("", "natlab"); err != nil {
-			return err
-		}
-		defer os.RemoveAll(logs)
-	}
-	l, sites, err := build(chosen, "")
-	if err != nil {
-		return err
-	}
-	l.wire.delay.Store(int64(demoTrip / 2))
-	s, err := l.raise(chosen, sites, "nodes", logs)
-	defer s.end()
+	l, s, over, err := raiseNodes("pr,prr", logs, func(*lab, map[string][]string) {})
+	defer over()
 	if err != nil {
 		return err
 	}
 	ana, ben := s.cast["pr"][0], s.cast["prr"][1]
-	fmt.Printf("demo: ana is %s, %s, and ben is %s, %s; %v lie between them\n", l.at(ana.space), ana.kind.says, l.at(ben.space), ben.kind.says, demoTrip)
+	fmt.Printf("demo: ana is %s, %s, and ben is %s, %s; %v lie between them\n", l.at(ana.space), ana.kind.says, l.at(ben.space), ben.kind.says, slowTrip)
 	if _, ok := ana.await(patience, func(r report) bool { return r.What == "knows" && r.Peer == ben.id }); !ok {
 		return errors.New("ana is not told of ben")
 	}

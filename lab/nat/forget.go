@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"time"
@@ -22,35 +21,21 @@ const (
 	forgetAfter = 12 * time.Second
 )
 
-// forgets has two nodes behind NATs talk over a direct link, of which one NAT or both forget
-// all that they have mapped: while they talk, and while they are silent. Nothing is to be lost
-// or to come twice, and nobody to be gone.
-func forgets(logs string) error {
-	chosen, err := choose(false, "pr", "")
-	if err != nil {
-		return err
-	}
-	if logs == "" {
-		if logs, err = os.MkdirTemp("", "natlab"); err != nil {
-			return err
-		}
-		defer os.RemoveAll(logs)
-	}
-	l, sites, err := build(chosen, "")
-	if err != nil {
-		return err
-	}
-	l.wire.delay.Store(int64(slowTrip / 2))
-	for _, space := range sites["pr"] { // what belongs to no mapping ends there, and makes none
+// untracked has what belongs to no mapping end at the routers, and makes none there.
+func untracked(l *lab, sites map[string][]string) {
+	for _, space := range sites["pr"] {
 		router := "r" + space[1:]
 		l.run("ip netns exec %s sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0", router)
 		l.rules(router, "insert rule ip nat forward ct state invalid drop\n")
 	}
-	if l.err != nil {
-		return l.err
-	}
-	s, err := l.raise(chosen, sites, "nodes", logs)
-	defer s.end()
+}
+
+// forgets has two nodes behind NATs talk over a direct link, of which one NAT or both forget
+// all that they have mapped: while they talk, and while they are silent. Nothing is to be lost
+// or to come twice, and nobody to be gone.
+func forgets(logs string) error {
+	_, s, over, err := raiseNodes("pr", logs, untracked)
+	defer over()
 	if err != nil {
 		return err
 	}

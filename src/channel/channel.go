@@ -1,6 +1,7 @@
 // Package channel is all that is said to one peer, and what opens what the peer says:
-// content is counted, sealed and queued. Today a channel is over two one-way links, as ZRE
-// has them: each [Path] is one of ours, and numbers and sealed sessions begin anew with it.
+// content is counted, sealed and queued. Between two @Once nodes a [Path] lasts as one direction
+// of their channel, over one link after another. To others, as ZRE has it, each path is one of
+// our links, and numbers and sealed sessions begin anew with it.
 //
 // Programs import bindings/go/once: what is here may change at any time.
 package channel

@@ -13,10 +13,10 @@ import (
 const seeks = time.Second
 
 // Spread takes in a roll of the node's network, and passes it on, beyond the LAN to all members
-// that servers tell of, whether they share a group or not. It waits until so many
-// of the members that it names have said that they have it, and the addresses of servers that it
-// vouches for if the node has those, or ctx ends, and returns which, the node itself too. It does not wait on if another roll is later, or contradicts it; see
-// [Node.Rolls].
+// that servers tell of, whether they share a group or not. It waits until so many of the members
+// that it names have said that they have it, and the addresses of servers that it vouches for if
+// the node has those, or ctx ends, and returns which, the node itself too. It does not wait on if
+// another roll is later, or contradicts it; see [Node.Rolls].
 func (n *Node) Spread(ctx context.Context, text string, members int) (holders []string, err error) {
 	if err := n.running(); err != nil {
 		return nil, err

@@ -33,8 +33,8 @@ func (a *Access) Ahead(ctx context.Context, peer uuid.UUID) *client.Peer {
 	return who
 }
 
-// SayAhead looks for a way to a peer, of which nobody waits, and has a server tell it meanwhile what was
-// sealed for it by [rendezvous.SealAhead]. What is made the node is given; see Node.Made.
+// SayAhead looks for a way to a peer, for which nobody waits, and has a server bring it what was
+// sealed for it by [rendezvous.SealAhead]. Links that are made go to Node.Made.
 func (a *Access) SayAhead(peer uuid.UUID, sealed []byte) { a.ladder.Reach(peer, guide{a}, sealed) }
 
 // lent takes a circuit that somebody has asked for, and what that has sent ahead.
