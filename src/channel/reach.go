@@ -4,20 +4,15 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 )
 
-// Limits of what a peer may have sent that is not acknowledged, in octets: at first, and in
-// one message or one run of them beyond that.
-const (
-	FirstWindow = 64 << 10
-	rush        = 256 << 10
-)
+// FirstWindow is how many octets a peer may have sent at first that are not acknowledged.
+const FirstWindow = oncelink.MaxFirstWindow
 
-// How late an acknowledgement may be: so many octets or so long.
-const (
-	AckOctets = 64 << 10
-	AckDelay  = 25 * time.Millisecond
-)
+// AckDelay is how late an acknowledgement may be.
+const AckDelay = oncelink.MaxAckDelay * time.Millisecond
 
 // windowTime is how long a window should last: one that is used up sooner is doubled.
 const windowTime = time.Second
@@ -73,14 +68,14 @@ func (r *Reach) Passes(at, next uint64, octets int) (fresh bool, err error) {
 	switch end := at + uint64(octets); {
 	case at > next || at < next && end > next:
 		return false, ErrGap
-	case at >= r.Edge()+rush: // what was let begins below the edge
+	case at >= r.Edge()+oncelink.MaxBeyondEdge: // what was let begins below the edge
 		return false, ErrWindow
 	}
 	return at == next, nil
 }
 
 // Due tells whether the peer is to be told now how far it was received.
-func (r *Reach) Due() bool { return r.Next()-r.told >= min(AckOctets, r.window/4) }
+func (r *Reach) Due() bool { return r.Next()-r.told >= min(oncelink.MaxAckOctets, r.window/4) }
 
 // Owes tells whether there is anything to tell.
 func (r *Reach) Owes() bool { return r.Next() != r.told }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 )
 
 // TestReach takes messages at places where they may come, and where they may not.
@@ -27,7 +29,7 @@ func TestReach(t *testing.T) {
 			t.Errorf("%d octets at %d: %v, %v", c.octets, c.at, fresh, err)
 		}
 	}
-	for at, want := range map[uint64]error{FirstWindow + rush - 1: nil, FirstWindow + rush: ErrWindow} {
+	for at, want := range map[uint64]error{FirstWindow + oncelink.MaxBeyondEdge - 1: nil, FirstWindow + oncelink.MaxBeyondEdge: ErrWindow} {
 		r.Took(at)
 		if _, err := r.Passes(at, at, 1); !errors.Is(err, want) {
 			t.Errorf("at %d: %v", at, err)

@@ -1,5 +1,7 @@
 package link
 
+import "github.com/sjohnr/at-once/generated/go/oncelink"
+
 // row is what is in an outbox: whole frames in buffers, one after the other. Messages do
 // not cross buffers.
 type row struct {
@@ -21,7 +23,7 @@ type row struct {
 
 // rowBuffer is how large the buffers of a row get while the link is behind. What is larger
 // has a buffer of its own, so that this is also how far an outbox writes beyond its edge.
-const rowBuffer = 256 << 10
+const rowBuffer = oncelink.MaxBeyondEdge
 
 // held returns how many octets there are.
 func (r *row) held() int { return int(r.end - r.low) }

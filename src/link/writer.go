@@ -61,6 +61,7 @@ type job struct {
 	of      *Outbox // where they are from; nil for what the link itself says
 	end     uint64  // what of it is written then
 	move    uint64  // of which move it is
+	train   *train  // what of it is written together with b; nil if that is all
 }
 
 // advance notes that all before a position was written, if the outbox has not moved since.
@@ -194,7 +195,7 @@ func (w *writer) job(o *Outbox) (j job) {
 		w.own = nil
 	default:
 		hold, b := o.begin()
-		j = job{b, hold, true, w.remote.Cipher == nil, o, o.next + uint64(len(b)), o.moves}
+		j = job{b, hold, true, w.remote.Cipher == nil, o, o.next + uint64(len(b)), o.moves, nil}
 	}
 	return j
 }
@@ -224,6 +225,9 @@ func (w *writer) free(j *job) {
 		j.hold.busy--
 	} else {
 		w.config.Pool.put(j.hold)
+	}
+	if j.train != nil {
+		j.train.uncouple()
 	}
 }
 
@@ -290,12 +294,19 @@ func (w *writer) alone() bool {
 // write writes what is due until nothing is, or it fails.
 func (w *writer) write() {
 	defer w.writes.Done()
+	var longer *train // once there is more than a buffer
 	o := w.lock()
 	for w.due(o) {
 		if o = w.gathered(o); !w.due(o) { // it has another outbox
 			break
 		}
 		j := w.job(o)
+		if j.lent && j.covered && j.hold.after != nil && w.whole() {
+			if longer == nil {
+				longer = &train{}
+			}
+			longer.couple(&j)
+		}
 		o.mu.Unlock()
 		err := w.send(&j)
 		o = w.lock()
@@ -332,7 +343,10 @@ var pausing atomic.Bool
 
 // send writes the octets of a job to the connection.
 func (w *writer) send(j *job) (err error) {
-	if j.covered {
+	switch {
+	case j.train != nil:
+		err = j.train.write(w.conn)
+	case j.covered:
 		err = w.sendAll(j, j.b, 0)
 	}
 	for b := j.b; !j.covered && len(b) > 0 && err == nil; {
@@ -356,7 +370,7 @@ func (w *writer) send(j *job) (err error) {
 // seen to make its way. A connection with a ZMTP of its own gets whole messages.
 func (w *writer) sendAll(j *job, b []byte, more int) error {
 	portion := seenSize
-	if _, own := w.conn.(Shaker); own || w.raw != nil && arrivalsKnown {
+	if _, own := w.conn.(Shaker); own || w.whole() {
 		portion = len(b)
 	}
 	for len(b) > 0 {
@@ -370,6 +384,10 @@ func (w *writer) sendAll(j *job, b []byte, more int) error {
 	}
 	return nil
 }
+
+// whole says whether one write takes whatever there is: the operating system tells what arrives
+// of it meanwhile.
+func (w *writer) whole() bool { return w.raw != nil && arrivalsKnown }
 
 // progress notes that a job is written but for so many octets.
 func (w *writer) progress(j *job, left int) {

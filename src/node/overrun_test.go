@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 )
-
-const rush = 256 << 10 // octets that may come beyond the edge; see api/protocol/once_link.xml
 
 // fits says words if there is room for them soon, and tells whether there was.
 func (f *fork) fits(words []byte) bool {
@@ -71,7 +70,7 @@ func TestContentOverrun(t *testing.T) {
 		before := settled()
 		f.fills()
 		in := s.intake()
-		if next, edge := in.reach.Next(), in.reach.Edge(); next >= edge+rush {
+		if next, edge := in.reach.Next(), in.reach.Edge(); next >= edge+oncelink.MaxBeyondEdge {
 			t.Errorf("%d octets are taken in, and %d were let", next, edge)
 		}
 		if took, most := settled()-before, 2*s.ana.settings.Inbox; int(took) > most {

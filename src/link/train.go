@@ -1,0 +1,47 @@
+package link
+
+import "net"
+
+// trainOctets is how much goes out in one write where an outbox is behind: that makes the far
+// side wake up less often than a write for each buffer would.
+const trainOctets = 1 << 20
+
+// train is what goes out in one write with the buffer that a job begins with: those after it in
+// the outbox.
+type train struct {
+	buffers []*buffer
+	octets  [][]byte    // of all, the job's first
+	unsent  net.Buffers // of those, while they are written
+}
+
+// couple has the buffers go out with a job that come after its own and begin below the edge. The
+// caller holds the lock of the outbox that they are from.
+func (t *train) couple(j *job) {
+	size := len(j.b)
+	t.octets = append(t.octets, j.b)
+	for b := j.hold.after; b != nil && b.from < j.of.edge && size < trainOctets; b = b.after {
+		b.busy++
+		size += len(b.b)
+		t.buffers, t.octets = append(t.buffers, b), append(t.octets, b.b)
+		j.end = b.end()
+	}
+	j.of.high = max(j.of.high, j.end)
+	j.train = t
+}
+
+// write writes all octets.
+func (t *train) write(conn net.Conn) error {
+	t.unsent = t.octets
+	_, err := t.unsent.WriteTo(conn)
+	return err
+}
+
+// uncouple lets go of the buffers. The caller holds the lock of the outbox that they are from.
+func (t *train) uncouple() {
+	for _, b := range t.buffers {
+		b.busy--
+	}
+	clear(t.buffers)
+	clear(t.octets)
+	t.buffers, t.octets = t.buffers[:0], t.octets[:0]
+}
