@@ -259,7 +259,7 @@ func (l *listener) open() {
 	copy(on.Own[:], guard.NewNonce())
 	copy(on.Far[:], guard.NewNonce())
 	e.nonces = guard.Nonces{Own: on.Far, Far: on.Own}
-	e.opens.Own = &Own{Identity: l.guard.Identity, Groups: func() []string { return nil }, Apart: func(do func()) { do() }}
+	e.opens.Own = &Own{Identity: l.guard.Identity, Groups: func() []string { return nil }}
 	l.ear, l.path = e, NewPath(near, on, func(k *link.Link) {
 		if l.fulls++; k != near {
 			l.Error("another link is full")

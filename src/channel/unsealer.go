@@ -42,7 +42,6 @@ var ErrNotSealed = errors.New("content is not sealed")
 type Own struct {
 	Identity *identity.Identity
 	Groups   func() []string // that it is in, sorted
-	Apart    func(func())    // runs what takes a deep stack, and returns when that is done
 	Ahead    func() [][]byte // challenges that a session may answer of who does not know that of its channel yet; may be nil
 }
 
@@ -96,14 +95,12 @@ func (u *Unsealer) accept(from *Channel, frame []byte) error {
 	if u.Ahead != nil {
 		challenges = append(challenges, u.Ahead()...)
 	}
-	u.Apart(func() {
-		for i, challenge := range challenges {
-			session, number, err = seal.Accept(u.Identity, from.badge().Card, challenge, last, frame)
-			if i == len(challenges)-1 || !errors.Is(err, seal.ErrForged) {
-				return
-			}
+	for _, challenge := range challenges {
+		session, number, err = seal.Accept(u.Identity, from.badge().Card, challenge, last, frame)
+		if !errors.Is(err, seal.ErrForged) {
+			break
 		}
-	})
+	}
 	if err != nil {
 		return err
 	}

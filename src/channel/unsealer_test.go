@@ -341,7 +341,7 @@ func TestKeysAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, ben := alone(t)
 		over := ben.another()
-		over.Own = &Own{Identity: over.Identity, Apart: over.Apart, Groups: func() []string { return []string{"0", "1"} }}
+		over.Own = &Own{Identity: over.Identity, Groups: func() []string { return []string{"0", "1"} }}
 		session, open := ben.opening(1)
 		_, err := ben.whisper(over, open)
 		ben.must(err)

@@ -84,17 +84,19 @@ func (l *Link) Serve(deliver func(*Batch) error) error {
 	return l.over(l.reader.serve(deliver))
 }
 
-// ServeIdle returns what does as Serve, where little is said, so that what a link takes while
-// it waits counts more than time. It is to be run first thing in a goroutine.
-func (l *Link) ServeIdle(deliver func(*Batch) error) func() error {
-	serve := l.reader.idle(deliver)
-	return func() error {
-		if l.serving.Swap(true) {
-			return ErrClosed
-		}
-		defer close(l.served)
-		return l.over(serve())
+// ServeIdle is Serve for links over which nothing is said most of the time: one that waits takes
+// less memory. It returns at once. In the end, which the caller is to wait for, ended is called
+// with what Serve would return.
+func (l *Link) ServeIdle(deliver func(*Batch) error, ended func(error)) {
+	if l.serving.Swap(true) {
+		go ended(ErrClosed)
+		return
 	}
+	l.reader.idle(deliver, func(err error) {
+		err = l.over(err)
+		close(l.served)
+		ended(err)
+	})
 }
 
 // over ends the link as Serve does, and returns why it has ended.

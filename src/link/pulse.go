@@ -43,10 +43,11 @@ func (p *pulse) Unwatch() { p.period = 0 }
 // Ignored returns the number of commands that came and meant nothing to us.
 func (p *pulse) Ignored() int64 { return p.ignored.Load() }
 
-// hear takes note that octets came from the far side.
-func (p *pulse) hear() {
-	p.heard.Store(int64(time.Since(p.opened)))
+// hear takes note that octets came from the far side, and returns how long after the last.
+func (p *pulse) hear() time.Duration {
 	p.missed = 0
+	now := int64(time.Since(p.opened))
+	return time.Duration(now - p.heard.Swap(now))
 }
 
 // obey carries out the commands that were found.

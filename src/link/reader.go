@@ -38,9 +38,12 @@ type reader struct {
 	limit  int     // of size
 	leans  int     // small reads in a row
 
+	lull time.Duration // the longest before what came since it was last waited for
+
 	stranger  bool          // Config.Greeting holds
 	released  bool          // what was held is out
 	paused    bool          // nothing came in the latest drainTime
+	idles     bool          // nobody waits in Serve while nothing comes
 	finishing atomic.Bool   // only what has come already is wanted
 	drained   int           // octets read since
 	waited    time.Duration // for them
@@ -60,7 +63,7 @@ const (
 
 func (i *reader) open(c *carrier, p *pulse) {
 	i.carrier, i.pulse = c, p
-	i.size, i.parser.Cipher = smallBuffer, c.remote.Cipher
+	i.size, i.parser.Cipher, i.lull = smallBuffer, c.remote.Cipher, math.MaxInt64
 	if i.Widen(); c.config.Greeting > 0 {
 		i.stranger, i.limit = true, smallBuffer
 		i.parser.MaxMessage = min(c.config.Greeting, c.config.MaxMessage)
@@ -71,7 +74,7 @@ func (i *reader) open(c *carrier, p *pulse) {
 		if i.pullErr == syscall.EAGAIN {
 			i.park()
 			i.release()
-			return false
+			return i.rests()
 		}
 		return true
 	}
@@ -109,27 +112,57 @@ func (i *reader) drop() {
 	}
 }
 
-// idle returns what does as serve, but has cycle run apart, so that the goroutine that waits
-// for something to read does no more than that, and its stack stays as small as stacks are at
-// first: it would never shrink to that again. Hence it allocates nothing.
-func (i *reader) idle(deliver func(*Batch) error) func() error {
+// brisk is how soon something comes after what came before where it pays to stay awake for more.
+const brisk = time.Millisecond
+
+// errRests says that nothing comes for now.
+var errRests = errors.New("link: nothing comes for now")
+
+// idle does as serve, and then calls ended, in goroutines of its own: one waits for something to
+// read and does no more than that, so that its stack is as small as stacks are at first, and one
+// takes its place that reads until nothing comes for now.
+func (i *reader) idle(deliver func(*Batch) error, ended func(error)) {
 	if i.raw == nil {
-		return func() error { return i.serve(deliver) }
+		go func() { ended(i.serve(deliver)) }()
+		return
 	}
-	over := make(chan error, 1)
-	cycle := func() { over <- i.cycle(deliver) }
-	return func() error {
-		err := i.pulse.rearm()
-		for err == nil {
-			if i.in == nil {
-				_ = i.raw.Read(readable) // cycle sees what is wrong
-			}
-			go cycle()
-			err = <-over
+	i.idles = true
+	var wait, wake func()
+	wait = func() {
+		_ = i.raw.Read(readable) // who is awake sees what is wrong
+		go wake()
+	}
+	wake = func() {
+		if err := i.awake(deliver); err != errRests {
+			i.drop()
+			ended(err)
+			return
 		}
-		i.drop()
-		return err
+		go wait()
 	}
+	go func() {
+		if err := i.pulse.rearm(); err != nil {
+			ended(err)
+			return
+		}
+		wake()
+	}()
+}
+
+// awake reads until the link ends, and returns why, or nothing comes for now, for errRests.
+func (i *reader) awake(deliver func(*Batch) error) (err error) {
+	for err == nil {
+		err = i.cycle(deliver)
+	}
+	return err
+}
+
+// rests tells whether who reads is not to wait for more: nothing is there of a message, and what
+// came last had not come soon.
+func (i *reader) rests() bool {
+	rests := i.idles && i.lull > brisk && i.in == nil && !i.finishing.Load()
+	i.lull = 0
+	return rests
 }
 
 // cycle reads once and deals with what came.
@@ -144,6 +177,7 @@ func (i *reader) cycle(deliver func(*Batch) error) error {
 		if i.finishing.Load() {
 			return nil // drain tells when it is the end
 		}
+		i.lull = math.MaxInt64
 		return i.pulse.look()
 	case err != nil:
 		return err
@@ -153,7 +187,7 @@ func (i *reader) cycle(deliver func(*Batch) error) error {
 		}
 		return io.EOF
 	}
-	i.pulse.hear()
+	i.lull = max(i.lull, i.pulse.hear())
 	i.adapt(n)
 	i.in.in.b = i.in.in.b[:len(i.in.in.b)+n]
 	for {
@@ -202,6 +236,9 @@ func (i *reader) read() (int, error) {
 	if i.raw != nil {
 		if err := i.raw.Read(i.pull); err != nil {
 			return 0, err
+		}
+		if i.pullErr == syscall.EAGAIN {
+			return 0, errRests
 		}
 		return i.pulled, os.NewSyscallError("read", i.pullErr)
 	}

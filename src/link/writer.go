@@ -46,9 +46,8 @@ type writer struct {
 	wrote    time.Duration  // from opened to the end of the last write
 	dead     error          // why nothing can be written any more, is ErrClosed
 
-	push    func(fd uintptr) bool // tries to write pushing
-	pushing []byte
-	pushed  int // what became of it
+	push    func(fd uintptr) bool // tries to write left
+	pushed  int                   // what became of it
 	pushErr error
 }
 
@@ -80,7 +79,7 @@ func (w *writer) open(c *carrier, o *Outbox) {
 	w.attached.Store(o)
 	w.run = w.write
 	w.push = func(fd uintptr) bool {
-		w.pushed, w.pushErr = tryWrite(fd, w.pushing)
+		w.pushed, w.pushErr = tryWrite(fd, w.left.b)
 		return true
 	}
 }
@@ -259,16 +258,15 @@ func (w *writer) try(o *Outbox) {
 			w.free(&j)
 			j.b, j.hold, j.lent, j.covered = cover.b, cover, false, true
 		}
-		w.pushing, w.pushed, w.pushErr = j.b, 0, nil
+		w.left, w.pushed, w.pushErr = j, 0, nil
 		err := cmp.Or(w.raw.Write(w.push), w.pushErr)
-		w.pushing = nil
 		if err == nil && w.pushed < len(j.b) {
-			j.b = j.b[w.pushed:]
-			if w.left = j; j.of != nil {
-				j.rest(len(j.b))
+			if w.left.b = j.b[w.pushed:]; j.of != nil {
+				j.rest(len(w.left.b))
 			}
 			return
 		}
+		w.left = job{}
 		w.done(&j, err)
 		w.landed(o, err)
 	}

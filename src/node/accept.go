@@ -51,20 +51,32 @@ func (l acceptor) admits(conn net.Conn) (visit guard.Visit, refused string) {
 	return visit, ""
 }
 
-// receive serves a connection. Its frame is kept small: each connection has one.
+// receive does the handshake of a connection, and has it served.
 func (r *receiver) receive(conn net.Conn) {
-	defer r.isKnown()
 	if r.link = r.shake(conn); r.link == nil {
+		r.isKnown()
 		return
 	}
-	defer r.link.Close()
-	if r.beyond && !r.arrived() {
-		return
+	switch {
+	case r.beyond && !r.arrived():
+		r.dismiss()
+	case r.loop.register(r):
+		r.serveIdle(r.lost)
+	default:
+		r.lost()
 	}
-	if r.loop.register(r) {
-		r.serve()
-	}
+}
+
+// lost takes note that the connection is of no use any more.
+func (r *receiver) lost() {
 	r.loop.wan.Lost(r.link)
+	r.dismiss()
+}
+
+// dismiss closes the connection.
+func (r *receiver) dismiss() {
+	_ = r.link.Close()
+	r.isKnown()
 }
 
 // shake does the handshake of a connection. It returns nil, with the connection
@@ -74,8 +86,7 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	config.Refused, config.Held = r.refused, !r.beyond
 	r.guard.Freshen()
 	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.beyond, r.refuseFrom), r.guard.Introduction(r.beyond)
-	var err error
-	r.apart(func() { k, err = link.Open(r.ctx, conn, config) })
+	k, err := link.Open(r.ctx, conn, config)
 	switch {
 	case errors.Is(err, guard.ErrDebt):
 		r.count("connections over the limit of their address")

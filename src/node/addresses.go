@@ -133,8 +133,7 @@ func (l *loop) serves(from uuid.UUID, m *onceask.Servers) {
 	for _, frame := range m.Content {
 		list = append(list, string(frame))
 	}
-	var err error
-	l.apart(func() { err = l.guard.Identity.TakeServers(list) })
+	err := l.guard.Identity.TakeServers(list)
 	wrong := errors.Is(err, identity.ErrForged) || errors.Is(err, identity.ErrMalformed)
 	switch {
 	case wrong && l.guard.Identity.Roll().Rank() == q.rank: // else a later roll counts by now

@@ -24,7 +24,7 @@ func TestOneOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t, api.NodeSecurityAuto)
 		from := s.ana.table.find(s.ben.UUID())
-		own := &channel.Own{Identity: s.ana.guard.Identity, Apart: s.ana.apart}
+		own := &channel.Own{Identity: s.ana.guard.Identity}
 		for number := range uint64(10) {
 			_, open, err := seal.Open(s.ben.guard.Identity, s.ben.guard.Identity.Card(), s.ana.guard.Identity.Card(), s.ana.challenge(s.ben.UUID()), 1+number)
 			s.ben.must(err)

@@ -150,7 +150,7 @@ func (a *ahead) begin(l *loop, to *channel.Channel) bool {
 	t.out.Grant(channel.FirstWindow)
 	to.Relink(t.out.Path)
 	l.work.Go(func() {
-		_ = r.serve()
+		r.serve()
 		a.ends()
 		_ = a.Close()
 	})

@@ -46,7 +46,7 @@ func (l *loop) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahe
 		over := time.AfterFunc(link.DialTime, func() { _ = r.link.Close() })
 		defer over.Stop()
 		if l.register(r) {
-			_ = r.serve()
+			r.serve()
 		}
 	})
 }
@@ -56,7 +56,7 @@ func (r *receiver) openAhead(open func() (*rendezvous.Ahead, error)) (said *rend
 	if err := r.visit.Afford(time.Now()); err != nil {
 		return nil, err
 	}
-	if r.apart(func() { said, err = open() }); err == nil {
+	if said, err = open(); err == nil {
 		r.visit.Refund()
 	}
 	return said, err

@@ -121,18 +121,6 @@ func (s *base) refuseFrom(id uuid.UUID, from net.Addr, why error) {
 
 func (s *base) count(name string) { s.counters.count(name) }
 
-// apart runs what takes a deep stack, as the arithmetic of keys does, so that the
-// goroutines that live as long as a connection stay small. It is called only by
-// those whom Stop waits for.
-func (s *base) apart(do func()) {
-	done := make(chan struct{})
-	s.work.Go(func() {
-		do()
-		close(done)
-	})
-	<-done
-}
-
 // linkConfig returns the settings of a link. Its identity is what RFC 36 asks
 // for: the octet 1 and the node's UUID. We show it to those who call us too. What the
 // far side says may be as large as a greeting, and no larger while the node has not

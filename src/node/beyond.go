@@ -213,6 +213,6 @@ func (l beyond) made(path ladder.Path) {
 	l.work.Go(func() {
 		c := &caller{loop: l.loop, to: path.Peer}
 		nonces, incarnation, name := guard.NoncesOf(path.Link)
-		c.lane(path.Link, sight.Met(path.Peer), nonces, incarnation, name)()
+		c.lane(path.Link, sight.Met(path.Peer), nonces, incarnation, name, func() {})
 	})
 }

@@ -117,16 +117,8 @@ func (l *loop) adopt(id zre.LinkID, to uuid.UUID) {
 	out.peer = to
 }
 
-// run makes the connection and serves it until it ends. Its frame is kept small, as is what
-// waits in it: each connection has one.
+// run makes the connection, and has it served until it ends.
 func (c *caller) run() {
-	if serve := c.connects(); serve != nil {
-		serve()
-	}
-}
-
-// connects makes the connection, and returns what serves it until it ends, or nil.
-func (c *caller) connects() (serve func()) {
 	k, endpoint := c.attempt.Run(c.dialer, c.open, func() {
 		c.do(func() {
 			if c.of(c.to).attempt == c.attempt {
@@ -138,26 +130,24 @@ func (c *caller) connects() (serve func()) {
 		c.wan.Lost(met)
 	}
 	if k == nil {
-		return nil
+		return
 	}
 	nonces, incarnation, name := guard.NoncesOf(k)
 	if nonces.Fresh() {
-		lane := c.lane(k, endpoint, nonces, incarnation, name)
-		return func() {
-			lane()
-			c.dialer.Leave(endpoint)
-		}
+		c.lane(k, endpoint, nonces, incarnation, name, func() { c.dialer.Leave(endpoint) })
+		return
 	}
 	c.do(func() { c.linked(k, endpoint, nonces, incarnation, name) })
-	return func() {
-		err := k.Serve(c.deliver)
+	c.work.Add(1)
+	k.ServeIdle(c.deliver, func(err error) {
+		defer c.work.Done()
 		_ = k.Close()
 		if errors.Is(err, zmtp.ErrTooLarge) {
 			c.count("messages against the stream")
 		}
 		c.do(func() { c.unlinked(err) })
 		c.dialer.Leave(endpoint)
-	}
+	})
 }
 
 // deliver drops what comes against the stream: peers talk over their own connections.
@@ -192,8 +182,8 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 	})
 }
 
-// lane returns what serves a link that carries both directions until it ends.
-func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string) (serve func()) {
+// lane has a link that carries both directions served until it ends, and then does something more.
+func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces, incarnation uint64, name string, then func()) {
 	r := newReceiver(c.loop)
 	r.peer, r.link, r.nonces, r.both, r.lane.endpoint = c.to, k, nonces, true, endpoint
 	if r.beyond = endpoint.Met(); r.beyond {
@@ -207,17 +197,19 @@ func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces
 			c.joins(r, incarnation, name)
 		}
 	})
-	return func() {
-		if wanted {
-			_ = r.serve()
-		} else {
-			k.Release() // the peer's handshake has not failed
-		}
+	over := func() {
 		_ = k.Close()
 		if r.beyond {
 			c.wan.Lost(k)
 		}
+		then()
 	}
+	if wanted {
+		r.serveIdle(over)
+		return
+	}
+	k.Release() // the peer's handshake has not failed
+	over()
 }
 
 // joins begins a channel over a link that we have made, or offers the peer to carry on the one that there is.

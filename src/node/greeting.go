@@ -124,7 +124,7 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 		}
 		r.in.theirs, r.in.badge = theirs, badge
 		if badge.Seals() {
-			r.apart(func() { r.in.tie, err = r.guard.Tie(r.peer, badge.Card) })
+			r.in.tie, err = r.guard.Tie(r.peer, badge.Card)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errRejected, err)
 			}
@@ -156,7 +156,7 @@ func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
 	if r.lane.begun {
 		on = r.loop.within(r.peer, r.in.badge)
 	}
-	r.apart(func() { badge, err = r.guard.Vet(r.peer, key, hello, &on, known) })
+	badge, err = r.guard.Vet(r.peer, key, hello, &on, known)
 	if err == nil && known == nil {
 		if text := r.guard.Clocks(r.peer, hello.Name, badge); text != "" {
 			r.notice(text)

@@ -25,14 +25,14 @@ type inbound struct {
 	both   bool          // it carries both directions
 	beyond bool          // it leads beyond the LAN
 	ahead  bool          // it leads to nobody: see ahead.go
-	rung   ladder.Rung   // of what kind it is then
+	shut   bool          // the loop's: gone is closed
+	last   bool          // the loop's: what was said last goes out over it, and it is closed then: see conclude
+	rung   ladder.Rung   // of what kind it is, where it leads beyond the LAN
 	away   atomic.Bool   // the peer is not let in, and has been told
 	done   chan struct{} // closed when the connection has ended, and the core knows
 	gone   chan struct{} // closed when the loop has turned it away
 
 	asks *question // the loop's: what the reader waits for
-	shut bool      // the loop's: gone is closed
-	last bool      // the loop's: what was said last goes out over it, and it is closed then: see conclude
 }
 
 // question is whether who speaks over a connection speaks for the peer. It is asked, and

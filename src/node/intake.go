@@ -37,7 +37,7 @@ type intake struct {
 	badge  *zre.Badge // that the peer has shown in the greeting which begins it
 	tie    *guard.Tie // proves what is said about its links; nil where nothing does
 
-	excessive atomic.Bool  // they are too many
+	excessive atomic.Bool  // what came while the application has no room takes too much
 	told      atomic.Int64 // when the loop was last told that the peer waits, in nanoseconds since 1970
 
 	mu       sync.Mutex       // guards what follows; held by who takes in, who waits for the loop alone
@@ -45,6 +45,9 @@ type intake struct {
 	channel  *channel.Channel // nil until the greeting is accepted
 	opens    channel.Unsealer
 	sequence uint16
+	crowded  bool           // the application has to make room before the peer may say more
+	waits    bool           // late is set
+	ended    bool           // nothing is taken in any more
 	unopened bool           // content that was sealed did not open, which the peer is yet to be told
 	reached  uint64         // how many messages are taken in with the run that is pushed
 	heard    channel.Amount // content that is in it
@@ -55,11 +58,8 @@ type intake struct {
 	dropped  map[string]struct{} // groups in which plain content was dropped
 	reach    *channel.Reach
 	failed   uint64      // where in the channel something last failed to open, and one more
-	crowded  bool        // the application has to make room before the peer may say more
-	excess   int         // octets of memory for what came meanwhile
+	excess   int         // octets of memory for what came while it is crowded
 	late     *time.Timer // when the peer is told what came; nil before the first
-	waits    bool        // it is set
-	ended    bool        // nothing is taken in any more
 	scratch  []byte
 }
 

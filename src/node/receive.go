@@ -246,16 +246,35 @@ func (r *receiver) ended(err error) {
 }
 
 // serve reads a connection that is registered until it ends.
-func (r *receiver) serve() error {
+func (r *receiver) serve() {
+	r.awaitGreeting()
+	r.served(r.link.Serve(r.deliver))
+}
+
+// serveIdle does as serve, and then something more, and does not wait for that.
+func (r *receiver) serveIdle(then func()) {
+	r.awaitGreeting()
+	r.work.Add(1)
+	r.link.ServeIdle(r.deliver, func(err error) {
+		defer r.work.Done()
+		r.served(err)
+		then()
+	})
+}
+
+// awaitGreeting ends the connection if there is no greeting.
+func (r *receiver) awaitGreeting() {
 	r.impatient = time.AfterFunc(r.settings.Greeting/2, func() { // the peer has the other half to try again
 		if !r.proven.Load() {
 			r.count("greetings that never came")
 			_ = r.link.Close()
 		}
 	})
-	err := r.link.Serve(r.deliver)
+}
+
+// served takes note that the connection has ended.
+func (r *receiver) served(err error) {
 	r.ended(err)
 	r.isKnown()
 	r.loop.unregister(r)
-	return err
 }

@@ -17,10 +17,10 @@ type receiver struct {
 	visit     guard.Visit
 	known     func()      // called once, when the greeting is accepted or the connection has ended
 	impatient *time.Timer // ends the connection if there is no greeting
-	spoke     bool        // without one
 	greetings guard.Allowance
 	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
 	came      uint64           // messages that came
+	spoke     bool             // without a greeting
 	proven    atomic.Bool      // the peer has shown that it is there, which the reader is yet to note
 
 	lane lane // what there is of it if it carries both directions

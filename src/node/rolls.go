@@ -210,14 +210,11 @@ func (l *rolls) brings(from uuid.UUID, m *zremsg.Roll) {
 		l.count("rolls that nobody wants")
 		return
 	}
-	var roll *identity.Roll
-	var err error
 	taken := false
-	l.apart(func() {
-		if roll, err = identity.ParseRoll(m.Roll); err == nil {
-			taken, err = l.guard.Identity.Take(roll)
-		}
-	})
+	roll, err := identity.ParseRoll(m.Roll)
+	if err == nil {
+		taken, err = l.guard.Identity.Take(roll)
+	}
 	l.turns.do(func() { l.brought(from, roll, taken, err) })
 }
 

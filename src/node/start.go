@@ -119,7 +119,7 @@ func settingAt(err error) error {
 // begin starts the goroutines of a node that listens.
 func (n *Node) begin(e *ears, with Outset) {
 	l := newLoop(n.base, n.table, e.site, n.life)
-	l.opens = &channel.Own{Identity: n.guard.Identity, Groups: l.groupsOwn, Apart: n.apart, Ahead: e.wan.Challenges}
+	l.opens = &channel.Own{Identity: n.guard.Identity, Groups: l.groupsOwn, Ahead: e.wan.Challenges}
 	for group := range n.contests {
 		l.step(zre.Contest{Group: group})
 	}

@@ -58,13 +58,13 @@ func (l *loop) spare(id uuid.UUID) {
 // lane is a link that carries both directions; see api/protocol/once_link.xml. All but
 // begun and at is the loop's.
 type lane struct {
-	begun bool   // what comes over it has a position
-	at    uint64 // which is that of the next message
+	begun   bool   // what comes over it has a position
+	greeted bool   // our greeting was said over it
+	at      uint64 // the position of the next message
 
 	early    func(*talk) error // takes in what the peer has shown to know of a channel before it has greeted us; nil for nothing
 	theirs   *oncelink.Resume  // what the peer has begun it with; nil before
 	talk     *talk             // that it carries; nil before
-	greeted  bool              // our greeting was said over it
 	endpoint sight.Endpoint    // that it was made to; nowhere if the peer has made it
 }
 

@@ -27,9 +27,9 @@ const greetAgain = time.Second
 // greetings are what we and a peer have of each other's HELLOs, and what is owed.
 type greetings struct {
 	adopted   bool      // our connection has carried a HELLO before it was known to be this peer's
-	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
 	asks      bool      // the next HELLO wants one in return
 	waits     bool      // the peer has greeted us, and has yet to take our greeting
+	lacks     time.Time // since when we lack a HELLO of the peer, zero if we do not
 	at        time.Time // of the latest HELLO to the peer
 	wording   int       // and what it said
 	surprised time.Time // by the latest that it did not expect

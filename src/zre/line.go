@@ -21,11 +21,11 @@ type connection struct {
 	both     bool             // it carries both directions
 	taken    bool             // then: the peer has taken our greeting
 	called   bool             // then: the latest link of a channel that has none was made by the peer
-	at       sight.Endpoint   // where it leads, nowhere if there is none, or the peer has made it
-	shown    bool             // the far side has shown in the handshake that it is the peer
-	life     uint64           // and in which of its lives, 0 if it has not
 	proven   bool             // it leads to the peer: it was shown, or the peer has answered over it or spoken since
 	greets   bool             // it has carried a HELLO
+	shown    bool             // the far side has shown in the handshake that it is the peer
+	life     uint64           // and in which of its lives, 0 if it has not
+	at       sight.Endpoint   // where it leads, nowhere if there is none, or the peer has made it
 	callback sight.Endpoint   // where the peer can reach us, for our HELLO
 	untold   []zremsg.Message // what is to be said once the peer has taken our greeting
 	number   uint64           // how the peer is told of it: of all that the node has made

@@ -14,12 +14,12 @@ type pulse struct {
 	beyond    bool      // it is met by servers
 	busy      bool      // when last looked one of us was saying something to the other
 	sought    bool      // another way was looked for since it was asked for a sign of life
+	stalls    bool      // what it says waits for our application
 	heard     time.Time // the latest sign of life that we know of
 	took      time.Time // when it was last found to have taken what we sent
 	sightedAt time.Time // the latest
 	pingedAt  time.Time // the peer last asked for a sign of life
 	vanished  time.Time // of a goodbye by beacon, zero if none since sighted
-	stalls    bool      // what it says waits for our application
 	timer     timer
 }
 

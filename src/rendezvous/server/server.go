@@ -72,10 +72,11 @@ func (s *Server) Serve(l net.Listener) {
 					over()
 					return
 				}
-				serve := c.link.ServeIdle(c.deliver)
-				s.work.Go(func() {
+				s.work.Add(1)
+				c.link.ServeIdle(c.deliver, func(err error) {
+					defer s.work.Done()
 					defer over()
-					c.end(serve())
+					c.end(err)
 				})
 			})
 		}, func(err error) {
