@@ -59,18 +59,29 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 	if err != nil && ctx.Err() == nil && a.stands.Err() != nil { // it has ended before that was said
 		return false, nil
 	}
-	sealed := n.sealAhead(a.stands, a, to.Path())
+	n.bring(a, to.Path())
+	if err == nil {
+		err = n.follows(ctx, a)
+	}
+	return true, err
+}
+
+// bring has what was said on the link brought to the peer, if that is still of use.
+func (n *Node) bring(a *ahead, path *channel.Path) {
+	sealed := n.sealAhead(a.stands, a, path)
 	_ = n.while(func(l *loop) { // nobody is spoken to when it has stopped
-		if t := l.of(peer).talk; t == a.talk && t.over != nil && t.over.ahead {
-			l.wan.SayAhead(peer, sealed)
+		if t := l.of(a.to.ID).talk; t == a.talk && t.over != nil && t.over.ahead {
+			l.wan.SayAhead(a.to.ID, sealed)
 		}
 	})
-	if err != nil {
-		return true, err
-	}
-	if _, err = n.meet(ctx, peer); err == nil {
+}
+
+// follows waits until the peer is present in the channel in which something was said to it ahead.
+func (n *Node) follows(ctx context.Context, a *ahead) error {
+	_, err := n.meet(ctx, a.to.ID)
+	if err == nil {
 		err = n.try(func(l *loop) error { // what was said in another channel is not said again
-			if l.of(peer).talk != a.talk {
+			if l.of(a.to.ID).talk != a.talk {
 				return api.ErrNoPeer
 			}
 			return nil
@@ -79,7 +90,7 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 	if err != nil {
 		err = fmt.Errorf("%w; what was said to it may have arrived", err)
 	}
-	return true, err
+	return err
 }
 
 // sealAhead returns what was said on the link, sealed for the peer; nothing if that cannot be: then

@@ -11,9 +11,8 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// maxScratch is how large a buffer for messages is kept: those that come often fit, and
-// greetings do not.
-const maxScratch = 1 << 10
+// maxScratch is how large a buffer for messages is kept: the usual greeting fits.
+const maxScratch = 4 << 10
 
 // send queues a message of the core on a connection that we made. It never waits: a peer
 // that takes nothing at all gets a fresh connection and greeting instead.
