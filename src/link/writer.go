@@ -17,6 +17,14 @@ import (
 // written by its sender.
 const burstGap = 20 * time.Microsecond
 
+// Of messages that come one after the other, each within runGap, one in runLength is part of a
+// burst all the same: who sends to many peers is so long at writing to the others that no two
+// messages for one of them would come within burstGap, though it does nothing else.
+const (
+	runGap    = time.Millisecond
+	runLength = 64
+)
+
 // gather is how many octets a write is worth. If there are fewer, others that are ready to
 // run go first: senders add to them, and a shout meets all of its receivers that way.
 const gather = 32 << 10
@@ -42,6 +50,7 @@ type writer struct {
 	held     bool           // nothing is written yet
 	writing  bool           // write runs
 	over     bool           // the link takes nothing more to say, and writes nothing more of an outbox that keeps
+	alike    uint8          // messages that were written by their senders, each within runGap of the last
 	run      func()         // write
 	wrote    time.Duration  // from opened to the end of the last write
 	dead     error          // why nothing can be written any more, is ErrClosed
@@ -286,7 +295,15 @@ func (w *writer) landed(o *Outbox, err error) {
 
 // alone says whether what is queued is no part of a burst.
 func (w *writer) alone() bool {
-	return time.Duration(w.heard.Load()) > w.wrote || time.Since(w.opened)-w.wrote > burstGap
+	gap := time.Since(w.opened) - w.wrote
+	if w.alike++; gap > runGap || time.Duration(w.heard.Load()) > w.wrote {
+		w.alike = 0
+	}
+	if gap > burstGap && w.alike < runLength || w.alike == 0 {
+		return true
+	}
+	w.alike = 0
+	return false
 }
 
 // write writes what is due until nothing is, or it fails.
