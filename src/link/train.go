@@ -15,7 +15,8 @@ type train struct {
 }
 
 // couple has the buffers go out with a job that come after its own and begin below the edge. The
-// caller holds the lock of the outbox that they are from.
+// caller has held the lock of the outbox that they are from since the job was begun: later there
+// may be more in its own, and the outbox may have another link.
 func (t *train) couple(j *job) {
 	size := len(j.b)
 	t.octets = append(t.octets, j.b)

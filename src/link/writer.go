@@ -315,8 +315,9 @@ func (w *writer) write() {
 		if o = w.gathered(o); !w.due(o) { // it has another outbox
 			break
 		}
+		more := w.left.b == nil && w.whole() // what was written in part goes alone: see couple
 		j := w.job(o)
-		if j.lent && j.covered && j.hold.after != nil && w.whole() {
+		if more && j.lent && j.covered && j.hold.after != nil {
 			if longer == nil {
 				longer = &train{}
 			}
