@@ -103,6 +103,11 @@ func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix, pas
 		s.count("connections without a handshake")
 		return nil
 	}
+	return s.enter(l, at, from, pass)
+}
+
+// enter begins a conversation over a link. One that Close has not seen ends at once.
+func (s *Server) enter(l *link.Link, at netip.AddrPort, from []netip.Prefix, pass func()) *session {
 	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, pass: pass, since: time.Now(), challenge: new([32]byte)}
 	rand.Read(c.challenge[:])
 	s.mu.Lock()
@@ -111,6 +116,9 @@ func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix, pas
 	c.fire(machine.EventStart)
 	if s.draining != nil {
 		c.fire(machine.EventDrain)
+	}
+	if s.ctx.Err() != nil {
+		c.fire(machine.EventViolation)
 	}
 	return c
 }
