@@ -77,6 +77,14 @@ func (r *Reach) Passes(at, next uint64, octets int) (fresh bool, err error) {
 // Due tells whether the peer is to be told now how far it was received.
 func (r *Reach) Due() bool { return r.Next()-r.told >= min(oncelink.MaxAckOctets, r.window/4) }
 
+// Delay returns how late the peer may be told: soon where it may have no room to say more.
+func (r *Reach) Delay() time.Duration {
+	if r.Next()-r.told >= oncelink.MaxSoonOctets {
+		return oncelink.MaxAckSoon * time.Millisecond
+	}
+	return AckDelay
+}
+
 // Owes tells whether there is anything to tell.
 func (r *Reach) Owes() bool { return r.Next() != r.told }
 

@@ -3,14 +3,20 @@ package link
 import "net"
 
 // trainOctets is how much goes out in one write where an outbox is behind: that makes the far
-// side wake up less often than a write for each buffer would.
-const trainOctets = 1 << 20
+// side wake up less often than a write for each buffer would. What the link itself has to say waits
+// for it, so it does only over links that took what was written last at trainRate, in octets in a
+// second.
+const (
+	trainOctets = 1 << 20
+	trainRate   = 100 << 20
+)
 
 // train is what goes out in one write with the buffer that a job begins with: those after it in
 // the outbox.
 type train struct {
 	buffers []*buffer
 	octets  [][]byte    // of all, the job's first
+	size    int         // how many there are
 	unsent  net.Buffers // of those, while they are written
 }
 
@@ -18,11 +24,10 @@ type train struct {
 // caller has held the lock of the outbox that they are from since the job was begun: later there
 // may be more in its own, and the outbox may have another link.
 func (t *train) couple(j *job) {
-	size := len(j.b)
-	t.octets = append(t.octets, j.b)
-	for b := j.hold.after; b != nil && b.from < j.of.edge && size < trainOctets; b = b.after {
+	t.size, t.octets = len(j.b), append(t.octets, j.b)
+	for b := j.hold.after; b != nil && b.from < j.of.edge && t.size < trainOctets; b = b.after {
 		b.busy++
-		size += len(b.b)
+		t.size += len(b.b)
 		t.buffers, t.octets = append(t.buffers, b), append(t.octets, b.b)
 		j.end = b.end()
 	}

@@ -83,6 +83,14 @@ func (j *job) advance(to uint64) {
 // The caller holds the lock of where they are from.
 func (j *job) rest(octets int) { j.advance(j.end - min(j.end, uint64(octets))) }
 
+// size returns how many octets are to be written, before encryption.
+func (j *job) size() int {
+	if j.train != nil {
+		return j.train.size
+	}
+	return len(j.b)
+}
+
 func (w *writer) open(c *carrier, o *Outbox) {
 	w.carrier = c
 	w.attached.Store(o)
@@ -310,12 +318,13 @@ func (w *writer) alone() bool {
 func (w *writer) write() {
 	defer w.writes.Done()
 	var longer *train // once there is more than a buffer
+	quick := false    // the last write was
 	o := w.lock()
 	for w.due(o) {
 		if o = w.gathered(o); !w.due(o) { // it has another outbox
 			break
 		}
-		more := w.left.b == nil && w.whole() // what was written in part goes alone: see couple
+		more := quick && w.left.b == nil && w.whole() // what was written in part goes alone: see couple
 		j := w.job(o)
 		if more && j.lent && j.covered && j.hold.after != nil {
 			if longer == nil {
@@ -324,7 +333,9 @@ func (w *writer) write() {
 			longer.couple(&j)
 		}
 		o.mu.Unlock()
+		began, size := time.Now(), j.size()
 		err := w.send(&j)
+		quick = time.Since(began) < time.Duration(size)*time.Second/trainRate
 		o = w.lock()
 		w.landed(o, err)
 	}

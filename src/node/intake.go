@@ -47,6 +47,7 @@ type intake struct {
 	sequence uint16
 	crowded  bool           // the application has to make room before the peer may say more
 	waits    bool           // late is set
+	soon     bool           // for sooner than usual
 	ended    bool           // nothing is taken in any more
 	unopened bool           // content that was sealed did not open, which the peer is yet to be told
 	reached  uint64         // how many messages are taken in with the run that is pushed
@@ -233,14 +234,22 @@ func (r *intake) acknowledge(now bool) {
 	case r.ended || !now && !r.reach.Owes():
 	case now || r.reach.Due():
 		r.sayReach()
-	case !r.waits:
-		r.waits = true
-		if r.late == nil {
-			r.late = time.AfterFunc(channel.AckDelay, r.overdue)
-		} else {
-			r.late.Reset(channel.AckDelay)
-		}
+	default:
+		r.sayLater(r.reach.Delay())
 	}
+}
+
+// sayLater has the peer told how far it was received after a delay at the latest.
+func (r *intake) sayLater(delay time.Duration) {
+	switch {
+	case r.waits && (r.soon || delay == channel.AckDelay):
+		return
+	case r.late == nil:
+		r.late = time.AfterFunc(delay, r.overdue)
+	default:
+		r.late.Reset(delay)
+	}
+	r.waits, r.soon = true, delay < channel.AckDelay
 }
 
 // acknowledgeOver tells the peer at once, over another link, how far it was received.
