@@ -248,7 +248,7 @@ func TestAway(t *testing.T) {
 			time.Sleep(d)
 			s.memory.Divide()
 		}
-		away(4 * time.Minute)
+		away(3 * time.Minute) // and then until it tries again, which it does at least once a minute
 		ana.must(ana.Whisper(t.Context(), ben.UUID(), text("welcome back")))
 		ana.wants("suspect ben", "recover ben")
 		ben.gets("enter ana", "join ana room", "suspect ana", "recover ana", `whisper ana "welcome back"`)
