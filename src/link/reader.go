@@ -38,7 +38,8 @@ type reader struct {
 	limit  int     // of size
 	leans  int     // small reads in a row
 
-	lull time.Duration // the longest before what came since it was last waited for
+	lull  time.Duration // the longest before what came since it was last waited for
+	quick int           // how often in a row something came soon
 
 	stranger  bool          // Config.Greeting holds
 	released  bool          // what was held is out
@@ -112,8 +113,12 @@ func (i *reader) drop() {
 	}
 }
 
-// brisk is how soon something comes after what came before where it pays to stay awake for more.
-const brisk = time.Millisecond
+// Where something comes within brisk of what came before, and has done so briskly times in a row, it
+// pays to stay awake for more.
+const (
+	brisk   = time.Millisecond
+	briskly = 8
+)
 
 // errRests says that nothing comes for now.
 var errRests = errors.New("link: nothing comes for now")
@@ -158,11 +163,13 @@ func (i *reader) awake(deliver func(*Batch) error) (err error) {
 }
 
 // rests tells whether who reads is not to wait for more: nothing is there of a message, and what
-// came last had not come soon.
+// came of late had not come soon.
 func (i *reader) rests() bool {
-	rests := i.idles && i.lull > brisk && i.in == nil && !i.finishing.Load()
+	if i.quick++; i.lull > brisk {
+		i.quick = 0
+	}
 	i.lull = 0
-	return rests
+	return i.idles && i.quick < briskly && i.in == nil && !i.finishing.Load()
 }
 
 // cycle reads once and deals with what came.
