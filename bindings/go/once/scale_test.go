@@ -87,7 +87,7 @@ func spent(tb testing.TB) time.Duration {
 // TestIdleConnectionIsSmall checks what an idle connection costs each side. What the process
 // does beside it can only add to that, so the least of three counts.
 func TestIdleConnectionIsSmall(t *testing.T) {
-	limits := map[once.Security]int{once.SecurityPlain: 14 << 10, once.SecurityAuto: 14 << 10, once.SecuritySecure: 16 << 10}
+	limits := map[once.Security]int{once.SecurityPlain: 14 << 10, once.SecurityAuto: 16 << 10, once.SecuritySecure: 16 << 10}
 	for _, security := range securities {
 		each, limit := math.MaxInt, limits[security]
 		for range 3 {
