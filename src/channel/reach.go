@@ -79,7 +79,7 @@ func (r *Reach) Due() bool { return r.Next()-r.told >= min(oncelink.MaxAckOctets
 
 // Delay returns how late the peer may be told: soon where it may have no room to say more.
 func (r *Reach) Delay() time.Duration {
-	if r.Next()-r.told >= oncelink.MaxSoonOctets {
+	if r.Next()-r.told >= oncelink.MaxAckSoonOctets {
 		return oncelink.MaxAckSoon * time.Millisecond
 	}
 	return AckDelay

@@ -39,7 +39,7 @@ type reader struct {
 	leans  int     // small reads in a row
 
 	lull  time.Duration // the longest before what came since it was last waited for
-	quick int           // how often in a row something came soon
+	brisk int           // how often in a row something came within briskGap
 
 	stranger  bool          // Config.Greeting holds
 	released  bool          // what was held is out
@@ -111,65 +111,6 @@ func (i *reader) drop() {
 		i.in.Release()
 		i.in = nil
 	}
-}
-
-// Where something comes within brisk of what came before, and has done so briskly times in a row, it
-// pays to stay awake for more.
-const (
-	brisk   = time.Millisecond
-	briskly = 8
-)
-
-// errRests says that nothing comes for now.
-var errRests = errors.New("link: nothing comes for now")
-
-// idle does as serve, and then calls ended, in goroutines of its own: one waits for something to
-// read and does no more than that, so that its stack is as small as stacks are at first, and one
-// takes its place that reads until nothing comes for now.
-func (i *reader) idle(deliver func(*Batch) error, ended func(error)) {
-	if i.raw == nil {
-		go func() { ended(i.serve(deliver)) }()
-		return
-	}
-	i.idles = true
-	var wait, wake func()
-	wait = func() {
-		_ = i.raw.Read(readable) // who is awake sees what is wrong
-		go wake()
-	}
-	wake = func() {
-		if err := i.awake(deliver); err != errRests {
-			i.drop()
-			ended(err)
-			return
-		}
-		go wait()
-	}
-	go func() {
-		if err := i.pulse.rearm(); err != nil {
-			ended(err)
-			return
-		}
-		wake()
-	}()
-}
-
-// awake reads until the link ends, and returns why, or nothing comes for now, for errRests.
-func (i *reader) awake(deliver func(*Batch) error) (err error) {
-	for err == nil {
-		err = i.cycle(deliver)
-	}
-	return err
-}
-
-// rests tells whether who reads is not to wait for more: nothing is there of a message, and what
-// came of late had not come soon.
-func (i *reader) rests() bool {
-	if i.quick++; i.lull > brisk {
-		i.quick = 0
-	}
-	i.lull = 0
-	return i.idles && i.quick < briskly && i.in == nil && !i.finishing.Load()
 }
 
 // cycle reads once and deals with what came.
@@ -245,7 +186,7 @@ func (i *reader) read() (int, error) {
 			return 0, err
 		}
 		if i.pullErr == syscall.EAGAIN {
-			return 0, errRests
+			return 0, errNothing
 		}
 		return i.pulled, os.NewSyscallError("read", i.pullErr)
 	}

@@ -59,7 +59,7 @@ func (r *receiver) receive(conn net.Conn) {
 	}
 	switch {
 	case r.beyond && !r.arrived():
-		r.dismiss()
+		r.close()
 	case r.loop.register(r):
 		r.serveIdle(r.lost)
 	default:
@@ -70,11 +70,11 @@ func (r *receiver) receive(conn net.Conn) {
 // lost takes note that the connection is of no use any more.
 func (r *receiver) lost() {
 	r.loop.wan.Lost(r.link)
-	r.dismiss()
+	r.close()
 }
 
-// dismiss closes the connection.
-func (r *receiver) dismiss() {
+// close closes the connection.
+func (r *receiver) close() {
 	_ = r.link.Close()
 	r.isKnown()
 }

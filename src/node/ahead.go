@@ -59,15 +59,15 @@ func (n *Node) whisperAhead(ctx context.Context, peer uuid.UUID, content [][]byt
 	if err != nil && ctx.Err() == nil && a.stands.Err() != nil { // it has ended before that was said
 		return false, nil
 	}
-	n.bring(a, to.Path())
+	n.sendAhead(a, to.Path())
 	if err == nil {
 		err = n.follows(ctx, a)
 	}
 	return true, err
 }
 
-// bring has what was said on the link brought to the peer, if that is still of use.
-func (n *Node) bring(a *ahead, path *channel.Path) {
+// sendAhead has what was said on the link brought to the peer, if that is still of use.
+func (n *Node) sendAhead(a *ahead, path *channel.Path) {
 	sealed := n.sealAhead(a.stands, a, path)
 	_ = n.while(func(l *loop) { // nobody is spoken to when it has stopped
 		if t := l.of(a.to.ID).talk; t == a.talk && t.over != nil && t.over.ahead {

@@ -46,8 +46,6 @@ type intake struct {
 	opens    channel.Unsealer
 	sequence uint16
 	crowded  bool           // the application has to make room before the peer may say more
-	waits    bool           // late is set
-	soon     bool           // for sooner than usual
 	ended    bool           // nothing is taken in any more
 	unopened bool           // content that was sealed did not open, which the peer is yet to be told
 	reached  uint64         // how many messages are taken in with the run that is pushed
@@ -58,9 +56,10 @@ type intake struct {
 	answers  []answer            // that came with the run
 	dropped  map[string]struct{} // groups in which plain content was dropped
 	reach    *channel.Reach
-	failed   uint64      // where in the channel something last failed to open, and one more
-	excess   int         // octets of memory for what came while it is crowded
-	late     *time.Timer // when the peer is told what came; nil before the first
+	failed   uint64        // where in the channel something last failed to open, and one more
+	excess   int           // octets of memory for what came while it is crowded
+	late     *time.Timer   // when the peer is told what came; nil before the first
+	delay    time.Duration // for which late was set; 0 when it is not
 	scratch  []byte
 }
 
@@ -239,17 +238,17 @@ func (r *intake) acknowledge(now bool) {
 	}
 }
 
-// sayLater has the peer told how far it was received after a delay at the latest.
+// sayLater has the peer told how far it was received after a delay, or sooner if that was to be.
 func (r *intake) sayLater(delay time.Duration) {
 	switch {
-	case r.waits && (r.soon || delay == channel.AckDelay):
+	case r.delay > 0 && r.delay <= delay:
 		return
 	case r.late == nil:
 		r.late = time.AfterFunc(delay, r.overdue)
 	default:
 		r.late.Reset(delay)
 	}
-	r.waits, r.soon = true, delay < channel.AckDelay
+	r.delay = delay
 }
 
 // acknowledgeOver tells the peer at once, over another link, how far it was received.
@@ -264,7 +263,7 @@ func (r *intake) acknowledgeOver(link *inbound) {
 func (r *intake) overdue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waits = false; !r.ended && r.reach.Owes() {
+	if r.delay = 0; !r.ended && r.reach.Owes() {
 		r.sayReach()
 	}
 }

@@ -43,13 +43,13 @@ const (
 
 // Limits of what the messages say together.
 const (
-	MaxFirstWindow = 65536  // octets by which the edge is ahead of the position in a channel that begins
-	MaxBeyondEdge  = 262144 // octets of whole messages that may be begun below the edge and end beyond it; a larger message goes alone
-	MaxAckOctets   = 262144 // octets that may have come before a receiver sends ACK
-	MaxAckDelay    = 25     // milliseconds from when something came to an ACK for it
-	MaxAckSoon     = 1      // milliseconds to an ACK for so much that its sender may have no room to say more
-	MaxSoonOctets  = 2048   // octets with which the smallest outbox may have no room for more
-	MaxPart        = 1000   // milliseconds from one PING of ZMTP to the next of who receives a message that comes in part: it is acknowledged when it is whole, and until then nothing else tells that it arrives
+	MaxFirstWindow   = 65536  // octets by which the edge is ahead of the position in a channel that begins
+	MaxBeyondEdge    = 262144 // octets of whole messages that may be begun below the edge and end beyond it; a larger message goes alone
+	MaxAckOctets     = 262144 // octets that may have come before a receiver sends ACK
+	MaxAckDelay      = 25     // milliseconds from when something came to an ACK for it
+	MaxAckSoon       = 1      // milliseconds to an ACK for so much that its sender may have no room to say more
+	MaxAckSoonOctets = 2048   // octets with which the smallest outbox may have no room for more
+	MaxPart          = 1000   // milliseconds from one PING of ZMTP to the next of who receives a message that comes in part: it is acknowledged when it is whole, and until then nothing else tells that it arrives
 )
 
 // ID tells the messages apart.

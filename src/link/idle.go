@@ -1,0 +1,65 @@
+package link
+
+import (
+	"errors"
+	"time"
+)
+
+// Where something came within briskGap of what came before, briskReads times in a row, it pays to
+// stay awake for more.
+const (
+	briskGap   = time.Millisecond
+	briskReads = 8
+)
+
+// errNothing says that there is nothing to be read.
+var errNothing = errors.New("link: nothing to be read")
+
+// idle does as serve, and then calls ended, in goroutines of its own: one waits for something to
+// read and does no more than that, so that its stack is as small as stacks are at first, and one
+// takes its place that reads until nothing is there.
+func (i *reader) idle(deliver func(*Batch) error, ended func(error)) {
+	if i.raw == nil {
+		go func() { ended(i.serve(deliver)) }()
+		return
+	}
+	i.idles = true
+	var wait, wake func()
+	wait = func() {
+		_ = i.raw.Read(readable) // who is awake sees what is wrong
+		go wake()
+	}
+	wake = func() {
+		if err := i.awake(deliver); err != errNothing {
+			i.drop()
+			ended(err)
+			return
+		}
+		go wait()
+	}
+	go func() {
+		if err := i.pulse.rearm(); err != nil {
+			ended(err)
+			return
+		}
+		wake()
+	}()
+}
+
+// awake reads until the link ends, and returns why, or nothing is there, for errNothing.
+func (i *reader) awake(deliver func(*Batch) error) (err error) {
+	for err == nil {
+		err = i.cycle(deliver)
+	}
+	return err
+}
+
+// rests tells whether who reads is not to wait for more: nothing is there of a message, and what
+// came of late had not come soon.
+func (i *reader) rests() bool {
+	if i.brisk++; i.lull > briskGap {
+		i.brisk = 0
+	}
+	i.lull = 0
+	return i.idles && i.brisk < briskReads && i.in == nil && !i.finishing.Load()
+}
