@@ -29,7 +29,7 @@ func (l acceptor) accept(listener net.Listener) {
 			over(r.in.badge != nil)
 			known()
 		}
-		l.work.Go(func() { r.receive(conn) })
+		l.work.Go(func() { l.receive(r, conn) })
 	}, func(err error) {
 		if errors.Is(err, link.ErrTooMany) {
 			l.count("connections over the limit")
@@ -52,51 +52,45 @@ func (l acceptor) admits(conn net.Conn) (visit guard.Visit, refused string) {
 }
 
 // receive does the handshake of a connection, and has it served.
-func (r *receiver) receive(conn net.Conn) {
-	if r.link = r.shake(conn); r.link == nil {
+func (l acceptor) receive(r *receiver, conn net.Conn) {
+	if r.link = l.shake(r, conn); r.link == nil {
 		r.isKnown()
 		return
 	}
 	switch {
-	case r.beyond && !r.arrived():
+	case r.beyond && !l.arrived(r):
 		r.close()
-	case r.loop.register(r):
-		r.serveIdle(r.lost)
+	case l.register(r):
+		r.serveIdle(func() { l.lost(r) })
 	default:
-		r.lost()
+		l.lost(r)
 	}
 }
 
-// lost takes note that the connection is of no use any more.
-func (r *receiver) lost() {
-	r.loop.wan.Lost(r.link)
+// lost takes note that a connection is of no use any more.
+func (l acceptor) lost(r *receiver) {
+	l.wan.Lost(r.link)
 	r.close()
-}
-
-// close closes the connection.
-func (r *receiver) close() {
-	_ = r.link.Close()
-	r.isKnown()
 }
 
 // shake does the handshake of a connection. It returns nil, with the connection
 // closed, if that fails or the far side is no peer.
-func (r *receiver) shake(conn net.Conn) (k *link.Link) {
-	config := r.linkConfig(zmtp.Router)
+func (l acceptor) shake(r *receiver, conn net.Conn) (k *link.Link) {
+	config := l.linkConfig(zmtp.Router)
 	config.Refused, config.Held = r.refused, !r.beyond
-	r.guard.Freshen()
-	config.Curve, config.Properties = r.guard.Curve(&r.visit, r.beyond, r.refuseFrom), r.guard.Introduction(r.beyond)
-	k, err := link.Open(r.ctx, conn, config)
+	l.guard.Freshen()
+	config.Curve, config.Properties = l.guard.Curve(&r.visit, r.beyond, l.refuseFrom), l.guard.Introduction(r.beyond)
+	k, err := link.Open(l.ctx, conn, config)
 	switch {
 	case errors.Is(err, guard.ErrDebt):
-		r.count("connections over the limit of their address")
+		l.count("connections over the limit of their address")
 		return nil
 	case err != nil:
-		r.count("handshakes that failed")
+		l.count("handshakes that failed")
 		if r.visit.Owes() {
-			r.count("keys computed in vain")
+			l.count("keys computed in vain")
 		}
-		r.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
+		l.settings.log.Debug("handshake failed", "address", conn.RemoteAddr(), "error", err)
 		return nil
 	}
 	r.visit.Refund()
@@ -104,21 +98,21 @@ func (r *receiver) shake(conn net.Conn) (k *link.Link) {
 	r.nonces, _, name = guard.NoncesOf(k)
 	r.both = r.nonces.Fresh()
 	if r.peer, err = guard.PeerOf(k.RemoteIdentity()); err != nil {
-		r.count("connections without a peer's identity")
+		l.count("connections without a peer's identity")
 		_ = k.Close()
 		return nil
 	}
-	if r.loop.find(r.peer) == nil {
-		r.guard.Names.Note(r.peer, name)
+	if l.find(r.peer) == nil {
+		l.guard.Names.Note(r.peer, name)
 	}
 	return k
 }
 
 // arrived tells whether a link that has come from beyond the LAN is of use.
-func (r *receiver) arrived() bool {
+func (l acceptor) arrived(r *receiver) bool {
 	if !r.both {
-		r.count("connections from beyond the LAN that are not of @Once")
+		l.count("connections from beyond the LAN that are not of @Once")
 		return false
 	}
-	return r.loop.wan.Arrived(ladder.Path{Peer: r.peer, Rung: r.rung, Link: r.link})
+	return l.wan.Arrived(ladder.Path{Peer: r.peer, Rung: r.rung, Link: r.link})
 }

@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +12,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/identity"
-	"github.com/sjohnr/at-once/src/rendezvous"
 )
 
 // How members bring each other the addresses of their network's servers, whose SECRETs a
@@ -25,14 +22,28 @@ const (
 	broughtRate = answeredRate
 )
 
+// addresses are those that members bring each other, and who was asked for them. They are the
+// loop's.
+type addresses struct {
+	*rolls
+	sender *channel.Sender
+	sought map[uuid.UUID]quest // who was asked for them
+}
+
+// quest is what a member was asked for: the addresses that a roll vouches for.
+type quest struct {
+	rank identity.Rank
+	at   time.Time
+}
+
 // closed tells whether nothing is said in the clear between the node and a peer.
-func (l *loop) closed(id uuid.UUID) bool {
+func (l *addresses) closed(id uuid.UUID) bool {
 	c := l.find(id)
 	return c != nil && c.Peer().Protection() != api.PeerProtectionPlain
 }
 
 // seek asks those who have the addresses, if the node lacks them, not too many at once.
-func (l *loop) seek() {
+func (l *addresses) seek() {
 	for id, q := range l.sought {
 		if !l.lacks || l.find(id) == nil || q.rank != l.roll.Rank() {
 			delete(l.sought, id)
@@ -54,7 +65,7 @@ func (l *loop) seek() {
 }
 
 // despair waits no longer for those who have not brought the addresses in time.
-func (l *loop) despair(now time.Time) {
+func (l *addresses) despair(now time.Time) {
 	for id, q := range l.sought {
 		if now.Sub(q.at) >= askedLife {
 			l.count("servers that were not brought")
@@ -65,7 +76,7 @@ func (l *loop) despair(now time.Time) {
 }
 
 // denies notes that a peer does not bring the addresses, until it says anew that it has them.
-func (l *loop) denies(id uuid.UUID) {
+func (l *addresses) denies(id uuid.UUID) {
 	delete(l.sought, id)
 	if h := l.of(id).holds; h != nil {
 		h.served = false
@@ -74,8 +85,8 @@ func (l *loop) denies(id uuid.UUID) {
 
 // serve brings a member the addresses, unless it has asked too often for the same ones. Others
 // than the loop call it.
-func (l *loop) serve(to uuid.UUID) {
-	l.do(func() {
+func (l *addresses) serve(to uuid.UUID) {
+	l.turns.do(func() {
 		h := l.member(to)
 		switch {
 		case h == nil || !l.served || l.roll.Tokens[to] == nil || !l.closed(to):
@@ -98,7 +109,7 @@ func (l *loop) serve(to uuid.UUID) {
 
 // bring tells a peer the addresses that a roll vouches for. If another roll counts by now, the
 // peer asks again when it has that.
-func (l *loop) bring(to *channel.Channel, roll *identity.Roll) error {
+func (l *addresses) bring(to *channel.Channel, roll *identity.Roll) error {
 	list, _, err := l.guard.Identity.Listed()
 	if err != nil || list == nil || l.guard.Identity.Roll().Rank() != roll.Rank() {
 		return err
@@ -115,10 +126,10 @@ func (l *loop) bring(to *channel.Channel, roll *identity.Roll) error {
 
 // serves takes what a peer says that the addresses are. Only what the roll vouches for is
 // kept, of those that were asked. Others than the loop call it.
-func (l *loop) serves(from uuid.UUID, m *onceask.Servers) {
+func (l *addresses) serves(from uuid.UUID, m *onceask.Servers) {
 	var q quest
 	wanted := false
-	l.do(func() {
+	l.turns.do(func() {
 		q, wanted = l.sought[from]
 		wanted = wanted && l.member(from) != nil && l.closed(from) && q.rank == l.roll.Rank() && m.Number == l.roll.Number
 		if wanted {
@@ -139,7 +150,7 @@ func (l *loop) serves(from uuid.UUID, m *onceask.Servers) {
 	case wrong && l.guard.Identity.Roll().Rank() == q.rank: // else a later roll counts by now
 		l.count("servers that are not right")
 		l.log(from).Debug("the network's servers are not right", "error", err)
-		l.do(func() {
+		l.turns.do(func() {
 			l.denies(from)
 			l.seek()
 		})
@@ -147,31 +158,4 @@ func (l *loop) serves(from uuid.UUID, m *onceask.Servers) {
 		l.warn("the new addresses of the network's servers cannot be kept: " + err.Error())
 	}
 	l.stir()
-}
-
-// stay has the node stay with the servers that are its own now.
-func (l *loop) stay() {
-	list, err := l.stays()
-	switch {
-	case err != nil:
-		l.warn("the addresses of the network's servers cannot be used: " + err.Error())
-	case len(list) == 0:
-	case l.wan == nil:
-		l.notice("the network has rendezvous servers now: this node is found by them when it is started again")
-	default:
-		entered := l.wan.Stay(list)
-		if len(entered) > 0 {
-			l.notice("the network has a new secret at its servers, or other servers: this node is found by " + hosts(entered) + " under that now, and leaves what was before")
-		}
-	}
-}
-
-// hosts returns where servers are.
-func hosts(list []rendezvous.Address) string {
-	var all []string
-	for _, a := range list {
-		all = append(all, strings.Join(a.Hosts, ","))
-	}
-	slices.Sort(all)
-	return strings.Join(slices.Compact(all), " and ")
 }

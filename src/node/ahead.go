@@ -131,10 +131,10 @@ func (s *base) openAhead(ctx context.Context, to *client.Peer) (a *ahead, err er
 }
 
 // strange tells whether there is nothing with a peer that may be met beyond the LAN.
-func (l *loop) strange(id uuid.UUID) bool {
+func (l *channels) strange(id uuid.UUID) bool {
 	alone, _ := l.guard.Shuns.Of(id, sight.Met(id))
 	p := l.of(id)
-	return l.wan != nil && !alone && !l.core.Stopped() && p.Channel == nil && p.talk == nil && p.attempt == nil && p.theirs == nil
+	return l.wan != nil && !alone && !l.stopping() && p.Channel == nil && p.talk == nil && p.attempt == nil && p.theirs == nil
 }
 
 // begin begins a channel with the peer, if there is still nothing with it, and gives what is
@@ -152,7 +152,7 @@ func (a *ahead) begin(l *loop, to *channel.Channel) bool {
 	t := l.of(id).talk
 	if t == nil || !t.out.Begun() { // the core has no room for it
 		if t != nil {
-			l.drop(t)
+			t.drop()
 		}
 		delete(l.theirs, r.id)
 		return false

@@ -58,7 +58,7 @@ func (s *strangers) withheld(word string) (sealed []byte, said <-chan error) {
 // delivers has a server deliver to ben what ana has sealed.
 func (s *strangers) delivers(sealed []byte) {
 	ana := s.ana.UUID()
-	s.ben.loop.ahead(&net.TCPAddr{IP: net.IPv4(10, 9, 9, 9)}, ana, func() (*rendezvous.Ahead, error) { return s.ben.ears.wan.OpenAhead(ana, sealed) })
+	acceptor{s.ben.loop}.ahead(&net.TCPAddr{IP: net.IPv4(10, 9, 9, 9)}, ana, func() (*rendezvous.Ahead, error) { return s.ben.ears.wan.OpenAhead(ana, sealed) })
 }
 
 // TestAheadComesLate has a server deliver what was sent ahead when the first link stands.
@@ -328,7 +328,7 @@ func TestAheadOfJunk(t *testing.T) {
 				hello := &zremsg.Hello{Endpoint: "tcp://10.0.0.66:1", Name: "eve", Headers: []wire.Pair{{Key: zre.HeaderIncarnation, Value: "1"}, {Key: zre.ReservedHeader + "CHANNEL", Value: "7"}}}
 				eve.Present(hello, s.ben.UUID(), &on, guard.NewChallenge(), nil, true)
 				said := bytes.Join(c.words(frame(hello)), nil)
-				s.ben.loop.ahead(&net.TCPAddr{IP: net.IPv4(10, 9, 9, 9)}, who.UUID(), func() (*rendezvous.Ahead, error) {
+				acceptor{s.ben.loop}.ahead(&net.TCPAddr{IP: net.IPv4(10, 9, 9, 9)}, who.UUID(), func() (*rendezvous.Ahead, error) {
 					return &rendezvous.Ahead{From: who.Card(), Challenge: challenge, Nonce: on.Own[:], Said: said}, nil
 				})
 				told := s.ben.all()
@@ -350,7 +350,7 @@ func TestManyAhead(t *testing.T) {
 		for range many {
 			eve := uuid.New()
 			local := &net.TCPAddr{IP: append([]byte{0xfd}, append(eve[:7:7], make([]byte, 8)...)...)} // as each who has an id has one
-			s.ben.loop.ahead(local, eve, func() (*rendezvous.Ahead, error) {
+			acceptor{s.ben.loop}.ahead(local, eve, func() (*rendezvous.Ahead, error) {
 				return &rendezvous.Ahead{Challenge: guard.NewNonce(), Nonce: guard.NewNonce(), Said: resume()}, nil
 			})
 		}

@@ -14,7 +14,7 @@ import (
 
 // ahead takes what a peer has said before there is a link with it. It waits for the next link
 // for as long as one takes to make.
-func (l *loop) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahead, error)) {
+func (l acceptor) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahead, error)) {
 	if !l.guard.Throttle.Roomy() {
 		l.count("words ahead of a link over the limit")
 		return
@@ -25,10 +25,10 @@ func (l *loop) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahe
 		return
 	}
 	l.work.Go(func() {
-		r := newReceiver(l)
+		r := newReceiver(l.loop)
 		r.visit, r.known = visit, func() {}
 		defer r.isKnown()
-		said, err := r.openAhead(open)
+		said, err := openAhead(r, open)
 		if err != nil {
 			l.count("words ahead of a link that are not right")
 			l.log(peer).Debug("what was said ahead of a link is not right", "error", err)
@@ -52,7 +52,7 @@ func (l *loop) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.Ahe
 }
 
 // openAhead returns what was said, at the cost of the visit.
-func (r *receiver) openAhead(open func() (*rendezvous.Ahead, error)) (said *rendezvous.Ahead, err error) {
+func openAhead(r *receiver, open func() (*rendezvous.Ahead, error)) (said *rendezvous.Ahead, err error) {
 	if err := r.visit.Afford(time.Now()); err != nil {
 		return nil, err
 	}

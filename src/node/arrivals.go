@@ -1,14 +1,25 @@
 package node
 
 import (
+	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/zre"
 )
+
+// newReceiver returns what is to read a connection.
+func newReceiver(l *loop) *receiver {
+	r := &receiver{loop: l}
+	r.base = l.base
+	r.in = &intake{base: l.base, turns: l.channels.turns, serves: l.serves, reach: channel.NewReach()}
+	r.in.opens.Own = l.opens
+	r.done, r.gone = make(chan struct{}), make(chan struct{})
+	return r
+}
 
 // register gives a connection that was made to us its number, unless the node is stopping:
 // nobody would judge its greeting.
 func (l *loop) register(r *receiver) (ok bool) {
 	l.do(func() {
-		if ok = !l.core.Stopped(); ok {
+		if ok = !l.stopping(); ok {
 			l.admitted(r)
 			l.step(zre.Called{Peer: r.peer})
 			if l.expect(r); r.both {
@@ -86,7 +97,7 @@ func (l *loop) admit(id zre.LinkID) {
 // reject closes a connection; see hush for when the node stops.
 func (l *loop) reject(id zre.LinkID) {
 	r := l.theirs[id]
-	if r == nil || l.core.Stopped() || r.lane.talk != nil && r.asks == nil { // a channel ends by itself
+	if r == nil || l.stopping() || r.lane.talk != nil && r.asks == nil { // a channel ends by itself
 		return
 	}
 	r.hangUp()

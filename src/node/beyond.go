@@ -31,7 +31,7 @@ type beyond struct{ *loop }
 
 // run has the node known to its servers, until it stops.
 func (l beyond) run() {
-	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Ahead: l.ahead, Twin: l.twin, Refused: l.refused, Told: l.told, Open: l.open, Take: l.take, Made: l.made})
+	l.wan.Run(l.ctx, wan.Node{Sighted: l.sighted, Ahead: acceptor(l).ahead, Twin: l.twin, Refused: l.refused, Told: l.told, Open: l.open, Take: l.take, Made: l.made})
 }
 
 // twin is told of another node with this node's identity.
@@ -194,6 +194,22 @@ func (l beyond) open(ctx context.Context, conn net.Conn, to *identity.Card, tie 
 	return k, nil
 }
 
+// refusedOver is called with what a peer says over a link that was made to it beyond the LAN, if it
+// does not let us in, or drops what we say.
+func (l beyond) refusedOver(k *link.Link, reason string) {
+	var over *receiver
+	l.do(func() {
+		for _, r := range l.theirs {
+			if r.link == k {
+				over = r
+			}
+		}
+	})
+	if over != nil {
+		over.refused(reason)
+	}
+}
+
 // take takes a connection that has come on a rung, and whose cost is counted under an address.
 func (l beyond) take(conn net.Conn, from net.Addr, rung ladder.Rung, over func()) {
 	visit, ok := l.guard.Throttle.Admit(from, time.Now())
@@ -205,7 +221,7 @@ func (l beyond) take(conn net.Conn, from net.Addr, rung ladder.Rung, over func()
 	}
 	r := newReceiver(l.loop)
 	r.visit, r.known, r.beyond, r.rung = visit, over, true, rung
-	l.work.Go(func() { r.receive(conn) })
+	l.work.Go(func() { acceptor(l).receive(r, conn) })
 }
 
 // made serves a link that was made while nobody waits for it.

@@ -95,11 +95,11 @@ func (l *loop) hangUp(id zre.LinkID) {
 		return
 	}
 	if t := l.of(out.peer).talk; t != nil && t.out == out {
-		l.conclude(t)
+		t.conclude()
 		return
 	}
 	delete(l.ours, id)
-	l.moves(out)
+	l.channels.books.moves(out)
 	l.with(out.peer, func(p *peer) { p.ours = nil })
 	l.closeSoon(out.Link())
 	l.unmeet(out.peer)
@@ -168,7 +168,7 @@ func (c *caller) linked(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonc
 		c.guard.Names.Note(c.to, name)
 	}
 	if t := c.of(c.to).talk; t != nil { // that it has not greeted us in
-		c.conclude(t)
+		t.conclude()
 	}
 	c.out = &outbound{
 		Path: channel.NewPath(k, nonces, c.full), id: c.number(), peer: c.to,
@@ -193,7 +193,7 @@ func (c *caller) lane(k *link.Link, endpoint sight.Endpoint, nonces guard.Nonces
 	c.over.Store(r)
 	var wanted bool
 	c.do(func() {
-		if wanted = c.attempt == nil && !c.core.Stopped() || c.attempt != nil && c.of(c.to).attempt == c.attempt; wanted {
+		if wanted = c.attempt == nil && !c.stopping() || c.attempt != nil && c.of(c.to).attempt == c.attempt; wanted {
 			c.joins(r, incarnation, name)
 		}
 	})

@@ -49,7 +49,7 @@ func (l *rolls) nameOf(id uuid.UUID, roll *identity.Roll) string {
 	if t := roll.Tokens[id]; t != nil {
 		return t.Name
 	}
-	if c := l.books.find(id); c != nil {
+	if c := l.find(id); c != nil {
 		return c.Peer().Name()
 	}
 	return ""

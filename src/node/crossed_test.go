@@ -21,7 +21,7 @@ func TestCrossed(t *testing.T) {
 			s := newScene(t, api.NodeSecurityAuto)
 			f, theirs := s.meets(7)
 			anaChooses := false
-			s.ana.loop.do(func() { anaChooses = s.ana.loop.chooses(s.ana.loop.of(s.eve.Identity.UUID()).talk) })
+			s.ana.loop.do(func() { anaChooses = s.ana.loop.of(s.eve.Identity.UUID()).talk.chooses() })
 			if chosen[anaChooses] {
 				f.close()
 				return

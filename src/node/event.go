@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/src/channel"
@@ -72,7 +70,7 @@ func (l *loop) event(e zre.Event) {
 }
 
 // returns gives back to the application what a peer that is gone is not known to have got.
-func (l *loop) returns(e zre.Event, path *channel.Path) {
+func (s *base) returns(e zre.Event, path *channel.Path) {
 	if e.Reason == peermachine.ReasonStopped || !path.Returns() {
 		return
 	}
@@ -80,37 +78,24 @@ func (l *loop) returns(e zre.Event, path *channel.Path) {
 		return events.Facts{Type: api.EventTypeUndelivered, Peer: e.Peer, Group: group, Content: content, At: e.Time}
 	}
 	take := func(b *events.Batch) bool {
-		lost, more := path.TakeBack(l.guard.ID, func(group string, content [][]byte) { b.Add(fact(group, content)) })
-		l.unreturned(lost)
+		lost, more := path.TakeBack(s.guard.ID, func(group string, content [][]byte) { b.Add(fact(group, content)) })
+		s.unreturned(lost)
 		return more
 	}
 	look := func(do func([]events.Facts)) {
-		path.Look(l.guard.ID, func(group string, content [][]byte) { do([]events.Facts{fact(group, content)}) })
+		path.Look(s.guard.ID, func(group string, content [][]byte) { do([]events.Facts{fact(group, content)}) })
 	}
-	if !l.events.Return(e.Peer, take, look) {
-		l.unreturned(int(path.Rest().Messages))
+	if !s.events.Return(e.Peer, take, look) {
+		s.unreturned(int(path.Rest().Messages))
 		path.Discard()
 	}
 }
 
 // unreturned counts what does not come back.
-func (l *loop) unreturned(messages int) {
+func (s *base) unreturned(messages int) {
 	for range messages {
-		l.count("undelivered messages that did not come back")
+		s.count("undelivered messages that did not come back")
 	}
-}
-
-// signs tells the core what the connections from and to a peer tell of its life.
-func (l *loop) signs(id uuid.UUID) (s zre.Signs) {
-	p := l.of(id)
-	if r := p.theirs; r != nil {
-		s.Heard, s.Waiting = r.link.Heard(), r.in.Stalled()
-	}
-	if out := p.ours; out != nil {
-		s.Took, s.Owes = out.Signs()
-		s.Unsure, s.Busy = out.Unsure(), out.Busy()
-	}
-	return s
 }
 
 // unreachable tells the application, once in a while, that a node is heard of and

@@ -1,17 +1,9 @@
 package node
 
 import (
-	"time"
-
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 )
-
-// quest is what a member was asked for: the addresses that a roll vouches for.
-type quest struct {
-	rank identity.Rank
-	at   time.Time
-}
 
 // holding is what a member has said of the roll that it has.
 type holding struct {

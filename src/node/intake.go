@@ -29,7 +29,8 @@ var errUnopened = errors.New("sealed content does not open")
 type intake struct {
 	*base
 	events.Bringer
-	loop   *loop
+	turns  *turns
+	serves func(from uuid.UUID, m *onceask.Servers) // takes in what the peer brings
 	peer   uuid.UUID
 	voice  zre.LinkID // the connection, or the first link of the channel
 	theirs uint64     // the peer's number of the channel
@@ -93,7 +94,7 @@ func (r *intake) push(run *Batch, came uint64) bool {
 func (r *intake) stall() {
 	now, last := time.Now().UnixNano(), r.told.Load()
 	if time.Duration(now-last) > r.settings.Evasive/2 && r.told.CompareAndSwap(last, now) {
-		r.loop.later(zre.Stalled{Peer: r.peer})
+		r.turns.later(zre.Stalled{Peer: r.peer})
 	}
 }
 
@@ -203,7 +204,7 @@ func (r *intake) unseal(run *Batch, e *events.Facts, exchange bool) (err error) 
 		return errUnopened
 	}
 	if errors.Is(err, seal.ErrKey) || errors.Is(err, seal.ErrGap) { // our greeting makes the peer begin anew
-		r.loop.post(zre.OutOfStep{Peer: r.peer, Link: r.voice})
+		r.turns.post(zre.OutOfStep{Peer: r.peer, Link: r.voice})
 	}
 	return nil
 }
@@ -319,7 +320,7 @@ func (r *intake) exchanged(e *events.Facts) bool {
 		}
 		r.count("questions over the limit")
 	case *onceask.Servers:
-		r.loop.serves(r.peer, m)
+		r.serves(r.peer, m)
 	case *onceask.Answer:
 		if e.Status = m.Status; r.asks.waits(r.channel, m.Number) {
 			r.answers = append(r.answers, answer{m.Number, events.Kept(*e)})

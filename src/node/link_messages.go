@@ -7,7 +7,6 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/guard"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
@@ -96,20 +95,20 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 		kept := false
 		r.loop.do(func() {
 			if kept = t.in == nil; kept {
-				r.lane.later(t, func() error { return r.loop.early(r, t, early, said) })
+				r.lane.later(t, func() error { return t.early(r, early, said) })
 			}
 		})
 		if kept {
 			return nil
 		}
 	}
-	passes, err := r.reached(t, m, said)
+	passes, err := t.reached(r, m, said)
 	if err != nil {
 		return err
 	}
 	r.isKnown()
 	if passes || !t.known.Load() {
-		r.loop.calls <- func() { r.loop.passed(t, r) }
+		r.loop.calls <- func() { t.passed(r) }
 	}
 	return nil
 }
@@ -131,20 +130,4 @@ func (r *receiver) refused(reason string) {
 		}
 		r.loop.refusedBy(r.peer, name, endpoint, reason, func() bool { return true })
 	})
-}
-
-// refusedOver is called with what a peer says over a link that was made to it beyond the LAN, if it
-// does not let us in, or drops what we say.
-func (l *loop) refusedOver(k *link.Link, reason string) {
-	var over *receiver
-	l.do(func() {
-		for _, r := range l.theirs {
-			if r.link == k {
-				over = r
-			}
-		}
-	})
-	if over != nil {
-		over.refused(reason)
-	}
 }

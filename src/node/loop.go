@@ -11,7 +11,6 @@ import (
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/wan"
 	"github.com/sjohnr/at-once/src/zre"
 )
@@ -19,44 +18,31 @@ import (
 // loop is what the loop's goroutine owns: others act on it in turns.
 type loop struct {
 	*base
-	turns
-	books
+	channels
 	rolls
+	addresses
 	dialer *dial.Dialer
 	sender *channel.Sender
-	site   *site.Site
-	wan    *wan.Access         // what lies beyond the LAN; nil for nothing
 	wanted map[uuid.UUID]*want // who is to be met though no group is shared
 
-	theirs   map[zre.LinkID]*receiver // the connections that peers speak over
-	bygones  map[uuid.UUID]uint64     // the peers' numbers of channels that they may go on with: see overAgain
-	opens    *channel.Own             // with which what is said over them is opened
-	links    zre.LinkID               // the latest number
-	full     func(*link.Link)         // called by who finds that a peer takes nothing at all, and is not the loop
-	overrun  func(peer uuid.UUID)     // the same, for one that there is a channel with
-	strained func()                   // called by who finds that suspect peers have more than their share, and is not the loop
-	scratch  []byte                   // where control messages are encoded
-	version  uint64                   // of what is known: the number of events
+	opens    *channel.Own     // with which what is said over connections is opened
+	full     func(*link.Link) // called by who finds that a peer takes nothing at all, and is not the loop
+	strained func()           // called by who finds that suspect peers have more than their share, and is not the loop
+	version  uint64           // of what is known: the number of events
 }
 
 // step is [turns.step], and has servers told of what changes of the node.
 func (l *loop) step(in zre.Input) {
-	l.turns.step(in)
+	l.channels.turns.step(in)
 	switch in.(type) {
 	case zre.Join, zre.Leave, zre.Reworded, zre.Renewed:
 		l.describe()
 	}
 }
 
-// number returns the number of a connection.
-func (l *loop) number() zre.LinkID {
-	l.links++
-	return l.links
-}
-
 // enlist has the node join a group or contest for it, unless that is one too many.
 func (l *loop) enlist(in zre.Input) error {
-	if l.core.Full(in) {
+	if l.excess(in) {
 		return api.ErrGroups
 	}
 	l.step(in)
@@ -81,12 +67,6 @@ func (l *loop) depart(a *account, group string) {
 		}
 	}
 	l.step(zre.Leave{Group: group})
-}
-
-// groupsOwn returns the groups that the node is in, sorted. Others may call it.
-func (l *loop) groupsOwn() (own []string) {
-	l.do(func() { own = l.core.OwnGroups() })
-	return own
 }
 
 // await begins to wait, for an account, until each peer has confirmed what was said to it.
@@ -121,29 +101,6 @@ func (l *loop) relieve() {
 	}
 }
 
-// ends notes how a connection ended that we may have taken leave over.
-func (l *loop) ends(k *link.Link, err error) {
-	l.parted(k, err)
-	l.hush()
-}
-
-// hush ends the connections that were made to a node that stops, once its leave-taking
-// is over: who sees them end has then heard what the node has taken.
-func (l *loop) hush() {
-	if !l.core.Stopped() || len(l.parting) > 0 {
-		return
-	}
-	for _, r := range l.theirs {
-		r.hangUp()
-	}
-}
-
-// closeSoon closes a connection that we made when what is queued on it has gone out, at the
-// latest after the linger time.
-func (l *loop) closeSoon(k *link.Link) {
-	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
-}
-
 // want is a peer that is to be met though no group is shared with it. It is the loop's.
 type want struct {
 	met   chan struct{} // closed when it is present
@@ -153,27 +110,6 @@ type want struct {
 // describe tells the servers what there is to say of the node now.
 func (l *loop) describe() {
 	if l.wan != nil {
-		l.wan.Describe(wan.Description{Name: l.guard.Name(), Headers: maps.Clone(l.headers), Groups: l.core.OwnGroups()})
+		l.wan.Describe(wan.Description{Name: l.guard.Name(), Headers: maps.Clone(l.headers), Groups: l.ownGroups()})
 	}
-}
-
-// update replaces what is known of a peer, if it is present.
-func (l *loop) update(p *Peer) {
-	if c := l.find(p.UUID()); c != nil {
-		c.Update(l.by(p))
-	}
-}
-
-// by returns what is known of a peer, with the way that what we say takes to it.
-func (l *loop) by(p *Peer) *Peer {
-	t, way := l.of(p.UUID()).talk, p.Way()
-	if c := l.find(p.UUID()); t != nil && t.over != nil {
-		way = t.over.way()
-	} else if c != nil { // the latest counts
-		way = c.Peer().Way()
-	}
-	if way != p.Way() {
-		return zre.By(p, way)
-	}
-	return p
 }

@@ -34,7 +34,7 @@ func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 		m.Count = p.theirs.in.Taken()
 	case *zremsg.Goodbye:
 		if p.talk != nil {
-			l.lastWord(p.talk)
+			p.talk.lastWord()
 		}
 	case *zremsg.Hello:
 		if p.challenge == nil {

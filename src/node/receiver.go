@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/guard"
 )
 
@@ -26,16 +25,6 @@ type receiver struct {
 	lane lane // what there is of it if it carries both directions
 }
 
-// newReceiver returns what is to read a connection.
-func newReceiver(l *loop) *receiver {
-	r := &receiver{loop: l}
-	r.base = l.base
-	r.in = &intake{base: l.base, loop: l, reach: channel.NewReach()}
-	r.in.opens.Own = l.opens
-	r.done, r.gone = make(chan struct{}), make(chan struct{})
-	return r
-}
-
 // again acknowledges over this link what was taken over others.
 func (r *receiver) again() { r.in.acknowledgeOver(&r.inbound) }
 
@@ -51,4 +40,10 @@ func (r *receiver) isKnown() {
 	r.visit.End()
 	r.known()
 	r.known = nil
+}
+
+// close closes the connection.
+func (r *receiver) close() {
+	_ = r.link.Close()
+	r.isKnown()
 }

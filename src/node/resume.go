@@ -15,7 +15,7 @@ import (
 
 // begin says the first message on a link: which channel we have with the peer, and how
 // far that was received.
-func (l *loop) begin(r *receiver) {
+func (l *channels) begin(r *receiver) {
 	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: unproved[:]}
 	var tie *guard.Tie
 	if t := l.of(r.peer).talk; t != nil {
@@ -29,11 +29,11 @@ func (l *loop) begin(r *receiver) {
 }
 
 // open begins our direction of a channel over a link.
-func (l *loop) open(r *receiver) *talk {
+func (l *channels) open(r *receiver) *talk {
 	config := l.linkConfig(zmtp.Dealer)
 	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
 	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
-	t := &talk{peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
+	t := &talk{channels: l, peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
 	r.lane.talk, r.lane.greeted = t, true
 	l.ours[out.id] = out
 	l.with(r.peer, func(p *peer) { p.ours, p.talk = out, t })
@@ -44,7 +44,7 @@ func (l *loop) open(r *receiver) *talk {
 }
 
 // resume judges what the peer begins a link with.
-func (l *loop) resume(r *receiver, said []byte) error {
+func (l *channels) resume(r *receiver, said []byte) error {
 	m, t := r.lane.theirs, l.of(r.peer).talk
 	switch {
 	case r.lane.talk != nil: // which our greeting went over
@@ -58,13 +58,13 @@ func (l *loop) resume(r *receiver, said []byte) error {
 	case t.in == nil && m.Other == t.mine: // its greeting follows, which shows whether it says so
 		said = slices.Clone(said)
 		m.Mac = slices.Clone(m.Mac)
-		r.lane.later(t, func() error { return l.knows(t, r, said) })
+		r.lane.later(t, func() error { return t.knows(r, said) })
 		r.lane.talk, t.lanes = t, append(t.lanes, r)
-		l.leaveOldest(t)
+		t.leaveOldest()
 	case t.in == nil && t.lacks(r): // neither has the other's
-		l.carries(t, r)
+		t.carries(r)
 	case t.in != nil && m.Own == t.in.theirs && m.Other == t.mine:
-		if err := l.knows(t, r, said); err != nil {
+		if err := t.knows(r, said); err != nil {
 			return err
 		}
 		r.in = t.in
@@ -72,74 +72,74 @@ func (l *loop) resume(r *receiver, said []byte) error {
 		r.isKnown()
 	case t.in != nil && m.Own == t.in.theirs && m.Other == 0 && !t.known.Load() && guard.SameKey(t.in.badge, r.key()):
 		r.in = t.in
-		l.carries(t, r)
+		t.carries(r)
 	}
 	if r.lane.talk == nil && !r.ahead {
 		l.with(r.peer, func(p *peer) { p.spare = r })
-		l.offer(t)
+		t.offer()
 	}
 	return nil
 }
 
 // knows has a link carry on a channel that the peer says to know, if that is proved.
-func (l *loop) knows(t *talk, r *receiver, said []byte) error {
+func (t *talk) knows(r *receiver, said []byte) error {
 	m := r.lane.theirs
 	if m.Own != t.in.theirs || !t.in.tie.Proves(&r.nonces, said, m.Mac) || !guard.SameKey(t.in.badge, r.key()) {
 		return errUnproved
 	}
 	if _, err := t.out.Acknowledged(m.Expected, m.Edge); err != nil {
-		l.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
+		t.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
 		return errPosition
 	}
 	met := !t.known.Swap(true)
 	t.out.Passed()
-	l.settled(t.peer, t.out.Confirmed())
-	l.carries(t, r)
+	t.settled(t.peer, t.out.Confirmed())
+	t.carries(r)
 	if met {
-		l.meets(t)
+		t.meets()
 	}
 	return nil
 }
 
 // carries has a link carry on a channel.
-func (l *loop) carries(t *talk, r *receiver) {
+func (t *talk) carries(r *receiver) {
 	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
 		t.lanes = append(t.lanes, r)
 	}
-	l.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
+	t.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
 	switch {
-	case t.lacks(r), t.over != r && t.known.Load() && l.chooses(t) && r.rank() >= t.over.rank():
-		l.use(t, r)
+	case t.lacks(r), t.over != r && t.known.Load() && t.chooses() && r.rank() >= t.over.rank():
+		t.use(r)
 	case t.over != r && !t.known.Load() && !r.lane.greeted:
-		l.greetAgain(t, r)
+		t.greetAgain(r)
 	}
-	l.leaveOldest(t)
+	t.leaveOldest()
 }
 
 // chosen takes in that the peer wants a link used.
-func (l *loop) chosen(r *receiver, m *oncelink.Use, said []byte) error {
+func (l *channels) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 	t := r.lane.talk
 	if t == nil {
 		t = l.of(r.peer).talk
 	}
 	switch {
-	case t == nil || t.in == nil || m.Own != t.in.theirs || l.chooses(t) || r.lane.talk != nil && !slices.Contains(t.lanes, r):
+	case t == nil || t.in == nil || m.Own != t.in.theirs || t.chooses() || r.lane.talk != nil && !slices.Contains(t.lanes, r):
 		return errOutOfPlace
 	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
 		return errUnproved
 	case m.Turn <= t.turn, l.of(r.peer).talk != t:
 		return nil
 	case r.lane.talk == nil:
-		l.joined(t, r)
+		t.joined(r)
 	}
 	if t.turn = m.Turn; t.over != r {
-		l.use(t, r)
+		t.use(r)
 	}
 	return nil
 }
 
 // begins takes in where what the peer says over a link begins in its channel.
-func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
+func (l *channels) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 	t := r.lane.talk
 	if t == nil {
 		t = l.of(r.peer).talk
@@ -154,42 +154,42 @@ func (l *loop) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 	}
 	offered := r.lane.talk == nil
 	if offered {
-		l.joined(t, r)
+		t.joined(r)
 	}
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
-	r.link.Widen()  // the peer may have greeted us over another
-	l.takenBy(t, r) // who begins knows us
-	if offered && t.over != r && l.chooses(t) {
-		l.use(t, r)
+	r.link.Widen() // the peer may have greeted us over another
+	t.takenBy(r)   // who begins knows us
+	if offered && t.over != r && t.chooses() {
+		t.use(r)
 	}
-	if l.chooses(t) && t.over == r {
-		l.leaveOthers(t)
+	if t.chooses() && t.over == r {
+		t.leaveOthers()
 	}
 	return nil
 }
 
 // early takes in what the peer had acknowledged over a link before it greeted us.
-func (l *loop) early(r *receiver, t *talk, m *oncelink.Ack, said []byte) error {
-	_, err := r.reached(t, m, said)
+func (t *talk) early(r *receiver, m *oncelink.Ack, said []byte) error {
+	_, err := t.reached(r, m, said)
 	if err == nil {
 		r.proven.Store(true)
-		l.passed(t, r)
+		t.passed(r)
 	}
 	return err
 }
 
 // passed takes note of an acknowledgement that came over a link.
-func (l *loop) passed(t *talk, r *receiver) {
+func (t *talk) passed(r *receiver) {
 	answers := t.out.Passed()
-	l.settled(t.peer, t.out.Confirmed())
-	if l.takenBy(t, r); answers {
-		l.step(zre.Confirmed{Peer: t.peer, Link: t.out.id})
+	t.settled(t.peer, t.out.Confirmed())
+	if t.takenBy(r); answers {
+		t.step(zre.Confirmed{Peer: t.peer, Link: t.out.id})
 	}
 }
 
 // greetedOver takes in that the peer has greeted us over a link, which our words may go
 // over too: then the channel has begun.
-func (l *loop) greetedOver(r *receiver) {
+func (l *channels) greetedOver(r *receiver) {
 	t := l.of(r.peer).talk
 	if t == nil || t.in != nil {
 		return
@@ -202,7 +202,7 @@ func (l *loop) greetedOver(r *receiver) {
 	}
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
 	if t.lacks(r) {
-		l.use(t, r)
+		t.use(r)
 	}
 	if !r.lane.endpoint.Dialable() && !r.beyond {
 		l.spare(t.peer)
@@ -212,12 +212,12 @@ func (l *loop) greetedOver(r *receiver) {
 			r.hangUp()
 		}
 	}
-	l.merge(t)
+	t.merge()
 }
 
 // greetsAgain takes in that the peer says the greeting that a channel has begun with over
 // another of its links. It tells whether it does.
-func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
+func (l *channels) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 	l.do(func() {
 		t := l.of(r.peer).talk
 		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {
@@ -231,14 +231,15 @@ func (l *loop) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 			return
 		}
 		r.in = t.in
-		l.carries(t, r)
+		t.carries(r)
 		err = r.lane.shows(t)
 	})
 	return again, err
 }
 
-// reached notes how far the peer has come, and tells whether the loop is to look at that.
-func (r *receiver) reached(t *talk, m *oncelink.Ack, said []byte) (passes bool, err error) {
+// reached notes how far the peer has come, as it says over a link, and tells whether the loop is to
+// look at that. Others than the loop call it.
+func (t *talk) reached(r *receiver, m *oncelink.Ack, said []byte) (passes bool, err error) {
 	switch in := t.heard.Load(); {
 	case !in.tie.Proves(&r.nonces, said, m.Mac):
 		return false, errUnproved

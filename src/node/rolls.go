@@ -26,7 +26,7 @@ const (
 // rolls are what is known of the network's roll. They are the loop's.
 type rolls struct {
 	*base
-	books *books
+	*table
 	turns *turns
 	send  func(over zre.LinkID, m zremsg.Message)
 
@@ -34,15 +34,14 @@ type rolls struct {
 	token   *identity.Token
 	other   *identity.Roll // that a member has shown, and that contradicts it
 	asked   map[uuid.UUID]time.Time
-	served  bool                // we have the addresses of servers that the roll vouches for
-	lacks   bool                // we have not, and may
-	sought  map[uuid.UUID]quest // who was asked for them
-	turned  chan struct{}       // closed, and made anew, when a member has said what it has
-	stirred chan struct{}       // has one when the roll may have changed
+	served  bool          // we have the addresses of servers that the roll vouches for
+	lacks   bool          // we have not, and may
+	turned  chan struct{} // closed, and made anew, when a member has said what it has
+	stirred chan struct{} // has one when the roll may have changed
 }
 
-func newRolls(s *base, of *books, t *turns, send func(zre.LinkID, zremsg.Message)) rolls {
-	r := rolls{base: s, books: of, turns: t, send: send, asked: map[uuid.UUID]time.Time{}, sought: map[uuid.UUID]quest{}, turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
+func newRolls(s *base, at *table, t *turns, send func(zre.LinkID, zremsg.Message)) rolls {
+	r := rolls{base: s, table: at, turns: t, send: send, asked: map[uuid.UUID]time.Time{}, turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
 	if r.roll = s.guard.Roll(); r.roll != nil {
 		r.token = s.guard.Identity.Token()
 		r.served, r.lacks = r.listed()
@@ -76,10 +75,10 @@ func (r *rolls) turn() {
 // member returns what a peer that is present, and has shown to be a member of our network,
 // has of the roll. It is nil for others.
 func (l *rolls) member(id uuid.UUID) (h *holding) {
-	if badge := l.books.badge(id); badge == nil || badge.Token == nil || l.roll == nil {
+	if badge := l.badge(id); badge == nil || badge.Token == nil || l.roll == nil {
 		return nil
 	}
-	l.books.with(id, func(p *peer) {
+	l.with(id, func(p *peer) {
 		if p.holds == nil {
 			p.holds = new(holding)
 		}
@@ -90,7 +89,7 @@ func (l *rolls) member(id uuid.UUID) (h *holding) {
 
 // say says something to a member, if our connection to it carries content.
 func (l *rolls) say(to uuid.UUID, m zremsg.Message) {
-	c, out := l.books.find(to), l.books.of(to).ours
+	c, out := l.find(to), l.of(to).ours
 	if c != nil && out != nil && c.Path() == out.Path {
 		l.send(out.id, m)
 	}
@@ -121,14 +120,14 @@ func (l *rolls) hears(h *holding, rank identity.Rank, served bool) {
 // fetch asks those who offer a later roll for it, not too many at once.
 func (l *rolls) fetch() {
 	for id := range l.asked {
-		if l.books.find(id) == nil {
+		if l.find(id) == nil {
 			delete(l.asked, id)
 		}
 	}
 	if l.roll == nil || len(l.asked) >= zremsg.MaxAsked {
 		return
 	}
-	for id, p := range l.books.peers {
+	for id, p := range l.peers {
 		if _, asked := l.asked[id]; asked || p.holds == nil || !p.holds.offers || p.holds.rank.Compare(l.roll.Rank()) <= 0 {
 			continue
 		}
@@ -153,7 +152,7 @@ func (l *rolls) tire(now time.Time) {
 // declined notes that a peer offers us nothing, until it says anew what it has.
 func (l *rolls) declined(id uuid.UUID) {
 	delete(l.asked, id)
-	if h := l.books.of(id).holds; h != nil {
+	if h := l.of(id).holds; h != nil {
 		h.offers = false
 	}
 }
@@ -260,7 +259,7 @@ func (l *rolls) remind(roll *identity.Roll) {
 		return // they are told when it is
 	}
 	for id := range roll.Tokens {
-		if h := l.books.of(id).holds; h != nil && h.rank != roll.Rank() {
+		if h := l.of(id).holds; h != nil && h.rank != roll.Rank() {
 			l.tellHolds(id)
 		}
 	}
@@ -270,7 +269,7 @@ func (l *rolls) remind(roll *identity.Roll) {
 // it vouches for, if the node can bring them those.
 func (l *rolls) holders(roll *identity.Roll) (holders []string) {
 	for id := range roll.Tokens {
-		h := l.books.of(id).holds
+		h := l.of(id).holds
 		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() && (h.served || !l.served) {
 			holders = append(holders, id.String())
 		}

@@ -119,7 +119,11 @@ func settingAt(err error) error {
 // begin starts the goroutines of a node that listens.
 func (n *Node) begin(e *ears, with Outset) {
 	l := newLoop(n.base, n.table, e.site, n.life)
-	l.opens = &channel.Own{Identity: n.guard.Identity, Groups: l.groupsOwn, Ahead: e.wan.Challenges}
+	groups := func() (own []string) {
+		l.do(func() { own = l.ownGroups() })
+		return own
+	}
+	l.opens = &channel.Own{Identity: n.guard.Identity, Groups: groups, Ahead: e.wan.Challenges}
 	for group := range n.contests {
 		l.step(zre.Contest{Group: group})
 	}
@@ -145,15 +149,17 @@ func (n *Node) begin(e *ears, with Outset) {
 // newLoop returns the loop of a node that listens.
 func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
-		base:   s,
-		turns:  turns{calls: make(chan func(), 64), done: of.done},
-		books:  books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
+		base: s,
+		channels: channels{
+			base:  s,
+			turns: &turns{calls: make(chan func(), 64), done: of.done},
+			books: books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
+			site:  at, theirs: map[zre.LinkID]*receiver{}, bygones: map[uuid.UUID]uint64{},
+		},
 		dialer: dial.NewDialer(s.world.Random),
-		site:   at,
-		theirs: map[zre.LinkID]*receiver{}, bygones: map[uuid.UUID]uint64{},
 		wanted: map[uuid.UUID]*want{},
 	}
-	l.rolls = newRolls(s, &l.books, &l.turns, l.send)
+	l.rolls = newRolls(s, t, l.channels.turns, l.send)
 	l.full = func(k *link.Link) { // the peer gets a fresh connection; a node that stops ends all of them
 		l.count("control overflows")
 		_ = of.while(func(l *loop) { l.closeSoon(k) })
@@ -164,13 +170,14 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 	}
 	l.strained = func() { _ = of.while((*loop).relieve) }
 	l.sender = channel.NewSender(s.guard, s.MaxMessage, s.sealed, t.members, of.running, s.sum, l.strained)
+	l.addresses = addresses{&l.rolls, l.sender, map[uuid.UUID]quest{}}
 	config := s.settings.core()
 	config.ID, config.Name, config.Incarnation = s.guard.ID, s.guard.Name(), s.guard.Incarnation
 	if who := s.guard.Identity; who != nil {
 		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
 	}
 	config.Beacons, config.Signs, config.Endpoint = at.Beacon != nil, l.signs, at.Endpoint()
-	l.core, l.carry = zre.New(config), l.carryOut
+	l.channels.turns.drive(zre.New(config), l.carryOut)
 	return l
 }
 

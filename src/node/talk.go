@@ -18,6 +18,7 @@ import (
 // talk is a channel with a peer: what is said in it, what takes in what the peer says, and
 // the links that carry it. It is the loop's.
 type talk struct {
+	*channels
 	peer  uuid.UUID
 	out   *outbound
 	in    *intake                // nil until the peer has greeted us
@@ -39,16 +40,16 @@ func (t *talk) lacks(r *receiver) bool { return t.over == nil || t.over.ahead &&
 const maxLanes = 4
 
 // chooses tells whether it is for us to choose the link that is used.
-func (l *loop) chooses(t *talk) bool { return bytes.Compare(l.guard.ID[:], t.peer[:]) < 0 }
+func (t *talk) chooses() bool { return bytes.Compare(t.guard.ID[:], t.peer[:]) < 0 }
 
 // expects tells whether a peer that has sighted us dials us, and its link is the one that
 // stays. A plain peer of a node with an identity has a connection each way.
-func (l *loop) expects(id uuid.UUID) bool {
+func (l *channels) expects(id uuid.UUID) bool {
 	return bytes.Compare(id[:], l.guard.ID[:]) < 0 && identity.Owned(id) == identity.Owned(l.guard.ID)
 }
 
 // spare ends the attempt to connect to a peer whose link has come that was expected.
-func (l *loop) spare(id uuid.UUID) {
+func (l *channels) spare(id uuid.UUID) {
 	if p := l.of(id); p.attempt != nil && l.expects(id) {
 		p.attempt.Spare()
 		l.with(id, func(p *peer) { p.attempt = nil })

@@ -7,13 +7,16 @@ import (
 )
 
 // turns are what is done in the loop, one at a time: it alone owns the core and all that
-// says so.
+// says so. Nothing but its methods sees the core.
 type turns struct {
 	core  *zre.Core
 	carry func(zre.Output) // carries out what the core wants
 	calls chan func()
 	done  chan struct{} // closed when the loop has ended
 }
+
+// drive begins with the core of which the turns are, and with what carries out what it wants.
+func (t *turns) drive(core *zre.Core, carry func(zre.Output)) { t.core, t.carry = core, carry }
 
 // run is the loop: it serves calls and the core's timer until calls is closed.
 func (t *turns) run() {
@@ -44,6 +47,19 @@ func (t *turns) step(in zre.Input) {
 		t.carry(out)
 	}
 }
+
+// stopping tells whether the node has taken leave. It is the loop's.
+func (t *turns) stopping() bool { return t.core.Stopped() }
+
+// excess tells whether to take an input would have the node be in more groups than it may. It is
+// the loop's.
+func (t *turns) excess(in zre.Input) bool { return t.core.Full(in) }
+
+// ownGroups returns the groups that the node is in, sorted. It is the loop's.
+func (t *turns) ownGroups() []string { return t.core.OwnGroups() }
+
+// leaders returns who leads which group. It is the loop's.
+func (t *turns) leaders() map[string]*Peer { return t.core.Leaders() }
 
 // do has the loop run a function and waits until it has. It is called only by those whom
 // Stop waits for, or that hold the node running.

@@ -14,7 +14,7 @@ func (n *Node) Look() (*events.View, error) { return n.view(func(uint64) {}) }
 func (n *Node) view(mark func(version uint64)) (of *events.View, err error) {
 	endpoint := n.Endpoint()
 	err = n.while(func(l *loop) {
-		of = events.NewView(l.version, endpoint, sorted(l.all()), l.core.Leaders())
+		of = events.NewView(l.version, endpoint, sorted(l.all()), l.leaders())
 		mark(l.version)
 	})
 	return of, err

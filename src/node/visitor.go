@@ -47,7 +47,7 @@ func (v *Visitor) introduce(l *loop) {
 			post(events.Facts{Type: api.EventTypeSuspect, Peer: p})
 		}
 	}
-	for group, p := range l.core.Leaders() {
+	for group, p := range l.leaders() {
 		post(events.Facts{Type: api.EventTypeLeader, Peer: p, Group: group})
 	}
 	l.events.Tap(v.told, time.Now().Add(-guard.RefusalLife))

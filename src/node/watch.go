@@ -2,10 +2,13 @@ package node
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -138,4 +141,31 @@ func (l watch) follow() {
 	if was.roll != nil && was.roll.Rank() != roll.Rank() {
 		l.look(time.Now())
 	}
+}
+
+// stay has the node stay with the servers that are its own now.
+func (l watch) stay() {
+	list, err := l.stays()
+	switch {
+	case err != nil:
+		l.warn("the addresses of the network's servers cannot be used: " + err.Error())
+	case len(list) == 0:
+	case l.wan == nil:
+		l.notice("the network has rendezvous servers now: this node is found by them when it is started again")
+	default:
+		entered := l.wan.Stay(list)
+		if len(entered) > 0 {
+			l.notice("the network has a new secret at its servers, or other servers: this node is found by " + hosts(entered) + " under that now, and leaves what was before")
+		}
+	}
+}
+
+// hosts returns where servers are.
+func hosts(list []rendezvous.Address) string {
+	var all []string
+	for _, a := range list {
+		all = append(all, strings.Join(a.Hosts, ","))
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " and ")
 }

@@ -1,0 +1,76 @@
+package node
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/sjohnr/at-once/src/link"
+	"github.com/sjohnr/at-once/src/site"
+	"github.com/sjohnr/at-once/src/wan"
+	"github.com/sjohnr/at-once/src/zre"
+)
+
+// channels are what the node has with all peers: the connections, and what goes over several of
+// them. They are the loop's.
+type channels struct {
+	*base
+	*turns
+	books
+	site *site.Site
+	wan  *wan.Access // what lies beyond the LAN; nil for nothing
+
+	theirs  map[zre.LinkID]*receiver // the connections that peers speak over
+	bygones map[uuid.UUID]uint64     // the peers' numbers of channels that they may go on with: see overAgain
+	latest  zre.LinkID               // the latest number of a connection
+	overrun func(peer uuid.UUID)     // called by who finds that a peer that there is a channel with takes nothing at all, and is not the loop
+	scratch []byte                   // where control messages are encoded
+}
+
+// number returns the number of a connection.
+func (l *channels) number() zre.LinkID {
+	l.latest++
+	return l.latest
+}
+
+// ends notes how a connection ended that we may have taken leave over.
+func (l *channels) ends(k *link.Link, err error) {
+	l.parted(k, err)
+	l.hush()
+}
+
+// hush ends the connections that were made to a node that stops, once its leave-taking
+// is over: who sees them end has then heard what the node has taken.
+func (l *channels) hush() {
+	if !l.stopping() || len(l.parting) > 0 {
+		return
+	}
+	for _, r := range l.theirs {
+		r.hangUp()
+	}
+}
+
+// closeSoon closes a connection that we made when what is queued on it has gone out, at the
+// latest after the linger time.
+func (l *channels) closeSoon(k *link.Link) {
+	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
+}
+
+// update replaces what is known of a peer, if it is present.
+func (l *channels) update(p *Peer) {
+	if c := l.find(p.UUID()); c != nil {
+		c.Update(l.by(p))
+	}
+}
+
+// by returns what is known of a peer, with the way that what we say takes to it.
+func (l *channels) by(p *Peer) *Peer {
+	t, way := l.of(p.UUID()).talk, p.Way()
+	if c := l.find(p.UUID()); t != nil && t.over != nil {
+		way = t.over.way()
+	} else if c != nil { // the latest counts
+		way = c.Peer().Way()
+	}
+	if way != p.Way() {
+		return zre.By(p, way)
+	}
+	return p
+}
