@@ -13,6 +13,9 @@ import (
 // errNoIPv6 is why no beacons go out on a system that cannot hear them.
 var errNoIPv6 = errors.New("this system has no IPv6 socket for beacons")
 
+// sendTimeout is how long one datagram may take to leave.
+const sendTimeout = 200 * time.Millisecond
+
 // outlet sends on one interface. After an error it opens a new socket. It is
 // told whether the host hears the beacons that it sends itself.
 type outlet struct {
@@ -119,4 +122,13 @@ func (h *health) report(err error) {
 		h.said = cause
 		h.say(fmt.Sprintf("cannot %s: %s", h.what, cause))
 	}
+}
+
+// control applies set to a connection's descriptor.
+func control(conn *net.UDPConn, set func(fd uintptr) error) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return within(raw, set)
 }

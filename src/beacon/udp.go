@@ -16,10 +16,8 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-const (
-	sendTimeout = 200 * time.Millisecond // for one datagram to leave
-	readPause   = 100 * time.Millisecond // after the system failed to read
-)
+// readPause is how long it waits after the system failed to read.
+const readPause = 100 * time.Millisecond
 
 // Names under which [UDP.Count] counts datagrams.
 const (
@@ -274,15 +272,6 @@ func (u *UDP) broadcast(datagram []byte) {
 			u.Count(CountSent)
 		}
 	}
-}
-
-// control applies set to a connection's descriptor.
-func control(conn *net.UDPConn, set func(fd uintptr) error) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return within(raw, set)
 }
 
 func within(c syscall.RawConn, set func(fd uintptr) error) error {

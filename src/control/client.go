@@ -22,15 +22,8 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// ErrGone says that the process that ran the node has ended, and that a call can be made
-// again where it runs now.
-var ErrGone = fmt.Errorf("the process that ran the node has ended: %w", api.ErrStopped)
-
 // errUnanswered says that it has ended, and that a message may have been said before.
 var errUnanswered = fmt.Errorf("the process that ran the node has ended, and has not said whether the message is on its way: %w", api.ErrStopped)
-
-// ErrAbsent says that nobody listens at the socket.
-var ErrAbsent = errors.New("it does not share the node, or not any more")
 
 // maxContent is how large a message may be that is told: as large as any node takes.
 const maxContent = 1 << 30

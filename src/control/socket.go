@@ -12,6 +12,9 @@ import (
 	"syscall"
 )
 
+// ErrAbsent says that nobody listens at the socket.
+var ErrAbsent = errors.New("it does not share the node, or not any more")
+
 // socketName is the file of the socket in the directory of an identity.
 const socketName = "control"
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -19,6 +20,10 @@ import (
 	"github.com/sjohnr/at-once/src/z85"
 	"github.com/sjohnr/at-once/src/zre"
 )
+
+// ErrGone says that the process that ran the node has ended, and that a call can be made
+// again where it runs now.
+var ErrGone = fmt.Errorf("the process that ran the node has ended: %w", api.ErrStopped)
 
 // linkConfig is what both sides open a link with. A conversation begins with HELLO.
 func linkConfig(kind string, most int) link.Config {

@@ -22,9 +22,6 @@ import (
 // more than sighted: anybody can send sightings of nobody.
 const Most = 64
 
-// stagger is how long an attempt has before the next endpoint is tried beside it.
-const stagger = 250 * time.Millisecond
-
 // ErrSomebodyElse says that the peer is not where it was said to be.
 var ErrSomebodyElse = errors.New("another node is there")
 
@@ -262,4 +259,35 @@ func Again(last, stood time.Duration, present bool, greeting time.Duration) time
 		return link.Longer(last)
 	}
 	return min(max(2*last, link.FirstWait), most)
+}
+
+// Knock says that somebody has connected to us who has yet to show who it is. What it returns
+// is called once, when that has come in, or not.
+func (d *Dialer) Knock() (over func(in bool)) {
+	d.door.mu.Lock()
+	defer d.door.mu.Unlock()
+	d.door.there++
+	d.door.came = time.Now()
+	return d.door.leave
+}
+
+// lets lets those come in who are there. It tells whether the attempt, which has waited since
+// it began, goes on.
+func (a *Attempt) lets(d *door, began time.Time) bool {
+	for end := began.Add(patience); time.Now().Before(end) && !closed(a.urgent); {
+		most, left := d.waits()
+		if most == 0 {
+			return true
+		}
+		select {
+		case <-left:
+		case <-time.After(min(most, time.Until(end))):
+		case <-a.urgent:
+		case <-a.needless:
+			return false
+		case <-a.ctx.Done():
+			return false
+		}
+	}
+	return true
 }

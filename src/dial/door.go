@@ -23,16 +23,6 @@ type door struct {
 	came  time.Time     // when somebody has come there or in last
 }
 
-// Knock says that somebody has connected to us who has yet to show who it is. What it returns
-// is called once, when that has come in, or not.
-func (d *Dialer) Knock() (over func(in bool)) {
-	d.door.mu.Lock()
-	defer d.door.mu.Unlock()
-	d.door.there++
-	d.door.came = time.Now()
-	return d.door.leave
-}
-
 func (d *door) leave(in bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -57,25 +47,4 @@ func (d *door) waits() (most time.Duration, left <-chan struct{}) {
 		d.left = make(chan struct{})
 	}
 	return most, d.left
-}
-
-// lets lets those come in who are there. It tells whether the attempt, which has waited since
-// it began, goes on.
-func (a *Attempt) lets(d *door, began time.Time) bool {
-	for end := began.Add(patience); time.Now().Before(end) && !closed(a.urgent); {
-		most, left := d.waits()
-		if most == 0 {
-			return true
-		}
-		select {
-		case <-left:
-		case <-time.After(min(most, time.Until(end))):
-		case <-a.urgent:
-		case <-a.needless:
-			return false
-		case <-a.ctx.Done():
-			return false
-		}
-	}
-	return true
 }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
+
+// stagger is how long an attempt has before the next endpoint is tried beside it.
+const stagger = 250 * time.Millisecond
 
 // lines are the endpoints to which the node has a connection, is making one, or has
 // not ended it yet. There is one at a time to each: a ROUTER of libzmq does not read

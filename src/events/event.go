@@ -5,6 +5,7 @@
 package events
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -139,4 +140,12 @@ func (b *Batch) Event(index int) *Event {
 		return nil
 	}
 	return &b.events[index]
+}
+
+// lost is how much content was dropped. It grows while it is in a queue, with the lock of
+// that.
+type lost struct{ messages, octets int }
+
+func (l *lost) String() string {
+	return fmt.Sprintf("this program has not got %d messages, of %d octets: it reads more slowly than they are said", l.messages, l.octets)
 }

@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -439,11 +438,3 @@ func (q *Queue) Offer(b *Batch) {
 
 // nobody is the peer of an overrun.
 var nobody = new(zre.Peer)
-
-// lost is how much content was dropped. It grows while it is in a queue, with the lock of
-// that.
-type lost struct{ messages, octets int }
-
-func (l *lost) String() string {
-	return fmt.Sprintf("this program has not got %d messages, of %d octets: it reads more slowly than they are said", l.messages, l.octets)
-}

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"crypto/ecdh"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -12,13 +11,6 @@ import (
 
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/zmtp"
-)
-
-// Properties of INITIATE and READY in which nodes show who they are (RFC 23).
-const (
-	PropertyCard  = "X-Once-Card"
-	propertyToken = "X-Once-Token"
-	propertyMoves = "X-Once-Moves"
 )
 
 // Refused is told of a node that is turned away in a handshake, from where, and why.
@@ -115,9 +107,6 @@ func (g *Guard) screen(peer uuid.UUID, key [32]byte, m *zmtp.Metadata) error {
 	_, err := g.trust.Check(claim, now)
 	return err
 }
-
-// ErrIdentity says that a connection is not that of a peer.
-var ErrIdentity = errors.New("no peer's identity")
 
 // PeerOf returns whose ZMTP identity it is (RFC 36, "Interconnection Model"), or
 // ErrIdentity.

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,9 +32,6 @@ const helloPurpose = "once_hello 1"
 
 // ChallengeSize is how many octets a challenge has.
 const ChallengeSize = NonceSize
-
-// ErrProof says that a greeting is not by whom its card is of.
-var ErrProof = errors.New("the greeting is not signed by the identity: somebody else may have sent it")
 
 // Present completes a HELLO to a peer with what the node shows of itself, and wants
 // answered with each session that the peer opens. Its proof binds the greeting to who

@@ -12,9 +12,6 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// PropertyName is the property of READY and INITIATE in which a node shows its name.
-const PropertyName = "X-Once-Name"
-
 // nameOf returns the name that the far side of a handshake has shown, or nothing.
 func nameOf(shown map[string][]byte) string {
 	name := shown[strings.ToLower(PropertyName)]

@@ -9,16 +9,8 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// PropertyNonce is the property of READY and INITIATE in which a node challenges the
-// far side of a connection; see api/protocol/zre_msg.xml. Who shows it is an @Once node.
-const PropertyNonce = "X-Once-Nonce"
-
 // NonceSize is how many octets a nonce has.
 const NonceSize = 16
-
-// PropertyIncarnation is the property in which a node shows in which of its lives it is,
-// in 8 octets.
-const PropertyIncarnation = "X-Once-Incarnation"
 
 // Nonces are what the two ends of a connection have challenged each other with. Zeros
 // stand for none: ours if the driver shows no properties, the far side's if it has shown

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/zmtp"
@@ -21,6 +23,12 @@ var (
 	errRefused = errors.New("it does not let this node in, and does not say why: it may trust members only")
 	ErrUnknown = errors.New("it refuses this node for a reason that this node does not know: it may be of a later version")
 )
+
+// ErrIdentity says that a connection is not that of a peer.
+var ErrIdentity = errors.New("no peer's identity")
+
+// ErrProof says that a greeting is not by whom its card is of.
+var ErrProof = errors.New("the greeting is not signed by the identity: somebody else may have sent it")
 
 // Refusal returns what a peer is told of why it is not let in.
 func Refusal(why error) api.EventRefusal {
@@ -103,3 +111,29 @@ func Speaks(why error) bool {
 
 // NotLetIn says who refuses whom.
 func NotLetIn(why error) error { return fmt.Errorf("%w: %w", ErrNotLetIn, why) }
+
+// Refuse notes that a node is not talked with, and returns what the application is to be
+// told of it: nothing, if it was told of late. What that node is told is not up to it; see
+// [Refusal].
+func (g *Guard) Refuse(among *Refusals, peer uuid.UUID, why error) string {
+	if text := g.meant(why).Error(); among.Tell(peer, text, time.Now()) {
+		return text
+	}
+	return ""
+}
+
+// meant returns what a handshake between two mechanisms means.
+func (g *Guard) meant(why error) error {
+	switch {
+	case !errors.Is(why, zmtp.ErrMechanism):
+		return why
+	case g.Secure:
+		return ErrPlain
+	}
+	return ErrSecure
+}
+
+// Knows tells whether it was told of late why a node is none to talk with.
+func (g *Guard) Knows(peer uuid.UUID) bool {
+	return g.Meetings.knows(peer) || g.Sightings.knows(peer)
+}

@@ -1,14 +1,11 @@
 package guard
 
 import (
-	"errors"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/sjohnr/at-once/src/zmtp"
 )
 
 // A refusal is told anew after RefusalLife. So many are told at once, and so many more a
@@ -36,27 +33,6 @@ type Refusals struct {
 	tells Allowance
 }
 
-// Refuse notes that a node is not talked with, and returns what the application is to be
-// told of it: nothing, if it was told of late. What that node is told is not up to it; see
-// [Refusal].
-func (g *Guard) Refuse(among *Refusals, peer uuid.UUID, why error) string {
-	if text := g.meant(why).Error(); among.Tell(peer, text, time.Now()) {
-		return text
-	}
-	return ""
-}
-
-// meant returns what a handshake between two mechanisms means.
-func (g *Guard) meant(why error) error {
-	switch {
-	case !errors.Is(why, zmtp.ErrMechanism):
-		return why
-	case g.Secure:
-		return ErrPlain
-	}
-	return ErrSecure
-}
-
 // Tell tells whether something is to be told of a peer, and notes that it is.
 func (r *Refusals) Tell(peer uuid.UUID, reason string, now time.Time) bool {
 	r.mu.Lock()
@@ -73,11 +49,6 @@ func (r *Refusals) Tell(peer uuid.UUID, reason string, now time.Time) bool {
 	}
 	r.at[key] = now
 	return true
-}
-
-// Knows tells whether it was told of late why a node is none to talk with.
-func (g *Guard) Knows(peer uuid.UUID) bool {
-	return g.Meetings.knows(peer) || g.Sightings.knows(peer)
 }
 
 func (r *Refusals) knows(peer uuid.UUID) bool {

@@ -6,7 +6,10 @@
 // Programs import bindings/go/once: what is here may change at any time.
 package zmtp
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+)
 
 var (
 	// ErrProtocol says that the far side broke ZMTP. The connection is of no
@@ -37,4 +40,13 @@ type RefusedError struct {
 // Error quotes the reason, which may hold any octets.
 func (e *RefusedError) Error() string {
 	return "zmtp: refused by the far side: " + quote(e.Reason)
+}
+
+// quote makes text from the network fit for an error message.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.QuoteToASCII(s[:most]) + "..."
+	}
+	return strconv.QuoteToASCII(s)
 }

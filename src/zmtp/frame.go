@@ -3,7 +3,6 @@ package zmtp
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -57,15 +56,6 @@ func splitHeader(b []byte) (flags byte, head int, body uint64) {
 		return flags, longHeader, binary.BigEndian.Uint64(b[1:])
 	}
 	return flags, 0, 0
-}
-
-// quote makes text from the network fit for an error message.
-func quote(s string) string {
-	const most = 64
-	if len(s) > most {
-		return strconv.QuoteToASCII(s[:most]) + "..."
-	}
-	return strconv.QuoteToASCII(s)
 }
 
 // MaxCommand is the most octets that the body of a command may have. The

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/peermachine"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 	"github.com/sjohnr/at-once/src/sight"
@@ -62,11 +61,6 @@ func (in Leave) take(c *Core)   { c.leave(in.Group) }
 func (in Contest) take(c *Core) { c.contest(in.Group) }
 func (in Stop) take(c *Core)    { c.stop() }
 func (in Tick) take(c *Core)    { c.timers.expire(c.now, c.config.slack()) }
-
-// MaxPeers is how many peers are known at a time unless the settings say otherwise, half of
-// them by sighting, so that a hostile network costs bounded memory. What comes later is
-// dropped and counted.
-const MaxPeers = api.DefaultNodeMaxPeers
 
 // Core holds what a node knows. It is not safe for concurrent use.
 type Core struct {

@@ -6,9 +6,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/wire"
 )
+
+// MaxPeers is how many peers are known at a time unless the settings say otherwise, half of
+// them by sighting, so that a hostile network costs bounded memory. What comes later is
+// dropped and counted.
+const MaxPeers = api.DefaultNodeMaxPeers
 
 // Config is what a core is made of. Signs must be set.
 type Config struct {

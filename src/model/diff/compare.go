@@ -6,20 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/sjohnr/at-once/src/model"
 )
-
-// Change is something that is not as it was.
-type Change struct {
-	model.Pos // in the newer models, or in the older if it is gone
-	Class     Class
-	Breaking  bool
-	Model     string // which
-	Path      string // of the element in it
-	Text      string
-	Waiver    *Waiver // that counts, or has expired
-}
 
 // Breaks tells whether a change breaks something, and nobody has waived that.
 func (c Change) Breaks() bool { return c.Breaking && (c.Waiver == nil || c.Waiver.Expired) }
@@ -243,12 +230,6 @@ func changed(name, before, after string) string {
 }
 
 var terminal = regexp.MustCompile(`(?:[A-Z]:)?[A-Z][-A-Z0-9]+`)
-
-// fewerWords breaks if a grammar lacks messages that it had.
-func fewerWords(old, now string) bool {
-	words := terminal.FindAllString(now, -1)
-	return slices.ContainsFunc(terminal.FindAllString(old, -1), func(word string) bool { return !slices.Contains(words, word) })
-}
 
 // order compares the order of what both have, where that counts.
 func (c *comparer) order(old, now *Node, path string) {

@@ -1,6 +1,9 @@
 package diff
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // effect tells whether a change of a fact breaks something.
 type effect func(old, now string) bool
@@ -117,4 +120,10 @@ var ruleOf = map[string]rule{
 	"event type": {class: API, gone: true, facts: map[string]factRule{
 		"name": {breaks: always}, "peer": {breaks: never}, "line": {breaks: never}}},
 	"event field": {class: API, gone: true, facts: map[string]factRule{"source": {breaks: never}, "go_type": {breaks: always}}},
+}
+
+// fewerWords breaks if a grammar lacks messages that it had.
+func fewerWords(old, now string) bool {
+	words := terminal.FindAllString(now, -1)
+	return slices.ContainsFunc(terminal.FindAllString(old, -1), func(word string) bool { return !slices.Contains(words, word) })
 }
