@@ -132,3 +132,9 @@ func control(conn *net.UDPConn, set func(fd uintptr) error) error {
 	}
 	return within(raw, set)
 }
+
+func within(c syscall.RawConn, set func(fd uintptr) error) error {
+	var failed error
+	err := c.Control(func(fd uintptr) { failed = set(fd) })
+	return errors.Join(err, failed)
+}

@@ -273,9 +273,3 @@ func (u *UDP) broadcast(datagram []byte) {
 		}
 	}
 }
-
-func within(c syscall.RawConn, set func(fd uintptr) error) error {
-	var failed error
-	err := c.Control(func(fd uintptr) { failed = set(fd) })
-	return errors.Join(err, failed)
-}

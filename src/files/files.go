@@ -163,3 +163,12 @@ func (f *Files) count(name string) {
 	defer f.mu.Unlock()
 	f.counts[name]++
 }
+
+func (f *Files) newTransfer(k key) *Transfer {
+	t := &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
+	t.entries, t.folded = make([]entry, 1), map[string]bool{} // one for the listing
+	return t
+}
+
+// Offer returns a transfer to a peer: add files to it and send them.
+func (f *Files) Offer(peer uuid.UUID) *Transfer { return f.newTransfer(key{peer, newNumber()}) }

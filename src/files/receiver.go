@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -290,4 +291,25 @@ func (w *window) arrived(took time.Duration) {
 
 func (w *window) resize(size int) {
 	w.size, w.passed = min(size, oncefiles.MaxWindow), 0
+}
+
+// unpack takes the entries that the other side lists, if they are what it has offered.
+func (t *Transfer) unpack(listing []byte) error {
+	var l oncefiles.Listing
+	if err := l.Decode(listing, nil); err != nil {
+		return fmt.Errorf("%w: %w", api.ErrBroken, err)
+	}
+	isRight := len(l.Paths) == t.count && len(l.Kinds) == t.count && len(l.Sizes) == 8*t.count
+	for i := 0; isRight && i < t.count; i++ {
+		e := entry{path: l.Paths[i], kind: l.Kinds[i], octets: binary.BigEndian.Uint64(l.Sizes[8*i:])}
+		if isRight = e.kind >= kindFile && e.kind <= kindFolder && (e.kind != kindFolder || e.octets == 0) && e.octets <= t.octets-t.total; isRight {
+			if err := t.add(e); err != nil {
+				return err
+			}
+		}
+	}
+	if !isRight || t.total < t.octets {
+		return fmt.Errorf("%w: it has other files than it has offered", api.ErrBroken)
+	}
+	return nil
 }

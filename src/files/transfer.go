@@ -40,20 +40,11 @@ const (
 	maxPath   = 4096
 )
 
-func (f *Files) newTransfer(k key) *Transfer {
-	t := &Transfer{key: k, files: f, words: make(chan []byte, oncefiles.MaxQueued)}
-	t.entries, t.folded = make([]entry, 1), map[string]bool{} // one for the listing
-	return t
-}
-
 func newNumber() uint64 {
 	var number [8]byte
 	rand.Read(number[:]) // never fails
 	return binary.BigEndian.Uint64(number[:])
 }
-
-// Offer returns a transfer to a peer: add files to it and send them.
-func (f *Files) Offer(peer uuid.UUID) *Transfer { return f.newTransfer(key{peer, newNumber()}) }
 
 // Peer returns the id of the other side.
 func (t *Transfer) Peer() uuid.UUID { return t.peer }

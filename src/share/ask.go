@@ -5,13 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
-	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 )
 
 // Subjects whose questions and answers are written here; those of the others are printed.
@@ -20,9 +16,6 @@ const (
 	askSealed     = "sealed"
 	askSpread     = "spread"
 )
-
-// answering is how long the answer to what a node knows at once may take.
-const answering = oncecontrol.MaxAnswering * time.Millisecond
 
 // numbers reads what figures has written down.
 func numbers(values map[string]string) map[string]uint64 {
@@ -70,16 +63,6 @@ func set(names []string) map[string]string {
 		values[name] = ""
 	}
 	return values
-}
-
-// Spread takes in a roll of the node's network, and passes it on where the node runs, as
-// [node.Node.Spread] does.
-func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
-	argument := append(binary.BigEndian.AppendUint32(nil, uint32(members)), roll...)
-	if values, there, err := n.ask(ctx, askSpread, argument); there {
-		return slices.Sorted(maps.Keys(values)), err
-	}
-	return n.Node.Spread(ctx, roll, members)
 }
 
 // errSubject says that a program asks for what this version does not know.

@@ -2,6 +2,8 @@ package share
 
 import (
 	"context"
+	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -91,4 +93,14 @@ func (n *Node) OwnGroups() []string {
 		return far.OwnGroups()
 	}
 	return n.Node.OwnGroups()
+}
+
+// Spread takes in a roll of the node's network, and passes it on where the node runs, as
+// [node.Node.Spread] does.
+func (n *Node) Spread(ctx context.Context, roll string, members int) ([]string, error) {
+	argument := append(binary.BigEndian.AppendUint32(nil, uint32(members)), roll...)
+	if values, there, err := n.ask(ctx, askSpread, argument); there {
+		return slices.Sorted(maps.Keys(values)), err
+	}
+	return n.Node.Spread(ctx, roll, members)
 }

@@ -3,11 +3,16 @@ package share
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 )
+
+// answering is how long the answer to what a node knows at once may take.
+const answering = oncecontrol.MaxAnswering * time.Millisecond
 
 // elsewhere makes a call where another process runs the node, and tells whether one does.
 // If that ends, the call is made again where the node runs then.

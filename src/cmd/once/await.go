@@ -39,3 +39,15 @@ func await(ctx context.Context, node *once.Node, wait time.Duration, present fun
 
 // glance is how often it is looked who is known to servers, which no event tells.
 const glance = 100 * time.Millisecond
+
+// settle is how long it must be quiet after somebody was found. Those who are
+// there already greet a new node within moments of each other.
+const settle = 250 * time.Millisecond
+
+func isContent(event once.Event) bool {
+	switch event.(type) {
+	case *once.Whisper, *once.Shout:
+		return true
+	}
+	return false
+}

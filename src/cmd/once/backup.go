@@ -18,9 +18,6 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-// maxBackup is the most octets that are read of a backup.
-const maxBackup = 16 << 20
-
 func passphraseFlag(flags *pflag.FlagSet, file *string) {
 	flags.StringVar(file, "passphrase-file", "", "`FILE` with the passphrase in its first line (default: it is asked for at a terminal)")
 }
@@ -245,20 +242,6 @@ func readBackup(ctx context.Context, name, passphraseFile string) (string, error
 		return "", err
 	}
 	return decrypt(content, passphrase)
-}
-
-// readFile returns what is in a file that is not too large.
-func readFile(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxBackup+1))
-	if err == nil && len(content) > maxBackup {
-		err = fmt.Errorf("%s: larger than any backup", name)
-	}
-	return content, err
 }
 
 // maxWork is the most that opening a backup may cost, as scrypt counts it: 512 MiB, of which

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,12 +50,6 @@ func checkBeyond(servers, facts map[string]string) (findings []finding) {
 	findings = append(findings, judgeNAT(seen, ownAddresses(), facts["mapped"]))
 	return append(findings, judge(relays, "relay", "a server lends circuits while there is no direct way",
 		warn, "no server lends circuits", "where there is no direct way, nodes do not meet: start a server with --relay yes"))
-}
-
-// hostsOf returns what a person calls a server by, of its address.
-func hostsOf(address string) string {
-	hosts, _, _ := strings.Cut(strings.TrimPrefix(address, "once://"), "/")
-	return hosts
 }
 
 // ownAddresses are those of this host.

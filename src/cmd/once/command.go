@@ -11,9 +11,6 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-// errQuit ends a conversation.
-var errQuit = errors.New("quit")
-
 // command is what a line that begins with / asks for.
 type command struct {
 	usage string // the command's name and arguments

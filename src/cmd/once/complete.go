@@ -79,16 +79,3 @@ func openQuote(word string) string {
 	}
 	return word[1:]
 }
-
-// peerNames returns how the peers of a node can be named, sorted.
-func peerNames(node *once.Node) []string {
-	all := knownPeers(node.Peers())
-	names := make([]string, len(all))
-	for i, k := range all {
-		if names[i] = k.label(all); names[i] == k.shown() {
-			names[i] = k.name
-		}
-	}
-	slices.Sort(names)
-	return names
-}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sjohnr/at-once/bindings/go/once"
+)
+
+// A profile is an identity that the user has in the configuration directory. All commands
+// use the default one once it exists.
+const (
+	profileKind    = "identity"   // of directory, and where the default profile is
+	profiles       = "identities" // where the others are
+	defaultProfile = "default"
+	nobody         = "none" // stands for somebody new in place of a profile
 )
 
 // directory returns what the first of the names that is not empty means, or else where the
@@ -84,19 +92,14 @@ func fresh[T any](load, open func(string) (T, error)) func(string) (T, error) {
 	}
 }
 
-// readWord returns an argument, or standard input if it is -, without white space
-// around it.
-func readWord(ctx context.Context, arg, what string) (string, error) {
-	if arg == "-" && isTerminal(os.Stdin) {
-		advise("paste the %s, then press Enter and Ctrl-D", what)
-	}
-	text, err := read(ctx, []string{arg})
-	return strings.TrimSpace(string(text)), err
-}
-
 // advise tells a person at a terminal what to do next.
 func advise(format string, args ...any) {
 	if isTerminal(os.Stderr) {
 		fmt.Fprintf(os.Stderr, "once: "+format+"\n", args...)
 	}
+}
+
+// isProfile tells whether a name means a profile, and not a directory.
+func isProfile(name string) bool {
+	return !strings.ContainsAny(name, `/\`) && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "~")
 }

@@ -15,13 +15,6 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-// What the doctor finds of something.
-const (
-	fine = "ok"
-	warn = "warn"
-	fail = "fail"
-)
-
 // In how much time nodes are expected to meet: at least, and at most.
 const (
 	leastGreeting = time.Second
@@ -35,9 +28,6 @@ const (
 	reaching = 15 * time.Second
 	knocking = 15 * time.Second
 )
-
-// errUnwell is why the program fails if something is found to.
-var errUnwell = errors.New("something does not work: the lines that begin with fail say what to do")
 
 func doctorCommand(with *common) *cobra.Command {
 	var wait time.Duration
@@ -90,33 +80,6 @@ is not given.`,
 	cmd.Flags().StringArrayVar(&groups, "group", nil, "`GROUP` to join, whose members are connected with; may be repeated")
 	jsonFlag(cmd.Flags(), &asJSON)
 	return cmd
-}
-
-// finding is the answer to one question.
-type finding struct {
-	Status string `json:"status"`
-	Check  string `json:"check"`
-	Found  string `json:"found"`
-	Advice string `json:"advice,omitempty"`
-}
-
-func (f finding) print(w io.Writer, asJSON bool) (err error) {
-	if asJSON {
-		return writeJSON(w, f)
-	}
-	_, err = fmt.Fprintf(w, "%-4s  %-10s  %s\n", f.Status, f.Check, clean(f.Found))
-	if f.Advice != "" && err == nil {
-		_, err = fmt.Fprintf(w, "%18s%s\n", "", clean(f.Advice))
-	}
-	return err
-}
-
-// judge returns a finding: what is good if good is true, else status and advice.
-func judge(good bool, check, found, status, otherwise, advice string) finding {
-	if good {
-		return finding{fine, check, found, ""}
-	}
-	return finding{status, check, otherwise, advice}
 }
 
 // examine answers all questions. It fails only if it is interrupted, or was asked

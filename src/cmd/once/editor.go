@@ -21,17 +21,7 @@ const (
 	pasteOff      = "\x1b[?2004l"
 )
 
-const (
-	maxPasted = 1 << 20 // octets that are taken at once
-	maxWaits  = 1 << 12 // lines that wait to be obeyed
-)
-
-// typed is a line that somebody has entered. One that is said is text, whatever it begins
-// with.
-type typed struct {
-	text string
-	said bool
-}
+const maxPasted = 1 << 20 // octets that are taken at once
 
 // editor is the last row of a terminal, in which a line is typed, below what is written. The
 // row never wraps: of a line that is longer, it shows what is around the cursor. That and
@@ -320,3 +310,7 @@ func (e *editor) answer(p press) error {
 	e.line = edited{}
 	return e.note("%d lines are sent", len(said))
 }
+
+// offering completes what is before a cursor: it returns what that becomes, and what there
+// is to choose from.
+type offering func(before string) (replaced string, choice []string)

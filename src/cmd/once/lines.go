@@ -2,8 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
+
+// errQuit ends a conversation.
+var errQuit = errors.New("quit")
+
+// typed is a line that somebody has entered. One that is said is text, whatever it begins
+// with.
+type typed struct {
+	text string
+	said bool
+}
+
+// maxWaits is how many lines may wait to be obeyed.
+const maxWaits = 1 << 12
 
 // lineQueue has the lines that wait to be obeyed, at most maxWaits.
 type lineQueue struct {

@@ -15,9 +15,6 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once/server"
 )
 
-// renewal is what to do when a membership has expired.
-const renewal = "have who made the network renew it with once invite NAME --again: a node that meets others takes that by itself"
-
 func inviteCommand(with *common) *cobra.Command {
 	var dir string
 	var id uuid.UUID

@@ -170,3 +170,28 @@ func host(endpoint string) string {
 	}
 	return strings.TrimPrefix(keyless(endpoint), "tcp://")
 }
+
+// hostsOf returns what a person calls a server by, of its address.
+func hostsOf(address string) string {
+	hosts, _, _ := strings.Cut(strings.TrimPrefix(address, "once://"), "/")
+	return hosts
+}
+
+// keyless returns an endpoint without the public key that may follow it.
+func keyless(endpoint string) string {
+	address, _, _ := strings.Cut(endpoint, "|")
+	return address
+}
+
+// peerNames returns how the peers of a node can be named, sorted.
+func peerNames(node *once.Node) []string {
+	all := knownPeers(node.Peers())
+	names := make([]string, len(all))
+	for i, k := range all {
+		if names[i] = k.label(all); names[i] == k.shown() {
+			names[i] = k.name
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -204,9 +204,6 @@ func (r peerRecord) figures() []string {
 	return []string{r.trip(), strconv.FormatUint(r.Waiting, 10)}
 }
 
-// wideEnough is how many columns a terminal has that shows addresses too.
-const wideEnough = 60
-
 // peerTable returns a table of peers for a terminal of so many columns.
 func peerTable(records []peerRecord, columns int, verbose bool) table {
 	t := table{head: []string{"NAME", "ID", "ADDRESS", "PROTECTION", "WAY", "GROUPS"}}
@@ -276,14 +273,6 @@ func printInterfaces(w io.Writer, terminal, asJSON bool, interfaces []once.Inter
 	return printList(w, terminal, asJSON, "NAME\tADDRESS\tNETWORK\tBROADCAST", interfaceRecords(interfaces), func(r interfaceRecord) []string {
 		return []string{r.Name, r.Address, r.Network, r.Broadcast}
 	})
-}
-
-// joined returns cells, each in its shape, with tabs between them.
-func joined(cells []string, shape func(string) string) string {
-	for i, cell := range cells {
-		cells[i] = shape(cell)
-	}
-	return strings.Join(cells, "\t")
 }
 
 func versionCommand() *cobra.Command {

@@ -17,20 +17,6 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-// A profile is an identity that the user has in the configuration directory. All commands
-// use the default one once it exists.
-const (
-	profileKind    = "identity"   // of directory, and where the default profile is
-	profiles       = "identities" // where the others are
-	defaultProfile = "default"
-	nobody         = "none" // stands for somebody new in place of a profile
-)
-
-// isProfile tells whether a name means a profile, and not a directory.
-func isProfile(name string) bool {
-	return !strings.ContainsAny(name, `/\`) && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "~")
-}
-
 // identify settles who the node is: whom --identity names, else the default profile, if
 // there is one and it can be used. Nobody is made in silence.
 func (c *common) identify() (err error) {

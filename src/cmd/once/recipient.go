@@ -171,9 +171,3 @@ func refused(peer once.Peer, text string) string {
 	}
 	return fmt.Sprintf("%s at %s: %s", who, cut(keyless(peer.Endpoint()), cellWidth), clean(text))
 }
-
-// keyless returns an endpoint without the public key that may follow it.
-func keyless(endpoint string) string {
-	address, _, _ := strings.Cut(endpoint, "|")
-	return address
-}

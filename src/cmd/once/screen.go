@@ -34,10 +34,6 @@ type screen struct {
 	close    func() error      // leaves the terminal as it was
 }
 
-// offering completes what is before a cursor: it returns what that becomes, and what there
-// is to choose from.
-type offering func(before string) (replaced string, choice []string)
-
 // openScreen prompts and begins to read lines, until ctx ends. When the user ends the input at
 // a terminal, it calls end. The goroutine that reads may be stuck in a read that
 // nothing can interrupt; it ends with the process then.

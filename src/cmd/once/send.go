@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,10 +11,6 @@ import (
 
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
-
-// settle is how long it must be quiet after somebody was found. Those who are
-// there already greet a new node within moments of each other.
-const settle = 250 * time.Millisecond
 
 func shoutCommand(with *common) *cobra.Command {
 	var group string
@@ -153,29 +147,6 @@ func refusals(node *once.Node) map[uuid.UUID]string {
 	return told
 }
 
-// read returns the message that the arguments are, or ask to read.
-func read(ctx context.Context, args []string) ([]byte, error) {
-	if len(args) > 1 || args[0] != "-" {
-		return []byte(strings.Join(args, " ")), nil
-	}
-	var message []byte
-	var err error
-	done := make(chan struct{})
-	go func() { // nothing can interrupt a read that hangs: it ends with the process
-		defer close(done)
-		message, err = io.ReadAll(io.LimitReader(os.Stdin, maxMessage+1))
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if len(message) > maxMessage {
-		return nil, fmt.Errorf("standard input is longer than %d octets: send it in parts", maxMessage)
-	}
-	return message, err
-}
-
 // warnOf tells who refuses whom and who cannot be reached, and of no other event.
 func warnOf(event once.Event) error {
 	switch e := event.(type) {
@@ -185,12 +156,4 @@ func warnOf(event once.Event) error {
 		fmt.Fprintln(os.Stderr, "once:", refused(e.Peer, e.Text)+toldAgo(e))
 	}
 	return nil
-}
-
-func isContent(event once.Event) bool {
-	switch event.(type) {
-	case *once.Whisper, *once.Shout:
-		return true
-	}
-	return false
 }

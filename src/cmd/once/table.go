@@ -11,6 +11,9 @@ import (
 	"golang.org/x/term"
 )
 
+// wideEnough is how many columns a terminal has that shows addresses too.
+const wideEnough = 60
+
 const (
 	defaultColumns = 80 // of a terminal that does not tell
 	defaultRows    = 24
@@ -117,4 +120,12 @@ func shrink(widths []int, cells int) {
 		}
 		widths[widest]--
 	}
+}
+
+// joined returns cells, each in its shape, with tabs between them.
+func joined(cells []string, shape func(string) string) string {
+	for i, cell := range cells {
+		cells[i] = shape(cell)
+	}
+	return strings.Join(cells, "\t")
 }

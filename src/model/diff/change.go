@@ -14,3 +14,15 @@ type Change struct {
 	Text      string
 	Waiver    *Waiver // that counts, or has expired
 }
+
+// Waiver says in a model that a change of it may break something: the path of what changes, why,
+// and until when.
+type Waiver struct {
+	Change  string
+	Reason  string
+	Until   string
+	Expired bool
+	Used    bool
+	model.Pos
+	model string
+}

@@ -3,7 +3,6 @@ package diff
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -228,8 +227,6 @@ func changed(name, before, after string) string {
 	}
 	return fmt.Sprintf("%s is %s, and was %s", name, after, before)
 }
-
-var terminal = regexp.MustCompile(`(?:[A-Z]:)?[A-Z][-A-Z0-9]+`)
 
 // order compares the order of what both have, where that counts.
 func (c *comparer) order(old, now *Node, path string) {

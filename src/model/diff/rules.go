@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 )
@@ -127,3 +128,5 @@ func fewerWords(old, now string) bool {
 	words := terminal.FindAllString(now, -1)
 	return slices.ContainsFunc(terminal.FindAllString(old, -1), func(word string) bool { return !slices.Contains(words, word) })
 }
+
+var terminal = regexp.MustCompile(`(?:[A-Z]:)?[A-Z][-A-Z0-9]+`)

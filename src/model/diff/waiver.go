@@ -7,18 +7,6 @@ import (
 	"github.com/sjohnr/at-once/src/model"
 )
 
-// Waiver says in a model that a change of it may break something: the path of what changes, why,
-// and until when.
-type Waiver struct {
-	Change  string
-	Reason  string
-	Until   string
-	Expired bool
-	Used    bool
-	model.Pos
-	model string
-}
-
 // Waivers are those in the models of a project.
 func Waivers(p *model.Project, today time.Time) (all []*Waiver) {
 	for _, root := range p.Models() {
