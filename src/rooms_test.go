@@ -39,40 +39,27 @@ var backs = map[back]string{
 	{"receiver.go", "talk.go", "lane"}:              "a link has its place in a channel, and the channel its links",
 }
 
-// TestRoomsOfTheNode reads what the files of src/node use of each other.
+// TestRoomsOfTheNode reads what the files of src/node use of each other, and who sees the core.
 func TestRoomsOfTheNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it reads all that the node imports")
 	}
-	const dir = "node"
-	build.Default.CgoEnabled = false // there may be no compiler of C, and nothing here depends on one
-	files, set := parsed(t, dir)
-	uses := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: importer.ForCompiler(set, "source", nil)}
-	pkg, err := config.Check(dir, set, files, uses)
-	if err != nil {
-		t.Fatal(err)
-	}
 	left := map[back]bool{}
-	for name, what := range uses.Uses {
-		if what.Pkg() != pkg {
+	for _, u := range usesIn(t, "node", sources()) {
+		if u.is == "*github.com/sjohnr/at-once/src/zre.Core" && u.from != "turns.go" {
+			t.Errorf("%s uses the core, whose state only the loop reads, in its turns", u.from)
+		}
+		if !u.declared {
 			continue
 		}
-		if in := filepath.Base(set.Position(name.Pos()).Filename); what.Type().String() == "*github.com/sjohnr/at-once/src/zre.Core" && in != "turns.go" {
-			t.Errorf("%s uses the core, whose state only the loop reads, in its turns", in)
-		}
-		if !declared(what, pkg) {
-			continue
-		}
-		b := back{filepath.Base(set.Position(name.Pos()).Filename), filepath.Base(set.Position(what.Pos()).Filename), what.Name()}
-		from, to := slices.Index(rooms, b.from), slices.Index(rooms, b.to)
-		switch _, known := backs[b]; {
+		from, to := slices.Index(rooms, u.from), slices.Index(rooms, u.to)
+		switch _, known := backs[u.back]; {
 		case from < 0 || to < 0:
-			t.Fatalf("%s or %s has no place", b.from, b.to)
+			t.Fatalf("%s or %s has no place", u.from, u.to)
 		case from > to && !known:
-			t.Errorf("%s uses %s of %s, which is above it", b.from, b.name, b.to)
+			t.Errorf("%s uses %s of %s, which is above it", u.from, u.name, u.to)
 		case from > to:
-			left[b] = true
+			left[u.back] = true
 		}
 	}
 	for b := range backs {
@@ -80,6 +67,39 @@ func TestRoomsOfTheNode(t *testing.T) {
 			t.Errorf("%s does not use %s of %s any more", b.from, b.name, b.to)
 		}
 	}
+}
+
+// use is what one file of a package uses of another one, or of itself.
+type use struct {
+	back
+	is       string // its type
+	declared bool   // for the whole package
+}
+
+// sources is what imports packages from their sources, each once.
+func sources() types.Importer {
+	build.Default.CgoEnabled = false // there may be no compiler of C, and nothing here depends on one
+	build.Default.GOOS, build.Default.GOARCH = "linux", "amd64" // of all that there is for several systems
+	return importer.ForCompiler(token.NewFileSet(), "source", nil)
+}
+
+// usesIn returns what the files of a package that are built here use of the package.
+func usesIn(t *testing.T, dir string, from types.Importer) (uses []use) {
+	t.Helper()
+	files, set := parsed(t, dir)
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
+	config := types.Config{Importer: from}
+	pkg, err := config.Check(dir, set, files, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, what := range info.Uses {
+		if what.Pkg() == pkg {
+			b := back{filepath.Base(set.Position(name.Pos()).Filename), filepath.Base(set.Position(what.Pos()).Filename), what.Name()}
+			uses = append(uses, use{b, what.Type().String(), declared(what, pkg)})
+		}
+	}
+	return uses
 }
 
 // parsed returns the files of a package as they are built here.

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// maxMessage is how many octets of content are sent; with its header, less than nodes take.
+const maxMessage = defaultMaxMessage - 1<<10
+
 // maxBackup is the most octets that are read of a backup.
 const maxBackup = 16 << 20
 

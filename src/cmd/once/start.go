@@ -13,10 +13,7 @@ import (
 	"github.com/sjohnr/at-once/bindings/go/once"
 )
 
-const (
-	defaultWait = 5 * time.Second
-	maxMessage  = defaultMaxMessage - 1<<10 // octets of content; with its header, less than nodes take
-)
+const defaultWait = 5 * time.Second
 
 // begin takes what the user has given a command, on its line or in the environment.
 func (c *common) begin(cmd *cobra.Command) error {

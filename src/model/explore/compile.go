@@ -2,43 +2,12 @@ package explore
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sjohnr/at-once/src/model"
 )
-
-// Problem is what keeps a conversation from being explored, and where.
-type Problem struct {
-	model.Pos
-	Text string
-}
-
-func (p Problem) Error() string { return model.OneLine(p.Pos.String() + ": " + p.Text) }
-
-// Limits of a model. Numbers are cut, or joint states would be without end.
-const (
-	mostNumber = 15
-	mostHolds  = 12
-	mostSlots  = 3
-	mostTimes  = 8
-	mostStates = 4_000_000
-	mostOctets = 512     // of a joint state
-	mostMemory = 1 << 30 // octets of all joint states
-)
-
-// compiler makes a system of a conversation.
-type compiler struct {
-	*system
-	talk     *model.Talk
-	machines map[*side]*model.Machine
-	models   map[*side]*model.Element
-	opens    map[*link]*model.Element
-	problems []Problem
-}
 
 // compile returns a system, or what is wrong with the model.
 func compile(talk *model.Talk) (*system, []Problem) {
@@ -99,10 +68,6 @@ func compile(talk *model.Talk) (*system, []Problem) {
 	return c.system, nil
 }
 
-func (c *compiler) fault(at model.Pos, format string, args ...any) {
-	c.problems = append(c.problems, Problem{at, fmt.Sprintf(format, args...)})
-}
-
 // oneLine demands that what is printed in a line of a chart has no end of line. An expression may.
 func (c *compiler) oneLine(e *model.Element) {
 	for _, a := range e.Attrs {
@@ -113,67 +78,6 @@ func (c *compiler) oneLine(e *model.Element) {
 	for _, below := range e.Children {
 		c.oneLine(below)
 	}
-}
-
-// count reads an attribute that is a number from 0.
-func (c *compiler) count(e *model.Element, name string, otherwise, most int) int {
-	text, ok := e.Lookup(name)
-	if !ok {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > most {
-		c.fault(e.Pos, "%s is a number from 0 to %d, not %q", name, most, text)
-		return otherwise
-	}
-	return n
-}
-
-// budget settles how often something happens that an element has an attribute for. What goes
-// wrong is limited by how much goes wrong in all, if the model says that, and so need not be.
-func (c *compiler) budget(name string, e *model.Element, attr string, fault bool) *budget {
-	b := &budget{name: name, at: -1, fault: fault}
-	if fault {
-		b.whole = c.wrongs
-	}
-	if b.times = c.count(e, attr, 1, mostTimes); b.times == 0 {
-		return nil
-	}
-	if b.whole == nil || e.Has(attr) {
-		b.at = c.layout.place(1)
-	}
-	c.budgets = append(c.budgets, b)
-	return b
-}
-
-// list cuts an attribute at its commas.
-func list(text string) (items []string) {
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			items = append(items, item)
-		}
-	}
-	return items
-}
-
-// message returns the number of a message, which is new if e is given.
-func (c *compiler) message(name string, e *model.Element) int {
-	id := slices.Index(c.messages, name)
-	if id < 0 {
-		id = len(c.messages)
-		c.messages, c.arity = append(c.messages, name), append(c.arity, 0)
-	}
-	if e == nil {
-		return id
-	}
-	for i, n := range list(e.Attr("numbers")) {
-		c.arity[id] = i + 1
-		for len(c.numbers[n]) < id {
-			c.numbers[n] = append(c.numbers[n], -1)
-		}
-		c.numbers[n] = append(c.numbers[n], i)
-	}
-	return id
 }
 
 // side reads the machine of a side.

@@ -330,3 +330,17 @@ func ending(s *side) effect {
 		return o.alone()
 	}
 }
+
+// Fault is something that should not happen in a conversation, and the shortest way there.
+type Fault struct {
+	Kind string // in words
+	Text string // what is wrong
+	path []leg
+	end  joint
+}
+
+// leg is a move on a way, and where it led.
+type leg struct {
+	move move
+	out  *outcome
+}

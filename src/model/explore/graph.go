@@ -74,3 +74,17 @@ func (g *graph) last(members, part []int32) bool {
 	}
 	return true
 }
+
+// graph has the edges of all states, one state after the other.
+type graph struct {
+	first []int32
+	to    []int32
+}
+
+func (g *graph) of(state int) []int32 {
+	last := len(g.to)
+	if state+1 < len(g.first) {
+		last = int(g.first[state+1])
+	}
+	return g.to[g.first[state]:last]
+}

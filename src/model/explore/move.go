@@ -322,3 +322,15 @@ func (s *slot) cut(j joint, from, n int) bool {
 	q.add(j, lostNotice)
 	return true
 }
+
+// words is a queue's entry as people read it.
+func (s *system) words(entry []uint8) string {
+	switch id := entry[0]; id {
+	case linkedNotice, acceptedNotice:
+		return "link stands"
+	case lostNotice:
+		return "link is lost"
+	default:
+		return s.messages[id] + figures(entry[1:1+s.arity[id]])
+	}
+}

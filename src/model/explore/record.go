@@ -67,9 +67,6 @@ func (r *Record) on(goal expression, smooth bool) bool {
 	return true
 }
 
-// shown is the kind of what a search is to find, and is no fault.
-const shown = "shown"
-
 // Chart writes the way as a sequence chart.
 func (r *Record) Chart(w io.Writer) { draw(w, r.system, r.path, r.end) }
 

@@ -204,15 +204,3 @@ func (c chart) under(s *system, j joint) {
 		}
 	}
 }
-
-// words is a queue's entry as people read it.
-func (s *system) words(entry []uint8) string {
-	switch id := entry[0]; id {
-	case linkedNotice, acceptedNotice:
-		return "link stands"
-	case lostNotice:
-		return "link is lost"
-	default:
-		return s.messages[id] + figures(entry[1:1+s.arity[id]])
-	}
-}

@@ -8,48 +8,6 @@ import (
 	"github.com/sjohnr/at-once/src/model"
 )
 
-// linkOf returns the link that an element names, or the side's only one; nil for none.
-func (c *compiler) linkOf(s *side, e *model.Element) *link {
-	name := cmp.Or(e.Attr("link"), c.models[s].Attr("link"))
-	var found []*link
-	for _, l := range c.links {
-		if l.end(s) >= 0 && (name == "" || l.name == name) {
-			found = append(found, l)
-		}
-	}
-	if len(found) != 1 {
-		c.fault(e.Pos, "%s has %d links called %q: name one with link", s.name, len(found), name)
-		return nil
-	}
-	return found[0]
-}
-
-// expression compiles an attribute; nil if there is none.
-func (c *compiler) expression(s *side, e *model.Element, attr string) expression {
-	text, ok := e.Lookup(attr)
-	if !ok {
-		return nil
-	}
-	return c.parsed(s, e, text)
-}
-
-func (c *compiler) parsed(s *side, e *model.Element, text string) expression {
-	compiled, err := parse(text, names{c, s})
-	if err != nil {
-		c.fault(e.Pos, "%v", err)
-		return func(*scope) int { return 0 }
-	}
-	return compiled
-}
-
-func (c *compiler) promise(e *model.Element) promise {
-	p := promise{c.expression(nil, e, "that"), e.Doc()}
-	if p.holds == nil {
-		c.fault(e.Pos, "<%s> says with that what must hold", e.Tag)
-	}
-	return p
-}
-
 // behaviour reads what a side does: its rules, and the effects of its machine's actions.
 func (c *compiler) behaviour(s *side) {
 	m := c.models[s]

@@ -2,20 +2,6 @@ package explore
 
 import "fmt"
 
-// Fault is something that should not happen in a conversation, and the shortest way there.
-type Fault struct {
-	Kind string // in words
-	Text string // what is wrong
-	path []leg
-	end  joint
-}
-
-// leg is a move on a way, and where it led.
-type leg struct {
-	move move
-	out  *outcome
-}
-
 // search goes through all joint states, the nearest first.
 type search struct {
 	*system
@@ -34,20 +20,6 @@ type search struct {
 type origin struct {
 	state int32 // -1 for a start
 	step  uint32
-}
-
-// graph has the edges of all states, one state after the other.
-type graph struct {
-	first []int32
-	to    []int32
-}
-
-func (g *graph) of(state int) []int32 {
-	last := len(g.to)
-	if state+1 < len(g.first) {
-		last = int(g.first[state+1])
-	}
-	return g.to[g.first[state]:last]
 }
 
 // starts are the joint states that a conversation begins in.
@@ -245,3 +217,6 @@ func (s *search) trace(f *Fault, from origin) *Fault {
 	f.end = now.joint
 	return f
 }
+
+// shown is the kind of what a search is to find, and is no fault.
+const shown = "shown"

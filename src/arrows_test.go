@@ -1,0 +1,114 @@
+package src
+
+import (
+	"go/build"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrow is that a file of a package uses what is declared in another one.
+type arrow struct{ from, to string }
+
+// Why files use each other.
+const (
+	whole = "a whole has its parts, and a part knows whose it is"
+)
+
+// circles are the arrows without which those of each package run one way, with why they are. Those of
+// src/node are in rooms and backs.
+var circles = map[string]map[arrow]string{}
+
+// TestArrows looks whether what the files of a package use of each other runs one way, but for
+// circles.
+func TestArrows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads all packages")
+	}
+	from := sources()
+	err := filepath.WalkDir(".", func(dir string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !d.IsDir():
+			return err
+		case d.Name() == "interop" || d.Name() == "testdata":
+			return filepath.SkipDir // live oracles are modules of their own
+		}
+		if _, err := build.Default.ImportDir(dir, 0); err == nil && dir != "node" {
+			runsOneWay(t, dir, arrowsIn(usesIn(t, dir, from)))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// arrowsIn returns the files that each file uses.
+func arrowsIn(uses []use) map[string]map[string]bool {
+	arrows := map[string]map[string]bool{}
+	for _, u := range uses {
+		if u.declared && u.from != u.to {
+			if arrows[u.from] == nil {
+				arrows[u.from] = map[string]bool{}
+			}
+			arrows[u.from][u.to] = true
+		}
+	}
+	return arrows
+}
+
+// runsOneWay looks whether arrows run one way without the circles of a package, and not without one
+// of those less.
+func runsOneWay(t *testing.T, dir string, arrows map[string]map[string]bool) {
+	known := circles[filepath.ToSlash(dir)]
+	for a, why := range known {
+		if !arrows[a.from][a.to] || why == "" {
+			t.Errorf("%s: %s does not use %s any more, or it is not said why", dir, a.from, a.to)
+		}
+		delete(arrows[a.from], a.to)
+	}
+	if c := circleIn(arrows); c != nil {
+		t.Errorf("%s: in a circle, each uses the next: %s", dir, strings.Join(c, ", "))
+		return
+	}
+	for a := range known {
+		arrows[a.from][a.to] = true
+		if circleIn(arrows) == nil {
+			t.Errorf("%s: that %s uses %s makes no circle any more", dir, a.from, a.to)
+		}
+		delete(arrows[a.from], a.to)
+	}
+}
+
+// circleIn returns files of which each uses the next, and the last the first, nil if there are none.
+func circleIn(arrows map[string]map[string]bool) []string {
+	over := map[string]bool{}
+	var path []string
+	var follow func(file string) []string
+	follow = func(file string) []string {
+		if i := slices.Index(path, file); i >= 0 {
+			return path[i:]
+		}
+		if over[file] {
+			return nil
+		}
+		path = append(path, file)
+		for _, next := range slices.Sorted(maps.Keys(arrows[file])) {
+			if c := follow(next); c != nil {
+				return c
+			}
+		}
+		path = path[:len(path)-1]
+		over[file] = true
+		return nil
+	}
+	for _, file := range slices.Sorted(maps.Keys(arrows)) {
+		if c := follow(file); c != nil {
+			return c
+		}
+	}
+	return nil
+}
