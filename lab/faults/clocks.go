@@ -20,34 +20,20 @@ const wrong = time.Hour
 
 // clocks has two nodes meet by a server whose clocks are wrong, and talk: directly, which is on a
 // LAN for two of one host, and over a circuit. It has once doctor say that of each.
-func clocks(ctx context.Context, s setting, plan plan) (r row, err error) {
-	began := time.Now()
+func clocks(ctx context.Context, s setting, plan plan, r *row) error {
 	r.what = fmt.Sprintf("%v, clocks", s)
-	defer func() { r.took = time.Since(began) }()
 	for _, way := range []once.Way{once.WayLan, once.WayRelayed} {
-		if err := wrongClocks(ctx, s, way, &r); err != nil {
-			return r, fmt.Errorf("%v: %w", way, err)
+		if err := perform(ctx, s, r, func(p *play) error { return wrongClocks(p, way, r) }); err != nil {
+			return fmt.Errorf("%v: %w", way, err)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // wrongClocks has them talk on one kind of way.
-func wrongClocks(ctx context.Context, s setting, way once.Way, r *row) (err error) {
-	p := &play{setting: s}
-	p.ctx, p.cancel = context.WithCancel(ctx)
-	var h *host
-	defer func() {
-		err = errors.Join(err, p.end())
-		if h != nil {
-			h.end()
-		}
-		r.peak = max(r.peak, p.peaked)
-	}()
-	if p.dir, err = os.MkdirTemp("", "once-faults-*"); err != nil {
-		return err
-	}
-	if h, err = p.host(map[once.Way]string{once.WayLan: "no", once.WayRelayed: "yes"}[way]); err != nil {
+func wrongClocks(p *play, way once.Way, r *row) error {
+	h, err := p.host(map[once.Way]string{once.WayLan: "no", once.WayRelayed: "yes"}[way])
+	if err != nil {
 		return err
 	}
 	address := h.address
@@ -55,13 +41,9 @@ func wrongClocks(ctx context.Context, s setting, way once.Way, r *row) (err erro
 		address = h.bare()
 	}
 	for i, ahead := range []time.Duration{wrong, -wrong} {
-		one, err := startProcess(p.ctx, birth{
-			Nodes: s.nodes, Me: i, Life: 1, Security: s.mode, Dir: filepath.Join(p.dir, fmt.Sprint("identity ", i)), Servers: []string{address}, Ahead: ahead,
-		})
-		if err != nil {
+		if err := p.join(i, ahead, address); err != nil {
 			return err
 		}
-		p.processes = append(p.processes, one)
 	}
 	if err := p.present(); err != nil {
 		return err
@@ -78,7 +60,7 @@ func wrongClocks(ctx context.Context, s setting, way once.Way, r *row) (err erro
 		r.needs(off.Abs() < patience, "%s has a clock that is %v ahead", nameOf(i), one.Clock)
 		got := one.Peers[1-i].Way
 		r.needs(got == way.String(), "%s reaches the other on a way that is %s, not %v", nameOf(i), got, way)
-		if err := p.doctor(address, one.Clock, r); err != nil {
+		if err := doctor(p.ctx, address, one.Clock, r); err != nil {
 			return err
 		}
 	}
@@ -86,12 +68,12 @@ func wrongClocks(ctx context.Context, s setting, way once.Way, r *row) (err erro
 }
 
 // doctor asks once doctor what is wrong where a clock is.
-func (p *play) doctor(address string, ahead time.Duration, r *row) error {
+func doctor(ctx context.Context, address string, ahead time.Duration, r *row) error {
 	program, err := skewed("once")
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, program, "doctor", "--identity", "none", "--interface", "lo", "--port", "0", "--server", "-")
 	c.Stdin, c.Env = strings.NewReader(address), skewedBy(ahead)

@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,53 +15,33 @@ import (
 const crowded = 16
 
 // crowd has many start at the same moment, who have one server, and waits until all see all.
-func crowd(ctx context.Context, s setting, plan plan) (r row, err error) {
-	began := time.Now()
+func crowd(ctx context.Context, s setting, plan plan, r *row) error {
 	s.nodes, s.mode = crowded, once.SecuritySecure
 	r.what = fmt.Sprintf("%v, a crowd", s)
-	p := &play{setting: s, processes: make([]*process, crowded)}
-	p.ctx, p.cancel = context.WithCancel(ctx)
-	var h *host
-	defer func() {
-		if e := p.end(); err == nil {
-			err = e
+	return perform(ctx, s, r, func(p *play) error {
+		h, err := p.host("yes")
+		if err != nil {
+			return err
 		}
-		if h != nil {
-			h.end()
+		var work sync.WaitGroup
+		faults := make([]error, crowded)
+		for i := range crowded {
+			work.Go(func() { faults[i] = p.join(i, 0, h.address) })
 		}
-		r.peak, r.took = p.peaked, time.Since(began)
-	}()
-	if p.dir, err = os.MkdirTemp("", "once-faults-*"); err != nil {
-		return r, err
-	}
-	if h, err = p.host("yes"); err != nil {
-		return r, err
-	}
-	var work sync.WaitGroup
-	faults := make([]error, crowded)
-	for i := range crowded {
-		work.Go(func() {
-			p.processes[i], faults[i] = startProcess(p.ctx, birth{
-				Nodes: crowded, Me: i, Life: 1, Security: s.mode, Dir: filepath.Join(p.dir, fmt.Sprint("identity ", i)), Servers: []string{h.address},
-			})
-		})
-	}
-	work.Wait()
-	for _, fault := range faults {
-		if fault != nil {
-			return r, fault
+		work.Wait()
+		for _, fault := range faults {
+			if fault != nil {
+				return fault
+			}
 		}
-	}
-	begun := time.Now()
-	if err := p.present(); err != nil {
-		return r, err
-	}
-	p.tell("all see all %v after all have started", time.Since(begun).Round(time.Millisecond))
-	if err := p.say(100 * crowded); err != nil {
-		return r, err
-	}
-	if err := p.settle(); err != nil {
-		return r, err
-	}
-	return r, p.count(&r)
+		begun := time.Now()
+		if err := p.present(); err != nil {
+			return err
+		}
+		p.tell("all see all %v after all have started", time.Since(begun).Round(time.Millisecond))
+		if err := p.goOn(100 * crowded); err != nil {
+			return err
+		}
+		return p.count(r)
+	})
 }

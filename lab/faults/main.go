@@ -83,14 +83,14 @@ func (p plan) beyond(nodes int, mode once.Security, what string) bool {
 var parts = []struct {
 	what string
 	over bool // servers
-	try  func(context.Context, setting, plan) (row, error)
+	try  func(context.Context, setting, plan, *row) error
 }{{"resets", false, resets}, {"kills", false, kills}, {"servers", true, overServers}, {"clocks", true, clocks}, {"crowd", true, crowd}}
 
 // trial is a part in a setting, and what came of it.
 type trial struct {
 	setting
 	what  string
-	try   func(context.Context, setting, plan) (row, error)
+	try   func(context.Context, setting, plan, *row) error
 	row   row
 	ended bool
 }
@@ -135,8 +135,9 @@ func run(ctx context.Context, p plan, s setting, only, alone string) error {
 				if ctx.Err() != nil {
 					return
 				}
-				row, err := one.try(ctx, one.setting, p)
-				if t.add(one, row); err != nil {
+				var r row
+				err := one.try(ctx, one.setting, p, &r)
+				if t.add(one, r); err != nil {
 					cancel(fmt.Errorf("%v, %s: %w", one.setting, one.what, err))
 				}
 			}

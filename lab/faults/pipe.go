@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -177,6 +178,14 @@ func (p *pipe) end() {
 	defer p.mu.Unlock()
 	p.ended = true
 	p.change.Broadcast()
+}
+
+// String tells how far the pipe is.
+func (p *pipe) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Sprintf("connection of %d with %d: from %d: %d octets read, %d passed on, %d wait; held %v, ended %v", p.dialler, p.server, p.from,
+		p.parser.at, p.sent, len(p.b), p.held, p.ended || p.eof)
 }
 
 // waits tells whether content was read that was not passed on whole.

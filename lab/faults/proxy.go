@@ -100,6 +100,23 @@ func (p *proxy) live() []*conn {
 	return slices.Clone(p.conns)
 }
 
+// ready returns connections over which both sides have said something that is held, so many
+// if that many come to be.
+func (p *proxy) ready(wants int) (ready []*conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waitLocked(time.Second, func() bool {
+		ready = ready[:0]
+		for _, c := range p.conns {
+			if c.pipes[0].waits() && c.pipes[1].waits() {
+				ready = append(ready, c)
+			}
+		}
+		return len(ready) >= wants
+	})
+	return ready
+}
+
 // sum returns the toll of all.
 func (p *proxy) sum() (sum toll) {
 	p.mu.Lock()

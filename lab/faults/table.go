@@ -34,6 +34,20 @@ func (r *row) needs(is bool, format string, args ...any) {
 	}
 }
 
+// add adds what a node has heard of another.
+func (r *row) add(a acquaintance) {
+	r.messages += a.Taken
+	r.lost += a.Lost
+	r.doubled += a.Doubled
+	r.disorder += a.Disorder
+	r.wrong += a.Wrong
+}
+
+// whole notes if something was not heard as it was said.
+func (r *row) whole() {
+	r.needs(r.lost+r.doubled+r.disorder+r.wrong == 0, "messages were lost: %d, doubled: %d, out of order: %d, not as they were said: %d", r.lost, r.doubled, r.disorder, r.wrong)
+}
+
 // table is what came of all.
 type table struct {
 	began  time.Time

@@ -16,49 +16,49 @@ var (
 
 // printed demands of what is printed as it is written that it stays what it is: a name, a folder,
 // or text in a comment or between quotation marks.
-func (l *linter) printed() {
-	if !l.once() {
+func printed(r *report, p *model.Project) {
+	if !r.once {
 		return
 	}
-	if l.project.Whole {
+	if p.Whole {
 		for _, name := range []string{"module", "runtime", "binding", "engine"} {
-			l.written(l.project.Element, l.project.Attr("name"), name, goPath, "a path of letters, digits, hyphens and points, which leads to nothing above")
+			written(r, p.Element, p.Attr("name"), name, goPath, "a path of letters, digits, hyphens and points, which leads to nothing above")
 		}
-		l.markdown(l.project.Element, l.project.Attr("name"))
+		markdown(r, p.Element, p.Attr("name"))
 	}
-	for _, root := range l.project.Models() {
+	for _, root := range p.Models() {
 		if model.KindOf(root) == model.Talks { // package explore finds that there
 			continue
 		}
-		l.printedElement(root, root.Attr("name"), model.KindOf(root) == model.Classes)
+		printedElement(r, root, root.Attr("name"), model.KindOf(root) == model.Classes)
 	}
 }
 
-func (l *linter) printedElement(e *model.Element, path string, class bool) {
+func printedElement(r *report, e *model.Element, path string, class bool) {
 	for _, a := range e.Attrs {
 		if a.Name != "example" && strings.ContainsAny(a.Value, "\r\n") {
-			l.fault(e, path, "has an end of line in %s: write it in one", a.Name)
+			r.fault(e, path, "has an end of line in %s: write it in one", a.Name)
 		}
 	}
-	l.written(e, path, "go_package", goPackage, "a name of small letters, digits and _")
+	written(r, e, path, "go_package", goPackage, "a name of small letters, digits and _")
 	if class {
-		l.written(e, path, "engine", goWord, "a name in Go")
-		l.written(e, path, "go_type", goType, "a type of Go")
-		l.written(e, path, "package", goPath, "a folder")
+		written(r, e, path, "engine", goWord, "a name in Go")
+		written(r, e, path, "go_type", goType, "a type of Go")
+		written(r, e, path, "package", goPath, "a folder")
 		for _, text := range []string{e.Doc(), e.Attr("title")} {
-			l.text(e, path, text)
+			quotable(r, e, path, text)
 		}
 	}
-	l.markdown(e, path)
+	markdown(r, e, path)
 	for _, c := range e.Children {
-		l.printedElement(c, path+"."+c.Name(), class)
+		printedElement(r, c, path+"."+c.Name(), class)
 	}
 }
 
 // written demands that an attribute has a form, if it is there.
-func (l *linter) written(e *model.Element, path, name string, form *regexp.Regexp, what string) {
+func written(r *report, e *model.Element, path, name string, form *regexp.Regexp, what string) {
 	if value, ok := e.Lookup(name); ok && !form.MatchString(value) {
-		l.fault(e, path, "%s must be %s", name, what)
+		r.fault(e, path, "%s must be %s", name, what)
 	}
 }
 
@@ -69,27 +69,27 @@ var (
 
 // markdown demands that a sentence of a document stays one: it stands in a line or in a cell of a
 // table. What has a page or a part of a page to itself may have lists and tables.
-func (l *linter) markdown(e *model.Element, path string) {
+func markdown(r *report, e *model.Element, path string) {
 	lines, wrong := []string{e.Doc()}, begins
 	switch {
 	case e.Parent == nil, e.Tag == "section", e.Tag == "scene", e.Tag == "grammar":
 		lines, wrong = strings.Split(e.Text, "\n"), pageBegins
 	case strings.Contains(e.Doc(), "|"):
-		l.fault(e, path, "has |, which parts cells of a table in the documents: use other words")
+		r.fault(e, path, "has |, which parts cells of a table in the documents: use other words")
 	}
 	for _, line := range append(lines, e.Attr("title")) {
 		line = strings.TrimSpace(line)
 		if sign := wrong.FindString(line); sign != "" {
-			l.fault(e, path, "has a line that begins with '%s', which is no text in the documents: use other words", strings.TrimSpace(sign))
+			r.fault(e, path, "has a line that begins with '%s', which is no text in the documents: use other words", strings.TrimSpace(sign))
 		}
 		if strings.Contains(line, "<!--") {
-			l.fault(e, path, "has <!--, behind which the documents lose what follows: use other words")
+			r.fault(e, path, "has <!--, behind which the documents lose what follows: use other words")
 		}
 	}
 }
 
-// text demands that a sentence of a class ends no comment and no text of a language.
-func (l *linter) text(e *model.Element, path, text string) {
+// quotable demands that a sentence of a class ends no comment and no text of a language.
+func quotable(r *report, e *model.Element, path, text string) {
 	wrong := ""
 	switch {
 	case strings.Contains(text, "*/"):
@@ -101,5 +101,5 @@ func (l *linter) text(e *model.Element, path, text string) {
 	default:
 		return
 	}
-	l.fault(e, path, "has %s where that ends what it is printed into: use other words, or quote with '", wrong)
+	r.fault(e, path, "has %s where that ends what it is printed into: use other words, or quote with '", wrong)
 }
