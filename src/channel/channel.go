@@ -107,7 +107,7 @@ func (c *Channel) End() { c.Relink(nil) }
 // Age replaces the sealed session if it is old.
 func (c *Channel) Age(g *guard.Guard, now time.Time) error {
 	if p := c.Path(); p != nil {
-		return p.age(g, c.badge(), now)
+		return p.sealing.age(g, c.badge(), now)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (c *Channel) Age(g *guard.Guard, now time.Time) error {
 // It is the loop's.
 func (c *Channel) Left(group string) {
 	if p := c.Path(); p != nil {
-		p.unhand(group)
+		p.sealing.unhand(group)
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
-// each hands the messages of a path that lasts which the peer has not acknowledged to a
+// each hands the messages of a stream that lasts which the peer has not acknowledged to a
 // function, one after the other: the position of each, its frames and its octets as they
 // are on the wire. The frames are the outbox's. All are handed on, or a run of the first.
-func (p *Path) each(all bool, do func(at uint64, frames [][]byte, octets int)) {
-	p.Unacknowledged(func(at uint64, b []byte) bool {
+func (s *stream) each(all bool, do func(at uint64, frames [][]byte, octets int)) {
+	s.Unacknowledged(func(at uint64, b []byte) bool {
 		var parser zmtp.Parser
 		var found zmtp.Messages
 		parser.MaxMessage, parser.MaxFrames = len(b), len(b)
@@ -28,33 +28,21 @@ func (p *Path) each(all bool, do func(at uint64, frames [][]byte, octets int)) {
 	})
 }
 
-// Rest returns how much content the peer has not acknowledged, in a path that lasts.
-func (p *Path) Rest() (what Amount) {
-	p.each(true, func(at uint64, frames [][]byte, octets int) {
-		if p.contentLocked(at, frames) {
+// Rest returns how much content the peer has not acknowledged, in a stream that lasts.
+func (s *stream) Rest() (what Amount) {
+	s.each(true, func(at uint64, frames [][]byte, octets int) {
+		if s.contentLocked(at, frames) {
 			what.add(octets)
 		}
 	})
 	return what
 }
 
-// Lacks returns how much the peer has not confirmed of what was said by then. It is the loop's.
-func (p *Path) Lacks(said Amount) Amount {
-	if !p.lasts {
-		return said.Minus(p.confirmed)
-	}
-	later := p.Said().Minus(said)
-	if rest := p.Rest(); rest.Messages > later.Messages {
-		return rest.Minus(later)
-	}
-	return Amount{}
-}
-
 // contentLocked tells whether a message at a position is content.
-func (p *Path) contentLocked(at uint64, frames [][]byte) bool {
+func (s *stream) contentLocked(at uint64, frames [][]byte) bool {
 	switch id, _ := zremsg.Peek(frames[0]); id {
 	case zremsg.IDWhisper, zremsg.IDShout, zremsg.IDExchange:
-		_, aside := slices.BinarySearch(p.asides, at)
+		_, aside := slices.BinarySearch(s.asides, at)
 		return !aside
 	}
 	return false
@@ -62,10 +50,10 @@ func (p *Path) contentLocked(at uint64, frames [][]byte) bool {
 
 // asideLocked notes that a message which ends at a position, and has so many octets, is between the two
 // nodes.
-func (p *Path) asideLocked(end uint64, octets int) {
-	if p.lasts {
-		known := p.KnownLocked()
-		old, _ := slices.BinarySearch(p.asides, known)
-		p.asides = append(slices.Delete(p.asides, 0, old), end-uint64(octets))
+func (s *stream) asideLocked(end uint64, octets int) {
+	if s.lasts {
+		known := s.KnownLocked()
+		old, _ := slices.BinarySearch(s.asides, known)
+		s.asides = append(slices.Delete(s.asides, 0, old), end-uint64(octets))
 	}
 }

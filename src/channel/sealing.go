@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
@@ -10,25 +12,40 @@ import (
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/seal"
-	"github.com/sjohnr/at-once/src/zmtp"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
+// sealing is the sending end of the sealed sessions on a stream.
+type sealing struct {
+	stream  *stream
+	shown   atomic.Pointer[identity.Card] // ours that the peer knows
+	fresh   atomic.Pointer[zre.Badge]     // that the session was opened for; nil if another is due
+	session *seal.Sender                  // guarded as stream.sequence is
+	kept    kept                          // guarded so too
+
+	mu     sync.Mutex // guards what follows; while it is held, nothing waits
+	badge  *zre.Badge // that the latest session was opened for
+	opened time.Time
+	handed map[string]handed // the keys of groups that the peer has
+
+	lacks *keyless // that the session could not be opened of late; nil if it was
+
+	given atomic.Uint64 // how many keys of groups were; it grows before the next is in the outbox
+}
+
 // ready makes sure that there is a session to seal with for who has shown a badge.
-func (p *Path) ready(g *guard.Guard, badge *zre.Badge) error {
-	s := &p.sealing
+func (s *sealing) ready(g *guard.Guard, badge *zre.Badge) error {
 	if s.fresh.Load() == badge {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p.openLocked(g, badge)
+	return s.openLocked(g, badge)
 }
 
 // openLocked opens a session if one is due: there is none, the peer has shown another
 // card, or the session is old. The caller holds the lock of the sealing.
-func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
-	s := &p.sealing
+func (s *sealing) openLocked(g *guard.Guard, badge *zre.Badge) error {
 	if s.fresh.Load() == badge {
 		return nil
 	}
@@ -38,15 +55,15 @@ func (p *Path) openLocked(g *guard.Guard, badge *zre.Badge) error {
 			return link.ErrClosed
 		}
 		if badge.Card.Sealing.Key() == nil {
-			return p.askLocked(badge.Card.Sealing)
+			return s.askLocked(badge.Card.Sealing)
 		}
 		session, open, err := seal.Open(g.Identity, card, badge.Card, badge.Challenge, g.Serial())
 		if err != nil {
 			return err
 		}
-		err = p.aside(len(open), func(b []byte) bool {
+		err = s.stream.aside(len(open), func(b []byte) bool {
 			if stale = s.shown.Load() != card; !stale { // else it opens nothing
-				p.succeedLocked(session)
+				s.succeedLocked(session)
 				copy(b, open)
 			}
 			return !stale
@@ -78,18 +95,19 @@ func (*keyless) Unwrap() error { return api.ErrNoKey }
 // says how long to wait for it. The time for that counts from the first one that lacks, so
 // that a peer which shows one card after another is not waited for any longer. The caller
 // holds the lock of the sealing.
-func (p *Path) askLocked(key *identity.Sealing) error {
+func (s *sealing) askLocked(key *identity.Sealing) error {
 	const wait = zremsg.MaxSealingWait * time.Second
 	now := time.Now()
-	if p.sealing.lacks == nil {
-		p.sealing.lacks = &keyless{until: now.Add(wait)}
+	if s.lacks == nil {
+		s.lacks = &keyless{until: now.Add(wait)}
 	}
-	lacks := p.sealing.lacks
+	lacks := s.lacks
 	if lacks.key != key || now.Sub(lacks.asked) >= wait {
 		digest := key.Digest()
-		if _, err := p.Control(&zremsg.AskSealing{Digest: digest[:]}, nil, nil, false); err != nil {
-			return p.unheard(err)
+		if _, err := s.stream.control(&zremsg.AskSealing{Digest: digest[:]}, nil); err != nil {
+			return s.stream.unheard(err)
 		}
+		s.stream.Commit()
 		lacks.key, lacks.asked = key, now
 	}
 	missing := *lacks
@@ -111,15 +129,14 @@ func (h handed) opens(key *onceseal.Key) bool {
 // hand gives the peer the key of a group, unless it has it, and returns how many were given
 // by then. As long as that is so it opens what the key is for: of each group the peer keeps
 // the latest keys only.
-func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) (given uint64, err error) {
-	s := &p.sealing
+func (s *sealing) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) (given uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := p.openLocked(g, badge); err != nil || s.handed[key.Group].opens(key) {
+	if err := s.openLocked(g, badge); err != nil || s.handed[key.Group].opens(key) {
 		return s.given.Load(), err
 	}
 	given = s.given.Add(1)
-	err = p.aside(seal.SizeKey(key), func(b []byte) bool { s.session.AppendKey(b[:0], key); return true })
+	err = s.stream.aside(seal.SizeKey(key), func(b []byte) bool { s.session.AppendKey(b[:0], key); return true })
 	if err == nil {
 		s.handed[key.Group] = handed{true, key.Key, key.Number}
 	}
@@ -127,29 +144,22 @@ func (p *Path) hand(g *guard.Guard, badge *zre.Badge, key *onceseal.Key) (given 
 }
 
 // unhand forgets that the peer has the key of a group, which it has left.
-func (p *Path) unhand(group string) {
-	p.sealing.mu.Lock()
-	defer p.sealing.mu.Unlock()
-	delete(p.sealing.handed, group)
+func (s *sealing) unhand(group string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.handed, group)
 }
 
-// Handed returns of how many groups the peer has the keys.
-func (p *Path) Handed() int {
-	p.sealing.mu.Lock()
-	defer p.sealing.mu.Unlock()
-	return len(p.sealing.handed)
-}
-
-// Session runs use with the session that seals what is said, which is nil before the first
-// is opened, while nobody else uses it.
-func (p *Path) Session(use func(*seal.Sender)) {
-	p.Locked(func() { use(p.sealing.session) })
+// keys returns of how many groups the peer has the keys.
+func (s *sealing) keys() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.handed)
 }
 
 // age replaces a session that is old. It does not wait for the next message: the key
 // opens what was said, and both ends hold it until there is another.
-func (p *Path) age(g *guard.Guard, badge *zre.Badge, now time.Time) error {
-	s := &p.sealing
+func (s *sealing) age(g *guard.Guard, badge *zre.Badge, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The wall clock, which the second takes, goes on while the machine sleeps, but may be set back.
@@ -158,50 +168,44 @@ func (p *Path) age(g *guard.Guard, badge *zre.Badge, now time.Time) error {
 		return nil
 	}
 	s.fresh.Store(nil)
-	return p.openLocked(g, badge)
-}
-
-// aside queues a whisper of one frame of so many octets, which put fills in, unless it finds
-// that it is in vain. It never waits.
-func (p *Path) aside(octets int, put func([]byte) bool) error {
-	var message zremsg.Whisper
-	b, err := p.ReserveControl(zmtp.FrameSize(message.Size()) + zmtp.FrameSize(octets))
-	if err != nil {
-		return p.unheard(err)
-	}
-	if !put(b[len(b)-octets:]) {
-		p.Cancel(b)
-		return nil
-	}
-	p.asideLocked(p.EndLocked(), len(b))
-	p.count++
-	p.sequence++
-	message.Sequence = p.sequence
-	head, err := message.AppendTo(zmtp.AppendHeader(b[:0], message.Size(), true))
-	zmtp.AppendHeader(head, octets, false)
-	p.Commit()
-	return err
+	return s.openLocked(g, badge)
 }
 
 // sealIntoLocked appends content to b, sealed, as what the application says or as a message of
 // once_ask. The caller holds the outbox.
-func (p *Path) sealIntoLocked(b []byte, content [][]byte, exchange bool) {
+func (s *sealing) sealIntoLocked(b []byte, content [][]byte, exchange bool) {
 	if exchange {
-		p.sealing.session.AppendExchange(b, content)
+		s.session.AppendExchange(b, content)
 	} else {
-		p.sealing.session.Append(b, content)
+		s.session.Append(b, content)
 	}
-	p.spendLocked()
+	s.spendLocked()
 }
 
 // proveLocked fills b with the proof of a shout. The caller holds the outbox.
-func (p *Path) proveLocked(b, digest []byte) {
-	p.sealing.session.AppendProof(b[:0], digest)
-	p.spendLocked()
+func (s *sealing) proveLocked(b, digest []byte) {
+	s.session.AppendProof(b[:0], digest)
+	s.spendLocked()
 }
 
-func (p *Path) spendLocked() {
-	if p.sealing.session.Spent() {
-		p.sealing.fresh.Store(nil)
+func (s *sealing) spendLocked() {
+	if s.session.Spent() {
+		s.fresh.Store(nil)
+	}
+}
+
+// succeedLocked has another session seal from now on. The caller holds the outbox.
+func (s *sealing) succeedLocked(session *seal.Sender) {
+	if s.stream.lasts && s.session != nil {
+		s.kept.succeed(s.session, s.stream.contentEnd, s.stream.KnownLocked())
+	}
+	s.session = session
+}
+
+// keepLocked keeps what opens a shout again that begins at a position, if it may come back. The
+// caller holds the outbox.
+func (s *sealing) keepLocked(at uint64, key *seal.Key) {
+	if s.stream.lasts {
+		s.kept.keep(at, key)
 	}
 }

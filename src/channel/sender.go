@@ -67,7 +67,7 @@ func (s *Sender) say(ctx context.Context, to *Channel, content [][]byte, exchang
 			return api.ErrNoQuestions
 		}
 		if sealed {
-			return p.ready(s.guard, to.badge())
+			return p.sealing.ready(s.guard, to.badge())
 		}
 		return nil
 	})
@@ -84,7 +84,7 @@ func (s *Sender) say(ctx context.Context, to *Channel, content [][]byte, exchang
 		head, err = message.AppendTo(head)
 	}
 	if sealed {
-		p.sealIntoLocked(zmtp.AppendHeader(head, seal.Size(content), false), content, exchange)
+		p.sealing.sealIntoLocked(zmtp.AppendHeader(head, seal.Size(content), false), content, exchange)
 	} else {
 		AppendContent(head, content)
 	}

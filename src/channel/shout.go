@@ -219,10 +219,10 @@ func (m *shout) last(e *encoded, g *guard.Guard, c *Channel) bool {
 	}
 }
 
-// hand gives a receiver the key that it needs, if any; see [Path.hand].
+// hand gives a receiver the key that it needs, if any; see [sealing.hand].
 func (m *shout) hand(e *encoded, g *guard.Guard, c *Channel, p *Path) (given uint64, err error) {
 	if e == &m.sealed {
-		return p.hand(g, c.badge(), &m.key)
+		return p.sealing.hand(g, c.badge(), &m.key)
 	}
 	return 0, nil
 }
@@ -257,8 +257,8 @@ func (m *shout) put(e *encoded, p *Path, b []byte) {
 	copy(b, e.octets)
 	binary.BigEndian.PutUint16(b[e.at:], p.sequence)
 	if e == &m.sealed {
-		p.proveLocked(b[len(b)-seal.SizeProof:], m.digest[:])
-		p.keepLocked(p.EndLocked()-uint64(len(b)), &m.again)
+		p.sealing.proveLocked(b[len(b)-seal.SizeProof:], m.digest[:])
+		p.sealing.keepLocked(p.EndLocked()-uint64(len(b)), &m.again)
 	}
 	p.Commit()
 }

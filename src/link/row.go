@@ -28,8 +28,13 @@ const rowBuffer = oncelink.MaxBeyondEdge
 // held returns how many octets there are.
 func (r *row) held() int { return int(r.end - r.low) }
 
-// known returns up to where all is acknowledged.
-func (r *row) known() uint64 { return max(r.low, min(r.acked, r.end)) }
+// KnownLocked returns the position before which all is acknowledged, to who has reserved
+// room.
+func (r *row) KnownLocked() uint64 { return max(r.low, min(r.acked, r.end)) }
+
+// EndLocked returns the position behind what the last Reserve returned. It is called before
+// the Commit.
+func (r *row) EndLocked() uint64 { return r.end }
 
 // behind returns how many of them are to be written.
 func (r *row) behind() int { return int(r.end - r.next) }
@@ -84,6 +89,19 @@ func (r *row) grow(n int) {
 func (r *row) count(octets int) {
 	r.has += octets
 	r.sum.take(octets, r.doubt)
+}
+
+// doubts notes whether it is in doubt that the far side is there.
+func (r *row) doubts(doubt bool) {
+	switch {
+	case doubt == r.doubt:
+		return
+	case doubt:
+		r.sum.doubt(r.has)
+	default:
+		r.sum.doubt(-r.has)
+	}
+	r.doubt = doubt
 }
 
 // begin returns what is to be written next, as far as one buffer has it, and that.

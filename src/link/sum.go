@@ -15,13 +15,13 @@ import (
 // Messages of ReserveControl count, and go beyond all this.
 type Sum struct {
 	most, share int64
-	used        atomic.Int64           // octets of the buffers of all
-	doubted     atomic.Int64           // of those in doubt
-	alone       atomic.Pointer[Outbox] // which has let in a message that there was no room for
-	waits       atomic.Bool            // there are some in waiting
+	used        atomic.Int64         // octets of the buffers of all
+	doubted     atomic.Int64         // of those in doubt
+	alone       atomic.Pointer[line] // of the outbox that has let in a message that there was no room for
+	waits       atomic.Bool          // there are some in waiting
 
 	mu      sync.Mutex
-	waiting []*Outbox // who may have room once some is given back
+	waiting []*line // of those who may have room once some is given back
 }
 
 // NewSum returns a sum of so many octets, of which outboxes in doubt may have a share.
@@ -34,23 +34,24 @@ func (s *Sum) Used() int { return int(s.used.Load()) }
 func (s *Sum) Strained() bool { return s.doubted.Load() > s.share }
 
 // fits tells whether an outbox that holds so many octets may take a buffer. An empty one for
-// which there is no room has the place of the one that needs none, if that is free.
-func (s *Sum) fits(o *Outbox, held, buffer int) bool {
+// which there is no room has the place of the one that needs none, if that is free. An outbox is
+// known by the line of its senders.
+func (s *Sum) fits(l *line, held, buffer int) bool {
 	if s == nil || buffer == 0 || int64(held+buffer) <= s.most-s.used.Load() || held == 0 && buffer <= smallBuffer {
 		return true
 	}
-	return held == 0 && s.alone.CompareAndSwap(nil, o)
+	return held == 0 && s.alone.CompareAndSwap(nil, l)
 }
 
 // expects has an outbox be told once when room is given back.
-func (s *Sum) expects(o *Outbox) {
+func (s *Sum) expects(l *line) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.Contains(s.waiting, o) {
-		s.waiting = append(s.waiting, o)
+	if !slices.Contains(s.waiting, l) {
+		s.waiting = append(s.waiting, l)
 	}
 	s.waits.Store(true)
 }
@@ -76,8 +77,8 @@ func (s *Sum) doubt(octets int) {
 }
 
 // leave notes that an outbox is empty.
-func (s *Sum) leave(o *Outbox) {
-	if s != nil && s.alone.Load() == o {
+func (s *Sum) leave(l *line) {
+	if s != nil && s.alone.Load() == l {
 		s.alone.Store(nil)
 		s.wake()
 	}
@@ -90,8 +91,8 @@ func (s *Sum) wake() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, o := range s.waiting {
-		o.look()
+	for _, l := range s.waiting {
+		l.look()
 	}
 	clear(s.waiting)
 	s.waiting = s.waiting[:0]

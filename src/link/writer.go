@@ -175,7 +175,7 @@ func (w *writer) adopt(o *Outbox) {
 // leave has the link go on without an outbox, if it has o.
 func (w *writer) leave(o *Outbox) {
 	if w.attached.Load() == o {
-		w.attached.Store(&Outbox{err: ErrClosed, broken: ErrClosed})
+		w.attached.Store(&Outbox{room: room{err: ErrClosed}, broken: ErrClosed})
 	}
 }
 
@@ -341,7 +341,8 @@ func (w *writer) write() {
 	}
 	w.writing = false
 	o.rest()
-	o.wake()
+	o.senders.look()
+	o.news.tell()
 	o.mu.Unlock()
 }
 
@@ -426,16 +427,15 @@ func (w *writer) progress(j *job, left int) {
 }
 
 // settle waits until all is written that was committed for this link.
-func (w *writer) settle(ctx context.Context) error {
+func (w *writer) settle(ctx context.Context) (err error) {
 	o := w.lock()
-	for w.writing {
-		if err := o.news(ctx); err != nil {
-			return err
-		}
+	for err == nil && w.writing {
+		err = o.news.wait(ctx, &o.mu)
+		o.mu.Unlock()
 		o = w.lock()
 	}
 	defer o.mu.Unlock()
-	return w.dead
+	return cmp.Or(err, w.dead)
 }
 
 // taken is [Outbox.Taken] for the link.

@@ -10,7 +10,7 @@ import (
 func TestKept(t *testing.T) {
 	var k kept
 	for at := range uint64(1000) {
-		k.keys = append(k.keys, keptKey{10 * at, seal.Key{byte(at), 1}})
+		k.keep(10*at, &seal.Key{byte(at), 1})
 		if at%7 == 6 {
 			k.drop(10*at - 25)
 		}
