@@ -82,6 +82,7 @@ func (c *confirmation) answer(n int) {
 func (c *confirmation) Took(count uint64) {
 	c.of.Locked(func() {
 		if count >= c.of.latest && count <= c.of.count {
+			c.asks.Add(-int64(len(c.asked)))
 			c.confirmed, c.answers, c.asked = c.of.said, c.answers+len(c.asked), nil
 		}
 	})
@@ -114,6 +115,7 @@ func (c *confirmation) forget() Amount {
 	for _, q := range c.asked {
 		close(q.Over)
 	}
+	c.asks.Add(-int64(len(c.asked)))
 	c.confirmed, c.asked, c.answers = said, nil, 0
 	return what
 }

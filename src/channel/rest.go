@@ -47,13 +47,3 @@ func (s *stream) contentLocked(at uint64, frames [][]byte) bool {
 	}
 	return false
 }
-
-// asideLocked notes that a message which ends at a position, and has so many octets, is between the two
-// nodes.
-func (s *stream) asideLocked(end uint64, octets int) {
-	if s.lasts {
-		known := s.KnownLocked()
-		old, _ := slices.BinarySearch(s.asides, known)
-		s.asides = append(slices.Delete(s.asides, 0, old), end-uint64(octets))
-	}
-}

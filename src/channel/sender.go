@@ -119,3 +119,21 @@ func (s *Sender) tooLarge(octets int, content [][]byte) error {
 	return fmt.Errorf("%w; it has %d octets in %d frames, and %d octets in %d frames are the most",
 		api.ErrTooLarge, octets, len(content), s.maxMessage, zremsg.MaxWhisperContent)
 }
+
+// Groups returns to how many groups the node seals what it shouts.
+func (s *Sender) Groups() int {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	return len(s.groups.named)
+}
+
+// Forget forgets those of groups that have no members any more.
+func (s *Sender) Forget(names ...string) {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	for _, name := range names {
+		if len(s.members(name)) == 0 {
+			delete(s.groups.named, name)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package link
 
 import (
-	"errors"
 	"time"
 )
 
@@ -11,9 +10,6 @@ const (
 	briskGap   = time.Millisecond
 	briskReads = 8
 )
-
-// errNothing says that there is nothing to be read.
-var errNothing = errors.New("link: nothing to be read")
 
 // idle does as serve, and then calls ended, in goroutines of its own: one waits for something to
 // read and does no more than that, so that its stack is as small as stacks are at first, and one
@@ -52,14 +48,4 @@ func (i *reader) awake(deliver func(*Batch) error) (err error) {
 		err = i.cycle(deliver)
 	}
 	return err
-}
-
-// rests tells whether who reads is not to wait for more: nothing is there of a message, and what
-// came of late had not come soon.
-func (i *reader) rests() bool {
-	if i.brisk++; i.lull > briskGap {
-		i.brisk = 0
-	}
-	i.lull = 0
-	return i.idles && i.brisk < briskReads && i.in == nil && !i.finishing.Load()
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,11 +60,11 @@ func tryWrite(fd uintptr, b []byte) (n int, err error) {
 	}
 }
 
-// pause waits for some ten microseconds, with a thread but no processor: timers of Go take
+// pause waits for some microseconds, with a thread but no processor: timers of Go take
 // a millisecond. If there is one processor only, who would be waited for has no other.
-func pause() {
+func pause(gap time.Duration) {
 	if runtime.GOMAXPROCS(0) > 1 {
-		timeout := unix.NsecToTimeval(burstGap.Nanoseconds())
+		timeout := unix.NsecToTimeval(gap.Nanoseconds())
 		_, _ = unix.Select(0, nil, nil, nil, &timeout) // it matters little how it ends
 	}
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
+// errNothing says that there is nothing to be read.
+var errNothing = errors.New("link: nothing to be read")
+
 // Sizes of the buffers that reads begin with. Reads that fill their buffer make
 // the next one larger, up to busyBuffer or several messages of the present size;
 // reads that leave most of it empty make it smaller again.
@@ -294,4 +297,14 @@ func (i *reader) hand(deliver func(*Batch) error) error {
 		i.parser.Move(nil, nil)
 	}
 	return deliver(batch)
+}
+
+// rests tells whether who reads is not to wait for more: nothing is there of a message, and what
+// came of late had not come soon.
+func (i *reader) rests() bool {
+	if i.brisk++; i.lull > briskGap {
+		i.brisk = 0
+	}
+	i.lull = 0
+	return i.idles && i.brisk < briskReads && i.in == nil && !i.finishing.Load()
 }

@@ -359,7 +359,7 @@ func (w *writer) gathered(o *Outbox) *Outbox {
 	runtime.Gosched()
 	if o = w.lock(); o.end > end && little() && w.raw != nil && pausing.CompareAndSwap(false, true) {
 		o.mu.Unlock()
-		pause()
+		pause(burstGap)
 		pausing.Store(false)
 		o = w.lock()
 	}
