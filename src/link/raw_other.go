@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 )
 
 // rawConn returns nil: here, reading waits with a buffer in hand, and all writing
@@ -15,4 +16,4 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func readable(uintptr) bool                 { return true }
 func tryRead(uintptr, []byte) (int, error)  { return 0, errors.ErrUnsupported }
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
-func pause()                                {}
+func pause(time.Duration)                   {}
