@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
@@ -205,54 +206,64 @@ func (d directory) keepServers(list []string) error {
 	return d.write(fileServers, 0o600, []byte(next.text()))
 }
 
-// servers returns the addresses that the identity has: in memory those that no directory keeps.
-func (i *Identity) servers() (addresses, error) {
-	i.mu.Lock()
-	own := i.list
-	i.mu.Unlock()
+// servers are where somebody's node is found, as its membership has brought it. All methods may
+// be called from any goroutine.
+type servers struct {
+	of     *membership
+	errand []string // former addresses by which it finds those to whom it brings a roll
+
+	mu   sync.Mutex
+	list *addresses // if no directory keeps them; nil for none
+}
+
+// all returns the addresses that there are: in memory those that no directory keeps.
+func (s *servers) all() (addresses, error) {
+	s.mu.Lock()
+	own := s.list
+	s.mu.Unlock()
 	if own != nil {
 		return *own, nil
 	}
-	return i.dir.servers()
+	return s.of.dir.servers()
 }
 
 // Servers returns the addresses of the rendezvous servers that the identity's membership has
 // brought.
-func (i *Identity) Servers() ([]string, error) {
-	a, err := i.servers()
+func (s *servers) Servers() ([]string, error) {
+	a, err := s.all()
 	return a.now, err
 }
 
 // Meets returns the addresses by which the identity's node is found, and finds others: of a
 // courier the former ones, too, so that it finds those who know no other.
-func (i *Identity) Meets() ([]string, error) {
-	a, err := i.servers()
-	return slices.Concat(a.now, i.errand), err
+func (s *servers) Meets() ([]string, error) {
+	a, err := s.all()
+	return slices.Concat(a.now, s.errand), err
 }
 
 // FormerServers returns those that they have replaced, which have another SECRET.
-func (i *Identity) FormerServers() ([]string, error) {
-	a, err := i.servers()
+func (s *servers) FormerServers() ([]string, error) {
+	a, err := s.all()
 	return a.former, err
 }
 
 // Listed returns the addresses that the identity's roll vouches for, if it has them. Else it
 // tells whether the identity lacks them: they are for it, and it was not invited since.
-func (i *Identity) Listed() (list []string, lacks bool, err error) {
-	token, roll := i.Membership()
+func (s *servers) Listed() (list []string, lacks bool, err error) {
+	token, roll := s.of.Membership()
 	if roll == nil || len(roll.Vouched) == 0 {
 		return nil, false, nil
 	}
-	if list, err = i.Servers(); err == nil && bytes.Equal(vouched(list), roll.Vouched) {
+	if list, err = s.Servers(); err == nil && bytes.Equal(vouched(list), roll.Vouched) {
 		return list, false, nil
 	}
-	return nil, token.Is(roll.Tokens[i.id]), err
+	return nil, token.Is(roll.Tokens[s.of.member]), err
 }
 
 // TakeServers keeps addresses that the identity's roll vouches for. Errors are ErrForged and
 // ErrMalformed, or say that they cannot be kept: if the directory cannot be changed they count
 // all the same. [Identity.Listed] tells.
-func (i *Identity) TakeServers(list []string) error {
+func (s *servers) TakeServers(list []string) error {
 	err := fit(list)
 	for _, address := range list {
 		err = errors.Join(err, checkServer(address))
@@ -260,28 +271,28 @@ func (i *Identity) TakeServers(list []string) error {
 	if err != nil {
 		return fmt.Errorf("servers: %w: %w", ErrMalformed, err)
 	}
-	err = i.dir.locked(func() error {
-		if err := i.belong(); err != nil {
+	err = s.of.dir.locked(func() error {
+		if err := s.of.belong(); err != nil {
 			return err
 		}
-		if roll := i.Roll(); roll == nil || len(list) == 0 || !bytes.Equal(vouched(list), roll.Vouched) {
+		if roll := s.of.Roll(); roll == nil || len(list) == 0 || !bytes.Equal(vouched(list), roll.Vouched) {
 			return fmt.Errorf("servers: %w: the network's roll does not vouch for them", ErrForged)
 		}
-		return i.dir.keepServers(list)
+		return s.of.dir.keepServers(list)
 	})
 	switch {
-	case errors.Is(err, ErrForged), err == nil && i.dir != "":
+	case errors.Is(err, ErrForged), err == nil && s.of.dir != "":
 		return err
 	case err == nil || readOnly(err):
-		return errors.Join(err, i.remember(list))
+		return errors.Join(err, s.remember(list))
 	}
 	return err
 }
 
 // remember has addresses count that no directory keeps.
-func (i *Identity) remember(list []string) error {
-	roll := i.Roll()
-	last, err := i.servers()
+func (s *servers) remember(list []string) error {
+	roll := s.of.Roll()
+	last, err := s.all()
 	if err != nil {
 		return err
 	}
@@ -289,8 +300,8 @@ func (i *Identity) remember(list []string) error {
 		return fmt.Errorf("servers: %w: the network's roll does not vouch for them", ErrForged)
 	}
 	next := last.replaced(list)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.list = &next
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = &next
 	return nil
 }
