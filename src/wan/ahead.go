@@ -59,11 +59,8 @@ func (a *Access) OpenAhead(from uuid.UUID, octets []byte) (said *rendezvous.Ahea
 // Began notes that a peer has begun a channel of a number over a link: what it has sent ahead in
 // that, or before, comes too late from then on.
 func (a *Access) Began(peer uuid.UUID, channel uint64) {
-	if a == nil {
-		return
-	}
-	for _, c := range a.stays.all() {
-		c.Began(peer, channel)
+	if a != nil {
+		a.stays.all().each(func(c *client.Client) { c.Began(peer, channel) })
 	}
 }
 

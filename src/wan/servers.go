@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +13,15 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/client"
 )
+
+// stay is the node's stay with one server, in one network there.
+type stay struct {
+	*client.Client
+	text   string        // of the address, which is a secret
+	leaves chan struct{} // closed when it is to end
+
+	leaving bool // it is; guarded as stays.with is
+}
 
 // servers are those with whom the node stays at one moment, and what they say together. The
 // list does not change.
@@ -105,34 +113,6 @@ func (list servers) states() map[string]client.State {
 		states[s.Address.Public()] = s.State()
 	}
 	return states
-}
-
-// stand tells the node how things stand. It is told whether the node knows that all servers
-// are away, and returns whether it does then.
-func (list servers) stand(away bool, node *Node) bool {
-	var troubles []string
-	back := ""
-	for _, s := range list {
-		state := s.State()
-		switch hosts := strings.Join(s.Address.Hosts, ","); {
-		case state.Trouble == "":
-			back = hosts
-		case state.Away:
-			troubles = append(troubles, hosts+": "+state.Trouble)
-		}
-		if state.Refused != nil {
-			node.Refused(state.Server, s.Address, state.Refused)
-		}
-	}
-	switch {
-	case !away && len(troubles) == len(list):
-		node.Told("no rendezvous server is of use now, and who is not met yet is not found across the internet: "+strings.Join(troubles, "; "), true)
-		return true
-	case away && back != "":
-		node.Told("a rendezvous server is of use again: "+back, false)
-		return false
-	}
-	return away
 }
 
 // dialBack has a server connect to a port of the network's address.

@@ -12,15 +12,6 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-// stay is the node's stay with one server, in one network there.
-type stay struct {
-	*client.Client
-	text   string        // of the address, which is a secret
-	leaves chan struct{} // closed when it is to end
-
-	leaving bool // it is; guarded as the list is
-}
-
 // stays are those of a node. All methods may be called from any goroutine.
 type stays struct {
 	client func(*stay, rendezvous.Address) *client.Client // returns what is with a server

@@ -267,7 +267,7 @@ func (a *Access) follow(ctx context.Context) {
 	for away := false; ; {
 		select {
 		case <-a.turned:
-			away = a.stays.all().stand(away, &a.node)
+			away = stand(a.stays.all(), away, &a.node)
 			a.ways.ladder.Hasten()
 			continue
 		case <-a.doubts:
@@ -286,6 +286,34 @@ func (a *Access) follow(ctx context.Context) {
 		}
 		a.look()
 	}
+}
+
+// stand tells the node how things stand with its servers. It is told whether the node knows
+// that all are away, and returns whether it does then.
+func stand(list servers, away bool, node *Node) bool {
+	var troubles []string
+	back := ""
+	for _, s := range list {
+		state := s.State()
+		switch hosts := strings.Join(s.Address.Hosts, ","); {
+		case state.Trouble == "":
+			back = hosts
+		case state.Away:
+			troubles = append(troubles, hosts+": "+state.Trouble)
+		}
+		if state.Refused != nil {
+			node.Refused(state.Server, s.Address, state.Refused)
+		}
+	}
+	switch {
+	case !away && len(troubles) == len(list):
+		node.Told("no rendezvous server is of use now, and who is not met yet is not found across the internet: "+strings.Join(troubles, "; "), true)
+		return true
+	case away && back != "":
+		node.Told("a rendezvous server is of use again: "+back, false)
+		return false
+	}
+	return away
 }
 
 // look tells of those who share a group with the node: of whom servers tell, and whom it has
