@@ -54,26 +54,6 @@ func secretIn(text string) (*ecdh.PrivateKey, error) {
 	return key, err
 }
 
-// Lend has the identity use another key for CURVE until [Identity.Release].
-func (i *Identity) Lend(key *ecdh.PrivateKey) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.lent = key
-}
-
-// Transport returns the key for CURVE.
-func (i *Identity) Transport() *ecdh.PrivateKey {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.lent != nil {
-		return i.lent
-	}
-	return i.transport
-}
-
-// Certificate returns the public key of CURVE as zcert has it.
-func (i *Identity) Certificate() string { return string(certificate(i.Transport().PublicKey())) }
-
 // Messages are written down as a word that says what they are, and base64.
 const (
 	wordInvite  = "once:"

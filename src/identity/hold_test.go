@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -52,4 +53,23 @@ func TestHoldOfWhatHasNoLock(t *testing.T) {
 	}
 	wants(t, one.Hold(), ErrInUse)
 	one.Release()
+}
+
+// TestBelongWhileANodeStarts has a membership read, by who has the directory's lock, while the
+// start of a node waits for that: neither waits for the other.
+func TestBelongWhileANodeStarts(t *testing.T) {
+	own := member(t, newNetwork(t), "ana")
+	over := make(chan error)
+	must(t, own.dir.locked(func() error {
+		go func() {
+			_, err := own.Incarnation(start)
+			over <- err
+		}()
+		for own.mu.TryLock() { // until it has begun
+			own.mu.Unlock()
+			runtime.Gosched()
+		}
+		return own.belong()
+	}))
+	must(t, <-over)
 }

@@ -5,42 +5,58 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/src/z85"
 )
 
+const fileToken = "token"
+
+// membership is somebody's in a network, as a directory has it, which may come and be renewed
+// while it is used. All methods may be called from any goroutine.
+type membership struct {
+	dir    directory
+	member uuid.UUID
+
+	mu    sync.Mutex
+	token *Token // nil if it is in no network
+	roll  *Roll  // of that; nil if it is in none
+}
+
 // Token returns what makes the identity a member of a network, nil if nothing does.
 // It may have expired.
-func (i *Identity) Token() *Token {
-	token, _ := i.Membership()
+func (m *membership) Token() *Token {
+	token, _ := m.Membership()
 	return token
 }
 
 // Roll returns what the identity's network says of its members, nil if it is in none.
-func (i *Identity) Roll() *Roll {
-	_, roll := i.Membership()
+func (m *membership) Roll() *Roll {
+	_, roll := m.Membership()
 	return roll
 }
 
 // Membership returns the identity's token and roll: both, or neither.
-func (i *Identity) Membership() (*Token, *Roll) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.token, i.roll
+func (m *membership) Membership() (*Token, *Roll) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.token, m.roll
 }
 
 // What the class once_identity of the API tells of a membership; api/class says what it is.
 
-func (i *Identity) Network() string        { return z85.Encode(i.Token().orNone().Network) }
-func (i *Identity) MemberName() string     { return i.Token().orNone().Name }
-func (i *Identity) Roles() []string        { return i.Token().orNone().Roles }
-func (i *Identity) MemberUntil() time.Time { return i.Token().orNone().Expiry }
+func (m *membership) Network() string        { return z85.Encode(m.Token().orNone().Network) }
+func (m *membership) MemberName() string     { return m.Token().orNone().Name }
+func (m *membership) Roles() []string        { return m.Token().orNone().Roles }
+func (m *membership) MemberUntil() time.Time { return m.Token().orNone().Expiry }
 
-func (i *Identity) Revoked() bool {
-	token, roll := i.Membership()
+func (m *membership) Revoked() bool {
+	token, roll := m.Membership()
 	return token != nil && roll.Voids(token)
 }
 
@@ -54,37 +70,40 @@ func (t *Token) orNone() *Token {
 
 // belong reads what makes the identity a member: its token, or a later one in the roll. A
 // roll that could not be kept goes on to count.
-func (i *Identity) belong() error {
-	if i.dir == "" {
+func (m *membership) belong() error {
+	if m.dir == "" {
 		return nil
 	}
-	token, err := i.dir.token()
+	token, err := m.dir.token()
 	if err != nil {
 		return err
 	}
-	if token != nil && token.Member != i.id {
-		return fmt.Errorf("%s is %w", i.dir.path(fileToken), ErrStranger)
+	if token != nil && token.Member != m.member {
+		return fmt.Errorf("%s is %w", m.dir.path(fileToken), ErrStranger)
 	}
-	roll, err := i.dir.roll()
+	roll, err := m.dir.roll()
 	if err != nil || token == nil {
 		return err
 	}
 	if roll == nil {
 		roll = noRoll(token.Network)
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if last := i.roll; last != nil {
-		if later, err := last.Succeeds(roll, i.id); later && err == nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.roll; last != nil {
+		if later, err := last.Succeeds(roll, m.member); later && err == nil {
 			roll = last
 		}
 	}
-	if i.token, err = roll.token(token); err != nil {
-		return fmt.Errorf("%s: %w", i.dir.path(fileRoll), err)
+	if m.token, err = roll.token(token); err != nil {
+		return fmt.Errorf("%s: %w", m.dir.path(fileRoll), err)
 	}
-	i.roll = roll
+	m.roll = roll
 	return nil
 }
+
+// token returns the token in the directory, nil if there is none. It may have expired.
+func (d directory) token() (*Token, error) { return read(d, fileToken, ofTrusted, tokenIn) }
 
 // token returns the token of a member that counts, where it has one that may be older.
 func (r *Roll) token(own *Token) (*Token, error) {
@@ -99,13 +118,13 @@ func (r *Roll) token(own *Token) (*Token, error) {
 }
 
 // Adopt takes in a roll of the identity's network.
-func (i *Identity) Adopt(text string) error {
-	if i.dir == "" {
+func (m *membership) Adopt(text string) error {
+	if m.dir == "" {
 		return api.ErrNoDirectory
 	}
 	r, err := RollIn(text)
 	if err == nil {
-		_, err = i.Take(r)
+		_, err = m.Take(r)
 	}
 	return err
 }
@@ -113,34 +132,34 @@ func (i *Identity) Adopt(text string) error {
 // Take takes in a roll of the identity's network if it is later than the one that it
 // has, and tells whether it is. Errors are those of [Roll.Succeeds]. After any other beside
 // true the roll counts, but was not kept.
-func (i *Identity) Take(r *Roll) (taken bool, err error) {
+func (m *membership) Take(r *Roll) (taken bool, err error) {
 	judge := func() error {
-		own := i.Roll()
+		own := m.Roll()
 		if own == nil {
 			return fmt.Errorf("roll: %w", ErrNetwork)
 		}
-		taken, err = r.Succeeds(own, i.id)
+		taken, err = r.Succeeds(own, m.member)
 		return err
 	}
-	err = i.dir.locked(func() error {
-		if err := errors.Join(i.belong(), judge()); err != nil || !taken {
+	err = m.dir.locked(func() error {
+		if err := errors.Join(m.belong(), judge()); err != nil || !taken {
 			return err
 		}
-		return errors.Join(i.dir.write(fileRoll, 0o644, []byte(r.Text()+"\n")), i.follow(r))
+		return errors.Join(m.dir.write(fileRoll, 0o644, []byte(r.Text()+"\n")), m.follow(r))
 	})
 	if unkept := err; !taken && readOnly(unkept) && judge() == nil && taken {
-		err = errors.Join(unkept, i.follow(r))
+		err = errors.Join(unkept, m.follow(r))
 	}
 	return taken, err
 }
 
 // follow has a roll count from now on.
-func (i *Identity) follow(r *Roll) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	token, err := r.token(i.token)
+func (m *membership) follow(r *Roll) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	token, err := r.token(m.token)
 	if err == nil {
-		i.token, i.roll = token, r
+		m.token, m.roll = token, r
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncecard"
 	"github.com/sjohnr/at-once/src/check"
 	"github.com/sjohnr/at-once/src/wire"
@@ -206,21 +207,37 @@ func (n *Network) Members() ([]*Member, error) {
 	return members, nil
 }
 
-// Courier returns an identity in memory that is a member for an hour: it brings the roll
-// and the addresses of servers to the others, those too who know only former ones.
-func (n *Network) Courier() (*Identity, error) {
+// SetServer has further invites bring a rendezvous server along, by its whole address; an
+// empty one has them bring none any more.
+func (n *Network) SetServer(address string) error {
+	return n.with(func(b *book) error {
+		switch {
+		case address == "":
+			b.servers = b.servers.replaced(nil)
+		case slices.Contains(b.servers.now, address):
+			return nil
+		case slices.Contains(b.servers.former, address) && b.servers.successor(address) != "":
+			return nil // who was given it before a revocation gives it again
+		case slices.Contains(b.servers.former, address):
+			return fmt.Errorf("who was revoked knows that SECRET: give the address with another one: %w", api.ErrRendezvous)
+		default:
+			list := append(slices.Clone(b.servers.now), address)
+			if err := errors.Join(checkServer(address), fit(list)); err != nil {
+				return err
+			}
+			b.servers.now = slices.Sorted(slices.Values(list))
+		}
+		return b.save(b.latest)
+	})
+}
+
+// Servers returns the addresses that invites bring.
+func (n *Network) Servers() ([]string, error) {
 	b, err := n.read()
 	if err != nil {
 		return nil, err
 	}
-	i, err := New()
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	i.roll, i.list, i.errand = b.latest, &b.servers, b.servers.former
-	i.token, err = newToken(n.key, "once-"+i.id.String()[:6], nil, i.id, now, now.Add(time.Hour))
-	return i, err
+	return b.servers.now, nil
 }
 
 // invite returns an invite that makes a member of the network for so long, and the

@@ -52,8 +52,7 @@ func fixture(t testing.TB) (*Identity, ed25519.PrivateKey, vectors) {
 	must(t, err)
 	sealing, err := hpke.MLKEM768X25519().NewPrivateKey(v.SealingSeed)
 	must(t, err)
-	own := &Identity{key: ed25519.NewKeyFromSeed(v.IdentitySeed), transport: transport}
-	own.id = IDOf(publicOf(own.key))
+	own := identityOf("", ed25519.NewKeyFromSeed(v.IdentitySeed), transport)
 	card, err := own.issue(sealing, 7, start)
 	must(t, err)
 	network := ed25519.NewKeyFromSeed(v.NetworkSeed)

@@ -16,7 +16,7 @@ func (a *Access) Ahead(ctx context.Context, peer uuid.UUID) *client.Peer {
 	if a == nil {
 		return nil
 	}
-	by := a.tells(peer)
+	by := a.stays.all().tells(peer)
 	if by == nil || !by.State().Relays {
 		return nil
 	}
@@ -35,20 +35,20 @@ func (a *Access) Ahead(ctx context.Context, peer uuid.UUID) *client.Peer {
 
 // SayAhead looks for a way to a peer, for which nobody waits, and has a server bring it what was
 // sealed for it by [rendezvous.SealAhead]. Links that are made go to Node.Made.
-func (a *Access) SayAhead(peer uuid.UUID, sealed []byte) { a.ladder.Reach(peer, guide{a}, sealed) }
+func (a *Access) SayAhead(peer uuid.UUID, sealed []byte) { a.ways.ladder.Reach(peer, a.guide, sealed) }
 
 // lent takes a circuit that somebody has asked for, and what that has sent ahead.
 func (a *Access) lent(c *client.Circuit) {
 	if len(c.Ahead) > 0 {
 		a.node.Ahead(addressOf(c.Peer), c.Peer, func() (*rendezvous.Ahead, error) { return a.OpenAhead(c.Peer, c.Ahead) })
 	}
-	a.ladder.Lent(c)
+	a.ways.ladder.Lent(c)
 }
 
 // OpenAhead opens what a peer has sent ahead in answer to any of the node's records: there may be
 // several ways to one server.
 func (a *Access) OpenAhead(from uuid.UUID, octets []byte) (said *rendezvous.Ahead, err error) {
-	for _, by := range a.clients() {
+	for _, by := range a.stays.all() {
 		if said, err = by.OpenAhead(from, octets); err == nil || errors.Is(err, client.ErrRepeated) {
 			break
 		}
@@ -59,11 +59,8 @@ func (a *Access) OpenAhead(from uuid.UUID, octets []byte) (said *rendezvous.Ahea
 // Began notes that a peer has begun a channel of a number over a link: what it has sent ahead in
 // that, or before, comes too late from then on.
 func (a *Access) Began(peer uuid.UUID, channel uint64) {
-	if a == nil {
-		return
-	}
-	for _, c := range a.clients() {
-		c.Began(peer, channel)
+	if a != nil {
+		a.stays.all().each(func(c *client.Client) { c.Began(peer, channel) })
 	}
 }
 
@@ -73,7 +70,7 @@ func (a *Access) Challenges() (list [][]byte) {
 	if a == nil {
 		return nil
 	}
-	for _, c := range a.clients() {
+	for _, c := range a.stays.all() {
 		list = append(list, c.Challenges()...)
 	}
 	return list

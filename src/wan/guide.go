@@ -3,25 +3,32 @@ package wan
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
 	machine "github.com/sjohnr/at-once/generated/go/laddermachine"
 	"github.com/sjohnr/at-once/src/ladder"
-	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/client"
 )
 
 // guide introduces the node to others: by the server that tells of them now, and where none
 // does so or it does not answer, by what is kept of them. It is a [ladder.Introducer].
-type guide struct{ *Access }
+type guide struct {
+	stays *stays
+	kept  *Kept
+}
 
 var _ ladder.Introducer = guide{}
 
+// knows tells whether a server tells of a peer, or the node has met it.
+func (g guide) knows(peer uuid.UUID) bool {
+	with := g.stays.all()
+	return with.tells(peer) != nil || g.kept.has(peer, with.networks())
+}
+
 // Look returns what a server tells of a peer.
 func (g guide) Look(ctx context.Context, peer uuid.UUID) (*client.Peer, error) {
-	by := g.tells(peer)
+	by := g.stays.all().tells(peer)
 	if by == nil {
 		return nil, client.ErrAway
 	}
@@ -30,8 +37,9 @@ func (g guide) Look(ctx context.Context, peer uuid.UUID) (*client.Peer, error) {
 
 // Known returns where a peer is by the word of the server, or was when the node has met it.
 func (g guide) Known(peer uuid.UUID) *client.Meeting {
-	card, kept := g.Kept.card(peer, g.networks())
-	if by := g.tells(peer); by != nil {
+	with := g.stays.all()
+	card, kept := g.kept.card(peer, with.networks())
+	if by := with.tells(peer); by != nil {
 		if m := by.Known(peer); m != nil {
 			m.Dial = append(m.Dial, kept...)
 			return m
@@ -46,7 +54,7 @@ func (g guide) Known(peer uuid.UUID) *client.Meeting {
 // Introduce has a peer asked to meet, who is dialled where it was reached before too. Where
 // nobody can ask it, it is dialled there all the same.
 func (g guide) Introduce(ctx context.Context, peer uuid.UUID) (*client.Meeting, error) {
-	card, kept := g.Kept.card(peer, g.networks())
+	card, kept := g.kept.card(peer, g.stays.all().networks())
 	m, err := g.ask(ctx, peer, len(kept) > 0)
 	switch {
 	case len(kept) == 0 || err != nil && !client.Away(err):
@@ -60,7 +68,7 @@ func (g guide) Introduce(ctx context.Context, peer uuid.UUID) (*client.Meeting, 
 
 // ask has a server ask a peer to meet, within half the time if there is another way.
 func (g guide) ask(ctx context.Context, peer uuid.UUID, hasty bool) (*client.Meeting, error) {
-	by := g.tells(peer)
+	by := g.stays.all().tells(peer)
 	if by == nil {
 		return nil, client.ErrAway
 	}
@@ -76,7 +84,7 @@ func (g guide) ask(ctx context.Context, peer uuid.UUID, hasty bool) (*client.Mee
 // some. If none does, the error is of one that may do so later, if there is any.
 func (g guide) Circuit(ctx context.Context, peer uuid.UUID, passed, ahead []byte) (*client.Circuit, error) {
 	why := error(nil)
-	for _, by := range g.tellers(peer) {
+	for _, by := range g.stays.all().tellers(peer) {
 		c, err := by.Circuit(ctx, peer, passed, ahead)
 		if err == nil {
 			return c, nil
@@ -86,46 +94,4 @@ func (g guide) Circuit(ctx context.Context, peer uuid.UUID, passed, ahead []byte
 		}
 	}
 	return nil, cmp.Or(why, client.ErrAway)
-}
-
-// Told tells whether a server tells of a peer.
-func (a *Access) Told(peer uuid.UUID) bool { return a != nil && a.tells(peer) != nil }
-
-// tells returns the first of those whose servers tell of a peer, nil for none.
-func (a *Access) tells(peer uuid.UUID) *client.Client {
-	if list := a.tellers(peer); len(list) > 0 {
-		return list[0]
-	}
-	return nil
-}
-
-// tellers returns the clients whose servers tell of a peer. Those that are there come first,
-// and of those the ones that lend circuits.
-func (a *Access) tellers(peer uuid.UUID) (list []*client.Client) {
-	worth := map[*client.Client]int{}
-	for _, c := range a.clients() {
-		if c.Peer(peer) == nil {
-			continue
-		}
-		state := c.State()
-		if state.Trouble == "" {
-			worth[c.Client] = 2
-		}
-		if state.Relays {
-			worth[c.Client]++
-		}
-		list = append(list, c.Client)
-	}
-	slices.SortStableFunc(list, func(a, b *client.Client) int { return worth[b] - worth[a] })
-	return list
-}
-
-// networks returns the numbers of the networks that the node is in.
-func (a *Access) networks() (list []rendezvous.Number) {
-	for _, c := range a.clients() {
-		if number, known := c.Network(); known {
-			list = append(list, number)
-		}
-	}
-	return list
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -150,6 +151,13 @@ func (k *Kept) write() error {
 	}
 	k.old = err != nil
 	return err
+}
+
+// save is write for one that goes on if that fails.
+func (k *Kept) save(log *slog.Logger) {
+	if err := k.write(); err != nil {
+		log.Warn("cannot keep whom the node has met", "error", err)
+	}
 }
 
 // sortedLocked returns all, whom the node has met last first.

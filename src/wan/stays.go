@@ -3,6 +3,7 @@ package wan
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -11,93 +12,105 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-// stay is the node's stay with one server, in one network there.
-type stay struct {
-	*client.Client
-	text   string        // of the address, which is a secret
-	leaves chan struct{} // closed when it is to end
+// stays are those of a node. All methods may be called from any goroutine.
+type stays struct {
+	client func(*stay, rendezvous.Address) *client.Client // returns what is with a server
+	parted func(*stay)                                    // is told of each that has ended, but for those that end with all
+	work   sync.WaitGroup
 
-	leaving bool // it is; guarded as the list is
+	mu    sync.Mutex  // guards what follows; nothing else is locked under it
+	with  servers     // replaced as a whole
+	begin func(*stay) // has the node be with one; nil before it runs
+	over  bool        // it runs no more
 }
 
-func (a *Access) stay(address rendezvous.Address) *stay {
-	s := &stay{text: address.String(), leaves: make(chan struct{})}
-	s.Client = a.client(s, address)
+// newStays returns stays with servers, which run begins.
+func newStays(list []rendezvous.Address, client func(*stay, rendezvous.Address) *client.Client, parted func(*stay)) *stays {
+	s := &stays{client: client, parted: parted}
+	for _, address := range list {
+		s.with = append(s.with, s.at(address))
+	}
 	return s
 }
 
-// clients returns those with whom the node stays, whom it is about to leave first.
-func (a *Access) clients() []*stay {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.with
+func (s *stays) at(address rendezvous.Address) *stay {
+	one := &stay{text: address.String(), leaves: make(chan struct{})}
+	one.Client = s.client(one, address)
+	return one
 }
 
-// enter has the node be with all servers, and with those that Stay names from then on, until
-// ctx ends.
-func (a *Access) enter(ctx context.Context, look func([]sight.Sighting)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.begin = func(s *stay) {
+// all returns those with whom the node stays, whom it is about to leave first.
+func (s *stays) all() servers {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.with
+}
+
+// run has the node be with all servers, and with those that change names from then on, until
+// ctx ends. Close must follow that.
+func (s *stays) run(ctx context.Context, look func([]sight.Sighting)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin = func(one *stay) {
 		within, leave := context.WithCancel(ctx)
-		a.work.Go(func() { _ = s.Run(within, sight.Announcement{}, look) }) // which ends with that only
-		a.work.Go(func() {
+		s.work.Go(func() { _ = one.Run(within, sight.Announcement{}, look) }) // which ends with that only
+		s.work.Go(func() {
 			defer leave()
 			select {
 			case <-ctx.Done():
-			case <-s.leaves:
-				a.part(ctx, s)
+			case <-one.leaves:
+				s.part(ctx, one)
 			}
 		})
 	}
-	for _, s := range a.with {
-		a.begin(s)
+	for _, one := range s.with {
+		s.begin(one)
 	}
 }
 
-// close has the node be with no more servers than it is.
-func (a *Access) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.over = true
+// close has the node be with no more servers than it is, and waits until it is with none.
+func (s *stays) close() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.work.Wait()
 }
 
-// Stay has the node be with some servers, and leave the others that it is with, and returns
-// those that are new. It is there under an old SECRET for as long as a lease lasts: who does
-// not have the new one yet is met there, and told.
-func (a *Access) Stay(list []rendezvous.Address) (entered []rendezvous.Address) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.over {
+// change has the node be with some servers, leave the others that it is with when a lease is
+// over, and returns those that are new.
+func (s *stays) change(list []rendezvous.Address) (entered []rendezvous.Address) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
 		return nil
 	}
 	named := map[string]bool{}
 	for _, address := range list {
 		named[address.String()] = true
 	}
-	with := slices.Clone(a.with)
-	for _, s := range a.with {
-		if !named[s.text] && !s.leaving {
-			s.leaving = true
-			close(s.leaves)
+	with := slices.Clone(s.with)
+	for _, one := range s.with {
+		if !named[one.text] && !one.leaving {
+			one.leaving = true
+			close(one.leaves)
 		}
 	}
 	for _, address := range list {
 		text := address.String()
-		if slices.ContainsFunc(with, func(s *stay) bool { return s.text == text && !s.leaving }) {
+		if slices.ContainsFunc(with, func(one *stay) bool { return one.text == text && !one.leaving }) {
 			continue
 		}
-		s := a.stay(address)
-		if with, entered = append(with, s), append(entered, address); a.begin != nil {
-			a.begin(s)
+		one := s.at(address)
+		if with, entered = append(with, one), append(entered, address); s.begin != nil {
+			s.begin(one)
 		}
 	}
-	a.with = with
+	s.with = with
 	return entered
 }
 
 // part waits until the node may leave a server, and has it be with that no more.
-func (a *Access) part(ctx context.Context, s *stay) {
+func (s *stays) part(ctx context.Context, one *stay) {
 	wait := time.NewTimer(oncemsg.MaxLease * time.Millisecond)
 	defer wait.Stop()
 	select {
@@ -105,10 +118,8 @@ func (a *Access) part(ctx context.Context, s *stay) {
 		return
 	case <-wait.C:
 	}
-	a.mu.Lock()
-	a.with = slices.DeleteFunc(slices.Clone(a.with), func(other *stay) bool { return other == s })
-	a.mu.Unlock()
-	a.at.Put(s, "")
-	signal(a.changed)
-	signal(a.turned)
+	s.mu.Lock()
+	s.with = slices.DeleteFunc(slices.Clone(s.with), func(other *stay) bool { return other == one })
+	s.mu.Unlock()
+	s.parted(one)
 }

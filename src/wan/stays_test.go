@@ -15,7 +15,7 @@ import (
 
 // secrets returns the SECRETs of those with whom the node stays.
 func (a *Access) secrets() (list []byte) {
-	for _, s := range a.clients() {
+	for _, s := range a.stays.all() {
 		list = append(list, s.Address.Secret[0])
 	}
 	return list

@@ -10,13 +10,13 @@ package wan
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,23 +91,17 @@ type Access struct {
 	listener net.Listener
 	at       ladder.Candidates
 	serving  link.Transport // over which servers are reached
-	ladder   *ladder.Ladder
 	mapping  *mapping.Keeper
+	stays    *stays
+	guide    guide
+	ways     *ways
+	what     atomic.Pointer[Description]
 	work     sync.WaitGroup
 	node     Node
 	changed  chan struct{} // something is to be told to the servers
 	moved    chan struct{} // the host's network has changed
 	turned   chan struct{} // a server answers, or does not
 	doubts   chan struct{} // servers may not be there any more
-
-	mu    sync.Mutex  // guards what follows; nothing else is locked under it
-	with  []*stay     // the servers, replaced as a whole
-	begin func(*stay) // has the node be with one; nil before it runs
-	over  bool        // it runs no more
-	what  Description
-	waits map[uuid.UUID]chan ladder.Path // of Reach
-	paths map[*link.Link]ladder.Path     // that stand
-	tried map[uuid.UUID][]ladder.Trial   // the latest of each peer that is looked for
 }
 
 // Listen has a node reached, once it runs.
@@ -117,10 +111,10 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		return nil, err
 	}
 	a := &Access{
-		Config: c, listener: listener, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), turned: make(chan struct{}, 1), doubts: make(chan struct{}, 1), waits: map[uuid.UUID]chan ladder.Path{},
-		paths: map[*link.Link]ladder.Path{}, tried: map[uuid.UUID][]ladder.Trial{},
-		at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port(), Here: c.Here},
+		Config: c, listener: listener, at: ladder.Candidates{Port: sight.Of(listener.Addr()).Port(), Here: c.Here},
+		changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), turned: make(chan struct{}, 1), doubts: make(chan struct{}, 1),
 	}
+	a.what.Store(new(Description))
 	far := c.Transport
 	a.serving = far
 	if err := link.Share(listener); err == nil {
@@ -128,7 +122,7 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 	} else {
 		c.Log.Info("no connections are made from the port beyond the LAN", "error", err)
 	}
-	a.ladder = ladder.New(ladder.Config{
+	a.ways = newWays(ladder.Config{
 		ID: c.Identity.UUID(), Near: c.Transport, Far: far, Dials: new(client.Dials), Random: c.Random, Log: c.Log, Count: c.Count,
 		Open: func(ctx context.Context, conn net.Conn, to *identity.Card, tie bool) (*link.Link, error) {
 			return a.node.Open(ctx, conn, to, tie)
@@ -136,13 +130,17 @@ func Listen(ctx context.Context, c Config) (*Access, error) {
 		Take: func(conn net.Conn, by *client.Circuit) {
 			a.node.Take(conn, addressOf(by.Peer), ladder.Relayed, func() {})
 		},
-		Made: a.made, Found: func(ladder.Path) {}, Tried: a.note,
+		Made: a.made, Found: func(ladder.Path) {},
 	})
-	for _, address := range c.Servers {
-		a.with = append(a.with, a.stay(address))
-	}
+	a.stays = newStays(c.Servers, a.client, func(s *stay) {
+		a.at.Put(s, "")
+		signal(a.changed)
+		signal(a.turned)
+	})
+	a.guide = guide{a.stays, c.Kept}
 	a.mapping = mapping.New(mapping.Keeper{
-		Port: a.at.Port, Find: mapping.Find, Log: c.Log, Check: a.dialBack,
+		Port: a.at.Port, Find: mapping.Find, Log: c.Log,
+		Check: func(ctx context.Context, port uint16) (string, error) { return a.stays.all().dialBack(ctx, port) },
 		Put: func(endpoint string) {
 			if a.at.Put(a.mapping, endpoint) {
 				signal(a.changed)
@@ -186,7 +184,7 @@ func (a *Access) client(s *stay, address rendezvous.Address) *client.Client {
 			a.mapping.Moved()
 		},
 		Turned:   func() { signal(a.turned) },
-		Describe: a.describe, Willing: a.ladder.Willing, Met: a.ladder.Met, Lent: a.lent,
+		Describe: a.describe, Willing: a.ways.ladder.Willing, Met: a.ways.ladder.Met, Lent: a.lent,
 		Linger: a.Linger, Log: a.Log, Random: a.Random, Count: a.Count,
 	})
 }
@@ -194,15 +192,14 @@ func (a *Access) client(s *stay, address rendezvous.Address) *client.Client {
 // Run stays with the servers, and takes who comes, until ctx ends.
 func (a *Access) Run(ctx context.Context, node Node) {
 	a.node = node
-	look := func(list []sight.Sighting) {
+	a.stays.run(ctx, func(list []sight.Sighting) {
 		for _, s := range list {
 			if s.ID == a.Identity.UUID() {
 				node.Twin(s.Endpoint)
 			}
 		}
 		a.look()
-	}
-	a.enter(ctx, look)
+	})
 	if !a.Here {
 		a.work.Go(func() { a.mapping.Run(ctx) })
 	}
@@ -216,17 +213,10 @@ func (a *Access) Run(ctx context.Context, node Node) {
 			a.Log.Warn("cannot accept a connection from beyond the LAN", "error", err)
 		}
 	})
-	a.ladder.Close()
-	a.close()
+	a.ways.ladder.Close()
+	a.stays.close()
 	a.work.Wait()
-	a.write()
-}
-
-// write has the file have what is kept.
-func (a *Access) write() {
-	if err := a.Kept.write(); err != nil {
-		a.Log.Warn("cannot keep whom the node has met", "error", err)
-	}
+	a.Kept.save(a.Log)
 }
 
 // Close has a node that never runs reached no more.
@@ -234,15 +224,13 @@ func (a *Access) Close() error {
 	if a == nil {
 		return nil
 	}
-	a.ladder.Close()
+	a.ways.ladder.Close()
 	return a.listener.Close()
 }
 
 // Describe tells the servers what there is to say of the node.
 func (a *Access) Describe(what Description) {
-	a.mu.Lock()
-	a.what = what
-	a.mu.Unlock()
+	a.what.Store(&what)
 	signal(a.changed)
 }
 
@@ -252,9 +240,8 @@ func (a *Access) describe() client.Description {
 	if err != nil {
 		a.Log.Warn("the addresses of this host are not known", "error", err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return client.Description{Name: a.what.Name, Headers: a.what.Headers, Groups: a.what.Groups, Candidates: list}
+	what := a.what.Load()
+	return client.Description{Name: what.Name, Headers: what.Headers, Groups: what.Groups, Candidates: list}
 }
 
 // Moved says that the host's network has changed.
@@ -280,24 +267,20 @@ func (a *Access) follow(ctx context.Context) {
 	for away := false; ; {
 		select {
 		case <-a.turned:
-			away = a.stand(away)
-			a.ladder.Hasten()
+			away = stand(a.stays.all(), away, &a.node)
+			a.ways.ladder.Hasten()
 			continue
 		case <-a.doubts:
-			for _, c := range a.clients() {
-				c.Doubt()
-			}
+			a.stays.all().each((*client.Client).Doubt)
 			continue
 		case <-again.C:
 		case <-a.moved:
-			for _, c := range a.clients() {
-				c.Moved()
-			}
-			a.renew()
-			a.ladder.Moved()
+			a.stays.all().each((*client.Client).Moved)
+			a.stays.all().each((*client.Client).Renew)
+			a.ways.ladder.Moved()
 			a.Kept.soon()
 		case <-a.changed:
-			a.renew()
+			a.stays.all().each((*client.Client).Renew)
 		case <-ctx.Done():
 			return
 		}
@@ -305,83 +288,59 @@ func (a *Access) follow(ctx context.Context) {
 	}
 }
 
-// stand looks how things stand with the servers. It is told whether the node knows that all
-// are away, and returns whether it does then.
-func (a *Access) stand(away bool) bool {
+// stand tells the node how things stand with its servers. It is told whether the node knows
+// that all are away, and returns whether it does then.
+func stand(list servers, away bool, node *Node) bool {
 	var troubles []string
 	back := ""
-	for _, c := range a.clients() {
-		state := c.State()
-		switch hosts := strings.Join(c.Address.Hosts, ","); {
+	for _, s := range list {
+		state := s.State()
+		switch hosts := strings.Join(s.Address.Hosts, ","); {
 		case state.Trouble == "":
 			back = hosts
 		case state.Away:
 			troubles = append(troubles, hosts+": "+state.Trouble)
 		}
 		if state.Refused != nil {
-			a.node.Refused(state.Server, c.Address, state.Refused)
+			node.Refused(state.Server, s.Address, state.Refused)
 		}
 	}
 	switch {
-	case !away && len(troubles) == len(a.clients()):
-		a.node.Told("no rendezvous server is of use now, and who is not met yet is not found across the internet: "+strings.Join(troubles, "; "), true)
+	case !away && len(troubles) == len(list):
+		node.Told("no rendezvous server is of use now, and who is not met yet is not found across the internet: "+strings.Join(troubles, "; "), true)
 		return true
 	case away && back != "":
-		a.node.Told("a rendezvous server is of use again: "+back, false)
+		node.Told("a rendezvous server is of use again: "+back, false)
 		return false
 	}
 	return away
 }
 
-func (a *Access) renew() {
-	for _, c := range a.clients() {
-		c.Renew()
-	}
-}
-
 // look tells of those who share a group with the node: of whom servers tell, and whom it has
 // met and looks for now.
 func (a *Access) look() {
-	a.mu.Lock()
-	groups := a.what.Groups
-	a.mu.Unlock()
+	groups, with := a.what.Load().Groups, a.stays.all()
 	var list []uuid.UUID
 	told := map[uuid.UUID]bool{}
-	for _, p := range a.Known() {
+	for _, p := range with.known() {
 		told[p.ID] = true
 		if slices.ContainsFunc(p.Inside.Groups, func(group string) bool { return slices.Contains(groups, group) }) {
 			list = append(list, p.ID)
 		}
 	}
-	list = append(list, a.Kept.due(a.networks(), groups, told, a.Random)...)
+	list = append(list, a.Kept.due(with.networks(), groups, told, a.Random)...)
 	for _, id := range a.node.Sighted(list) {
 		a.Met(id)
 	}
-	a.write()
+	a.Kept.save(a.Log)
 }
 
 // Known returns those whom the servers tell of and the network's SECRET shows, each once, in
 // the order of their ids.
-func (a *Access) Known() (list []*client.Peer) {
-	for _, c := range a.clients() {
-		for _, p := range c.Peers() {
-			if p.Inside != nil {
-				list = append(list, p)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b *client.Peer) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	return slices.CompactFunc(list, func(a, b *client.Peer) bool { return a.ID == b.ID })
-}
+func (a *Access) Known() []*client.Peer { return a.stays.all().known() }
 
 // States returns how things stand with each server, by its public address.
-func (a *Access) States() map[string]client.State {
-	states := map[string]client.State{}
-	for _, c := range a.clients() {
-		states[c.Address.Public()] = c.State()
-	}
-	return states
-}
+func (a *Access) States() map[string]client.State { return a.stays.all().states() }
 
 // Facts returns how the node is reached, as the class model of a node has it.
 func (a *Access) Facts() map[string]string {
@@ -405,15 +364,9 @@ func (a *Access) Facts() map[string]string {
 	return facts
 }
 
-// dialBack has a server connect to a port of the network's address.
-func (a *Access) dialBack(ctx context.Context, port uint16) (endpoint string, err error) {
-	err = client.ErrAway
-	for _, c := range a.clients() {
-		if at, fault := c.DialBack(ctx, port); fault == nil {
-			return at, nil
-		} else if !errors.Is(fault, client.ErrAway) {
-			err = fmt.Errorf("%s: %w", c.Address.Public(), fault)
-		}
-	}
-	return "", err
+// Stay has the node be with some servers, and leave the others that it is with, and returns
+// those that are new. It is there under an old SECRET for as long as a lease lasts: who does
+// not have the new one yet is met there, and told.
+func (a *Access) Stay(list []rendezvous.Address) (entered []rendezvous.Address) {
+	return a.stays.change(list)
 }

@@ -88,16 +88,16 @@ func TestTried(t *testing.T) {
 	defer a.Close()
 	who := uuid.New()
 	for i := range 2 * maxTrials {
-		a.note(ladder.Trial{Peer: who, Took: time.Duration(i)})
+		a.ways.trials.note(ladder.Trial{Peer: who, Took: time.Duration(i)})
 	}
 	if list := a.Tried(who); len(list) != maxTrials || list[maxTrials-1].Took != 2*maxTrials-1 {
 		t.Errorf("%d are kept", len(list))
 	}
 	for range 2 * maxTried {
-		a.note(ladder.Trial{Peer: uuid.New()})
+		a.ways.trials.note(ladder.Trial{Peer: uuid.New()})
 	}
-	if len(a.tried) > maxTried {
-		t.Errorf("of %d peers", len(a.tried))
+	if len(a.ways.trials.of) > maxTried {
+		t.Errorf("of %d peers", len(a.ways.trials.of))
 	}
 }
 

@@ -126,7 +126,14 @@ func (c *contact) greet() {
 	if again && c.plain() { // which may not have listened before it had this
 		c.line.forgot()
 	}
-	c.canvass() // what we said of elections while the connection was lost is lost too
+	c.elections.canvass(&c.line) // what we said of elections while the connection was lost is lost too
+}
+
+// update greets a peer anew that has not heard our latest name and headers.
+func (c *contact) update() {
+	if c.line.taken && c.greetings.wording != c.wording {
+		c.SendHello()
+	}
 }
 
 // plead greets a plain peer again whose greeting we have long lacked: our first HELLO was
@@ -137,31 +144,6 @@ func (c *contact) plead() {
 		*lacks = c.now
 		c.SendHello()
 	}
-}
-
-// canvass brings the elections of a peer that has greeted us, or that we have
-// greeted, into step: one of us may have left a group and joined it again.
-func (c *contact) canvass() {
-	for _, group := range c.groups {
-		c.elections.arrives(&c.line, group)
-	}
-}
-
-// tellGroups tells the application which groups the peer has left and joined.
-func (c *contact) tellGroups() {
-	snapshot, told := c.snapshot(), c.member.told
-	for _, group := range told {
-		if !contains(c.groups, group) {
-			c.emit(Event{api.EventTypeLeave, snapshot, group, 0, c.now})
-			c.elections.departs(c.id, group)
-		}
-	}
-	for _, group := range c.groups {
-		if !contains(told, group) {
-			c.emit(Event{api.EventTypeJoin, snapshot, group, 0, c.now})
-		}
-	}
-	c.member.told = c.groups
 }
 
 func (c *contact) event(kind api.EventType, group string, reason peermachine.Reason) {
@@ -238,8 +220,8 @@ func (c *contact) TellUnreachable() {
 func (c *contact) TellEnter() {
 	c.pulse.entered = c.now
 	c.event(api.EventTypeEnter, "", 0)
-	c.tellGroups()
-	c.canvass()
+	c.member.tell()
+	c.elections.canvass(&c.line)
 	c.emit(Admit{c.id, c.voice.link})
 	c.line.proven = true // it has just said that it is there
 	c.line.prove()
@@ -247,8 +229,8 @@ func (c *contact) TellEnter() {
 
 func (c *contact) Resync() {
 	c.emit(Update{c.snapshot()})
-	c.tellGroups()
-	c.canvass()
+	c.member.tell()
+	c.elections.canvass(&c.line)
 	c.emit(Admit{c.id, c.voice.link})
 }
 

@@ -1,7 +1,6 @@
 package zre
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -17,39 +16,39 @@ type Input interface{ take(*Core) }
 
 func (in Sighted) take(c *Core)   { c.sighted(in.Peer, in.Endpoint) }
 func (in Required) take(c *Core)  { c.require(in.Peer, in.Endpoint) }
-func (in Vanished) take(c *Core)  { c.with(in.Peer, (*peer).vanish) }
+func (in Vanished) take(c *Core)  { c.peers.with(in.Peer, (*peer).vanish) }
 func (in Linked) take(c *Core)    { c.linked(in) }
-func (in Taken) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.taken(in.Link) }) }
-func (in Confirmed) take(c *Core) { c.with(in.Peer, func(p *peer) { p.acknowledges(in.Link) }) }
-func (in Relinked) take(c *Core)  { c.with(in.Peer, func(p *peer) { p.relinked(in) }) }
-func (in Unlinked) take(c *Core)  { c.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
-func (in Refused) take(c *Core)   { c.with(in.Peer, (*peer).refused) }
+func (in Taken) take(c *Core)     { c.peers.with(in.Peer, func(p *peer) { p.taken(in.Link) }) }
+func (in Confirmed) take(c *Core) { c.peers.with(in.Peer, func(p *peer) { p.acknowledges(in.Link) }) }
+func (in Relinked) take(c *Core)  { c.peers.with(in.Peer, func(p *peer) { p.relinked(in) }) }
+func (in Unlinked) take(c *Core)  { c.peers.with(in.Peer, func(p *peer) { p.unlinked(in.Link) }) }
+func (in Refused) take(c *Core)   { c.peers.with(in.Peer, (*peer).refused) }
 func (in TurnedAway) take(c *Core) {
-	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventTurnedAway) })
+	c.peers.with(in.Peer, func(p *peer) { p.fire(peermachine.EventTurnedAway) })
 }
 func (in Expelled) take(c *Core) {
-	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventExpelled) })
+	c.peers.with(in.Peer, func(p *peer) { p.fire(peermachine.EventExpelled) })
 }
 func (in Overrun) take(c *Core) {
-	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventOverrun) })
+	c.peers.with(in.Peer, func(p *peer) { p.fire(peermachine.EventOverrun) })
 }
 func (in Broken) take(c *Core) {
-	c.with(in.Peer, func(p *peer) { p.fire(peermachine.EventBroken) })
+	c.peers.with(in.Peer, func(p *peer) { p.fire(peermachine.EventBroken) })
 }
-func (in Called) take(c *Core)  { c.with(in.Peer, (*peer).called) }
-func (in Resumed) take(c *Core) { c.with(in.Peer, func(p *peer) { p.resumed(in.Link) }) }
+func (in Called) take(c *Core)  { c.peers.with(in.Peer, (*peer).called) }
+func (in Resumed) take(c *Core) { c.peers.with(in.Peer, func(p *peer) { p.resumed(in.Link) }) }
 func (in OutOfStep) take(c *Core) {
-	c.with(in.Peer, func(p *peer) { p.missed(in.Link, "sequence out of step") })
+	c.peers.with(in.Peer, func(p *peer) { p.missed(in.Link, "sequence out of step") })
 }
-func (in Muted) take(c *Core)   { c.with(in.Peer, func(p *peer) { p.muted(in.Link) }) }
-func (in Stalled) take(c *Core) { c.with(in.Peer, (*peer).stalled) }
-func (in Ask) take(c *Core)     { c.with(in.Peer, func(p *peer) { p.line.ask() }) }
+func (in Muted) take(c *Core)   { c.peers.with(in.Peer, func(p *peer) { p.muted(in.Link) }) }
+func (in Stalled) take(c *Core) { c.peers.with(in.Peer, (*peer).stalled) }
+func (in Ask) take(c *Core)     { c.peers.with(in.Peer, func(p *peer) { p.line.ask() }) }
 func (in Heard) take(c *Core)   { c.heard(in) }
 func (in Renewed) take(c *Core) {
 	c.config.Name = in.Name
 	c.renew()
 }
-func (in Vouched) take(c *Core) { c.with(in.Peer, func(p *peer) { p.vouched(in.Token) }) }
+func (in Vouched) take(c *Core) { c.peers.with(in.Peer, func(p *peer) { p.vouched(in.Token) }) }
 func (in Reworded) take(c *Core) {
 	if !slices.Equal(c.config.Headers, in.Headers) {
 		c.config.Headers = in.Headers
@@ -68,7 +67,7 @@ type Core struct {
 	elections
 	places
 	room
-	peers    map[uuid.UUID]*peer
+	peers    crowd
 	required map[uuid.UUID]sight.Endpoint
 	missing  timer // when required peers that there was no room for are tried again
 	stopped  bool
@@ -79,15 +78,15 @@ func New(config Config) *Core {
 	c := &Core{
 		stage:    stage{config: config, lines: config.Incarnation << 20},
 		places:   places{said: map[sight.Endpoint][]*place{}, ends: map[sight.Endpoint]*place{}},
-		peers:    map[uuid.UUID]*peer{},
+		peers:    crowd{},
 		required: map[uuid.UUID]sight.Endpoint{},
 	}
 	c.elections = elections{
 		stage:     &c.stage,
 		own:       own{groups: map[string]struct{}{}, contests: map[string]struct{}{}},
 		ballots:   map[string]*election{},
-		lineTo:    c.line,
-		membersOf: c.members,
+		lineTo:    c.peers.line,
+		membersOf: c.peers.members,
 	}
 	c.missing.due = c.miss
 	return c
@@ -142,7 +141,7 @@ func (c *Core) leave(group string) {
 
 // tell sends a message to all whom we have greeted.
 func (c *Core) tell(m zremsg.Message) {
-	for _, p := range c.sorted() {
+	for _, p := range c.peers.sorted() {
 		p.line.tell(m)
 	}
 }
@@ -151,7 +150,7 @@ func (c *Core) tell(m zremsg.Message) {
 // greeted before them that shows when they greet us.
 func (c *Core) renew() {
 	c.wording++
-	for _, p := range c.sorted() {
+	for _, p := range c.peers.sorted() {
 		if p.line.greets && !p.plain() && (p.line.taken || !p.line.both) {
 			p.SendHello()
 		}
@@ -160,41 +159,11 @@ func (c *Core) renew() {
 
 func (c *Core) stop() {
 	c.ballots = nil
-	for _, p := range c.sorted() {
+	for _, p := range c.peers.sorted() {
 		p.fire(peermachine.EventStop)
 	}
 	c.stopped = true
 	c.timers = nil
-}
-
-// sorted returns the peers in the order of their ids, so that the same inputs
-// give the same outputs.
-func (c *Core) sorted() []*peer { return slices.SortedFunc(maps.Values(c.peers), byID) }
-
-// line returns our connection to a peer, nil if the peer is not known.
-func (c *Core) line(id uuid.UUID) *line {
-	if p := c.peers[id]; p != nil {
-		return &p.line
-	}
-	return nil
-}
-
-// members returns our connections to the members of a group, in the order of their ids.
-func (c *Core) members(group string) []*line {
-	var members []*line
-	for _, p := range c.sorted() {
-		if p.in(group) {
-			members = append(members, &p.line)
-		}
-	}
-	return members
-}
-
-// with acts on a peer that is known.
-func (c *Core) with(id uuid.UUID, do func(*peer)) {
-	if p := c.peers[id]; p != nil {
-		do(p)
-	}
 }
 
 // sighted begins or refreshes what is known of a peer.
@@ -212,7 +181,7 @@ func (c *Core) sighted(id uuid.UUID, endpoint sight.Endpoint) {
 // require begins what is to be with a peer that the application wants to stay with.
 func (c *Core) require(id uuid.UUID, endpoint sight.Endpoint) {
 	c.required[id] = endpoint
-	c.with(id, func(p *peer) { p.required = true })
+	c.peers.with(id, func(p *peer) { p.required = true })
 	if c.sighted(id, endpoint); c.peers[id] == nil {
 		c.miss()
 	}
@@ -242,7 +211,7 @@ func (c *Core) meet(id uuid.UUID, endpoint sight.Endpoint) *peer {
 	}
 	_, required := c.required[id]
 	p := &peer{contact: contact{Peer: Peer{id: id}, stage: &c.stage, elections: &c.elections, required: required}, peers: c.peers}
-	p.member = membership{stage: &c.stage, of: &p.Peer, room: &c.room}
+	p.member = membership{stage: &c.stage, of: &p.Peer, ours: &p.line, elections: &c.elections, room: &c.room}
 	p.place = place{places: &c.places, id: id}
 	p.line.stage, p.line.to = &c.stage, &p.Peer
 	p.pulse.since, p.pulse.sightedAt = c.now, c.now

@@ -95,6 +95,14 @@ func (all *elections) arrives(m *line, group string) {
 	}
 }
 
+// canvass brings the elections of a peer that has greeted us, or that we have
+// greeted, into step: one of us may have left a group and joined it again.
+func (all *elections) canvass(m *line) {
+	for _, group := range m.to.groups {
+		all.arrives(m, group)
+	}
+}
+
 // departs takes in that a peer is no longer in a group.
 func (all *elections) departs(id uuid.UUID, group string) {
 	e := all.ballots[group]

@@ -321,7 +321,7 @@ func TestElectionsAmongZyre(t *testing.T) {
 	var strays []uint64
 	forSeeds(t, 2000, 500, func(t *testing.T, seed uint64) {
 		runs++
-		switch leader, all := crowd(named{t, seed}, seed); {
+		switch leader, all := gathering(named{t, seed}, seed); {
 		case all:
 			agreed++
 		case leader:
@@ -334,9 +334,9 @@ func TestElectionsAmongZyre(t *testing.T) {
 	}
 }
 
-// crowd is one run of it. It tells whether the Zyre agree on a leader, and whether all
+// gathering is one run of it. It tells whether the Zyre agree on a leader, and whether all
 // agree.
-func crowd(t testing.TB, seed uint64) (zyres, all bool) {
+func gathering(t testing.TB, seed uint64) (zyres, all bool) {
 	w := newWorld(t, seed, 2, 2)
 	w.loss = 0
 	for _, h := range w.hosts {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/zremsg"
 )
 
@@ -37,15 +38,17 @@ func (o *own) in(group string) bool { _, ok := o.groups[group]; return ok }
 // OwnGroups returns the node's own groups, sorted.
 func (o *own) OwnGroups() []string { return slices.Sorted(maps.Keys(o.groups)) }
 
-// membership keeps the groups of a peer as its messages tell of them, and what the peer
-// weighs with them.
+// membership is which groups a peer is in, as its messages tell of them, and what the peer
+// weighs with them. It brings the application and the elections into step with that.
 type membership struct {
 	*stage
-	of     *Peer
-	room   *room
-	weight int      // of what the peer has said of itself
-	status uint8    // of the latest HELLO, JOIN or LEAVE
-	told   []string // the groups that the application knows of
+	of        *Peer
+	ours      *line // to it
+	elections *elections
+	room      *room
+	weight    int      // of what the peer has said of itself
+	status    uint8    // of the latest HELLO, JOIN or LEAVE
+	told      []string // the groups that the application knows of
 }
 
 // weighs notes what the peer weighs.
@@ -54,30 +57,45 @@ func (m *membership) weighs(weight int) {
 	m.weight = weight
 }
 
-// joins adds a group, and tells whether the peer was not in it before and may be.
-func (m *membership) joins(group string) bool {
+// follows takes in the status of a JOIN or LEAVE, and tells whether it is the next one: else
+// we have missed some.
+func (m *membership) follows(status uint8) bool {
+	last := m.status
+	m.status = status
+	return status == last+1
+}
+
+// joins adds a group, if the peer was not in it before and may be.
+func (m *membership) joins(group string) {
 	at, found := slices.BinarySearch(m.of.groups, group)
 	weight := m.weight + entryOctets + len(group)
-	fits := Fits(group, slices.Values(m.of.groups)) && m.room.fits(m.weight, weight)
 	switch {
 	case found:
-	case !fits:
+	case !Fits(group, slices.Values(m.of.groups)) || !m.room.fits(m.weight, weight):
 		m.count("groups over the limit")
 	default:
 		m.of.groups = slices.Insert(slices.Clone(m.of.groups), at, group)
 		m.weighs(weight)
+		if m.of.present() {
+			m.tell()
+		}
+		m.elections.arrives(m.ours, group)
 	}
-	return !found && fits
 }
 
-// leaves takes a group away, and tells whether the peer was in it.
-func (m *membership) leaves(group string) bool {
+// leaves takes a group away, if the peer was in it.
+func (m *membership) leaves(group string) {
 	at, found := slices.BinarySearch(m.of.groups, group)
-	if found {
-		m.of.groups = slices.Delete(slices.Clone(m.of.groups), at, at+1)
-		m.weighs(m.weight - entryOctets - len(group))
+	if !found {
+		return
 	}
-	return found
+	m.of.groups = slices.Delete(slices.Clone(m.of.groups), at, at+1)
+	m.weighs(m.weight - entryOctets - len(group))
+	if m.of.present() {
+		m.tell()
+	} else {
+		m.elections.departs(m.of.id, group)
+	}
 }
 
 // greets takes the groups of a HELLO for those of the peer.
@@ -86,4 +104,29 @@ func (m *membership) greets(hello *zremsg.Hello) {
 	groups := slices.Clone(hello.Groups)
 	slices.Sort(groups)
 	m.of.groups, m.status = slices.Compact(groups), hello.Status
+}
+
+// tell tells the application which groups the peer has left and joined.
+func (m *membership) tell() {
+	snapshot, groups := m.of.snapshot(), m.of.groups
+	for _, group := range m.told {
+		if !contains(groups, group) {
+			m.emit(Event{api.EventTypeLeave, snapshot, group, 0, m.now})
+			m.elections.departs(m.of.id, group)
+		}
+	}
+	for _, group := range groups {
+		if !contains(m.told, group) {
+			m.emit(Event{api.EventTypeJoin, snapshot, group, 0, m.now})
+		}
+	}
+	m.told = groups
+}
+
+// end has a peer that is gone be in no group any more, and weigh nothing.
+func (m *membership) end() {
+	m.weighs(0)
+	for _, group := range m.of.groups {
+		m.elections.departs(m.of.id, group)
+	}
 }

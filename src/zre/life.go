@@ -1,14 +1,9 @@
 package zre
 
 import (
-	"bytes"
-	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sjohnr/at-once/generated/go/peermachine"
-	"github.com/sjohnr/at-once/src/sight"
 )
 
 // A host that loses power and comes back may bring another peer to the endpoint of
@@ -23,7 +18,7 @@ import (
 // connection leads.
 type peer struct {
 	contact
-	peers map[uuid.UUID]*peer // all that are known
+	peers crowd
 }
 
 // fire lets the machine step and keeps the timer and the books in order.
@@ -51,10 +46,7 @@ func (p *peer) fire(e peermachine.Event) {
 // end takes a peer that is gone off the books and closes its connections.
 func (p *peer) end() {
 	delete(p.peers, p.id)
-	p.member.weighs(0)
-	for _, group := range p.groups {
-		p.elections.departs(p.id, group)
-	}
+	p.member.end()
 	p.place.try()
 	p.line.hangUp()
 	p.voice.end(p.stage)
@@ -120,27 +112,9 @@ func (p *peer) strays(greets bool) bool {
 	return true
 }
 
-// others returns who else is said to be at an endpoint, in the order of their ids.
-func (p *peer) others(endpoint sight.Endpoint) []*peer {
-	said := p.place.said[endpoint]
-	if len(said) < 2 {
-		return nil
-	}
-	others := make([]*peer, 0, len(said))
-	for _, other := range said {
-		if other != &p.place {
-			others = append(others, p.peers[other.id])
-		}
-	}
-	slices.SortFunc(others, byID)
-	return others
-}
-
-func byID(a, b *peer) int { return bytes.Compare(a.id[:], b.id[:]) }
-
 // settle judges, after a peer has greeted us, who else is said to be where it is.
 func (p *peer) settle() {
-	for _, q := range p.others(p.endpoint) {
+	for _, q := range p.peers.beside(&p.place, p.endpoint) {
 		there := q.line.at == p.endpoint
 		switch {
 		case there && q.line.shown: // it is not so
@@ -158,7 +132,7 @@ func (p *peer) settle() {
 // nil if there is none.
 func (p *peer) rival() *peer {
 	for _, e := range p.place.endpoints {
-		for _, q := range p.others(e) {
+		for _, q := range p.peers.beside(&p.place, e) {
 			if q.voice.link != 0 && q.endpoint == e && (q.line.both || !q.line.stands()) {
 				return q
 			}

@@ -43,6 +43,14 @@ func (p *pulse) hears(s Signs, now time.Time, config *Config) bool {
 	return true
 }
 
+// pinged notes that the peer asks for a sign of life, and tells whether it does so again so
+// soon that it cannot have heard our answer.
+func (p *pulse) pinged(now time.Time, config *Config) (again bool) {
+	again = now.Sub(p.pingedAt) < config.Evasive/2
+	p.pingedAt = now
+	return again
+}
+
 // expired returns how long the peer may be quiet until it is gone.
 func (p *pulse) expired(config *Config) time.Duration {
 	if !p.beyond || p.entered.IsZero() {
