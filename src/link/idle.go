@@ -1,16 +1,5 @@
 package link
 
-import (
-	"time"
-)
-
-// Where something came within briskGap of what came before, briskReads times in a row, it pays to
-// stay awake for more.
-const (
-	briskGap   = time.Millisecond
-	briskReads = 8
-)
-
 // idle does as serve, and then calls ended, in goroutines of its own: one waits for something to
 // read and does no more than that, so that its stack is as small as stacks are at first, and one
 // takes its place that reads until nothing is there.

@@ -12,6 +12,13 @@ import (
 	"github.com/sjohnr/at-once/src/zmtp"
 )
 
+// Where something came within briskGap of what came before, briskReads times in a row, it pays to
+// stay awake for more.
+const (
+	briskGap   = time.Millisecond
+	briskReads = 8
+)
+
 // errNothing says that there is nothing to be read.
 var errNothing = errors.New("link: nothing to be read")
 

@@ -51,3 +51,15 @@ func (t *train) uncouple() {
 	clear(t.octets)
 	t.buffers, t.octets = t.buffers[:0], t.octets[:0]
 }
+
+// job is octets to be written.
+type job struct {
+	b       []byte
+	hold    *buffer // that they are in
+	lent    bool    // by the outbox
+	covered bool    // they are in the form in which they are written
+	of      *Outbox // where they are from; nil for what the link itself says
+	end     uint64  // what of it is written then
+	move    uint64  // of which move it is
+	train   *train  // what of it is written together with b; nil if that is all
+}

@@ -60,18 +60,6 @@ type writer struct {
 	pushErr error
 }
 
-// job is octets to be written.
-type job struct {
-	b       []byte
-	hold    *buffer // that they are in
-	lent    bool    // by the outbox
-	covered bool    // they are in the form in which they are written
-	of      *Outbox // where they are from; nil for what the link itself says
-	end     uint64  // what of it is written then
-	move    uint64  // of which move it is
-	train   *train  // what of it is written together with b; nil if that is all
-}
-
 // advance notes that all before a position was written, if the outbox has not moved since.
 func (j *job) advance(to uint64) {
 	if j.of != nil && j.move == j.of.moves {
