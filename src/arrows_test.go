@@ -30,7 +30,7 @@ var circles = map[string]map[arrow]string{
 	"ladder":           {{"ladder.go", "carriage.go"}: whole, {"way.go", "carriage.go"}: whole, {"way.go", "climb.go"}: whole, {"way.go", "ladder.go"}: whole},
 	"link":             {{"memory_conn.go", "memory.go"}: whole, {"outbox.go", "link.go"}: "an outbox is handed from link to link", {"outbox.go", "writer.go"}: pair},
 	"model/book":       {{"plain_class.go", "plain.go"}: whole, {"plain_machine.go", "plain.go"}: whole, {"plain_protocol.go", "plain.go"}: whole},
-	"model/explore":    {{"compiler.go", "names.go"}: whole, {"effect.go", "move.go"}: "a fault tells the moves that led to it, of which each has effects", {"effect.go", "system.go"}: "a system has effects, and an effect changes a system"},
+	"model/explore":    {{"compiler.go", "names.go"}: whole, {"move.go", "effect.go"}: "a move has effects, and a fault tells the moves that led to it", {"system.go", "effect.go"}: "a system has effects, and an effect changes a system"},
 	"rendezvous/relay": {{"circuit.go", "relay.go"}: whole},
 	"salsa":            {{"quads_amd64.go", "salsa.go"}: "the quick way and the plain one work on the same state"},
 	"serve":            {{"metrics.go", "serve.go"}: whole},

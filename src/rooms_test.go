@@ -78,7 +78,7 @@ type use struct {
 
 // sources is what imports packages from their sources, each once.
 func sources() types.Importer {
-	build.Default.CgoEnabled = false // there may be no compiler of C, and nothing here depends on one
+	build.Default.CgoEnabled = false                            // there may be no compiler of C, and nothing here depends on one
 	build.Default.GOOS, build.Default.GOARCH = "linux", "amd64" // of all that there is for several systems
 	return importer.ForCompiler(token.NewFileSet(), "source", nil)
 }
