@@ -26,9 +26,9 @@ func (s *Server) take(conn net.Conn) *session {
 	within := ok && s.quotas.enter(from, s.policy.PerAddress)
 	switch {
 	case !ok:
-		s.countLocked("connections turned away: more than the accept rate")
+		s.counts.add("connections turned away: more than the accept rate")
 	case !within:
-		s.countLocked("connections turned away: too many of one address")
+		s.counts.add("connections turned away: too many of one address")
 	}
 	s.mu.Unlock()
 	if !within {

@@ -136,7 +136,7 @@ func (c *session) roll(m *oncemsg.Roll) func() (oncemsg.Message, *refusal) {
 		taken, fault := s.rolls.take(roll)
 		switch {
 		case fault != nil && !taken:
-			s.countLocked("rolls that forget who was revoked")
+			s.counts.add("rolls that forget who was revoked")
 			return nil, refuse(machine.ReasonForged, "%v", fault)
 		case fault != nil:
 			s.Log.Warn("cannot keep a roll", "error", fault)

@@ -75,7 +75,7 @@ func (c *session) unwilling() {
 func (c *session) asksOf() *meeting {
 	i := c.server.meetings[c.number]
 	if i == nil || i.asked != c {
-		c.server.countLocked("answers to nothing that was asked")
+		c.server.counts.add("answers to nothing that was asked")
 		return nil
 	}
 	return i
@@ -225,7 +225,7 @@ func (p *peer) note(at string, reached bool, c *session) {
 	}
 	if known != reached {
 		if why := p.again(nil, nil, c); why != nil {
-			p.server.countLocked("addresses that could not be kept")
+			p.server.counts.add("addresses that could not be kept")
 		}
 	}
 }

@@ -35,7 +35,7 @@ func New(c Config, p Policy) (*Server, error) {
 	s := &Server{
 		Config: c, relay: relay.New(p.Circuits), began: time.Now(), dialled: make(chan struct{}, dials), policy: p,
 		line: newLine(), quotas: newQuotas(), sessions: map[*session]struct{}{}, peers: map[peerKey]*peer{}, watches: map[rendezvous.Number]*watch{},
-		meetings: map[uint32]*meeting{}, counts: map[string]uint64{}, told: map[string]time.Time{},
+		meetings: map[uint32]*meeting{}, counts: newCounts(c.Log),
 	}
 	var err error
 	if s.rolls, err = newRolls(c.Keep, p.Members); err != nil {

@@ -72,7 +72,7 @@ func (c *session) hear(frames [][]byte) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if c.work = work; work == nil {
-			s.countLocked("messages out of turn")
+			s.counts.add("messages out of turn")
 			c.fire(machine.EventViolation)
 			return
 		}
@@ -92,7 +92,7 @@ func (c *session) SendChallenge() {
 }
 
 func (c *session) SendNope() {
-	c.server.countLocked("nodes turned away: " + c.nope.reason.String())
+	c.server.counts.add("nodes turned away: " + c.nope.reason.String())
 	c.must(c.number, c.nope.message())
 }
 

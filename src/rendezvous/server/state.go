@@ -54,8 +54,7 @@ type Server struct {
 	meetings map[uint32]*meeting
 	last     uint32 // number of a meeting
 	rolls    rolls
-	counts   map[string]uint64
-	told     map[string]time.Time // when a count was logged
+	counts   *counts
 }
 
 // peerKey names a node in a network.
