@@ -74,6 +74,7 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 	if c.id == uuid.Nil { // it is not its turn, which the machine sees to
 		return done(nil, nil)
 	}
+	s := c.server
 	switch m := m.(type) {
 	case *oncemsg.Publish:
 		p, why := c.check(m)
@@ -102,12 +103,14 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 	case *oncemsg.GetPeers:
 		return done(c.peersWith(m))
 	case *oncemsg.GetKey:
-		if e := c.server.Registry.Get(c.network, m.Peer); e != nil && len(e.Key) > 0 {
+		if e := s.Registry.Get(c.network, m.Peer); e != nil && len(e.Key) > 0 {
 			return done(&oncemsg.Key{Key: e.Key}, nil)
 		}
 		return done(nil, refuse(machine.ReasonUnknown, "there is no such node, or it has left no key"))
 	case *oncemsg.Watch:
-		return func() (oncemsg.Message, *refusal) { return nil, c.watch(m) }
+		return func() (oncemsg.Message, *refusal) {
+			return nil, s.watches.watch(s.ctx, c.network, &c.connection, c.number, m)
+		}
 	case *oncemsg.Introduce:
 		return func() (oncemsg.Message, *refusal) { return nil, c.introduce(m) }
 	case *oncemsg.Answer:
@@ -119,7 +122,7 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 	case *oncemsg.Circuit:
 		return func() (oncemsg.Message, *refusal) { return c.circuit(m) }
 	case *oncemsg.RemoteWhisper, *oncemsg.RemoteShout, *oncemsg.RemoteEnter, *oncemsg.RemoteExit:
-		c.server.count("words for bridges")
+		s.count("words for bridges")
 		return done(nil, refuse(machine.ReasonUnsupported, "this server knows no bridges"))
 	}
 	return nil
@@ -141,7 +144,7 @@ func (c *session) roll(m *oncemsg.Roll) func() (oncemsg.Message, *refusal) {
 		case fault != nil:
 			s.Log.Warn("cannot keep a roll", "error", fault)
 		}
-		for other := range s.sessions {
+		for _, other := range s.sessions {
 			if taken && other.token != nil && s.rolls.voids(other.token) && other != c {
 				s.sendAway(other, refuse(machine.ReasonRevoked, "the network has revoked the membership of %s", other.id))
 			}

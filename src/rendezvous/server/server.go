@@ -34,8 +34,12 @@ func New(c Config, p Policy) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, relay: relay.New(p.Circuits), began: time.Now(), dialled: make(chan struct{}, dials), policy: p,
-		line: newLine(), quotas: newQuotas(), sessions: map[*session]struct{}{}, peers: map[peerKey]*peer{}, watches: map[rendezvous.Number]*watch{},
+		line: newLine(), quotas: newQuotas(), sessions: map[*connection]*session{}, peers: map[peerKey]*peer{},
 		meetings: map[uint32]*meeting{}, counts: newCounts(c.Log),
+	}
+	s.watches = watches{
+		registry: c.Registry, log: c.Log, work: &s.work, mu: &s.mu, of: map[rendezvous.Number]*audience{},
+		served: func(c *connection) bool { return s.sessions[c].state == machine.StateServed },
 	}
 	var err error
 	if s.rolls, err = newRolls(c.Keep, p.Members); err != nil {
@@ -98,7 +102,7 @@ func (s *Server) SetPolicy(p Policy) error {
 		return err
 	}
 	s.policy = p
-	for c := range s.sessions {
+	for _, c := range s.sessions {
 		if c.id == uuid.Nil {
 			continue
 		}
@@ -114,7 +118,7 @@ func (s *Server) SetPolicy(p Policy) error {
 func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) error {
 	s.mu.Lock()
 	s.draining = &oncemsg.Stop{Elsewhere: elsewhere, Text: "the server ends, or starts again"}
-	for c := range s.sessions {
+	for _, c := range s.sessions {
 		s.draining.Retry = uint32(rand.Int64N(max(int64(spread), 1)) / int64(time.Millisecond))
 		c.fire(machine.EventDrain)
 	}
@@ -140,7 +144,7 @@ func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere stri
 func (s *Server) Close() {
 	s.end()
 	s.mu.Lock()
-	for c := range s.sessions {
+	for _, c := range s.sessions {
 		c.fire(machine.EventViolation)
 	}
 	s.mu.Unlock()
@@ -164,7 +168,7 @@ func (s *Server) sweep() {
 				s.Log.Warn("cannot renew the server's card", "error", err)
 			}
 			s.mu.Lock()
-			for c := range s.sessions {
+			for _, c := range s.sessions {
 				c.expire(now)
 			}
 			for _, p := range s.peers {

@@ -10,6 +10,15 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous"
 )
 
+// fire steps the machine. The caller holds the lock of the server.
+func (c *session) fire(e machine.Event) {
+	last := c.state
+	next, ok := machine.Step(last, e, c)
+	if ok && next != last {
+		c.state, c.since = next, time.Now()
+	}
+}
+
 // expire lets the present state, or the membership, end in time.
 func (c *session) expire(now time.Time) {
 	if wait := c.state.Timeout().Default(); wait > 0 && now.Sub(c.since) >= wait {
@@ -68,16 +77,16 @@ func (c *session) hear(frames [][]byte) {
 		defer s.mu.Unlock()
 		c.fire(machine.EventStop)
 	default:
-		work := c.prepare(m)
+		request := c.prepare(m)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if c.work = work; work == nil {
+		if c.request = request; request == nil {
 			s.counts.add("messages out of turn")
 			c.fire(machine.EventViolation)
 			return
 		}
 		c.fire(machine.EventRequest)
-		c.work = nil
+		c.request = nil
 	}
 }
 
@@ -107,12 +116,16 @@ func (c *session) Admit() {
 
 // Answer does what was asked for. The first time the node has been let in.
 func (c *session) Answer() {
-	c.reply(c.work())
+	if answer, why := c.request(); why != nil {
+		c.must(c.number, why.message())
+	} else if answer != nil {
+		c.must(c.number, answer)
+	}
 	c.pass()
 }
 
 // Tell has the node be told of what has changed.
-func (c *session) Tell() { c.server.wake(c.network) }
+func (c *session) Tell() { c.server.watches.wake(c.network) }
 
 // Withdraw lets the node be gone, unless it has another connection.
 func (c *session) Withdraw() {
@@ -121,15 +134,15 @@ func (c *session) Withdraw() {
 	}
 }
 
-// leave forgets a conversation that is over.
-func (c *session) leave() {
+// end forgets a conversation that is over.
+func (c *session) end(err error) {
 	s := c.server
-	delete(s.sessions, c)
+	s.mu.Lock()
+	c.fire(machine.EventLost)
+	delete(s.sessions, &c.connection)
 	c.pass()
 	s.quotas.leave(c.from)
-	if w := s.watches[c.network]; w != nil {
-		w.leave(c)
-	}
+	s.watches.leave(c.network, &c.connection)
 	for _, m := range s.meetings {
 		m.left(c)
 	}
@@ -137,4 +150,6 @@ func (c *session) leave() {
 		p.sessions = slices.DeleteFunc(p.sessions, func(other *session) bool { return other == c })
 		p.left()
 	}
+	s.mu.Unlock()
+	s.Log.Debug("connection ended", "address", c.at, "error", err)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -48,9 +47,9 @@ type Server struct {
 	policy   Policy
 	quotas   quotas
 	draining *oncemsg.Stop // nil while it goes on
-	sessions map[*session]struct{}
+	sessions map[*connection]*session
 	peers    map[peerKey]*peer
-	watches  map[rendezvous.Number]*watch
+	watches  watches
 	meetings map[uint32]*meeting
 	last     uint32 // number of a meeting
 	rolls    rolls
@@ -66,13 +65,11 @@ type peerKey struct {
 // session is a conversation with a node. It implements the actions of its machine, which
 // is stepped under the lock of the server.
 type session struct {
+	connection
 	server *Server
-	link   *link.Link
-	at     netip.AddrPort
-	from   []netip.Prefix // whom its address is counted with
 
 	// Of the goroutine that reads, from when the node has proved who it is.
-	work     func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
+	request  func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
 	number   uint32                             // of it
 	card     *identity.Card                     // by which it has proved that; nil once that was asked for again
 	nope     *refusal                           // why it is refused
@@ -90,8 +87,6 @@ type session struct {
 	members   ed25519.PublicKey
 	network   rendezvous.Number
 	lobby     bool
-	peer      *peer // nil until it has said PUBLISH
-	watching  *watching
 	pass      func() // ends the turn of the connection
 	asks      int    // introductions that wait for an answer
 	dialling  bool   // it is dialled back
@@ -124,23 +119,4 @@ type meeting struct {
 	until  time.Time
 	answer []byte
 	why    *refusal
-}
-
-// watch is who watches a network. One goroutine tells them all.
-type watch struct {
-	woken chan struct{}
-
-	// Guarded by the lock of the server.
-	sessions map[*session]struct{}
-	tags     map[rendezvous.Tag]map[*session]struct{} // who watches one
-	behind   map[*session]struct{}                    // who does not know all up to cursor
-	cursor   uint64
-}
-
-// watching is what a node watches. From when it is there only the goroutine of its network
-// touches the cursor.
-type watching struct {
-	tags   []rendezvous.Tag
-	number uint32
-	cursor uint64
 }

@@ -36,8 +36,8 @@ func (s *Server) Status() Status {
 		networks[key.network] = true
 	}
 	status.Networks = len(networks)
-	for _, w := range s.watches {
-		status.Watchers += len(w.sessions)
+	for _, w := range s.watches.of {
+		status.Watchers += len(w.watchers)
 	}
 	return status
 }
