@@ -24,9 +24,6 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous/relay"
 )
 
-// dials is how many nodes are dialled back at a time.
-const dials = 64
-
 // New returns a server that listens nowhere yet. Close must follow.
 func New(c Config, p Policy) (*Server, error) {
 	if c.Registry == nil {
@@ -34,9 +31,10 @@ func New(c Config, p Policy) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, relay: relay.New(p.Circuits), began: time.Now(), dialled: make(chan struct{}, dials), policy: p,
-		line: newLine(), quotas: newQuotas(), sessions: map[*connection]*session{}, peers: map[peerKey]*peer{},
-		meetings: map[uint32]*meeting{}, counts: newCounts(c.Log),
+		line: newLine(), quotas: newQuotas(), sessions: map[*connection]*session{}, counts: newCounts(c.Log),
 	}
+	s.presence = presence{c.Registry, c.Log, s.counts, map[peerKey]*peer{}}
+	s.introductions = introductions{counts: s.counts, waiting: map[uint32]*meeting{}, asks: map[*connection]int{}}
 	s.watches = watches{
 		registry: c.Registry, log: c.Log, work: &s.work, mu: &s.mu, of: map[rendezvous.Number]*audience{},
 		served: func(c *connection) bool { return s.sessions[c].state == machine.StateServed },
@@ -103,11 +101,11 @@ func (s *Server) SetPolicy(p Policy) error {
 	}
 	s.policy = p
 	for _, c := range s.sessions {
-		if c.id == uuid.Nil {
+		if c.who.id == uuid.Nil {
 			continue
 		}
-		if r := s.admits(c); r != nil {
-			s.sendAway(c, r)
+		if why := s.admits(&c.who); why != nil {
+			c.sendAway(why)
 		}
 	}
 	return nil
@@ -171,12 +169,10 @@ func (s *Server) sweep() {
 			for _, c := range s.sessions {
 				c.expire(now)
 			}
-			for _, p := range s.peers {
+			for _, p := range s.presence.peers {
 				p.expire(now)
 			}
-			for _, m := range s.meetings {
-				m.expire(now)
-			}
+			s.introductions.expire(now)
 			s.mu.Unlock()
 		}
 	}

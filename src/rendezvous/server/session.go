@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -19,13 +18,28 @@ func (c *session) fire(e machine.Event) {
 	}
 }
 
+// turnAway ends the conversation, and says why in answer to a request, or to none. The caller
+// holds the lock of the server.
+func (c *session) turnAway(number uint32, why *refusal) {
+	c.nope, c.number = why, number
+	c.fire(machine.EventRefuse)
+}
+
+// sendAway turns away a node that was let in. The caller holds the lock of the server.
+func (c *session) sendAway(why *refusal) {
+	if c.peer != nil {
+		c.peer.stop()
+	}
+	c.turnAway(0, why)
+}
+
 // expire lets the present state, or the membership, end in time.
 func (c *session) expire(now time.Time) {
 	if wait := c.state.Timeout().Default(); wait > 0 && now.Sub(c.since) >= wait {
 		c.fire(machine.EventTimeout)
 	}
-	if c.token != nil && c.token.Valid(now) != nil {
-		c.server.sendAway(c, refuse(machine.ReasonStranger, "the membership has expired by the server's clock"))
+	if c.who.token != nil && c.who.token.Valid(now) != nil {
+		c.sendAway(refuse(machine.ReasonStranger, "the membership has expired by the server's clock"))
 	}
 }
 
@@ -60,7 +74,7 @@ func (c *session) hear(frames [][]byte) {
 	served := c.state == machine.StateServed
 	s.mu.Unlock()
 	c.number = number
-	if served && rate > 0 && !c.requests.Use(1, now, rate*requestsBurst, rate) {
+	if served && !c.may.ask(now, rate) {
 		s.count("requests over the rate")
 		if c.over++; c.over < patience {
 			c.say(number, refuse(machine.ReasonBusy, "too many requests: wait").after(time.Second).message())
@@ -88,6 +102,16 @@ func (c *session) hear(frames [][]byte) {
 		c.fire(machine.EventRequest)
 		c.request = nil
 	}
+}
+
+// publish has the node be there by this connection, and by no more than so many.
+func (c *session) publish(m *published) *refusal {
+	s := c.server
+	over, why := s.presence.publish(&c.who, m, &c.connection, s.policy.MaxPeers)
+	if over != nil {
+		s.sessions[over].turnAway(0, refuse(machine.ReasonQuota, "the identity has newer connections"))
+	}
+	return why
 }
 
 // The actions of the machine.
@@ -125,11 +149,11 @@ func (c *session) Answer() {
 }
 
 // Tell has the node be told of what has changed.
-func (c *session) Tell() { c.server.watches.wake(c.network) }
+func (c *session) Tell() { c.server.watches.wake(c.who.network) }
 
 // Withdraw lets the node be gone, unless it has another connection.
 func (c *session) Withdraw() {
-	if p := c.peer; p != nil && len(p.sessions) == 1 {
+	if p := c.peer; p != nil && len(p.connections) == 1 {
 		p.stop()
 	}
 }
@@ -142,13 +166,10 @@ func (c *session) end(err error) {
 	delete(s.sessions, &c.connection)
 	c.pass()
 	s.quotas.leave(c.from)
-	s.watches.leave(c.network, &c.connection)
-	for _, m := range s.meetings {
-		m.left(c)
-	}
-	if p := c.peer; p != nil {
-		p.sessions = slices.DeleteFunc(p.sessions, func(other *session) bool { return other == c })
-		p.left()
+	s.watches.leave(c.who.network, &c.connection)
+	s.introductions.left(&c.connection)
+	if c.peer != nil {
+		c.peer.left(&c.connection)
 	}
 	s.mu.Unlock()
 	s.Log.Debug("connection ended", "address", c.at, "error", err)

@@ -30,9 +30,9 @@ type Status struct {
 func (s *Server) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.peers), Relay: s.relay.Figures(), Counts: maps.Clone(s.counts.of)}
+	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.presence.peers), Relay: s.relay.Figures(), Counts: maps.Clone(s.counts.of)}
 	networks := map[rendezvous.Number]bool{}
-	for key := range s.peers {
+	for key := range s.presence.peers {
 		networks[key.network] = true
 	}
 	status.Networks = len(networks)
