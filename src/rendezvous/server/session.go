@@ -69,11 +69,10 @@ func (c *session) hear(frames [][]byte) {
 	}
 	now := time.Now()
 	s.mu.Lock()
-	c.since = now
+	c.since, c.number = now, number
 	rate := s.policy.Requests
 	served := c.state == machine.StateServed
 	s.mu.Unlock()
-	c.number = number
 	if served && !c.may.ask(now, rate) {
 		s.count("requests over the rate")
 		if c.over++; c.over < patience {

@@ -54,13 +54,12 @@ type session struct {
 	connection
 	server *Server
 
-	// Of the goroutine that reads, from when the node has proved who it is.
-	request func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
-	number  uint32                             // of it
-	may     allowances
-	over    int // requests over the rate
+	may  allowances // of the goroutine that reads, or, what is not requests, under the lock
+	over int        // requests over the rate; of the goroutine that reads
 
 	// Guarded by the lock of the server.
+	request   func() (oncemsg.Message, *refusal) // what the latest request is
+	number    uint32                             // of it
 	state     machine.State
 	since     time.Time // of the present state, or of the node's last word in it
 	challenge *[32]byte // nil once it is used
