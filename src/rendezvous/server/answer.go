@@ -101,6 +101,16 @@ func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) 
 	return nil
 }
 
+// publish has the node be there by this connection.
+func (c *session) publish(m *published) *refusal {
+	s := c.server
+	over, why := s.presence.publish(&c.who, m, &c.connection, s.policy.MaxPeers)
+	if over != nil {
+		s.sessions[over].turnAway(0, refuse(machine.ReasonQuota, "the identity has newer connections"))
+	}
+	return why
+}
+
 // roll takes the roll of the node's network.
 func (c *session) roll(m *oncemsg.Roll) func() (oncemsg.Message, *refusal) {
 	roll, err := identity.ParseBareRoll(m.Roll)
@@ -124,13 +134,4 @@ func (c *session) roll(m *oncemsg.Roll) func() (oncemsg.Message, *refusal) {
 		}
 		return c.ok(), nil
 	}
-}
-
-// ok is what the node is told when something was done.
-func (c *session) ok() *oncemsg.OK {
-	relays := uint8(0)
-	if c.server.policy.Relays {
-		relays = 1
-	}
-	return &oncemsg.OK{Observed: c.at.String(), Lease: oncemsg.MaxLease, Relays: relays, Rolls: c.server.rolls.number(c.who.members)}
 }

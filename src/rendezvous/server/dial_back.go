@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/ecdh"
+	"net/netip"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
@@ -33,7 +34,7 @@ func (c *session) dialBack(m *oncemsg.DialBack) *refusal {
 		return refuse(machine.ReasonBusy, "the node is being dialled back, or was too often: wait").after(time.Second)
 	}
 	c.dialling = true
-	at := addrPort(c.at.Addr(), m.Port)
+	at := netip.AddrPortFrom(c.at.Addr(), m.Port).String()
 	number := c.number
 	transport, _ := c.link.RemoteKey()
 	s.work.Go(func() {

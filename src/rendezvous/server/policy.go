@@ -103,5 +103,3 @@ func (q *quotas) leave(from []netip.Prefix) {
 		}
 	}
 }
-
-func addrPort(addr netip.Addr, port uint16) string { return netip.AddrPortFrom(addr, port).String() }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 )
 
@@ -41,76 +40,6 @@ func (c *session) expire(now time.Time) {
 	if c.who.token != nil && c.who.token.Valid(now) != nil {
 		c.sendAway(refuse(machine.ReasonStranger, "the membership has expired by the server's clock"))
 	}
-}
-
-// deliver takes the messages of one read.
-func (c *session) deliver(b *link.Batch) error {
-	defer b.Release()
-	for i := range b.Len() {
-		c.hear(b.Message(i))
-	}
-	return nil
-}
-
-// hear takes one message.
-func (c *session) hear(frames [][]byte) {
-	s := c.server
-	number, m, err := rendezvous.ParseMessage(frames)
-	if err != nil {
-		s.count("messages that were malformed")
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.fire(machine.EventViolation)
-		return
-	}
-	if auth, ok := m.(*oncemsg.Authenticate); ok {
-		c.authenticate(number, auth)
-		return
-	}
-	now := time.Now()
-	s.mu.Lock()
-	c.since, c.number = now, number
-	rate := s.policy.Requests
-	served := c.state == machine.StateServed
-	s.mu.Unlock()
-	if served && !c.may.ask(now, rate) {
-		s.count("requests over the rate")
-		if c.over++; c.over < patience {
-			c.say(number, refuse(machine.ReasonBusy, "too many requests: wait").after(time.Second).message())
-			return
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.fire(machine.EventViolation)
-		return
-	}
-	switch m.(type) {
-	case *oncemsg.Stop:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.fire(machine.EventStop)
-	default:
-		request := c.prepare(m)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if c.request = request; request == nil {
-			s.counts.add("messages out of turn")
-			c.fire(machine.EventViolation)
-			return
-		}
-		c.fire(machine.EventRequest)
-		c.request = nil
-	}
-}
-
-// publish has the node be there by this connection, and by no more than so many.
-func (c *session) publish(m *published) *refusal {
-	s := c.server
-	over, why := s.presence.publish(&c.who, m, &c.connection, s.policy.MaxPeers)
-	if over != nil {
-		s.sessions[over].turnAway(0, refuse(machine.ReasonQuota, "the identity has newer connections"))
-	}
-	return why
 }
 
 // The actions of the machine.
@@ -155,6 +84,15 @@ func (c *session) Withdraw() {
 	if p := c.peer; p != nil && len(p.connections) == 1 {
 		p.stop()
 	}
+}
+
+// ok is what the node is told when something was done.
+func (c *session) ok() *oncemsg.OK {
+	relays := uint8(0)
+	if c.server.policy.Relays {
+		relays = 1
+	}
+	return &oncemsg.OK{Observed: c.at.String(), Lease: oncemsg.MaxLease, Relays: relays, Rolls: c.server.rolls.number(c.who.members)}
 }
 
 // end forgets a conversation that is over.
