@@ -59,12 +59,11 @@ func (k *known) take(p *Peer) (fresh, replayed bool) {
 }
 
 // since returns from which cursor on the server is to tell of who has some tags.
-func (k *known) since(tags string, network rendezvous.Number) (cursor uint64) {
-	if tags == k.tags && network == k.network {
-		cursor = k.cursor
+func (k *known) since(tags string, network rendezvous.Number) uint64 {
+	if tags != k.tags || network != k.network {
+		k.tags, k.network, k.cursor = tags, network, 0
 	}
-	k.tags, k.network = tags, network
-	return cursor
+	return k.cursor
 }
 
 // begin notes that the server begins anew to tell of all.
