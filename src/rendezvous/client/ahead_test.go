@@ -82,13 +82,13 @@ func TestAhead(t *testing.T) {
 	publish(3)
 	opens(ana.UUID(), sealed(one, 10), seal.ErrForged)
 	opens(ana.UUID(), sealed(two, 1), ErrRepeated)
-	if len(c.aheads) != 1 {
-		t.Errorf("it remembers %d challenges", len(c.aheads))
+	if len(c.repeats.latest) != 1 {
+		t.Errorf("it remembers %d challenges", len(c.repeats.latest))
 	}
 	var other uuid.UUID
 	for n := range uint64(oncerecord.MaxAheads) {
 		binary.BigEndian.PutUint64(other[:], n+1)
-		if err := c.first(other, two, 1); (err == nil) != (n < oncerecord.MaxAheads-1) {
+		if err := c.repeats.first(c.Challenges(), other, two, 1); (err == nil) != (n < oncerecord.MaxAheads-1) {
 			t.Fatalf("of another, the %dth: %v", n, err)
 		}
 	}

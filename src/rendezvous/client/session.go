@@ -3,79 +3,112 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/ecdh"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"syscall"
+	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
+	"github.com/sjohnr/at-once/generated/go/oncerecord"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousclient"
 	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
-	"github.com/sjohnr/at-once/src/zmtp"
+	"github.com/sjohnr/at-once/src/sight"
 )
 
-// What a server may say, and what waits to be said to it.
-const (
-	maxFrames = 1 + oncemsg.MaxDeltaEntries
-	outbox    = 256 << 10
-)
+// session is a conversation with the server over one connection. It implements the actions
+// of its machine, which is stepped under the lock of the client.
+type session struct {
+	connection
+	*Config
+	at   *rendezvous.Address
+	dial dialer   // to the same address
+	key  [32]byte // by which the server is known
+	pins *pins
+	see  func([]sight.Sighting)
 
-// converse speaks with the server until that ends or ctx does, and returns why.
-func (c *Client) converse(ctx context.Context, conn net.Conn, at *rendezvous.Address, key [32]byte, dial func(context.Context) (net.Conn, error)) error {
-	public, err := ecdh.X25519().NewPublicKey(key[:])
-	if err != nil {
-		_ = conn.Close()
-		return err
+	// Of the goroutine that reads.
+	keys    *rendezvous.Keys // from CHALLENGE on
+	message oncemsg.Message  // the latest
+	number  uint32           // of that
+	entries []*Peer          // of a DELTA, that were found to be right
+	sights  []sight.Sighting // wait to be handed on
+
+	mu *sync.Mutex // of the client; guards what follows
+
+	// What stays for the next conversation.
+	standing  *standing
+	published *published
+	known     *known
+	nonces    nonces
+	twins     *twins
+
+	state     machine.State
+	timer     *time.Timer
+	since     time.Time // of the present state
+	watching  uint32    // number of the latest WATCH
+	watched   string    // the tags of that
+	challenge *oncemsg.Challenge
+	putOff    bool
+	doubted   bool // it is asked for a sign of life
+	told      *identity.Card
+	observed  string
+	relays    bool
+	large     bool
+	trip      time.Duration
+	offset    time.Duration
+}
+
+// waits is how long the machine waits in a state.
+var waits = map[machine.Timeout]time.Duration{
+	machine.TimeoutAnswer: machine.DefaultAnswer,
+	machine.TimeoutRenew:  machine.DefaultRenew,
+}
+
+// fire steps the machine. The caller holds the lock of the client.
+func (s *session) fire(e machine.Event) {
+	last := s.state
+	next, ok := machine.Step(last, e, s)
+	if !ok || next == last {
+		return
 	}
-	// A server that has greeted is there, and may have the node wait for its turn.
-	greeted := func() error {
-		return link.Prolong(ctx, conn, oncemsg.MaxTurn*time.Millisecond+waits[machine.TimeoutAnswer])
+	s.state, s.since = next, time.Now()
+	if wait := waits[next.Timeout()]; wait > 0 {
+		s.timer.Reset(wait)
 	}
-	l, err := link.Open(ctx, conn, link.Config{
-		Type: zmtp.Dealer, MaxMessage: oncemsg.MaxMessage, MaxFrames: maxFrames, Outbox: outbox, Reserve: outbox,
-		Handshake: waits[machine.TimeoutAnswer],
-		Curve:     &zmtp.Curve{Key: c.Identity.Transport(), Server: public, Afford: greeted},
-	})
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return fmt.Errorf("%w: %w", ErrHandshake, err)
+	if next == machine.StatePresent && s.putOff {
+		s.putOff = false
+		s.fire(machine.EventRenew)
 	}
-	if err != nil {
-		return err
-	}
-	s := &session{Client: c, link: l, at: at, dial: dial, key: key, ended: make(chan struct{}), calls: map[uint32]chan oncemsg.Message{}, since: time.Now()}
-	if over := l.RemoteAddr(); over.Network() == "tcp" {
-		s.dial = func(ctx context.Context) (net.Conn, error) { return c.Transport.Dial(ctx, "tcp://"+over.String()) }
-	}
-	c.mu.Lock()
-	c.session = s
-	s.timer = time.AfterFunc(waits[machine.TimeoutAnswer], s.due)
-	c.mu.Unlock()
-	stop := context.AfterFunc(ctx, s.bow)
-	err = l.Serve(s.deliver)
-	stop()
-	c.mu.Lock()
-	defer c.mu.Unlock()
+}
+
+// now returns the server's time.
+func (s *session) now() time.Time { return time.Now().Add(s.offset) }
+
+// serve speaks with the server until that ends, or says goodbye when ctx does.
+func (s *session) serve(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.fire(machine.EventLeave) // within the linger time
+	})()
+	return s.link.Serve(s.deliver)
+}
+
+// end ends what waits, and returns why there is no conversation any more. The caller holds the
+// lock of the client.
+func (s *session) end(err error) error {
 	s.fire(machine.EventLost)
 	s.timer.Stop()
 	close(s.ended)
-	c.session = nil
 	if s.fault != nil {
 		return s.fault
 	}
 	return fmt.Errorf("the conversation has ended: %w", err)
-}
-
-// bow says goodbye, within the linger time.
-func (s *session) bow() {
-	s.mu.Lock()
-	s.fire(machine.EventLeave)
-	s.mu.Unlock()
 }
 
 // due fires the time-out of the present state.
@@ -180,7 +213,7 @@ func (s *session) greeted(m *oncemsg.Challenge) error {
 		return errors.New("the server greets twice")
 	}
 	card, err := rendezvous.CardOf(m.Card)
-	pin := s.pinned(s.at.Key)
+	pin := s.pins.of(s.at.Key)
 	switch {
 	case err != nil:
 		return err
@@ -193,126 +226,45 @@ func (s *session) greeted(m *oncemsg.Challenge) error {
 	}
 	if pin.Identity == nil || card.NotBefore.After(pin.NotBefore) {
 		pin = Pin{card.Identity, card.Transport, card.NotBefore}
-		s.mu.Lock()
-		s.pins[s.at.Key] = pin
-		s.mu.Unlock()
-		if s.Pins != nil {
-			if err := s.Pins.Keep(s.at.Key, pin); err != nil {
-				s.Log.Warn("cannot remember a server", "server", s.at, "error", err)
-			}
+		if err := s.pins.learn(s.at.Key, pin); err != nil {
+			s.Log.Warn("cannot remember a server", "server", s.at, "error", err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.server = card.ID
-	s.keys = rendezvous.KeysOf(s.Address.Secret, card.Identity, s.network())
+	s.standing.server = card.ID
+	s.keys = s.keysAt(card.Identity)
 	s.challenge, s.offset = m, time.Until(time.UnixMilli(int64(min(m.Time, 1<<50))))
 	return nil
 }
 
-// network returns the key of the network whose members alone come in, nil if all do.
-func (c *Client) network() ed25519.PublicKey {
-	if token := c.Identity.Token(); c.Members && token != nil && c.Address.Secret != (rendezvous.Secret{}) {
-		return token.Network
+// right returns those of entries that are right. What is not is counted.
+func (s *session) right(entries [][]byte) (list []*Peer) {
+	for _, octets := range entries {
+		p, err := s.peerOf(octets)
+		if err != nil {
+			s.Count("what a server tells of peers that is not right")
+			s.Log.Debug("a server tells what is not right", "server", s.at, "error", err)
+			continue
+		}
+		list = append(list, p)
 	}
-	return nil
+	return list
 }
 
-// The actions of the machine.
-
-func (s *session) SendAuthenticate() {
-	card := s.Identity.Card()
-	m := &oncemsg.Authenticate{
-		Speaks: oncemsg.Version, Part: s.keys.Part, Card: card.Octets(),
-		Proof: s.Identity.Sign(rendezvous.NodePurpose, rendezvous.NodeWords(s.keys.Server, s.challenge.Challenge, s.keys.Number)),
-	}
-	if s.keys.Members != nil {
-		m.Members, m.Token = s.keys.Members, s.Identity.Token().Bare()
-	}
-	s.ask(m)
-}
-
-// Enter notes what the server says of the connection.
-func (s *session) Enter() { s.note() }
-
-func (s *session) note() {
-	m := s.message.(*oncemsg.OK)
-	s.observed, s.relays, s.trip = m.Observed, m.Relays == 1, time.Since(s.sent)
-	if s.Observed != nil {
-		s.Observed(s.link.LocalAddr(), m.Observed)
-	}
-	if roll := s.Identity.Roll(); roll != nil && s.keys.Members != nil && roll.Number > m.Rolls && s.state != machine.StateAuthenticating {
-		s.send(s.next(), &oncemsg.Roll{Roll: roll.Bare()})
-	}
-}
-
-// Found notes that others are told of the node, and has the server tell of them.
-func (s *session) Found() {
-	s.note()
-	if s.trouble != "" {
-		s.trouble, s.away, s.refused, s.found = "", false, nil, time.Now()
-		s.turn()
-	}
-	if s.at == &s.Address {
-		s.elsewhere = nil
-	}
-	s.known.forget(time.Now())
-	s.watch()
-}
-
-func (s *session) PutOff() { s.putOff = true }
-
-func (s *session) SendRenew() {
-	if s.published.old(s.now()) {
-		s.SendPublish()
-		return
-	}
-	m := new(oncemsg.Renew)
-	if card := s.Identity.Card(); card != s.told {
-		s.told, m.Card, m.Key = card, card.Octets(), card.Sealing.Key()
-	}
-	s.ask(m)
-}
-
-// Settle gives an answer to who waits for it.
-func (s *session) Settle() {
-	if answer := s.calls[s.number]; answer != nil {
-		delete(s.calls, s.number)
-		answer <- s.message
-	}
-}
-
-func (s *session) SendStop() {
-	s.send(0, &oncemsg.Stop{Text: "goodbye"})
-	s.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.Linger)
-		defer cancel()
-		_ = s.link.Shutdown(ctx) // a server that does not read is not waited for
+// peerOf returns the node that an ENTRY or a GONE tells of, if that is right.
+func (s *session) peerOf(octets []byte) (*Peer, error) {
+	return peerOf(octets, s.keys, func(id uuid.UUID) (*Peer, time.Time) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.known.peers[id], s.now()
 	})
 }
 
-func (s *session) NoteRefusal() {
-	err := refused(s.message.(*oncemsg.Nope))
-	if s.fault, s.retry = err, err.Retry; err.Retry == 0 {
-		s.retry = maxBackoff / 2
-	}
-	if err.Reason == serving.ReasonStale {
-		s.published, s.retry = published{}, 0 // say it anew
-	}
-}
-
-func (s *session) NoteStop() {
-	m := s.message.(*oncemsg.Stop)
-	s.retry = time.Duration(m.Retry) * time.Millisecond
-	s.fault = fmt.Errorf("the server says %q", m.Text)
-	if s.at != &s.Address || m.Elsewhere == "" {
-		return
-	}
-	to, err := rendezvous.ParseAddress(m.Elsewhere)
-	if err != nil || to.Key == s.Address.Key {
-		s.Count("servers that send elsewhere, and not where one could go")
-		return
-	}
-	to.Secret = s.Address.Secret // which neither server knows
-	s.elsewhere = &to
+// meeting returns a MEETING for a card. The caller holds the lock of the client.
+func (s *session) meeting(nonce []byte, answers uint8, to *identity.Card) ([]byte, error) {
+	return s.keys.SealMeeting(s.Identity, to, oncerecord.Meeting{
+		Nonce: nonce, Time: uint64(s.now().UnixMilli()), Answers: answers,
+		Candidates: candidates(s.Describe().Candidates),
+	})
 }

@@ -26,9 +26,9 @@ func (s *Server) take(conn net.Conn) *session {
 	within := ok && s.quotas.enter(from, s.policy.PerAddress)
 	switch {
 	case !ok:
-		s.countLocked("connections turned away: more than the accept rate")
+		s.counts.add("connections turned away: more than the accept rate")
 	case !within:
-		s.countLocked("connections turned away: too many of one address")
+		s.counts.add("connections turned away: too many of one address")
 	}
 	s.mu.Unlock()
 	if !within {
@@ -108,11 +108,14 @@ func (s *Server) open(conn net.Conn, at netip.AddrPort, from []netip.Prefix, pas
 
 // enter begins a conversation over a link. One that Close has not seen ends at once.
 func (s *Server) enter(l *link.Link, at netip.AddrPort, from []netip.Prefix, pass func()) *session {
-	c := &session{server: s, link: l, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from, pass: pass, since: time.Now(), challenge: new([32]byte)}
+	c := &session{
+		connection: connection{link: l, work: &s.work, at: netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), from: from},
+		server:     s, pass: pass, since: time.Now(), challenge: new([32]byte),
+	}
 	rand.Read(c.challenge[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[c] = struct{}{}
+	s.sessions[&c.connection] = c
 	c.fire(machine.EventStart)
 	if s.draining != nil {
 		c.fire(machine.EventDrain)
@@ -121,16 +124,6 @@ func (s *Server) enter(l *link.Link, at netip.AddrPort, from []netip.Prefix, pas
 		c.fire(machine.EventViolation)
 	}
 	return c
-}
-
-// end forgets a conversation that is over.
-func (c *session) end(err error) {
-	s := c.server
-	s.mu.Lock()
-	c.fire(machine.EventLost)
-	c.leave()
-	s.mu.Unlock()
-	s.Log.Debug("connection ended", "address", c.at, "error", err)
 }
 
 // anyone: what a key is worth is found out by AUTHENTICATE.

@@ -487,7 +487,7 @@ func TestSlowWatcher(t *testing.T) {
 		}
 		s.server.mu.Lock()
 		queued := 0
-		for c := range s.server.sessions {
+		for _, c := range s.server.sessions {
 			queued = max(queued, c.link.Queued())
 		}
 		s.server.mu.Unlock()

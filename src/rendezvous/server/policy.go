@@ -7,8 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/rendezvous/relay"
 )
 
@@ -38,16 +37,22 @@ const (
 	patience        = 1000 // requests over the rate until a connection is closed
 )
 
-// memberOf returns the token that octets hold, if it makes an id a member of a network.
-func memberOf(octets []byte, network ed25519.PublicKey, id uuid.UUID, now time.Time) (*identity.Token, *refusal) {
-	token, err := identity.ParseShownToken(octets, now)
-	switch {
-	case err != nil:
-		return nil, refuse(machine.ReasonStranger, "%v", err)
-	case token.Member != id || !token.Network.Equal(network):
-		return nil, refuse(machine.ReasonStranger, "the token is another's, or of another network")
-	}
-	return token, nil
+// allowances are what the node of one connection may ask for. Zero has asked for nothing yet.
+type allowances struct{ requests, meets, ahead guard.Allowance }
+
+// ask tells whether there may be another request, at so many a second; 0 is any number.
+func (a *allowances) ask(now time.Time, rate float64) bool {
+	return rate <= 0 || a.requests.Use(1, now, rate*requestsBurst, rate)
+}
+
+// meet tells whether the node may ask for another introduction, circuit or dial back.
+func (a *allowances) meet(now time.Time) bool {
+	return a.meets.Use(1, now, introduceBurst, introduceRate)
+}
+
+// sendAhead tells whether so many octets more may be sent ahead of a circuit.
+func (a *allowances) sendAhead(octets int, now time.Time) bool {
+	return a.ahead.Use(float64(octets), now, aheadBurst, aheadRate)
 }
 
 // quotas count the connections of addresses. They are under the lock of the server.
@@ -98,5 +103,3 @@ func (q *quotas) leave(from []netip.Prefix) {
 		}
 	}
 }
-
-func addrPort(addr netip.Addr, port uint16) string { return netip.AddrPortFrom(addr, port).String() }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -16,111 +17,104 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous/registry"
 )
 
-// published is what a node has said, and was found to be right.
-type published struct {
-	card           *identity.Card
-	record         *rendezvous.Record
-	octets, sealed []byte // of the record, and its inside
-	key            []byte // for sealing
-}
-
 // maxReached is how many addresses are told at which a node was dialled back.
 const maxReached = 4
 
-// check returns what a node publishes, if it is right.
-func (c *session) check(m *oncemsg.Publish) (*published, *refusal) {
-	card, why := c.ownCard(m.Card, m.Key)
-	if why != nil {
-		return nil, why
-	}
-	record, err := rendezvous.ParseRecord(m.Record, m.Sealed, card, c.network, time.Now())
-	switch {
-	case err != nil:
-		return nil, refuse(serving.ReasonStale, "record: %v", err)
-	case c.lobby && (len(record.Tags) > 0 || len(m.Sealed) > 0):
-		return nil, refuse(serving.ReasonMalformed, "in the lobby a record has no tags and no inside")
-	}
-	return &published{card, record, m.Record, m.Sealed, m.Key}, nil
+// presence is of the nodes that have said PUBLISH. It is under the lock of the server.
+type presence struct {
+	registry registry.Registry
+	log      *slog.Logger
+	counts   *counts
+	peers    map[peerKey]*peer
 }
 
-// ownCard returns the card that octets hold, if it is the node's, and key is the sealing key
-// that it names, or nothing.
-func (c *session) ownCard(octets, key []byte) (*identity.Card, *refusal) {
-	var err error
-	card := c.card
-	if c.card = nil; card == nil || !bytes.Equal(card.Octets(), octets) {
-		card, err = identity.ParseCard(octets, c.id, identity.Anytime)
-	}
-	if transport, _ := c.link.RemoteKey(); err == nil && card.Transport != transport {
-		err = identity.ErrKey
-	}
-	if err == nil && len(key) > 0 {
-		err = card.Sealing.Take(key)
-	}
-	if err != nil {
-		return nil, refuse(serving.ReasonForged, "%v", err)
-	}
-	return card, nil
+// peer is a node that has said PUBLISH. It implements the actions of its machine, which is
+// stepped under the lock of the server.
+type peer struct {
+	among       *presence
+	key         peerKey
+	lobby       bool // nobody is told where it is
+	state       machine.State
+	until       time.Time     // when its lease ends
+	connections []*connection // the newest last
+	record      *rendezvous.Record
+	since       time.Time // not before of its card
+	reached     []string  // where it was dialled back, the newest last
 }
 
-// publish has a node be there.
-func (c *session) publish(m *published) *refusal {
-	s := c.server
-	p := s.peers[c.key()]
-	if p == nil {
-		if s.policy.MaxPeers > 0 && len(s.peers) >= s.policy.MaxPeers {
-			return refuse(serving.ReasonFull, "this server has as many nodes as it takes").after(time.Minute)
-		}
-		p = &peer{server: s, key: c.key()}
+// room returns why a node is not taken, if there are as many as may be.
+func (p *presence) room(key peerKey, most int) *refusal {
+	if most > 0 && len(p.peers) >= most && p.peers[key] == nil {
+		return refuse(serving.ReasonFull, "this server has as many nodes as it takes").after(time.Minute)
 	}
-	newer := m.record.Newer(p.record)
-	elsewhere := slices.ContainsFunc(p.sessions, func(other *session) bool { return other != c })
-	switch old := !newer && (m.record.Incarnation != p.record.Incarnation || m.record.Serial != p.record.Serial); {
-	case old && m.record.Incarnation != p.record.Incarnation && elsewhere:
-		return refuse(serving.ReasonTwin, "a node with this identity that has started later is there")
-	case old && m.record.Incarnation != p.record.Incarnation:
-		return refuse(serving.ReasonStale, "a node with this identity that has started later was there of late")
-	case old && !elsewhere:
-		return refuse(serving.ReasonStale, "there is a newer record of the node")
-	case old: // it has come by another connection, and stays
-		if why := p.again(nil, nil, c); why != nil {
-			return why
-		}
-	default:
-		if err := p.keep(m, !newer, c); err != nil {
-			return refuse(serving.ReasonFull, "%v", err).after(time.Minute)
-		}
-	}
-	s.peers[p.key] = p
-	p.enlist(c)
-	p.fire(machine.EventPublish)
 	return nil
 }
 
-// enlist makes a connection the newest of the node.
-func (p *peer) enlist(c *session) {
-	p.sessions = append(slices.DeleteFunc(p.sessions, func(other *session) bool { return other == c }), c)
-	c.peer = p
-	if len(p.sessions) > maxOfIdentity {
-		oldest := p.sessions[0]
-		oldest.nope, oldest.number = refuse(serving.ReasonQuota, "the identity has newer connections"), 0
-		oldest.fire(serving.EventRefuse)
+// other returns the newest connection of another node that is there, in the same network. The
+// node may have the identity of who asks: the two are to learn of each other.
+func (p *presence) other(asks peerKey, c *connection, id uuid.UUID) (*connection, *refusal) {
+	other := p.peers[peerKey{asks.network, id}]
+	switch {
+	case c.peer == nil && id != asks.id:
+		return nil, refuse(serving.ReasonTurn, "publish first")
+	case other == nil || len(other.connections) == 0 || other.newest() == c:
+		return nil, refuse(serving.ReasonUnknown, "no such node is there")
 	}
+	return other.newest(), nil
 }
 
+// publish has a node be there, one of whose connections this is. It returns the oldest of them
+// if there are too many.
+func (p *presence) publish(who *proved, m *published, c *connection, most int) (over *connection, why *refusal) {
+	if why = p.room(who.peerKey, most); why != nil {
+		return nil, why
+	}
+	n := p.peers[who.peerKey]
+	if n == nil {
+		n = &peer{among: p, key: who.peerKey, lobby: who.lobby}
+	}
+	newer := m.record.Newer(n.record)
+	elsewhere := slices.ContainsFunc(n.connections, func(other *connection) bool { return other != c })
+	switch old := !newer && (m.record.Incarnation != n.record.Incarnation || m.record.Serial != n.record.Serial); {
+	case old && m.record.Incarnation != n.record.Incarnation && elsewhere:
+		return nil, refuse(serving.ReasonTwin, "a node with this identity that has started later is there")
+	case old && m.record.Incarnation != n.record.Incarnation:
+		return nil, refuse(serving.ReasonStale, "a node with this identity that has started later was there of late")
+	case old && !elsewhere:
+		return nil, refuse(serving.ReasonStale, "there is a newer record of the node")
+	case old: // it has come by another connection, and stays
+		if why = n.again(nil, nil, c); why != nil {
+			return nil, why
+		}
+	default:
+		if err := n.keep(m, !newer, c); err != nil {
+			return nil, refuse(serving.ReasonFull, "%v", err).after(time.Minute)
+		}
+	}
+	p.peers[n.key] = n
+	n.connections = append(slices.DeleteFunc(n.connections, func(other *connection) bool { return other == c }), c)
+	if c.peer = n; len(n.connections) > maxOfIdentity {
+		over = n.connections[0]
+	}
+	n.fire(machine.EventPublish)
+	return over, nil
+}
+
+func (p *peer) newest() *connection { return p.connections[len(p.connections)-1] }
+
 // keep has the registry keep what a node has published, as that or as a quiet change.
-func (p *peer) keep(m *published, quiet bool, c *session) error {
+func (p *peer) keep(m *published, quiet bool, c *connection) error {
 	entry := oncerecord.Entry{Card: m.card.Octets(), Record: m.octets, Sealed: m.sealed, Seen: p.seen(c)}
 	octets, err := entry.AppendTo(make([]byte, 0, entry.Size()))
 	if err != nil {
 		return err
 	}
 	key := m.key
-	if old := p.server.Registry.Get(p.key.network, p.key.id); len(key) == 0 && old != nil {
+	if old := p.among.registry.Get(p.key.network, p.key.id); len(key) == 0 && old != nil {
 		key = old.Key
 	}
 	e := &registry.Entry{ID: p.key.id, Tags: m.record.Tags, Octets: octets, Key: bytes.Clone(key)}
-	if err := p.server.Registry.Put(p.key.network, e, quiet); err != nil {
+	if err := p.among.registry.Put(p.key.network, e, quiet); err != nil {
 		return err
 	}
 	p.record, p.since = m.record, m.card.NotBefore
@@ -129,16 +123,16 @@ func (p *peer) keep(m *published, quiet bool, c *session) error {
 
 // seen returns where the node has been seen, which in the lobby nobody is told who has not
 // been introduced.
-func (p *peer) seen(c *session) []string {
-	if c.lobby {
+func (p *peer) seen(c *connection) []string {
+	if p.lobby {
 		return nil
 	}
 	return p.addresses(c)
 }
 
-func (p *peer) addresses(also *session) []string {
+func (p *peer) addresses(also *connection) []string {
 	seen := slices.Clone(p.reached)
-	for _, c := range append(slices.Clone(p.sessions), also) {
+	for _, c := range append(slices.Clone(p.connections), also) {
 		if at := c.at.String(); !slices.Contains(seen, at) && len(seen) < oncerecord.MaxEntrySeen {
 			seen = append(seen, at)
 		}
@@ -146,9 +140,23 @@ func (p *peer) addresses(also *session) []string {
 	return seen
 }
 
-// renew prolongs the lease of a node, which may have another card.
-func (c *session) renew(card *identity.Card, key []byte) *refusal {
-	p := c.peer
+// note notes whether a node was reached at an address, which others are told.
+func (p *peer) note(at string, reached bool, c *connection) {
+	known := slices.Contains(p.reached, at)
+	p.reached = slices.DeleteFunc(p.reached, func(other string) bool { return other == at })
+	if reached {
+		p.reached = append(p.reached[max(0, len(p.reached)-maxReached+1):], at)
+	}
+	if known != reached {
+		if why := p.again(nil, nil, c); why != nil {
+			p.among.counts.add("addresses that could not be kept")
+		}
+	}
+}
+
+// renew prolongs the lease of a node, which may have another card. Nil is a node that is not
+// there.
+func (p *peer) renew(card *identity.Card, key []byte, c *connection) *refusal {
 	if p == nil || p.state.Final() {
 		return refuse(serving.ReasonTurn, "the node is not there: publish")
 	}
@@ -165,8 +173,8 @@ func (c *session) renew(card *identity.Card, key []byte) *refusal {
 }
 
 // again keeps what is kept of a node with another card, or with the same but seen elsewhere.
-func (p *peer) again(card *identity.Card, key []byte, c *session) *refusal {
-	old := p.server.Registry.Get(p.key.network, p.key.id)
+func (p *peer) again(card *identity.Card, key []byte, c *connection) *refusal {
+	old := p.among.registry.Get(p.key.network, p.key.id)
 	var entry oncerecord.Entry
 	if old == nil || entry.Decode(old.Octets, nil) != nil {
 		return refuse(serving.ReasonTurn, "the node is not there: publish")
@@ -203,8 +211,9 @@ func (p *peer) expire(now time.Time) {
 }
 
 // left notes that a connection of the node is gone.
-func (p *peer) left() {
-	if len(p.sessions) == 0 {
+func (p *peer) left(c *connection) {
+	p.connections = slices.DeleteFunc(p.connections, func(other *connection) bool { return other == c })
+	if len(p.connections) == 0 {
 		p.fire(machine.EventLost)
 	}
 }
@@ -213,13 +222,12 @@ func (p *peer) stop() { p.fire(machine.EventStop) }
 
 // TellExit is the action of the machine: it forgets the node.
 func (p *peer) TellExit() {
-	s := p.server
-	delete(s.peers, p.key)
-	for _, c := range p.sessions {
+	delete(p.among.peers, p.key)
+	for _, c := range p.connections {
 		c.peer = nil
 	}
-	if err := s.Registry.Delete(p.key.network, p.key.id); err != nil {
-		s.Log.Warn("cannot forget a node", "error", err)
+	if err := p.among.registry.Delete(p.key.network, p.key.id); err != nil {
+		p.among.log.Warn("cannot forget a node", "error", err)
 	}
 }
 
@@ -231,13 +239,4 @@ func gone(id uuid.UUID) []byte {
 		panic(err) // it has no limits
 	}
 	return octets
-}
-
-// sendAway turns away a node that was let in. The caller holds the lock.
-func (s *Server) sendAway(c *session, why *refusal) {
-	if p := c.peer; p != nil {
-		p.stop()
-	}
-	c.nope, c.number = why, 0
-	c.fire(serving.EventRefuse)
 }

@@ -24,9 +24,6 @@ import (
 	"github.com/sjohnr/at-once/src/rendezvous/relay"
 )
 
-// dials is how many nodes are dialled back at a time.
-const dials = 64
-
 // New returns a server that listens nowhere yet. Close must follow.
 func New(c Config, p Policy) (*Server, error) {
 	if c.Registry == nil {
@@ -34,8 +31,13 @@ func New(c Config, p Policy) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, relay: relay.New(p.Circuits), began: time.Now(), dialled: make(chan struct{}, dials), policy: p,
-		line: newLine(), quotas: newQuotas(), sessions: map[*session]struct{}{}, peers: map[peerKey]*peer{}, watches: map[rendezvous.Number]*watch{},
-		meetings: map[uint32]*meeting{}, counts: map[string]uint64{}, told: map[string]time.Time{},
+		line: newLine(), quotas: newQuotas(), sessions: map[*connection]*session{}, counts: newCounts(c.Log),
+	}
+	s.presence = presence{c.Registry, c.Log, s.counts, map[peerKey]*peer{}}
+	s.introductions = introductions{counts: s.counts, waiting: map[uint32]*meeting{}, asks: map[*connection]int{}}
+	s.watches = watches{
+		registry: c.Registry, log: c.Log, work: &s.work, mu: &s.mu, of: map[rendezvous.Number]*audience{},
+		served: func(c *connection) bool { return s.sessions[c].state == machine.StateServed },
 	}
 	var err error
 	if s.rolls, err = newRolls(c.Keep, p.Members); err != nil {
@@ -98,12 +100,12 @@ func (s *Server) SetPolicy(p Policy) error {
 		return err
 	}
 	s.policy = p
-	for c := range s.sessions {
-		if c.id == uuid.Nil {
+	for _, c := range s.sessions {
+		if c.who.id == uuid.Nil {
 			continue
 		}
-		if r := s.admits(c); r != nil {
-			s.sendAway(c, r)
+		if why := s.admits(&c.who); why != nil {
+			c.sendAway(why)
 		}
 	}
 	return nil
@@ -114,7 +116,7 @@ func (s *Server) SetPolicy(p Policy) error {
 func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere string) error {
 	s.mu.Lock()
 	s.draining = &oncemsg.Stop{Elsewhere: elsewhere, Text: "the server ends, or starts again"}
-	for c := range s.sessions {
+	for _, c := range s.sessions {
 		s.draining.Retry = uint32(rand.Int64N(max(int64(spread), 1)) / int64(time.Millisecond))
 		c.fire(machine.EventDrain)
 	}
@@ -140,7 +142,7 @@ func (s *Server) Drain(ctx context.Context, spread time.Duration, elsewhere stri
 func (s *Server) Close() {
 	s.end()
 	s.mu.Lock()
-	for c := range s.sessions {
+	for _, c := range s.sessions {
 		c.fire(machine.EventViolation)
 	}
 	s.mu.Unlock()
@@ -164,15 +166,13 @@ func (s *Server) sweep() {
 				s.Log.Warn("cannot renew the server's card", "error", err)
 			}
 			s.mu.Lock()
-			for c := range s.sessions {
+			for _, c := range s.sessions {
 				c.expire(now)
 			}
-			for _, p := range s.peers {
+			for _, p := range s.presence.peers {
 				p.expire(now)
 			}
-			for _, m := range s.meetings {
-				m.expire(now)
-			}
+			s.introductions.expire(now)
 			s.mu.Unlock()
 		}
 	}

@@ -1,83 +1,44 @@
 package server
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
 )
+
+// fire steps the machine. The caller holds the lock of the server.
+func (c *session) fire(e machine.Event) {
+	last := c.state
+	next, ok := machine.Step(last, e, c)
+	if ok && next != last {
+		c.state, c.since = next, time.Now()
+	}
+}
+
+// turnAway ends the conversation, and says why in answer to a request, or to none. The caller
+// holds the lock of the server.
+func (c *session) turnAway(number uint32, why *refusal) {
+	c.nope, c.number = why, number
+	c.fire(machine.EventRefuse)
+}
+
+// sendAway turns away a node that was let in. The caller holds the lock of the server.
+func (c *session) sendAway(why *refusal) {
+	if c.peer != nil {
+		c.peer.stop()
+	}
+	c.turnAway(0, why)
+}
 
 // expire lets the present state, or the membership, end in time.
 func (c *session) expire(now time.Time) {
 	if wait := c.state.Timeout().Default(); wait > 0 && now.Sub(c.since) >= wait {
 		c.fire(machine.EventTimeout)
 	}
-	if c.token != nil && c.token.Valid(now) != nil {
-		c.server.sendAway(c, refuse(machine.ReasonStranger, "the membership has expired by the server's clock"))
-	}
-}
-
-// deliver takes the messages of one read.
-func (c *session) deliver(b *link.Batch) error {
-	defer b.Release()
-	for i := range b.Len() {
-		c.hear(b.Message(i))
-	}
-	return nil
-}
-
-// hear takes one message.
-func (c *session) hear(frames [][]byte) {
-	s := c.server
-	number, m, err := rendezvous.ParseMessage(frames)
-	if err != nil {
-		s.count("messages that were malformed")
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.fire(machine.EventViolation)
-		return
-	}
-	if auth, ok := m.(*oncemsg.Authenticate); ok {
-		c.authenticate(number, auth)
-		return
-	}
-	now := time.Now()
-	s.mu.Lock()
-	c.since = now
-	rate := s.policy.Requests
-	served := c.state == machine.StateServed
-	s.mu.Unlock()
-	c.number = number
-	if served && rate > 0 && !c.requests.Use(1, now, rate*requestsBurst, rate) {
-		s.count("requests over the rate")
-		if c.over++; c.over < patience {
-			c.say(number, refuse(machine.ReasonBusy, "too many requests: wait").after(time.Second).message())
-			return
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.fire(machine.EventViolation)
-		return
-	}
-	switch m.(type) {
-	case *oncemsg.Stop:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		c.fire(machine.EventStop)
-	default:
-		work := c.prepare(m)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if c.work = work; work == nil {
-			s.countLocked("messages out of turn")
-			c.fire(machine.EventViolation)
-			return
-		}
-		c.fire(machine.EventRequest)
-		c.work = nil
+	if c.who.token != nil && c.who.token.Valid(now) != nil {
+		c.sendAway(refuse(machine.ReasonStranger, "the membership has expired by the server's clock"))
 	}
 }
 
@@ -92,7 +53,7 @@ func (c *session) SendChallenge() {
 }
 
 func (c *session) SendNope() {
-	c.server.countLocked("nodes turned away: " + c.nope.reason.String())
+	c.server.counts.add("nodes turned away: " + c.nope.reason.String())
 	c.must(c.number, c.nope.message())
 }
 
@@ -107,34 +68,46 @@ func (c *session) Admit() {
 
 // Answer does what was asked for. The first time the node has been let in.
 func (c *session) Answer() {
-	c.reply(c.work())
+	if answer, why := c.request(); why != nil {
+		c.must(c.number, why.message())
+	} else if answer != nil {
+		c.must(c.number, answer)
+	}
 	c.pass()
 }
 
 // Tell has the node be told of what has changed.
-func (c *session) Tell() { c.server.wake(c.network) }
+func (c *session) Tell() { c.server.watches.wake(c.who.network) }
 
 // Withdraw lets the node be gone, unless it has another connection.
 func (c *session) Withdraw() {
-	if p := c.peer; p != nil && len(p.sessions) == 1 {
+	if p := c.peer; p != nil && len(p.connections) == 1 {
 		p.stop()
 	}
 }
 
-// leave forgets a conversation that is over.
-func (c *session) leave() {
+// ok is what the node is told when something was done.
+func (c *session) ok() *oncemsg.OK {
+	relays := uint8(0)
+	if c.server.policy.Relays {
+		relays = 1
+	}
+	return &oncemsg.OK{Observed: c.at.String(), Lease: oncemsg.MaxLease, Relays: relays, Rolls: c.server.rolls.number(c.who.members)}
+}
+
+// end forgets a conversation that is over.
+func (c *session) end(err error) {
 	s := c.server
-	delete(s.sessions, c)
+	s.mu.Lock()
+	c.fire(machine.EventLost)
+	delete(s.sessions, &c.connection)
 	c.pass()
 	s.quotas.leave(c.from)
-	if w := s.watches[c.network]; w != nil {
-		w.leave(c)
+	s.watches.leave(c.who.network, &c.connection)
+	s.introductions.left(&c.connection)
+	if c.peer != nil {
+		c.peer.left(&c.connection)
 	}
-	for _, m := range s.meetings {
-		m.left(c)
-	}
-	if p := c.peer; p != nil {
-		p.sessions = slices.DeleteFunc(p.sessions, func(other *session) bool { return other == c })
-		p.left()
-	}
+	s.mu.Unlock()
+	s.Log.Debug("connection ended", "address", c.at, "error", err)
 }

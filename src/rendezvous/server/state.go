@@ -3,22 +3,14 @@ package server
 import (
 	"context"
 	"crypto/ecdh"
-	"crypto/ed25519"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/sjohnr/at-once/generated/go/introduction"
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
-	"github.com/sjohnr/at-once/generated/go/rendezvouslease"
 	machine "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
-	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/registry"
 	"github.com/sjohnr/at-once/src/rendezvous/relay"
 )
@@ -44,104 +36,35 @@ type Server struct {
 	dialled chan struct{} // bounds dials
 	line    *line
 
-	mu       sync.Mutex // guards what follows, and the machines
-	policy   Policy
-	quotas   quotas
-	draining *oncemsg.Stop // nil while it goes on
-	sessions map[*session]struct{}
-	peers    map[peerKey]*peer
-	watches  map[rendezvous.Number]*watch
-	meetings map[uint32]*meeting
-	last     uint32 // number of a meeting
-	rolls    rolls
-	counts   map[string]uint64
-	told     map[string]time.Time // when a count was logged
-}
-
-// peerKey names a node in a network.
-type peerKey struct {
-	network rendezvous.Number
-	id      uuid.UUID
+	mu            sync.Mutex // guards what follows, and the machines
+	policy        Policy
+	quotas        quotas
+	draining      *oncemsg.Stop // nil while it goes on
+	sessions      map[*connection]*session
+	presence      presence
+	watches       watches
+	introductions introductions
+	rolls         rolls
+	counts        *counts
 }
 
 // session is a conversation with a node. It implements the actions of its machine, which
 // is stepped under the lock of the server.
 type session struct {
+	connection
 	server *Server
-	link   *link.Link
-	at     netip.AddrPort
-	from   []netip.Prefix // whom its address is counted with
 
-	// Of the goroutine that reads, from when the node has proved who it is.
-	work     func() (oncemsg.Message, *refusal) // that the latest request is, under the lock of the server
-	number   uint32                             // of it
-	card     *identity.Card                     // by which it has proved that; nil once that was asked for again
-	nope     *refusal                           // why it is refused
-	requests guard.Allowance
-	meets    guard.Allowance
-	ahead    guard.Allowance
-	over     int // requests over the rate
+	may  allowances // of the goroutine that reads, or, what is not requests, under the lock
+	over int        // requests over the rate; of the goroutine that reads
 
 	// Guarded by the lock of the server.
+	request   func() (oncemsg.Message, *refusal) // what the latest request is
+	number    uint32                             // of it
 	state     machine.State
-	since     time.Time       // of the present state, or of the node's last word in it
-	challenge *[32]byte       // nil once it is used
-	id        uuid.UUID       // zeros until the node has proved who it is
-	token     *identity.Token // nil if the network is an open one
-	members   ed25519.PublicKey
-	network   rendezvous.Number
-	lobby     bool
-	peer      *peer // nil until it has said PUBLISH
-	watching  *watching
-	pass      func() // ends the turn of the connection
-	asks      int    // introductions that wait for an answer
-	dialling  bool   // it is dialled back
-}
-
-func (c *session) key() peerKey { return peerKey{c.network, c.id} }
-
-// peer is a node that has said PUBLISH. It implements the actions of its machine, which is
-// stepped under the lock of the server.
-type peer struct {
-	server   *Server
-	key      peerKey
-	state    rendezvouslease.State
-	until    time.Time  // when its lease ends
-	sessions []*session // the newest last
-	record   *rendezvous.Record
-	since    time.Time // not before of its card
-	reached  []string  // where it was dialled back, the newest last
-}
-
-// meeting is an introduction that was passed on. It implements the actions of its machine,
-// which is stepped under the lock of the server.
-type meeting struct {
-	server *Server
-	number uint32 // by which who is asked answers
-	asks   *session
-	call   uint32 // number of the request
-	asked  *session
-	state  introduction.State
-	until  time.Time
-	answer []byte
-	why    *refusal
-}
-
-// watch is who watches a network. One goroutine tells them all.
-type watch struct {
-	woken chan struct{}
-
-	// Guarded by the lock of the server.
-	sessions map[*session]struct{}
-	tags     map[rendezvous.Tag]map[*session]struct{} // who watches one
-	behind   map[*session]struct{}                    // who does not know all up to cursor
-	cursor   uint64
-}
-
-// watching is what a node watches. From when it is there only the goroutine of its network
-// touches the cursor.
-type watching struct {
-	tags   []rendezvous.Tag
-	number uint32
-	cursor uint64
+	since     time.Time // of the present state, or of the node's last word in it
+	challenge *[32]byte // nil once it is used
+	who       proved    // nobody until the node has proved it
+	pass      func()    // ends the turn of the connection
+	dialling  bool      // it is dialled back
+	nope      *refusal  // why it is refused
 }

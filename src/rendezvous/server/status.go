@@ -1,25 +1,18 @@
 package server
 
 import (
+	"maps"
 	"time"
 
 	"github.com/sjohnr/at-once/src/rendezvous"
 	"github.com/sjohnr/at-once/src/rendezvous/relay"
 )
 
-// count counts something unusual, and logs it once a minute.
+// count counts something unusual.
 func (s *Server) count(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.countLocked(what)
-}
-
-func (s *Server) countLocked(what string) {
-	s.counts[what]++
-	if now := time.Now(); now.Sub(s.told[what]) >= time.Minute {
-		s.told[what] = now
-		s.Log.Info(what, "times", s.counts[what])
-	}
+	s.counts.add(what)
 }
 
 // Status is what there is to say of a server.
@@ -37,17 +30,14 @@ type Status struct {
 func (s *Server) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.peers), Relay: s.relay.Figures(), Counts: map[string]uint64{}}
+	status := Status{Since: s.began, Connections: len(s.sessions), Peers: len(s.presence.peers), Relay: s.relay.Figures(), Counts: maps.Clone(s.counts.of)}
 	networks := map[rendezvous.Number]bool{}
-	for key := range s.peers {
+	for key := range s.presence.peers {
 		networks[key.network] = true
 	}
 	status.Networks = len(networks)
-	for _, w := range s.watches {
-		status.Watchers += len(w.sessions)
-	}
-	for name, n := range s.counts {
-		status.Counts[name] = n
+	for _, w := range s.watches.of {
+		status.Watchers += len(w.watchers)
 	}
 	return status
 }
