@@ -82,13 +82,17 @@ func directories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// profileNames offers profiles, and files where none fits.
-func profileNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+// profileNames offers profiles, and somebody new to a command that starts a node; files where none
+// fits.
+func profileNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	records, err := profileRecords()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	names := []string{cobra.CompletionWithDesc(nobody, "somebody new")}
+	var names []string
+	if cmd.Flags().Lookup("interface") != nil {
+		names = append(names, cobra.CompletionWithDesc(nobody, "somebody new"))
+	}
 	for _, r := range records {
 		names = append(names, cobra.CompletionWithDesc(r.Profile, cmp.Or(r.Name, r.ID)))
 	}

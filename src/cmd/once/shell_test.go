@@ -57,6 +57,18 @@ func TestShellIsOfferedNames(t *testing.T) {
 	}
 }
 
+// TestShellIsOfferedProfiles offers those, and somebody new to commands that start a node.
+func TestShellIsOfferedProfiles(t *testing.T) {
+	u := newUser(t)
+	u.does(0, "identity", "new")
+	for command, want := range map[string]string{"peers": "none\tsomebody new\ndefault\t", "identity show": "default\t"} {
+		got := strings.Join(u.does(0, append([]string{"__complete"}, append(strings.Fields(command), "--identity", "")...)...).seen, "\n")
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("as identity for once %s, %q are offered", command, got)
+		}
+	}
+}
+
 // TestShellMakesNoIdentity completes with an identity that is not there, and with one that
 // another node runs with.
 func TestShellMakesNoIdentity(t *testing.T) {
