@@ -97,7 +97,7 @@ func (l *loop) admit(id zre.LinkID) {
 // reject closes a connection; see hush for when the node stops.
 func (l *loop) reject(id zre.LinkID) {
 	r := l.theirs[id]
-	if r == nil || l.stopping() || r.lane.talk != nil && r.asks == nil { // a channel ends by itself
+	if r == nil || l.stopping() || r.lane.talk.Load() != nil && r.asks == nil { // a channel ends by itself
 		return
 	}
 	r.hangUp()

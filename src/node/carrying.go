@@ -62,7 +62,7 @@ func (t *talk) offer() {
 	if t == nil || t.in == nil || !t.known.Load() || !t.chooses() {
 		return
 	}
-	if spare := t.of(t.peer).spare; spare != nil && spare.lane.talk == nil && (t.lacks(spare) || spare.rank() > t.over.rank()) {
+	if spare := t.of(t.peer).spare; spare != nil && spare.lane.talk.Load() == nil && (t.lacks(spare) || spare.rank() > t.over.rank()) {
 		t.choose(spare)
 	}
 }
@@ -70,7 +70,8 @@ func (t *talk) offer() {
 // joined has a link carry a channel that carries none yet, as the peer has proved over it that
 // it knows the channel.
 func (t *talk) joined(r *receiver) {
-	r.in, r.lane.talk = t.in, t
+	r.in = t.in
+	r.lane.talk.Store(t)
 	t.lanes = append(t.lanes, r)
 	t.with(t.peer, func(p *peer) { p.spare = nil })
 	r.link.Widen()

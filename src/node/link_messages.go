@@ -74,7 +74,7 @@ func (r *receiver) ofLink(frames [][]byte) error {
 // has our greeting: it may speak ahead of that.
 func (r *receiver) enters() bool {
 	r.loop.do(func() {
-		if t := r.lane.talk; t != nil {
+		if t := r.lane.talk.Load(); t != nil {
 			r.loop.step(zre.Taken{Peer: r.peer, Link: t.out.id})
 		}
 	})
@@ -85,7 +85,7 @@ func (r *receiver) enters() bool {
 // acknowledged takes in how far the peer has come. Before its greeting nothing shows
 // whether it is the peer that says so: then that is looked at later.
 func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
-	t := r.lane.talk
+	t := r.lane.talk.Load()
 	if t == nil || m.Other != t.mine {
 		return fmt.Errorf("%w: %v", errOutOfPlace, m.ID())
 	}
@@ -118,7 +118,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 func (r *receiver) refused(reason string) {
 	r.loop.do(func() {
 		p, name := r.loop.of(r.peer), ""
-		if p.talk == nil || r.lane.talk != p.talk {
+		if p.talk == nil || r.lane.talk.Load() != p.talk {
 			return
 		}
 		if p.Channel != nil {

@@ -13,7 +13,7 @@ import (
 // part takes a link that has ended out of its channel, which goes on over another if it has
 // one.
 func (l *channels) part(r *receiver) {
-	t := r.lane.talk
+	t := r.lane.talk.Load()
 	if t == nil || l.of(t.peer).talk != t && t.leave == nil {
 		l.unused(r)
 		return

@@ -34,7 +34,8 @@ func (l *channels) open(r *receiver) *talk {
 	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
 	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
 	t := &talk{channels: l, peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
-	r.lane.talk, r.lane.greeted = t, true
+	r.lane.greeted = true
+	r.lane.talk.Store(t)
 	l.ours[out.id] = out
 	l.with(r.peer, func(p *peer) { p.ours, p.talk = out, t })
 	if r.lane.theirs != nil {
@@ -47,8 +48,8 @@ func (l *channels) open(r *receiver) *talk {
 func (l *channels) resume(r *receiver, said []byte) error {
 	m, t := r.lane.theirs, l.of(r.peer).talk
 	switch {
-	case r.lane.talk != nil: // which our greeting went over
-		r.lane.talk.out.Grant(m.Edge)
+	case r.lane.talk.Load() != nil: // which our greeting went over
+		r.lane.talk.Load().out.Grant(m.Edge)
 	case t == nil && m.Other != 0: // it knows a channel that we do not know
 		if err := r.visit.Afford(time.Now()); err != nil {
 			return err
@@ -59,7 +60,8 @@ func (l *channels) resume(r *receiver, said []byte) error {
 		said = slices.Clone(said)
 		m.Mac = slices.Clone(m.Mac)
 		r.lane.later(t, func() error { return t.knows(r, said) })
-		r.lane.talk, t.lanes = t, append(t.lanes, r)
+		t.lanes = append(t.lanes, r)
+		r.lane.talk.Store(t)
 		t.leaveOldest()
 	case t.in == nil && t.lacks(r): // neither has the other's
 		t.carries(r)
@@ -74,7 +76,7 @@ func (l *channels) resume(r *receiver, said []byte) error {
 		r.in = t.in
 		t.carries(r)
 	}
-	if r.lane.talk == nil && !r.ahead {
+	if r.lane.talk.Load() == nil && !r.ahead {
 		l.with(r.peer, func(p *peer) { p.spare = r })
 		t.offer()
 	}
@@ -103,7 +105,7 @@ func (t *talk) knows(r *receiver, said []byte) error {
 
 // carries has a link carry on a channel.
 func (t *talk) carries(r *receiver) {
-	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
+	if r.lane.talk.Store(t); !slices.Contains(t.lanes, r) {
 		t.lanes = append(t.lanes, r)
 	}
 	t.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
@@ -118,18 +120,18 @@ func (t *talk) carries(r *receiver) {
 
 // chosen takes in that the peer wants a link used.
 func (l *channels) chosen(r *receiver, m *oncelink.Use, said []byte) error {
-	t := r.lane.talk
+	t := r.lane.talk.Load()
 	if t == nil {
 		t = l.of(r.peer).talk
 	}
 	switch {
-	case t == nil || t.in == nil || m.Own != t.in.theirs || t.chooses() || r.lane.talk != nil && !slices.Contains(t.lanes, r):
+	case t == nil || t.in == nil || m.Own != t.in.theirs || t.chooses() || r.lane.talk.Load() != nil && !slices.Contains(t.lanes, r):
 		return errOutOfPlace
 	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
 		return errUnproved
 	case m.Turn <= t.turn, l.of(r.peer).talk != t:
 		return nil
-	case r.lane.talk == nil:
+	case r.lane.talk.Load() == nil:
 		t.joined(r)
 	}
 	if t.turn = m.Turn; t.over != r {
@@ -140,7 +142,7 @@ func (l *channels) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 
 // begins takes in where what the peer says over a link begins in its channel.
 func (l *channels) begins(r *receiver, m *oncelink.Begin, said []byte) error {
-	t := r.lane.talk
+	t := r.lane.talk.Load()
 	if t == nil {
 		t = l.of(r.peer).talk
 	}
@@ -152,7 +154,7 @@ func (l *channels) begins(r *receiver, m *oncelink.Begin, said []byte) error {
 	case m.Position > t.in.reach.Next():
 		return errPosition
 	}
-	offered := r.lane.talk == nil
+	offered := r.lane.talk.Load() == nil
 	if offered {
 		t.joined(r)
 	}
@@ -197,7 +199,7 @@ func (l *channels) greetedOver(r *receiver) {
 	t.in, r.in.ours = r.in, t.mine
 	t.heard.Store(r.in)
 	t.out.Prove(t.in.tie, t.mine, t.in.theirs)
-	if r.lane.talk = t; !slices.Contains(t.lanes, r) {
+	if r.lane.talk.Store(t); !slices.Contains(t.lanes, r) {
 		t.lanes = append(t.lanes, r)
 	}
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })

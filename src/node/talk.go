@@ -57,7 +57,7 @@ func (l *channels) spare(id uuid.UUID) {
 }
 
 // lane is a link that carries both directions; see api/protocol/once_link.xml. All but
-// begun and at is the loop's.
+// begun and at is the loop's; its reader also looks at theirs, which the loop has from it.
 type lane struct {
 	begun   bool   // what comes over it has a position
 	greeted bool   // our greeting was said over it
@@ -65,8 +65,9 @@ type lane struct {
 
 	early    func(*talk) error // takes in what the peer has shown to know of a channel before it has greeted us; nil for nothing
 	theirs   *oncelink.Resume  // what the peer has begun it with; nil before
-	talk     *talk             // that it carries; nil before
 	endpoint sight.Endpoint    // that it was made to; nowhere if the peer has made it
+
+	talk atomic.Pointer[talk] // that it carries; nil before. Others may look at it
 }
 
 // shows takes in what the peer has shown to know before it has greeted us, if anything: of the
