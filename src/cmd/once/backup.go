@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -222,7 +221,7 @@ func readBackup(ctx context.Context, name, passphraseFile string) (string, error
 	var content []byte
 	var err error
 	if name == "-" {
-		content, err = read(ctx, []string{name})
+		content, err = readInput(ctx, maxWritten)
 	} else {
 		content, err = readFile(name)
 	}
@@ -261,7 +260,7 @@ func decrypt(content []byte, passphrase string) (string, error) {
 	}
 	var text []byte
 	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(opened, maxBackup))
+		text, err = readAll(opened, "what is encrypted", maxWritten)
 	}
 	if err != nil {
 		return "", fmt.Errorf("the backup was cut or changed: %w", err)

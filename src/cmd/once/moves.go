@@ -43,7 +43,7 @@ func (m *moves) failed() error {
 	return m.err
 }
 
-// handler hands moves to m, and the rest of the log to another handler.
+// moveHandler hands moves to m, and the rest of the log to another handler.
 type moveHandler struct {
 	slog.Handler
 	*moves
