@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// mostMethods is how many methods a type may have, beside those of the class that it is of.
+// mostMethods is how many methods a type may declare, beside those of the class that it is of.
 const mostMethods = 30
 
 // TestMethods counts the methods of each type in what is written by hand. Those that the class of

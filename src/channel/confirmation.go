@@ -42,7 +42,7 @@ func (c *confirmation) Asks(ask func()) *Question {
 	return new(Question)
 }
 
-// Confirmed returns how much of that the peer has confirmed. It is the loop's.
+// Confirmed returns how much of what was said the peer has confirmed. It is the loop's.
 func (c *confirmation) Confirmed() Amount { return c.confirmed }
 
 // Unsure tells whether content was said that the peer was not asked to confirm. It is the

@@ -28,8 +28,8 @@ var errUnanswered = fmt.Errorf("the process that ran the node has ended, and has
 // maxContent is how large a message may be that is told: as large as any node takes.
 const maxContent = 1 << 30
 
-// answering is how long the answer to what a node knows at once may take.
-const answering = wire.MaxAnswering * time.Millisecond
+// Answering is how long the answer to what a node knows at once may take.
+const Answering = wire.MaxAnswering * time.Millisecond
 
 // Client shares a node that another process runs. Its methods may be called from any
 // goroutine.
@@ -75,7 +75,7 @@ func (w *call) over(ctx context.Context) error {
 // Connect shares the node that another process runs with the identity in a directory. Its
 // events go to the queue. The error is ErrAbsent if nobody listens.
 func Connect(ctx context.Context, dir string, queue *events.Queue) (*Client, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, answering, fmt.Errorf("it does not answer: %w", os.ErrDeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, Answering, fmt.Errorf("it does not answer: %w", os.ErrDeadlineExceeded))
 	defer cancel()
 	conn, err := Dial(ctx, dir)
 	if err != nil {
@@ -258,7 +258,7 @@ func (c *Client) ask(ctx context.Context, m wire.Message, unanswered error) ([]w
 	}()
 	err := say(ctx, c.link, number, m)
 	if err == nil && waits.over(ctx) != nil {
-		last, cancel := context.WithTimeoutCause(context.Background(), answering, ctx.Err())
+		last, cancel := context.WithTimeoutCause(context.Background(), Answering, ctx.Err())
 		defer cancel()
 		if err = say(last, c.link, number, &wire.Cancel{}); err == nil {
 			err = waits.over(last)
@@ -275,7 +275,7 @@ func (c *Client) ask(ctx context.Context, m wire.Message, unanswered error) ([]w
 
 // soon is ask for what takes no time, and can be asked for twice.
 func (c *Client) soon(m wire.Message) ([]wire.Message, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), answering)
+	ctx, cancel := context.WithTimeout(context.Background(), Answering)
 	defer cancel()
 	return c.ask(ctx, m, ErrGone)
 }

@@ -84,7 +84,7 @@ func (c *Client) Question(ctx context.Context, peer uuid.UUID, content [][]byte)
 	select {
 	case <-q.over:
 	case <-ctx.Done(): // the far side says what has come of it by now
-		last, cancel := context.WithTimeout(context.Background(), answering)
+		last, cancel := context.WithTimeout(context.Background(), Answering)
 		defer cancel()
 		if say(last, c.link, q.number, &wire.Cancel{}) == nil {
 			select {

@@ -16,9 +16,12 @@
 //	roll                                  what the network says of its members, this one too
 //	trust                                 whose the names are
 //	peers/*.cert                          who needs no card: certificates as zauth has them
+//	servers                               where its network's servers are, with their SECRETs
+//	lock                                  held by who changes the directory
 //
 // A network is another Ed25519 key, in a directory of its own: network.key; in members its
-// roll, the latest token of each member, and the seeds of invites that were not taken yet;
+// roll, the latest token of each member, the addresses of its servers, and the seeds of
+// invites that were not taken yet;
 // and in moved the key that it has now, if that is another. What is secret is for its owner alone, and
 // nothing may be written by others; where that is not so, nothing is read. Programs
 // that change a directory at the same time wait for each other with a file lock. One

@@ -6,11 +6,12 @@
 // A sender reserves octets in the link's outbox, encodes ZMTP frames straight
 // into them, and commits. A lone message is written by its sender at once; in a
 // burst a writer goroutine, which runs as long as there is something to write, takes
-// what has gathered while it was writing what came before. Octets that were committed are written in that order, once:
-// after a failed write the link is dead and nothing is written again.
+// what has gathered while it was writing what came before. Octets that were committed are written in that order.
+// After a failed write the link is dead.
 //
-// The outbox is a thing of its own: Attach moves it to another link, with what waits in it
-// and who waits for room, and from then on it outlives its links.
+// The outbox that a link is opened with ends with it. One of NewOutbox keeps what is written
+// until it is acknowledged, and Attach has another link go on with it, from a position: what
+// was under way is written again.
 //
 // # Receiving
 //

@@ -14,7 +14,8 @@ import (
 // same time, but Serve only once.
 //
 // It is put together from parts, each of which knows but some of those before it: what
-// carries it, what writes, where senders leave messages, signs of life, what reads.
+// carries it, what writes, where senders leave messages, signs of life, what reads. What writes
+// and where senders leave messages know each other, as an outbox goes from link to link.
 type Link struct {
 	carrier
 	writer

@@ -36,7 +36,7 @@ func (r *row) KnownLocked() uint64 { return max(r.low, min(r.acked, r.end)) }
 // the Commit.
 func (r *row) EndLocked() uint64 { return r.end }
 
-// behind returns how many of them are to be written.
+// behind returns how many octets are to be written.
 func (r *row) behind() int { return int(r.end - r.next) }
 
 // extend adds n octets to the end.

@@ -28,7 +28,7 @@ func (l acceptor) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.
 		r := newReceiver(l.loop)
 		r.visit, r.known = visit, func() {}
 		defer r.isKnown()
-		said, err := openAhead(r, open)
+		said, err := openSaid(r, open)
 		if err != nil {
 			l.count("words ahead of a link that are not right")
 			l.log(peer).Debug("what was said ahead of a link is not right", "error", err)
@@ -51,8 +51,8 @@ func (l acceptor) ahead(from net.Addr, peer uuid.UUID, open func() (*rendezvous.
 	})
 }
 
-// openAhead returns what was said, at the cost of the visit.
-func openAhead(r *receiver, open func() (*rendezvous.Ahead, error)) (said *rendezvous.Ahead, err error) {
+// openSaid returns what was said, at the cost of the visit.
+func openSaid(r *receiver, open func() (*rendezvous.Ahead, error)) (said *rendezvous.Ahead, err error) {
 	if err := r.visit.Afford(time.Now()); err != nil {
 		return nil, err
 	}

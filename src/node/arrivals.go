@@ -16,14 +16,14 @@ func newReceiver(l *loop) *receiver {
 }
 
 // register gives a connection that was made to us its number, unless the node is stopping:
-// nobody would judge its greeting.
+// nobody would judge its greeting. Others than the loop call it.
 func (l *loop) register(r *receiver) (ok bool) {
 	l.do(func() {
 		if ok = !l.stopping(); ok {
 			l.admitted(r)
 			l.step(zre.Called{Peer: r.peer})
 			if l.expect(r); r.both {
-				l.begin(r)
+				l.sayResume(r)
 			}
 		}
 	})
@@ -38,7 +38,7 @@ func (l *loop) admitted(r *receiver) {
 }
 
 // expect lets a plain peer that is present go on over another connection with whatever
-// it was about to say; see [receiver.resume]. There is one such connection at a time:
+// it was about to say; see [receiver.goesOn]. There is one such connection at a time:
 // anybody can claim to be such a peer.
 func (l *loop) expect(r *receiver) {
 	p := l.of(r.peer)
@@ -52,13 +52,13 @@ func (l *loop) expect(r *receiver) {
 	r.link.Widen()
 }
 
-// unregister notes that a connection has ended.
+// unregister notes that a connection has ended. Others than the loop call it.
 func (l *loop) unregister(r *receiver) {
 	var heir *receiver
 	l.do(func() {
 		delete(l.theirs, r.id)
 		if r.both {
-			l.part(r)
+			l.detach(r)
 		}
 		if t := l.of(r.peer).talk; t != nil && t.in == r.in {
 			heir = t.over
@@ -97,7 +97,7 @@ func (l *loop) admit(id zre.LinkID) {
 // reject closes a connection; see hush for when the node stops.
 func (l *loop) reject(id zre.LinkID) {
 	r := l.theirs[id]
-	if r == nil || l.stopping() || r.lane.talk.Load() != nil && r.asks == nil { // a channel ends by itself
+	if r == nil || l.stopping() || r.lane.talk.Load() != nil && r.verdict == nil { // a channel ends by itself
 		return
 	}
 	r.hangUp()

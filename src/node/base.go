@@ -35,7 +35,7 @@ const windows = 256 << 20
 // base is what all parts of a node stand on.
 type base struct {
 	world    world.World
-	settings // fixed once the node has started; see settings.go
+	settings // fixed once the node has started, but for its headers; see settings.go
 	events   *events.Queue
 	counters counters
 	guard    *guard.Guard    // nil before the start

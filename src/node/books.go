@@ -24,7 +24,7 @@ func (l *books) await(of *account) (f *flush, ask []uuid.UUID) {
 		l.miss(c.Peer(), withheld, unsealed)
 		l.miss(c.Peer(), skipped, overfull)
 	}
-	f = l.ledger.open(of)
+	f = l.ledger.begin(of)
 	for _, c := range l.all() {
 		if !of.concerns(c.Peer()) {
 			continue
@@ -94,7 +94,7 @@ func (l *books) moves(out *outbound) {
 		return
 	}
 	if what := c.Unconfirmed(out.Path); what.Messages > 0 {
-		l.parting[out.Link()] = &parting{c.Peer(), what, disconnected, l.tell(c.Peer(), what, disconnected)}
+		l.parting[out.Link()] = &leaver{c.Peer(), what, disconnected, l.tell(c.Peer(), what, disconnected)}
 	}
 }
 
@@ -112,7 +112,7 @@ func (l *books) exits(p *Peer, reason peermachine.Reason) {
 	if ours != nil && ours.Path == c.Path() && l.ours[ours.id] == ours {
 		over = ours.Link()
 	}
-	l.part(p, over, what, reason.String())
+	l.takesLeave(p, over, what, reason.String())
 }
 
 // signs tells the core what the connections from and to a peer tell of its life.

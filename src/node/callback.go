@@ -7,7 +7,7 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-// callback returns where a peer can reach us that we reach from an address. A
+// callbackAt returns where a peer can reach us that we reach from an address. A
 // zone, which means something to this host only, stays here (RFC 4007, 11.2).
 func (l *channels) callbackAt(local net.Addr) sight.Endpoint {
 	if l.settings.advertised != (sight.Endpoint{}) {

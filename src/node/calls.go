@@ -224,14 +224,14 @@ func (c *caller) joins(r *receiver, incarnation uint64, name string) {
 		c.guard.Names.Note(c.to, name)
 	}
 	c.admitted(r)
-	c.begin(r)
+	c.sayResume(r)
 	if t := c.of(c.to).talk; t != nil {
 		if t.lacks(r) {
 			t.out.host, t.out.waited, t.out.since = host, waited, time.Now()
 		}
 		return
 	}
-	t := c.loop.open(r)
+	t := c.loop.beginOver(r)
 	t.out.host, t.out.waited = host, waited
 	c.step(zre.Linked{
 		Peer: c.to, Link: r.id, Endpoint: r.lane.endpoint, Callback: c.callback(r),

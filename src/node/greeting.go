@@ -26,8 +26,8 @@ var errGreetings = errors.New("too many greetings")
 // errRejected ends the connection of a peer whose greeting is not accepted.
 var errRejected = errors.New("the greeting was not accepted")
 
-// resume asks the loop, once, whether a peer may go on without a HELLO.
-func (r *receiver) resume() bool {
+// goesOn asks the loop, once, whether a peer may go on without a HELLO.
+func (r *receiver) goesOn() bool {
 	if r.spoke || !guard.SameKey(r.loop.badge(r.peer), r.key()) {
 		return false
 	}
@@ -42,7 +42,7 @@ func (r *receiver) resume() bool {
 // present then. While a connection before this has not ended, it waits.
 func (r *receiver) speaks(in zre.Input) bool {
 	for {
-		q := r.ask(r.loop, in)
+		q := r.judged(r.loop, in)
 		if _, resumes := in.(zre.Resumed); resumes && !q.answered() {
 			return false
 		}
@@ -165,13 +165,13 @@ func (r *receiver) vetted(hello *zremsg.Hello) (badge *zre.Badge, err error) {
 	return badge, err
 }
 
-// ask has the loop take an input that asks whether who speaks over the connection speaks
+// judged has the loop take an input that asks whether who speaks over the connection speaks
 // for the peer. The reader then waits for the answer, or for gone. Over a link that carries
 // both directions whoever is not turned away does.
-func (r *receiver) ask(l *loop, in zre.Input) *question {
-	q := &question{answer: make(chan struct{})}
+func (r *receiver) judged(l *loop, in zre.Input) *verdict {
+	q := &verdict{answer: make(chan struct{})}
 	l.do(func() {
-		r.asks = q
+		r.verdict = q
 		if l.step(in); r.both && !q.answered() && !r.shut {
 			l.greetedOver(r)
 			r.decide(true, nil)

@@ -30,21 +30,21 @@ type inbound struct {
 	rung   ladder.Rung   // of what kind it is, where it leads beyond the LAN
 	away   atomic.Bool   // the peer is not let in, and has been told
 	done   chan struct{} // closed when the connection has ended, and the core knows
-	gone   chan struct{} // closed when the loop has turned it away
+	gone   chan struct{} // closed when the loop has hung it up
 
-	asks *question // the loop's: what the reader waits for
+	verdict *verdict // the loop's: what the reader waits for
 }
 
-// question is whether who speaks over a connection speaks for the peer. It is asked, and
+// verdict is whether who speaks over a connection speaks for the peer. It is asked, and
 // answered, once.
-type question struct {
+type verdict struct {
 	answer chan struct{} // closed when there is one
 	yes    bool
 	after  *inbound // if set, the question is to be asked again when that has ended
 }
 
 // answered tells whether there is an answer.
-func (q *question) answered() bool {
+func (q *verdict) answered() bool {
 	select {
 	case <-q.answer:
 		return true
@@ -55,8 +55,8 @@ func (q *question) answered() bool {
 
 // decide answers what was asked, if it was. It is the loop's.
 func (r *inbound) decide(yes bool, after *inbound) {
-	if q := r.asks; q != nil {
-		q.yes, q.after, r.asks = yes, after, nil
+	if q := r.verdict; q != nil {
+		q.yes, q.after, r.verdict = yes, after, nil
 		close(q.answer)
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 // ledger is what peers have yet to confirm, and who is to be told. It is the loop's.
 type ledger struct {
-	own      *account                // of the program that runs the node
-	accounts []*account              // own and those of the programs that share it
-	flushes  map[*flush]struct{}     // that wait
-	parting  map[*link.Link]*parting // what is yet to be taken over links that we end
+	own      *account               // of the program that runs the node
+	accounts []*account             // own and those of the programs that share it
+	flushes  map[*flush]struct{}    // that wait
+	parting  map[*link.Link]*leaver // what is yet to be taken over links that we end
 }
 
 // account is what one program is to be told of: of what it may have said, and it is told
@@ -43,7 +43,7 @@ func (a *account) concerns(p *Peer) bool {
 }
 
 // miss notes what a peer does not get, if it concerns the program and that is not told yet.
-func (a *account) miss(p *parting) {
+func (a *account) miss(p *leaver) {
 	if a.concerns(p.peer) && !slices.Contains(p.told, a) {
 		a.missed.add(p.peer, p.Amount, p.reason)
 		p.told = append(p.told, a)
@@ -58,8 +58,8 @@ type flush struct {
 	done    chan struct{} // closed when nobody is waited for
 }
 
-// parting is a peer whose connection we end, and what it has yet to take.
-type parting struct {
+// leaver is a peer whose connection we end, and what it has yet to take.
+type leaver struct {
 	peer *Peer
 	channel.Amount
 	reason string
@@ -69,7 +69,7 @@ type parting struct {
 // newLedger returns the ledger of a node that is in some groups from the start.
 func newLedger(in map[string]struct{}) ledger {
 	own := &account{missed: missed{}, in: in}
-	return ledger{own: own, accounts: []*account{own}, flushes: map[*flush]struct{}{}, parting: map[*link.Link]*parting{}}
+	return ledger{own: own, accounts: []*account{own}, flushes: map[*flush]struct{}{}, parting: map[*link.Link]*leaver{}}
 }
 
 // forget closes the account of a program that shares the node no more.
@@ -79,12 +79,12 @@ func (l *ledger) forget(a *account) {
 
 // miss notes that a peer does not get something.
 func (l *ledger) miss(p *Peer, what channel.Amount, reason string) {
-	l.untold(&parting{p, what, reason, nil})
+	l.untold(&leaver{p, what, reason, nil})
 }
 
-// open begins a wait, which takes what the account was not told of, and what is on its way
+// begin begins a wait, which takes what the account was not told of, and what is on its way
 // over links that have been ended: nobody confirms that any more.
-func (l *ledger) open(a *account) *flush {
+func (l *ledger) begin(a *account) *flush {
 	for _, p := range l.parting {
 		a.miss(p)
 	}
@@ -126,11 +126,11 @@ func (l *ledger) tell(peer *Peer, what channel.Amount, reason string) (told []*a
 // lose notes that a peer may never confirm something: those who wait for it are told, else
 // who asks next.
 func (l *ledger) lose(peer *Peer, what channel.Amount, reason string) {
-	l.untold(&parting{peer, what, reason, l.tell(peer, what, reason)})
+	l.untold(&leaver{peer, what, reason, l.tell(peer, what, reason)})
 }
 
 // untold has those told, when they ask next, who are not told yet.
-func (l *ledger) untold(p *parting) {
+func (l *ledger) untold(p *leaver) {
 	for _, a := range l.accounts {
 		a.miss(p)
 	}
@@ -146,15 +146,15 @@ func (l *ledger) explain(peer uuid.UUID, reason string) {
 	}
 }
 
-// part notes that we take leave of a peer over a link, or that there is none to do so: it
+// takesLeave notes that we take leave of a peer over a link, or that there is none to do so: it
 // has yet to take what it has not confirmed.
-func (l *ledger) part(peer *Peer, over *link.Link, what channel.Amount, reason string) {
+func (l *ledger) takesLeave(peer *Peer, over *link.Link, what channel.Amount, reason string) {
 	l.tell(peer, what, reason)
 	if over == nil {
 		l.miss(peer, what, reason)
 		return
 	}
-	l.parting[over] = &parting{peer, what, reason, nil}
+	l.parting[over] = &leaver{peer, what, reason, nil}
 }
 
 // rests notes how much is yet to be taken over a link that we have ended.

@@ -52,16 +52,16 @@ func (r *receiver) ofLink(frames [][]byte) error {
 		switch m := m.(type) {
 		case *oncelink.Resume:
 			r.lane.theirs = m
-			if err = r.loop.resume(r, said); r.lane.early == nil {
+			if err = r.loop.takeResume(r, said); r.lane.early == nil {
 				m.Mac = nil
 			}
 		case *oncelink.Begin:
-			if err = r.loop.begins(r, m, said); err == nil {
+			if err = r.loop.takeBegin(r, m, said); err == nil {
 				r.isKnown()
 				begins = true
 			}
 		case *oncelink.Use:
-			err = r.loop.chosen(r, m, said)
+			err = r.loop.takeUse(r, m, said)
 		}
 	})
 	if begins { // what was acknowledged over the link before may be lost with that

@@ -19,7 +19,7 @@ const maxScratch = 4 << 10
 func (l *loop) send(id zre.LinkID, message zremsg.Message) {
 	out := l.ours[id]
 	if r := l.theirs[id]; out == nil && r != nil && r.both { // our first word over a link that the peer has made
-		out = l.open(r).out
+		out = l.beginOver(r).out
 	}
 	if out == nil {
 		return

@@ -10,7 +10,8 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// outbound is a connection that we made to a peer. It is the loop's.
+// outbound is what our words to a peer go over: a connection that we made to it, or our direction
+// of a channel, over one link after another, whoever made them. It is the loop's.
 type outbound struct {
 	*channel.Path
 	id       zre.LinkID

@@ -10,9 +10,9 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// part takes a link that has ended out of its channel, which goes on over another if it has
+// detach takes a link that has ended out of its channel, which goes on over another if it has
 // one.
-func (l *channels) part(r *receiver) {
+func (l *channels) detach(r *receiver) {
 	t := r.lane.talk.Load()
 	if t == nil || l.of(t.peer).talk != t && t.leave == nil {
 		l.unused(r)

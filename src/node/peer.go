@@ -18,7 +18,7 @@ import (
 type peer struct {
 	*channel.Channel               // nil unless the peer is present
 	attempt          *dial.Attempt // to connect to it; nil for none
-	ours             *outbound     // the connection that we made to it; nil for none
+	ours             *outbound     // what our words to it go over; nil for none
 	welcome          bool          // it has greeted us since we began to connect to it last
 	talk             *talk         // the channel with it; nil for none
 	theirs           *receiver     // of those that it speaks over, the one that counts; nil for none

@@ -82,8 +82,8 @@ func (q *questions) takeLocked(ours uint64) (a asking, waits bool) {
 	return a, true
 }
 
-// asks returns who has asked a question that waits.
-func (q *questions) asks(ours uint64) (peer uuid.UUID, waits bool) {
+// asker returns who has asked a question that waits.
+func (q *questions) asker(ours uint64) (peer uuid.UUID, waits bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a, waits := q.open[ours]

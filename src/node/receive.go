@@ -62,7 +62,7 @@ func (r *receiver) take(b *link.Batch, i int) (next int, err error) {
 			continue
 		case r.both && in.channel == nil && meant(id) && !r.enters():
 			return i, errOutOfPlace
-		case !r.both && in.channel == nil && id != zremsg.IDHello && !r.resume():
+		case !r.both && in.channel == nil && id != zremsg.IDHello && !r.goesOn():
 			r.count("words before the greeting")
 			continue
 		case says(id):

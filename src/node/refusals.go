@@ -22,7 +22,7 @@ func (l *loop) refusedBy(peer uuid.UUID, name string, endpoint sight.Endpoint, r
 
 // shun has us not call a peer that was turned away where it says to be, and end the
 // attempt to. Somebody else may have come in its name, but beyond the LAN: that counts for the
-// host only that it came from.
+// host only that it came from. Others than the loop call it.
 func (l *loop) shun(r *receiver, where sight.Endpoint) {
 	host := sight.Of(r.link.RemoteAddr()).Host()
 	if !r.beyond && where.Host() != host {

@@ -13,9 +13,9 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// begin says the first message on a link: which channel we have with the peer, and how
+// sayResume says the first message on a link: which channel we have with the peer, and how
 // far that was received.
-func (l *channels) begin(r *receiver) {
+func (l *channels) sayResume(r *receiver) {
 	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: unproved[:]}
 	var tie *guard.Tie
 	if t := l.of(r.peer).talk; t != nil {
@@ -28,8 +28,8 @@ func (l *channels) begin(r *receiver) {
 	l.scratch = r.say(&m, tie, l.scratch)
 }
 
-// open begins our direction of a channel over a link.
-func (l *channels) open(r *receiver) *talk {
+// beginOver begins our direction of a channel over a link.
+func (l *channels) beginOver(r *receiver) *talk {
 	config := l.linkConfig(zmtp.Dealer)
 	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
 	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
@@ -44,8 +44,8 @@ func (l *channels) open(r *receiver) *talk {
 	return t
 }
 
-// resume judges what the peer begins a link with.
-func (l *channels) resume(r *receiver, said []byte) error {
+// takeResume judges what the peer begins a link with.
+func (l *channels) takeResume(r *receiver, said []byte) error {
 	m, t := r.lane.theirs, l.of(r.peer).talk
 	switch {
 	case r.lane.talk.Load() != nil: // which our greeting went over
@@ -118,8 +118,8 @@ func (t *talk) carries(r *receiver) {
 	t.leaveOldest()
 }
 
-// chosen takes in that the peer wants a link used.
-func (l *channels) chosen(r *receiver, m *oncelink.Use, said []byte) error {
+// takeUse takes in that the peer wants a link used.
+func (l *channels) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
 	t := r.lane.talk.Load()
 	if t == nil {
 		t = l.of(r.peer).talk
@@ -140,8 +140,8 @@ func (l *channels) chosen(r *receiver, m *oncelink.Use, said []byte) error {
 	return nil
 }
 
-// begins takes in where what the peer says over a link begins in its channel.
-func (l *channels) begins(r *receiver, m *oncelink.Begin, said []byte) error {
+// takeBegin takes in where what the peer says over a link begins in its channel.
+func (l *channels) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
 	t := r.lane.talk.Load()
 	if t == nil {
 		t = l.of(r.peer).talk
@@ -207,7 +207,7 @@ func (l *channels) greetedOver(r *receiver) {
 		t.use(r)
 	}
 	if !r.lane.endpoint.Dialable() && !r.beyond {
-		l.spare(t.peer)
+		l.callOff(t.peer)
 	}
 	for _, r := range slices.Clone(t.lanes) {
 		if r.lane.shows(t) != nil {
@@ -218,7 +218,7 @@ func (l *channels) greetedOver(r *receiver) {
 }
 
 // greetsAgain takes in that the peer says the greeting that a channel has begun with over
-// another of its links. It tells whether it does.
+// another of its links. It tells whether it does. Others than the loop call it.
 func (l *channels) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 	l.do(func() {
 		t := l.of(r.peer).talk

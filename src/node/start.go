@@ -153,7 +153,7 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		channels: channels{
 			base:  s,
 			turns: &turns{calls: make(chan func(), 64), done: of.done},
-			books: books{table: t, ledger: newLedger(s.settings.groups), ours: map[zre.LinkID]*outbound{}},
+			books: books{table: t, ledger: newLedger(maps.Clone(s.settings.groups)), ours: map[zre.LinkID]*outbound{}},
 			site:  at, theirs: map[zre.LinkID]*receiver{}, bygones: map[uuid.UUID]uint64{},
 		},
 		dialer: dial.NewDialer(s.world.Random),

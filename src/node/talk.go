@@ -48,8 +48,8 @@ func (l *channels) expects(id uuid.UUID) bool {
 	return bytes.Compare(id[:], l.guard.ID[:]) < 0 && identity.Owned(id) == identity.Owned(l.guard.ID)
 }
 
-// spare ends the attempt to connect to a peer whose link has come that was expected.
-func (l *channels) spare(id uuid.UUID) {
+// callOff ends the attempt to connect to a peer whose link has come that was expected.
+func (l *channels) callOff(id uuid.UUID) {
 	if p := l.of(id); p.attempt != nil && l.expects(id) {
 		p.attempt.Spare()
 		l.with(id, func(p *peer) { p.attempt = nil })

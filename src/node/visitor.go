@@ -78,7 +78,7 @@ func (v *Visitor) Question(ctx context.Context, peer uuid.UUID, content [][]byte
 }
 
 func (v *Visitor) Reply(ctx context.Context, question uint64, status uint32, content [][]byte) error {
-	if peer, waits := v.questions.asks(question); waits {
+	if peer, waits := v.questions.asker(question); waits {
 		if err := v.speaks(peer); err != nil {
 			return err
 		}

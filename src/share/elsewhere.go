@@ -3,16 +3,11 @@ package share
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
-	"github.com/sjohnr/at-once/generated/go/oncecontrol"
 	"github.com/sjohnr/at-once/src/control"
 	"github.com/sjohnr/at-once/src/events"
 )
-
-// answering is how long the answer to what a node knows at once may take.
-const answering = oncecontrol.MaxAnswering * time.Millisecond
 
 // elsewhere makes a call where another process runs the node, and tells whether one does.
 // If that ends, the call is made again where the node runs then.
@@ -48,7 +43,7 @@ func (s *seat) ask(ctx context.Context, subject string, argument []byte) (values
 
 // askKnown is ask for what the node knows at once.
 func (s *seat) askKnown(subject string, argument []byte) (values map[string]string, there bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), answering)
+	ctx, cancel := context.WithTimeout(context.Background(), control.Answering)
 	defer cancel()
 	return s.ask(ctx, subject, argument)
 }

@@ -14,7 +14,7 @@ import (
 // protects fails if another process runs the node with less protection than this program
 // asks for: what it says must not go out plainer than it has chosen.
 func protects(ctx context.Context, far *control.Client, front *node.Front) error {
-	ctx, cancel := context.WithTimeout(ctx, answering)
+	ctx, cancel := context.WithTimeout(ctx, control.Answering)
 	defer cancel()
 	want := front.Level
 	if want == (guard.Level{Security: api.NodeSecurityAuto, Trust: api.NodeTrustOpen}) && len(front.Sealed) == 0 {

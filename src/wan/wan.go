@@ -32,7 +32,7 @@ import (
 	"github.com/sjohnr/at-once/src/sight"
 )
 
-// ErrUnknown says that no server tells of a peer.
+// ErrUnknown says that no server tells of a peer, and that the node has not met it.
 var ErrUnknown = errors.New("no rendezvous server tells of it")
 
 // Config is what a node is told of what lies beyond its LAN.

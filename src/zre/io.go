@@ -19,7 +19,7 @@ type LinkID uint64
 
 // Signs are the signs of life of a present peer that do not pass through the core.
 type Signs struct {
-	Heard   time.Time // when something last came in over the connection that it made to us
+	Heard   time.Time // when something last came in over what it speaks to us over
 	Waiting bool      // more has come over it, which the application is too slow to take
 	Took    bool      // it has taken octets from our connection since it was last asked for
 	Owes    bool      // it has yet to take some

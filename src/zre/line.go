@@ -14,7 +14,8 @@ const maxPings = 32
 // maxUntold is how many changes are kept at the most for a peer that has yet to take our greeting.
 const maxUntold = 256
 
-// connection is one that we have made to a peer.
+// connection is what our words to a peer go over: one that we have made, or our direction of a
+// channel, over one link after another.
 type connection struct {
 	out      LinkID           // the node's number of it
 	up       bool             // it stands; one that carries both directions outlives its links

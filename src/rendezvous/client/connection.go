@@ -11,7 +11,7 @@ import (
 )
 
 // connection is that to the server, by which it is told and asked something. It knows nothing
-// of the conversation.
+// of the machine.
 type connection struct {
 	link  *link.Link
 	work  *sync.WaitGroup // of the client
