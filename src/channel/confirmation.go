@@ -82,10 +82,20 @@ func (c *confirmation) answer(n int) {
 func (c *confirmation) Took(count uint64) {
 	c.of.Locked(func() {
 		if count >= c.of.latest && count <= c.of.count {
-			c.asks.Add(-int64(len(c.asked)))
-			c.confirmed, c.answers, c.asked = c.of.said, c.answers+len(c.asked), nil
+			c.answers += len(c.asked)
+			c.drop()
+			c.confirmed = c.of.said
 		}
 	})
+}
+
+// drop has the questions never be answered.
+func (c *confirmation) drop() {
+	for _, q := range c.asked {
+		close(q.Over)
+	}
+	c.asks.Add(-int64(len(c.asked)))
+	c.asked = nil
 }
 
 // Passed answers the questions that what is acknowledged answers, and tells whether there were
@@ -112,11 +122,8 @@ func (c *confirmation) forget() Amount {
 	if c.of.lasts {
 		what = c.of.Rest()
 	}
-	for _, q := range c.asked {
-		close(q.Over)
-	}
-	c.asks.Add(-int64(len(c.asked)))
-	c.confirmed, c.asked, c.answers = said, nil, 0
+	c.drop()
+	c.confirmed, c.answers = said, 0
 	return what
 }
 

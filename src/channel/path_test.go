@@ -218,6 +218,9 @@ func TestCounts(t *testing.T) {
 				}
 				reads()
 				log = append(log, fmt.Sprint(move))
+				if asks := ben.path.asks.Load(); asks != int64(len(ben.path.asked)) {
+					t.Fatalf("seed %d, after %v: %d questions are counted, there are %d", seed, log, asks, len(ben.path.asked))
+				}
 				said, confirmed := b.amount(len(b.said)), b.amount(b.confirmed)
 				if ben.path.Said() != said || ben.path.Confirmed() != confirmed || ben.path.Unsure() != b.unsure() {
 					t.Fatalf("seed %d, after %v: said %v, confirmed %v, unsure %v; want %v, %v, %v", seed, log,
@@ -229,7 +232,7 @@ func TestCounts(t *testing.T) {
 }
 
 // TestTakenWhileAsked has a peer take all that was said, and answer late what it was asked
-// before: that does not confirm what is said from then on.
+// before: that does not confirm what is said from then on, and the question is over before.
 func TestTakenWhileAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSpeaker(t)
@@ -237,7 +240,11 @@ func TestTakenWhileAsked(t *testing.T) {
 		ben.connect()
 		s.whispers(ben, "one")
 		ben.says(new(zremsg.Confirm), true) // the first
+		q := ben.path.asked[0]
 		ben.path.Took(3)
+		if <-q.Over; q.Took != 0 {
+			t.Errorf("a question that nobody has answered took %v", q.Took)
+		}
 		s.whispers(ben, "two")
 		ben.says(new(zremsg.Confirm), true) // the second
 		before := ben.path.Confirmed()
