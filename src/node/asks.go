@@ -82,3 +82,9 @@ func (a *asks) answered(by *channel.Channel, number uint64, answer *events.Event
 	a.takeLocked(number).answer <- answer
 	return true
 }
+
+// answer is one that has come, to a question of some number.
+type answer struct {
+	number uint64
+	event  *events.Event
+}

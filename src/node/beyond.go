@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	serving "github.com/sjohnr/at-once/generated/go/rendezvousserver"
-	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/dial"
 	"github.com/sjohnr/at-once/src/guard"
 	"github.com/sjohnr/at-once/src/identity"
@@ -83,49 +81,6 @@ func (l beyond) sight(id uuid.UUID) {
 	if alone, _ := l.guard.Shuns.Of(id, at); !alone && l.find(id) == nil {
 		l.step(zre.Sighted{Peer: id, Endpoint: at})
 	}
-}
-
-// meet returns a peer that is present, or that servers tell of or the node has met, and is
-// present within the greeting time-out.
-func (n *Node) meet(ctx context.Context, peer uuid.UUID) (*channel.Channel, error) {
-	if c := n.table.find(peer); c != nil {
-		return c, nil
-	}
-	var w *want
-	err := n.while(func(l *loop) {
-		if w = l.wanted[peer]; w == nil && l.find(peer) == nil && l.wan.Knows(peer) {
-			w = &want{met: make(chan struct{})}
-			l.wanted[peer] = w
-			beyond{l}.sight(peer)
-		}
-		if w != nil {
-			w.calls++
-		}
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case w != nil:
-		patience := time.NewTimer(n.Greeting)
-		defer patience.Stop()
-		select {
-		case <-w.met:
-		case <-n.done:
-		case <-patience.C:
-			err = fmt.Errorf("%w: it is known, but not reached", api.ErrNoPeer)
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
-		_ = n.while(func(l *loop) { // nobody waits when it has stopped
-			if w.calls--; w.calls == 0 && l.wanted[peer] == w {
-				delete(l.wanted, peer)
-			}
-		})
-	}
-	if c := n.table.find(peer); c != nil {
-		return c, nil
-	}
-	return nil, cmp.Or(n.other(peer), err, n.absent())
 }
 
 // Beyond returns how the node is reached beyond its LAN, as the class model has it.

@@ -114,16 +114,3 @@ func (l *books) exits(p *Peer, reason peermachine.Reason) {
 	}
 	l.takesLeave(p, over, what, reason.String())
 }
-
-// signs tells the core what the connections from and to a peer tell of its life.
-func (l *books) signs(id uuid.UUID) (s zre.Signs) {
-	p := l.of(id)
-	if r := p.theirs; r != nil {
-		s.Heard, s.Waiting = r.link.Heard(), r.in.Stalled()
-	}
-	if out := p.ours; out != nil {
-		s.Took, s.Owes = out.Signs()
-		s.Unsure, s.Busy = out.Unsure(), out.Busy()
-	}
-	return s
-}

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"bytes"
+
 	"github.com/google/uuid"
 
+	"github.com/sjohnr/at-once/src/identity"
 	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/site"
 	"github.com/sjohnr/at-once/src/wan"
@@ -73,4 +76,31 @@ func (l *channels) by(p *Peer) *Peer {
 		return zre.By(p, way)
 	}
 	return p
+}
+
+// expects tells whether a peer that has sighted us dials us, and its link is the one that
+// stays. A plain peer of a node with an identity has a connection each way.
+func (l *channels) expects(id uuid.UUID) bool {
+	return bytes.Compare(id[:], l.guard.ID[:]) < 0 && identity.Owned(id) == identity.Owned(l.guard.ID)
+}
+
+// callOff ends the attempt to connect to a peer whose link has come that was expected.
+func (l *channels) callOff(id uuid.UUID) {
+	if p := l.of(id); p.attempt != nil && l.expects(id) {
+		p.attempt.Spare()
+		l.with(id, func(p *peer) { p.attempt = nil })
+	}
+}
+
+// signs tells the core what the connections from and to a peer tell of its life.
+func (l *channels) signs(id uuid.UUID) (s zre.Signs) {
+	p := l.of(id)
+	if r := p.theirs; r != nil {
+		s.Heard, s.Waiting = r.link.Heard(), r.in.Stalled()
+	}
+	if out := p.ours; out != nil {
+		s.Took, s.Owes = out.Signs()
+		s.Unsure, s.Busy = out.Unsure(), out.Busy()
+	}
+	return s
 }

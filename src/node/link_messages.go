@@ -108,7 +108,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 	}
 	r.isKnown()
 	if passes || !t.known.Load() {
-		r.loop.calls <- func() { t.passed(r) }
+		r.loop.soon(func() { t.passed(r) })
 	}
 	return nil
 }

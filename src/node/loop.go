@@ -101,15 +101,15 @@ func (l *loop) relieve() {
 	}
 }
 
-// want is a peer that is to be met though no group is shared with it. It is the loop's.
-type want struct {
-	met   chan struct{} // closed when it is present
-	calls int           // that wait
-}
-
 // describe tells the servers what there is to say of the node now.
 func (l *loop) describe() {
 	if l.wan != nil {
 		l.wan.Describe(wan.Description{Name: l.guard.Name(), Headers: maps.Clone(l.headers), Groups: l.ownGroups()})
 	}
+}
+
+// want is a peer that is to be met though no group is shared with it. It is the loop's.
+type want struct {
+	met   chan struct{} // closed when it is present
+	calls int           // that wait
 }

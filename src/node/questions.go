@@ -9,7 +9,6 @@ import (
 
 	"github.com/sjohnr/at-once/generated/go/onceask"
 	"github.com/sjohnr/at-once/src/channel"
-	"github.com/sjohnr/at-once/src/events"
 )
 
 // questions are those of peers that wait for their answers, each with a number of ours.
@@ -101,10 +100,4 @@ func (q *questions) forget(from *channel.Channel) {
 		delete(q.open, ours)
 	}
 	delete(q.of, from)
-}
-
-// answer is one that has come, to a question of some number.
-type answer struct {
-	number uint64
-	event  *events.Event
 }

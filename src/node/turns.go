@@ -76,4 +76,7 @@ func (t *turns) do(call func()) {
 func (t *turns) post(in zre.Input) { t.do(func() { t.step(in) }) }
 
 // later is post for who need not wait until the loop has.
-func (t *turns) later(in zre.Input) { t.calls <- func() { t.step(in) } }
+func (t *turns) later(in zre.Input) { t.soon(func() { t.step(in) }) }
+
+// soon is do for who need not wait until the loop has.
+func (t *turns) soon(call func()) { t.calls <- call }

@@ -2,9 +2,12 @@ package node
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/src/sight"
+	"github.com/sjohnr/at-once/src/wire"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -141,3 +144,49 @@ func (t *talk) greetAgain(r *receiver) {
 		t.log(t.peer).Debug("cannot greet again", "error", err)
 	}
 }
+
+// lane is a link that carries both directions; see api/protocol/once_link.xml. All but
+// begun and at is the loop's; its reader also looks at theirs, which the loop has from it.
+type lane struct {
+	begun   bool   // what comes over it has a position
+	greeted bool   // our greeting was said over it
+	at      uint64 // the position of the next message
+
+	early    func(*talk) error // takes in what the peer has shown to know of a channel before it has greeted us; nil for nothing
+	theirs   *oncelink.Resume  // what the peer has begun it with; nil before
+	endpoint sight.Endpoint    // that it was made to; nowhere if the peer has made it
+
+	talk atomic.Pointer[talk] // that it carries; nil before. Others may look at it
+}
+
+// shows takes in what the peer has shown to know before it has greeted us, if anything: of the
+// channel that it has begun now.
+func (l *lane) shows(begun *talk) error {
+	early := l.early
+	if l.early = nil; early == nil {
+		return nil
+	}
+	return early(begun)
+}
+
+// later keeps what the peer has shown to know of a channel until it has begun that.
+func (l *lane) later(t *talk, take func() error) {
+	l.early = func(begun *talk) error {
+		if begun != t {
+			return errOutOfPlace
+		}
+		return take()
+	}
+}
+
+// owns tells whether a message is of the link itself.
+func (*lane) owns(frames [][]byte) bool {
+	if !wire.Signed(frames[0], oncelink.Signature) {
+		return false
+	}
+	_, err := oncelink.Peek(frames[0])
+	return err == nil
+}
+
+// maxLanes is how many links a channel may have; see api/protocol/once_link.xml.
+const maxLanes = 4
