@@ -15,7 +15,7 @@ import (
 // stays are those of a node. All methods may be called from any goroutine.
 type stays struct {
 	client func(*stay, rendezvous.Address) *client.Client // returns what is with a server
-	parted func(*stay)                                    // is told of each that has ended, but for those that end with all
+	parted func(*stay)                                    // is told of each that has ended, and says nothing any more, but for those that end with all
 	work   sync.WaitGroup
 
 	mu    sync.Mutex  // guards what follows; nothing else is locked under it
@@ -53,7 +53,12 @@ func (s *stays) run(ctx context.Context, look func([]sight.Sighting)) {
 	defer s.mu.Unlock()
 	s.begin = func(one *stay) {
 		within, leave := context.WithCancel(ctx)
-		s.work.Go(func() { _ = one.Run(within, sight.Announcement{}, look) }) // which ends with that only
+		s.work.Go(func() {
+			_ = one.Run(within, sight.Announcement{}, look) // which ends with that only
+			if ctx.Err() == nil {
+				s.parted(one)
+			}
+		})
 		s.work.Go(func() {
 			defer leave()
 			select {
@@ -121,5 +126,4 @@ func (s *stays) part(ctx context.Context, one *stay) {
 	s.mu.Lock()
 	s.with = slices.DeleteFunc(slices.Clone(s.with), func(other *stay) bool { return other == one })
 	s.mu.Unlock()
-	s.parted(one)
 }

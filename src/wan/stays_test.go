@@ -2,7 +2,10 @@ package wan
 
 import (
 	"context"
+	"log/slog"
+	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +13,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
+	"github.com/sjohnr/at-once/src/identity"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/rendezvous"
+	"github.com/sjohnr/at-once/src/rendezvous/client"
 )
 
 // secrets returns the SECRETs of those with whom the node stays.
@@ -71,5 +77,50 @@ func TestStay(t *testing.T) {
 		<-over
 		enters(0, 7)
 		stays(4, 5, 6)
+	})
+}
+
+// late dials until it is to end, and for a second more.
+type late struct {
+	link.Transport
+	dials *atomic.Int32
+}
+
+func (l late) Dial(ctx context.Context, _ string) (net.Conn, error) {
+	l.dials.Add(1)
+	defer l.dials.Add(-1)
+	<-ctx.Done()
+	time.Sleep(time.Second)
+	return nil, ctx.Err()
+}
+
+// TestParted: what a stay has said is forgotten when it says nothing any more.
+func TestParted(t *testing.T) {
+	own, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		parted := 0
+		s := newStays([]rendezvous.Address{{Hosts: []string{"10.0.0.9:5671"}}}, func(_ *stay, address rendezvous.Address) *client.Client {
+			return client.New(client.Config{
+				Address: address, Identity: own, Transport: late{nil, &dials}, Log: slog.New(slog.DiscardHandler), Random: func(string) float64 { return 0 },
+			})
+		}, func(*stay) {
+			if parted++; dials.Load() > 0 {
+				t.Error("it goes on, and may say more")
+			}
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		s.run(ctx, nil)
+		s.change(nil)
+		time.Sleep(oncemsg.MaxLease*time.Millisecond + time.Minute)
+		synctest.Wait()
+		if parted != 1 || len(s.all()) != 0 {
+			t.Errorf("%d are parted from, and there are %d", parted, len(s.all()))
+		}
+		stop()
+		s.close()
 	})
 }

@@ -23,7 +23,7 @@ func (c *Client) OpenAhead(from uuid.UUID, octets []byte) (*rendezvous.Ahead, er
 		var said *rendezvous.Ahead
 		var number uint64
 		if said, number, err = rendezvous.OpenAhead(c.Identity, from, challenge, 0, bytes.Clone(octets)); err == nil {
-			return said, c.repeats.first(c.Challenges(), from, challenge, number)
+			return said, c.repeats.first(c.Challenges, from, challenge, number)
 		}
 	}
 	return nil, err
@@ -33,6 +33,6 @@ func (c *Client) OpenAhead(from uuid.UUID, octets []byte) (*rendezvous.Ahead, er
 // that, or before, comes too late from then on.
 func (c *Client) Began(from uuid.UUID, channel uint64) {
 	for _, challenge := range c.Challenges() {
-		_ = c.repeats.first(c.Challenges(), from, challenge, channel) // who cannot be noted sends nothing ahead
+		_ = c.repeats.first(c.Challenges, from, challenge, channel) // who cannot be noted sends nothing ahead
 	}
 }

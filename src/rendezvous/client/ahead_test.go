@@ -88,7 +88,7 @@ func TestAhead(t *testing.T) {
 	var other uuid.UUID
 	for n := range uint64(oncerecord.MaxAheads) {
 		binary.BigEndian.PutUint64(other[:], n+1)
-		if err := c.repeats.first(c.Challenges(), other, two, 1); (err == nil) != (n < oncerecord.MaxAheads-1) {
+		if err := c.repeats.first(c.Challenges, other, two, 1); (err == nil) != (n < oncerecord.MaxAheads-1) {
 			t.Fatalf("of another, the %dth: %v", n, err)
 		}
 	}

@@ -23,15 +23,22 @@ type repeats struct {
 	latest map[[oncerecord.MaxInsideChallenge]byte]map[uuid.UUID]uint64
 }
 
-// first notes the number of what a node has sent ahead in answer to a challenge, which is one of
-// those that count. The error is ErrRepeated unless it is higher than all before.
-func (r *repeats) first(counting [][]byte, from uuid.UUID, challenge []byte, number uint64) error {
+// first notes the number of what a node has sent ahead in answer to a challenge. The error is
+// ErrRepeated unless it is higher than all before, and the challenge one of those that count: of
+// others nothing is known. Which count is asked under the lock, so that none is forgotten that
+// counts since.
+func (r *repeats) first(counting func() [][]byte, from uuid.UUID, challenge []byte, number uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.DeleteFunc(r.latest, func(old [oncerecord.MaxInsideChallenge]byte, _ map[uuid.UUID]uint64) bool {
-		return !slices.ContainsFunc(counting, func(counts []byte) bool { return bytes.Equal(counts, old[:]) })
-	})
+	now := counting()
+	counts := func(key [oncerecord.MaxInsideChallenge]byte) bool {
+		return slices.ContainsFunc(now, func(counts []byte) bool { return bytes.Equal(counts, key[:]) })
+	}
+	maps.DeleteFunc(r.latest, func(old [oncerecord.MaxInsideChallenge]byte, _ map[uuid.UUID]uint64) bool { return !counts(old) })
 	key := [oncerecord.MaxInsideChallenge]byte(challenge)
+	if !counts(key) {
+		return ErrRepeated
+	}
 	if r.latest == nil {
 		r.latest = map[[oncerecord.MaxInsideChallenge]byte]map[uuid.UUID]uint64{}
 	}

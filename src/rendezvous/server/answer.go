@@ -13,9 +13,10 @@ func (c *session) authenticate(number uint32, m *oncemsg.Authenticate) {
 	s := c.server
 	var who proved
 	why := refuse(machine.ReasonTurn, "it has been said who you are")
-	if c.challenge != nil { // which only this goroutine takes away
+	if challenge := c.challenge; challenge != nil { // which is for one proof
+		c.challenge = nil
 		key, _ := c.link.RemoteKey()
-		who, why = prove(s.Identity.Card().Identity, c.challenge[:], key, m)
+		who, why = prove(s.Identity.Card().Identity, challenge[:], key, m)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,9 +39,6 @@ func (c *session) authenticate(number uint32, m *oncemsg.Authenticate) {
 func (c *session) prepare(m oncemsg.Message) func() (oncemsg.Message, *refusal) {
 	done := func(answer oncemsg.Message, why *refusal) func() (oncemsg.Message, *refusal) {
 		return func() (oncemsg.Message, *refusal) { return answer, why }
-	}
-	if c.who.id == uuid.Nil { // it is not its turn, which the machine sees to
-		return done(nil, nil)
 	}
 	s := c.server
 	switch m := m.(type) {

@@ -35,11 +35,15 @@ func (c *session) hear(frames [][]byte) {
 	}
 	now := time.Now()
 	s.mu.Lock()
+	if c.state != machine.StateServed { // it is not looked at, and prolongs nothing
+		defer s.mu.Unlock()
+		c.fire(machine.EventRequest)
+		return
+	}
 	c.since, c.number = now, number
 	rate := s.policy.Requests
-	served := c.state == machine.StateServed
 	s.mu.Unlock()
-	if served && !c.may.ask(now, rate) {
+	if !c.may.ask(now, rate) {
 		s.count("requests over the rate")
 		if c.over++; c.over < patience {
 			c.say(number, refuse(machine.ReasonBusy, "too many requests: wait").after(time.Second).message())

@@ -61,7 +61,6 @@ func (c *session) SendStop() { stop := *c.server.draining; c.must(0, &stop) }
 
 // Admit lets the node in, and its messages be as large as they may be.
 func (c *session) Admit() {
-	c.challenge = nil
 	c.link.Widen()
 	c.must(c.number, c.ok())
 }

@@ -54,17 +54,19 @@ type session struct {
 	connection
 	server *Server
 
-	may  allowances // of the goroutine that reads, or, what is not requests, under the lock
-	over int        // requests over the rate; of the goroutine that reads
+	may allowances // of the goroutine that reads, or, what is not requests, under the lock
+
+	// Of the goroutine that reads.
+	challenge *[32]byte // nil once it is used
+	over      int       // requests over the rate
 
 	// Guarded by the lock of the server.
-	request   func() (oncemsg.Message, *refusal) // what the latest request is
-	number    uint32                             // of it
-	state     machine.State
-	since     time.Time // of the present state, or of the node's last word in it
-	challenge *[32]byte // nil once it is used
-	who       proved    // nobody until the node has proved it
-	pass      func()    // ends the turn of the connection
-	dialling  bool      // it is dialled back
-	nope      *refusal  // why it is refused
+	request  func() (oncemsg.Message, *refusal) // what the latest request is
+	number   uint32                             // of it
+	state    machine.State
+	since    time.Time // of the present state, or of the node's last word in it
+	who      proved    // nobody until the node has proved it
+	pass     func()    // ends the turn of the connection
+	dialling bool      // it is dialled back
+	nope     *refusal  // why it is refused
 }
