@@ -63,3 +63,22 @@ type job struct {
 	move    uint64  // of which move it is
 	train   *train  // what of it is written together with b; nil if that is all
 }
+
+// advance notes that all before a position was written, if the outbox has not moved since.
+func (j *job) advance(to uint64) {
+	if j.of != nil && j.move == j.of.moves {
+		j.of.advance(to)
+	}
+}
+
+// rest notes that so many octets are yet to be written, which encryption may have made more.
+// The caller holds the lock of where they are from.
+func (j *job) rest(octets int) { j.advance(j.end - min(j.end, uint64(octets))) }
+
+// size returns how many octets are to be written, before encryption.
+func (j *job) size() int {
+	if j.train != nil {
+		return j.train.size
+	}
+	return len(j.b)
+}

@@ -60,25 +60,6 @@ type writer struct {
 	pushErr error
 }
 
-// advance notes that all before a position was written, if the outbox has not moved since.
-func (j *job) advance(to uint64) {
-	if j.of != nil && j.move == j.of.moves {
-		j.of.advance(to)
-	}
-}
-
-// rest notes that so many octets are yet to be written, which encryption may have made more.
-// The caller holds the lock of where they are from.
-func (j *job) rest(octets int) { j.advance(j.end - min(j.end, uint64(octets))) }
-
-// size returns how many octets are to be written, before encryption.
-func (j *job) size() int {
-	if j.train != nil {
-		return j.train.size
-	}
-	return len(j.b)
-}
-
 func (w *writer) open(c *carrier, o *Outbox) {
 	w.carrier = c
 	w.attached.Store(o)

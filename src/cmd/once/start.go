@@ -81,11 +81,3 @@ func (c *common) somebodyNew() *common {
 	}
 	return &other
 }
-
-// checkName fails if what a flag or an argument gives can be the name of no group or peer.
-func checkName(what, text string) error {
-	if len(text) == 0 || len(text) > maxName { // groups have the limit of nodes
-		return usage("%s %q: %d octets given, 1 to %d allowed", what, cut(text, cellWidth), len(text), maxName)
-	}
-	return nil
-}

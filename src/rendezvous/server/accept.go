@@ -128,3 +128,10 @@ func (s *Server) enter(l *link.Link, at netip.AddrPort, from []netip.Prefix, pas
 
 // anyone: what a key is worth is found out by AUTHENTICATE.
 func anyone([32]byte, net.Addr, *zmtp.Metadata) error { return nil }
+
+// leave counts a connection no more that has ended.
+func (s *Server) leave(from []netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quotas.leave(from)
+}

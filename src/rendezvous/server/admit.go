@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/ed25519"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -28,10 +27,4 @@ func (s *Server) admits(who *proved) *refusal {
 		return refuse(machine.ReasonStranger, "the membership of %s has expired by the server's clock", who.id)
 	}
 	return nil
-}
-
-func (s *Server) leave(from []netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quotas.leave(from)
 }
