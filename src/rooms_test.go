@@ -22,7 +22,7 @@ var rooms = []string{
 	"greeting.go", "refusals.go", "view.go", "node.go", "driver.go", "sighted.go", "self.go",
 	"sealing.go", "headers.go", "groups.go", "life.go", "ears.go", "abandon.go", "loop.go",
 	"addresses.go", "servers.go", "changes.go", "rolls.go", "parting.go", "resume.go",
-	"lanes.go", "bygones.go", "talk.go", "callback.go", "channels.go", "intake.go",
+	"lanes.go", "bygones.go", "talk.go", "callback.go", "talks.go", "intake.go",
 	"books.go", "ledger.go", "undelivered.go", "turns.go", "peer.go", "holding.go",
 	"receiver.go", "inbound.go", "base.go", "settings.go", "asks.go", "counters.go", "log.go",
 	"questions.go", "outbound.go",

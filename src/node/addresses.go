@@ -54,7 +54,7 @@ func (l *addresses) seek() {
 			return
 		}
 		h := p.holds
-		if _, asked := l.sought[id]; asked || h == nil || !h.served || h.rank != l.roll.Rank() || !l.closed(id) {
+		if _, asked := l.sought[id]; asked || h == nil || !h.hasServers || h.rank != l.roll.Rank() || !l.closed(id) {
 			continue
 		}
 		if now := time.Now(); h.sought.Use(1, now, zremsg.MaxRolls, soughtRate) {
@@ -79,17 +79,17 @@ func (l *addresses) despair(now time.Time) {
 func (l *addresses) denies(id uuid.UUID) {
 	delete(l.sought, id)
 	if h := l.of(id).holds; h != nil {
-		h.served = false
+		h.hasServers = false
 	}
 }
 
-// serve brings a member the addresses, unless it has asked too often for the same ones. Others
+// giveServers brings a member the addresses, unless it has asked too often for the same ones. Others
 // than the loop call it.
-func (l *addresses) serve(to uuid.UUID) {
+func (l *addresses) giveServers(to uuid.UUID) {
 	l.turns.do(func() {
 		h := l.member(to)
 		switch {
-		case h == nil || !l.served || l.roll.Tokens[to] == nil || !l.closed(to):
+		case h == nil || !l.hasServers || l.roll.Tokens[to] == nil || !l.closed(to):
 			l.count("servers asked for that are not for who asks, or not here")
 			return
 		case !h.servings.Use(1, time.Now(), zremsg.MaxServersAnswered, broughtRate) && h.serving == l.roll.Rank():
@@ -124,9 +124,9 @@ func (l *addresses) bring(to *channel.Channel, roll *identity.Roll) error {
 	return err
 }
 
-// serves takes what a peer says that the addresses are. Only what the roll vouches for is
+// takeServers takes what a peer says that the addresses are. Only what the roll vouches for is
 // kept, of those that were asked. Others than the loop call it.
-func (l *addresses) serves(from uuid.UUID, m *onceask.Servers) {
+func (l *addresses) takeServers(from uuid.UUID, m *onceask.Servers) {
 	var q quest
 	wanted := false
 	l.turns.do(func() {

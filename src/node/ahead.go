@@ -131,7 +131,7 @@ func (s *base) openAhead(ctx context.Context, to *client.Peer) (a *ahead, err er
 }
 
 // strange tells whether there is nothing with a peer that may be met beyond the LAN.
-func (l *channels) strange(id uuid.UUID) bool {
+func (l *talks) strange(id uuid.UUID) bool {
 	alone, _ := l.guard.Shuns.Of(id, sight.Met(id))
 	p := l.of(id)
 	return l.wan != nil && !alone && !l.stopping() && p.Channel == nil && p.talk == nil && p.attempt == nil && p.theirs == nil

@@ -9,7 +9,7 @@ import (
 func newReceiver(l *loop) *receiver {
 	r := &receiver{loop: l}
 	r.base = l.base
-	r.in = &intake{base: l.base, turns: l.channels.turns, serves: l.serves, reach: channel.NewReach()}
+	r.in = &intake{base: l.base, turns: l.talks.turns, takeServers: l.takeServers, reach: channel.NewReach()}
 	r.in.opens.Own = l.opens
 	r.done, r.gone = make(chan struct{}), make(chan struct{})
 	return r

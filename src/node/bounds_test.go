@@ -188,7 +188,7 @@ func TestGreetingsWeighWhatTheyTake(t *testing.T) {
 						number := zre.LinkID(1000 + p)
 						out := &outbound{Path: channel.NewPath(link.Ended(), guard.Nonces{}, nil), id: number, peer: id}
 						ana.loop.ours[number] = out
-						ana.loop.channels.core.Step(time.Now(), zre.Linked{Peer: id, Link: number, Endpoint: ana.ears.site.Endpoint(), Callback: ana.ears.site.Endpoint()})
+						ana.loop.talks.core.Step(time.Now(), zre.Linked{Peer: id, Link: number, Endpoint: ana.ears.site.Endpoint(), Callback: ana.ears.site.Endpoint()})
 						ana.loop.step(zre.Heard{Peer: id, Link: zre.LinkID(p + 1), Message: hello})
 						ana.loop.withdraw(id)
 						delete(ana.loop.ours, number)

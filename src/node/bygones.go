@@ -19,7 +19,7 @@ func (t *talk) bygone() {
 
 // overAgain ends a channel that has just begun, if it has begun before, and ended here when something
 // had come in it and the peer did not have our greeting: what it says there may have come before.
-func (l *channels) overAgain(r *receiver) {
+func (l *talks) overAgain(r *receiver) {
 	switch last, is := l.bygones[r.peer]; {
 	case !is:
 	case last == r.in.theirs:

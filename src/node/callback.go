@@ -9,7 +9,7 @@ import (
 
 // callbackAt returns where a peer can reach us that we reach from an address. A
 // zone, which means something to this host only, stays here (RFC 4007, 11.2).
-func (l *channels) callbackAt(local net.Addr) sight.Endpoint {
+func (l *talks) callbackAt(local net.Addr) sight.Endpoint {
 	if l.settings.advertised != (sight.Endpoint{}) {
 		return l.settings.advertised
 	}
@@ -18,7 +18,7 @@ func (l *channels) callbackAt(local net.Addr) sight.Endpoint {
 }
 
 // callback is callbackAt for who is at the end of a link that carries both directions.
-func (l *channels) callback(r *receiver) sight.Endpoint {
+func (l *talks) callback(r *receiver) sight.Endpoint {
 	if r.beyond {
 		return sight.Met(l.guard.ID)
 	}

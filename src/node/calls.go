@@ -99,7 +99,7 @@ func (l *loop) hangUp(id zre.LinkID) {
 		return
 	}
 	delete(l.ours, id)
-	l.channels.books.moves(out)
+	l.talks.books.moves(out)
 	l.with(out.peer, func(p *peer) { p.ours = nil })
 	l.closeSoon(out.Link())
 	l.unmeet(out.peer)

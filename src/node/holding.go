@@ -13,8 +13,8 @@ type holding struct {
 	answered guard.Allowance // of its ASKs
 	brought  guard.Allowance // of its ROLLs
 
-	served   bool            // it has the addresses of servers that the roll vouches for
-	sought   guard.Allowance // of what it is asked for them
-	serving  identity.Rank   // of the roll for which it was brought them last
-	servings guard.Allowance // of its ASK-SERVERS
+	hasServers bool            // it has the addresses of servers that the roll vouches for
+	sought     guard.Allowance // of what it is asked for them
+	serving    identity.Rank   // of the roll for which it was brought them last
+	servings   guard.Allowance // of its ASK-SERVERS
 }

@@ -29,14 +29,14 @@ var errUnopened = errors.New("sealed content does not open")
 type intake struct {
 	*base
 	events.Bringer
-	turns  *turns
-	serves func(from uuid.UUID, m *onceask.Servers) // takes in what the peer brings
-	peer   uuid.UUID
-	voice  zre.LinkID // the connection, or the first link of the channel
-	theirs uint64     // the peer's number of the channel
-	ours   uint64     // our number of it
-	badge  *zre.Badge // that the peer has shown in the greeting which begins it
-	tie    *guard.Tie // proves what is said about its links; nil where nothing does
+	turns       *turns
+	takeServers func(from uuid.UUID, m *onceask.Servers) // takes in what the peer brings
+	peer        uuid.UUID
+	voice       zre.LinkID // the connection, or the first link of the channel
+	theirs      uint64     // the peer's number of the channel
+	ours        uint64     // our number of it
+	badge       *zre.Badge // that the peer has shown in the greeting which begins it
+	tie         *guard.Tie // proves what is said about its links; nil where nothing does
 
 	excessive atomic.Bool  // what came while the application has no room takes too much
 	told      atomic.Int64 // when the loop was last told that the peer waits, in nanoseconds since 1970
@@ -320,7 +320,7 @@ func (r *intake) exchanged(e *events.Facts) bool {
 		}
 		r.count("questions over the limit")
 	case *onceask.Servers:
-		r.serves(r.peer, m)
+		r.takeServers(r.peer, m)
 	case *onceask.Answer:
 		if e.Status = m.Status; r.asks.waits(r.channel, m.Number) {
 			r.answers = append(r.answers, answer{m.Number, events.Kept(*e)})

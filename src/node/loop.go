@@ -18,7 +18,7 @@ import (
 // loop is what the loop's goroutine owns: others act on it in turns.
 type loop struct {
 	*base
-	channels
+	talks
 	rolls
 	addresses
 	dialer *dial.Dialer
@@ -33,7 +33,7 @@ type loop struct {
 
 // step is [turns.step], and has servers told of what changes of the node.
 func (l *loop) step(in zre.Input) {
-	l.channels.turns.step(in)
+	l.talks.turns.step(in)
 	switch in.(type) {
 	case zre.Join, zre.Leave, zre.Reworded, zre.Renewed:
 		l.describe()

@@ -12,7 +12,7 @@ import (
 
 // detach takes a link that has ended out of its channel, which goes on over another if it has
 // one.
-func (l *channels) detach(r *receiver) {
+func (l *talks) detach(r *receiver) {
 	t := r.lane.talk.Load()
 	if t == nil || l.of(t.peer).talk != t && t.leave == nil {
 		l.unused(r)
@@ -43,7 +43,7 @@ func (l *channels) detach(r *receiver) {
 
 // unused takes note of the end of a link that has carried nothing: if it was to carry on a
 // channel, that needs another.
-func (l *channels) unused(r *receiver) {
+func (l *talks) unused(r *receiver) {
 	if t := l.of(r.peer).talk; t != nil && t.over == nil && r.lane.endpoint != (sight.Endpoint{}) {
 		l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
 	}

@@ -211,7 +211,7 @@ func (r *receiver) control(b *link.Batch, i int, id zremsg.ID, frames [][]byte) 
 			}
 			return nil
 		case zremsg.IDAskServers:
-			r.loop.serve(r.peer)
+			r.loop.giveServers(r.peer)
 			return nil
 		case zremsg.IDAskSealing, zremsg.IDSealing:
 			r.ofSealing(message)

@@ -15,7 +15,7 @@ import (
 
 // sayResume says the first message on a link: which channel we have with the peer, and how
 // far that was received.
-func (l *channels) sayResume(r *receiver) {
+func (l *talks) sayResume(r *receiver) {
 	m := oncelink.Resume{Edge: channel.FirstWindow, Mac: unproved[:]}
 	var tie *guard.Tie
 	if t := l.of(r.peer).talk; t != nil {
@@ -29,11 +29,11 @@ func (l *channels) sayResume(r *receiver) {
 }
 
 // beginOver begins our direction of a channel over a link.
-func (l *channels) beginOver(r *receiver) *talk {
+func (l *talks) beginOver(r *receiver) *talk {
 	config := l.linkConfig(zmtp.Dealer)
 	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
 	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
-	t := &talk{channels: l, peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
+	t := &talk{talks: l, peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
 	r.lane.greeted = true
 	r.lane.talk.Store(t)
 	l.ours[out.id] = out
@@ -45,7 +45,7 @@ func (l *channels) beginOver(r *receiver) *talk {
 }
 
 // takeResume judges what the peer begins a link with.
-func (l *channels) takeResume(r *receiver, said []byte) error {
+func (l *talks) takeResume(r *receiver, said []byte) error {
 	m, t := r.lane.theirs, l.of(r.peer).talk
 	switch {
 	case r.lane.talk.Load() != nil: // which our greeting went over
@@ -119,7 +119,7 @@ func (t *talk) carries(r *receiver) {
 }
 
 // takeUse takes in that the peer wants a link used.
-func (l *channels) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
+func (l *talks) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
 	t := r.lane.talk.Load()
 	if t == nil {
 		t = l.of(r.peer).talk
@@ -141,7 +141,7 @@ func (l *channels) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
 }
 
 // takeBegin takes in where what the peer says over a link begins in its channel.
-func (l *channels) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
+func (l *talks) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
 	t := r.lane.talk.Load()
 	if t == nil {
 		t = l.of(r.peer).talk
@@ -191,7 +191,7 @@ func (t *talk) passed(r *receiver) {
 
 // greetedOver takes in that the peer has greeted us over a link, which our words may go
 // over too: then the channel has begun.
-func (l *channels) greetedOver(r *receiver) {
+func (l *talks) greetedOver(r *receiver) {
 	t := l.of(r.peer).talk
 	if t == nil || t.in != nil {
 		return
@@ -219,7 +219,7 @@ func (l *channels) greetedOver(r *receiver) {
 
 // greetsAgain takes in that the peer says the greeting that a channel has begun with over
 // another of its links. It tells whether it does. Others than the loop call it.
-func (l *channels) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
+func (l *talks) greetsAgain(r *receiver, theirs uint64) (again bool, err error) {
 	l.do(func() {
 		t := l.of(r.peer).talk
 		switch again = t != nil && t.in != nil && t.in.theirs == theirs; {

@@ -30,21 +30,21 @@ type rolls struct {
 	turns *turns
 	send  func(over zre.LinkID, m zremsg.Message)
 
-	roll    *identity.Roll // that counts here; nil if the node is in no network
-	token   *identity.Token
-	other   *identity.Roll // that a member has shown, and that contradicts it
-	asked   map[uuid.UUID]time.Time
-	served  bool          // we have the addresses of servers that the roll vouches for
-	lacks   bool          // we have not, and may
-	turned  chan struct{} // closed, and made anew, when a member has said what it has
-	stirred chan struct{} // has one when the roll may have changed
+	roll       *identity.Roll // that counts here; nil if the node is in no network
+	token      *identity.Token
+	other      *identity.Roll // that a member has shown, and that contradicts it
+	asked      map[uuid.UUID]time.Time
+	hasServers bool          // we have the addresses of servers that the roll vouches for
+	lacks      bool          // we have not, and may
+	turned     chan struct{} // closed, and made anew, when a member has said what it has
+	stirred    chan struct{} // has one when the roll may have changed
 }
 
 func newRolls(s *base, at *table, t *turns, send func(zre.LinkID, zremsg.Message)) rolls {
 	r := rolls{base: s, table: at, turns: t, send: send, asked: map[uuid.UUID]time.Time{}, turned: make(chan struct{}), stirred: make(chan struct{}, 1)}
 	if r.roll = s.guard.Roll(); r.roll != nil {
 		r.token = s.guard.Identity.Token()
-		r.served, r.lacks = r.listed()
+		r.hasServers, r.lacks = r.listed()
 	}
 	return r
 }
@@ -100,7 +100,7 @@ func (l *rolls) tellHolds(to uuid.UUID) {
 	if l.member(to) != nil {
 		rank := l.roll.Rank()
 		m := &zremsg.Holds{Moves: rank.Moves, Number: rank.Number, Digest: rank.Digest[:]}
-		if l.served {
+		if l.hasServers {
 			m.Servers = 1
 		}
 		l.say(to, m)
@@ -110,7 +110,7 @@ func (l *rolls) tellHolds(to uuid.UUID) {
 // hears takes in which roll a member has, and whether it has the addresses that this vouches
 // for.
 func (l *rolls) hears(h *holding, rank identity.Rank, served bool) {
-	h.rank, h.offers, h.served = rank, rank.Compare(l.roll.Rank()) > 0, served
+	h.rank, h.offers, h.hasServers = rank, rank.Compare(l.roll.Rank()) > 0, served
 	l.turn()
 	if h.offers {
 		l.fetch()
@@ -227,7 +227,7 @@ func (l *rolls) brought(from uuid.UUID, roll *identity.Roll, taken bool, err err
 			h.brought.Refund(1) // it is what we asked for: only what is of no use is limited
 		}
 		if h.rank != roll.Rank() {
-			h.rank, h.served = roll.Rank(), false
+			h.rank, h.hasServers = roll.Rank(), false
 		}
 	}
 	switch {
@@ -270,7 +270,7 @@ func (l *rolls) remind(roll *identity.Roll) {
 func (l *rolls) holders(roll *identity.Roll) (holders []string) {
 	for id := range roll.Tokens {
 		h := l.of(id).holds
-		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() && (h.served || !l.served) {
+		if id == l.guard.ID && l.roll.Rank() == roll.Rank() || h != nil && h.rank == roll.Rank() && (h.hasServers || !l.hasServers) {
 			holders = append(holders, id.String())
 		}
 	}

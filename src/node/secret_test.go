@@ -453,9 +453,9 @@ func TestServersOfLiars(t *testing.T) {
 		latest, err := identity.RollIn(roll)
 		ana.must(err)
 		was := *o.who["ana"].Roll()
-		ana.loop.do(func() { ana.loop.roll, ana.loop.served = latest, true }) // and dora is not expelled yet
-		ana.loop.serve(dora.UUID())
-		ana.loop.do(func() { ana.loop.roll, ana.loop.served = &was, false })
+		ana.loop.do(func() { ana.loop.roll, ana.loop.hasServers = latest, true }) // and dora is not expelled yet
+		ana.loop.giveServers(dora.UUID())
+		ana.loop.do(func() { ana.loop.roll, ana.loop.hasServers = &was, false })
 		if n := ana.Counts()[notHere]; n != 1 {
 			t.Errorf("who was revoked asks, and %d are counted", n)
 		}

@@ -150,7 +150,7 @@ func (n *Node) begin(e *ears, with Outset) {
 func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 	l := &loop{
 		base: s,
-		channels: channels{
+		talks: talks{
 			base:  s,
 			turns: &turns{calls: make(chan func(), 64), done: of.done},
 			books: books{table: t, ledger: newLedger(maps.Clone(s.settings.groups)), ours: map[zre.LinkID]*outbound{}},
@@ -159,7 +159,7 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		dialer: dial.NewDialer(s.world.Random),
 		wanted: map[uuid.UUID]*want{},
 	}
-	l.rolls = newRolls(s, t, l.channels.turns, l.send)
+	l.rolls = newRolls(s, t, l.talks.turns, l.send)
 	l.full = func(k *link.Link) { // the peer gets a fresh connection; a node that stops ends all of them
 		l.count("control overflows")
 		_ = of.while(func(l *loop) { l.closeSoon(k) })
@@ -177,7 +177,7 @@ func newLoop(s *base, t *table, at *site.Site, of *life) *loop {
 		config.Own = &zre.Badge{Card: who.Card(), Token: who.Token()}
 	}
 	config.Beacons, config.Signs, config.Endpoint = at.Beacon != nil, l.signs, at.Endpoint()
-	l.channels.turns.drive(zre.New(config), l.carryOut)
+	l.talks.turns.drive(zre.New(config), l.carryOut)
 	return l
 }
 

@@ -14,7 +14,7 @@ import (
 // talk is a channel with a peer: what is said in it, what takes in what the peer says, and
 // the links that carry it. It is the loop's.
 type talk struct {
-	*channels
+	*talks
 	peer  uuid.UUID
 	out   *outbound
 	in    *intake                // nil until the peer has greeted us

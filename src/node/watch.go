@@ -120,7 +120,7 @@ func (l watch) follow() {
 		return
 	}
 	l.do(func() {
-		l.roll, l.token, l.served, l.lacks = roll, token, served, lacks
+		l.roll, l.token, l.hasServers, l.lacks = roll, token, served, lacks
 		for _, note := range l.changes(&was) {
 			l.notice(note)
 		}
@@ -135,7 +135,7 @@ func (l watch) follow() {
 		l.turn()
 		l.seek()
 	})
-	if served != was.served || !bytes.Equal(roll.Vouched, was.roll.Vouched) || !token.Is(was.token) {
+	if served != was.hasServers || !bytes.Equal(roll.Vouched, was.roll.Vouched) || !token.Is(was.token) {
 		l.stay()
 	}
 	if was.roll != nil && was.roll.Rank() != roll.Rank() {

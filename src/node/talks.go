@@ -12,9 +12,9 @@ import (
 	"github.com/sjohnr/at-once/src/zre"
 )
 
-// channels are what the node has with all peers: the connections, and what goes over several of
+// talks are what the node has with all peers: the connections, and what goes over several of
 // them. They are the loop's.
-type channels struct {
+type talks struct {
 	*base
 	*turns
 	books
@@ -29,20 +29,20 @@ type channels struct {
 }
 
 // number returns the number of a connection.
-func (l *channels) number() zre.LinkID {
+func (l *talks) number() zre.LinkID {
 	l.latest++
 	return l.latest
 }
 
 // ends notes how a connection ended that we may have taken leave over.
-func (l *channels) ends(k *link.Link, err error) {
+func (l *talks) ends(k *link.Link, err error) {
 	l.parted(k, err)
 	l.hush()
 }
 
 // hush ends the connections that were made to a node that stops, once its leave-taking
 // is over: who sees them end has then heard what the node has taken.
-func (l *channels) hush() {
+func (l *talks) hush() {
 	if !l.stopping() || len(l.parting) > 0 {
 		return
 	}
@@ -53,19 +53,19 @@ func (l *channels) hush() {
 
 // closeSoon closes a connection that we made when what is queued on it has gone out, at the
 // latest after the linger time.
-func (l *channels) closeSoon(k *link.Link) {
+func (l *talks) closeSoon(k *link.Link) {
 	l.shutdown(k, func(err error) { l.do(func() { l.ends(k, err) }) })
 }
 
 // update replaces what is known of a peer, if it is present.
-func (l *channels) update(p *Peer) {
+func (l *talks) update(p *Peer) {
 	if c := l.find(p.UUID()); c != nil {
 		c.Update(l.by(p))
 	}
 }
 
 // by returns what is known of a peer, with the way that what we say takes to it.
-func (l *channels) by(p *Peer) *Peer {
+func (l *talks) by(p *Peer) *Peer {
 	t, way := l.of(p.UUID()).talk, p.Way()
 	if c := l.find(p.UUID()); t != nil && t.over != nil {
 		way = t.over.way()
@@ -80,12 +80,12 @@ func (l *channels) by(p *Peer) *Peer {
 
 // expects tells whether a peer that has sighted us dials us, and its link is the one that
 // stays. A plain peer of a node with an identity has a connection each way.
-func (l *channels) expects(id uuid.UUID) bool {
+func (l *talks) expects(id uuid.UUID) bool {
 	return bytes.Compare(id[:], l.guard.ID[:]) < 0 && identity.Owned(id) == identity.Owned(l.guard.ID)
 }
 
 // callOff ends the attempt to connect to a peer whose link has come that was expected.
-func (l *channels) callOff(id uuid.UUID) {
+func (l *talks) callOff(id uuid.UUID) {
 	if p := l.of(id); p.attempt != nil && l.expects(id) {
 		p.attempt.Spare()
 		l.with(id, func(p *peer) { p.attempt = nil })
@@ -93,7 +93,7 @@ func (l *channels) callOff(id uuid.UUID) {
 }
 
 // signs tells the core what the connections from and to a peer tell of its life.
-func (l *channels) signs(id uuid.UUID) (s zre.Signs) {
+func (l *talks) signs(id uuid.UUID) (s zre.Signs) {
 	p := l.of(id)
 	if r := p.theirs; r != nil {
 		s.Heard, s.Waiting = r.link.Heard(), r.in.Stalled()
