@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -82,12 +83,12 @@ type use struct {
 	declared bool   // for the whole package
 }
 
-// sources is what imports packages from their sources, each once.
-func sources() types.Importer {
+// sources is what imports packages from their sources, each once for all tests.
+var sources = sync.OnceValue(func() types.Importer {
 	build.Default.CgoEnabled = false                            // there may be no compiler of C, and nothing here depends on one
 	build.Default.GOOS, build.Default.GOARCH = "linux", "amd64" // of all that there is for several systems
 	return importer.ForCompiler(token.NewFileSet(), "source", nil)
-}
+})
 
 // usesIn returns what the files of a package that are built here use of the package.
 func usesIn(t *testing.T, dir string, from types.Importer) (uses []use) {
