@@ -262,8 +262,8 @@ func decrypt(content []byte, passphrase string) (string, error) {
 	if err == nil {
 		text, err = readAll(opened, "what is encrypted", maxWritten)
 	}
-	if err != nil {
-		return "", fmt.Errorf("the backup was cut or changed: %w", err)
+	if err != nil && !errors.Is(err, errTooLong) {
+		err = fmt.Errorf("the backup was cut or changed: %w", err)
 	}
-	return string(text), nil
+	return string(text), err
 }
