@@ -63,9 +63,7 @@ func (l *loop) unregister(r *receiver) {
 		if t := l.of(r.peer).talk; t != nil && t.in == r.in {
 			heir = t.over
 		}
-		if l.of(r.peer).spare == r {
-			l.with(r.peer, func(p *peer) { p.spare = nil })
-		}
+		l.unspare(r)
 		if p := l.of(r.peer); p.theirs == r && p.talk == nil {
 			l.with(r.peer, func(p *peer) { p.theirs = nil })
 			if of := r.in.channel; of != nil {

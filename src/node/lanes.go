@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -58,15 +59,29 @@ func (t *talk) choose(r *receiver) {
 	t.scratch = r.say(&oncelink.Use{Own: t.mine, Turn: t.turn, Mac: unproved[:]}, t.in.tie, t.scratch)
 }
 
-// offer asks the peer to use a link that carries no channel yet, if that is better than the
-// one which is used. Our words follow when it has begun there: that proves that it is the
-// peer's.
-func (t *talk) offer() {
+// prefers tells whether a link is to be used in place of the one that is.
+func (t *talk) prefers(r *receiver) bool {
+	return t.lacks(r) || t.over != r && r.rank() > t.over.rank()
+}
+
+// ranked returns links, the better the way the later, and of as good ones the latest last.
+func ranked(links []*receiver) []*receiver {
+	links = slices.Clone(links)
+	slices.SortStableFunc(links, func(a, b *receiver) int { return cmp.Compare(a.rank(), b.rank()) })
+	return links
+}
+
+// offer asks the peer to use those of some links that are better than the one which is used,
+// the best last, as the latest turn counts. Our words follow when it has begun there: that
+// proves that it is the peer's.
+func (t *talk) offer(links ...*receiver) {
 	if t == nil || t.in == nil || !t.known.Load() || !t.chooses() {
 		return
 	}
-	if spare := t.of(t.peer).spare; spare != nil && spare.lane.talk.Load() == nil && (t.lacks(spare) || spare.rank() > t.over.rank()) {
-		t.choose(spare)
+	for _, r := range ranked(links) {
+		if of := r.lane.talk.Load(); (of == nil || of == t) && t.prefers(r) {
+			t.choose(r)
+		}
 	}
 }
 
@@ -76,7 +91,7 @@ func (t *talk) joined(r *receiver) {
 	r.in = t.in
 	r.lane.talk.Store(t)
 	t.lanes = append(t.lanes, r)
-	t.with(t.peer, func(p *peer) { p.spare = nil })
+	t.unspare(r)
 	r.link.Widen()
 	r.isKnown()
 	t.leaveOldest()
@@ -120,13 +135,13 @@ func (t *talk) meets() {
 	t.merge()
 }
 
-// merge has one link do where both sides have made one at the same time, as soon as each
-// knows the other.
+// merge has one link do where both sides have made several at the same time, as soon as each
+// knows the other: the best.
 func (t *talk) merge() {
 	if t.chooses() && t.known.Load() && t.in != nil && t.over != nil && len(t.lanes) > 1 {
 		t.choose(t.over)
 	}
-	t.offer()
+	t.offer(slices.Concat(t.lanes, t.of(t.peer).spares)...)
 }
 
 // greetAgain says over a link the greeting that begins our direction of a channel, which

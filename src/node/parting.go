@@ -26,7 +26,8 @@ func (l *talks) detach(r *receiver) {
 		t.goOn(t.lanes[left-1])
 		return
 	case left > 0: // it is not lost
-		t.use(t.lanes[left-1])
+		t.use(ranked(t.lanes)[left-1])
+		t.offer(t.of(t.peer).spares...)
 		return
 	}
 	if t.over = nil; t.leave != nil {
@@ -34,7 +35,7 @@ func (l *talks) detach(r *receiver) {
 		return
 	}
 	l.with(t.peer, func(p *peer) { p.theirs = nil })
-	t.offer()
+	t.offer(t.of(t.peer).spares...)
 	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
 	if t.in != nil {
 		l.step(zre.Muted{Peer: t.peer, Link: t.in.voice})

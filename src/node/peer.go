@@ -23,14 +23,14 @@ type peer struct {
 	talk             *talk         // the channel with it; nil for none
 	theirs           *receiver     // of those that it speaks over, the one that counts; nil for none
 	heir             zre.LinkID    // of those, the latest that may go on without a greeting
-	spare            *receiver     // a link that carries no channel yet, as its RESUMEs have crossed; nil for none
+	spares           []*receiver   // links that carry no channel yet, as their RESUMEs have crossed
 	challenge        []byte        // what its sessions have to answer; nil before our greeting
 	holds            *holding      // of the network's roll; nil for one that has said nothing of that
 }
 
 // idle tells whether there is nothing with a peer.
 func (p *peer) idle() bool {
-	return p.Channel == nil && p.attempt == nil && p.ours == nil && p.talk == nil && p.theirs == nil && p.spare == nil && p.challenge == nil
+	return p.Channel == nil && p.attempt == nil && p.ours == nil && p.talk == nil && p.theirs == nil && len(p.spares) == 0 && p.challenge == nil
 }
 
 // table holds the peers, and who of those that are present is in which group. The loop
@@ -118,6 +118,15 @@ func (t *table) with(id uuid.UUID, change func(*peer)) {
 	}
 	if change(p); p.idle() {
 		delete(t.peers, id)
+	}
+}
+
+// unspare notes that a link carries a channel now, or has ended.
+func (t *table) unspare(r *receiver) {
+	if slices.Contains(t.of(r.peer).spares, r) {
+		t.with(r.peer, func(p *peer) {
+			p.spares = slices.DeleteFunc(p.spares, func(other *receiver) bool { return other == r })
+		})
 	}
 }
 

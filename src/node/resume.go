@@ -77,8 +77,8 @@ func (l *talks) takeResume(r *receiver, said []byte) error {
 		t.carries(r)
 	}
 	if r.lane.talk.Load() == nil && !r.ahead {
-		l.with(r.peer, func(p *peer) { p.spare = r })
-		t.offer()
+		l.with(r.peer, func(p *peer) { p.spares = append(p.spares, r) })
+		t.offer(r)
 	}
 	return nil
 }
@@ -154,14 +154,13 @@ func (l *talks) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
 	case m.Position > t.in.reach.Next():
 		return errPosition
 	}
-	offered := r.lane.talk.Load() == nil
-	if offered {
+	if r.lane.talk.Load() == nil {
 		t.joined(r)
 	}
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
 	r.link.Widen() // the peer may have greeted us over another
 	t.takenBy(r)   // who begins knows us
-	if offered && t.over != r && t.chooses() {
+	if t.chooses() && t.prefers(r) {
 		t.use(r)
 	}
 	if t.chooses() && t.over == r {

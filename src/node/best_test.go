@@ -1,0 +1,107 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/sjohnr/at-once/generated/go/api"
+	"github.com/sjohnr/at-once/generated/go/oncelink"
+	"github.com/sjohnr/at-once/src/channel"
+	"github.com/sjohnr/at-once/src/ladder"
+)
+
+// over has eve make a link to ana that leads over a way, and say on it which of ana's channels she
+// knows, 0 for none.
+func (s *scene) over(way ladder.Rung, theirs uint64) *fork {
+	f := s.fork(s.eve.Identity.UUID())
+	f.number = 7
+	s.ana.loop.do(func() {
+		for _, r := range s.ana.loop.theirs {
+			if r.link.RemoteAddr().String() == f.LocalAddr().String() {
+				r.beyond, r.rung = way != ladder.LAN, way
+			}
+		}
+	})
+	f.says(&oncelink.Resume{Own: 7, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
+	s.rest()
+	return f
+}
+
+// choosing runs a test with an ana who chooses which links are used, as she has the lower id.
+func choosing(t *testing.T, run func(*scene)) {
+	for ran := false; !ran; {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, api.NodeSecurityAuto)
+			id, eve := s.ana.UUID(), s.eve.Identity.UUID()
+			if ran = string(id[:]) < string(eve[:]); ran {
+				run(s)
+			}
+		})
+	}
+}
+
+// goesOn expects that ana goes on over a link when eve has begun there, and leaves another.
+func (f *fork) goesOn(theirs uint64, other *fork) {
+	s := f.s
+	s.t.Helper()
+	f.says(&oncelink.Begin{Own: 7, Other: theirs, Mac: unproved[:]})
+	s.rest()
+	if begun := f.told(oncelink.IDBegin); len(begun) != 1 {
+		s.t.Errorf("ana goes on over the better link with %v", begun)
+	}
+	if other.stands() {
+		s.t.Error("a link stands that neither side uses")
+	}
+}
+
+// TestBestLaneIsChosen has two links carry a channel before either side knows that the other has
+// its greeting: the better one stays, also if it is not the one that is used.
+func TestBestLaneIsChosen(t *testing.T) {
+	choosing(t, func(s *scene) {
+		slow := s.over(ladder.Relayed, 0)
+		slow.say(slow.hello(7))
+		s.rest()
+		theirs := slow.greeted()
+		fast := s.over(ladder.Direct, 0)
+		slow.enters(false)
+		s.rest()
+		if len(fast.told(oncelink.IDUse)) != 1 {
+			s.t.Fatal("ana does not choose the better link")
+		}
+		fast.goesOn(theirs, slow)
+	})
+}
+
+// TestBestSpareIsOffered has the first words of several links cross with the greetings that pass
+// over another, so that none of them carries the channel: the better one is used, also if it is
+// not the latest.
+func TestBestSpareIsOffered(t *testing.T) {
+	choosing(t, func(s *scene) {
+		slow := s.over(ladder.Relayed, 7)
+		theirs := slow.greeted()
+		fast, last := s.over(ladder.Direct, 0), s.over(ladder.Relayed, 0)
+		slow.say(slow.hello(7))
+		slow.enters(false)
+		s.rest()
+		if len(fast.told(oncelink.IDUse)) != 1 || len(last.told(oncelink.IDUse)) != 0 {
+			s.t.Fatal("ana does not choose the better link")
+		}
+		fast.goesOn(theirs, slow)
+	})
+}
+
+// TestBestIsLeft has the best of a channel's links end: it goes on over the next best, not over
+// the latest.
+func TestBestIsLeft(t *testing.T) {
+	choosing(t, func(s *scene) {
+		best, theirs := s.meets(7)
+		next, last := s.over(ladder.Direct, theirs), s.over(ladder.Relayed, theirs)
+		best.forget()
+		best.close()
+		s.rest()
+		if len(next.told(oncelink.IDBegin)) != 1 || len(last.told(oncelink.IDBegin)) != 0 {
+			s.t.Fatal("ana does not go on over the next best link")
+		}
+		next.goesOn(theirs, last)
+	})
+}
