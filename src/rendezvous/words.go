@@ -4,8 +4,25 @@ import (
 	"encoding/binary"
 
 	"github.com/sjohnr/at-once/generated/go/oncemsg"
+	"github.com/sjohnr/at-once/src/link"
 	"github.com/sjohnr/at-once/src/zmtp"
 )
+
+// Say queues a message of once_msg about a request on a link. It does not wait: an error says
+// that there is no room, or that the link is closed.
+func Say(on *link.Link, number uint32, m oncemsg.Message) error {
+	octets, err := AppendMessage(nil, number, m)
+	if err != nil {
+		return err
+	}
+	room, err := on.ReserveControl(len(octets))
+	if err != nil {
+		return err
+	}
+	copy(room, octets)
+	on.Commit()
+	return nil
+}
 
 // AppendMessage appends a message of once_msg about a request as ZMTP frames.
 func AppendMessage(b []byte, number uint32, m oncemsg.Message) ([]byte, error) {

@@ -39,16 +39,9 @@ func (c *connection) ask(m oncemsg.Message) {
 
 // send queues a message. A server that takes none loses the connection.
 func (c *connection) send(number uint32, m oncemsg.Message) {
-	octets, err := rendezvous.AppendMessage(nil, number, m)
-	if err == nil {
-		var room []byte
-		if room, err = c.link.ReserveControl(len(octets)); err == nil {
-			copy(room, octets)
-			c.link.Commit()
-			return
-		}
+	if err := rendezvous.Say(c.link, number, m); err != nil {
+		c.fail(err)
 	}
-	c.fail(err)
 }
 
 // fail hangs up for a reason.

@@ -30,15 +30,7 @@ type connection struct {
 
 // say queues a message that does not wait, and tells whether there was room.
 func (c *connection) say(number uint32, m oncemsg.Message) bool {
-	octets, err := rendezvous.AppendMessage(nil, number, m)
-	if err == nil {
-		var room []byte
-		if room, err = c.link.ReserveControl(len(octets)); err == nil {
-			copy(room, octets)
-			c.link.Commit()
-		}
-	}
-	return err == nil
+	return rendezvous.Say(c.link, number, m) == nil
 }
 
 // must is say for a word without which the conversation cannot go on: a node that takes none
