@@ -21,6 +21,17 @@ def events_end_when_another_thread_closes() -> None:
     assert all(event.type for event in ana)
 
 
+def a_time_that_no_float_holds_is_refused() -> None:
+    with node("ana") as ana:
+        for timeout in (10**400, -(10**400), 1e300, float("nan")):
+            try:
+                ana.recv(timeout=timeout)
+            except once.ArgumentError as error:
+                assert "allowed" in str(error), error
+            else:
+                raise AssertionError("a time is taken that is none")
+
+
 def events_end_when_a_task_closes() -> None:
     async def iterate(ana: once.Node) -> None:
         async for _ in ana:
@@ -130,6 +141,6 @@ def threads_that_receive_at_a_time_lose_and_double_nothing() -> None:
     assert len(got) == 5000 and set(got.values()) == {1}, (len(got), set(got.values()))
 
 
-for test in (events_end_when_another_thread_closes, events_end_when_a_task_closes, tasks_that_wait_leave_asyncio_its_threads, many_tasks_wait_and_others_go_on, a_task_that_is_cancelled_leaves_a_stop_to_go_on, a_program_ends_whose_tasks_wait, threads_that_receive_at_a_time_lose_and_double_nothing):
+for test in (a_time_that_no_float_holds_is_refused, events_end_when_another_thread_closes, events_end_when_a_task_closes, tasks_that_wait_leave_asyncio_its_threads, many_tasks_wait_and_others_go_on, a_task_that_is_cancelled_leaves_a_stop_to_go_on, a_program_ends_whose_tasks_wait, threads_that_receive_at_a_time_lose_and_double_nothing):
     test()
     print(test.__name__.replace("_", " ") + ": ok", flush=True)

@@ -76,9 +76,12 @@ def duration(seconds: float, name: str, low: int = -(1 << 63), high: int = (1 <<
     """A duration in seconds as it crosses, in milliseconds."""
     if isinstance(seconds, str) or not hasattr(seconds, "__float__"):
         raise needed(name, "a number of seconds", seconds)
-    found = float(seconds) * 1000
+    try:
+        found = float(seconds) * 1000
+    except OverflowError:
+        found = math.inf if seconds > 0 else -math.inf
     if not low <= found <= high:
-        raise refused(name, f"{seconds} s", f"{low / 1000:g} to {high / 1000:g} s")
+        raise refused(name, f"{found / 1000:g} s", f"{low / 1000:g} to {high / 1000:g} s")
     return math.floor(found)
 
 
