@@ -253,17 +253,17 @@ Node.ends = -794599
 
 local set_node = {
   groups = function(self, given)
-    for _, one in ipairs(abi.several(given, "groups")) do
+    for _, one in ipairs(abi.list(given, "groups")) do
       self:join(one)
     end
   end,
   contest = function(self, given)
-    for _, one in ipairs(abi.several(given, "contest")) do
+    for _, one in ipairs(abi.list(given, "contest")) do
       self:set_contest_in_group(one)
       self:join(one)
     end
   end,
-  headers = function(self, given) for key, one in pairs(abi.several(given, "headers")) do self:set_header(key, one) end end,
+  headers = function(self, given) for key, one in pairs(abi.map(given, "headers")) do self:set_header(key, one) end end,
   identity = function(self, given) self:set_identity(given) end,
   shared = function(self, given) self:set_shared(given) end,
   brief = function(self, given) self:set_brief(given) end,
@@ -271,7 +271,7 @@ local set_node = {
   security = function(self, given) self:set_security(given) end,
   trust = function(self, given) self:set_trust(given) end,
   sealed = function(self, given)
-    for _, one in ipairs(abi.several(given, "sealed")) do
+    for _, one in ipairs(abi.list(given, "sealed")) do
       self:set_sealed(one)
     end
   end,
@@ -281,12 +281,12 @@ local set_node = {
   advertise = function(self, given) self:set_advertised_endpoint(given) end,
   gossip_bind = function(self, given) self:gossip_bind(given) end,
   gossip_connect = function(self, given)
-    for _, one in ipairs(abi.several(given, "gossip_connect")) do
+    for _, one in ipairs(abi.list(given, "gossip_connect")) do
       self:gossip_connect(one)
     end
   end,
   servers = function(self, given)
-    for _, one in ipairs(abi.several(given, "servers")) do
+    for _, one in ipairs(abi.list(given, "servers")) do
       self:set_server(one)
     end
   end,

@@ -44,7 +44,15 @@ end
 function abi.millis(timeout) return timeout == nil and -1 or abi.duration(timeout, "timeout", 0, abi.LONGEST) end
 function abi.flag(value, name) return needed(name, value, "boolean") end
 function abi.string(value, name) return needed(name, value, "string") end
-function abi.several(values, name) return needed(name, values, "table") end
+function abi.map(values, name) return needed(name, values, "table") end
+function abi.list(values, name)
+  local count = 0
+  for _ in pairs(needed(name, values, "table")) do count = count + 1 end
+  for i = 1, count do
+    if values[i] == nil then wrong(name, "a table without [" .. i .. "]", "a list") end
+  end
+  return values
+end
 function abi.handle_of(value, name, class)
   if type(value) ~= "table" or getmetatable(value) ~= class then wrong(name, type(value), "an object of its class") end
   return value.handle
@@ -86,7 +94,7 @@ end
 -- Content as it crosses: one frame, or a list of them.
 function abi.content(frames, name)
   if type(frames) == "string" then frames = {frames} end
-  local sizes = ffi.new("size_t[?]", math.max(1, #needed(name, frames, "table")))
+  local sizes = ffi.new("size_t[?]", math.max(1, #abi.list(frames, name)))
   for i, frame in ipairs(frames) do sizes[i - 1] = #needed(name, frame, "string") end
   return table.concat(frames), sizes, #frames
 end

@@ -111,7 +111,11 @@ local mistakes = {
   peer = function() node:whisper(("x"):rep(16), "x") end,
   shared = function() node:set_shared("no") end,
   identity = function() node:set_identity(node) end,
-  content = function() node:whisper(peer("nobody"), {5}) end,
+  content = function()
+    local _, err = pcall(node.whisper, node, peer("nobody"), {"a", [3] = "c"})
+    assert(err.name == "argument", err)
+    node:whisper(peer("nobody"), {5})
+  end,
 }
 function verbs.wrong(words)
   local ok, err = pcall(mistakes[words[1]])
