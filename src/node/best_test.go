@@ -3,16 +3,25 @@ package node
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sjohnr/at-once/generated/go/api"
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/zre"
 )
 
 // over has eve make a link to ana that leads over a way, and say on it which of ana's channels she
 // knows, 0 for none.
 func (s *scene) over(way ladder.Rung, theirs uint64) *fork {
+	f := s.claims(way, theirs)
+	s.rest()
+	return f
+}
+
+// claims is over without a rest.
+func (s *scene) claims(way ladder.Rung, theirs uint64) *fork {
 	f := s.fork(s.eve.Identity.UUID())
 	f.number = 7
 	s.ana.loop.do(func() {
@@ -23,8 +32,12 @@ func (s *scene) over(way ladder.Rung, theirs uint64) *fork {
 		}
 	})
 	f.says(&oncelink.Resume{Own: 7, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
-	s.rest()
 	return f
+}
+
+// begins has eve begin over a link where ana's channel begins.
+func (f *fork) begins(theirs uint64) {
+	f.says(&oncelink.Begin{Own: 7, Other: theirs, Mac: unproved[:]})
 }
 
 // choosing runs a test with an ana who chooses which links are used, as she has the lower id.
@@ -44,7 +57,7 @@ func choosing(t *testing.T, run func(*scene)) {
 func (f *fork) goesOn(theirs uint64, other *fork) {
 	s := f.s
 	s.t.Helper()
-	f.says(&oncelink.Begin{Own: 7, Other: theirs, Mac: unproved[:]})
+	f.begins(theirs)
 	s.rest()
 	if begun := f.told(oncelink.IDBegin); len(begun) != 1 {
 		s.t.Errorf("ana goes on over the better link with %v", begun)
@@ -103,5 +116,31 @@ func TestBestIsLeft(t *testing.T) {
 			s.t.Fatal("ana does not go on over the next best link")
 		}
 		next.goesOn(theirs, last)
+	})
+}
+
+// TestBeginsWhenEnded has eve begin over a better link in a channel that ana has ended meanwhile:
+// it does not go on.
+func TestBeginsWhenEnded(t *testing.T) {
+	choosing(t, func(s *scene) {
+		slow := s.over(ladder.Relayed, 0)
+		slow.say(slow.hello(7))
+		s.rest()
+		theirs, id := slow.greeted(), s.eve.Identity.UUID()
+		fast := s.over(ladder.Direct, 0)
+		slow.enters(false)
+		s.rest()
+		fast.begins(theirs)
+		s.ana.loop.do(func() { s.ana.loop.step(zre.Expelled{Peer: id}) })
+		time.Sleep(2 * time.Millisecond) // in which that arrives, and the link does not end
+		synctest.Wait()
+		s.ana.loop.do(func() {
+			if s.ana.loop.of(id).theirs != nil {
+				s.t.Error("a link of a channel that has ended counts")
+			}
+		})
+		if len(fast.told(oncelink.IDBegin)) != 0 {
+			s.t.Error("a channel that has ended goes on")
+		}
 	})
 }

@@ -160,10 +160,13 @@ func (l *talks) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
 	r.link.Widen() // the peer may have greeted us over another
 	t.takenBy(r)   // who begins knows us
-	if t.chooses() && t.prefers(r) {
+	if !t.chooses() || l.of(r.peer).talk != t {
+		return nil
+	}
+	if t.prefers(r) {
 		t.use(r)
 	}
-	if t.chooses() && t.over == r {
+	if t.over == r {
 		t.leaveOthers()
 	}
 	return nil
