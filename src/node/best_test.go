@@ -144,3 +144,37 @@ func TestBeginsWhenEnded(t *testing.T) {
 		}
 	})
 }
+
+// TestSparesEnd has somebody who is not eve make many links in her name: a few are kept in mind, and
+// forgotten when they have ended, as soon as the greeting time-out is half over. Those that carry
+// a channel are not among them.
+func TestSparesEnd(t *testing.T) {
+	choosing(t, func(s *scene) {
+		spares := func(want int) {
+			s.t.Helper()
+			s.rest()
+			s.ana.loop.do(func() {
+				if n := len(s.ana.loop.of(s.eve.Identity.UUID()).spares); n != want {
+					s.t.Errorf("%d links carry no channel, want %d", n, want)
+				}
+			})
+		}
+		slow := s.over(ladder.Relayed, 0)
+		slow.say(slow.hello(7))
+		slow.enters(false)
+		theirs := slow.greeted()
+		spares(0)
+		for range 40 {
+			s.claims(ladder.LAN, 0)
+		}
+		spares(maxSpares)
+		fast := s.over(ladder.Direct, theirs)
+		if len(fast.told(oncelink.IDBegin)) != 1 {
+			s.t.Error("ana does not use the better link")
+		}
+		time.Sleep(s.ana.Greeting / 2)
+		if spares(0); !fast.stands() {
+			s.t.Error("the link that is used does not stand")
+		}
+	})
+}

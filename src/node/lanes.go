@@ -89,12 +89,18 @@ func (t *talk) offer(links ...*receiver) {
 // it knows the channel.
 func (t *talk) joined(r *receiver) {
 	r.in = t.in
-	r.lane.talk.Store(t)
-	t.lanes = append(t.lanes, r)
-	t.unspare(r)
+	t.adds(r)
 	r.link.Widen()
 	r.isKnown()
 	t.leaveOldest()
+}
+
+// adds has a link carry a channel, if it does not yet.
+func (t *talk) adds(r *receiver) {
+	if r.lane.talk.Store(t); !slices.Contains(t.lanes, r) {
+		t.lanes = append(t.lanes, r)
+	}
+	t.unspare(r)
 }
 
 // leaveOthers closes the links of a channel that neither side uses.

@@ -121,6 +121,16 @@ func (t *table) with(id uuid.UUID, change func(*peer)) {
 	}
 }
 
+// spare notes that a link carries no channel yet. Anybody can say that it is the peer's: of more
+// than maxSpares the oldest is forgotten.
+func (t *table) spare(r *receiver) {
+	t.with(r.peer, func(p *peer) {
+		if p.spares = append(p.spares, r); len(p.spares) > maxSpares {
+			p.spares = slices.Delete(p.spares, 0, 1)
+		}
+	})
+}
+
 // unspare notes that a link carries a channel now, or has ended.
 func (t *table) unspare(r *receiver) {
 	if slices.Contains(t.of(r.peer).spares, r) {
@@ -187,3 +197,7 @@ func (t *table) unmeet(id uuid.UUID) {
 		t.with(id, func(p *peer) { p.challenge = nil })
 	}
 }
+
+// maxSpares is how many links that carry no channel yet are kept in mind; see
+// api/protocol/once_link.xml.
+const maxSpares = 16

@@ -33,11 +33,11 @@ func (l *talks) beginOver(r *receiver) *talk {
 	config := l.linkConfig(zmtp.Dealer)
 	out := &outbound{id: r.id, peer: r.peer, endpoint: r.lane.endpoint, host: r.lane.endpoint.Host(), since: time.Now()}
 	out.Path = channel.NewLastingPath(r.link, r.nonces, config, func(*link.Link) { l.overrun(r.peer) })
-	t := &talk{talks: l, peer: r.peer, out: out, lanes: []*receiver{r}, over: r}
+	t := &talk{talks: l, peer: r.peer, out: out, over: r}
 	r.lane.greeted = true
-	r.lane.talk.Store(t)
 	l.ours[out.id] = out
 	l.with(r.peer, func(p *peer) { p.ours, p.talk = out, t })
+	t.adds(r)
 	if r.lane.theirs != nil {
 		out.Grant(r.lane.theirs.Edge)
 	}
@@ -60,8 +60,7 @@ func (l *talks) takeResume(r *receiver, said []byte) error {
 		said = slices.Clone(said)
 		m.Mac = slices.Clone(m.Mac)
 		r.lane.later(t, func() error { return t.knows(r, said) })
-		t.lanes = append(t.lanes, r)
-		r.lane.talk.Store(t)
+		t.adds(r)
 		t.leaveOldest()
 	case t.in == nil && t.lacks(r): // neither has the other's
 		t.carries(r)
@@ -77,7 +76,7 @@ func (l *talks) takeResume(r *receiver, said []byte) error {
 		t.carries(r)
 	}
 	if r.lane.talk.Load() == nil && !r.ahead {
-		l.with(r.peer, func(p *peer) { p.spares = append(p.spares, r) })
+		l.spare(r)
 		t.offer(r)
 	}
 	return nil
@@ -105,9 +104,7 @@ func (t *talk) knows(r *receiver, said []byte) error {
 
 // carries has a link carry on a channel.
 func (t *talk) carries(r *receiver) {
-	if r.lane.talk.Store(t); !slices.Contains(t.lanes, r) {
-		t.lanes = append(t.lanes, r)
-	}
+	t.adds(r)
 	t.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
 	switch {
 	case t.lacks(r), t.over != r && t.known.Load() && t.chooses() && r.rank() >= t.over.rank():
@@ -201,9 +198,7 @@ func (l *talks) greetedOver(r *receiver) {
 	t.in, r.in.ours = r.in, t.mine
 	t.heard.Store(r.in)
 	t.out.Prove(t.in.tie, t.mine, t.in.theirs)
-	if r.lane.talk.Store(t); !slices.Contains(t.lanes, r) {
-		t.lanes = append(t.lanes, r)
-	}
+	t.adds(r)
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
 	if t.lacks(r) {
 		t.use(r)
