@@ -119,6 +119,25 @@ func TestBestIsLeft(t *testing.T) {
 	})
 }
 
+// TestBestSpareOfMany has eve begin over a better link than all that her channel may have: it is
+// none of those that are closed.
+func TestBestSpareOfMany(t *testing.T) {
+	choosing(t, func(s *scene) {
+		slow := s.over(ladder.Relayed, 0)
+		slow.say(slow.hello(7))
+		slow.enters(false)
+		theirs := slow.greeted()
+		for range maxLanes - 1 {
+			s.claims(ladder.Relayed, theirs)
+		}
+		fast := s.over(ladder.Direct, 0)
+		fast.goesOn(theirs, slow)
+		if !fast.stands() {
+			s.t.Error("ana closes the best link")
+		}
+	})
+}
+
 // TestBeginsWhenEnded has eve begin over a better link in a channel that ana has ended meanwhile:
 // it does not go on.
 func TestBeginsWhenEnded(t *testing.T) {
@@ -143,6 +162,70 @@ func TestBeginsWhenEnded(t *testing.T) {
 			s.t.Error("a channel that has ended goes on")
 		}
 	})
+}
+
+// TestUnprovedIsClosed has somebody who names eve's channel, and proves nothing, make as many links
+// as a channel may have before she has shown that she has ana's greeting: hers are not closed for
+// them.
+func TestUnprovedIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, api.NodeSecurityAuto)
+		used := s.over(ladder.Direct, 0)
+		used.say(used.hello(7))
+		s.rest()
+		other := s.over(ladder.Relayed, 0)
+		other.say(other.hello(7))
+		for range maxLanes {
+			s.claims(ladder.LAN, 0)
+		}
+		if !other.stands() {
+			t.Error("ana closes a link over which eve has greeted her")
+		}
+	})
+}
+
+// TestUnprovedIsLast has somebody who names eve's channel, and proves nothing, make a link that
+// seems better than hers. When the one that is used ends, the channel goes on over another of hers,
+// however she has proved that: those that she has are no strangers'.
+func TestUnprovedIsLast(t *testing.T) {
+	for name, proves := range map[string]func(f *fork, theirs uint64){
+		"HELLO": func(f *fork, _ uint64) { f.say(f.hello(7)) },
+		"BEGIN": func(f *fork, theirs uint64) { f.begins(theirs) },
+		"ACK": func(f *fork, theirs uint64) {
+			f.says(&oncelink.Ack{Own: 7, Other: theirs, Edge: channel.FirstWindow, Mac: unproved[:]})
+		},
+		"RESUME": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, api.NodeSecurityAuto)
+				used := s.over(ladder.Direct, 0)
+				used.say(used.hello(7))
+				s.rest()
+				theirs, other := used.greeted(), (*fork)(nil)
+				if proves != nil {
+					other = s.claims(ladder.Relayed, 0)
+				}
+				claimed := s.claims(ladder.LAN, 0)
+				used.enters(false)
+				if proves == nil {
+					other = s.claims(ladder.Relayed, theirs)
+				} else {
+					proves(other, theirs)
+				}
+				s.rest()
+				if n := s.ana.guard.Throttle.Standing(); n != 1 {
+					t.Errorf("%d links are of strangers", n)
+				}
+				other.forget()
+				used.close()
+				s.rest()
+				if len(claimed.told(oncelink.IDBegin)) != 0 || len(other.told(oncelink.IDBegin)) != 1 {
+					t.Error("ana goes on over a link that may lead to somebody else")
+				}
+			})
+		})
+	}
 }
 
 // TestSparesEnd has somebody who is not eve make many links in her name: a few are kept in mind, and

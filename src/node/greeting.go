@@ -117,7 +117,9 @@ func (r *receiver) greeted(hello *zremsg.Hello) error {
 			return errRejected
 		}
 		if again, err := r.loop.greetsAgain(r, theirs); again {
-			r.lane.begun = err == nil
+			if r.lane.begun = err == nil; r.lane.begun {
+				r.isKnown()
+			}
 			return err
 		} else if r.in.theirs != 0 { // the link has carried a channel that has ended
 			return errOutOfPlace

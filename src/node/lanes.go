@@ -64,10 +64,21 @@ func (t *talk) prefers(r *receiver) bool {
 	return t.lacks(r) || t.over != r && r.rank() > t.over.rank()
 }
 
-// ranked returns links, the better the way the later, and of as good ones the latest last.
+// byWorth has links in order: first those that may lead to somebody else than the peer, and of
+// others the better the way the later.
+func byWorth(a, b *receiver) int {
+	if sure := a.sure(); sure == b.sure() {
+		return cmp.Compare(a.rank(), b.rank())
+	} else if sure {
+		return 1
+	}
+	return -1
+}
+
+// ranked returns links in order, and of as good ones the latest last.
 func ranked(links []*receiver) []*receiver {
 	links = slices.Clone(links)
-	slices.SortStableFunc(links, func(a, b *receiver) int { return cmp.Compare(a.rank(), b.rank()) })
+	slices.SortStableFunc(links, byWorth)
 	return links
 }
 
@@ -90,6 +101,7 @@ func (t *talk) offer(links ...*receiver) {
 func (t *talk) joined(r *receiver) {
 	r.in = t.in
 	t.adds(r)
+	r.proven.Store(true)
 	r.link.Widen()
 	r.isKnown()
 	t.leaveOldest()
@@ -112,13 +124,16 @@ func (t *talk) leaveOthers() {
 	}
 }
 
-// leaveOldest closes links of a channel that has more than it may, the oldest first.
+// leaveOldest closes links of a channel that has more than it may, the oldest first, and before
+// all others those that may lead to somebody else than the peer.
 func (t *talk) leaveOldest() {
 	excess := len(t.lanes) - maxLanes
-	for _, r := range t.lanes {
-		if excess > 0 && r != t.over {
-			r.hangUp()
-			excess--
+	for _, sure := range []bool{false, true} {
+		for _, r := range t.lanes {
+			if excess > 0 && r != t.over && r.sure() == sure {
+				r.hangUp()
+				excess--
+			}
 		}
 	}
 }

@@ -106,6 +106,7 @@ func (r *receiver) acknowledged(m *oncelink.Ack, said []byte) error {
 	if err != nil {
 		return err
 	}
+	r.proven.Store(true)
 	r.isKnown()
 	if passes || !t.known.Load() {
 		r.loop.soon(func() { t.passed(r) })

@@ -20,13 +20,16 @@ type receiver struct {
 	keys      *guard.Allowance // sealing keys that the peer asks for; nil for none
 	came      uint64           // messages that came
 	spoke     bool             // without a greeting
-	proven    atomic.Bool      // the peer has shown that it is there, which the reader is yet to note
+	proven    atomic.Bool      // the peer has proved that it is there, which the reader may have yet to note
 
 	lane lane // what there is of it if it carries both directions
 }
 
 // again acknowledges over this link what was taken over others.
 func (r *receiver) again() { r.in.acknowledgeOver(&r.inbound) }
+
+// sure tells whether a link leads to the peer.
+func (r *receiver) sure() bool { return r.proven.Load() && !r.ahead }
 
 // isKnown says, once, that the connection is no stranger's any more, or has ended.
 func (r *receiver) isKnown() {

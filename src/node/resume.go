@@ -92,6 +92,7 @@ func (t *talk) knows(r *receiver, said []byte) error {
 		t.step(zre.Broken{Peer: t.peer}) // somebody has put words between ours
 		return errPosition
 	}
+	r.proven.Store(true)
 	met := !t.known.Swap(true)
 	t.out.Passed()
 	t.settled(t.peer, t.out.Confirmed())
@@ -154,6 +155,7 @@ func (l *talks) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
 	if r.lane.talk.Load() == nil {
 		t.joined(r)
 	}
+	r.proven.Store(true)
 	r.in, r.lane.begun, r.lane.at = t.in, true, m.Position
 	r.link.Widen() // the peer may have greeted us over another
 	t.takenBy(r)   // who begins knows us
@@ -199,6 +201,7 @@ func (l *talks) greetedOver(r *receiver) {
 	t.heard.Store(r.in)
 	t.out.Prove(t.in.tie, t.mine, t.in.theirs)
 	t.adds(r)
+	r.proven.Store(true)
 	l.with(r.peer, func(p *peer) { p.theirs, p.welcome = t.over, true })
 	if t.lacks(r) {
 		t.use(r)
@@ -230,6 +233,7 @@ func (l *talks) greetsAgain(r *receiver, theirs uint64) (again bool, err error) 
 			return
 		}
 		r.in = t.in
+		r.proven.Store(true)
 		t.carries(r)
 		err = r.lane.shows(t)
 	})
