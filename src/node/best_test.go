@@ -119,6 +119,54 @@ func TestBestIsLeft(t *testing.T) {
 	})
 }
 
+// TestBestIsGreetedOver has eve greet ana over a better link than the one that ana uses, where she
+// has greeted too or not, before she has shown that she has ana's greeting: ana goes on over it at
+// once then, as eve need not begin where she has greeted.
+func TestBestIsGreetedOver(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		choosing(t, func(s *scene) {
+			slow := s.over(ladder.Relayed, 7) // so that ana greets first
+			if both {
+				slow.say(slow.hello(7))
+				s.rest()
+			}
+			fast := s.over(ladder.Direct, 0)
+			fast.say(fast.hello(7))
+			slow.enters(false)
+			s.rest()
+			if len(fast.told(oncelink.IDUse)) == 0 || len(fast.told(oncelink.IDBegin)) != 1 {
+				s.t.Error("ana waits for eve to begin where she has greeted")
+			}
+		})
+	}
+}
+
+// TestBestIsOfferedAgain has several links be better than the one that is used, and eve begin
+// over the worst of them first: the best stays, is offered again, as the latest turn counts, and
+// used.
+func TestBestIsOfferedAgain(t *testing.T) {
+	choosing(t, func(s *scene) {
+		slow := s.over(ladder.Relayed, 0)
+		slow.say(slow.hello(7))
+		s.rest()
+		theirs := slow.greeted()
+		fast, best := s.claims(ladder.Direct, 0), s.claims(ladder.IPv6, 0)
+		slow.enters(false)
+		fast.begins(theirs)
+		s.rest()
+		turn := func(f *fork) (latest uint64) {
+			for _, m := range f.told(oncelink.IDUse) {
+				latest = max(latest, m.(*oncelink.Use).Turn)
+			}
+			return latest
+		}
+		if turn(best) < turn(fast) {
+			s.t.Error("what ana chose last is not the best link")
+		}
+		best.goesOn(theirs, fast)
+	})
+}
+
 // TestBestSpareOfMany has eve begin over a better link than all that her channel may have: it is
 // none of those that are closed.
 func TestBestSpareOfMany(t *testing.T) {
@@ -134,6 +182,21 @@ func TestBestSpareOfMany(t *testing.T) {
 		fast.goesOn(theirs, slow)
 		if !fast.stands() {
 			s.t.Error("ana closes the best link")
+		}
+	})
+}
+
+// TestBeginsElsewhere has eve begin over another link than the one that is used, which is no
+// better: she is told which one that is, so that both use the same.
+func TestBeginsElsewhere(t *testing.T) {
+	choosing(t, func(s *scene) {
+		best, theirs := s.meets(7)
+		other := s.over(ladder.Direct, theirs)
+		best.forget()
+		other.begins(theirs)
+		s.rest()
+		if len(best.told(oncelink.IDUse)) != 1 {
+			s.t.Error("ana does not say which link is used")
 		}
 	})
 }

@@ -37,6 +37,7 @@ func (t *talk) use(r *receiver) {
 	if c := t.find(t.peer); c != nil {
 		t.update(c.Peer())
 	}
+	t.offer(t.ways()...)
 }
 
 // goOn has our words go over a link.
@@ -82,9 +83,12 @@ func ranked(links []*receiver) []*receiver {
 	return links
 }
 
+// ways returns the links that carry a channel, and those that may.
+func (t *talk) ways() []*receiver { return slices.Concat(t.lanes, t.of(t.peer).spares) }
+
 // offer asks the peer to use those of some links that are better than the one which is used,
-// the best last, as the latest turn counts. Our words follow when it has begun there: that
-// proves that it is the peer's.
+// the best last, as the latest turn counts: so that comes again after each choice. Our words follow
+// when it has begun there: that proves that it is the peer's.
 func (t *talk) offer(links ...*receiver) {
 	if t == nil || t.in == nil || !t.known.Load() || !t.chooses() {
 		return
@@ -115,10 +119,10 @@ func (t *talk) adds(r *receiver) {
 	t.unspare(r)
 }
 
-// leaveOthers closes the links of a channel that neither side uses.
+// leaveOthers closes the links of a channel that neither side uses, nor is to use.
 func (t *talk) leaveOthers() {
 	for _, other := range t.lanes {
-		if other != t.over {
+		if other != t.over && !t.prefers(other) {
 			t.shutdown(other.link, func(error) {})
 		}
 	}
@@ -157,12 +161,16 @@ func (t *talk) meets() {
 }
 
 // merge has one link do where both sides have made several at the same time, as soon as each
-// knows the other: the best.
+// knows the other: the best. Where the peer has greeted us it need not begin before we do.
 func (t *talk) merge() {
 	if t.chooses() && t.known.Load() && t.in != nil && t.over != nil && len(t.lanes) > 1 {
+		if best := ranked(t.lanes)[len(t.lanes)-1]; byWorth(best, t.over) > 0 {
+			t.use(best)
+			return
+		}
 		t.choose(t.over)
 	}
-	t.offer(slices.Concat(t.lanes, t.of(t.peer).spares)...)
+	t.offer(t.ways()...)
 }
 
 // greetAgain says over a link the greeting that begins our direction of a channel, which

@@ -27,7 +27,6 @@ func (l *talks) detach(r *receiver) {
 		return
 	case left > 0: // it is not lost
 		t.use(ranked(t.lanes)[left-1])
-		t.offer(t.of(t.peer).spares...)
 		return
 	}
 	if t.over = nil; t.leave != nil {
@@ -35,7 +34,7 @@ func (l *talks) detach(r *receiver) {
 		return
 	}
 	l.with(t.peer, func(p *peer) { p.theirs = nil })
-	t.offer(t.of(t.peer).spares...)
+	t.offer(t.ways()...)
 	l.step(zre.Unlinked{Peer: t.peer, Link: t.out.id})
 	if t.in != nil {
 		l.step(zre.Muted{Peer: t.peer, Link: t.in.voice})

@@ -162,8 +162,11 @@ func (l *talks) takeBegin(r *receiver, m *oncelink.Begin, said []byte) error {
 	if !t.chooses() || l.of(r.peer).talk != t {
 		return nil
 	}
-	if t.prefers(r) {
+	switch {
+	case t.prefers(r):
 		t.use(r)
+	case t.over != r:
+		t.merge()
 	}
 	if t.over == r {
 		t.leaveOthers()
