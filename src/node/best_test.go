@@ -41,12 +41,15 @@ func (f *fork) begins(theirs uint64) {
 }
 
 // choosing runs a test with an ana who chooses which links are used, as she has the lower id.
-func choosing(t *testing.T, run func(*scene)) {
+func choosing(t *testing.T, run func(*scene)) { lower(t, true, run) }
+
+// lower runs a test with an ana whose id is lower than eve's, or higher.
+func lower(t *testing.T, ana bool, run func(*scene)) {
 	for ran := false; !ran; {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, api.NodeSecurityAuto)
 			id, eve := s.ana.UUID(), s.eve.Identity.UUID()
-			if ran = string(id[:]) < string(eve[:]); ran {
+			if ran = (string(id[:]) < string(eve[:])) == ana; ran {
 				run(s)
 			}
 		})
@@ -197,6 +200,32 @@ func TestBeginsElsewhere(t *testing.T) {
 		s.rest()
 		if len(best.told(oncelink.IDUse)) != 1 {
 			s.t.Error("ana does not say which link is used")
+		}
+	})
+}
+
+// TestChosenAlready has eve choose the link that ana uses, so that ana need not begin there: she
+// closes those that lead over no better way.
+func TestChosenAlready(t *testing.T) {
+	lower(t, false, func(s *scene) {
+		used := s.over(ladder.Direct, 0)
+		used.say(used.hello(7))
+		s.rest()
+		theirs := used.greeted()
+		worse, better := s.claims(ladder.Relayed, 0), s.claims(ladder.IPv6, 0)
+		worse.say(worse.hello(7))
+		better.say(better.hello(7))
+		used.enters(false)
+		used.says(&oncelink.Use{Own: 7, Turn: 1, Mac: unproved[:]})
+		s.rest()
+		if worse.stands() || !better.stands() || len(used.told(oncelink.IDBegin)) != 0 {
+			s.t.Error("ana does not close the worse link alone")
+		}
+		better.says(&oncelink.Use{Own: 7, Turn: 2, Mac: unproved[:]})
+		better.begins(theirs)
+		s.rest()
+		if len(better.told(oncelink.IDBegin)) != 1 {
+			s.t.Error("ana does not use what eve chooses")
 		}
 	})
 }

@@ -87,8 +87,8 @@ func ranked(links []*receiver) []*receiver {
 func (t *talk) ways() []*receiver { return slices.Concat(t.lanes, t.of(t.peer).spares) }
 
 // offer asks the peer to use those of some links that are better than the one which is used,
-// the best last, as the latest turn counts: so that comes again after each choice. Our words follow
-// when it has begun there: that proves that it is the peer's.
+// the best last, as the latest turn counts; they are offered again after each choice. Our words
+// follow when it has begun there: that proves that it is the peer's.
 func (t *talk) offer(links ...*receiver) {
 	if t == nil || t.in == nil || !t.known.Load() || !t.chooses() {
 		return

@@ -132,8 +132,12 @@ func (l *talks) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
 	case r.lane.talk.Load() == nil:
 		t.joined(r)
 	}
-	if t.turn = m.Turn; t.over != r {
+	t.turn = m.Turn
+	switch {
+	case t.over != r:
 		t.use(r)
+	case r.lane.begun: // so that the peer is not told that we use it
+		t.leaveOthers()
 	}
 	return nil
 }
