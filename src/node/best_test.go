@@ -9,6 +9,7 @@ import (
 	"github.com/sjohnr/at-once/generated/go/oncelink"
 	"github.com/sjohnr/at-once/src/channel"
 	"github.com/sjohnr/at-once/src/ladder"
+	"github.com/sjohnr/at-once/src/sight"
 	"github.com/sjohnr/at-once/src/zre"
 )
 
@@ -68,6 +69,24 @@ func (f *fork) goesOn(theirs uint64, other *fork) {
 	if other.stands() {
 		s.t.Error("a link stands that neither side uses")
 	}
+}
+
+// TestGreetsAgainWhereItIs has ana greet eve over a link beyond the LAN, and again over one within it:
+// there she says where she is, as eve may hear that first, and takes no greeting without it.
+func TestGreetsAgainWhereItIs(t *testing.T) {
+	choosing(t, func(s *scene) {
+		slow := s.over(ladder.Relayed, 7)
+		slow.say(slow.hello(7))
+		s.rest()
+		near := s.over(ladder.LAN, 0)
+		far, again := slow.greeting(), near.greeting()
+		if far == nil || far.Endpoint != sight.Met(s.ana.UUID()).String() {
+			s.t.Error("ana does not say beyond the LAN that she is met there")
+		}
+		if again == nil || again.Endpoint != s.ana.Endpoint() {
+			s.t.Error("ana does not say in the LAN where she is")
+		}
+	})
 }
 
 // TestBestLaneIsChosen has two links carry a channel before either side knows that the other has

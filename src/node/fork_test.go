@@ -164,6 +164,14 @@ func (f *fork) resumed() *oncelink.Resume {
 
 // greeted returns the number of ana's side in the HELLO that she has said over the link.
 func (f *fork) greeted() uint64 {
+	if hello := f.greeting(); hello != nil {
+		return zre.ChannelOf(hello)
+	}
+	return 0
+}
+
+// greeting returns the HELLO that ana has said over the link, nil for none.
+func (f *fork) greeting() *zremsg.Hello {
 	synctest.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -171,10 +179,10 @@ func (f *fork) greeted() uint64 {
 		if got, err := zremsg.Peek(frames[0]); err == nil && got == zremsg.IDHello {
 			hello := new(zremsg.Hello)
 			f.s.ana.must(hello.Decode(frames[0], nil))
-			return zre.ChannelOf(hello)
+			return hello
 		}
 	}
-	return 0
+	return nil
 }
 
 // forget forgets what ana has said.

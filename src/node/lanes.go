@@ -181,7 +181,7 @@ func (t *talk) greetAgain(r *receiver) {
 	}
 	r.lane.greeted = true
 	hello := *t.hello
-	hello.Headers = slices.Clone(hello.Headers)
+	hello.Endpoint, hello.Headers = t.callback(r).String(), slices.Clone(hello.Headers)
 	t.guard.Freshen()
 	t.guard.Present(&hello, t.peer, &r.nonces, t.of(t.peer).challenge, nil, r.beyond)
 	if err := t.out.Again(&hello, r.link); err != nil {

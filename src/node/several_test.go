@@ -66,7 +66,7 @@ func (s *several) cross() {
 	if s.up(2) == 0 {
 		from, to = to, from
 	}
-	c := &crossing{host: fmt.Sprintf("10.1.0.%d", len(s.made)+1), rung: ladder.Rung(s.up(int(ladder.LAN)))}
+	c := &crossing{host: fmt.Sprintf("10.1.0.%d", len(s.made)+1), rung: ladder.Rung(s.up(int(ladder.LAN) + 1))}
 	slow := time.Duration(1+s.up(20)) * time.Millisecond
 	s.mu.Lock()
 	s.slow[c.host] = slow
@@ -99,7 +99,7 @@ func (s *several) makes(c *crossing, from, to *actor, conn net.Conn) {
 	}
 	nonces, incarnation, name := guard.NoncesOf(k)
 	r := newReceiver(l)
-	r.peer, r.link, r.nonces, r.both, r.beyond, r.rung = to.UUID(), k, nonces, true, true, c.rung
+	r.peer, r.link, r.nonces, r.both, r.beyond, r.rung = to.UUID(), k, nonces, true, c.rung != ladder.LAN, c.rung
 	r.lane.endpoint = parsed(to.Endpoint())
 	k.Unwatch()
 	l.do(func() { (&caller{loop: l, to: to.UUID()}).joins(r, incarnation, name) })
@@ -116,7 +116,7 @@ func (s *several) takes(c *crossing, to *actor, conn net.Conn) {
 		r.isKnown()
 		return
 	}
-	if r.beyond, r.rung = true, c.rung; l.register(r) {
+	if r.beyond, r.rung = c.rung != ladder.LAN, c.rung; l.register(r) {
 		c.ends[1].Store(r)
 		r.serveIdle(func() { l.lost(r) })
 	}
