@@ -249,6 +249,29 @@ func TestChosenAlready(t *testing.T) {
 	})
 }
 
+// TestChosenAsItIsLeft has eve choose another link while ana, who has just been told to use the
+// first, closes that other: ana does not go on over it, which would have her close the first too.
+func TestChosenAsItIsLeft(t *testing.T) {
+	lower(t, false, func(s *scene) {
+		used := s.over(ladder.Direct, 0)
+		used.say(used.hello(7))
+		s.rest()
+		used.greeted()
+		other := s.over(ladder.Direct, 0)
+		other.say(other.hello(7))
+		used.enters(false)
+		s.rest()
+		used.says(&oncelink.Use{Own: 7, Turn: 1, Mac: unproved[:]})
+		time.Sleep(time.Millisecond / 2) // so that it comes before what follows, and that before the link has ended
+		other.says(&oncelink.Use{Own: 7, Turn: 2, Mac: unproved[:]})
+		other.says(&oncelink.Use{Own: 7, Turn: 3, Mac: unproved[:]})
+		s.rest()
+		if !used.stands() || other.stands() {
+			s.t.Error("ana does not keep the link that she uses alone")
+		}
+	})
+}
+
 // TestBeginsWhenEnded has eve begin over a better link in a channel that ana has ended meanwhile:
 // it does not go on.
 func TestBeginsWhenEnded(t *testing.T) {

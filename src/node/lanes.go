@@ -62,11 +62,11 @@ func (t *talk) choose(r *receiver) {
 
 // prefers tells whether a link is to be used in place of the one that is.
 func (t *talk) prefers(r *receiver) bool {
-	return t.lacks(r) || t.over != r && r.rank() > t.over.rank()
+	return t.lacks(r) || t.over != r && !r.lane.left && r.rank() > t.over.rank()
 }
 
-// byWorth has links in order: first those that may lead to somebody else than the peer, and of
-// others the better the way the later.
+// byWorth has links in order: first those that may lead to somebody else than the peer, or that
+// we close, and of others the better the way the later.
 func byWorth(a, b *receiver) int {
 	if sure := a.sure(); sure == b.sure() {
 		return cmp.Compare(a.rank(), b.rank())
@@ -123,13 +123,14 @@ func (t *talk) adds(r *receiver) {
 func (t *talk) leaveOthers() {
 	for _, other := range t.lanes {
 		if other != t.over && !t.prefers(other) {
+			other.lane.left = true
 			t.shutdown(other.link, func(error) {})
 		}
 	}
 }
 
 // leaveOldest closes links of a channel that has more than it may, the oldest first, and before
-// all others those that may lead to somebody else than the peer.
+// all others those that may lead to somebody else than the peer, or that we close.
 func (t *talk) leaveOldest() {
 	excess := len(t.lanes) - maxLanes
 	for _, sure := range []bool{false, true} {
@@ -194,6 +195,7 @@ func (t *talk) greetAgain(r *receiver) {
 type lane struct {
 	begun   bool   // what comes over it has a position
 	greeted bool   // our greeting was said over it
+	left    bool   // we close it, as another is used: nothing goes over it any more
 	at      uint64 // the position of the next message
 
 	early    func(*talk) error // takes in what the peer has shown to know of a channel before it has greeted us; nil for nothing

@@ -28,8 +28,8 @@ type receiver struct {
 // again acknowledges over this link what was taken over others.
 func (r *receiver) again() { r.in.acknowledgeOver(&r.inbound) }
 
-// sure tells whether a link leads to the peer.
-func (r *receiver) sure() bool { return r.proven.Load() && !r.ahead }
+// sure tells whether a link leads to the peer, and goes on doing so for all we know.
+func (r *receiver) sure() bool { return r.proven.Load() && !r.ahead && !r.lane.left }
 
 // isKnown says, once, that the connection is no stranger's any more, or has ended.
 func (r *receiver) isKnown() {

@@ -108,7 +108,7 @@ func (t *talk) carries(r *receiver) {
 	t.adds(r)
 	t.with(t.peer, func(p *peer) { p.welcome = p.welcome || t.in != nil })
 	switch {
-	case t.lacks(r), t.over != r && t.known.Load() && t.chooses() && r.rank() >= t.over.rank():
+	case t.lacks(r), t.over != r && !r.lane.left && t.known.Load() && t.chooses() && r.rank() >= t.over.rank():
 		t.use(r)
 	case t.over != r && !t.known.Load() && !r.lane.greeted:
 		t.greetAgain(r)
@@ -127,7 +127,7 @@ func (l *talks) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
 		return errOutOfPlace
 	case !t.in.tie.Proves(&r.nonces, said, m.Mac), !guard.SameKey(t.in.badge, r.key()):
 		return errUnproved
-	case m.Turn <= t.turn, l.of(r.peer).talk != t:
+	case m.Turn <= t.turn, l.of(r.peer).talk != t, r.lane.left: // the peer chooses another when that ends
 		return nil
 	case r.lane.talk.Load() == nil:
 		t.joined(r)
