@@ -260,11 +260,12 @@ func (r *intake) acknowledgeOver(link *inbound) {
 	r.acknowledge(true)
 }
 
-// overdue is called when an acknowledgement has waited for long enough.
+// overdue is called when an acknowledgement has waited for long enough, or while the application
+// has no room: a peer that may say no more has nothing else to hear from us.
 func (r *intake) overdue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.delay = 0; !r.ended && r.reach.Owes() {
+	if r.delay = 0; !r.ended && (r.reach.Owes() || r.crowded) {
 		r.sayReach()
 	}
 }
@@ -287,6 +288,9 @@ func (r *intake) sayReach() {
 	m := oncelink.Ack{Own: r.ours, Other: r.theirs, Mac: unproved[:]}
 	m.Position, m.Edge = r.reach.Told(time.Now(), !r.crowded, r.budget, r.settings.Outbox)
 	r.scratch = r.over.say(&m, r.tie, r.scratch)
+	if r.crowded {
+		r.sayLater(oncelink.MaxPart * time.Millisecond)
+	}
 }
 
 // end has nothing taken in any more, and says last what was: over each link, for one may be

@@ -185,8 +185,11 @@ func TestRelayDies(t *testing.T) {
 // TestNotForgotten has a way stay over which the peer's application is slow to take what
 // comes, and one over which a large message takes long.
 func TestNotForgotten(t *testing.T) {
-	for _, slow := range []bool{true, false} {
-		t.Run(fmt.Sprint("slow application: ", slow), func(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		slow int // octets of each message that a slow application does not take
+	}{{"slow application", 2000}, {"slow application, large messages", 60_000}, {"slow way", 0}} {
+		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newRendezvous(t)
 				defer s.server.Close()
@@ -196,10 +199,10 @@ func TestNotForgotten(t *testing.T) {
 				ben.wants("enter ana", "join ana room")
 				time.Sleep(10 * time.Minute)
 				before := f.made()
-				if slow {
+				if c.slow > 0 {
 					stop, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 					defer cancel()
-					for ana.Whisper(stop, ben.UUID(), [][]byte{make([]byte, 2000)}) == nil {
+					for ana.Whisper(stop, ben.UUID(), [][]byte{make([]byte, c.slow)}) == nil {
 					}
 				} else {
 					s.memory.Rate(func(string, string) int { return 20_000 })
