@@ -21,6 +21,14 @@ func (s *scene) over(way ladder.Rung, theirs uint64) *fork {
 	return f
 }
 
+// greets has eve greet ana over a first link, and returns the number of ana's channel.
+func (s *scene) greets(way ladder.Rung) (f *fork, theirs uint64) {
+	f = s.over(way, 0)
+	f.say(f.hello(7))
+	s.rest()
+	return f, f.greeted()
+}
+
 // claims is over without a rest.
 func (s *scene) claims(way ladder.Rung, theirs uint64) *fork {
 	f := s.fork(s.eve.Identity.UUID())
@@ -93,10 +101,7 @@ func TestGreetsAgainWhereItIs(t *testing.T) {
 // its greeting: the better one stays, also if it is not the one that is used.
 func TestBestLaneIsChosen(t *testing.T) {
 	choosing(t, func(s *scene) {
-		slow := s.over(ladder.Relayed, 0)
-		slow.say(slow.hello(7))
-		s.rest()
-		theirs := slow.greeted()
+		slow, theirs := s.greets(ladder.Relayed)
 		fast := s.over(ladder.Direct, 0)
 		slow.enters(false)
 		s.rest()
@@ -168,10 +173,7 @@ func TestBestIsGreetedOver(t *testing.T) {
 // used.
 func TestBestIsOfferedAgain(t *testing.T) {
 	choosing(t, func(s *scene) {
-		slow := s.over(ladder.Relayed, 0)
-		slow.say(slow.hello(7))
-		s.rest()
-		theirs := slow.greeted()
+		slow, theirs := s.greets(ladder.Relayed)
 		fast, best := s.claims(ladder.Direct, 0), s.claims(ladder.IPv6, 0)
 		slow.enters(false)
 		fast.begins(theirs)
@@ -227,10 +229,7 @@ func TestBeginsElsewhere(t *testing.T) {
 // closes those that lead over no better way.
 func TestChosenAlready(t *testing.T) {
 	lower(t, false, func(s *scene) {
-		used := s.over(ladder.Direct, 0)
-		used.say(used.hello(7))
-		s.rest()
-		theirs := used.greeted()
+		used, theirs := s.greets(ladder.Direct)
 		worse, better := s.claims(ladder.Relayed, 0), s.claims(ladder.IPv6, 0)
 		worse.say(worse.hello(7))
 		better.say(better.hello(7))
@@ -253,10 +252,7 @@ func TestChosenAlready(t *testing.T) {
 // first, closes that other: ana does not go on over it, which would have her close the first too.
 func TestChosenAsItIsLeft(t *testing.T) {
 	lower(t, false, func(s *scene) {
-		used := s.over(ladder.Direct, 0)
-		used.say(used.hello(7))
-		s.rest()
-		used.greeted()
+		used, _ := s.greets(ladder.Direct)
 		other := s.over(ladder.Direct, 0)
 		other.say(other.hello(7))
 		used.enters(false)

@@ -136,7 +136,7 @@ func (l *talks) takeUse(r *receiver, m *oncelink.Use, said []byte) error {
 	switch {
 	case t.over != r:
 		t.use(r)
-	case r.lane.begun: // so that the peer is not told that we use it
+	case r.lane.begun: // the peer uses it too, and no BEGIN will tell it that we do
 		t.leaveOthers()
 	}
 	return nil
