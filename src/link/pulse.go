@@ -111,7 +111,7 @@ func (p *pulse) partly(is bool) {
 		p.part = 0
 	case p.part == 0:
 		p.part = now
-	case now-p.part >= oncelink.MaxPart*time.Millisecond && p.remote.Minor > 0:
+	case now-p.part >= oncelink.MaxSilence*time.Millisecond && p.remote.Minor > 0:
 		p.part = now
 		p.writer.command(zmtp.Ping, []byte{0, 0})
 	}

@@ -289,7 +289,7 @@ func (r *intake) sayReach() {
 	m.Position, m.Edge = r.reach.Told(time.Now(), !r.crowded, r.budget, r.settings.Outbox)
 	r.scratch = r.over.say(&m, r.tie, r.scratch)
 	if r.crowded {
-		r.sayLater(oncelink.MaxPart * time.Millisecond)
+		r.sayLater(oncelink.MaxSilence * time.Millisecond)
 	}
 }
 

@@ -49,7 +49,7 @@ const (
 	MaxAckDelay      = 25     // milliseconds from when something came to an ACK for it
 	MaxAckSoon       = 1      // milliseconds to an ACK for so much that its sender may have no room to say more
 	MaxAckSoonOctets = 2048   // octets with which the smallest outbox may have no room for more
-	MaxPart          = 1000   // milliseconds from one PING of ZMTP to the next of who receives a message that comes in part: it is acknowledged when it is whole, and until then nothing else tells that it arrives. So it is from one ACK to the next of who may not be told more
+	MaxSilence       = 1000   // milliseconds from one sign of life to the next of who receives a message that comes in part, which is acknowledged when it is whole, or has no room for more: nothing else tells the sender that the receiver is there
 )
 
 // ID tells the messages apart.
